@@ -1,0 +1,147 @@
+//! A chat client for `chat_server`.
+//!
+//! Run it with `cargo run --example chat_client NAME [ADDR]`, by default against `127.0.0.1:8080`.
+//! Lines from standard input are said; `/join ROOM` prints the room's roster, `/ping` the round
+//! trip, `/quit` leaves. It survives a restart of the server, and rejoins its room then.
+
+use std::io::BufRead;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use veltix::{
+    Client, ClientConfig, ClientStatus, Json, Message, Peer, Reconnect, Router, State, Text,
+};
+
+#[veltix::message]
+enum Chat {
+    Say = 200,
+    Join = 201,
+    Roster = 202,
+    Motd = 203,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Say {
+    from: String,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Join {
+    room: String,
+}
+
+#[derive(Deserialize)]
+struct Roster {
+    room: String,
+    members: usize,
+}
+
+/// The room to go back to when the connection is a new one.
+type Room = Arc<Mutex<Option<String>>>;
+
+async fn heard(Json(say): Json<Say>) {
+    println!("{}: {}", say.from, say.text);
+}
+
+async fn motd(Text(text): Text) {
+    println!("{text}");
+}
+
+/// Runs for the first connection and after each reconnect.
+async fn rejoin(peer: Peer, State(room): State<Room>) -> veltix::Result<()> {
+    let room = room.lock().expect("no holder panics").clone();
+    if let Some(room) = room {
+        join(&peer, room).await?;
+    }
+    Ok(())
+}
+
+async fn join(server: &Peer, room: String) -> veltix::Result<Roster> {
+    let message = Message::from_json(Chat::Join, &Join { room })?;
+    Ok(server.request(&message).expect(Chat::Roster).await?.json()?)
+}
+
+#[tokio::main]
+async fn main() -> veltix::Result<()> {
+    let mut args = std::env::args().skip(1);
+    let Some(name) = args.next() else {
+        eprintln!("usage: chat_client NAME [ADDR]");
+        std::process::exit(2);
+    };
+    let addr = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+
+    let room = Room::default();
+    let router = Router::new()
+        .on_connect(rejoin)
+        .route(Chat::Say, heard)
+        .route(Chat::Motd, motd)
+        .with_state(Arc::clone(&room));
+    // A person waits at the keyboard, so the pauses between attempts stay short.
+    let short = (Duration::from_millis(200), Duration::from_secs(2));
+    let reconnect = Reconnect::backoff().windows(short.0, short.1);
+    let config = ClientConfig::default().addr(addr).reconnect(reconnect);
+    let client = Client::connect(config, router).await?;
+
+    let mut lines = input();
+    let mut status = client.status();
+    loop {
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            Ok(()) = status.changed() => {
+                let status = status.borrow_and_update().clone();
+                match status {
+                    ClientStatus::Connected => eprintln!("* connected"),
+                    ClientStatus::Reconnecting { attempt } => eprintln!("* reconnecting ({attempt})"),
+                    other => eprintln!("* {other:?}"),
+                }
+                continue;
+            }
+        };
+        let Some(line) = line else { break };
+        if line.trim() == "/quit" {
+            break;
+        }
+        if let Err(error) = command(&client, &name, &room, line.trim()).await {
+            eprintln!("* {error}");
+        }
+    }
+    // Writes what is queued before it leaves.
+    client.close().await;
+    Ok(())
+}
+
+async fn command(client: &Client, name: &str, room: &Room, line: &str) -> veltix::Result<()> {
+    if line.is_empty() {
+        return Ok(());
+    }
+    if line == "/ping" {
+        println!("round trip: {:?}", client.ping().await?);
+        return Ok(());
+    }
+    if let Some(to) = line.strip_prefix("/join ") {
+        let roster = join(&client.peer(), to.trim().to_owned()).await?;
+        println!("{}: {} here", roster.room, roster.members);
+        *room.lock().expect("no holder panics") = Some(roster.room);
+        return Ok(());
+    }
+    let say = Say { from: name.to_owned(), text: line.to_owned() };
+    client.send(&Message::from_json(Chat::Say, &say)?).await?;
+    Ok(())
+}
+
+/// Standard input, line by line. A thread of its own reads it: a pending read of Tokio's would
+/// keep the program from ending.
+fn input() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,78 @@
+//! A chat server with rooms, for Rust and Python clients alike.
+//!
+//! Run it with `cargo run --example chat_server`; it listens on `VELTIX_ADDR`, by default
+//! `127.0.0.1:8080`, and port 0 picks a free one. Join it with `cargo run --example chat_client ann`,
+//! or with the Python snippet of the README. Ctrl-C drains and ends it, a second one at once.
+//!
+//! | code | message | body |
+//! |---|---|---|
+//! | 200 | `say` | JSON `{"from", "text"}`; passed on to everyone else in the sender's room |
+//! | 201 | `join` | JSON `{"room"}`; moves the sender there, answered by a `roster` |
+//! | 202 | `roster` | JSON `{"room", "members"}`, members counting the sender |
+//! | 203 | `motd` | UTF-8 text, sent to each peer when it connects |
+
+use serde::{Deserialize, Serialize};
+use veltix::{Hub, Json, Message, Peer, Router, SendError, Server, ServerConfig, TagValue, tag};
+
+#[veltix::message]
+enum Chat {
+    Say = 200,
+    Join = 201,
+    Roster = 202,
+    Motd = 203,
+}
+
+#[derive(Deserialize)]
+struct Join {
+    room: String,
+}
+
+#[derive(Serialize)]
+struct Roster {
+    room: String,
+    members: usize,
+}
+
+const LOBBY: &str = "lobby";
+
+/// Runs before the peer's first message, and before anybody's message reaches the peer.
+async fn greet(peer: Peer) -> veltix::Result<()> {
+    peer.set_tag(("room", LOBBY))?;
+    peer.send(&Message::from_text(Chat::Motd, "Welcome! /join ROOM to change rooms.")).await?;
+    Ok(())
+}
+
+/// Passes the message on as it came: its body is neither parsed nor copied.
+async fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
+    let room = peer.get_tag("room").unwrap_or_else(|| TagValue::from(LOBBY));
+    hub.to(tag("room").is(room)).except(&peer).send(&message)?;
+    Ok(())
+}
+
+async fn join(hub: Hub, peer: Peer, Json(join): Json<Join>) -> veltix::Result<Message> {
+    peer.set_tag(("room", join.room.as_str()))?;
+    let members = hub.count(tag("room").is(join.room.as_str()));
+    Ok(Message::from_json(Chat::Roster, &Roster { room: join.room, members })?)
+}
+
+#[tokio::main]
+async fn main() -> veltix::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let addr = std::env::var("VELTIX_ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    let router =
+        Router::new().on_connect(greet).route(Chat::Say, say).route(Chat::Join, join);
+    let server = Server::bind(ServerConfig::default().addr(addr), router).await?;
+    println!("listening on {}", server.local_addr());
+    server.run_until(stopped()).await?;
+    Ok(())
+}
+
+/// Waits for Ctrl-C; the next one ends the process without waiting for the drain.
+async fn stopped() {
+    let ctrl_c = || async { tokio::signal::ctrl_c().await.expect("signals can be listened to") };
+    ctrl_c().await;
+    tokio::spawn(async move {
+        ctrl_c().await;
+        std::process::exit(130);
+    });
+}

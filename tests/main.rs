@@ -1,0 +1,3 @@
+mod macros {
+    mod ui;
+}

@@ -1,0 +1,6 @@
+#[veltix::message]
+enum App {}
+
+fn main() {
+    let _ = App::registry();
+}

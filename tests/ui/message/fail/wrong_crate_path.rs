@@ -1,0 +1,6 @@
+#[veltix::message(crate = ::nowhere)]
+enum App {
+    Chat = 200,
+}
+
+fn main() {}

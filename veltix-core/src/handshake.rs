@@ -1,0 +1,338 @@
+//! The handshake of both sides, as state machines over bytes.
+//!
+//! The server speaks first. Each message is a `u16` length and that many bytes of a JSON object:
+//! the server's hello, the client's hello, the server's `{"result": "ok"}`. Bytes behind the last
+//! message are left in the buffer: they belong to the first frame.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde_json::{Map, Value, json};
+
+use crate::error::HandshakeError;
+use crate::limits::MAX_HANDSHAKE_LEN;
+use crate::text::printable;
+
+/// The protocol version that we say. Peers are compatible when the first numbers are equal.
+const PROTOCOL_VERSION: &str = "1.0";
+
+/// The first number of [`PROTOCOL_VERSION`].
+const PROTOCOL_MAJOR: u64 = 1;
+
+/// The length field that the first two bytes of a frame would be.
+const LENGTH_OF_A_FRAME: usize = 0x5658;
+
+/// What the ack of a Python server says, byte for byte.
+const ACCEPTED: &[u8] = br#"{"result": "ok"}"#;
+
+/// Why a Python client raises its `ServerFullError`.
+const SERVER_FULL: &str = "server_full";
+
+/// What a peer said of itself in its handshake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    version: String,
+    meta: Map<String, Value>,
+}
+
+impl Hello {
+    /// Our own hello: the version of this crate, and a `meta` that marks a Rust peer. Python
+    /// peers ignore `meta`.
+    #[must_use]
+    pub fn ours() -> Self {
+        let mut meta = Map::new();
+        meta.insert("veltix".to_owned(), json!({}));
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), meta }
+    }
+
+    /// The version of the peer's package. It comes from the peer: escape it before it is logged.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What else the peer said; empty for a Python peer of 3.x.
+    #[must_use]
+    pub const fn meta(&self) -> &Map<String, Value> {
+        &self.meta
+    }
+
+    /// Whether the peer is one of ours, so that extensions may be used with it.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.meta.get("veltix").is_some_and(Value::is_object)
+    }
+
+    /// How many ids, counted from 0, a server of the Python package 2.0.x numbers its own
+    /// messages with.
+    #[must_use]
+    pub fn id_window(&self) -> Option<u16> {
+        let window = self.meta.get("id_window")?.as_u64()?;
+        Some(u16::try_from(window).unwrap_or(u16::MAX))
+    }
+
+    fn to_bytes(&self) -> Bytes {
+        // Written by hand in the order and spacing of the Python package, so that a transcript
+        // of ours reads like one of its own.
+        let version = Value::from(self.version.as_str());
+        let meta = Value::Object(self.meta.clone());
+        framed(format!(r#"{{"v": {version}, "pv": "{PROTOCOL_VERSION}", "meta": {meta}}}"#).as_bytes())
+    }
+
+    /// Reads a hello; the rule for `pv` is that of the Python package, but digits only.
+    fn read(mut object: Map<String, Value>) -> Result<Self, HandshakeError> {
+        let theirs = object.get("pv");
+        if !theirs.and_then(Value::as_str).is_some_and(is_compatible) {
+            let theirs = match theirs {
+                None => String::new(),
+                Some(Value::String(text)) => printable(text).to_string(),
+                Some(other) => printable(&other.to_string()).to_string(),
+            };
+            return Err(HandshakeError::IncompatibleVersion { theirs });
+        }
+        let version = match object.remove("v") {
+            Some(Value::String(version)) => version,
+            _ => String::new(),
+        };
+        let meta = match object.remove("meta") {
+            Some(Value::Object(meta)) => meta,
+            _ => Map::new(),
+        };
+        Ok(Self { version, meta })
+    }
+}
+
+/// The server's side: send [`ServerHandshake::hello`], feed what comes to
+/// [`ServerHandshake::receive`], then send [`ServerHandshake::accepted`].
+#[derive(Debug, Default)]
+pub struct ServerHandshake {
+    _private: (),
+}
+
+impl ServerHandshake {
+    /// A handshake that has not begun.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { _private: () }
+    }
+
+    /// What the server sends first.
+    #[must_use]
+    pub fn hello() -> Bytes {
+        Hello::ours().to_bytes()
+    }
+
+    /// What a server without room sends instead of its hello, or instead of its ack when the room
+    /// was taken meanwhile; Python clients raise `ServerFullError`.
+    #[must_use]
+    pub fn full() -> Bytes {
+        Self::refused(SERVER_FULL)
+    }
+
+    /// What a server sends to refuse with a reason of its own.
+    #[must_use]
+    pub fn refused(reason: &str) -> Bytes {
+        framed(format!(r#"{{"error": {}}}"#, Value::from(reason)).as_bytes())
+    }
+
+    /// What the server sends last. Only behind it may frames be written.
+    #[must_use]
+    pub fn accepted() -> Bytes {
+        framed(ACCEPTED)
+    }
+
+    /// Reads the client's hello, `None` until it is whole.
+    ///
+    /// # Errors
+    /// The [`HandshakeError`] on which a server closes without a word, as the protocol wants.
+    pub fn receive(&mut self, buffer: &mut BytesMut) -> Result<Option<Hello>, HandshakeError> {
+        take_object(buffer)?.map(Hello::read).transpose()
+    }
+}
+
+/// The client's side: feed what comes to [`ClientHandshake::receive`] and do what it says.
+#[derive(Debug, Default)]
+pub struct ClientHandshake {
+    /// The server's hello, once it has come and ours is due.
+    server: Option<Hello>,
+}
+
+/// What a client does next in its handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "whoever drives a handshake must know every step")]
+pub enum ClientStep {
+    /// Wait for more bytes.
+    Wait,
+    /// Send these bytes, then go on.
+    Send(Bytes),
+    /// The handshake is over; this is what the server said of itself.
+    Done(Hello),
+}
+
+impl ClientHandshake {
+    /// A handshake that has not begun.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads what the server sent.
+    ///
+    /// # Errors
+    /// The [`HandshakeError`] on which a client closes without sending anything more.
+    pub fn receive(&mut self, buffer: &mut BytesMut) -> Result<ClientStep, HandshakeError> {
+        let Some(object) = take_object(buffer)? else { return Ok(ClientStep::Wait) };
+        if let Some(reason) = object.get("error") {
+            return Err(refusal(reason));
+        }
+        match self.server.take() {
+            None => {
+                self.server = Some(Hello::read(object)?);
+                Ok(ClientStep::Send(Hello::ours().to_bytes()))
+            }
+            Some(server) if object.get("result").and_then(Value::as_str) == Some("ok") => {
+                Ok(ClientStep::Done(server))
+            }
+            Some(_) => Err(HandshakeError::Refused { reason: "its ack is not \"ok\"".to_owned() }),
+        }
+    }
+}
+
+fn refusal(reason: &Value) -> HandshakeError {
+    match reason.as_str() {
+        Some(SERVER_FULL) => HandshakeError::ServerFull,
+        Some(reason) => HandshakeError::Refused { reason: printable(reason).to_string() },
+        None => HandshakeError::Refused { reason: printable(&reason.to_string()).to_string() },
+    }
+}
+
+/// Takes one handshake message off the buffer. The length is judged before the bytes have come.
+fn take_object(buffer: &mut BytesMut) -> Result<Option<Map<String, Value>>, HandshakeError> {
+    let Some(&prefix) = buffer.first_chunk::<2>() else { return Ok(None) };
+    let length = usize::from(u16::from_be_bytes(prefix));
+    if length == LENGTH_OF_A_FRAME {
+        return Err(HandshakeError::FrameBeforeHandshake);
+    }
+    if length == 0 || length > MAX_HANDSHAKE_LEN {
+        return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
+    }
+    if buffer.len() < 2 + length {
+        return Ok(None);
+    }
+    buffer.advance(2);
+    let message = buffer.split_to(length);
+    // Python's parser takes a byte order mark, so a peer may send one.
+    let json = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&message);
+    serde_json::from_slice(json).map(Some).map_err(|_| HandshakeError::NotAnObject)
+}
+
+fn framed(json: &[u8]) -> Bytes {
+    debug_assert!(json.len() <= MAX_HANDSHAKE_LEN, "our own handshake messages are short");
+    let mut bytes = BytesMut::with_capacity(2 + json.len());
+    bytes.put_u16(json.len() as u16);
+    bytes.put_slice(json);
+    bytes.freeze()
+}
+
+/// Exactly two numbers with a dot between, the first equal to ours.
+fn is_compatible(version: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    version.split_once('.').is_some_and(|(major, minor)| {
+        is_number(major) && is_number(minor) && major.parse() == Ok(PROTOCOL_MAJOR)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(json: &str) -> BytesMut {
+        BytesMut::from(&framed(json.as_bytes())[..])
+    }
+
+    fn server_reads(json: &str) -> Result<Option<Hello>, HandshakeError> {
+        ServerHandshake::new().receive(&mut message(json))
+    }
+
+    #[test]
+    fn both_sides_of_ours_agree() {
+        let mut client = ClientHandshake::new();
+        let mut server = ServerHandshake::new();
+        let mut to_client = BytesMut::from(&ServerHandshake::hello()[..]);
+        let Ok(ClientStep::Send(hello)) = client.receive(&mut to_client) else { panic!() };
+        let mut to_server = BytesMut::from(&hello[..]);
+        to_server.extend_from_slice(b"VX");
+        let seen = server.receive(&mut to_server).unwrap().unwrap();
+        assert!(seen.is_native());
+        assert_eq!(&to_server[..], b"VX", "what follows belongs to the first frame");
+        to_client.extend_from_slice(&ServerHandshake::accepted());
+        assert_eq!(client.receive(&mut to_client), Ok(ClientStep::Done(Hello::ours())));
+    }
+
+    #[test]
+    fn a_python_hello_is_read() {
+        let json = r#"{"v": "2.0.3", "pv": "1.0", "meta": {"id_window": 30000}, "x": 1}"#;
+        let hello = server_reads(json).unwrap().unwrap();
+        assert_eq!((hello.version(), hello.id_window()), ("2.0.3", Some(30_000)));
+        assert!(!hello.is_native());
+        let minimal = server_reads("\u{feff}{\"pv\": \"1.0\"}").unwrap().unwrap();
+        assert_eq!(minimal, Hello::default());
+        let odd = server_reads(r#"{"pv": "1.0", "v": 3, "meta": "none"}"#).unwrap().unwrap();
+        assert_eq!(odd, Hello::default());
+    }
+
+    #[test]
+    fn bad_messages_are_told_apart() {
+        let version = |json| match server_reads(json) {
+            Err(HandshakeError::IncompatibleVersion { theirs }) => theirs,
+            other => panic!("{json}: {other:?}"),
+        };
+        assert_eq!(version("{}"), "");
+        assert_eq!(version(r#"{"pv": "2.0"}"#), "2.0");
+        assert_eq!(version(r#"{"pv": 1}"#), "1");
+        assert_eq!(version("{\"pv\": \"1\\u001b[0m\"}"), r"1\u{1b}[0m");
+        for json in ["[1]", "nope", "\"1.0\"", "{} x", &"[".repeat(10_000)] {
+            assert_eq!(server_reads(json), Err(HandshakeError::NotAnObject), "{json:.20}");
+        }
+        let length = |bytes: &[u8]| ServerHandshake::new().receive(&mut BytesMut::from(bytes));
+        let refused = |length| Err(HandshakeError::BadLength { length, limit: 30_720 });
+        assert_eq!(length(b"\x00\x00"), refused(0));
+        assert_eq!(length(b"\x78\x01"), refused(30_721), "from the length alone");
+        assert_eq!(length(b"\x78\x00"), Ok(None));
+        assert_eq!(length(b"VX"), Err(HandshakeError::FrameBeforeHandshake));
+    }
+
+    #[test]
+    fn a_client_tells_refusals_apart() {
+        let first = |json| ClientHandshake::new().receive(&mut message(json));
+        assert_eq!(first(r#"{"error": "server_full"}"#), Err(HandshakeError::ServerFull));
+        let refused = |reason: &str| Err(HandshakeError::Refused { reason: reason.to_owned() });
+        assert_eq!(first(r#"{"error": "banned", "pv": "1.0"}"#), refused("banned"));
+        assert_eq!(first(r#"{"error": null}"#), refused("null"));
+        let mut both = message(r#"{"pv": "1.0"}"#);
+        both.extend_from_slice(&message(r#"{"error": "server_full"}"#));
+        let mut client = ClientHandshake::new();
+        assert!(matches!(client.receive(&mut both), Ok(ClientStep::Send(_))));
+        assert_eq!(client.receive(&mut both), Err(HandshakeError::ServerFull));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = ServerHandshake::new().receive(&mut BytesMut::from(&bytes[..]));
+            let mut buffer = BytesMut::from(&bytes[..]);
+            let mut client = ClientHandshake::new();
+            while let Ok(ClientStep::Send(_)) = client.receive(&mut buffer) {}
+        }
+
+        #[test]
+        fn any_split_gives_the_same_hello(cut in 0usize..41) {
+            let bytes = ServerHandshake::hello();
+            let mut server = ServerHandshake::new();
+            let mut buffer = BytesMut::from(&bytes[..cut.min(bytes.len() - 1)]);
+            prop_assert_eq!(server.receive(&mut buffer), Ok(None));
+            buffer.extend_from_slice(&bytes[cut.min(bytes.len() - 1)..]);
+            prop_assert_eq!(server.receive(&mut buffer), Ok(Some(Hello::ours())));
+        }
+    }
+}

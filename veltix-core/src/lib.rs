@@ -1,0 +1,32 @@
+//! The protocol of Veltix, with no IO and no clock.
+//!
+//! Bytes and the time go in; messages, answers and deadlines come out. Whoever drives it owns the
+//! sockets and the clock: `veltix-tokio` does so on Tokio. Applications use the `veltix` crate.
+
+mod backoff;
+mod error;
+mod frame;
+mod handshake;
+mod heartbeat;
+pub mod limits;
+mod message;
+mod pending;
+mod registry;
+mod tags;
+pub mod text;
+mod types;
+
+pub use backoff::Backoff;
+pub use error::{
+    BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TypeError, UnknownCode,
+};
+pub use frame::{Frame, FrameDecoder};
+pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};
+pub use heartbeat::{Heartbeat, Pulse};
+pub use message::{Message, RequestId, ToMessage};
+pub use pending::{Answer, IdSpace, IdsExhausted, Pending};
+pub use registry::Registry;
+pub use tags::{PeerId, Tag, TagStore, TagTarget, TagValue, Target, all, tag};
+pub use types::{
+    CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, MessageType, PING, PONG,
+};

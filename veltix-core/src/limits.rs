@@ -1,0 +1,164 @@
+//! Every constant of the house, each with its reason. The configs' defaults are these.
+
+use std::time::Duration;
+
+/// Bytes of a frame's header (source: PROTOCOL.md, "The frame").
+pub const HEADER_LEN: usize = 15;
+
+/// Default of `max_message_size`, header included: what the Python package uses, so that neither
+/// side refuses what the other may send.
+pub const MAX_MESSAGE_SIZE: usize = 10 * 1024 * 1024;
+
+/// Default of `max_typed_body`: a parser multiplies what it is given (a generic JSON value takes
+/// some thirty times its text), so only bodies up to 1 MiB are parsed unless a type asks for more.
+pub const MAX_TYPED_BODY: usize = 1024 * 1024;
+
+/// The longest handshake message, inclusive (source: PROTOCOL.md, "The handshake").
+pub const MAX_HANDSHAKE_LEN: usize = 30 * 1024;
+
+/// One absolute deadline for a whole handshake, TLS included. Python's 5 s hold for each read, so
+/// that a trickle lives for hours; ours holds for all of it.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pending handshakes at most: each costs a task and a descriptor before anybody is known.
+pub const MAX_PENDING_HANDSHAKES: usize = 512;
+
+/// Pending handshakes of one address at most, so that one host cannot hold all of them.
+pub const MAX_PENDING_HANDSHAKES_PER_ADDRESS: usize = 32;
+
+/// Default of `max_connections`.
+pub const MAX_CONNECTIONS: usize = 10_000;
+
+/// A begun frame has this long, plus its length at [`FRAME_RATE`]: without it one byte in 14 s
+/// would pass for life for ever.
+pub const FRAME_GRACE: Duration = Duration::from_secs(30);
+
+/// Bytes a second that a begun frame must reach on average: a slow mobile line.
+pub const FRAME_RATE: u64 = 16 * 1024;
+
+/// Frames that an outbox holds at most.
+pub const OUTBOX_FRAMES: usize = 1_024;
+
+/// Bytes that an outbox holds at most: one frame of the largest default size and half of another.
+pub const OUTBOX_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a queued frame is charged beside its bytes, so that a million empty frames cost too.
+pub const FRAME_OVERHEAD: usize = 256;
+
+/// A server closes a peer that has not taken a byte for this long while something waited.
+pub const WRITE_STALL: Duration = Duration::from_secs(10);
+
+/// Silence after which a ping is sent, and again, and after which the peer is dead.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How many such silences in a row a peer survives: two pings, then the third is its end.
+pub const HEARTBEAT_MISSES: u32 = 3;
+
+/// Messages of one peer that wait for their handler at most; then its reading pauses.
+pub const INBOX_MESSAGES: usize = 64;
+
+/// Bytes of such messages at most. One message always fits.
+pub const INBOX_BYTES: usize = 1024 * 1024;
+
+/// While a call of ours is pending, its answer may stand behind messages for which the inbox has
+/// no room, so reading goes on up to this many bytes; then the call fails as congested.
+pub const INBOX_BYTES_WHILE_CALLING: usize = 8 * 1024 * 1024;
+
+/// Default timeout of a request and of a ping.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the id of an unanswered call rests before it may mean another call: longer than any
+/// answer that is still on its way is likely to take.
+pub const ID_REST: Duration = Duration::from_secs(60);
+
+/// First window of the reconnect back-off.
+pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
+
+/// Largest window of the reconnect back-off.
+pub const RECONNECT_MAX: Duration = Duration::from_secs(30);
+
+/// A connection that lived this long resets the back-off: one that dies at once must not.
+pub const RECONNECT_RESET: Duration = Duration::from_secs(10);
+
+/// Immediate attempts after a frame that overtook the handshake, see
+/// [`HandshakeError::FrameBeforeHandshake`](crate::HandshakeError::FrameBeforeHandshake).
+pub const EARLY_FRAME_RETRIES: u32 = 3;
+
+/// Tags of one peer at most.
+pub const TAGS_PER_PEER: usize = 64;
+
+/// Bytes of a tag's name at most.
+pub const TAG_NAME_LEN: usize = 128;
+
+/// Bytes of a tag's value at most.
+pub const TAG_VALUE_LEN: usize = 1024;
+
+/// Threads for blocking handlers: what the Python package starts.
+pub const MAX_WORKERS: usize = 4;
+
+/// What a shutdown, or the end of a connection, waits for handlers and queues at most.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What `on_connect` may take.
+pub const ON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What closing a connection waits for its queued frames at most.
+pub const CLOSE_FLUSH: Duration = Duration::from_secs(1);
+
+/// After our end of the stream is shut, the peer's bytes are read and thrown away for this long:
+/// closing with unread input resets the connection and takes the last frames with it (RFC 9112,
+/// section 9.6).
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Frames of one read batch at most, so that one busy peer cannot hold a worker.
+pub const BATCH_FRAMES: usize = 256;
+
+/// Bytes of one read batch at most.
+pub const BATCH_BYTES: usize = 64 * 1024;
+
+/// Time of one read batch at most.
+pub const BATCH_TIME: Duration = Duration::from_millis(1);
+
+/// A batch ends when an outbox that it filled holds this many frames: they fill a large write.
+pub const BATCH_OUTBOX_FRAMES: usize = 256;
+
+/// A batch ends when an outbox that it filled holds this many bytes.
+pub const BATCH_OUTBOX_BYTES: usize = 256 * 1024;
+
+/// Outboxes that are flushed in one go before the task yields.
+pub const FLUSH_PEERS: usize = 64;
+
+/// A body below this is copied beside its header into one buffer for the write; above, the kernel
+/// gathers it: measured equal at 1 KiB (PERFORMANCE notes in ARCHITECTURE.md).
+pub const COPY_BELOW: usize = 1024;
+
+/// Slices of one vectored write at most: well under the kernel's 1 024, and it fits the stack.
+pub const WRITE_SLICES: usize = 64;
+
+/// Bytes that one write gathers at most.
+pub const WRITE_BYTES: usize = 256 * 1024;
+
+/// What one read may take in, by default: a large read makes a large batch, and the buffer is
+/// lent by a pool, so it costs an idle connection nothing.
+pub const READ_BUFFER: usize = 64 * 1024;
+
+/// A server closes a peer that sends more unknown codes than this within [`UNKNOWN_WINDOW`].
+pub const UNKNOWN_PER_WINDOW: u32 = 10_000;
+
+/// The window for counting unknown codes, and the pause between two log lines of one code.
+pub const UNKNOWN_WINDOW: Duration = Duration::from_secs(10);
+
+/// Strings of a peer are cut to this many characters before they reach a log.
+pub const LOGGED_CHARS: usize = 128;
+
+/// Events that a slow subscriber may be behind before it is told how many it lost.
+pub const EVENT_BUFFER: usize = 1_024;
+
+/// First pause after a failed accept (no descriptor is free, say).
+pub const ACCEPT_BACKOFF_FIRST: Duration = Duration::from_millis(10);
+
+/// Largest pause after failed accepts.
+pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// The listener's backlog: the usual cap of `net.core.somaxconn`.
+pub const BACKLOG: u32 = 4_096;

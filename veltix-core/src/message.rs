@@ -1,0 +1,180 @@
+//! A message: code, request id and body, as it travels in one frame.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{BodyError, EncodeError};
+use crate::types::MessageType;
+
+/// The id that ties an answer to its question: a plain number that the answering side copies.
+///
+/// Which ids mean a call and which do not is said by [`IdSpace`](crate::IdSpace).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(u16);
+
+impl RequestId {
+    /// The id with this number.
+    #[must_use]
+    pub const fn new(value: u16) -> Self {
+        Self(value)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn value(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One message: the code of its type, the request id, and the body.
+///
+/// A clone is cheap: the body is shared, not copied. A body that was received is a slice of a
+/// larger read buffer; one that is kept for long should be [detached](Message::detach).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    code: u16,
+    id: RequestId,
+    body: Bytes,
+}
+
+impl Message {
+    /// A message with these bytes as its body.
+    pub fn new(message_type: impl Into<MessageType>, body: impl Into<Bytes>) -> Self {
+        Self::from_parts(message_type.into().code(), RequestId::default(), body.into())
+    }
+
+    /// A message without a body.
+    pub fn empty(message_type: impl Into<MessageType>) -> Self {
+        Self::new(message_type, Bytes::new())
+    }
+
+    /// A message whose body is this text in UTF-8.
+    pub fn from_text(message_type: impl Into<MessageType>, text: impl Into<String>) -> Self {
+        Self::new(message_type, text.into())
+    }
+
+    /// A message whose body is this value as JSON.
+    ///
+    /// # Errors
+    /// [`EncodeError::Json`] when the value cannot be written as JSON, for instance a map whose
+    /// keys are not strings.
+    pub fn from_json<T>(
+        message_type: impl Into<MessageType>,
+        value: &T,
+    ) -> Result<Self, EncodeError>
+    where
+        T: Serialize + ?Sized,
+    {
+        Ok(Self::new(message_type, serde_json::to_vec(value)?))
+    }
+
+    /// A message of any code and id, system codes included, as the decoder makes them.
+    #[must_use]
+    pub const fn from_parts(code: u16, id: RequestId, body: Bytes) -> Self {
+        Self { code, id, body }
+    }
+
+    /// The code of the message's type.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The request id. On a message that is yet to be sent it says nothing: sending sets it.
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// The body.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body, by value.
+    #[must_use]
+    pub fn into_body(self) -> Bytes {
+        self.body
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// [`BodyError::Utf8`] when the body is not UTF-8.
+    pub fn text(&self) -> Result<&str, BodyError> {
+        Ok(std::str::from_utf8(&self.body)?)
+    }
+
+    /// The body read as JSON.
+    ///
+    /// # Errors
+    /// [`BodyError::Json`] when the body is not JSON or not of this type.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, BodyError> {
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+
+    /// The same message with a body of its own.
+    ///
+    /// A received body is a slice that keeps a whole read buffer (64 KiB) alive. Detach what is
+    /// kept beyond the handler, when it is much smaller than that.
+    #[must_use]
+    pub fn detach(self) -> Self {
+        Self { body: Bytes::copy_from_slice(&self.body), ..self }
+    }
+
+    /// The same message under another id.
+    #[must_use]
+    pub fn with_id(self, id: RequestId) -> Self {
+        Self { id, ..self }
+    }
+}
+
+impl fmt::Debug for Message {
+    /// Code, id and length; never the body, which may be large or private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("code", &self.code)
+            .field("id", &self.id.0)
+            .field("body_len", &self.body.len())
+            .finish()
+    }
+}
+
+/// Something that can be sent: it knows its message type and encodes its body.
+///
+/// `#[veltix::message]` implements it; [`Message`] is its own encoding.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "this cannot be sent",
+    note = "put `#[veltix::message]` on the enum, or build a `veltix::Message` with \
+            `Message::from_text`, `Message::from_json` or `Message::new`"
+)]
+pub trait ToMessage {
+    /// Encodes the body. The id of the result is not used: sending sets it.
+    ///
+    /// # Errors
+    /// What the encoding of the body reports.
+    fn to_message(&self) -> Result<Message, EncodeError>;
+}
+
+impl ToMessage for Message {
+    fn to_message(&self) -> Result<Message, EncodeError> {
+        Ok(self.clone())
+    }
+}
+
+impl<T: ToMessage + ?Sized> ToMessage for &T {
+    fn to_message(&self) -> Result<Message, EncodeError> {
+        (**self).to_message()
+    }
+}

@@ -1,0 +1,382 @@
+//! Request ids and the calls in flight: which id means a call, who waits for its answer, and
+//! which ids must rest because an answer may still be on its way.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Instant;
+
+use thiserror::Error;
+
+use crate::limits::ID_REST;
+use crate::message::RequestId;
+
+/// The first id of a server's half.
+const SERVER_HALF: u16 = 0x8000;
+
+/// With fewer ids than this left beside the window of a 2.0.x server, calls take the whole half
+/// and rely on the type of the answer.
+const ENOUGH_CALL_IDS: u16 = 256;
+
+/// The ids of one side: the one for messages that expect no answer, and those for calls.
+///
+/// A plain message never carries the id of a call, so no answer to it can be taken for another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdSpace {
+    plain: u16,
+    first_call: u16,
+    last_call: u16,
+    must_check_type: bool,
+}
+
+impl IdSpace {
+    /// A server's ids: 32768 for plain messages, 32769–65535 for calls.
+    #[must_use]
+    pub const fn server() -> Self {
+        Self {
+            plain: SERVER_HALF,
+            first_call: SERVER_HALF + 1,
+            last_call: u16::MAX,
+            must_check_type: false,
+        }
+    }
+
+    /// A client's ids: 0 for plain messages, 1–32767 for calls.
+    #[must_use]
+    pub const fn client() -> Self {
+        Self { plain: 0, first_call: 1, last_call: SERVER_HALF - 1, must_check_type: false }
+    }
+
+    /// A client's ids toward a server that numbers its own messages from 0 up to `window`, as
+    /// the Python package 2.0.x does: `window` for plain messages, calls above it. A window that
+    /// leaves fewer than 256 ids leaves the client its whole half, and then
+    /// [`IdSpace::must_check_type`] holds.
+    #[must_use]
+    pub const fn client_beside(window: u16) -> Self {
+        if window < SERVER_HALF && SERVER_HALF - 1 - window >= ENOUGH_CALL_IDS {
+            Self {
+                plain: window,
+                first_call: window + 1,
+                last_call: SERVER_HALF - 1,
+                must_check_type: false,
+            }
+        } else {
+            Self { must_check_type: true, ..Self::client() }
+        }
+    }
+
+    /// The id of messages that expect no answer.
+    #[must_use]
+    pub const fn plain(self) -> RequestId {
+        RequestId::new(self.plain)
+    }
+
+    /// Whether the peer's own messages may carry ids of our calls, so that an answer counts only
+    /// when its type is the expected one.
+    #[must_use]
+    pub const fn must_check_type(self) -> bool {
+        self.must_check_type
+    }
+
+    /// Whether the id means a call of this side.
+    #[must_use]
+    pub const fn is_call(self, id: RequestId) -> bool {
+        self.first_call <= id.value() && id.value() <= self.last_call
+    }
+
+    /// How many calls can be in flight.
+    #[must_use]
+    pub const fn capacity(self) -> usize {
+        (self.last_call - self.first_call) as usize + 1
+    }
+
+    const fn after(self, id: u16) -> u16 {
+        if id >= self.last_call { self.first_call } else { id + 1 }
+    }
+}
+
+/// Every id is in flight or resting, so no call can be made now.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error(
+    "all request ids of this connection are in flight or resting: await earlier calls first, or raise their timeout"
+)]
+#[non_exhaustive]
+pub struct IdsExhausted;
+
+/// What a received id means.
+#[derive(Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "an id is one of these three, now and later")]
+pub enum Answer<W> {
+    /// The answer to a call: this is who waits.
+    Call(W),
+    /// An id of our calls that nobody waits for: late, a duplicate, or forged.
+    Late,
+    /// Not an id of our calls: a message of the peer's own, or an answer to a plain message.
+    NotACall,
+}
+
+/// The calls of one connection that are in flight, each with whoever waits for it.
+///
+/// An id that was given up rests until its answer comes or [`ID_REST`] has passed: if it meant
+/// another call at once, the late answer would complete that one.
+#[derive(Debug)]
+pub struct Pending<W> {
+    space: IdSpace,
+    /// Where the search for a free id begins, so that ids are used in turn.
+    next: u16,
+    waiting: usize,
+    slots: HashMap<u16, Slot<W>, BuildHasherDefault<IdHasher>>,
+    /// Resting ids, longest resting first. An entry whose slot has changed since is stale.
+    resting: VecDeque<(Instant, u16)>,
+}
+
+#[derive(Debug)]
+enum Slot<W> {
+    Waiting(W),
+    Resting(Instant),
+}
+
+impl<W> Pending<W> {
+    /// No call in flight. Nothing is allocated until the first.
+    #[must_use]
+    pub fn new(space: IdSpace) -> Self {
+        Self {
+            space,
+            next: space.first_call,
+            waiting: 0,
+            slots: HashMap::default(),
+            resting: VecDeque::new(),
+        }
+    }
+
+    /// The ids that calls are made with.
+    #[must_use]
+    pub const fn space(&self) -> IdSpace {
+        self.space
+    }
+
+    /// How many calls wait for their answer.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether no call waits for its answer.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Takes the next free id for a call.
+    ///
+    /// # Errors
+    /// [`IdsExhausted`] when every id is in flight or resting.
+    pub fn begin(&mut self, waiter: W, now: Instant) -> Result<RequestId, IdsExhausted> {
+        self.wake_rested(now);
+        if self.slots.len() >= self.space.capacity() {
+            return Err(IdsExhausted);
+        }
+        while self.slots.contains_key(&self.next) {
+            self.next = self.space.after(self.next);
+        }
+        let id = self.next;
+        self.next = self.space.after(id);
+        self.slots.insert(id, Slot::Waiting(waiter));
+        self.waiting += 1;
+        Ok(RequestId::new(id))
+    }
+
+    /// Who waits for the answer with this id, if anybody.
+    #[must_use]
+    pub fn waiter(&self, id: RequestId) -> Option<&W> {
+        match self.slots.get(&id.value()) {
+            Some(Slot::Waiting(waiter)) => Some(waiter),
+            _ => None,
+        }
+    }
+
+    /// An answer with this id has come. The first one takes the waiter; the id is free again.
+    pub fn answer(&mut self, id: RequestId) -> Answer<W> {
+        match self.slots.remove(&id.value()) {
+            Some(Slot::Waiting(waiter)) => {
+                self.waiting -= 1;
+                Answer::Call(waiter)
+            }
+            Some(Slot::Resting(_)) => Answer::Late,
+            None if self.space.is_call(id) => Answer::Late,
+            None => Answer::NotACall,
+        }
+    }
+
+    /// Gives up a call whose answer may still come: its id rests.
+    pub fn give_up(&mut self, id: RequestId, now: Instant) -> Option<W> {
+        let slot = self.slots.get_mut(&id.value())?;
+        if matches!(slot, Slot::Resting(_)) {
+            return None;
+        }
+        let until = now + ID_REST;
+        let Slot::Waiting(waiter) = std::mem::replace(slot, Slot::Resting(until)) else {
+            return None;
+        };
+        self.waiting -= 1;
+        self.resting.push_back((until, id.value()));
+        Some(waiter)
+    }
+
+    /// Takes back a call that was never sent: nothing can answer it, so its id is free at once.
+    pub fn take_back(&mut self, id: RequestId) -> Option<W> {
+        match self.slots.remove(&id.value())? {
+            Slot::Waiting(waiter) => {
+                self.waiting -= 1;
+                Some(waiter)
+            }
+            resting @ Slot::Resting(_) => {
+                self.slots.insert(id.value(), resting);
+                None
+            }
+        }
+    }
+
+    /// Ends every call in flight, as the loss of the connection does. What rested is forgotten.
+    pub fn end(&mut self) -> Vec<W> {
+        self.waiting = 0;
+        self.resting = VecDeque::new();
+        std::mem::take(&mut self.slots)
+            .into_values()
+            .filter_map(|slot| match slot {
+                Slot::Waiting(waiter) => Some(waiter),
+                Slot::Resting(_) => None,
+            })
+            .collect()
+    }
+
+    fn wake_rested(&mut self, now: Instant) {
+        while let Some(&(until, id)) = self.resting.front() {
+            if until > now {
+                break;
+            }
+            self.resting.pop_front();
+            // An answer may have freed the id meanwhile, and a second call may rest on it now.
+            if matches!(self.slots.get(&id), Some(Slot::Resting(rest)) if *rest == until) {
+                self.slots.remove(&id);
+            }
+        }
+    }
+}
+
+/// Ids are given out by ourselves, in turn, so nobody can choose keys that collide: a multiplier
+/// that spreads neighbours is enough.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u16(u16::from(byte));
+        }
+    }
+
+    fn write_u16(&mut self, id: u16) {
+        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const fn id(value: u16) -> RequestId {
+        RequestId::new(value)
+    }
+
+    #[test]
+    fn halves_and_windows() {
+        let server = IdSpace::server();
+        assert_eq!((server.plain(), server.capacity()), (id(32768), 32767));
+        assert!(server.is_call(id(32769)) && server.is_call(id(65535)));
+        assert!(!server.is_call(id(32768)) && !server.is_call(id(1)));
+        let client = IdSpace::client();
+        assert_eq!((client.plain(), client.capacity()), (id(0), 32767));
+        assert!(client.is_call(id(1)) && client.is_call(id(32767)) && !client.is_call(id(0)));
+        let beside = IdSpace::client_beside(30_000);
+        assert_eq!((beside.plain(), beside.capacity()), (id(30_000), 2_767));
+        assert!(!beside.is_call(id(30_000)) && beside.is_call(id(30_001)));
+        assert!(!IdSpace::client_beside(32_511).must_check_type());
+        assert!(IdSpace::client_beside(32_512).must_check_type());
+        assert!(IdSpace::client_beside(u16::MAX).must_check_type());
+    }
+
+    #[test]
+    fn an_answer_completes_its_call_once() {
+        let now = Instant::now();
+        let mut pending = Pending::new(IdSpace::client());
+        let first = pending.begin("first", now).unwrap();
+        let second = pending.begin("second", now).unwrap();
+        assert_eq!((first, second), (id(1), id(2)));
+        assert_eq!(pending.answer(second), Answer::Call("second"));
+        assert_eq!(pending.answer(second), Answer::Late, "a duplicate");
+        assert_eq!(pending.answer(id(0)), Answer::NotACall, "an answer to a plain message");
+        assert_eq!(pending.answer(id(40_000)), Answer::NotACall, "the peer's own half");
+        assert_eq!(pending.len(), 1);
+    }
+
+    #[test]
+    fn ids_go_round_and_never_meet_one_in_flight() {
+        let now = Instant::now();
+        let mut pending = Pending::new(IdSpace::client_beside(32_500));
+        let capacity = pending.space().capacity() as u16;
+        let kept = pending.begin(0, now).unwrap();
+        for _ in 0..3 * capacity {
+            let id = pending.begin(1, now).unwrap();
+            assert_ne!(id, kept);
+            assert!(pending.space().is_call(id));
+            assert_eq!(pending.answer(id), Answer::Call(1));
+        }
+        assert_eq!(pending.answer(kept), Answer::Call(0));
+    }
+
+    #[test]
+    fn a_given_up_id_rests_until_answered_or_a_minute() {
+        let now = Instant::now();
+        let mut pending = Pending::new(IdSpace::client_beside(32_511));
+        let capacity = pending.space().capacity();
+        let ids: Vec<_> = (0..capacity).map(|n| pending.begin(n, now).unwrap()).collect();
+        assert_eq!(pending.begin(0, now), Err(IdsExhausted));
+        assert_eq!(pending.give_up(ids[3], now), Some(3));
+        assert_eq!(pending.give_up(ids[3], now), None, "only once");
+        assert_eq!(pending.begin(0, now), Err(IdsExhausted), "it rests");
+        assert_eq!(pending.answer(ids[3]), Answer::Late);
+        assert_eq!(pending.begin(99, now), Ok(ids[3]), "the late answer freed it");
+        assert_eq!(pending.give_up(ids[3], now + Duration::from_secs(1)), Some(99));
+        assert_eq!(pending.begin(0, now + ID_REST), Err(IdsExhausted), "the second rest counts");
+        let later = now + ID_REST + Duration::from_secs(1);
+        assert_eq!(pending.begin(100, later), Ok(ids[3]));
+    }
+
+    #[test]
+    fn a_call_that_was_never_sent_frees_its_id_at_once() {
+        let now = Instant::now();
+        let mut pending = Pending::new(IdSpace::server());
+        let id = pending.begin("x", now).unwrap();
+        assert_eq!(pending.take_back(id), Some("x"));
+        assert_eq!(pending.take_back(id), None);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn a_lost_connection_ends_all() {
+        let now = Instant::now();
+        let mut pending = Pending::new(IdSpace::server());
+        let ids: Vec<_> = (0..10).map(|n| pending.begin(n, now).unwrap()).collect();
+        pending.give_up(ids[0], now);
+        let mut ended = pending.end();
+        ended.sort_unstable();
+        assert_eq!(ended, (1..10).collect::<Vec<_>>());
+        assert!(pending.is_empty() && pending.slots.is_empty());
+    }
+}

@@ -1,0 +1,193 @@
+//! Message types: the number on the wire, its name, and the class that the number belongs to.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use crate::error::TypeError;
+
+/// The code of the question "are you there", answered by [`PONG`] (source: PROTOCOL.md, "Ping").
+pub const PING: MessageType = MessageType::system(0, "ping", "Is the peer alive?");
+
+/// The code of the answer to [`PING`].
+pub const PONG: MessageType = MessageType::system(1, "pong", "The peer is alive.");
+
+/// The first code that an application may use.
+pub const FIRST_APPLICATION_CODE: u16 = 200;
+
+/// The first code that is meant for plugins.
+pub const FIRST_PLUGIN_CODE: u16 = 500;
+
+/// Whose code it is: 0–199 belongs to the protocol, 200–499 to the application, 500 and above to
+/// plugins. Only the first boundary is enforced; the second is a convention that keeps an
+/// application and the plugins it loads out of each other's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_enums, reason = "the three ranges cover every u16")]
+pub enum CodeClass {
+    /// 0–199: the protocol's own. Messages of these codes never reach a handler.
+    System,
+    /// 200–499: the application's.
+    Application,
+    /// 500–65535: plugins'.
+    Plugin,
+}
+
+impl CodeClass {
+    /// The class of a code.
+    #[must_use]
+    pub const fn of(code: u16) -> Self {
+        match code {
+            0..FIRST_APPLICATION_CODE => Self::System,
+            FIRST_APPLICATION_CODE..FIRST_PLUGIN_CODE => Self::Application,
+            _ => Self::Plugin,
+        }
+    }
+}
+
+/// A kind of message: a code, a name for logs and a description for people.
+///
+/// Two types are equal when their codes are, since the code is all that travels.
+///
+/// ```
+/// use veltix_core::MessageType;
+///
+/// const CHAT: MessageType = MessageType::new(200, "chat", "Chat message");
+/// assert_eq!(CHAT.code(), 200);
+/// ```
+///
+/// A reserved code in a `const` does not compile:
+///
+/// ```compile_fail
+/// # use veltix_core::MessageType;
+/// const BAD: MessageType = MessageType::new(20, "bad", "");
+/// ```
+#[derive(Clone, Copy)]
+pub struct MessageType {
+    code: u16,
+    name: &'static str,
+    description: &'static str,
+}
+
+impl MessageType {
+    /// A message type of the application (200–499) or of a plugin (500 and above).
+    ///
+    /// # Panics
+    /// When the code is below 200, which is the protocol's own range. In a `const` that is a
+    /// compile error; use [`MessageType::try_new`] for codes that are known only at run time.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(code: u16, name: &'static str, description: &'static str) -> Self {
+        assert!(
+            code >= FIRST_APPLICATION_CODE,
+            "message codes 0-199 are reserved for the protocol: use 200 or above"
+        );
+        Self { code, name, description }
+    }
+
+    /// As [`MessageType::new`], for a code that is known only at run time.
+    ///
+    /// # Errors
+    /// [`TypeError::Reserved`] when the code is below 200.
+    pub const fn try_new(
+        code: u16,
+        name: &'static str,
+        description: &'static str,
+    ) -> Result<Self, TypeError> {
+        if code < FIRST_APPLICATION_CODE {
+            return Err(TypeError::Reserved { code });
+        }
+        Ok(Self { code, name, description })
+    }
+
+    const fn system(code: u16, name: &'static str, description: &'static str) -> Self {
+        Self { code, name, description }
+    }
+
+    /// The number that travels.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        self.code
+    }
+
+    /// The name, for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// The description, for people.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        self.description
+    }
+
+    /// Whose code it is.
+    #[must_use]
+    pub const fn class(self) -> CodeClass {
+        CodeClass::of(self.code)
+    }
+}
+
+impl From<MessageType> for u16 {
+    fn from(message_type: MessageType) -> Self {
+        message_type.code
+    }
+}
+
+impl PartialEq for MessageType {
+    fn eq(&self, other: &Self) -> bool {
+        self.code == other.code
+    }
+}
+
+impl Eq for MessageType {}
+
+impl Hash for MessageType {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.code.hash(state);
+    }
+}
+
+impl fmt::Debug for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.name, self.code)
+    }
+}
+
+impl fmt::Display for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_the_ranges_of_the_protocol() {
+        for (code, class) in [
+            (0, CodeClass::System),
+            (199, CodeClass::System),
+            (200, CodeClass::Application),
+            (499, CodeClass::Application),
+            (500, CodeClass::Plugin),
+            (65535, CodeClass::Plugin),
+        ] {
+            assert_eq!(CodeClass::of(code), class, "code {code}");
+        }
+    }
+
+    #[test]
+    fn equality_is_by_code() {
+        let one = MessageType::new(200, "one", "");
+        let two = MessageType::new(200, "two", "other words");
+        assert_eq!(one, two);
+        assert_ne!(one, MessageType::new(201, "one", ""));
+    }
+
+    #[test]
+    fn reserved_codes_are_refused_at_run_time_too() {
+        assert_eq!(MessageType::try_new(199, "x", ""), Err(TypeError::Reserved { code: 199 }));
+        assert_eq!(MessageType::try_new(200, "x", "").map(MessageType::code), Ok(200));
+    }
+}

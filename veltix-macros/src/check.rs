@@ -1,0 +1,105 @@
+//! Whether the user's enum can be message types; everything that stands against it is reported.
+
+use syn::{Attribute, Fields, ItemEnum};
+
+use crate::ast::Variant;
+use crate::errors::Errors;
+use crate::{codes, naming};
+
+/// What an expansion adds to the enum: a variant of that name would hide it.
+const TAKEN_NAMES: [&str; 4] = ["ALL", "code", "message_type", "registry"];
+
+/// The message types of the enum, or `None` when its shape allows none. The item is left in a
+/// state that rustc has nothing to add to.
+pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Variant>> {
+    take_own_attributes(item, errors);
+    if item.variants.is_empty() {
+        errors.at(
+            &item.ident,
+            format_args!(
+                "`{}` has no variant: give it one for each kind of message, such as `Chat = 200`",
+                item.ident,
+            ),
+        );
+    }
+    let has_shape = check_shape(item, errors);
+    let codes = codes::settle(item, errors);
+    if !has_shape {
+        // Beside fields, rustc takes no discriminants without a `#[repr]` (E0732).
+        item.variants.iter_mut().for_each(|variant| variant.discriminant = None);
+        return None;
+    }
+    let variants = item.variants.iter().zip(codes).map(|(variant, code)| Variant {
+        ident: variant.ident.clone(),
+        cfgs: variant.attrs.iter().filter(|one| one.path().is_ident("cfg")).cloned().collect(),
+        code,
+        name: naming::snake_case(&variant.ident),
+        description: naming::description(&variant.attrs),
+    });
+    Some(variants.collect())
+}
+
+/// Reports and removes the attributes that would be this macro's: left in place, rustc would
+/// report them a second time, as unknown.
+fn take_own_attributes(item: &mut ItemEnum, errors: &mut Errors) {
+    let is_own = |attribute: &Attribute| attribute.path().is_ident("message");
+    for attribute in item.attrs.extract_if(.., |one| is_own(one) || is_second(one)) {
+        errors.at(attribute.path(), "`#[veltix::message]` is there twice: remove this one");
+    }
+    for variant in &mut item.variants {
+        for attribute in variant.attrs.extract_if(.., |one| is_own(one)) {
+            errors.at(
+                attribute,
+                format_args!(
+                    "the code of a unit variant is its discriminant: remove this attribute and \
+                     write `{} = …`",
+                    variant.ident,
+                ),
+            );
+        }
+    }
+}
+
+fn is_second(attribute: &Attribute) -> bool {
+    let segments = &attribute.path().segments;
+    segments.len() == 2 && segments[0].ident == "veltix" && segments[1].ident == "message"
+}
+
+/// Whether the enum can have the generated code at all.
+fn check_shape(item: &ItemEnum, errors: &mut Errors) -> bool {
+    let generics = &item.generics;
+    let mut has_shape = generics.params.is_empty() && generics.where_clause.is_none();
+    if !generics.params.is_empty() {
+        errors.at(
+            generics,
+            "message types cannot be generic: a code and a name have nothing to be generic over",
+        );
+    } else if let Some(clause) = &generics.where_clause {
+        errors.at(clause, "message types cannot be generic: remove the `where` clause");
+    }
+    for variant in &item.variants {
+        if !matches!(variant.fields, Fields::Unit) {
+            has_shape = false;
+            errors.at(
+                &variant.fields,
+                format_args!(
+                    "variants with fields come with their typed bodies, which this version does \
+                     not have: write `{} = …` without fields",
+                    variant.ident,
+                ),
+            );
+        }
+        if TAKEN_NAMES.iter().any(|name| variant.ident == name) {
+            has_shape = false;
+            errors.at(
+                &variant.ident,
+                format_args!(
+                    "`{0}::{1}` is what `#[veltix::message]` adds to the enum: give the variant \
+                     another name",
+                    item.ident, variant.ident,
+                ),
+            );
+        }
+    }
+    has_shape
+}

@@ -1,0 +1,136 @@
+//! The code that is generated, beside the user's item and whatever is wrong with it.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Ident, ItemEnum};
+
+use crate::ast::Variant;
+use crate::errors::Errors;
+use crate::{check, derives, parse};
+
+/// The whole of `#[veltix::message]`. The item comes out again whatever happens, or the editor
+/// would know nothing of it until the last error is gone.
+pub(crate) fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let facade = parse::facade(arguments, &mut errors);
+    let mut item = match parse::item(item.clone()) {
+        Ok(item) => item,
+        Err(error) => {
+            errors.push(error);
+            return quote!(#item #errors);
+        }
+    };
+    match check::check(&mut item, &mut errors) {
+        Some(variants) => {
+            // Last, so that they see what the user's other attributes make of the enum.
+            item.attrs.extend(derives::missing(&item.attrs));
+            let code = expand(&item, &variants, &quote!(#facade::__private));
+            quote!(#item #code #errors)
+        }
+        None => quote!(#item #errors),
+    }
+}
+
+fn expand(item: &ItemEnum, variants: &[Variant], private: &TokenStream) -> TokenStream {
+    let inherent = inherent(item, variants, private);
+    let conversions = conversions(&item.ident, variants, private);
+    // The allowances are for the user's crate: nobody calls everything that is generated, and a
+    // variant that is deprecated for its users is still a message type.
+    quote! {
+        #[allow(dead_code, deprecated)]
+        const _: () = {
+            #inherent
+            #conversions
+        };
+    }
+}
+
+/// The items of the enum itself. They are as visible as the enum, which is as far as they can be
+/// reached, and what `unreachable_pub` asks for.
+fn inherent(item: &ItemEnum, variants: &[Variant], private: &TokenStream) -> TokenStream {
+    let (ident, vis) = (&item.ident, &item.vis);
+    let all = variants.iter().map(|Variant { ident, cfgs, .. }| quote!(#(#cfgs)* Self::#ident));
+    let arms = variants.iter().map(|variant| {
+        let Variant { ident, cfgs, code, name, description } = variant;
+        quote! {
+            #(#cfgs)*
+            Self::#ident => {
+                #private::MessageType::new(#code, #name, #description)
+            }
+        }
+    });
+    quote! {
+        impl #ident {
+            /// All message types of this enum, in the order in which they are declared.
+            #vis const ALL: &'static [Self] = &[#(#all),*];
+
+            /// The number that travels.
+            #[must_use]
+            #vis const fn code(self) -> ::core::primitive::u16 {
+                self.message_type().code()
+            }
+
+            /// Code, name and description in one value.
+            #[must_use]
+            #vis const fn message_type(self) -> #private::MessageType {
+                match self { #(#arms)* }
+            }
+
+            /// A registry of all message types of this enum.
+            #[must_use]
+            #vis fn registry() -> #private::Registry {
+                #private::Registry::of_enum(Self::ALL.iter().copied())
+            }
+        }
+    }
+}
+
+fn conversions(ident: &Ident, variants: &[Variant], private: &TokenStream) -> TokenStream {
+    let name = ident.to_string();
+    let arms = variants.iter().map(|Variant { ident, cfgs, code, .. }| {
+        quote!(#(#cfgs)* #code => ::core::result::Result::Ok(Self::#ident),)
+    });
+    // A pattern that is a single name would match a constant of the user's by that name, hence
+    // the underscores. `Self::Error` would be the variant of that name where there is one.
+    quote! {
+        #[automatically_derived]
+        impl #private::ToMessage for #ident {
+            fn to_message(&self) -> ::core::result::Result<
+                #private::Message,
+                #private::EncodeError,
+            > {
+                ::core::result::Result::Ok(#private::Message::empty(*self))
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::convert::From<#ident> for #private::MessageType {
+            fn from(__message: #ident) -> Self {
+                __message.message_type()
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::convert::From<#ident> for ::core::primitive::u16 {
+            fn from(__message: #ident) -> Self {
+                __message.code()
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::convert::TryFrom<::core::primitive::u16> for #ident {
+            type Error = #private::UnknownCode;
+
+            fn try_from(
+                __code: ::core::primitive::u16,
+            ) -> ::core::result::Result<Self, #private::UnknownCode> {
+                match __code {
+                    #(#arms)*
+                    _ => ::core::result::Result::Err(
+                        #private::UnknownCode::new(__code, #name),
+                    ),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The attribute macros of Veltix; use them through the `veltix` crate, which documents them.
+//!
+//! One macro goes one way: `parse` reads the tokens, `check` finds what is wrong (`codes`: with the
+//! discriminants), `expand` writes the code (`derives`: which ones are missing). What is wrong is collected in `errors`
+//! and reported together, beside the user's item and never instead of it.
+
+mod ast;
+mod check;
+mod codes;
+mod derives;
+mod errors;
+mod expand;
+mod naming;
+mod parse;
+
+use proc_macro::TokenStream;
+
+/// Turns an enum into message types.
+#[proc_macro_attribute]
+pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::message(arguments.into(), item.into()).into()
+}

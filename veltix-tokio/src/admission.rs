@@ -1,0 +1,171 @@
+//! Who may come in: slots for peers, and caps on handshakes that are still pending.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::oneshot;
+
+use crate::sync::Mutex;
+
+/// Room for so many peers.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    taken: Arc<AtomicUsize>,
+    max: usize,
+}
+
+/// One peer's room; given back on drop.
+#[derive(Debug)]
+pub(crate) struct Slot(Arc<AtomicUsize>);
+
+impl Slots {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { taken: Arc::default(), max }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.taken.load(Ordering::Acquire) >= self.max
+    }
+
+    /// Takes a slot, unless all are taken.
+    pub(crate) fn take(&self) -> Option<Slot> {
+        let grow = |taken| (taken < self.max).then_some(taken + 1);
+        let taken = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, grow);
+        taken.is_ok().then(|| Slot(Arc::clone(&self.taken)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Handshakes that are pending. Over a cap, one of them is shed at random: whoever floods us with
+/// silent connections sheds mostly his own, and an honest peer is likely to get through.
+#[derive(Debug)]
+pub(crate) struct Handshakes {
+    pending: Arc<Mutex<Pending>>,
+    max: usize,
+    max_per_address: usize,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    tickets: u64,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    ticket: u64,
+    ip: Option<IpAddr>,
+    /// Dropped to shed the handshake.
+    _keep: oneshot::Sender<()>,
+}
+
+/// A pending handshake; it is over on drop.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    number: u64,
+    pending: Arc<Mutex<Pending>>,
+    shed: oneshot::Receiver<()>,
+}
+
+impl Handshakes {
+    pub(crate) fn new(max: usize, max_per_address: usize) -> Self {
+        Self { pending: Arc::default(), max, max_per_address }
+    }
+
+    /// Enters a handshake, shedding another one if there are too many.
+    pub(crate) fn enter(&self, ip: Option<IpAddr>) -> Ticket {
+        let (keep, shed) = oneshot::channel();
+        let mut pending = self.pending.lock();
+        let neighbours = |entry: &Entry| ip.is_some() && entry.ip == ip;
+        let of_address = pending.entries.iter().filter(|entry| neighbours(entry)).count();
+        if of_address >= self.max_per_address {
+            let nth = fastrand::usize(..of_address);
+            let all = pending.entries.iter().enumerate();
+            if let Some((at, _)) = all.filter(|(_, entry)| neighbours(entry)).nth(nth) {
+                pending.entries.swap_remove(at);
+            }
+        } else if pending.entries.len() >= self.max {
+            let at = fastrand::usize(..pending.entries.len());
+            pending.entries.swap_remove(at);
+        }
+        pending.tickets += 1;
+        let number = pending.tickets;
+        pending.entries.push(Entry { ticket: number, ip, _keep: keep });
+        drop(pending);
+        Ticket { number, pending: Arc::clone(&self.pending), shed }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.pending.lock().entries.len()
+    }
+}
+
+impl Ticket {
+    /// Waits until this handshake is shed.
+    pub(crate) async fn shed(&mut self) {
+        // Nothing is ever sent: the sender is dropped.
+        let _ = (&mut self.shed).await;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut pending = self.pending.lock();
+        if let Some(at) = pending.entries.iter().position(|entry| entry.ticket == self.number) {
+            pending.entries.swap_remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn ip(last: u8) -> Option<IpAddr> {
+        Some(Ipv4Addr::new(10, 0, 0, last).into())
+    }
+
+    fn is_shed(ticket: &mut Ticket) -> bool {
+        matches!(ticket.shed.try_recv(), Err(oneshot::error::TryRecvError::Closed))
+    }
+
+    #[test]
+    fn slots_are_given_back() {
+        let slots = Slots::new(2);
+        let (first, second) = (slots.take(), slots.take());
+        assert!(first.is_some() && second.is_some() && slots.is_full());
+        assert!(slots.take().is_none());
+        drop(first);
+        assert!(!slots.is_full() && slots.take().is_some());
+    }
+
+    #[test]
+    fn one_address_sheds_its_own() {
+        let handshakes = Handshakes::new(512, 32);
+        let mut honest = handshakes.enter(ip(1));
+        let mut flood: Vec<_> = (0..100).map(|_| handshakes.enter(ip(2))).collect();
+        assert!(!is_shed(&mut honest));
+        assert_eq!(flood.iter_mut().filter(|ticket| !is_shed(ticket)).count(), 32);
+        assert_eq!(handshakes.len(), 33);
+        drop((flood, honest));
+        assert_eq!(handshakes.len(), 0);
+    }
+
+    #[test]
+    fn over_the_cap_one_is_shed_at_random() {
+        let handshakes = Handshakes::new(16, 4);
+        let mut tickets: Vec<_> = (0..100).map(|last| handshakes.enter(ip(last))).collect();
+        assert_eq!(handshakes.len(), 16);
+        assert_eq!(tickets.iter_mut().filter(|ticket| !is_shed(ticket)).count(), 16);
+        assert!(!is_shed(tickets.last_mut().expect("there are some")), "the newest is let in");
+    }
+}

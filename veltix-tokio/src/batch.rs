@@ -1,0 +1,149 @@
+//! What a connection's task fills during one poll, and the flush that follows.
+//!
+//! Whoever is the first to queue a frame in an outbox must see to a flush. Within a poll of a
+//! connection's task the outbox is noted here and flushed once, at the end, with all that was
+//! queued meanwhile in one write. Anywhere else (a spawned task, a blocking handler, a foreign
+//! thread) the outbox's own task is woken.
+//!
+//! However a poll ends, no outbox that it touched is forgotten: what was noted is a guard that
+//! flushes, or wakes, on drop.
+
+use std::cell::RefCell;
+
+use tokio::time::Instant;
+
+use crate::limits::{BATCH_TIME, FLUSH_PEERS};
+use crate::outbox::Queued;
+use crate::peer::Peer;
+
+/// How many flushes pass between two looks at the clock.
+const LOOK_EVERY: usize = 8;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Scope>> = const { RefCell::new(None) };
+}
+
+/// A poll of a connection's task that is under way on this thread.
+struct Scope {
+    /// Whose task it is.
+    own: Peer,
+    /// Other peers' outboxes are left to their own tasks: this task has a thread of its own.
+    own_only: bool,
+    touched: Vec<Peer>,
+    /// An outbox has enough for a large write.
+    heavy: bool,
+}
+
+/// Sees to the flush of a frame that was just queued for this peer.
+pub(crate) fn queued(peer: &Peer, queued: Queued) {
+    let noted = CURRENT.with_borrow_mut(|current| match current {
+        Some(scope) if !scope.own_only || scope.own == *peer => {
+            scope.heavy |= queued.heavy;
+            if queued.first {
+                scope.touched.push(peer.clone());
+            }
+            true
+        }
+        _ => false,
+    });
+    if !noted && queued.first {
+        peer.outbox().wake_owner();
+    }
+}
+
+/// Whether the caller runs inside a handler of this peer's connection.
+pub(crate) fn is_inside(peer: &Peer) -> bool {
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|scope| scope.own == *peer))
+}
+
+/// The peer whose handler the caller runs in, if any.
+pub(crate) fn current() -> Option<Peer> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|scope| scope.own.clone()))
+}
+
+/// The guard of a poll: see the module.
+pub(crate) struct Batch {
+    /// A poll inside a poll happens when a handler drives a runtime of its own.
+    outer: Option<Scope>,
+    left: bool,
+}
+
+impl Batch {
+    pub(crate) fn enter(own: &Peer, own_only: bool) -> Self {
+        let scope = Scope { own: own.clone(), own_only, touched: Vec::new(), heavy: false };
+        let outer = CURRENT.replace(Some(scope));
+        Self { outer, left: false }
+    }
+
+    /// Whether an outbox has enough for a large write, so that reading should pause for it.
+    pub(crate) fn is_heavy(&self) -> bool {
+        CURRENT.with_borrow(|current| current.as_ref().is_some_and(|scope| scope.heavy))
+    }
+
+    /// Ends the poll; what it touched is still to be flushed.
+    pub(crate) fn leave(mut self) -> Flushes {
+        self.close()
+    }
+
+    fn close(&mut self) -> Flushes {
+        self.left = true;
+        let scope = CURRENT.replace(self.outer.take());
+        Flushes(scope.map(|scope| scope.touched).unwrap_or_default())
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if !self.left {
+            // The poll panicked: the dropped list wakes the tasks.
+            drop(self.close());
+        }
+    }
+}
+
+/// Outboxes that a batch filled and that are yet to be flushed. Dropped, it wakes their tasks.
+#[derive(Debug, Default)]
+pub(crate) struct Flushes(Vec<Peer>);
+
+impl Flushes {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes over what another batch left.
+    pub(crate) fn extend(&mut self, mut other: Self) {
+        if self.0.is_empty() {
+            std::mem::swap(&mut self.0, &mut other.0);
+        } else {
+            self.0.append(&mut other.0);
+        }
+    }
+
+    /// Flushes outboxes until all are done, or [`FLUSH_PEERS`] or [`BATCH_TIME`] have gone by: a
+    /// broadcast to thousands must not hold a worker for longer. The first touched is the first
+    /// flushed.
+    pub(crate) fn flush_some(&mut self) {
+        if self.0.len() <= LOOK_EVERY {
+            self.0.drain(..).for_each(|peer| peer.outbox().flush());
+            return;
+        }
+        let start = Instant::now();
+        let mut done = 0;
+        for peer in self.0.iter().take(FLUSH_PEERS) {
+            peer.outbox().flush();
+            done += 1;
+            if done % LOOK_EVERY == 0 && start.elapsed() >= BATCH_TIME {
+                break;
+            }
+        }
+        self.0.drain(..done);
+    }
+}
+
+impl Drop for Flushes {
+    fn drop(&mut self) {
+        for peer in self.0.drain(..) {
+            peer.outbox().wake_owner();
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! [`ClientConfig`] and [`Reconnect`].
+
+use std::time::Duration;
+
+use veltix_core::Backoff;
+
+use crate::config::{ConnectionConfig, connection_setters};
+use crate::endpoint::{BufferSize, SocketCore};
+use crate::limits;
+use crate::outbox::OverflowPolicy;
+
+/// Where a client connects to, and how. Start from the default and change what you need.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    pub(super) addr: String,
+    pub(super) reconnect: Reconnect,
+    pub(crate) connection: ConnectionConfig,
+}
+
+impl ClientConfig {
+    /// The server, as `host:port`. Default: `127.0.0.1:8080`.
+    #[must_use]
+    pub fn addr(mut self, addr: impl Into<String>) -> Self {
+        self.addr = addr.into();
+        self
+    }
+
+    /// What happens when the connection is lost. Default: [`Reconnect::off`].
+    #[must_use]
+    pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    connection_setters!();
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            addr: "127.0.0.1:8080".to_owned(),
+            reconnect: Reconnect::off(),
+            connection: ConnectionConfig::new(None),
+        }
+    }
+}
+
+/// When a client that lost its connection tries again.
+///
+/// Routes stay; `on_connect` runs again; ids, tags and calls in flight belong to the connection
+/// and end with it. Nothing is kept for later while there is no connection: sending fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    attempts: Option<u32>,
+    pause: Pause,
+    initial: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    Backoff { first: Duration, max: Duration },
+    Fixed(Duration),
+}
+
+impl Reconnect {
+    /// Never: a lost connection is the client's end.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { attempts: Some(0), ..Self::backoff() }
+    }
+
+    /// Without end, each pause drawn at random from a window that doubles from 1 s up to 30 s, and
+    /// is 1 s again after a connection that lived for 10 s. The randomness ("full jitter") keeps
+    /// the clients of a server that restarts from coming back all at once.
+    #[must_use]
+    pub const fn backoff() -> Self {
+        Self {
+            attempts: None,
+            pause: Pause::Backoff { first: limits::RECONNECT_FIRST, max: limits::RECONNECT_MAX },
+            initial: false,
+        }
+    }
+
+    /// Without end, after the same pause each time.
+    #[must_use]
+    pub const fn fixed(pause: Duration) -> Self {
+        Self { attempts: None, pause: Pause::Fixed(pause), initial: false }
+    }
+
+    /// Other windows for [`backoff`](Reconnect::backoff): the first and the largest.
+    #[must_use]
+    pub const fn windows(mut self, first: Duration, max: Duration) -> Self {
+        self.pause = Pause::Backoff { first, max };
+        self
+    }
+
+    /// Gives up after so many attempts in a row.
+    #[must_use]
+    pub const fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
+
+    /// Whether the first connect is tried again as well. Default: no, it fails at once.
+    #[must_use]
+    pub const fn initial(mut self, initial: bool) -> Self {
+        self.initial = initial;
+        self
+    }
+
+    pub(super) const fn max_attempts(&self) -> Option<u32> {
+        self.attempts
+    }
+
+    pub(super) const fn is_initial(&self) -> bool {
+        self.initial
+    }
+
+    pub(super) fn pauses(&self) -> Backoff {
+        match self.pause {
+            Pause::Backoff { first, max } => Backoff::exponential(first, max),
+            Pause::Fixed(pause) => Backoff::fixed(pause),
+        }
+    }
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self::off()
+    }
+}

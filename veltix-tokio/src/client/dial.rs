@@ -1,0 +1,58 @@
+//! One attempt to connect: the stream, the handshake, and the task that is ready to run.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+use veltix_core::{Hello, IdSpace};
+
+use crate::connection::ConnectionTask;
+use crate::connection::handshake::{Failure, introduce};
+use crate::endpoint::Endpoint;
+use crate::error::ConnectError;
+use crate::transport::Connector;
+
+/// Makes connections for a client.
+pub(super) struct Dialer<C> {
+    pub(super) connector: C,
+    pub(super) endpoint: Arc<Endpoint>,
+}
+
+impl<C: Connector> Dialer<C> {
+    /// One attempt, under one deadline for all of it.
+    pub(super) async fn dial(&self) -> Result<ConnectionTask, ConnectError> {
+        let limit = self.endpoint.limits().handshake_timeout;
+        match timeout(limit, self.connect()).await {
+            Ok(result) => result,
+            Err(_) => Err(ConnectError::Timeout { addr: self.connector.target(), limit }),
+        }
+    }
+
+    async fn connect(&self) -> Result<ConnectionTask, ConnectError> {
+        let addr = || self.connector.target();
+        let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr(), source };
+        let mut stream = self.connector.connect().await.map_err(unreachable)?;
+        let (hello, surplus) = introduce(&mut stream).await.map_err(|failure| match failure {
+            Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
+            Failure::Io(source) => ConnectError::Io { addr: addr(), source },
+            Failure::ServerFull => {
+                ConnectError::Handshake { addr: addr(), source: veltix_core::HandshakeError::ServerFull }
+            }
+        })?;
+        let ids = ids_beside(&hello);
+        Ok(ConnectionTask::new(&self.endpoint, stream, hello, surplus, ids))
+    }
+}
+
+/// The ids to use with this server, which may number its own messages from 0.
+fn ids_beside(server: &Hello) -> IdSpace {
+    let Some(window) = server.id_window() else { return IdSpace::client() };
+    let ids = IdSpace::client_beside(window);
+    if ids.must_check_type() {
+        tracing::warn!(
+            window,
+            "this server's own messages may carry the ids of calls: each call must say which type its answer has"
+        );
+    }
+    ids
+}

@@ -1,0 +1,96 @@
+//! The pull side of a client: what no route took, as a stream.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use tokio::sync::mpsc;
+use veltix_core::Message;
+
+use crate::limits::{INBOX_MESSAGES, READ_BUFFER};
+use crate::router::{IntoReply, Outcome};
+use crate::sync::Mutex;
+
+/// Where messages wait for [`MessageStream`]: 64 at most.
+///
+/// Before anybody has asked for the stream, what finds no room is dropped and counted as unknown;
+/// afterwards it makes the lane wait, and in the end the server. So a client that never asks is
+/// not held up, and one that asks right after it connected misses nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Messages(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    sender: mpsc::Sender<Message>,
+    receiver: Mutex<Option<mpsc::Receiver<Message>>>,
+    asked_for: AtomicBool,
+}
+
+impl Messages {
+    pub(super) fn new() -> Self {
+        let (sender, receiver) = mpsc::channel(INBOX_MESSAGES);
+        let receiver = Mutex::new(Some(receiver));
+        Self(Arc::new(Shared { sender, receiver, asked_for: AtomicBool::new(false) }))
+    }
+
+    /// The stream, for the first who asks.
+    pub(super) fn take(&self) -> Option<MessageStream> {
+        self.0.asked_for.store(true, Ordering::Release);
+        self.0.receiver.lock().take().map(MessageStream)
+    }
+
+    /// The handler that feeds the stream.
+    pub(super) async fn offer(self, message: Message) -> Offered {
+        let short = message.body().len() < READ_BUFFER / 4;
+        let message = if short { message.detach() } else { message };
+        let taken = if self.0.asked_for.load(Ordering::Acquire) {
+            self.0.sender.send(message).await.is_ok()
+        } else {
+            self.0.sender.try_send(message).is_ok()
+        };
+        if taken { Offered::Taken } else { Offered::Unclaimed }
+    }
+}
+
+/// What became of a message that no route took.
+#[derive(Debug)]
+pub(super) enum Offered {
+    Taken,
+    Unclaimed,
+}
+
+impl IntoReply for Offered {
+    fn into_outcome(self) -> Outcome {
+        match self {
+            Self::Taken => Outcome::Silent,
+            Self::Unclaimed => Outcome::Unclaimed,
+        }
+    }
+}
+
+/// The messages that no route took, in order. Made by [`Client::messages`](crate::Client::messages).
+///
+/// It holds 64 messages; while it is full, reading pauses. Dropped, further messages are counted
+/// as unknown and dropped. It ends when the client has ended.
+#[derive(Debug)]
+pub struct MessageStream(mpsc::Receiver<Message>);
+
+impl MessageStream {
+    /// The next message; `None` when the client has ended.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no message is lost.
+    pub async fn next(&mut self) -> Option<Message> {
+        self.0.recv().await
+    }
+}
+
+impl Stream for MessageStream {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.0.poll_recv(cx)
+    }
+}

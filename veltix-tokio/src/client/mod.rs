@@ -1,0 +1,239 @@
+//! [`Client`]: connects, reconnects, and owns its connection.
+
+mod config;
+mod control;
+mod dial;
+mod messages;
+mod task;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{oneshot, watch};
+use veltix_core::{Message, ToMessage};
+
+pub use config::{ClientConfig, Reconnect};
+pub use messages::MessageStream;
+
+use crate::close::Disconnected;
+use crate::endpoint::{Endpoint, Role, Side};
+use crate::error::{ConfigError, ConnectError, SendError};
+use crate::events::EventStream;
+use crate::peer::{Peer, Sending};
+use crate::requests::{Ping, Request};
+use crate::router::Router;
+use crate::transport::{Connector, PeerAddr, TcpConnector, TcpOptions};
+use control::Control;
+use dial::Dialer;
+use messages::Messages;
+use task::{Attempts, ClientTask};
+
+/// A connection to a server.
+///
+/// A clone is cheap and means the same connection. The client owns it: when the last clone is
+/// dropped, what is queued is written (at most 1 s), and the connection closes. [`Client::close`]
+/// waits for that, as a program must that ends right after.
+#[derive(Clone)]
+pub struct Client(Arc<Owner>);
+
+/// Ends the client's task when the last handle is gone.
+struct Owner {
+    endpoint: Arc<Endpoint>,
+    control: Arc<Control>,
+    messages: Option<Messages>,
+}
+
+/// How a client stands with its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientStatus {
+    /// Connected, and `on_connect` has returned `Ok`.
+    Connected,
+    /// Without a connection, and trying to get one.
+    Reconnecting {
+        /// The attempt that is under way or waited for, from 1.
+        attempt: u32,
+    },
+    /// Without a connection, and not trying: reconnecting is off, its attempts are used up,
+    /// [`Client::stop_retry`] was called, or the server refused for good. [`Client::retry`] tries
+    /// again.
+    Lost {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Closed by this side, for good.
+    Closed,
+}
+
+impl Client {
+    /// Connects over TCP. It returns when the handshake is over and the router's `on_connect` has
+    /// returned `Ok`.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; unless [`Reconnect::initial`] says otherwise, the first failure.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropped, it closes what it has opened.
+    pub async fn connect(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
+        let options = TcpOptions { user_timeout: config.connection.user_timeout() };
+        let connector = TcpConnector { addr: config.addr.clone(), options };
+        Self::connect_with(connector, config, router).await
+    }
+
+    /// Connects over another transport: in memory, for tests, or one of your own. The config's
+    /// address is not used.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    ///
+    /// # Cancel safety
+    /// As [`Client::connect`].
+    pub async fn connect_with(
+        connector: impl Connector,
+        config: ClientConfig,
+        router: Router,
+    ) -> Result<Self, ConnectError> {
+        if let Some(route) = router.hub_needed_by() {
+            return Err(ConfigError::NeedsHub { route }.into());
+        }
+        let limits = config.connection.limits(None)?;
+        let (router, messages) = with_messages(router);
+        let side = Side {
+            role: Role::Client,
+            // A client has nothing that others connect to.
+            local_addr: PeerAddr::Memory(0),
+            max_connections: 1,
+            max_pending_handshakes: 1,
+            max_pending_handshakes_per_address: 1,
+            max_workers: config.connection.max_workers,
+        };
+        let endpoint = Endpoint::new(side, limits, router.build());
+        let addr = connector.target();
+        let dialer = Dialer { connector, endpoint: Arc::clone(&endpoint) };
+        let mut attempts = Attempts::new(config.reconnect);
+        let first = attempts.first(&dialer).await?;
+        let control = Arc::new(Control::new(first.peer().clone()));
+        let client = Self(Arc::new(Owner { endpoint, control: Arc::clone(&control), messages }));
+        let (admitted, entered) = oneshot::channel();
+        let task = ClientTask { dialer, control, attempts: Attempts::new(config.reconnect) };
+        tokio::spawn(task.run(first, admitted));
+        match entered.await {
+            Ok(()) => Ok(client),
+            Err(_) => {
+                let reason = client.peer().closed().await.reason.to_string();
+                Err(ConnectError::GivenUp { addr, reason })
+            }
+        }
+    }
+
+    /// The server, as the other end of the current connection, or of the last one.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.0.control.peer()
+    }
+
+    /// Sends a message to the server, waiting for room in the outbox: see [`Peer::send`].
+    ///
+    /// # Errors
+    /// As [`Peer::send`]; [`SendError::Closed`] while there is no connection.
+    ///
+    /// # Cancel safety
+    /// As [`Peer::send`].
+    pub fn send(&self, message: &(impl ToMessage + ?Sized)) -> Sending {
+        self.peer().send(message)
+    }
+
+    /// Sends a message to the server if the outbox has room now: see [`Peer::try_send`].
+    ///
+    /// # Errors
+    /// As [`Peer::try_send`].
+    pub fn try_send(&self, message: &(impl ToMessage + ?Sized)) -> Result<(), SendError> {
+        self.peer().try_send(message)
+    }
+
+    /// Calls the server: see [`Peer::request`].
+    pub fn request(&self, message: &(impl ToMessage + ?Sized)) -> Request {
+        self.peer().request(message)
+    }
+
+    /// Asks the server whether it is there; resolves to the round-trip time.
+    pub fn ping(&self) -> Ping {
+        self.peer().ping()
+    }
+
+    /// The messages that no route took, as a stream, for the first who asks. `None` when it was
+    /// taken before, or when the router has a fallback, which takes everything.
+    #[must_use]
+    pub fn messages(&self) -> Option<MessageStream> {
+        self.0.messages.as_ref()?.take()
+    }
+
+    /// Everything that happens from now on.
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.0.endpoint.events().subscribe()
+    }
+
+    /// How the client stands, now and whenever that changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<ClientStatus> {
+        self.0.control.status()
+    }
+
+    /// Whether there is a connection.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        *self.status().borrow() == ClientStatus::Connected
+    }
+
+    /// Stops trying to reconnect, now and after later losses, until [`Client::retry`].
+    pub fn stop_retry(&self) {
+        self.0.control.stop_retry();
+    }
+
+    /// Tries to reconnect, up to so many times in a row, now if the connection is lost and after
+    /// later losses. It overrides the attempts of the config.
+    pub fn retry(&self, attempts: u32) {
+        self.0.control.retry(attempts);
+    }
+
+    /// Closes the connection for good: cancels handlers, writes what is queued (at most 1 s), and
+    /// ends. It takes effect at once; the future resolves to how the last connection ended.
+    pub fn close(&self) -> impl Future<Output = Disconnected> + Send + use<> {
+        self.0.control.close();
+        let control = self.control();
+        async move {
+            control.closed().await;
+            control.peer().closed().await
+        }
+    }
+
+    fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.0.control)
+    }
+}
+
+/// A router without a fallback gets one that feeds [`Client::messages`].
+fn with_messages(router: Router) -> (Router, Option<Messages>) {
+    if router.has_fallback() {
+        return (router, None);
+    }
+    let messages = Messages::new();
+    let feed = messages.clone();
+    let router = router.fallback(move |message: Message| feed.clone().offer(message));
+    (router, Some(messages))
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.control.close();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.0.control.status();
+        f.debug_struct("Client").field("status", &*status.borrow()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! The task of a client: one connection after the other.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+use veltix_core::{Backoff, HandshakeError};
+
+use super::ClientStatus;
+use super::config::Reconnect;
+use super::control::Control;
+use super::dial::Dialer;
+use crate::close::CloseReason;
+use crate::connection::ConnectionTask;
+use crate::error::ConnectError;
+use crate::events::Event;
+use crate::limits::{EARLY_FRAME_RETRIES, RECONNECT_RESET};
+use crate::spawn::on_core;
+use crate::transport::Connector;
+
+/// Lives as long as the client, whether it is connected or not.
+pub(super) struct ClientTask<C> {
+    pub(super) dialer: Dialer<C>,
+    pub(super) control: Arc<Control>,
+    pub(super) attempts: Attempts,
+}
+
+/// Attempts to connect, in a row.
+pub(super) struct Attempts {
+    reconnect: Reconnect,
+    pauses: Backoff,
+    made: u32,
+    /// Attempts without a pause, after a frame that overtook the handshake.
+    at_once: u32,
+}
+
+impl Attempts {
+    pub(super) fn new(reconnect: Reconnect) -> Self {
+        Self { reconnect, pauses: reconnect.pauses(), made: 0, at_once: 0 }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.reconnect);
+    }
+
+    /// The first connection: the first failure is final, unless the config wants otherwise.
+    pub(super) async fn first<C: Connector>(
+        &mut self,
+        dialer: &Dialer<C>,
+    ) -> Result<ConnectionTask, ConnectError> {
+        loop {
+            let error = match dialer.dial().await {
+                Ok(task) => return Ok(task),
+                Err(error) => error,
+            };
+            let max = self.reconnect.max_attempts();
+            let used_up = max.is_some_and(|max| self.made >= max);
+            if !self.reconnect.is_initial() || !error.is_transient() || used_up {
+                return Err(error);
+            }
+            self.made += 1;
+            let pause = self.pauses.next_delay(fastrand::f64());
+            tracing::info!(%error, attempt = self.made, ?pause, "connecting again");
+            sleep(pause).await;
+        }
+    }
+}
+
+impl<C: Connector> ClientTask<C> {
+    /// Runs the first connection and all that follow. `admitted` is told when `on_connect` of
+    /// the first has returned `Ok`, and dropped when it has not.
+    pub(super) async fn run(mut self, first: ConnectionTask, admitted: oneshot::Sender<()>) {
+        let mut next = Some((first, Some(admitted)));
+        loop {
+            let lost = match next.take() {
+                Some((task, admitted)) => self.connected(task, admitted).await,
+                None => "not connected".to_owned(),
+            };
+            if self.control.wishes().closed {
+                break;
+            }
+            match self.reconnect(lost).await {
+                Some(task) => next = Some((task, None)),
+                None => break,
+            }
+        }
+        self.dialer.endpoint.drain().finish();
+        self.control.set_status(ClientStatus::Closed);
+    }
+
+    /// Runs a connection to its end; says why it ended.
+    async fn connected(
+        &mut self,
+        mut task: ConnectionTask,
+        first: Option<oneshot::Sender<()>>,
+    ) -> String {
+        let peer = task.peer().clone();
+        self.control.set_peer(peer.clone());
+        if self.control.wishes().closed {
+            // The wish came while this connection was made, and ended the one before.
+            peer.end(CloseReason::Closed);
+        }
+        let since = Instant::now();
+        let control = Arc::clone(&self.control);
+        task.on_admit(move || {
+            control.set_status(ClientStatus::Connected);
+            // Whoever connects may have given up.
+            let _ = first.map(|first| first.send(()));
+        });
+        on_core(self.dialer.endpoint.limits().socket_core, task.run()).await;
+        if since.elapsed() >= RECONNECT_RESET {
+            self.attempts.reset();
+        }
+        let outcome = peer.closed().await;
+        if matches!(outcome.reason, CloseReason::Refused(_) | CloseReason::ConnectTimeout) {
+            // Our own `on_connect` does not want this server, and will not the next time.
+            self.control.stop_retry();
+        }
+        outcome.reason.to_string()
+    }
+
+    /// Tries until there is a connection; waits for `retry` when it may not try. `None` when the
+    /// client was closed.
+    async fn reconnect(&mut self, mut lost: String) -> Option<ConnectionTask> {
+        loop {
+            let wishes = self.control.wishes();
+            if wishes.closed {
+                return None;
+            }
+            let max = wishes.attempts.or(self.attempts.reconnect.max_attempts());
+            if wishes.retry_stopped || max.is_some_and(|max| self.attempts.made >= max) {
+                self.give_up(std::mem::take(&mut lost));
+                self.control.wished().await;
+                if !self.control.wishes().retry_stopped {
+                    self.attempts.reset();
+                }
+                continue;
+            }
+            match self.attempt().await {
+                Some(Ok(task)) => return Some(task),
+                Some(Err(error)) => {
+                    lost = error.to_string();
+                    if !error.is_transient() {
+                        // The version or the server's mind will not change by asking again.
+                        self.control.stop_retry();
+                    }
+                }
+                // A wish came in between.
+                None => {}
+            }
+        }
+    }
+
+    /// One pause and one attempt; `None` when a wish interrupts it.
+    async fn attempt(&mut self) -> Option<Result<ConnectionTask, ConnectError>> {
+        self.attempts.made += 1;
+        let attempt = self.attempts.made;
+        let delay = self.attempts.pauses.next_delay(fastrand::f64());
+        self.control.set_status(ClientStatus::Reconnecting { attempt });
+        self.dialer.endpoint.events().tell(|| Event::Reconnecting { attempt, delay });
+        tracing::info!(attempt, ?delay, "reconnecting");
+        tokio::select! {
+            () = self.control.wished() => return None,
+            () = sleep(delay) => {}
+        }
+        loop {
+            let result = tokio::select! {
+                () = self.control.wished() => return None,
+                result = self.dialer.dial() => result,
+            };
+            // A broadcast of a Python server overtook the handshake: bad luck that says nothing
+            // about the next attempt.
+            if let Err(ConnectError::Handshake { source, .. }) = &result
+                && *source == HandshakeError::FrameBeforeHandshake
+                && self.attempts.at_once < EARLY_FRAME_RETRIES
+            {
+                self.attempts.at_once += 1;
+                continue;
+            }
+            self.attempts.at_once = 0;
+            return Some(result);
+        }
+    }
+
+    fn give_up(&self, lost: String) {
+        if matches!(*self.control.status().borrow(), ClientStatus::Lost { .. }) {
+            return;
+        }
+        let attempts = self.attempts.made;
+        tracing::info!(attempts, reason = %lost, "gave up reconnecting");
+        self.dialer.endpoint.events().tell(|| Event::GaveUp { attempts });
+        self.control.set_status(ClientStatus::Lost { reason: lost });
+    }
+}

@@ -1,0 +1,81 @@
+//! Frames for `tokio_util::codec`: a thin adapter over the core, public for whoever wants the
+//! wire without the rest.
+
+use std::io;
+
+use bytes::BytesMut;
+use thiserror::Error;
+use tokio_util::codec::{Decoder, Encoder};
+use veltix_core::{Frame, FrameDecoder, Message, ProtocolError};
+
+use crate::limits::MAX_MESSAGE_SIZE;
+
+/// Decodes and encodes [`Message`]s. It knows nothing of handshakes: put it behind one.
+#[derive(Clone, Debug)]
+pub struct VeltixCodec {
+    decoder: FrameDecoder,
+    max_message_size: usize,
+}
+
+impl VeltixCodec {
+    /// A codec that accepts and makes frames up to this size in bytes, header included.
+    #[must_use]
+    pub const fn new(max_message_size: usize) -> Self {
+        Self { decoder: FrameDecoder::new(max_message_size), max_message_size }
+    }
+
+    /// Bytes of the frame that these bytes begin, `None` when there is nothing: see
+    /// [`FrameDecoder::begun`].
+    pub(crate) fn begun(&self, rest: &[u8]) -> Option<u64> {
+        self.decoder.begun(rest)
+    }
+}
+
+impl Default for VeltixCodec {
+    /// A codec for frames of up to 10 MiB.
+    fn default() -> Self {
+        Self::new(MAX_MESSAGE_SIZE)
+    }
+}
+
+impl Decoder for VeltixCodec {
+    type Item = Message;
+    type Error = CodecError;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Message>, CodecError> {
+        Ok(self.decoder.decode(buffer)?)
+    }
+
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Message>, CodecError> {
+        match self.decoder.decode(buffer)? {
+            Some(message) => Ok(Some(message)),
+            None => Ok(self.decoder.end(buffer).map(|()| None)?),
+        }
+    }
+}
+
+impl Encoder<Message> for VeltixCodec {
+    type Error = CodecError;
+
+    fn encode(&mut self, message: Message, buffer: &mut BytesMut) -> Result<(), CodecError> {
+        let frame = Frame::from(message);
+        if frame.len() > self.max_message_size {
+            let total = frame.len() as u64;
+            return Err(ProtocolError::Oversize { total, limit: self.max_message_size }.into());
+        }
+        frame.write_to(buffer);
+        Ok(())
+    }
+}
+
+/// Why a framed stream ended.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The bytes are not frames.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The stream failed.
+    #[error("the stream failed")]
+    Io(#[from] io::Error),
+}

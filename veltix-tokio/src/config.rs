@@ -1,0 +1,208 @@
+//! What both sides' configurations share: each setting is written, and documented, once.
+
+use std::time::Duration;
+
+use crate::endpoint::{BufferSize, Limits, SocketCore};
+use crate::error::ConfigError;
+use crate::limits;
+use crate::outbox::{Capacity, OverflowPolicy};
+
+/// The settings of each connection, as a config holds them.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionConfig {
+    pub(crate) buffer_size: BufferSize,
+    pub(crate) max_message_size: usize,
+    pub(crate) max_typed_body: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) outbox_frames: usize,
+    pub(crate) outbox_bytes: usize,
+    pub(crate) overflow: OverflowPolicy,
+    pub(crate) write_stall: Option<Duration>,
+    pub(crate) heartbeat: Option<Duration>,
+    pub(crate) inbox_messages: usize,
+    pub(crate) inbox_bytes: usize,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) on_connect_timeout: Duration,
+    pub(crate) socket_core: SocketCore,
+    pub(crate) max_workers: usize,
+}
+
+impl ConnectionConfig {
+    /// The defaults, but for the write stall, which differs between the sides.
+    pub(crate) const fn new(write_stall: Option<Duration>) -> Self {
+        Self {
+            buffer_size: BufferSize::Large,
+            max_message_size: limits::MAX_MESSAGE_SIZE,
+            max_typed_body: limits::MAX_TYPED_BODY,
+            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
+            outbox_frames: limits::OUTBOX_FRAMES,
+            outbox_bytes: limits::OUTBOX_BYTES,
+            overflow: OverflowPolicy::Disconnect,
+            write_stall,
+            heartbeat: Some(limits::HEARTBEAT_INTERVAL),
+            inbox_messages: limits::INBOX_MESSAGES,
+            inbox_bytes: limits::INBOX_BYTES,
+            drain_timeout: limits::DRAIN_TIMEOUT,
+            on_connect_timeout: limits::ON_CONNECT_TIMEOUT,
+            socket_core: SocketCore::Async,
+            max_workers: limits::MAX_WORKERS,
+        }
+    }
+
+    /// Checks what types cannot say, and gives the limits.
+    pub(crate) fn limits(&self, max_unknown: Option<u32>) -> Result<Limits, ConfigError> {
+        let (min, max) = (limits::HEADER_LEN, u32::MAX as usize);
+        if !(min..=max).contains(&self.max_message_size) {
+            return Err(ConfigError::MessageSize { value: self.max_message_size, min, max });
+        }
+        if self.outbox_bytes < self.max_message_size {
+            return Err(ConfigError::OutboxTooSmall {
+                outbox_bytes: self.outbox_bytes,
+                max_message_size: self.max_message_size,
+            });
+        }
+        at_least_one("outbox_frames", self.outbox_frames)?;
+        at_least_one("inbox_messages", self.inbox_messages)?;
+        at_least_one("inbox_bytes", self.inbox_bytes)?;
+        at_least_one("max_workers", self.max_workers)?;
+        Ok(Limits {
+            buffer_size: self.buffer_size.bytes(),
+            max_message_size: self.max_message_size,
+            max_typed_body: self.max_typed_body,
+            handshake_timeout: self.handshake_timeout,
+            outbox: Capacity { frames: self.outbox_frames, bytes: self.outbox_bytes },
+            overflow: self.overflow,
+            write_stall: self.write_stall,
+            heartbeat: self.heartbeat,
+            inbox_messages: self.inbox_messages,
+            inbox_bytes: self.inbox_bytes,
+            drain_timeout: self.drain_timeout,
+            on_connect_timeout: self.on_connect_timeout,
+            socket_core: self.socket_core,
+            max_unknown,
+        })
+    }
+
+    /// How long sent bytes may stay unacknowledged. The kernel's clock also ends a live peer that
+    /// merely does not read, so it is never shorter than what we allow such a peer.
+    pub(crate) fn user_timeout(&self) -> Duration {
+        const UNLIMITED: Duration = Duration::from_secs(60);
+        let heartbeat = self.heartbeat.unwrap_or_default() * limits::HEARTBEAT_MISSES;
+        self.write_stall.unwrap_or(UNLIMITED).max(heartbeat)
+    }
+}
+
+pub(crate) const fn at_least_one(name: &'static str, value: usize) -> Result<(), ConfigError> {
+    if value == 0 { Err(ConfigError::Zero { name }) } else { Ok(()) }
+}
+
+/// The setters of [`ConnectionConfig`], for a config with a field `connection` of that type.
+macro_rules! connection_setters {
+    () => {
+        /// What one read may take in. Default: [`BufferSize::Large`], 64 KiB; lent while bytes
+        /// come, so it costs an idle connection nothing.
+        #[must_use]
+        pub const fn buffer_size(mut self, size: BufferSize) -> Self {
+            self.connection.buffer_size = size;
+            self
+        }
+
+        /// The largest message that is received or sent, in bytes with its 15-byte header.
+        /// Default: 10 MiB, as the Python package. A larger one is refused from its header, and
+        /// its connection closed.
+        #[must_use]
+        pub const fn max_message_size(mut self, bytes: usize) -> Self {
+            self.connection.max_message_size = bytes;
+            self
+        }
+
+        /// The largest body that `Text` and `Json` parse, in bytes. Default: 1 MiB. A larger one
+        /// is a rejection before any parsing; the connection goes on.
+        #[must_use]
+        pub const fn max_typed_body(mut self, bytes: usize) -> Self {
+            self.connection.max_typed_body = bytes;
+            self
+        }
+
+        /// One deadline for a whole handshake. Default: 5 s.
+        #[must_use]
+        pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+            self.connection.handshake_timeout = timeout;
+            self
+        }
+
+        /// How much waits for one peer at most: frames, and bytes where each frame counts 256
+        /// beside its own. Default: 1 024 and 16 MiB. One frame always fits an empty outbox; fewer
+        /// bytes than `max_message_size` are an error.
+        #[must_use]
+        pub const fn outbox(mut self, frames: usize, bytes: usize) -> Self {
+            self.connection.outbox_frames = frames;
+            self.connection.outbox_bytes = bytes;
+            self
+        }
+
+        /// What a broadcast does to a peer whose outbox is full. Default:
+        /// [`OverflowPolicy::Disconnect`].
+        #[must_use]
+        pub const fn on_full(mut self, policy: OverflowPolicy) -> Self {
+            self.connection.overflow = policy;
+            self
+        }
+
+        /// A peer that takes no byte for this long while something waits for it is closed; `None`
+        /// bears it for ever. Default: 10 s on a server, `None` on a client.
+        #[must_use]
+        pub const fn write_stall(mut self, stall: Option<Duration>) -> Self {
+            self.connection.write_stall = stall;
+            self
+        }
+
+        /// After so much silence the peer is pinged, after another again, and after a third it is
+        /// dead; `None` never asks. Default: 15 s.
+        #[must_use]
+        pub const fn heartbeat(mut self, interval: Option<Duration>) -> Self {
+            self.connection.heartbeat = interval;
+            self
+        }
+
+        /// How much of one peer waits for its handler at most, before its reading pauses: messages,
+        /// and bytes where each message counts 256 beside its own. Default: 64 and 1 MiB.
+        #[must_use]
+        pub const fn inbox(mut self, messages: usize, bytes: usize) -> Self {
+            self.connection.inbox_messages = messages;
+            self.connection.inbox_bytes = bytes;
+            self
+        }
+
+        /// What a shutdown, or the end of a connection, waits for handlers and queued messages at
+        /// most. Default: 10 s.
+        #[must_use]
+        pub const fn drain_timeout(mut self, timeout: Duration) -> Self {
+            self.connection.drain_timeout = timeout;
+            self
+        }
+
+        /// What `on_connect` may take. Default: 10 s.
+        #[must_use]
+        pub const fn on_connect_timeout(mut self, timeout: Duration) -> Self {
+            self.connection.on_connect_timeout = timeout;
+            self
+        }
+
+        /// What drives a connection. Default: [`SocketCore::Async`].
+        #[must_use]
+        pub const fn socket_core(mut self, core: SocketCore) -> Self {
+            self.connection.socket_core = core;
+            self
+        }
+
+        /// Threads for blocking handlers, started when first needed. Default: 4.
+        #[must_use]
+        pub const fn max_workers(mut self, workers: usize) -> Self {
+            self.connection.max_workers = workers;
+            self
+        }
+    };
+}
+
+pub(crate) use connection_setters;

@@ -1,0 +1,233 @@
+//! The end of a connection: what is still handled, what is still written, and who is told.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::{Instant, timeout_at};
+use veltix_core::RequestId;
+
+use super::{ConnectionTask, Ending, Stage};
+use crate::batch::Batch;
+use crate::close::{CloseReason, Disconnected};
+use crate::events::Event;
+use crate::limits::{CLOSE_FLUSH, LINGER};
+use crate::peer::Peer;
+use crate::router::{Context, Outcome, Started, poll_caught};
+
+/// Bytes that are read and thrown away at a time while lingering.
+const LINGER_READ: usize = 4 * 1024;
+
+impl ConnectionTask {
+    /// Begins the end, for the first reason that is given.
+    pub(super) fn begin_end(&mut self, reason: CloseReason) {
+        if self.ending.is_some() {
+            return;
+        }
+        let (peer, limits) = (&self.peer, self.limits());
+        tracing::debug!(%peer, %reason, "ending");
+        // Senders elsewhere learn of it by the outbox; this makes `is_closed` true.
+        peer.end(reason.clone());
+        let finishes = reason.lets_handlers_finish();
+        let drained = peer.endpoint().drain().deadline();
+        let deadline = match drained {
+            Some(deadline) if reason == CloseReason::Shutdown => deadline,
+            _ => Instant::now() + limits.drain_timeout,
+        };
+        let written_before = peer.outbox().sent().written;
+        self.ending = Some(Ending { reason, deadline, written_before, aborted_handlers: 0 });
+        if !finishes {
+            self.cut_off();
+        }
+    }
+
+    /// Cancels what runs and what waits.
+    pub(super) fn cut_off(&mut self) {
+        let cancelled = self.lane.cancel();
+        self.peer.receipts().closed.add(cancelled.messages);
+        if let Some(ending) = &mut self.ending {
+            ending.aborted_handlers += cancelled.handlers;
+            // Whoever still waits, waits for nothing.
+            ending.deadline = ending.deadline.min(Instant::now());
+        }
+    }
+
+    /// Whether handlers are not to go on.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| !ending.reason.lets_handlers_finish())
+    }
+
+    /// Whether the conversation is over: an end has begun and every handler has finished.
+    pub(super) fn is_over(&self) -> bool {
+        // A close by this side overtakes any other end: it cancels what an earlier one let finish.
+        self.ending.is_some() && self.lane.is_free()
+    }
+
+    /// Writes what is queued, leaves, tells `on_disconnect`, and lets go of the stream.
+    pub(super) async fn finish(mut self) {
+        let Some(ending) = self.ending.take() else { return };
+        self.peer.calls().lock().end();
+        if ending.reason.lets_queue_flush() {
+            let limit = match ending.reason {
+                CloseReason::Closed => Instant::now() + CLOSE_FLUSH,
+                _ => ending.deadline.max(Instant::now() + CLOSE_FLUSH),
+            };
+            let drained = self.peer.endpoint().drain().deadline();
+            let limit = drained.map_or(limit, |deadline| limit.min(deadline));
+            // What is not written by then is counted as dropped below.
+            let _ = timeout_at(limit, flush(self.peer.clone())).await;
+        }
+        let was_admitted = self.stage == Stage::Admitted;
+        let lingers = self.reader.is_some() && self.peer.outbox().sent().queued == 0;
+        if !lingers {
+            self.peer.outbox().close(ending.reason.drop_reason());
+            settled(self.peer.clone()).await;
+        }
+        let outcome = self.leave(ending.reason, ending.written_before, ending.aborted_handlers);
+        if was_admitted {
+            self.on_disconnect(outcome).await;
+        }
+        if lingers {
+            self.linger().await;
+        }
+    }
+
+    /// Takes the peer off the table and says the last word on it. Runs however the task ends.
+    fn leave(&mut self, reason: CloseReason, written_before: u64, aborted: u64) -> Disconnected {
+        let peer = &self.peer;
+        let endpoint = peer.endpoint();
+        endpoint.peers().leave(peer);
+        let stats = peer.stats();
+        let undelivered = stats.sent.dropped() + stats.sent.queued;
+        let received = stats.received;
+        let outcome = Disconnected { reason, undelivered, sent: stats.sent, received };
+        if outcome.reason == CloseReason::Shutdown {
+            endpoint.drain().book(stats.sent.written - written_before, undelivered, aborted);
+        }
+        tracing::debug!(%peer, reason = %outcome.reason, undelivered, "disconnected");
+        if self.stage == Stage::Admitted {
+            let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
+            endpoint.events().tell(event);
+        } else if let CloseReason::Refused(reason) = &outcome.reason {
+            let reason = veltix_core::text::printable(reason).to_string();
+            endpoint.events().tell(|| Event::Refused { peer: peer.clone(), reason });
+        }
+        self.stage = Stage::Left;
+        self.peer.ended(outcome.clone());
+        outcome
+    }
+
+    /// Runs the application's `on_disconnect`, under the drain deadline.
+    async fn on_disconnect(&mut self, outcome: Disconnected) {
+        let endpoint = Arc::clone(self.peer.endpoint());
+        let Some(handler) = endpoint.routes().on_disconnect() else { return };
+        let peer = self.peer.clone();
+        let started = {
+            let batch = Batch::enter(&peer, false);
+            let context = Context::new(&peer, 0, RequestId::default());
+            let started = handler.start(&context, outcome);
+            drop(batch);
+            started
+        };
+        let outcome = match started {
+            Started::Done(outcome) => outcome,
+            Started::Running(mut future) => {
+                let run = poll_fn(|cx| {
+                    let _batch = Batch::enter(&peer, false);
+                    poll_caught(&mut future, cx)
+                });
+                let limit = Instant::now() + endpoint.limits().drain_timeout;
+                let limit = endpoint.drain().deadline().map_or(limit, |drain| limit.min(drain));
+                match timeout_at(limit, run).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        tracing::warn!(%peer, "on_disconnect did not return in time");
+                        return;
+                    }
+                }
+            }
+        };
+        match outcome {
+            Outcome::Failed(error) => {
+                let error = veltix_core::text::printable(&error.to_string()).to_string();
+                tracing::warn!(%peer, %error, "on_disconnect failed");
+            }
+            Outcome::Panicked(panic) => {
+                endpoint.panics().add();
+                let panic = veltix_core::text::printable(&panic).to_string();
+                tracing::error!(%peer, %panic, "on_disconnect panicked");
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads and throws away what the peer still sends, until it ends too: see
+    /// [`LINGER`](crate::limits::LINGER).
+    async fn linger(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        let limit = Instant::now() + LINGER;
+        let drained = self.peer.endpoint().drain().deadline();
+        let limit = drained.map_or(limit, |deadline| limit.min(deadline));
+        let mut bytes = vec![0; LINGER_READ];
+        let stream = reader.get_mut();
+        let to_the_end = poll_fn(|cx| {
+            loop {
+                let mut buffer = ReadBuf::new(&mut bytes);
+                match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                }
+            }
+        });
+        let _ = pin!(timeout_at(limit, to_the_end)).await;
+    }
+}
+
+/// Writes all that is queued, then the end of the stream; nothing more is accepted.
+async fn flush(peer: Peer) {
+    let outbox = peer.outbox();
+    outbox.seal();
+    poll_fn(|cx| {
+        if outbox.glance(cx.waker()).blocked {
+            std::task::ready!(outbox.poll_writable(cx));
+        }
+        outbox.flush();
+        let glance = outbox.glance(cx.waker());
+        if glance.failure.is_some() || glance.empty {
+            return outbox.poll_shutdown(cx);
+        }
+        // In every other state a flusher, or the stream, wakes this task.
+        if glance.queued {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Waits until a closed outbox has counted every frame.
+async fn settled(peer: Peer) {
+    poll_fn(|cx| {
+        // Registers this task first, so that a flusher that returns between the two wakes it.
+        peer.outbox().glance(cx.waker());
+        peer.outbox().poll_settled()
+    })
+    .await;
+}
+
+impl Drop for ConnectionTask {
+    /// Whatever ended the task, nobody is left waiting and nothing holds the descriptor.
+    fn drop(&mut self) {
+        self.peer.outbox().close(crate::outbox::DropReason::Disconnected);
+        self.peer.calls().lock().end();
+        if self.stage != Stage::Left {
+            let cancelled = self.lane.cancel();
+            self.peer.receipts().closed.add(cancelled.messages);
+            let reason = self.ending.take().map_or(CloseReason::Aborted, |ending| ending.reason);
+            self.leave(reason, 0, cancelled.handlers);
+        }
+    }
+}

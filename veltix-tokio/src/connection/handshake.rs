@@ -1,0 +1,89 @@
+//! The handshake of both sides over a stream. Its deadline is its caller's.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+
+use bytes::BytesMut;
+use thiserror::Error;
+use tokio::io::AsyncReadExt;
+use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake};
+
+use crate::admission::{Slot, Slots};
+use crate::transport::{Stream, StreamWriter};
+
+/// Room for the first read: a Python peer's hello, and a bit of what may follow it.
+const FIRST_READ: usize = 256;
+
+/// Why a handshake failed.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Protocol(#[from] HandshakeError),
+    #[error("the stream failed")]
+    Io(#[from] io::Error),
+    #[error("the server is full")]
+    ServerFull,
+}
+
+/// What a server knows of a peer after the handshake: what it said, the bytes of its first frames
+/// that came along, and the slot that it took.
+pub(crate) struct Welcome {
+    pub(crate) hello: Hello,
+    pub(crate) surplus: BytesMut,
+    pub(crate) slot: Slot,
+}
+
+/// The server's side. A peer that is refused sees the end of the stream, as with Python servers.
+pub(crate) async fn welcome(stream: &mut Stream, slots: &Slots) -> Result<Welcome, Failure> {
+    write_all(&mut *stream.writer, &ServerHandshake::hello()).await?;
+    let mut handshake = ServerHandshake::new();
+    let mut buffer = BytesMut::with_capacity(FIRST_READ);
+    let hello = loop {
+        match handshake.receive(&mut buffer)? {
+            Some(hello) => break hello,
+            None => read_more(stream, &mut buffer).await?,
+        }
+    };
+    let Some(slot) = slots.take() else {
+        // The last slot went to another while this handshake was pending.
+        write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
+        return Err(Failure::ServerFull);
+    };
+    write_all(&mut *stream.writer, &ServerHandshake::accepted()).await?;
+    Ok(Welcome { hello, surplus: buffer, slot })
+}
+
+/// The client's side: what the server said, and the bytes of its first frames that came along.
+pub(crate) async fn introduce(stream: &mut Stream) -> Result<(Hello, BytesMut), Failure> {
+    let mut handshake = ClientHandshake::new();
+    let mut buffer = BytesMut::with_capacity(FIRST_READ);
+    loop {
+        match handshake.receive(&mut buffer)? {
+            ClientStep::Wait => read_more(stream, &mut buffer).await?,
+            ClientStep::Send(bytes) => write_all(&mut *stream.writer, &bytes).await?,
+            ClientStep::Done(hello) => return Ok((hello, buffer)),
+        }
+    }
+}
+
+async fn read_more(stream: &mut Stream, buffer: &mut BytesMut) -> Result<(), Failure> {
+    match stream.reader.read_buf(buffer).await? {
+        0 => Err(HandshakeError::Closed.into()),
+        _ => Ok(()),
+    }
+}
+
+async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match writer.try_write_vectored(&[IoSlice::new(bytes)]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll_fn(|cx| writer.poll_write_ready(cx)).await?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! The lane of a connection: its handlers, in order and one at a time, and the inbox before them.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+
+use veltix_core::{Frame, Message, RequestId};
+
+use crate::limits::{FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING, READ_BUFFER};
+use crate::router::{Outcome, Recycled, RouteId, poll_caught};
+
+/// Where a handler's call came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// The peer has just come.
+    Connect,
+    /// A message.
+    Message { route: RouteId, code: u16, id: RequestId },
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Lane {
+    running: Option<(Origin, Recycled)>,
+    /// A reply that found no room in its peer's outbox: nothing more is handled until it does.
+    parked: Option<Frame>,
+    inbox: VecDeque<(RouteId, Message)>,
+    inbox_charge: usize,
+}
+
+impl Lane {
+    /// Whether a message may be handled at once: nothing runs, nothing waits.
+    pub(super) fn is_free(&self) -> bool {
+        self.running.is_none() && self.parked.is_none() && self.inbox.is_empty()
+    }
+
+    /// Puts a handler's call that waits into the lane.
+    pub(super) fn run(&mut self, origin: Origin, future: Recycled) {
+        debug_assert!(self.running.is_none(), "handlers run one at a time");
+        self.running = Some((origin, future));
+    }
+
+    /// Polls what runs; says how it ended, and gives its box back.
+    pub(super) fn poll_running(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(Origin, Outcome, Recycled)>> {
+        let Some((_, future)) = &mut self.running else { return Poll::Ready(None) };
+        let outcome = ready!(poll_caught(future, cx));
+        Poll::Ready(self.running.take().map(|(origin, future)| (origin, outcome, future)))
+    }
+
+    /// Holds a reply until its peer's outbox has room.
+    pub(super) fn park(&mut self, reply: Frame) {
+        self.parked = Some(reply);
+    }
+
+    pub(super) const fn take_parked(&mut self) -> Option<Frame> {
+        self.parked.take()
+    }
+
+    /// Lets a message wait. It outlives the read buffer's batch now, so a short body is copied
+    /// out of it.
+    pub(super) fn wait(&mut self, route: RouteId, message: Message) {
+        let short = message.body().len() < READ_BUFFER / 4;
+        let message = if short { message.detach() } else { message };
+        self.inbox_charge += charge(&message);
+        self.inbox.push_back((route, message));
+    }
+
+    /// The message that is next, if nothing is before it.
+    pub(super) fn next(&mut self) -> Option<(RouteId, Message)> {
+        if self.running.is_some() || self.parked.is_some() {
+            return None;
+        }
+        let (route, message) = self.inbox.pop_front()?;
+        self.inbox_charge -= charge(&message);
+        if self.inbox.is_empty() {
+            // An idle connection holds no memory for messages.
+            self.inbox = VecDeque::new();
+        }
+        Some((route, message))
+    }
+
+    /// Whether another message may be read.
+    pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
+        self.inbox.len() < messages && self.inbox_charge < bytes
+    }
+
+    /// Whether another message may be read while a call of ours waits for its answer.
+    pub(super) const fn has_room_while_calling(&self) -> bool {
+        self.inbox_charge < INBOX_BYTES_WHILE_CALLING
+    }
+
+    /// Ends what runs and what waits; says how many handlers and messages that were.
+    pub(super) fn cancel(&mut self) -> Cancelled {
+        let running = self.running.take();
+        let handlers = u64::from(running.is_some());
+        let in_handler = matches!(running, Some((Origin::Message { .. }, _)));
+        let messages = self.inbox.len() as u64 + u64::from(in_handler);
+        self.parked = None;
+        self.inbox = VecDeque::new();
+        self.inbox_charge = 0;
+        Cancelled { handlers, messages }
+    }
+}
+
+/// What [`Lane::cancel`] ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cancelled {
+    pub(super) handlers: u64,
+    /// Messages whose handler ran, or that waited for theirs.
+    pub(super) messages: u64,
+}
+
+fn charge(message: &Message) -> usize {
+    message.body().len() + FRAME_OVERHEAD
+}

@@ -1,0 +1,447 @@
+//! The task of a connection, from the end of its handshake to its last byte.
+//!
+//! ```text
+//! transport ─▶ codec ─▶ receive ─┬▶ an answer ─▶ the call that waits
+//!                                ├▶ a ping ─▶ pong
+//!                                └▶ route ─▶ handler, in place ──▶ reply ─▶ outbox ─▶ one write
+//!                                            └▶ lane and inbox, when it must wait
+//! ```
+//!
+//! One turn of the task is one poll: finish what runs, read one batch and handle it, then flush
+//! each outbox that was filled, once. [`dispatch`] has the handling of a message, [`finish`] the
+//! end of a connection.
+
+mod dispatch;
+mod finish;
+pub(crate) mod handshake;
+mod lane;
+mod timer;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::Stream as _;
+use std::pin::Pin;
+use tokio::io::AsyncRead;
+use tokio::time::Instant;
+use tokio_util::codec::FramedRead;
+use veltix_core::{Heartbeat, Hello, IdSpace, PING, Pulse};
+
+use crate::batch::{Batch, Flushes};
+use crate::close::CloseReason;
+use crate::codec::{CodecError, VeltixCodec};
+use crate::endpoint::{Endpoint, Limits, SocketCore};
+use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, FRAME_GRACE, FRAME_RATE};
+use crate::outbox::Outbox;
+use crate::peer::Peer;
+use crate::read_buffer;
+use crate::requests::Calls;
+use crate::transport::Stream;
+use dispatch::UnknownCodes;
+use lane::Lane;
+use std::sync::Arc;
+use timer::Timer;
+
+type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, VeltixCodec>;
+
+/// See the module. It owns the connection: dropped, it closes it.
+pub(crate) struct ConnectionTask {
+    peer: Peer,
+    /// `None` once nothing more will be read.
+    reader: Option<Reader>,
+    lane: Lane,
+    stage: Stage,
+    /// Why the connection is ending, and when handlers are cut off.
+    ending: Option<Ending>,
+    heartbeat: Option<Heartbeat>,
+    /// Since when the frame that has begun is awaited, and how long it may take.
+    begun: Option<BegunFrame>,
+    unknown: UnknownCodes,
+    timer: Timer,
+    /// Outboxes that the last batch filled and that did not fit its slice of flushes.
+    flushes: Flushes,
+    /// What the outbox had written when this task last looked: progress is life.
+    taken: u64,
+    /// Since when the stream has taken nothing, as of the last look.
+    stalled_since: Option<Instant>,
+    /// Told when the peer is admitted, for a client that waits for it.
+    on_admit: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// `on_connect` runs, until the deadline.
+    Entering(Instant),
+    /// The peer is listed.
+    Admitted,
+    /// The peer is not listed any more, and everybody was told.
+    Left,
+}
+
+struct Ending {
+    reason: CloseReason,
+    deadline: Instant,
+    /// Frames written when a shutdown began, for its report.
+    written_before: u64,
+    aborted_handlers: u64,
+}
+
+struct BegunFrame {
+    since: Instant,
+    may_take: Duration,
+}
+
+impl ConnectionTask {
+    /// Takes over a stream whose handshake is over.
+    pub(crate) fn new(
+        endpoint: &Arc<Endpoint>,
+        stream: Stream,
+        hello: Hello,
+        surplus: BytesMut,
+        ids: IdSpace,
+    ) -> Self {
+        let limits = endpoint.limits();
+        let peer = Peer::new(
+            endpoint.peers().next_id(),
+            stream.addr,
+            hello,
+            Arc::clone(endpoint),
+            Outbox::new(stream.writer, limits.outbox),
+            Calls::new(ids),
+        );
+        let codec = VeltixCodec::new(limits.max_message_size);
+        let mut reader = FramedRead::with_capacity(stream.reader, codec, 0);
+        if !surplus.is_empty() {
+            *reader.read_buffer_mut() = surplus;
+        }
+        let now = Instant::now();
+        Self {
+            peer,
+            reader: Some(reader),
+            lane: Lane::default(),
+            stage: Stage::Entering(now + limits.on_connect_timeout),
+            ending: None,
+            heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
+            begun: None,
+            unknown: UnknownCodes::default(),
+            timer: Timer::default(),
+            flushes: Flushes::default(),
+            taken: 0,
+            stalled_since: None,
+            on_admit: None,
+        }
+    }
+
+    /// Calls this once, when the peer is admitted.
+    pub(crate) fn on_admit(&mut self, tell: impl FnOnce() + Send + 'static) {
+        self.on_admit = Some(Box::new(tell));
+    }
+
+    /// The other end.
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Drives the connection to its end.
+    pub(crate) async fn run(mut self) {
+        self.enter();
+        poll_fn(|cx| self.poll_open(cx)).await;
+        self.finish().await;
+    }
+
+    fn limits(&self) -> &Limits {
+        self.peer.endpoint().limits()
+    }
+
+    /// One turn after the other, until the conversation is over.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let own_only = self.limits().socket_core == SocketCore::Threading;
+            let batch = Batch::enter(&self.peer, own_only);
+            let turn = self.turn(cx, &batch);
+            self.flushes.extend(batch.leave());
+            self.flushes.flush_some();
+            match turn {
+                Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
+                Turn::Idle if self.flushes.is_empty() => {}
+                // The rest is for the next turn: other tasks of this worker go first.
+                Turn::Over | Turn::Idle | Turn::Busy => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+            let deadline = self.next_deadline();
+            if self.timer.poll(cx, deadline).is_pending() {
+                return Poll::Pending;
+            }
+            self.on_deadline(Instant::now());
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, batch: &Batch) -> Turn {
+        self.look_at_outbox(cx);
+        self.look_for_end();
+        if !self.flushes.is_empty() {
+            // What an earlier batch sent goes out before anything new is handled.
+            return Turn::Busy;
+        }
+        let budget = &mut Budget::new();
+        self.advance_lane(cx, batch, budget);
+        if !budget.is_spent(batch) {
+            self.read_batch(cx, batch, budget);
+        }
+        if self.is_over() {
+            return Turn::Over;
+        }
+        if budget.is_spent(batch) { Turn::Busy } else { Turn::Idle }
+    }
+
+    /// Writes what others have queued, and what a full stream takes again.
+    fn look_at_outbox(&mut self, cx: &mut Context<'_>) {
+        let mut glance = self.peer.outbox().glance(cx.waker());
+        if glance.blocked && self.peer.outbox().poll_writable(cx).is_ready() {
+            glance.queued = true;
+        }
+        if glance.queued {
+            self.peer.outbox().flush();
+            glance = self.peer.outbox().glance(cx.waker());
+        }
+        self.stalled_since = glance.stalled_since;
+        if glance.taken != self.taken {
+            self.taken = glance.taken;
+            self.is_alive(Instant::now());
+        }
+    }
+
+    fn look_for_end(&mut self) {
+        if self.ending.is_some() {
+            if self.peer.is_cancelled() && !self.lane.is_free() {
+                self.cut_off();
+            }
+        } else if let Some(reason) = self.peer.end_asked() {
+            self.begin_end(reason);
+        } else if self.peer.endpoint().drain().is_draining() {
+            self.begin_end(CloseReason::Shutdown);
+        }
+    }
+
+    fn read_batch(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) {
+        if !self.may_read() {
+            return;
+        }
+        let size = self.limits().buffer_size;
+        let Some(mut reader) = self.reader.take() else { return };
+        let before = reader.read_buffer().len();
+        read_buffer::lend(reader.read_buffer_mut(), size);
+        let mut frames = 0;
+        let end = loop {
+            if budget.is_spent(batch) || !self.may_read_on() {
+                break None;
+            }
+            match Pin::new(&mut reader).poll_next(cx) {
+                Poll::Pending => break None,
+                Poll::Ready(Some(Ok(message))) => {
+                    frames += 1;
+                    budget.spend(message.body().len());
+                    self.receive(cx, message);
+                }
+                Poll::Ready(Some(Err(CodecError::Protocol(error)))) => {
+                    break Some(CloseReason::Protocol(error));
+                }
+                Poll::Ready(Some(Err(CodecError::Io(error)))) => {
+                    break Some(CloseReason::Io(error.kind()));
+                }
+                Poll::Ready(None) => break Some(CloseReason::PeerClosed),
+            }
+        };
+        if let Some(reason) = end {
+            // The stream has ended, or means nothing any more: no answer will come.
+            self.peer.calls().lock().end();
+            self.begin_end(reason);
+            return;
+        }
+        read_buffer::give_back(reader.read_buffer_mut(), size);
+        let rest = reader.read_buffer();
+        if frames > 0 || rest.len() != before {
+            self.watch(reader.decoder().begun(rest), frames > 0);
+        }
+        self.reader = Some(reader);
+    }
+
+    /// Books a sign of life, and the frame that has begun.
+    fn watch(&mut self, begun: Option<u64>, is_new: bool) {
+        let now = Instant::now();
+        self.is_alive(now);
+        let since = match &self.begun {
+            Some(begun) if !is_new => begun.since,
+            _ => now,
+        };
+        self.begun = begun.map(|total| BegunFrame {
+            since,
+            may_take: FRAME_GRACE + Duration::from_millis(total * 1000 / FRAME_RATE),
+        });
+    }
+
+    fn is_alive(&mut self, now: Instant) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.alive(now.into_std());
+        }
+    }
+
+    /// Whether reading may go on: there is something to read, and room for it.
+    fn may_read(&self) -> bool {
+        self.reader.is_some() && self.may_read_on()
+    }
+
+    fn may_read_on(&self) -> bool {
+        let reads = match &self.ending {
+            None => true,
+            // New work is turned away during a shutdown, but a handler may wait for an answer.
+            Some(ending) => ending.reason == CloseReason::Shutdown && self.is_calling(),
+        };
+        // A peer that does not take its pongs and replies gets no more of them.
+        if !reads || self.peer.outbox().is_congested() {
+            return false;
+        }
+        let limits = self.limits();
+        if self.lane.has_room(limits.inbox_messages, limits.inbox_bytes) {
+            return true;
+        }
+        if !self.is_calling() {
+            return false;
+        }
+        if !self.lane.has_room_while_calling() {
+            self.peer.calls().lock().fail_congested();
+            return false;
+        }
+        true
+    }
+
+    fn is_calling(&self) -> bool {
+        !self.peer.calls().lock().is_empty()
+    }
+
+    /// When something must happen although no byte comes.
+    fn next_deadline(&self) -> Option<Instant> {
+        let heartbeat = match (&self.heartbeat, &self.ending) {
+            (Some(heartbeat), None) => Some(Instant::from_std(heartbeat.deadline())),
+            _ => None,
+        };
+        let stall = self.limits().write_stall;
+        [
+            heartbeat,
+            self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
+            self.stalled_since.zip(stall).map(|(since, stall)| since + stall),
+            self.ending.as_ref().map(|ending| ending.deadline),
+            match self.stage {
+                Stage::Entering(deadline) if self.ending.is_none() => Some(deadline),
+                _ => None,
+            },
+            self.peer.calls().lock().expire(Instant::now()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Does what is due.
+    fn on_deadline(&mut self, now: Instant) {
+        if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
+            self.cut_off();
+            return;
+        }
+        let stalled = |since: Instant, stall| now >= since + stall;
+        if self.stalled_since.zip(self.limits().write_stall).is_some_and(|(s, w)| stalled(s, w)) {
+            self.stalled_since = None;
+            self.begin_end(CloseReason::WriteStalled);
+        }
+        if self.ending.is_some() {
+            return;
+        }
+        if matches!(self.stage, Stage::Entering(deadline) if deadline <= now) {
+            self.begin_end(CloseReason::ConnectTimeout);
+        } else if self.begun.as_ref().is_some_and(|begun| begun.deadline() <= now) {
+            self.on_slow_frame(now);
+        } else {
+            self.on_silence(now);
+        }
+    }
+
+    /// A begun frame is late, unless it was we who did not read.
+    fn on_slow_frame(&mut self, now: Instant) {
+        if self.may_read() {
+            self.begin_end(CloseReason::SlowFrame);
+        } else if let Some(begun) = &mut self.begun {
+            begun.since = now;
+        }
+    }
+
+    fn on_silence(&mut self, now: Instant) {
+        // Not counted while we do not read, or while our ping may still wait in the outbox.
+        let excused = !self.may_read() || self.peer.outbox().sent().queued > 0;
+        let Some(heartbeat) = &mut self.heartbeat else { return };
+        match heartbeat.poll(now.into_std(), excused) {
+            Pulse::Wait(_) => {}
+            Pulse::Ping => self.send_plain(PING.code()),
+            Pulse::Dead => self.begin_end(CloseReason::HeartbeatTimeout),
+        }
+    }
+}
+
+impl fmt::Debug for ConnectionTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionTask")
+            .field("peer", &self.peer)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BegunFrame {
+    fn deadline(&self) -> Instant {
+        self.since + self.may_take
+    }
+}
+
+/// What a turn left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Nothing, until something happens.
+    Idle,
+    /// More of the same: its budget was spent.
+    Busy,
+    /// The conversation is over.
+    Over,
+}
+
+/// What one turn may take on before it flushes and yields.
+struct Budget {
+    start: Instant,
+    frames: usize,
+    bytes: usize,
+    late: bool,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self { start: Instant::now(), frames: 0, bytes: 0, late: false }
+    }
+
+    /// Counts a message. The clock is looked at after the 1st, 2nd, 4th, 8th and then every 16th:
+    /// a look costs as much as a small message, and slow handlers show themselves early.
+    fn spend(&mut self, bytes: usize) {
+        self.frames += 1;
+        self.bytes += bytes;
+        if self.frames.is_power_of_two() || self.frames.is_multiple_of(16) {
+            self.late = self.start.elapsed() >= BATCH_TIME;
+        }
+    }
+
+    fn is_spent(&self, batch: &Batch) -> bool {
+        self.frames >= BATCH_FRAMES || self.bytes >= BATCH_BYTES || self.late || batch.is_heavy()
+    }
+}

@@ -1,0 +1,232 @@
+//! What all connections of one server, or the successive ones of one client, share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use veltix_core::{IdSpace, RequestId, TagStore};
+
+use crate::admission::{Handshakes, Slots};
+use crate::close::CloseReason;
+use crate::drain::Drain;
+use crate::events::{Event, Events};
+use crate::limits;
+use crate::outbox::{Capacity, OverflowPolicy};
+use crate::peers::Peers;
+use crate::router::Routes;
+use crate::transport::PeerAddr;
+use crate::unknown::UnknownLog;
+use crate::workers::Workers;
+
+/// What drives a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SocketCore {
+    /// A task on your runtime: the default, and right unless handlers block.
+    #[default]
+    Async,
+    /// A thread of its own for each connection, that drives it on your runtime: a handler that
+    /// blocks its thread delays no other connection. It costs a thread's stack for each peer.
+    Threading,
+}
+
+/// What one read may take in, in the sizes of the Python package.
+///
+/// The buffer is lent while bytes come and given back, so a large one costs an idle connection
+/// nothing. A begun frame that is larger is read in growing steps, whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BufferSize {
+    /// 1 KiB.
+    Small,
+    /// 8 KiB, the Python package's default.
+    Medium,
+    /// 64 KiB, the default here.
+    #[default]
+    Large,
+    /// 1 MiB.
+    Huge,
+    /// So many bytes; at least 64 are used.
+    Bytes(usize),
+}
+
+impl BufferSize {
+    /// The size in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Small => 1024,
+            Self::Medium => 8 * 1024,
+            Self::Large => limits::READ_BUFFER,
+            Self::Huge => 1024 * 1024,
+            Self::Bytes(bytes) => {
+                if bytes < 64 {
+                    64
+                } else {
+                    bytes
+                }
+            }
+        }
+    }
+}
+
+/// The limits of each connection, from the side's config.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) buffer_size: usize,
+    pub(crate) max_message_size: usize,
+    pub(crate) max_typed_body: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) outbox: Capacity,
+    pub(crate) overflow: OverflowPolicy,
+    pub(crate) write_stall: Option<Duration>,
+    pub(crate) heartbeat: Option<Duration>,
+    pub(crate) inbox_messages: usize,
+    pub(crate) inbox_bytes: usize,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) on_connect_timeout: Duration,
+    pub(crate) socket_core: SocketCore,
+    /// Unknown codes within ten seconds that close a peer; a client bears any number.
+    pub(crate) max_unknown: Option<u32>,
+}
+
+/// Which end of its connections a side is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Server,
+    Client,
+}
+
+/// See the module.
+pub(crate) struct Endpoint {
+    role: Role,
+    local_addr: PeerAddr,
+    routes: Routes,
+    limits: Limits,
+    peers: Peers,
+    slots: Slots,
+    handshakes: Handshakes,
+    events: Events,
+    workers: Workers,
+    drain: Drain,
+    unknown: UnknownLog,
+    panics: Panics,
+}
+
+/// Handlers that panicked.
+#[derive(Debug, Default)]
+pub(crate) struct Panics(AtomicU64);
+
+impl Panics {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The settings of an endpoint that are not those of each connection.
+pub(crate) struct Side {
+    pub(crate) role: Role,
+    pub(crate) local_addr: PeerAddr,
+    pub(crate) max_connections: usize,
+    pub(crate) max_pending_handshakes: usize,
+    pub(crate) max_pending_handshakes_per_address: usize,
+    pub(crate) max_workers: usize,
+}
+
+impl Endpoint {
+    pub(crate) fn new(side: Side, limits: Limits, routes: Routes) -> Arc<Self> {
+        Arc::new(Self {
+            role: side.role,
+            local_addr: side.local_addr,
+            routes,
+            limits,
+            peers: Peers::new(TagStore::default()),
+            slots: Slots::new(side.max_connections),
+            handshakes: Handshakes::new(
+                side.max_pending_handshakes,
+                side.max_pending_handshakes_per_address,
+            ),
+            events: Events::new(),
+            workers: Workers::new(side.max_workers),
+            drain: Drain::new(),
+            unknown: UnknownLog::default(),
+            panics: Panics::default(),
+        })
+    }
+
+    pub(crate) const fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(crate) const fn local_addr(&self) -> &PeerAddr {
+        &self.local_addr
+    }
+
+    pub(crate) const fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) const fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    pub(crate) const fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    pub(crate) const fn handshakes(&self) -> &Handshakes {
+        &self.handshakes
+    }
+
+    pub(crate) const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    pub(crate) const fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    pub(crate) const fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    pub(crate) const fn unknown(&self) -> &UnknownLog {
+        &self.unknown
+    }
+
+    pub(crate) const fn panics(&self) -> &Panics {
+        &self.panics
+    }
+
+    /// The id of a server's broadcasts.
+    pub(crate) const fn plain_id(&self) -> RequestId {
+        IdSpace::server().plain()
+    }
+
+    /// Begins the shutdown, once.
+    pub(crate) fn begin_shutdown(&self) {
+        if self.drain.begin(self.limits.drain_timeout) {
+            tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
+            self.events.tell(|| Event::Draining);
+            self.peers.wake_all();
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("role", &self.role)
+            .field("local_addr", &self.local_addr)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! The errors of the IO side: one enum per operation, texts that say what to do.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+use veltix_core::{EncodeError, HandshakeError, IdsExhausted};
+
+/// Any error that a handler may return.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A value of a configuration that cannot work.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A message of the largest size would never find room in an outbox.
+    #[error(
+        "an outbox of {outbox_bytes} bytes cannot hold a message of max_message_size ({max_message_size}): raise the one or lower the other"
+    )]
+    OutboxTooSmall {
+        /// The outbox's limit.
+        outbox_bytes: usize,
+        /// The largest message.
+        max_message_size: usize,
+    },
+    /// The message limit is below a header, or beyond what the length field can say.
+    #[error("max_message_size must be from {min} to {max} bytes, not {value}")]
+    MessageSize {
+        /// The value.
+        value: usize,
+        /// The least that works: a header.
+        min: usize,
+        /// The most that works.
+        max: usize,
+    },
+    /// A limit of zero would let nothing through.
+    #[error("{name} must be at least 1")]
+    Zero {
+        /// The setting.
+        name: &'static str,
+    },
+    /// A handler asks for what this side does not have.
+    #[error(
+        "the handler of {route} takes a `Hub`, which only a server has: use `Peer` for the other end of the connection, or serve this router with a `Server`"
+    )]
+    NeedsHub {
+        /// The route's name.
+        route: String,
+    },
+}
+
+/// Why a server could not be bound.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another socket listens there.
+    #[error(
+        "{addr} is in use: stop the other server, or bind another port (port 0 lets the system choose)"
+    )]
+    AddressInUse {
+        /// The address.
+        addr: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused for another reason.
+    #[error("{addr} cannot be bound: check the address and whether this user may bind it")]
+    Io {
+        /// The address.
+        addr: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// Why a client could not connect.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody could be reached.
+    #[error("{addr} cannot be reached: check the address and whether the server runs")]
+    Unreachable {
+        /// The address.
+        addr: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The other side did not finish the handshake, or the connection, in time.
+    #[error("{addr} did not finish the handshake within {limit:?}: is it a Veltix server?")]
+    Timeout {
+        /// The address.
+        addr: String,
+        /// `handshake_timeout`.
+        limit: Duration,
+    },
+    /// The handshake failed.
+    #[error("the handshake with {addr} failed: {source}")]
+    Handshake {
+        /// The address.
+        addr: String,
+        /// Why.
+        source: HandshakeError,
+    },
+    /// The stream failed during the handshake.
+    #[error("the connection to {addr} failed during the handshake")]
+    Io {
+        /// The address.
+        addr: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Our own `on_connect` refused the server, or the client was closed meanwhile.
+    #[error("the connection to {addr} was given up before it was ready: {reason}")]
+    GivenUp {
+        /// The address.
+        addr: String,
+        /// Why.
+        reason: String,
+    },
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl ConnectError {
+    /// Whether another attempt may succeed without anybody changing anything. A wrong protocol
+    /// version or a refusal stays what it is; a full server may have room later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Io { .. } => true,
+            Self::Handshake { source, .. } => source.is_transient(),
+            Self::GivenUp { .. } | Self::Config(_) => false,
+        }
+    }
+}
+
+/// Why a message was not accepted for sending.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection is over, or there is none at the moment.
+    #[error("the connection is closed: the message was not sent")]
+    Closed,
+    /// The peer's outbox is full.
+    #[error(
+        "the peer's outbox is full, since it reads too slowly: await `send` for room, or send less"
+    )]
+    Full,
+    /// The message could not be encoded.
+    #[error("the message could not be encoded")]
+    Encode(#[from] EncodeError),
+}
+
+/// How a call ended that brought no answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// No answer came in time. Whether the peer handled the message is unknown.
+    #[error("no answer came within {after:?}; whether the peer handled the message is unknown")]
+    Timeout {
+        /// The call's timeout.
+        after: Duration,
+    },
+    /// The connection ended first. Whether the peer handled the message is unknown.
+    #[error(
+        "the connection ended before an answer came; whether the peer handled the message is unknown"
+    )]
+    ConnectionLost,
+    /// The connection was over already, so the message was not sent.
+    #[error("the connection is closed: the message was not sent")]
+    Closed,
+    /// So much came before the answer that reading had to stop.
+    #[error(
+        "more than {limit} bytes of messages came before the answer while a handler was busy: let handlers finish sooner, or spawn the call instead of awaiting it in a handler"
+    )]
+    Congested {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The answer has another type than was expected.
+    #[error("the answer has message code {code}, expected was {expected}")]
+    UnexpectedReply {
+        /// The answer's code.
+        code: u16,
+        /// The code that was asked for.
+        expected: u16,
+    },
+    /// The server numbers its own messages with ids of ours, so an answer must be told by its type.
+    #[error(
+        "this server's own messages may carry the ids of calls: say with `.expect(TYPE)` which type the answer has"
+    )]
+    TypeNeeded,
+    /// No id is free.
+    #[error(transparent)]
+    IdsExhausted(#[from] IdsExhausted),
+    /// The message could not be encoded.
+    #[error("the message could not be encoded")]
+    Encode(#[from] EncodeError),
+}
+
+/// Why `run` ended with an error.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The system could not start a thread.
+    #[error("a thread could not be started: raise the limit of threads or lower max_workers")]
+    Thread(#[source] io::Error),
+}
+
+/// Any error of this crate, for a `main` that returns one.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Of [`Server::bind`](crate::Server::bind).
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Of [`Client::connect`](crate::Client::connect).
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Of a `send`.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Of a `request` or a `ping`.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Of [`Server::run`](crate::Server::run).
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Of reading or writing a body.
+    #[error(transparent)]
+    Body(#[from] veltix_core::BodyError),
+    /// Of encoding a message.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// Of a tag.
+    #[error(transparent)]
+    Tag(#[from] veltix_core::TagError),
+    /// Of the standard library's IO, for examples and tests that read and write as well.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

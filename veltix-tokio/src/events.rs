@@ -1,0 +1,178 @@
+//! [`Event`]: everything that happens, as a bounded stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+use tokio::sync::broadcast;
+use tokio_util::sync::ReusableBoxFuture;
+use veltix_core::HandshakeError;
+
+use crate::close::Disconnected;
+use crate::limits::EVENT_BUFFER;
+use crate::peer::Peer;
+use crate::transport::PeerAddr;
+
+/// Something that happened. Texts that come from a peer are escaped and cut.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer is connected, and `on_connect` has returned `Ok`.
+    Connected {
+        /// The peer.
+        peer: Peer,
+    },
+    /// `on_connect` refused a peer, or took too long.
+    Refused {
+        /// The peer.
+        peer: Peer,
+        /// The error's text.
+        reason: String,
+    },
+    /// A connection ended after it was [`Connected`](Event::Connected).
+    Disconnected {
+        /// The peer.
+        peer: Peer,
+        /// How it ended.
+        outcome: Disconnected,
+    },
+    /// A connection ended before its handshake was over.
+    HandshakeFailed {
+        /// Who it was.
+        addr: PeerAddr,
+        /// Why.
+        reason: HandshakeFailure,
+    },
+    /// A body was not what its handler asked for. The connection goes on.
+    Rejected {
+        /// The peer.
+        peer: Peer,
+        /// The message's code.
+        code: u16,
+        /// The rejection's text.
+        reason: String,
+    },
+    /// A handler returned an error. The connection goes on.
+    HandlerFailed {
+        /// The peer.
+        peer: Peer,
+        /// The message's code.
+        code: u16,
+        /// The error's text.
+        error: String,
+    },
+    /// A handler panicked. The connection closes.
+    HandlerPanicked {
+        /// The peer.
+        peer: Peer,
+        /// The message's code.
+        code: u16,
+        /// What it panicked with.
+        message: String,
+    },
+    /// A message had a code that no route takes.
+    UnknownCode {
+        /// The peer.
+        peer: Peer,
+        /// The code.
+        code: u16,
+    },
+    /// A peer's outbox was full; the peer is disconnected, or frames for it are dropped.
+    SlowConsumer {
+        /// The peer.
+        peer: Peer,
+    },
+    /// A client lost its connection and tries again.
+    Reconnecting {
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// The pause before it.
+        delay: Duration,
+    },
+    /// A client gave up trying.
+    GaveUp {
+        /// Attempts made.
+        attempts: u32,
+    },
+    /// A shutdown has begun.
+    Draining,
+    /// This subscriber was too slow and has lost so many events.
+    Lagged(u64),
+}
+
+/// Why a connection ended before its handshake was over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandshakeFailure {
+    /// The peer said something wrong, or closed.
+    Protocol(HandshakeError),
+    /// The deadline passed.
+    Timeout,
+    /// The stream failed.
+    Io(std::io::ErrorKind),
+    /// More handshakes were pending than may be, and this one was shed, at random.
+    Shed,
+    /// The server was full.
+    ServerFull,
+}
+
+/// Tells whoever listens.
+#[derive(Debug)]
+pub(crate) struct Events(broadcast::Sender<Event>);
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(EVENT_BUFFER))
+    }
+
+    /// Tells an event, which is only made when somebody listens.
+    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+        if self.0.receiver_count() > 0 {
+            // It fails only when the last listener has left meanwhile.
+            let _ = self.0.send(event());
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> EventStream {
+        EventStream { next: ReusableBoxFuture::new(next(self.0.subscribe())) }
+    }
+}
+
+/// A stream of [`Event`]s from the moment it was made. It holds up to 1 024 of them; a slower
+/// reader is told how many it lost by [`Event::Lagged`].
+#[derive(Debug)]
+pub struct EventStream {
+    next: ReusableBoxFuture<'static, (Option<Event>, broadcast::Receiver<Event>)>,
+}
+
+impl EventStream {
+    /// The next event; `None` when the server or client is gone.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no event is lost.
+    pub async fn next(&mut self) -> Option<Event> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let (event, receiver) = std::task::ready!(self.next.poll(cx));
+        self.next.set(next(receiver));
+        Poll::Ready(event)
+    }
+}
+
+async fn next(
+    mut receiver: broadcast::Receiver<Event>,
+) -> (Option<Event>, broadcast::Receiver<Event>) {
+    let event = match receiver.recv().await {
+        Ok(event) => Some(event),
+        Err(broadcast::error::RecvError::Lagged(lost)) => Some(Event::Lagged(lost)),
+        Err(broadcast::error::RecvError::Closed) => None,
+    };
+    (event, receiver)
+}

@@ -1,0 +1,183 @@
+//! [`Hub`], the handle of a server.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use veltix_core::{Frame, PeerId, Target, ToMessage, all};
+
+use crate::batch;
+use crate::close::ShutdownReport;
+use crate::endpoint::Endpoint;
+use crate::error::SendError;
+use crate::events::{Event, EventStream};
+use crate::outbox::{Overflow, OverflowPolicy};
+use crate::peer::{Peer, within};
+use crate::transport::PeerAddr;
+
+/// A running server, as its handlers and whoever else holds one see it.
+///
+/// A clone is cheap and means the same server. A `Hub` keeps nothing alive: once the server is
+/// gone it lists nobody, and what it sends reaches nobody.
+#[derive(Clone)]
+pub struct Hub(Arc<Endpoint>);
+
+impl Hub {
+    pub(crate) const fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self(endpoint)
+    }
+
+    /// Sends a message to every peer. It never waits: what finds no room is dealt with as the
+    /// [`OverflowPolicy`] says, by default by disconnecting that peer.
+    ///
+    /// # Errors
+    /// [`SendError::Encode`]; then nobody got it.
+    pub fn broadcast(&self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
+        self.to(all()).send(message)
+    }
+
+    /// Begins a broadcast to the peers that a target means.
+    ///
+    /// ```ignore
+    /// hub.to(tag("room").is("lobby")).except(&peer).send(&message)?;
+    /// ```
+    #[must_use]
+    pub fn to(&self, target: impl Into<Target>) -> Broadcast {
+        Broadcast { hub: self.clone(), target: target.into(), except: Vec::new() }
+    }
+
+    /// The peers that a target means, in no order.
+    #[must_use]
+    pub fn list(&self, target: impl Into<Target>) -> Vec<Peer> {
+        self.0.peers().matching(&target.into()).to_vec()
+    }
+
+    /// How many peers a target means.
+    #[must_use]
+    pub fn count(&self, target: impl Into<Target>) -> usize {
+        self.0.peers().count(&target.into())
+    }
+
+    /// The peer with this id, while it is connected.
+    #[must_use]
+    pub fn get(&self, id: PeerId) -> Option<Peer> {
+        self.0.peers().get(id)
+    }
+
+    /// Whether the server has as many peers as it takes, so that the next one is refused.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.slots().is_full()
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn local_addr(&self) -> &PeerAddr {
+        self.0.local_addr()
+    }
+
+    /// Everything that happens from now on.
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.0.events().subscribe()
+    }
+
+    /// Shuts the server down: no peer is accepted any more, handlers finish, queues are written,
+    /// connections close; what is left after the drain deadline (default 10 s) is cut off.
+    ///
+    /// It takes effect at once, whether the future is awaited or not. Awaited in a handler it does
+    /// not wait, since it would wait for that handler: the report is then not
+    /// [`complete`](ShutdownReport::complete).
+    pub fn shutdown(&self) -> impl Future<Output = ShutdownReport> + Send + use<> {
+        self.0.begin_shutdown();
+        let endpoint = Arc::clone(&self.0);
+        async move {
+            let inside = batch::current().is_some_and(|peer| Arc::ptr_eq(peer.endpoint(), &endpoint));
+            if inside { endpoint.drain().report() } else { endpoint.drain().finished().await }
+        }
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("addr", self.local_addr())
+            .field("peers", &self.0.peers().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A broadcast that is being put together. Made by [`Hub::to`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent before `send`"]
+pub struct Broadcast {
+    hub: Hub,
+    target: Target,
+    except: Vec<PeerId>,
+}
+
+impl Broadcast {
+    /// Leaves this peer out; may be called for several.
+    pub fn except(mut self, peer: &Peer) -> Self {
+        self.except.push(peer.id());
+        self
+    }
+
+    /// Sends the message. It is encoded once, whatever the number of peers, and never waits.
+    ///
+    /// # Errors
+    /// [`SendError::Encode`]; then nobody got it.
+    pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
+        let endpoint = &self.hub.0;
+        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
+        let plain = endpoint.plain_id();
+        let frame = Frame::new(message.code(), plain, message.into_body());
+        let policy = endpoint.limits().overflow;
+        let mut delivery = Delivery::default();
+        for peer in endpoint.peers().matching(&self.target).iter() {
+            if self.except.contains(&peer.id()) {
+                continue;
+            }
+            delivery.count(peer, peer.push_or(frame.clone(), policy), endpoint, policy);
+        }
+        Ok(delivery)
+    }
+}
+
+/// What a broadcast did: `matched = queued + dropped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Peers that the target meant, without the excepted.
+    pub matched: usize,
+    /// Of those, whose outbox has the message now.
+    pub queued: usize,
+    /// Of those, whose outbox had no room, or whose connection was over.
+    pub dropped: usize,
+}
+
+impl Delivery {
+    fn count(
+        &mut self,
+        peer: &Peer,
+        overflow: Overflow,
+        endpoint: &Endpoint,
+        policy: OverflowPolicy,
+    ) {
+        self.matched += 1;
+        match overflow {
+            Overflow::Queued(_, 0) => self.queued += 1,
+            Overflow::Queued(_, older) => {
+                self.queued += 1;
+                tracing::debug!(%peer, older, "older frames were dropped for a newer one");
+                endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+            }
+            Overflow::Closed => self.dropped += 1,
+            Overflow::Refused | Overflow::Disconnect => {
+                self.dropped += 1;
+                tracing::warn!(%peer, ?policy, "the peer reads too slowly and its outbox is full");
+                endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+            }
+        }
+    }
+}

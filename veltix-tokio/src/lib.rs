@@ -1,0 +1,55 @@
+//! The Tokio side of Veltix: server, client, router, connections.
+//!
+//! Applications use the `veltix` crate, which has the documentation.
+
+mod admission;
+mod batch;
+mod client;
+mod close;
+mod codec;
+mod config;
+mod connection;
+mod drain;
+mod endpoint;
+mod error;
+mod events;
+mod hub;
+mod outbox;
+mod peer;
+mod peers;
+mod read_buffer;
+mod received;
+mod requests;
+mod router;
+mod server;
+mod spawn;
+mod sync;
+pub mod transport;
+mod unknown;
+mod workers;
+
+pub use client::{Client, ClientConfig, ClientStatus, MessageStream, Reconnect};
+pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
+pub use codec::{CodecError, VeltixCodec};
+pub use endpoint::{BufferSize, SocketCore};
+pub use error::{
+    BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result, RunError, SendError,
+};
+pub use events::{Event, EventStream, HandshakeFailure};
+pub use hub::{Broadcast, Delivery, Hub};
+pub use outbox::{OverflowPolicy, Sent};
+pub use peer::{Closing, Peer, PeerStats, Sending};
+pub use requests::{Ping, Request};
+pub use router::{
+    Context, FromContext, FromInput, FromMessage, Handler, IntoReply, Json, Rejection, Reply,
+    Router, State, Text,
+};
+pub use server::{Server, ServerConfig};
+
+pub(crate) use veltix_core::limits;
+
+#[doc(hidden)]
+pub mod __private {
+    //! What public signatures name and nobody writes.
+    pub use crate::router::{Called, Outcome, marker};
+}

@@ -1,0 +1,134 @@
+//! One write for many frames: small ones are copied together, large bodies are gathered.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+
+use veltix_core::Frame;
+
+use super::{Flight, charge};
+use crate::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
+
+/// Empty queues kept per thread, so that a busy peer does not allocate one for each write and an
+/// idle one holds none.
+const SPARE_QUEUES: usize = 8;
+
+/// Queues that grew beyond this are not kept.
+const SPARE_CAPACITY: usize = 1_024;
+
+thread_local! {
+    static COPIES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SPARES: Cell<Vec<VecDeque<Frame>>> = const { Cell::new(Vec::new()) };
+}
+
+/// A queue with room, from this thread's spares.
+pub(super) fn spare_queue() -> VecDeque<Frame> {
+    let mut spares = SPARES.take();
+    let queue = spares.pop().unwrap_or_default();
+    SPARES.set(spares);
+    queue
+}
+
+/// Takes back an empty queue.
+pub(super) fn keep_queue(queue: VecDeque<Frame>) {
+    let mut spares = SPARES.take();
+    if spares.len() < SPARE_QUEUES && (1..=SPARE_CAPACITY).contains(&queue.capacity()) {
+        spares.push(queue);
+    }
+    SPARES.set(spares);
+}
+
+/// The buffer that small frames are copied into: the thread's, taken out while it is used.
+pub(super) struct Scratch {
+    copies: Vec<u8>,
+}
+
+/// A slice of the write to come.
+enum Piece {
+    /// Bytes that were copied.
+    Copies(Range<usize>),
+    /// The body of a frame, from an offset on.
+    Body { frame: usize, from: usize },
+}
+
+impl Scratch {
+    pub(super) fn with<R>(use_it: impl FnOnce(&mut Self) -> R) -> R {
+        let mut scratch = Self { copies: COPIES.take() };
+        let result = use_it(&mut scratch);
+        COPIES.set(scratch.copies);
+        result
+    }
+
+    /// Makes one write of as many frames as fit it, and takes those off that the stream took.
+    ///
+    /// # Errors
+    /// The stream's error; a stream that takes nothing is `WouldBlock`.
+    pub(super) fn write(&mut self, flight: &mut Flight) -> io::Result<()> {
+        let pieces = self.gather(&flight.frames, flight.head_written);
+        let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(&pieces) {
+            *slice = IoSlice::new(match piece {
+                Piece::Copies(range) => &self.copies[range.clone()],
+                Piece::Body { frame, from } => &flight.frames[*frame].body()[*from..],
+            });
+            count += 1;
+        }
+        let written = flight.writer.try_write_vectored(&slices[..count])?;
+        if written == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        flight.advance(written);
+        Ok(())
+    }
+
+    fn gather(&mut self, frames: &VecDeque<Frame>, head_written: usize) -> Vec<Piece> {
+        self.copies.clear();
+        let mut pieces = Vec::new();
+        let mut total = 0;
+        let mut copied_from = 0;
+        let mut skip = head_written;
+        for (index, frame) in frames.iter().enumerate() {
+            // A body may need a piece of its own, and what is copied before it another.
+            if total >= WRITE_BYTES || pieces.len() + 2 > WRITE_SLICES {
+                break;
+            }
+            self.copies.extend_from_slice(&frame.header()[skip.min(HEADER_LEN)..]);
+            let from = skip.saturating_sub(HEADER_LEN);
+            let body = &frame.body()[from..];
+            if body.len() < COPY_BELOW {
+                self.copies.extend_from_slice(body);
+            } else {
+                if copied_from < self.copies.len() {
+                    pieces.push(Piece::Copies(copied_from..self.copies.len()));
+                    copied_from = self.copies.len();
+                }
+                pieces.push(Piece::Body { frame: index, from });
+            }
+            total += frame.len() - skip;
+            skip = 0;
+        }
+        if copied_from < self.copies.len() {
+            pieces.push(Piece::Copies(copied_from..self.copies.len()));
+        }
+        pieces
+    }
+}
+
+impl Flight {
+    /// Takes off what the stream took.
+    fn advance(&mut self, written: usize) {
+        self.written += written;
+        let mut rest = self.head_written + written;
+        while let Some(frame) = self.frames.front()
+            && rest >= frame.len()
+        {
+            rest -= frame.len();
+            self.done_frames += 1;
+            self.done_charge += charge(frame.len());
+            self.frames.pop_front();
+        }
+        self.head_written = rest;
+    }
+}

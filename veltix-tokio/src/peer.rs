@@ -1,0 +1,415 @@
+//! [`Peer`], the handle of the other end of a connection.
+
+use std::fmt;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use veltix_core::{
+    EncodeError, Frame, Hello, Message, PeerId, RequestId, Tag, TagError, TagValue, ToMessage,
+};
+
+use crate::batch;
+use crate::close::{CloseReason, Disconnected, Received};
+use crate::endpoint::Endpoint;
+use crate::error::SendError;
+use crate::limits::HEADER_LEN;
+use crate::outbox::{Outbox, OverflowPolicy, Overflow, Push, Sent};
+use crate::received::Receipts;
+use crate::requests::{Calls, Ping, Request};
+use crate::sync::Mutex;
+use crate::transport::PeerAddr;
+
+/// The other end of a connection, on a server and on a client alike.
+///
+/// A clone is cheap and means the same connection. A `Peer` never keeps its connection alive: when
+/// that is over, sending says [`SendError::Closed`]. A reconnect makes a new `Peer`.
+#[derive(Clone)]
+pub struct Peer(Arc<Shared>);
+
+/// What the handles and the task of one connection share.
+struct Shared {
+    id: PeerId,
+    addr: PeerAddr,
+    hello: Hello,
+    endpoint: Arc<Endpoint>,
+    outbox: Outbox,
+    calls: Mutex<Calls>,
+    /// The id of messages that expect no answer.
+    plain_id: RequestId,
+    receipts: Receipts,
+    /// Read by the task at every poll; the reason is behind the lock.
+    end_asked: AtomicBool,
+    /// This side does not wait for handlers any more, whatever the reason for the end was.
+    cancelled: AtomicBool,
+    end: Mutex<End>,
+}
+
+#[derive(Default)]
+struct End {
+    /// The first reason that anybody gave.
+    asked: Option<CloseReason>,
+    /// What the task said last.
+    outcome: Option<Disconnected>,
+    waiting: Vec<Waker>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        id: PeerId,
+        addr: PeerAddr,
+        hello: Hello,
+        endpoint: Arc<Endpoint>,
+        outbox: Outbox,
+        calls: Calls,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            id,
+            addr,
+            hello,
+            endpoint,
+            outbox,
+            plain_id: calls.space().plain(),
+            calls: Mutex::new(calls),
+            receipts: Receipts::default(),
+            end_asked: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
+            end: Mutex::default(),
+        }))
+    }
+
+    /// The number of this connection. A server never uses one twice.
+    #[must_use]
+    pub fn id(&self) -> PeerId {
+        self.0.id
+    }
+
+    /// The address of the other end.
+    #[must_use]
+    pub fn addr(&self) -> &PeerAddr {
+        &self.0.addr
+    }
+
+    /// What the peer said of itself in the handshake: its package's version, and its extensions.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.0.hello
+    }
+
+    /// Sends a message, waiting for room in the peer's outbox if it is full. The wait ends when
+    /// the peer reads, or with its connection, at the latest after the write stall (a server's
+    /// default is 10 s).
+    ///
+    /// `Ok` means that the outbox has it. It is encoded now, and queued when the future is polled.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] when the connection is over, [`SendError::Encode`].
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message was not accepted: it is sent whole or not at all.
+    pub fn send(&self, message: &(impl ToMessage + ?Sized)) -> Sending {
+        Sending::new(self.plain_frame(message).map(|frame| (self.clone(), frame)))
+    }
+
+    /// Sends a message if the peer's outbox has room now.
+    ///
+    /// # Errors
+    /// [`SendError::Full`], [`SendError::Closed`], [`SendError::Encode`]: the message was not
+    /// accepted.
+    pub fn try_send(&self, message: &(impl ToMessage + ?Sized)) -> Result<(), SendError> {
+        let frame = self.plain_frame(message)?;
+        match self.0.outbox.push(frame) {
+            Push::Queued(queued) => {
+                batch::queued(self, queued);
+                Ok(())
+            }
+            Push::Full(_) => Err(SendError::Full),
+            Push::Closed => Err(SendError::Closed),
+        }
+    }
+
+    /// Calls the peer: sends a message and waits for its answer, 5 s unless
+    /// [`timeout`](Request::timeout) says otherwise. Errors and cancel safety: see [`Request`].
+    ///
+    /// A handler may call its own peer: answers bypass the handlers. While such a call is
+    /// pending, reading goes on past the inbox limit, up to 8 MiB.
+    pub fn request(&self, message: &(impl ToMessage + ?Sized)) -> Request {
+        Request::new(self.clone(), message)
+    }
+
+    /// Asks the peer whether it is there; resolves to the round-trip time.
+    pub fn ping(&self) -> Ping {
+        Ping::new(self.clone())
+    }
+
+    /// Closes the connection: cancels its handlers, writes what is queued (at most 1 s), and ends.
+    /// It takes effect at once; the future need not be awaited, and resolves to how the
+    /// connection ended. Awaited in a handler of this very connection, the handler ends there.
+    pub fn close(&self) -> Closing {
+        self.0.cancelled.store(true, Ordering::Release);
+        self.end(CloseReason::Closed);
+        self.closed()
+    }
+
+    /// Waits until the connection is over, without closing it.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    #[must_use]
+    pub fn closed(&self) -> Closing {
+        Closing { peer: self.clone() }
+    }
+
+    /// Whether the connection is over or ending.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.end_asked.load(Ordering::Acquire)
+    }
+
+    /// What became of the messages in both directions, so far.
+    #[must_use]
+    pub fn stats(&self) -> PeerStats {
+        PeerStats { sent: self.0.outbox.sent(), received: self.0.receipts.received() }
+    }
+
+    /// Tags the peer, unless it has a tag of this name: `Ok(false)` then, and nothing changes.
+    ///
+    /// ```ignore
+    /// peer.add_tag("guest")?;
+    /// peer.add_tag(("role", "admin"))?;
+    /// ```
+    ///
+    /// # Errors
+    /// [`TagError`]: over a limit (64 tags, names of 128 bytes, values of 1 KiB), or the peer is
+    /// gone.
+    pub fn add_tag(&self, tag: impl Into<Tag>) -> Result<bool, TagError> {
+        self.0.endpoint.peers().tags().lock().add(self.0.id, tag.into())
+    }
+
+    /// Tags the peer, in place of a tag of the same name.
+    ///
+    /// # Errors
+    /// As [`Peer::add_tag`].
+    pub fn set_tag(&self, tag: impl Into<Tag>) -> Result<(), TagError> {
+        self.0.endpoint.peers().tags().lock().set(self.0.id, tag.into())
+    }
+
+    /// Whether the peer has a tag of this name.
+    #[must_use]
+    pub fn has_tag(&self, name: &str) -> bool {
+        self.0.endpoint.peers().tags().lock().has(self.0.id, name)
+    }
+
+    /// Whether the peer has tags of all these names.
+    #[must_use]
+    pub fn has_all_tags(&self, names: &[&str]) -> bool {
+        self.0.endpoint.peers().tags().lock().has_all(self.0.id, names)
+    }
+
+    /// Whether the peer has a tag of one of these names.
+    #[must_use]
+    pub fn has_any_tags(&self, names: &[&str]) -> bool {
+        self.0.endpoint.peers().tags().lock().has_any(self.0.id, names)
+    }
+
+    /// The value of the tag of this name.
+    #[must_use]
+    pub fn get_tag(&self, name: &str) -> Option<TagValue> {
+        self.0.endpoint.peers().tags().lock().value(self.0.id, name).cloned()
+    }
+
+    /// Removes the tag of this name; `false` when there was none.
+    pub fn remove_tag(&self, name: &str) -> bool {
+        self.0.endpoint.peers().tags().lock().remove(self.0.id, name)
+    }
+
+    /// Removes all tags; says how many there were.
+    pub fn clear_tags(&self) -> usize {
+        self.0.endpoint.peers().tags().lock().clear(self.0.id)
+    }
+
+    /// All tags, by name.
+    #[must_use]
+    pub fn tags(&self) -> Vec<(String, TagValue)> {
+        let tags = self.0.endpoint.peers().tags().lock();
+        tags.tags(self.0.id).map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
+    pub(crate) fn calls(&self) -> &Mutex<Calls> {
+        &self.0.calls
+    }
+
+    pub(crate) fn receipts(&self) -> &Receipts {
+        &self.0.receipts
+    }
+
+    pub(crate) fn plain_id(&self) -> RequestId {
+        self.0.plain_id
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0.endpoint
+    }
+
+    /// Encodes a message, within this side's size limit.
+    pub(crate) fn encode(
+        &self,
+        message: &(impl ToMessage + ?Sized),
+    ) -> Result<Message, EncodeError> {
+        within(message.to_message()?, self.0.endpoint.limits().max_message_size)
+    }
+
+    fn plain_frame(&self, message: &(impl ToMessage + ?Sized)) -> Result<Frame, SendError> {
+        let message = self.encode(message)?;
+        Ok(Frame::new(message.code(), self.0.plain_id, message.into_body()))
+    }
+
+    /// Queues a broadcast's frame, or does what the policy says.
+    pub(crate) fn push_or(&self, frame: Frame, policy: OverflowPolicy) -> Overflow {
+        let overflow = self.0.outbox.push_or(frame, policy);
+        match overflow {
+            Overflow::Queued(queued, _) => batch::queued(self, queued),
+            Overflow::Disconnect => self.end(CloseReason::SlowConsumer),
+            Overflow::Refused | Overflow::Closed => {}
+        }
+        overflow
+    }
+
+    /// Asks the task to end the connection; the first reason counts.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        self.0.end.lock().asked.get_or_insert(reason);
+        self.0.end_asked.store(true, Ordering::Release);
+        self.0.outbox.wake_owner();
+    }
+
+    /// Why the task was asked to end the connection, if it was.
+    pub(crate) fn end_asked(&self) -> Option<CloseReason> {
+        if !self.0.end_asked.load(Ordering::Acquire) {
+            return None;
+        }
+        self.0.end.lock().asked.clone()
+    }
+
+    /// Whether [`Peer::close`] was called: it cancels handlers that an earlier end let finish.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    /// The task's last word.
+    pub(crate) fn ended(&self, outcome: Disconnected) {
+        let waiting = {
+            let mut end = self.0.end.lock();
+            end.asked.get_or_insert_with(|| outcome.reason.clone());
+            end.outcome = Some(outcome);
+            std::mem::take(&mut end.waiting)
+        };
+        self.0.end_asked.store(true, Ordering::Release);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Refuses a message that would be over the limit on the wire.
+pub(crate) fn within(message: Message, limit: usize) -> Result<Message, EncodeError> {
+    let size = HEADER_LEN + message.body().len();
+    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(message) }
+}
+
+impl PartialEq for Peer {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Peer {}
+
+impl Hash for Peer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl fmt::Display for Peer {
+    /// `#7 (127.0.0.1:4711)`: number and address, for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} ({})", self.0.id, self.0.addr)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({}, {})", self.0.id, self.0.addr)
+    }
+}
+
+/// What became of the messages of a connection, in both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// Frames sent to the peer.
+    pub sent: Sent,
+    /// Messages received from it.
+    pub received: Received,
+}
+
+/// A message on its way into a peer's outbox. Made by [`Peer::send`].
+#[derive(Debug)]
+#[must_use = "a message is sent when it is awaited"]
+pub struct Sending {
+    /// Taken while it is pushed; `None` once it is done.
+    step: Option<Result<(Peer, Frame), SendError>>,
+}
+
+impl Sending {
+    pub(crate) const fn new(step: Result<(Peer, Frame), SendError>) -> Self {
+        Self { step: Some(step) }
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(step) = self.step.take() else { return Poll::Ready(Err(SendError::Closed)) };
+        let (peer, frame) = step?;
+        match peer.0.outbox.push_or_register(frame, Some(cx.waker())) {
+            Push::Queued(queued) => {
+                batch::queued(&peer, queued);
+                Poll::Ready(Ok(()))
+            }
+            Push::Full(frame) => {
+                self.step = Some(Ok((peer, frame)));
+                Poll::Pending
+            }
+            Push::Closed => Poll::Ready(Err(SendError::Closed)),
+        }
+    }
+}
+
+/// The end of a connection: resolves to how it ended. Made by [`Peer::close`] and
+/// [`Peer::closed`].
+#[derive(Debug)]
+pub struct Closing {
+    peer: Peer,
+}
+
+impl Future for Closing {
+    type Output = Disconnected;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnected> {
+        let mut end = self.peer.0.end.lock();
+        if let Some(outcome) = &end.outcome {
+            return Poll::Ready(outcome.clone());
+        }
+        if !end.waiting.iter().any(|known| known.will_wake(cx.waker())) {
+            end.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}

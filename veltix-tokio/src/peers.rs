@@ -1,0 +1,124 @@
+//! The live table: who is connected, with which tags, and whom a target means.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use veltix_core::{PeerId, TagStore, Target};
+
+use crate::peer::Peer;
+use crate::sync::Mutex;
+
+/// Every connection of a server, or the one of a client.
+///
+/// A peer is *entered* when its handshake is over, so that `on_connect` can tag it, and *admitted*
+/// when that has returned `Ok`: only then is it listed, counted and reached.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    entered: DashMap<PeerId, Peer>,
+    admitted: DashMap<PeerId, Peer>,
+    tags: Mutex<TagStore>,
+    ids: AtomicU64,
+    /// Grows after every change of `admitted`; tells whether a snapshot still holds.
+    version: AtomicU64,
+    /// All admitted peers as a slice, made when a broadcast wants it.
+    snapshot: Mutex<Option<Snapshot>>,
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    version: u64,
+    peers: Arc<[Peer]>,
+}
+
+impl Peers {
+    pub(crate) fn new(tags: TagStore) -> Self {
+        Self {
+            entered: DashMap::new(),
+            admitted: DashMap::new(),
+            tags: Mutex::new(tags),
+            ids: AtomicU64::new(1),
+            version: AtomicU64::new(0),
+            snapshot: Mutex::new(None),
+        }
+    }
+
+    /// An id that no connection has had.
+    pub(crate) fn next_id(&self) -> PeerId {
+        PeerId::new(self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Everyone's tags. The lock is held for one call of the store, never across another lock.
+    pub(crate) const fn tags(&self) -> &Mutex<TagStore> {
+        &self.tags
+    }
+
+    pub(crate) fn enter(&self, peer: &Peer) {
+        self.tags.lock().join(peer.id());
+        self.entered.insert(peer.id(), peer.clone());
+    }
+
+    pub(crate) fn admit(&self, peer: &Peer) {
+        self.admitted.insert(peer.id(), peer.clone());
+        self.entered.remove(&peer.id());
+        self.tags.lock().admit(peer.id());
+        // After the insertion: a snapshot that missed it has an older version.
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn leave(&self, peer: &Peer) {
+        self.entered.remove(&peer.id());
+        let was_admitted = self.admitted.remove(&peer.id()).is_some();
+        self.tags.lock().leave(peer.id());
+        if was_admitted {
+            self.version.fetch_add(1, Ordering::Release);
+            // A snapshot that nobody asks for again must not keep those who left.
+            let stale = self.snapshot.lock().take();
+            drop(stale);
+        }
+    }
+
+    pub(crate) fn get(&self, id: PeerId) -> Option<Peer> {
+        self.admitted.get(&id).map(|entry| entry.value().clone())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.admitted.len()
+    }
+
+    /// All admitted peers.
+    pub(crate) fn all(&self) -> Arc<[Peer]> {
+        let version = self.version.load(Ordering::Acquire);
+        if let Some(snapshot) = &*self.snapshot.lock()
+            && snapshot.version == version
+        {
+            return Arc::clone(&snapshot.peers);
+        }
+        let peers: Arc<[Peer]> = self.admitted.iter().map(|entry| entry.value().clone()).collect();
+        let snapshot = Snapshot { version, peers: Arc::clone(&peers) };
+        let stale = self.snapshot.lock().replace(snapshot);
+        drop(stale);
+        peers
+    }
+
+    /// The admitted peers that a target means, found through the index.
+    pub(crate) fn matching(&self, target: &Target) -> Arc<[Peer]> {
+        if target.is_all() {
+            return self.all();
+        }
+        let ids = self.tags.lock().select(target);
+        ids.into_iter().filter_map(|id| self.get(id)).collect()
+    }
+
+    pub(crate) fn count(&self, target: &Target) -> usize {
+        if target.is_all() { self.len() } else { self.tags.lock().count(target) }
+    }
+
+    /// Wakes the task of every connection, admitted or not.
+    pub(crate) fn wake_all(&self) {
+        for peers in [&self.entered, &self.admitted] {
+            let peers: Vec<Peer> = peers.iter().map(|entry| entry.value().clone()).collect();
+            peers.iter().for_each(|peer| peer.outbox().wake_owner());
+        }
+    }
+}

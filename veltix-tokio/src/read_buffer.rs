@@ -1,0 +1,103 @@
+//! The pool that read buffers are lent from, so that an idle connection holds none.
+//!
+//! A connection takes a buffer before it reads and gives it back at the end of the same poll,
+//! unless a frame was left in it. The pool is per thread: a poll begins and ends on one.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+
+/// Buffers kept per thread: one is in use at a time, and a poll inside a poll is rare.
+const KEPT: usize = 2;
+
+/// A begun frame of at least this part of a buffer keeps it; a shorter one moves out.
+const WORTH_KEEPING: usize = 4;
+
+thread_local! {
+    static POOL: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes sure that there is room to read into: `size` bytes, borrowed from the pool when there
+/// are no more than a few bytes of a begun frame to carry over.
+pub(crate) fn lend(buffer: &mut BytesMut, size: usize) {
+    if buffer.len() >= size / WORTH_KEEPING {
+        return;
+    }
+    let mut lent = take(size);
+    lent.extend_from_slice(buffer);
+    *buffer = lent;
+}
+
+/// Gives the buffer back when it is empty, or when the little that is left in it fits a buffer of
+/// its own; a large begun frame keeps what it has.
+pub(crate) fn give_back(buffer: &mut BytesMut, size: usize) {
+    if buffer.len() >= size / WORTH_KEEPING {
+        return;
+    }
+    let rest = if buffer.is_empty() { BytesMut::new() } else { BytesMut::from(&buffer[..]) };
+    let mut lent = std::mem::replace(buffer, rest);
+    lent.clear();
+    POOL.with_borrow_mut(|pool| {
+        if pool.len() < KEPT {
+            pool.push(lent);
+        }
+    });
+}
+
+fn take(size: usize) -> BytesMut {
+    POOL.with_borrow_mut(|pool| {
+        while let Some(mut lent) = pool.pop() {
+            // It is reclaimed only if every message that was split off it is gone; otherwise
+            // those messages keep the memory, and a new buffer takes its place.
+            if lent.try_reclaim(size) && lent.capacity() <= 2 * size {
+                return lent;
+            }
+        }
+        BytesMut::with_capacity(size)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 1024;
+
+    #[test]
+    fn an_empty_buffer_goes_back_and_is_used_again() {
+        let mut buffer = BytesMut::new();
+        lend(&mut buffer, SIZE);
+        buffer.extend_from_slice(b"message");
+        let address = buffer.as_ptr();
+        drop(buffer.split_to(7).freeze());
+        give_back(&mut buffer, SIZE);
+        assert_eq!(buffer.capacity(), 0, "an idle connection holds nothing");
+        lend(&mut buffer, SIZE);
+        assert_eq!((buffer.as_ptr(), buffer.capacity()), (address, SIZE));
+    }
+
+    #[test]
+    fn a_kept_message_keeps_its_buffer_and_nobody_else_writes_to_it() {
+        let mut buffer = BytesMut::new();
+        lend(&mut buffer, SIZE);
+        buffer.extend_from_slice(b"kept");
+        let kept = buffer.split_to(4).freeze();
+        give_back(&mut buffer, SIZE);
+        lend(&mut buffer, SIZE);
+        buffer.extend_from_slice(b"else");
+        assert_eq!(&kept[..], b"kept");
+    }
+
+    #[test]
+    fn a_begun_frame_moves_out_of_the_lent_buffer() {
+        let mut buffer = BytesMut::new();
+        lend(&mut buffer, SIZE);
+        buffer.extend_from_slice(b"VX");
+        give_back(&mut buffer, SIZE);
+        assert_eq!(&buffer[..], b"VX");
+        assert!(buffer.capacity() < 64);
+        lend(&mut buffer, SIZE);
+        assert_eq!(&buffer[..], b"VX");
+        assert!(buffer.capacity() >= SIZE);
+    }
+}

@@ -1,0 +1,55 @@
+//! Counters of received messages. Only the connection's task writes them, so plain loads and
+//! stores do; anybody may read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::close::Received;
+
+/// One counter.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; only the task calls this, so nothing is lost between the load and the store.
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of the messages of one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Receipts {
+    pub(crate) received: Counter,
+    pub(crate) handled: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) unknown: Counter,
+    pub(crate) late: Counter,
+    pub(crate) closed: Counter,
+    pub(crate) shutdown: Counter,
+    /// Replies to messages that asked nothing; beside the identity, since the message is handled.
+    pub(crate) unanswered: Counter,
+}
+
+impl Receipts {
+    pub(crate) fn received(&self) -> Received {
+        let mut seen = Received {
+            received: self.received.value(),
+            handled: self.handled.value(),
+            rejected: self.rejected.value(),
+            waiting: 0,
+            discarded_unknown: self.unknown.value(),
+            discarded_late: self.late.value(),
+            discarded_closed: self.closed.value(),
+            discarded_shutdown: self.shutdown.value(),
+            replies_discarded: self.unanswered.value(),
+        };
+        // Whatever has come and is none of the above waits. The counters are read one after the
+        // other while the task goes on, so the difference is taken with care.
+        seen.waiting = seen.received.saturating_sub(seen.handled + seen.rejected + seen.discarded());
+        seen
+    }
+}

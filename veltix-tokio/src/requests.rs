@@ -1,0 +1,349 @@
+//! Calls: who waits for which answer until when, and the future that waits.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use veltix_core::{
+    Answer, EncodeError, Frame, IdSpace, Message, MessageType, PING, PONG, Pending,
+    RequestId, ToMessage,
+};
+
+use crate::batch;
+use crate::error::RequestError;
+use crate::limits::{INBOX_BYTES_WHILE_CALLING, READ_BUFFER, REQUEST_TIMEOUT};
+use crate::outbox::Push;
+use crate::peer::Peer;
+
+/// Deadlines kept beyond those of calls in flight before the stale ones are swept out.
+const STALE_DEADLINES: usize = 64;
+
+/// The calls in flight of one connection, with their deadlines.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pending: Pending<Caller>,
+    /// Deadlines, earliest first. One whose call is over is stale and skipped.
+    deadlines: BinaryHeap<Reverse<(Instant, u16)>>,
+    /// The connection is over: nothing may wait any more.
+    ended: bool,
+}
+
+/// Who waits for an answer.
+#[derive(Debug)]
+struct Caller {
+    answer: oneshot::Sender<Result<Message, CallFailed>>,
+    deadline: Instant,
+    /// The code that the answer must have to count at all, see [`IdSpace::must_check_type`].
+    must_be: Option<u16>,
+}
+
+/// Why a call ended without an answer, as the connection tells it.
+#[derive(Clone, Copy, Debug)]
+enum CallFailed {
+    Timeout,
+    ConnectionLost,
+    Congested,
+}
+
+/// What a received message turned out to be.
+#[derive(Debug)]
+pub(crate) enum Reception {
+    /// It was the answer to a call, which has it now.
+    Taken,
+    /// It is the answer to nothing that is in flight.
+    Late,
+    /// It is not an answer.
+    Other(Message),
+}
+
+impl Calls {
+    pub(crate) fn new(space: IdSpace) -> Self {
+        Self { pending: Pending::new(space), deadlines: BinaryHeap::new(), ended: false }
+    }
+
+    pub(crate) const fn space(&self) -> IdSpace {
+        self.pending.space()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    fn begin(&mut self, caller: Caller) -> Result<RequestId, RequestError> {
+        if self.ended {
+            return Err(RequestError::Closed);
+        }
+        let deadline = caller.deadline;
+        let id = self.pending.begin(caller, Instant::now().into_std())?;
+        if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
+            self.sweep();
+        }
+        self.deadlines.push(Reverse((deadline, id.value())));
+        Ok(id)
+    }
+
+    /// Drops the deadlines of calls that are over, so that they are never more than those in
+    /// flight by a constant factor.
+    fn sweep(&mut self) {
+        let pending = &self.pending;
+        self.deadlines.retain(|Reverse((deadline, id))| {
+            pending.waiter(RequestId::new(*id)).is_some_and(|caller| caller.deadline == *deadline)
+        });
+    }
+
+    /// Gives an answer to the call that it belongs to, if it belongs to one.
+    pub(crate) fn receive(&mut self, message: Message) -> Reception {
+        if let Some(Caller { must_be: Some(code), .. }) = self.pending.waiter(message.id())
+            && *code != message.code()
+        {
+            return Reception::Other(message);
+        }
+        match self.pending.answer(message.id()) {
+            Answer::Call(caller) => {
+                // The answer moves to another task, so it outlives the read buffer's batch.
+                let small = message.body().len() < READ_BUFFER / 4;
+                let message = if small { message.detach() } else { message };
+                // A caller that is gone has given up its id in its drop, or is about to.
+                let _ = caller.answer.send(Ok(message));
+                Reception::Taken
+            }
+            // The server's own numbering goes through our ids, so this is one of its messages.
+            Answer::Late if self.space().must_check_type() => Reception::Other(message),
+            Answer::Late => Reception::Late,
+            Answer::NotACall => Reception::Other(message),
+        }
+    }
+
+    /// Ends the calls whose time is over; says when the next one's is.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
+            let id = RequestId::new(id);
+            let live = self.pending.waiter(id).is_some_and(|caller| caller.deadline == deadline);
+            if live && deadline > now {
+                return Some(deadline);
+            }
+            self.deadlines.pop();
+            if live && let Some(caller) = self.pending.give_up(id, now.into_std()) {
+                let _ = caller.answer.send(Err(CallFailed::Timeout));
+            }
+        }
+        None
+    }
+
+    /// Takes back a call that was never sent.
+    fn take_back(&mut self, id: RequestId) {
+        drop(self.pending.take_back(id));
+    }
+
+    /// Gives up a call whose answer may still come.
+    fn give_up(&mut self, id: RequestId) {
+        drop(self.pending.give_up(id, Instant::now().into_std()));
+    }
+
+    /// Fails every call: so much came before the answers that reading has to stop.
+    pub(crate) fn fail_congested(&mut self) {
+        self.fail(CallFailed::Congested);
+    }
+
+    /// Fails every call, now and from now on: the connection is over.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        self.fail(CallFailed::ConnectionLost);
+    }
+
+    fn fail(&mut self, failure: CallFailed) {
+        self.deadlines.clear();
+        for caller in self.pending.end() {
+            let _ = caller.answer.send(Err(failure));
+        }
+    }
+}
+
+/// A call: sends a message and waits for its answer. Made by [`Peer::request`].
+///
+/// Nothing is sent before the future is first polled. It ends exactly once: with the answer, with
+/// a [`RequestError`], or by being dropped, which cancels it.
+///
+/// # Cancel safety
+/// Dropping it gives the call up: a late answer is counted and thrown away. Whether the peer has
+/// handled the message is unknown then.
+#[derive(Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct Request {
+    peer: Peer,
+    message: Option<Result<Message, EncodeError>>,
+    timeout: Duration,
+    expected: Option<u16>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Unsent,
+    /// Registered, but the outbox had no room yet.
+    WaitingForRoom { id: RequestId, frame: Frame, answer: Waiting },
+    Sent { id: RequestId, answer: Waiting },
+    Over,
+}
+
+type Waiting = oneshot::Receiver<Result<Message, CallFailed>>;
+
+impl Request {
+    pub(crate) fn new(peer: Peer, message: &(impl ToMessage + ?Sized)) -> Self {
+        let message = peer.encode(message);
+        Self {
+            peer,
+            message: Some(message),
+            timeout: REQUEST_TIMEOUT,
+            expected: None,
+            state: State::Unsent,
+        }
+    }
+
+    /// How long the answer may take from the first poll on, waiting for room in the peer's outbox
+    /// included. Default: 5 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The type that the answer must have; any other is [`RequestError::UnexpectedReply`].
+    /// Default: any type is taken.
+    pub fn expect(mut self, message_type: impl Into<MessageType>) -> Self {
+        self.expected = Some(message_type.into().code());
+        self
+    }
+
+    /// Registers the call: before its bytes can be sent, so that no answer can be too early.
+    fn begin(&mut self, message: Message) -> Result<(), RequestError> {
+        let (sender, answer) = oneshot::channel();
+        let mut calls = self.peer.calls().lock();
+        let must_check = calls.space().must_check_type() && message.code() != PING.code();
+        let must_be = match self.expected {
+            None if must_check => return Err(RequestError::TypeNeeded),
+            expected => expected.filter(|_| must_check),
+        };
+        // A timeout beyond what the clock can say is as good as for ever.
+        let now = Instant::now();
+        let far = Duration::from_secs(86_400 * 365);
+        let deadline = now.checked_add(self.timeout).unwrap_or_else(|| now + far);
+        let id = calls.begin(Caller { answer: sender, deadline, must_be })?;
+        let frame = Frame::new(message.code(), id, message.into_body());
+        self.state = State::WaitingForRoom { id, frame, answer };
+        Ok(())
+    }
+
+    /// The call's deadline may be the connection's next, so its task must look at it. Inside its
+    /// own poll it does so anyway.
+    fn let_owner_see_deadline(&self) {
+        if !batch::is_inside(&self.peer) {
+            self.peer.outbox().wake_owner();
+        }
+    }
+
+    fn finish(&mut self, result: Result<Message, CallFailed>) -> Result<Message, RequestError> {
+        self.state = State::Over;
+        let message = result.map_err(|failure| match failure {
+            CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
+            CallFailed::ConnectionLost => RequestError::ConnectionLost,
+            CallFailed::Congested => RequestError::Congested { limit: INBOX_BYTES_WHILE_CALLING },
+        })?;
+        match self.expected {
+            Some(expected) if expected != message.code() => {
+                Err(RequestError::UnexpectedReply { code: message.code(), expected })
+            }
+            _ => Ok(message),
+        }
+    }
+}
+
+impl Future for Request {
+    type Output = Result<Message, RequestError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(message) = this.message.take() {
+            this.begin(message?)?;
+        }
+        if let State::WaitingForRoom { .. } = this.state
+            && let State::WaitingForRoom { id, frame, mut answer } =
+                std::mem::replace(&mut this.state, State::Over)
+        {
+            match this.peer.outbox().push_or_register(frame, Some(cx.waker())) {
+                Push::Queued(queued) => {
+                    this.state = State::Sent { id, answer };
+                    batch::queued(&this.peer, queued);
+                    this.let_owner_see_deadline();
+                }
+                Push::Full(frame) => {
+                    // Its time may end, or the connection, before there is room.
+                    let ended = Pin::new(&mut answer).poll(cx);
+                    this.state = State::WaitingForRoom { id, frame, answer };
+                    this.let_owner_see_deadline();
+                    let result = ready!(ended).unwrap_or(Err(CallFailed::ConnectionLost));
+                    return Poll::Ready(this.finish(result));
+                }
+                Push::Closed => {
+                    this.peer.calls().lock().take_back(id);
+                    return Poll::Ready(Err(RequestError::Closed));
+                }
+            }
+        }
+        let State::Sent { answer, .. } = &mut this.state else {
+            return Poll::Ready(Err(RequestError::Closed));
+        };
+        let result = ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(CallFailed::ConnectionLost));
+        Poll::Ready(this.finish(result))
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        match self.state {
+            State::Unsent | State::Over => {}
+            State::WaitingForRoom { id, .. } => self.peer.calls().lock().take_back(id),
+            // The answer may have come already, or the connection may be over: then there is
+            // nothing to give up, and `give_up` does nothing.
+            State::Sent { id, .. } => self.peer.calls().lock().give_up(id),
+        }
+    }
+}
+
+/// A ping: resolves to the round-trip time. Made by [`Peer::ping`].
+///
+/// # Cancel safety
+/// As [`Request`]'s.
+#[derive(Debug)]
+#[must_use = "a ping is sent when it is awaited"]
+pub struct Ping {
+    request: Request,
+    sent_at: Option<Instant>,
+}
+
+impl Ping {
+    pub(crate) fn new(peer: Peer) -> Self {
+        let request = Request::new(peer, &Message::empty(PING)).expect(PONG);
+        Self { request, sent_at: None }
+    }
+
+    /// How long the answer may take. Default: 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.timeout = timeout;
+        self
+    }
+}
+
+impl Future for Ping {
+    type Output = Result<Duration, RequestError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let sent_at = *self.sent_at.get_or_insert_with(Instant::now);
+        let answer = ready!(Pin::new(&mut self.request).poll(cx));
+        Poll::Ready(answer.map(|_| sent_at.elapsed()))
+    }
+}

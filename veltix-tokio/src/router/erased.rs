@@ -1,0 +1,131 @@
+//! Handlers behind one type, and the boxes that their futures run in.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use tokio_util::sync::ReusableBoxFuture;
+
+use super::extract::{Context, Rejection};
+use super::handler::{Called, Handler};
+use super::reply::Reply;
+use crate::error::BoxError;
+use crate::sync::Mutex;
+
+/// Boxes that a route keeps for its next calls. A call that is ready at its first poll gives its
+/// box back at once, so one per thread that drives connections is enough.
+const KEPT_BOXES: usize = 8;
+
+/// How a handler ended.
+#[non_exhaustive]
+pub enum Outcome {
+    /// It has nothing to say.
+    Silent,
+    /// It answers.
+    Reply(Reply),
+    /// One of its arguments could not be made; it was not called.
+    Rejected(Rejection),
+    /// It returned an error.
+    Failed(BoxError),
+    /// It panicked, with this text.
+    Panicked(String),
+    /// Nobody wants the message.
+    Unclaimed,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => f.write_str("Silent"),
+            Self::Reply(reply) => f.debug_tuple("Reply").field(reply).finish(),
+            Self::Rejected(rejection) => f.debug_tuple("Rejected").field(rejection).finish(),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+            Self::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
+            Self::Unclaimed => f.write_str("Unclaimed"),
+        }
+    }
+}
+
+/// A handler's future on its way: already boxed, so that it can move while it waits.
+pub(crate) type Recycled = ReusableBoxFuture<'static, Outcome>;
+
+/// What starting a handler gave.
+pub(crate) enum Started {
+    Done(Outcome),
+    Running(Recycled),
+}
+
+/// A handler of any shape, with its state.
+pub(crate) trait Erased<I>: Send + Sync {
+    /// Calls the handler. A panic is an outcome.
+    fn start(&self, cx: &Context<'_>, input: I) -> Started;
+
+    /// Takes back the box of a future that is over.
+    fn recycle(&self, future: Recycled);
+}
+
+pub(crate) struct Bound<H, T, S, I> {
+    handler: H,
+    state: S,
+    boxes: Mutex<Vec<Recycled>>,
+    shape: PhantomData<fn(T, I)>,
+}
+
+impl<H, T, S, I> Bound<H, T, S, I> {
+    pub(crate) const fn new(handler: H, state: S) -> Self {
+        Self { handler, state, boxes: Mutex::new(Vec::new()), shape: PhantomData }
+    }
+}
+
+impl<H, T, S, I> Erased<I> for Bound<H, T, S, I>
+where
+    H: Handler<T, S, I>,
+    S: Send + Sync,
+    I: Send,
+{
+    fn start(&self, cx: &Context<'_>, input: I) -> Started {
+        let called = catch_unwind(AssertUnwindSafe(|| self.handler.call(cx, &self.state, input)));
+        let future = match called {
+            Ok(Called::Done(outcome)) => return Started::Done(outcome),
+            Ok(Called::Future(future)) => future,
+            Err(panic) => return Started::Done(panicked(&*panic)),
+        };
+        let kept = self.boxes.lock().pop();
+        Started::Running(match kept {
+            Some(mut kept) => {
+                kept.set(future);
+                kept
+            }
+            None => Recycled::new(future),
+        })
+    }
+
+    fn recycle(&self, future: Recycled) {
+        let mut boxes = self.boxes.lock();
+        if boxes.len() < KEPT_BOXES {
+            boxes.push(future);
+        }
+    }
+}
+
+/// Polls a handler's future; a panic is an outcome.
+pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> Poll<Outcome> {
+    match catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx))) {
+        Ok(poll) => poll,
+        Err(panic) => Poll::Ready(panicked(&*panic)),
+    }
+}
+
+/// The outcome of a panic, with its text if it has one.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "a panic without a text".to_owned(),
+    };
+    Outcome::Panicked(text)
+}

@@ -1,0 +1,155 @@
+//! [`Handler`]: which functions can handle a message.
+
+use std::future::{Future, Ready};
+
+use futures::FutureExt;
+use futures::future::Map;
+use veltix_core::Message;
+
+use super::erased::Outcome;
+use super::extract::{Context, FromContext, FromInput};
+use super::reply::IntoReply;
+
+/// A function that can handle a message: async or plain, of up to eight extractors, the one that
+/// takes the body last. What it returns is the reply, see [`IntoReply`].
+///
+/// ```ignore
+/// async fn say(hub: Hub, peer: Peer, State(db): State<Db>, Json(say): Json<Say>) -> Result<(), AppError>
+/// ```
+///
+/// `T` is there so that functions of different shapes can all implement the trait; leave it to the
+/// compiler. `I` is what is handled: a [`Message`], nothing in `on_connect`, a
+/// [`Disconnected`](crate::Disconnected) in `on_disconnect`.
+///
+/// An async function must not block its thread: all that this thread drives would wait. Blocking
+/// code goes to [`Router::route_blocking`](crate::Router::route_blocking).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot handle this",
+    label = "not a handler",
+    note = "a handler is a function of up to eight extractors (`Hub`, `Peer`, `State<S>`, `RequestId`), \
+            the last of which may take the body (`Message`, `Text`, `Json<T>`, `Bytes`)",
+    note = "it returns nothing, a reply (`Message`, `Text`, `Json<T>`, `Bytes`, `String`), or a \
+            `Result` of one of them whose error is an `Error`; an async one is `Send`",
+    note = "a blocking handler is a plain function, not an async one"
+)]
+pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
+    /// What an async handler returns.
+    type Future: Future<Output = Outcome> + Send + 'static;
+
+    /// Whether it takes a [`Hub`](crate::Hub), which only a server has.
+    const NEEDS_HUB: bool;
+
+    /// Extracts the arguments and calls the function.
+    fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future>;
+}
+
+/// What calling a [`Handler`] gave.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Called<F> {
+    /// It is done: a plain function, or a rejected argument.
+    Done(Outcome),
+    /// It goes on in this future.
+    Future(F),
+}
+
+/// The shapes of handlers, see `T` of [`Handler`].
+pub mod marker {
+    /// An async function.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum Async {}
+
+    /// A plain function.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum Plain {}
+
+    /// An argument that looks at the context only.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum ViaContext {}
+
+    /// An argument that takes the body.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum ViaMessage {}
+
+    /// An argument that is the input itself.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum ViaInput {}
+}
+
+/// A handler's future, with its output made an [`Outcome`].
+type Answering<F> = Map<F, fn(<F as Future>::Output) -> Outcome>;
+
+macro_rules! extract {
+    ($type:ident, $how:expr) => {
+        match $how {
+            Ok(value) => value,
+            Err(rejection) => return Called::Done(Outcome::Rejected(rejection)),
+        }
+    };
+}
+
+macro_rules! impl_handler {
+    // A function without arguments has nothing that would decide the marker, so it is fixed.
+    ([]) => { impl_handler!(@ [] [] [] marker::ViaContext); };
+    ([$($part:ident),*] $last:ident) => { impl_handler!(@ [$($part),*] [$last] [Via] Via); };
+    (@ [$($part:ident),*] [$($last:ident)?] [$($marker:ident)?] $via:ty) => {
+        #[diagnostic::do_not_recommend]
+        #[allow(non_snake_case, unused_variables, reason = "the arguments are named as their types")]
+        impl<F, Fut, R, S, I, $($marker,)? $($part,)* $($last)?>
+            Handler<(marker::Async, $via, ($($part,)* $($last,)?)), S, I> for F
+        where
+            F: Fn($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = R> + Send + 'static,
+            R: IntoReply<I> + 'static,
+            I: Send + 'static,
+            $($part: FromContext<S>,)*
+            $($last: FromInput<S, I, $via>,)?
+        {
+            type Future = Answering<Fut>;
+            const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
+
+            fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future> {
+                $(let $part = extract!($part, $part::from_context(cx, state));)*
+                $(let $last = extract!($last, $last::from_input(cx, state, input));)?
+                let future = self($($part,)* $($last)?);
+                Called::Future(future.map(IntoReply::into_outcome as fn(R) -> Outcome))
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        #[allow(non_snake_case, unused_variables, reason = "the arguments are named as their types")]
+        impl<F, R, S, I, $($marker,)? $($part,)* $($last)?>
+            Handler<(marker::Plain, $via, ($($part,)* $($last,)?)), S, I> for F
+        where
+            F: Fn($($part,)* $($last)?) -> R + Clone + Send + Sync + 'static,
+            R: IntoReply<I>,
+            I: Send + 'static,
+            $($part: FromContext<S>,)*
+            $($last: FromInput<S, I, $via>,)?
+        {
+            type Future = Ready<Outcome>;
+            const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
+
+            fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future> {
+                $(let $part = extract!($part, $part::from_context(cx, state));)*
+                $(let $last = extract!($last, $last::from_input(cx, state, input));)?
+                Called::Done(self($($part,)* $($last)?).into_outcome())
+            }
+        }
+    };
+}
+
+impl_handler!([]);
+impl_handler!([] T1);
+impl_handler!([T1] T2);
+impl_handler!([T1, T2] T3);
+impl_handler!([T1, T2, T3] T4);
+impl_handler!([T1, T2, T3, T4] T5);
+impl_handler!([T1, T2, T3, T4, T5] T6);
+impl_handler!([T1, T2, T3, T4, T5, T6] T7);
+impl_handler!([T1, T2, T3, T4, T5, T6, T7] T8);

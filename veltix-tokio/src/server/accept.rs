@@ -1,0 +1,149 @@
+//! The accept loop of a server, and the way of a connection to its task.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
+
+use crate::admission::Ticket;
+use crate::connection::ConnectionTask;
+use crate::connection::handshake::{Failure, welcome};
+use crate::endpoint::Endpoint;
+use crate::events::{Event, HandshakeFailure};
+use crate::limits::{ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX};
+use crate::spawn::on_core;
+use crate::transport::{Listener, PeerAddr, Stream};
+
+/// What connections get beyond the drain deadline to say their last words, before their tasks are
+/// aborted.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// Accepts until a shutdown begins, then waits for the connections. It owns their tasks: dropped,
+/// it aborts them.
+pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) {
+    let mut connections = JoinSet::new();
+    let mut backoff = AcceptBackoff::default();
+    let begun = endpoint.drain().begun();
+    tokio::pin!(begun);
+    loop {
+        tokio::select! {
+            () = &mut begun => break,
+            // Tasks catch what handlers do, so there is nothing in the result.
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => {
+                    backoff.reset();
+                    admit(stream, &endpoint, &mut connections);
+                }
+                Err(error) => {
+                    let pause = backoff.next(&error);
+                    tokio::select! {
+                        () = &mut begun => break,
+                        () = sleep(pause) => {}
+                    }
+                }
+            },
+        }
+    }
+    // Whoever connects from now on is refused by the system.
+    drop(listener);
+    let deadline = endpoint.drain().deadline().unwrap_or_else(Instant::now) + LAST_WORDS;
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if timeout_at(deadline, drained).await.is_err() {
+        tracing::warn!("the drain deadline has passed: connections are cut off");
+        connections.shutdown().await;
+    }
+    endpoint.drain().finish();
+    let report = endpoint.drain().report();
+    tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
+}
+
+/// Gives a new stream to a task of its own. A full server says so cheaply, without a task.
+fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet<()>) {
+    if endpoint.slots().is_full() {
+        // Its socket is new and empty, so what is said fits; if not, the peer sees the end alone.
+        let _ = stream.writer.try_write_vectored(&[IoSlice::new(&ServerHandshake::full())]);
+        tell_failure(endpoint, stream.addr, HandshakeFailure::ServerFull);
+        return;
+    }
+    let ticket = endpoint.handshakes().enter(stream.addr.ip());
+    let endpoint = Arc::clone(endpoint);
+    let core = endpoint.limits().socket_core;
+    connections.spawn(on_core(core, connection(stream, endpoint, ticket)));
+}
+
+/// A connection from its first byte to its last: the handshake under its deadline, then its task.
+async fn connection(mut stream: Stream, endpoint: Arc<Endpoint>, mut ticket: Ticket) {
+    let limit = endpoint.limits().handshake_timeout;
+    let handshake = async {
+        tokio::select! {
+            biased;
+            () = endpoint.drain().begun() => Err(None),
+            () = ticket.shed() => Err(Some(HandshakeFailure::Shed)),
+            welcomed = timeout(limit, welcome(&mut stream, endpoint.slots())) => {
+                match welcomed {
+                    Ok(Ok(welcome)) => Ok(welcome),
+                    Ok(Err(failure)) => Err(Some(HandshakeFailure::from(failure))),
+                    Err(_) => Err(Some(HandshakeFailure::Timeout)),
+                }
+            }
+        }
+    };
+    let welcome = Box::pin(handshake).await;
+    drop(ticket);
+    let welcome = match welcome {
+        Ok(welcome) => welcome,
+        Err(failure) => {
+            if let Some(failure) = failure {
+                tell_failure(&endpoint, stream.addr, failure);
+            }
+            return;
+        }
+    };
+    let (hello, surplus) = (welcome.hello, welcome.surplus);
+    let task = ConnectionTask::new(&endpoint, stream, hello, surplus, IdSpace::server());
+    task.run().await;
+    drop(welcome.slot);
+}
+
+fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
+    tracing::debug!(%addr, ?reason, "the handshake failed");
+    endpoint.events().tell(|| Event::HandshakeFailed { addr, reason });
+}
+
+impl From<Failure> for HandshakeFailure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Protocol(HandshakeError::ServerFull) | Failure::ServerFull => Self::ServerFull,
+            Failure::Protocol(error) => Self::Protocol(error),
+            Failure::Io(error) => Self::Io(error.kind()),
+        }
+    }
+}
+
+/// The pause after an accept that failed, as it does when no descriptor is free: without one the
+/// loop would burn a core until one is.
+#[derive(Debug, Default)]
+struct AcceptBackoff {
+    pause: Duration,
+    logged: Option<Instant>,
+}
+
+impl AcceptBackoff {
+    fn reset(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
+    fn next(&mut self, error: &io::Error) -> Duration {
+        self.pause = (self.pause * 2).clamp(ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX);
+        let now = Instant::now();
+        if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_BACKOFF_MAX) {
+            self.logged = Some(now);
+            tracing::warn!(%error, pause = ?self.pause, "a connection could not be accepted");
+        }
+        self.pause
+    }
+}

@@ -1,0 +1,78 @@
+//! [`ServerConfig`].
+
+use std::time::Duration;
+
+use crate::config::{ConnectionConfig, at_least_one, connection_setters};
+use crate::endpoint::{BufferSize, SocketCore};
+use crate::error::ConfigError;
+use crate::limits;
+use crate::outbox::OverflowPolicy;
+
+/// How a server listens and what it takes. Start from the default and change what you need.
+///
+/// ```
+/// use veltix_tokio::{BufferSize, ServerConfig};
+///
+/// let config = ServerConfig::default()
+///     .addr("127.0.0.1:0")
+///     .max_connections(100)
+///     .buffer_size(BufferSize::Medium);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    pub(super) addr: String,
+    pub(super) max_connections: usize,
+    pub(super) max_pending_handshakes: usize,
+    pub(super) max_pending_handshakes_per_address: usize,
+    pub(crate) connection: ConnectionConfig,
+}
+
+impl ServerConfig {
+    /// Where to listen, as `host:port`; port 0 lets the system choose one. Default:
+    /// `127.0.0.1:8080`.
+    ///
+    /// The Python package listens on `0.0.0.0`, on every network of the machine. To be reached
+    /// from elsewhere, say so: `.addr("0.0.0.0:8080")`.
+    #[must_use]
+    pub fn addr(mut self, addr: impl Into<String>) -> Self {
+        self.addr = addr.into();
+        self
+    }
+
+    /// Peers at most; the next is told that the server is full. Default: 10 000.
+    #[must_use]
+    pub const fn max_connections(mut self, peers: usize) -> Self {
+        self.max_connections = peers;
+        self
+    }
+
+    /// Handshakes that may be pending at the same time, in all and from one address; beyond, one
+    /// of them is shed, at random. They count neither as peers nor toward `max_connections`.
+    /// Default: 512 and 32.
+    #[must_use]
+    pub const fn max_pending_handshakes(mut self, in_all: usize, per_address: usize) -> Self {
+        self.max_pending_handshakes = in_all;
+        self.max_pending_handshakes_per_address = per_address;
+        self
+    }
+
+    connection_setters!();
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        at_least_one("max_connections", self.max_connections)?;
+        at_least_one("max_pending_handshakes", self.max_pending_handshakes)?;
+        at_least_one("max_pending_handshakes", self.max_pending_handshakes_per_address)
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            addr: "127.0.0.1:8080".to_owned(),
+            max_connections: limits::MAX_CONNECTIONS,
+            max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES,
+            max_pending_handshakes_per_address: limits::MAX_PENDING_HANDSHAKES_PER_ADDRESS,
+            connection: ConnectionConfig::new(Some(limits::WRITE_STALL)),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! [`Server`]: binds, accepts, serves, drains.
+
+mod accept;
+mod config;
+
+use std::fmt;
+use std::future::{Future, pending};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use config::ServerConfig;
+
+use crate::endpoint::{Endpoint, Role, Side};
+use crate::error::{BindError, RunError};
+use crate::hub::Hub;
+use crate::limits::UNKNOWN_PER_WINDOW;
+use crate::router::Router;
+use crate::transport::{Listener, PeerAddr, TcpAcceptor, TcpOptions};
+
+/// A server that is bound and not yet running.
+///
+/// ```no_run
+/// # async fn f() -> veltix_tokio::Result<()> {
+/// use veltix_tokio::{Router, Server, ServerConfig};
+///
+/// let router = Router::new();
+/// Server::bind(ServerConfig::default(), router).await?.run().await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a server serves nobody before `run`"]
+pub struct Server {
+    endpoint: Arc<Endpoint>,
+    /// What runs the server, generic over the listener inside and boxed out of users' sight.
+    serve: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Server {
+    /// Binds the configured address. Connections are accepted by the system from now on, and
+    /// served from [`run`](Server::run) on.
+    ///
+    /// # Errors
+    /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::Config`].
+    pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
+        config.check()?;
+        let options = TcpOptions { user_timeout: config.connection.user_timeout() };
+        let addr = config.addr.clone();
+        let acceptor = TcpAcceptor::bind(&addr, options).await.map_err(|source| {
+            match source.kind() {
+                io::ErrorKind::AddrInUse => BindError::AddressInUse { addr, source },
+                _ => BindError::Io { addr, source },
+            }
+        })?;
+        warn_of_descriptors(config.max_connections);
+        Self::with_listener(acceptor, config, router)
+    }
+
+    /// A server on a listener of another kind: in memory, for tests, or one of your own. The
+    /// config's address is not used.
+    ///
+    /// # Errors
+    /// [`BindError::Config`].
+    pub fn with_listener(
+        listener: impl Listener,
+        config: ServerConfig,
+        router: Router,
+    ) -> Result<Self, BindError> {
+        config.check()?;
+        let limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
+        let side = Side {
+            role: Role::Server,
+            local_addr: listener.local_addr(),
+            max_connections: config.max_connections,
+            max_pending_handshakes: config.max_pending_handshakes,
+            max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
+            max_workers: config.connection.max_workers,
+        };
+        let endpoint = Endpoint::new(side, limits, router.build());
+        tracing::info!(addr = %endpoint.local_addr(), "listening");
+        let serve = Box::pin(accept::serve(listener, Arc::clone(&endpoint)));
+        Ok(Self { endpoint, serve })
+    }
+
+    /// Where the server listens, with the port that the system chose.
+    #[must_use]
+    pub fn local_addr(&self) -> &PeerAddr {
+        self.endpoint.local_addr()
+    }
+
+    /// A handle of this server.
+    #[must_use]
+    pub fn hub(&self) -> Hub {
+        Hub::new(Arc::clone(&self.endpoint))
+    }
+
+    /// Serves until [`Hub::shutdown`] has drained everything.
+    ///
+    /// # Errors
+    /// [`RunError`], when the system lets the server down for good.
+    ///
+    /// # Cancel safety
+    /// Dropping the future aborts every connection: what is queued is lost, `on_disconnect` does
+    /// not run.
+    pub async fn run(self) -> Result<(), RunError> {
+        self.run_until(pending::<()>()).await
+    }
+
+    /// Serves until the future is ready, and then drains as [`Hub::shutdown`] does; also ends
+    /// with a [`Hub::shutdown`] from elsewhere.
+    ///
+    /// # Errors
+    /// As [`run`](Server::run).
+    ///
+    /// # Cancel safety
+    /// As [`run`](Server::run).
+    pub async fn run_until(mut self, stop: impl Future) -> Result<(), RunError> {
+        tokio::select! {
+            () = &mut self.serve => return Ok(()),
+            _ = stop => self.endpoint.begin_shutdown(),
+        }
+        (&mut self.serve).await;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    /// Nobody serves any more: whoever waits for a shutdown need not wait longer.
+    fn drop(&mut self) {
+        self.endpoint.drain().finish();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addr", self.local_addr()).finish_non_exhaustive()
+    }
+}
+
+/// Says so when the process may not open as many descriptors as it would serve peers.
+#[cfg(target_os = "linux")]
+fn warn_of_descriptors(max_connections: usize) {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let soft = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
+    if let Some(soft) = soft
+        && max_connections >= soft
+    {
+        tracing::warn!(
+            max_connections,
+            descriptors = soft,
+            "max_connections is beyond the limit of open files: raise RLIMIT_NOFILE or lower it"
+        );
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn warn_of_descriptors(_max_connections: usize) {}

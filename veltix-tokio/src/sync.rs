@@ -1,0 +1,25 @@
+//! The one lock of the house, in two builds: the standard library's, and shuttle's, under which
+//! the outbox's state machine is checked against many schedules (`--cfg shuttle`).
+
+#[cfg(not(shuttle))]
+use std::sync::{Mutex as Inner, MutexGuard as Guard, PoisonError};
+
+#[cfg(shuttle)]
+use shuttle::sync::{Mutex as Inner, MutexGuard as Guard};
+#[cfg(shuttle)]
+use std::sync::PoisonError;
+
+/// A mutex that does not poison: what it guards is kept consistent by each critical section, none
+/// of which calls user code, and a panic elsewhere must not take a whole server with it.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(Inner<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Inner::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,130 @@
+//! The seam between connections and what carries their bytes.
+//!
+//! A [`Stream`] is a reading half and a writing half. The writing half differs from Tokio's
+//! `AsyncWrite` in one point that the whole fast path rests on: it writes *without waiting and
+//! without a task*, so that whoever fills an outbox can empty it.
+
+mod memory;
+mod tcp;
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncRead;
+
+pub use memory::{MemoryConnector, MemoryListener, memory, memory_pair};
+pub(crate) use tcp::{TcpAcceptor, TcpConnector, TcpOptions};
+
+/// Where connections come from.
+pub trait Listener: Send + 'static {
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// What the system reports. The server pauses and tries again, so an error must not be final.
+    ///
+    /// # Cancel safety
+    /// Must be cancel safe: a connection may not be lost when the future is dropped.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Stream>> + Send;
+
+    /// The address that peers connect to.
+    fn local_addr(&self) -> PeerAddr;
+}
+
+/// Where a client's connections come from.
+pub trait Connector: Send + Sync + 'static {
+    /// Makes a new connection.
+    ///
+    /// # Errors
+    /// What the system reports.
+    fn connect(&self) -> impl Future<Output = io::Result<Stream>> + Send;
+
+    /// What is connected to, for errors and logs.
+    fn target(&self) -> String;
+}
+
+/// A byte stream in both directions, and who is at its other end.
+pub struct Stream {
+    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) writer: Box<dyn StreamWriter>,
+    pub(crate) addr: PeerAddr,
+}
+
+impl Stream {
+    /// A stream of these halves. When both are dropped, the connection must end.
+    pub fn new(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl StreamWriter,
+        addr: PeerAddr,
+    ) -> Self {
+        Self { reader: Box::new(reader), writer: Box::new(writer), addr }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// The writing half of a stream.
+pub trait StreamWriter: Send + 'static {
+    /// Writes what fits, at once.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when nothing fits; any other error ends the connection.
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Waits until something may fit again. Only the connection's own task waits.
+    ///
+    /// # Errors
+    /// What the system reports; the connection ends.
+    fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Tells the peer that nothing more will come.
+    ///
+    /// # Errors
+    /// What the system reports; it is ignored, since the connection is ending anyway.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerAddr {
+    /// A TCP peer.
+    Tcp(SocketAddr),
+    /// A peer in this process, with the number of its connection.
+    Memory(u64),
+}
+
+impl PeerAddr {
+    /// The IP address, for a TCP peer.
+    #[must_use]
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(addr) => Some(addr.ip()),
+            Self::Memory(_) => None,
+        }
+    }
+
+    /// Address and port, for a TCP peer.
+    #[must_use]
+    pub const fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(addr) => Some(*addr),
+            Self::Memory(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(addr) => addr.fmt(f),
+            Self::Memory(number) => write!(f, "memory:{number}"),
+        }
+    }
+}

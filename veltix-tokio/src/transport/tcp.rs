@@ -1,0 +1,137 @@
+//! TCP: the listener, the connector, and the options of both sides' sockets.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncWrite;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+
+use super::{Connector, Listener, PeerAddr, Stream, StreamWriter};
+use crate::limits::BACKLOG;
+
+/// Silence on a connection after which the kernel asks, as a second net under our own heartbeat.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+/// What each connected socket is set to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TcpOptions {
+    /// How long sent bytes may stay unacknowledged. It also ends a live peer that does not read,
+    /// so it is never shorter than the write stall and the heartbeat's total.
+    pub(crate) user_timeout: Duration,
+}
+
+impl TcpOptions {
+    fn apply(self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(stream);
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE))?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket.set_tcp_user_timeout(Some(self.user_timeout))?;
+        Ok(())
+    }
+
+    fn stream(self, stream: TcpStream, addr: SocketAddr) -> io::Result<Stream> {
+        self.apply(&stream)?;
+        let (reader, writer) = stream.into_split();
+        Ok(Stream::new(reader, writer, PeerAddr::Tcp(addr)))
+    }
+}
+
+/// A bound TCP listener.
+#[derive(Debug)]
+pub(crate) struct TcpAcceptor {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    options: TcpOptions,
+}
+
+impl TcpAcceptor {
+    /// Binds the first address that the name resolves to and that can be bound.
+    ///
+    /// `SO_REUSEADDR` lets a restarted server take its port at once; `SO_REUSEPORT` stays off: it
+    /// would let a second server take half of our connections without an error.
+    pub(crate) async fn bind(addr: &str, options: TcpOptions) -> io::Result<Self> {
+        let mut last = None;
+        for addr in lookup_host(addr).await? {
+            match Self::listen(addr) {
+                Ok(listener) => {
+                    let local_addr = listener.local_addr()?;
+                    return Ok(Self { listener, local_addr, options });
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| no_address(addr)))
+    }
+
+    fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG)
+    }
+}
+
+impl Listener for TcpAcceptor {
+    async fn accept(&mut self) -> io::Result<Stream> {
+        loop {
+            let (stream, addr) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                // A peer that was gone before it was accepted is no reason to pause.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => return Err(error),
+            };
+            match self.options.stream(stream, addr) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => tracing::debug!(%addr, %error, "gone before it was served"),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> PeerAddr {
+        PeerAddr::Tcp(self.local_addr)
+    }
+}
+
+/// Connects to a name or address.
+#[derive(Clone, Debug)]
+pub(crate) struct TcpConnector {
+    pub(crate) addr: String,
+    pub(crate) options: TcpOptions,
+}
+
+impl Connector for TcpConnector {
+    async fn connect(&self) -> io::Result<Stream> {
+        let stream = TcpStream::connect(&self.addr).await?;
+        let addr = stream.peer_addr()?;
+        self.options.stream(stream, addr)
+    }
+
+    fn target(&self) -> String {
+        self.addr.clone()
+    }
+}
+
+impl StreamWriter for OwnedWriteHalf {
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Self::try_write_vectored(self, slices)
+    }
+
+    fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.as_ref().poll_write_ready(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(AsyncWrite::poll_shutdown(std::pin::Pin::new(self), cx))?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn no_address(addr: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{addr} resolves to no address"))
+}

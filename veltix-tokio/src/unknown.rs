@@ -1,0 +1,50 @@
+//! Unknown message codes: logged once per code and ten seconds, however many come.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use crate::limits::UNKNOWN_WINDOW;
+use crate::sync::Mutex;
+
+/// Codes whose last log line is remembered at most. Beyond it nothing is logged until the oldest
+/// are forgotten: a peer that goes through all codes must not fill the log.
+const REMEMBERED: usize = 16;
+
+/// When each code was last logged.
+#[derive(Debug, Default)]
+pub(crate) struct UnknownLog(Mutex<HashMap<u16, Instant>>);
+
+impl UnknownLog {
+    /// Whether this code is due for a line in the log.
+    pub(crate) fn is_due(&self, code: u16, now: Instant) -> bool {
+        let mut logged = self.0.lock();
+        if let Some(last) = logged.get(&code)
+            && now.duration_since(*last) < UNKNOWN_WINDOW
+        {
+            return false;
+        }
+        logged.retain(|_, last| now.duration_since(*last) < UNKNOWN_WINDOW);
+        if logged.len() >= REMEMBERED {
+            return false;
+        }
+        logged.insert(code, now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_logged_once_per_window_and_a_flood_of_codes_hardly() {
+        let log = UnknownLog::default();
+        let now = Instant::now();
+        assert!(log.is_due(300, now));
+        assert!(!log.is_due(300, now));
+        let due = (0..10_000).filter(|code| log.is_due(*code, now)).count();
+        assert!(due < REMEMBERED, "{due}");
+        assert!(log.is_due(300, now + UNKNOWN_WINDOW));
+    }
+}

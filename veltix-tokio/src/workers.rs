@@ -1,0 +1,105 @@
+//! The pool of named threads for blocking handlers.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+/// A handler's call, ready to run on any thread. It does not panic: the panic of a handler is
+/// caught inside.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that run blocking handlers. They are started when first needed, and end with the pool.
+///
+/// The queue is bounded by what fills it: each connection has at most one call waiting or running
+/// here, since its lane runs one handler at a time.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    shared: Arc<Shared>,
+    max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The standard library's lock, for the sake of its condition variable.
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    over: bool,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("jobs", &self.jobs.len())
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Workers {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { shared: Arc::default(), max: max.max(1) }
+    }
+
+    /// Runs a job on a thread of the pool, as soon as one is free.
+    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
+        let start = {
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.jobs.push_back(Box::new(job));
+            let start = state.idle < state.jobs.len() && state.threads < self.max;
+            if start {
+                state.threads += 1;
+            }
+            start.then_some(state.threads)
+        };
+        match start {
+            None => self.shared.work.notify_one(),
+            Some(number) => self.start(number),
+        }
+    }
+
+    fn start(&self, number: usize) {
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new()
+            .name(format!("veltix-worker-{number}"))
+            .spawn(move || shared.work());
+        if let Err(error) = thread {
+            // The job stays queued: another thread takes it, or the next start does.
+            tracing::error!(%error, "a thread for blocking handlers could not be started");
+            self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).threads -= 1;
+            self.shared.work.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                job();
+                state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            } else if state.over {
+                return;
+            } else {
+                state.idle += 1;
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+            }
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).over = true;
+        self.shared.work.notify_all();
+    }
+}
