@@ -70,6 +70,12 @@ impl Hub {
         self.0.slots().is_full()
     }
 
+    /// How many handlers have panicked since the server was bound.
+    #[must_use]
+    pub fn handler_panics(&self) -> u64 {
+        self.0.panics().count()
+    }
+
     /// Where the server listens.
     #[must_use]
     pub fn local_addr(&self) -> &PeerAddr {

@@ -17,6 +17,7 @@ mod hub;
 mod outbox;
 mod peer;
 mod peers;
+mod planted;
 mod read_buffer;
 mod received;
 mod requests;
@@ -51,5 +52,7 @@ pub(crate) use veltix_core::limits;
 #[doc(hidden)]
 pub mod __private {
     //! What public signatures name and nobody writes.
+    #[cfg(veltix_planted_bugs)]
+    pub use crate::planted::plant;
     pub use crate::router::{Called, Outcome, marker};
 }

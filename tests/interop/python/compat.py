@@ -29,7 +29,7 @@ TYPES = {code: MessageType(code, name) for code, name in NAMES.items()}
 def message_type(code):
     """The type of a code. Other codes can be sent too (to see a peer drop them); they are never received."""
     if code not in TYPES:
-        TYPES[code] = MessageType(code, "type_%d" % code)
+        TYPES[code] = MessageType(code, f"type_{code}")
     return TYPES[code]
 
 

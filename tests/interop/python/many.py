@@ -31,12 +31,13 @@ def main():
     connected = harness.in_parallel(args.clients, lambda number: connect(clients[number]))
 
     def call(number):
-        name = "%d-%d" % divmod(number, args.calls)
-        client = clients[number // args.calls]
-        if not connected[number // args.calls]:
+        index, nth = divmod(number, args.calls)
+        name = f"{index}-{nth}"
+        if not connected[index]:
             return dict(call=name, error="not connected")
-        body = "client and call %s" % name
-        reply = client.send_and_wait(compat.build({"code": args.code, "text": body}), timeout=args.timeout)
+        body = f"client and call {name}"
+        request = compat.build({"code": args.code, "text": body})
+        reply = clients[index].send_and_wait(request, timeout=args.timeout)
         if reply is None:
             return dict(call=name, error="timeout")
         return None if compat.is_right(args.code, body.encode(), reply) else dict(harness.describe(reply), call=name)

@@ -75,7 +75,8 @@ class Peer:
     """What a client and a server have in common.
 
     A method do_X does the command X and returns the keys of its answer; a bool stands for {"ok": bool}.
-    post, ask and time_ping are the subclass's: they send, request and ping whom the command names.
+    The subclass sends (post), requests (ask) and pings (time_ping) whom the command names, answers a sender (reply)
+    and says who it is (origin).
     """
 
     def __init__(self):
@@ -125,8 +126,8 @@ class Peer:
         def call(thread):
             outcomes = []
             for number in range(each):
-                name = "%d-%d" % (thread, number)
-                body = ("call %s " % name).ljust(command.get("size", 0), "x")
+                name = f"{thread}-{number}"
+                body = f"call {name} ".ljust(command.get("size", 0), "x")
                 reply = self.ask(compat.build({"code": code, "text": body}), command)
                 if reply is None:
                     outcomes.append("timeout")
@@ -163,7 +164,7 @@ class Peer:
             emit(dict(answer, ok=True))
             os._exit(9)
         try:
-            result = getattr(self, "do_%s" % do)(command)
+            result = getattr(self, f"do_{do}")(command)
             answer.update(result if isinstance(result, dict) else {"ok": bool(result)})
         except Exception as error:
             answer.update(ok=False, error=type(error).__name__, message=str(error))
@@ -274,7 +275,7 @@ class ServerPeer(Peer):
     def named(self, command):
         client = self.clients[command["index"]]
         if client is None:
-            raise LookupError("client %d is gone" % command["index"])
+            raise LookupError(f"client {command['index']} is gone")
         return client
 
     def automatic(self, client, response):

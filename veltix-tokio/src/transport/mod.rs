@@ -61,6 +61,12 @@ impl Stream {
     ) -> Self {
         Self { reader: Box::new(reader), writer: Box::new(writer), addr }
     }
+
+    /// The two halves, for whoever speaks over them without this crate: a test, or a proxy.
+    #[must_use]
+    pub fn into_parts(self) -> (Box<dyn AsyncRead + Send + Unpin>, Box<dyn StreamWriter>) {
+        (self.reader, self.writer)
+    }
 }
 
 impl fmt::Debug for Stream {

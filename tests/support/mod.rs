@@ -1,0 +1,155 @@
+//! What the tests share: a server in memory, and a peer made of raw bytes.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::JoinHandle;
+use veltix::transport::{MemoryConnector, Stream, StreamWriter, memory};
+use veltix::{Client, ClientConfig, Hub, Message, MessageType, RequestId, Router, Server, ServerConfig};
+use veltix_core::{ClientHandshake, ClientStep, Frame, FrameDecoder, Hello};
+
+/// A message type for tests.
+pub const ECHO: MessageType = MessageType::new(200, "echo", "");
+/// Another one.
+pub const OTHER: MessageType = MessageType::new(201, "other", "");
+
+/// Bytes that each direction of a connection in memory holds, as a socket's buffers would.
+pub const PIPE: usize = 64 * 1024;
+
+/// A server in memory, running.
+pub struct World {
+    pub hub: Hub,
+    pub connector: MemoryConnector,
+    running: JoinHandle<()>,
+}
+
+impl World {
+    pub fn new(router: Router) -> Self {
+        Self::with(ServerConfig::default(), PIPE, router)
+    }
+
+    pub fn with(config: ServerConfig, pipe: usize, router: Router) -> Self {
+        let (listener, connector) = memory(pipe);
+        let server = Server::with_listener(listener, config, router).expect("the config works");
+        let hub = server.hub();
+        let running = tokio::spawn(async move { server.run().await.expect("it runs") });
+        Self { hub, connector, running }
+    }
+
+    /// A client with these routes.
+    pub async fn client(&self, router: Router) -> Client {
+        self.client_with(ClientConfig::default(), router).await
+    }
+
+    pub async fn client_with(&self, config: ClientConfig, router: Router) -> Client {
+        Client::connect_with(self.connector.clone(), config, router).await.expect("it connects")
+    }
+
+    /// A peer that has shaken hands and says only what the test makes it say.
+    pub async fn raw(&self) -> RawPeer {
+        let mut peer = self.silent().await;
+        peer.shake_hands().await.expect("the handshake works");
+        peer
+    }
+
+    /// A peer that has connected and said nothing.
+    pub async fn silent(&self) -> RawPeer {
+        RawPeer::new(self.connector.stream().await.expect("the server listens"))
+    }
+
+    /// Aborts the server, as dropping the future of `run` does.
+    pub fn abort(&self) {
+        self.running.abort();
+    }
+}
+
+/// One end of a stream, spoken by hand.
+pub struct RawPeer {
+    /// `None` once dropped by the test, to break the connection.
+    pub reader: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    pub writer: Option<Box<dyn StreamWriter>>,
+    pub buffer: BytesMut,
+    decoder: FrameDecoder,
+}
+
+impl RawPeer {
+    pub fn new(stream: Stream) -> Self {
+        let (reader, writer) = stream.into_parts();
+        let decoder = FrameDecoder::new(64 << 20);
+        Self { reader: Some(reader), writer: Some(writer), buffer: BytesMut::new(), decoder }
+    }
+
+    /// The client's side of the handshake.
+    pub async fn shake_hands(&mut self) -> io::Result<Hello> {
+        let mut handshake = ClientHandshake::new();
+        loop {
+            match handshake.receive(&mut self.buffer).map_err(io::Error::other)? {
+                ClientStep::Wait => self.read_more().await?,
+                ClientStep::Send(bytes) => self.write(&bytes).await?,
+                ClientStep::Done(hello) => return Ok(hello),
+            }
+        }
+    }
+
+    /// Reads what comes next into the buffer; the end is an error.
+    pub async fn read_more(&mut self) -> io::Result<()> {
+        let Some(reader) = &mut self.reader else { return Err(io::ErrorKind::NotConnected.into()) };
+        match reader.read_buf(&mut self.buffer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The next message; the end of the stream is an error.
+    pub async fn next(&mut self) -> io::Result<Message> {
+        loop {
+            match self.decoder.decode(&mut self.buffer).map_err(io::Error::other)? {
+                Some(message) => return Ok(message),
+                None => self.read_more().await?,
+            }
+        }
+    }
+
+    /// Reads to the end, and gives the messages that came.
+    pub async fn rest(&mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while let Ok(message) = self.next().await {
+            messages.push(message);
+        }
+        messages
+    }
+
+    /// Writes all of it, waiting for room.
+    pub async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let Some(writer) = &mut self.writer else { return Err(io::ErrorKind::NotConnected.into()) };
+        while !bytes.is_empty() {
+            match writer.try_write_vectored(&[IoSlice::new(bytes)]) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll_fn(|cx| writer.poll_write_ready(cx)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a message under this id.
+    pub async fn send(&mut self, code: u16, id: u16, body: impl Into<Bytes>) -> io::Result<()> {
+        self.write(&frame(code, id, body)).await
+    }
+
+    /// Ends this side of the stream; the other may go on.
+    pub fn end(&mut self) {
+        self.writer = None;
+    }
+}
+
+/// The bytes of a frame.
+pub fn frame(code: u16, id: u16, body: impl Into<Bytes>) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    Frame::new(code, RequestId::new(id), body.into()).write_to(&mut bytes);
+    bytes
+}
