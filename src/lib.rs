@@ -1,8 +1,140 @@
-//! Veltix.
-pub use veltix_core::*;
-pub use veltix_tokio::*;
+//! Messaging over TCP without the boilerplate, on Tokio: framing, handshake, routing,
+//! request/response, tags, broadcast and reconnection, on the wire of the Python package `veltix`.
+//!
+//! ```no_run
+//! use veltix::{Hub, Message, Peer, Router, SendError, Server, ServerConfig, all};
+//!
+//! #[veltix::message]
+//! enum App {
+//!     Say = 200,
+//! }
+//!
+//! async fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
+//!     hub.to(all()).except(&peer).send(&message)?;
+//!     Ok(())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> veltix::Result<()> {
+//!     let router = Router::new().route(App::Say, say);
+//!     Server::bind(ServerConfig::default(), router).await?.run().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The parts
+//!
+//! - [`Router`] says which handler takes which message; a [`Handler`] is a function of extractors
+//!   ([`Hub`], [`Peer`], [`State`], [`Message`], [`Text`], [`Json`], `Bytes`), and what it returns
+//!   is the reply ([`IntoReply`]). The same router serves both sides.
+//! - [`Server`] binds, runs and drains; [`Hub`] is its handle: broadcasts, lists, shuts down.
+//! - [`Client`] connects and reconnects; it owns its connection.
+//! - [`Peer`] is the other end of a connection, on both sides: sends, calls, pings, tags, closes.
+//! - [`tag`] and [`all`] make targets for [`Hub::to`], [`Hub::list`] and [`Hub::count`].
+//! - [`Event`] is everything that happens, as a stream: [`Hub::events`], [`Client::events`].
+//! - [`transport`] is the seam for other streams than TCP, the one in memory among them.
+//!
+//! # What is promised
+//!
+//! 1. Per connection and direction: in order, no duplicates, nothing corrupt. At most once; a
+//!    reconnect is a new stream.
+//! 2. No silent loss: `accepted = written + dropped + queued` ([`Sent`]) and `received = handled +
+//!    rejected + discarded + waiting` ([`Received`]), per connection, always. Every call says what
+//!    it did.
+//! 3. A [`Request`] ends exactly once: reply, timeout, connection lost, congested, or cancelled by
+//!    dropping it. Only the peer that was asked can answer.
+//! 4. Handlers of one connection start in order, one at a time. Replies and pings bypass them, so
+//!    a handler may call its own peer.
+//! 5. A slow or dead peer never delays another and costs bounded memory.
+//! 6. `on_connect` finishes before that peer's first message is handled, and may refuse the peer;
+//!    the peer is listed, counted and reached only after that. `on_disconnect` runs exactly once
+//!    if it was let in.
+//! 7. After the peer's end, a reset or a protocol error, the running handler and every message
+//!    that was received still run, under the drain deadline. Only [`Peer::close`] and an expired
+//!    deadline cancel a handler.
+//! 8. [`Hub::shutdown`] drains under one deadline and reports; inside a handler it does not wait.
+//! 9. No bytes from a peer can panic, hang or exhaust the process.
+//! 10. Nothing is negotiated that a Python peer would notice.
+//! 11. The [`Client`] owns its connection; [`Peer`] and [`Hub`] keep nothing alive. Dropping the
+//!     future of [`Server::run`] aborts every connection.
+//!
+//! A handler's panic is caught only where panics unwind: build without `panic = "abort"`.
+//!
+//! # Python peers
+//!
+//! Versions 2.0.3 and later of the Python package join; 1.x has another header and cannot. A Python
+//! server or client notices nothing of the other side's being Rust. PROTOCOL.md has the wire.
+
+pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
+pub use veltix_core::{
+    BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted, Message, MessageType,
+    PING, PONG, PeerId, ProtocolError, Registry, RequestId, Tag, TagError, TagTarget, TagValue,
+    Target, ToMessage, TypeError, UnknownCode, all, limits, tag,
+};
+/// Makes a message type of each variant of an enum.
+///
+/// Each variant gets a code of its own, written as its discriminant: 200 to 499 for applications,
+/// 500 to 65535 for plugins; the codes below 200 belong to the protocol. Its name is the variant
+/// in snake case, its description the first paragraph of its doc comment.
+///
+/// ```
+/// use veltix::{Message, MessageType, ToMessage};
+///
+/// #[veltix::message]
+/// enum App {
+///     /// A line of chat.
+///     Chat = 200,
+///     FileTransfer = 201,
+/// }
+///
+/// const CHAT: MessageType = App::Chat.message_type();
+/// assert_eq!(CHAT.description(), "A line of chat.");
+/// assert_eq!(App::FileTransfer.message_type().name(), "file_transfer");
+/// assert_eq!(App::try_from(201), Ok(App::FileTransfer));
+/// assert_eq!(App::ALL.len(), 2);
+///
+/// // A variant names the type of a message, and is itself one with an empty body.
+/// let hello = Message::from_text(App::Chat, "hello");
+/// assert_eq!(hello.code(), App::Chat.code());
+/// assert_eq!(App::Chat.to_message()?, Message::empty(App::Chat));
+/// # Ok::<(), veltix::EncodeError>(())
+/// ```
+///
+/// # What it adds
+///
+/// With the visibility of the enum: `ALL` (`&'static [Self]`, in the order of declaration),
+/// `const fn code(self) -> u16`, `const fn message_type(self) -> MessageType` and
+/// `fn registry() -> Registry`. Further [`ToMessage`], `From` into [`MessageType`] and `u16`,
+/// `TryFrom<u16>` with [`UnknownCode`], and those of `Clone`, `Copy`, `Debug`, `Eq`, `Hash` and
+/// `PartialEq` that the enum does not derive itself.
+///
+/// # Where it stands
+///
+/// First, above every `#[derive]`. A derive above it has run by the time the attribute runs, which
+/// then derives the same trait again: the compiler reports conflicting implementations at both
+/// places (E0119). The same holds for one of the six traits that is implemented by hand.
+///
+/// # Arguments
+///
+/// `crate = path` says where this crate is found, when it is not `::veltix`: an absolute path such
+/// as `#[veltix::message(crate = ::my_framework::veltix)]` or `crate = crate::vendor::veltix`.
 pub use veltix_macros::message;
+pub use veltix_tokio::{
+    BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus, CloseReason,
+    Closing, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected, Error, Event,
+    EventStream, FromContext, FromInput, FromMessage, Handler, HandshakeFailure, Hub, IntoReply,
+    Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping, Received, Reconnect, Rejection,
+    Reply, Request, RequestError, Result, Router, RunError, SendError, Sending, Sent, Server,
+    ServerConfig, ShutdownReport, SocketCore, State, Text, VeltixCodec, transport,
+};
+
 #[doc(hidden)]
 pub mod __private {
+    //! What the output of `#[veltix::message]` names.
     pub use veltix_core::{EncodeError, Message, MessageType, Registry, ToMessage, UnknownCode};
 }
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,32 @@
+"""A Python peer for the chat server: says what is typed, prints what others say.
+
+Usage: chat_peer.py [NAME] [PORT]. Needs the package: pip install veltix==3.3.0
+"""
+import sys
+
+from veltix import Client, ClientConfig, MessageType, Request
+
+SAY = MessageType(200, "say", "Chat message")
+MOTD = MessageType(203, "motd", "Message of the day")
+
+name = sys.argv[1] if len(sys.argv) > 1 else "python"
+port = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+
+client = Client(ClientConfig(server_addr="127.0.0.1", port=port, retry=10))
+
+
+@client.route(SAY)
+def heard(response):
+    print(f"{response.json['from']}: {response.json['text']}")
+
+
+@client.route(MOTD)
+def motd(response):
+    print(response.text)
+
+
+if not client.connect():
+    sys.exit(f"nobody listens on port {port}")
+for line in sys.stdin:
+    client.send(Request(SAY, json={"from": name, "text": line.rstrip("\n")}))
+client.disconnect()
