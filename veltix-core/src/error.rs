@@ -53,7 +53,7 @@ pub enum ProtocolError {
 pub enum HandshakeError {
     /// The peer speaks another protocol version.
     #[error(
-        "the peer speaks protocol version {theirs:?}, this side speaks 1.x: use the Python package veltix 2.0.3 or later, or a matching release of this crate"
+        "the peer speaks protocol version \"{theirs}\", this side speaks 1.x: use the Python package veltix 2.0.3 or later, or a matching release of this crate"
     )]
     IncompatibleVersion {
         /// The peer's `pv`, cut to 128 characters and escaped; empty when it had none.
@@ -70,7 +70,7 @@ pub enum HandshakeError {
     /// A frame came before the handshake was over: an old server (before 1.8), or a Python server
     /// whose broadcast reached a connection that was still shaking hands.
     #[error(
-        "a frame came before the handshake was over: a server older than 1.8, or a broadcast that overtook the handshake; connecting again helps in the second case"
+        "a frame came before the handshake was over: the peer is older than 1.8, or a server whose broadcast overtook the handshake; connecting again helps in the second case"
     )]
     FrameBeforeHandshake,
     /// The message is not a JSON object.

@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
 use crate::error::HandshakeError;
-use crate::limits::MAX_HANDSHAKE_LEN;
+use crate::limits::{LOGGED_CHARS, MAX_HANDSHAKE_LEN};
 use crate::text::printable;
 
 /// The protocol version that we say. Peers are compatible when the first numbers are equal.
@@ -127,9 +127,10 @@ impl ServerHandshake {
         Self::refused(SERVER_FULL)
     }
 
-    /// What a server sends to refuse with a reason of its own.
+    /// What a server sends to refuse with a reason of its own, cut to 128 characters.
     #[must_use]
     pub fn refused(reason: &str) -> Bytes {
+        let reason: String = reason.chars().take(LOGGED_CHARS).collect();
         framed(format!(r#"{{"error": {}}}"#, Value::from(reason)).as_bytes())
     }
 
@@ -300,6 +301,13 @@ mod tests {
         assert_eq!(length(b"\x78\x01"), refused(30_721), "from the length alone");
         assert_eq!(length(b"\x78\x00"), Ok(None));
         assert_eq!(length(b"VX"), Err(HandshakeError::FrameBeforeHandshake));
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_to_what_a_peer_accepts() {
+        let mut bytes = BytesMut::from(&ServerHandshake::refused(&"\u{1}".repeat(70_000))[..]);
+        let refused = ClientHandshake::new().receive(&mut bytes);
+        assert!(matches!(refused, Err(HandshakeError::Refused { .. })), "{refused:?}");
     }
 
     #[test]

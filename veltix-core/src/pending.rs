@@ -222,6 +222,16 @@ impl<W> Pending<W> {
         Some(waiter)
     }
 
+    /// Gives up every call, while the connection goes on: their ids rest.
+    pub fn give_up_all(&mut self, now: Instant) -> Vec<W> {
+        let waiting = |(id, slot): (&u16, &Slot<W>)| match slot {
+            Slot::Waiting(_) => Some(RequestId::new(*id)),
+            Slot::Resting(_) => None,
+        };
+        let ids: Vec<_> = self.slots.iter().filter_map(waiting).collect();
+        ids.into_iter().filter_map(|id| self.give_up(id, now)).collect()
+    }
+
     /// Takes back a call that was never sent: nothing can answer it, so its id is free at once.
     pub fn take_back(&mut self, id: RequestId) -> Option<W> {
         match self.slots.remove(&id.value())? {
@@ -365,6 +375,16 @@ mod tests {
         let id = pending.begin("x", now).unwrap();
         assert_eq!(pending.take_back(id), Some("x"));
         assert_eq!(pending.take_back(id), None);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn ids_rest_when_all_calls_are_given_up() {
+        let now = Instant::now();
+        let mut pending = Pending::new(IdSpace::server());
+        let id = pending.begin("x", now).unwrap();
+        assert_eq!(pending.give_up_all(now), ["x"]);
+        assert_eq!(pending.answer(id), Answer::Late);
         assert!(pending.is_empty());
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use veltix_core::{
-    EncodeError, Frame, Hello, Message, PeerId, RequestId, Tag, TagError, TagValue, ToMessage,
+    EncodeError, Frame, Hello, IdSpace, Message, PeerId, Tag, TagError, TagValue, ToMessage,
 };
 
 use crate::batch;
@@ -38,8 +38,8 @@ struct Shared {
     endpoint: Arc<Endpoint>,
     outbox: Outbox,
     calls: Mutex<Calls>,
-    /// The id of messages that expect no answer.
-    plain_id: RequestId,
+    /// Which ids mean what; the same as that of `calls`, to be read without the lock.
+    ids: IdSpace,
     receipts: Receipts,
     /// Read by the task at every poll; the reason is behind the lock.
     end_asked: AtomicBool,
@@ -72,7 +72,7 @@ impl Peer {
             hello,
             endpoint,
             outbox,
-            plain_id: calls.space().plain(),
+            ids: calls.space(),
             calls: Mutex::new(calls),
             receipts: Receipts::default(),
             end_asked: AtomicBool::new(false),
@@ -250,8 +250,8 @@ impl Peer {
         &self.0.receipts
     }
 
-    pub(crate) fn plain_id(&self) -> RequestId {
-        self.0.plain_id
+    pub(crate) fn ids(&self) -> IdSpace {
+        self.0.ids
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
@@ -268,7 +268,7 @@ impl Peer {
 
     fn plain_frame(&self, message: &(impl ToMessage + ?Sized)) -> Result<Frame, SendError> {
         let message = self.encode(message)?;
-        Ok(Frame::new(message.code(), self.0.plain_id, message.into_body()))
+        Ok(Frame::new(message.code(), self.0.ids.plain(), message.into_body()))
     }
 
     /// Queues a broadcast's frame, or does what the policy says.

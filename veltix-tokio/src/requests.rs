@@ -145,20 +145,23 @@ impl Calls {
         drop(self.pending.give_up(id, Instant::now().into_std()));
     }
 
-    /// Fails every call: so much came before the answers that reading has to stop.
+    /// Fails every call: so much came before the answers that reading has to stop. The answers
+    /// are still on their way, so the ids rest.
     pub(crate) fn fail_congested(&mut self) {
-        self.fail(CallFailed::Congested);
+        let callers = self.pending.give_up_all(Instant::now().into_std());
+        self.fail(callers, CallFailed::Congested);
     }
 
     /// Fails every call, now and from now on: the connection is over.
     pub(crate) fn end(&mut self) {
         self.ended = true;
-        self.fail(CallFailed::ConnectionLost);
+        let callers = self.pending.end();
+        self.fail(callers, CallFailed::ConnectionLost);
     }
 
-    fn fail(&mut self, failure: CallFailed) {
+    fn fail(&mut self, callers: Vec<Caller>, failure: CallFailed) {
         self.deadlines.clear();
-        for caller in self.pending.end() {
+        for caller in callers {
             let _ = caller.answer.send(Err(failure));
         }
     }
@@ -223,7 +226,7 @@ impl Request {
     fn begin(&mut self, message: Message) -> Result<(), RequestError> {
         let (sender, answer) = oneshot::channel();
         let mut calls = self.peer.calls().lock();
-        let must_check = calls.space().must_check_type() && message.code() != PING.code();
+        let must_check = calls.space().must_check_type();
         let must_be = match self.expected {
             None if must_check => return Err(RequestError::TypeNeeded),
             expected => expected.filter(|_| must_check),

@@ -24,8 +24,19 @@ fn main() {
         Some("serve-raw") => raw::serve(),
         Some("serve-veltix") => ours::serve(ours::Kind::Plain),
         Some("serve-veltix-async") => ours::serve(ours::Kind::Async),
+        Some("one") => one(),
         _ => compare(),
     }
+}
+
+/// One workload, by its number, against a server that runs already: for a profiler.
+#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+fn one() {
+    let mut args = std::env::args().skip(2);
+    let number: usize = args.next().and_then(|arg| arg.parse().ok()).expect("usage: one N ADDR");
+    let addr = args.next().expect("usage: one N ADDR");
+    let workload = Workload::ALL[number];
+    println!("{}: {:.1} {}", workload.name(), workload.measure(&addr), workload.unit());
 }
 
 #[allow(clippy::print_stdout, reason = "its output is what it is for")]

@@ -28,7 +28,7 @@ impl ConnectionTask {
         };
         let batch = Batch::enter(&self.peer, false);
         let cx = Context::new(&self.peer, 0, RequestId::default());
-        match on_connect.start(&cx, ()) {
+        match on_connect.start(&cx, (), None) {
             Started::Done(outcome) => self.settle(Origin::Connect, outcome),
             Started::Running(future) => self.lane.run(Origin::Connect, future),
         }
@@ -82,13 +82,10 @@ impl ConnectionTask {
 
     /// Gives an answer to its call; gives back what is none.
     fn take_answer(&self, message: Message) -> Option<Message> {
-        let reception = {
-            let mut calls = self.peer.calls().lock();
-            if !calls.space().is_call(message.id()) {
-                return Some(message);
-            }
-            calls.receive(message)
-        };
+        if !self.peer.ids().is_call(message.id()) {
+            return Some(message);
+        }
+        let reception = self.peer.calls().lock().receive(message);
         let receipts = self.peer.receipts();
         match reception {
             Reception::Other(message) => return Some(message),
@@ -100,14 +97,14 @@ impl ConnectionTask {
 
     /// Starts the handler of a message, and polls it once in place.
     fn handle(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: Message) {
-        let endpoint = Arc::clone(self.peer.endpoint());
-        let bound = endpoint.routes().route(route);
         let origin = Origin::Message { route, code: message.code(), id: message.id() };
+        let spare = self.take_spare(route);
+        let bound = self.peer.endpoint().routes().route(route);
         let mut future = if bound.blocking {
             self.start_blocking(route, message)
         } else {
             let context = Context::new(&self.peer, message.code(), message.id());
-            match bound.handler.start(&context, message) {
+            match bound.handler.start(&context, message, spare) {
                 Started::Done(outcome) => return self.settle(origin, outcome),
                 Started::Running(future) => future,
             }
@@ -115,9 +112,38 @@ impl ConnectionTask {
         match poll_caught(&mut future, cx) {
             Poll::Pending => self.lane.run(origin, future),
             Poll::Ready(outcome) => {
-                self.give_back(route, future, &outcome);
+                self.keep_spare(route, future, &outcome);
                 self.settle(origin, outcome);
             }
+        }
+    }
+
+    /// A box for a handler's future: the one of the last handler, when it had the same route, or
+    /// one that the route keeps. A batch is mostly of one type, so the route is asked once.
+    fn take_spare(&mut self, route: RouteId) -> Option<Recycled> {
+        match self.spare.take() {
+            Some((of, spare)) if of == route => Some(spare),
+            other => {
+                self.spare = other;
+                self.give_spare_back();
+                self.peer.endpoint().routes().route(route).handler.spare()
+            }
+        }
+    }
+
+    /// Keeps the box of a future that is over for the next message of this batch, unless it
+    /// panicked and must not be seen again.
+    fn keep_spare(&mut self, route: RouteId, future: Recycled, outcome: &Outcome) {
+        let bound = self.peer.endpoint().routes().route(route);
+        if !bound.blocking && !matches!(outcome, Outcome::Panicked(_)) {
+            self.spare = Some((route, future));
+        }
+    }
+
+    /// Gives the box back to its route: an idle connection holds none.
+    pub(super) fn give_spare_back(&mut self) {
+        if let Some((route, spare)) = self.spare.take() {
+            self.peer.endpoint().routes().route(route).handler.recycle(spare);
         }
     }
 
@@ -128,7 +154,7 @@ impl ConnectionTask {
         self.peer.endpoint().workers().run(move || {
             let context = Context::new(&peer, message.code(), message.id());
             let handler = &peer.endpoint().routes().route(route).handler;
-            if let Started::Done(outcome) = handler.start(&context, message) {
+            if let Started::Done(outcome) = handler.start(&context, message, None) {
                 // The connection may be over by now; then nobody asks for the outcome.
                 let _ = done.send(outcome);
             }
@@ -137,14 +163,6 @@ impl ConnectionTask {
             let lost = || panicked(&"the thread of a blocking handler is gone");
             outcome.await.unwrap_or_else(|_| lost())
         })
-    }
-
-    /// Keeps the box of a future that is over, unless it panicked and must not be seen again.
-    fn give_back(&self, route: RouteId, future: Recycled, outcome: &Outcome) {
-        let bound = self.peer.endpoint().routes().route(route);
-        if !bound.blocking && !matches!(outcome, Outcome::Panicked(_)) {
-            bound.handler.recycle(future);
-        }
     }
 
     /// Goes on with what runs and what waits, as far as the budget allows.
@@ -159,7 +177,7 @@ impl ConnectionTask {
         }
         if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
-                self.give_back(route, future, &outcome);
+                self.keep_spare(route, future, &outcome);
             }
             self.settle(origin, outcome);
         }
@@ -201,7 +219,7 @@ impl ConnectionTask {
             Outcome::Silent => peer.receipts().handled.add(1),
             Outcome::Reply(reply) => {
                 peer.receipts().handled.add(1);
-                let plain = peer.plain_id();
+                let plain = peer.ids().plain();
                 let (reply_code, body) = reply.into_parts(code);
                 // A message under our own plain id answers one of ours that asked nothing. To
                 // answer it would let two echoing routers answer each other for ever.
@@ -256,7 +274,7 @@ impl ConnectionTask {
 
     /// Queues a message of the connection's own under the plain id.
     pub(super) fn send_plain(&self, code: u16) {
-        let frame = Frame::new(code, self.peer.plain_id(), bytes::Bytes::new());
+        let frame = Frame::new(code, self.peer.ids().plain(), bytes::Bytes::new());
         if let Push::Queued(queued) = self.peer.outbox().push_beyond(frame)
             && queued.first
         {

@@ -127,7 +127,7 @@ impl ConnectionTask {
         let started = {
             let batch = Batch::enter(&peer, false);
             let context = Context::new(&peer, 0, RequestId::default());
-            let started = handler.start(&context, outcome);
+            let started = handler.start(&context, outcome, None);
             drop(batch);
             started
         };

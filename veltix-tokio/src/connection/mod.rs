@@ -39,6 +39,7 @@ use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::read_buffer;
 use crate::requests::Calls;
+use crate::router::{Recycled, RouteId};
 use crate::transport::Stream;
 use dispatch::UnknownCodes;
 use lane::Lane;
@@ -53,6 +54,8 @@ pub(crate) struct ConnectionTask {
     /// `None` once nothing more will be read.
     reader: Option<Reader>,
     lane: Lane,
+    /// The box of the last handler's future, within a turn.
+    spare: Option<(RouteId, Recycled)>,
     stage: Stage,
     /// Why the connection is ending, and when handlers are cut off.
     ending: Option<Ending>,
@@ -123,6 +126,7 @@ impl ConnectionTask {
             peer,
             reader: Some(reader),
             lane: Lane::default(),
+            spare: None,
             stage: Stage::Entering(now + limits.on_connect_timeout),
             ending: None,
             heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
@@ -163,6 +167,7 @@ impl ConnectionTask {
             let own_only = self.limits().socket_core == SocketCore::Threading;
             let batch = Batch::enter(&self.peer, own_only);
             let turn = self.turn(cx, &batch);
+            self.give_spare_back();
             self.flushes.extend(batch.leave());
             self.flushes.flush_some();
             match turn {
@@ -259,6 +264,10 @@ impl ConnectionTask {
             }
         };
         if let Some(reason) = end {
+            if matches!(reason, CloseReason::Protocol(_)) {
+                // Nothing more is decoded, but the stream is still to be read to its end.
+                self.reader = Some(reader);
+            }
             // The stream has ended, or means nothing any more: no answer will come.
             self.peer.calls().lock().end();
             self.begin_end(reason);

@@ -61,8 +61,11 @@ pub(crate) enum Started {
 
 /// A handler of any shape, with its state.
 pub(crate) trait Erased<I>: Send + Sync {
-    /// Calls the handler. A panic is an outcome.
-    fn start(&self, cx: &Context<'_>, input: I) -> Started;
+    /// Calls the handler, with a box for its future if there is one. A panic is an outcome.
+    fn start(&self, cx: &Context<'_>, input: I, spare: Option<Recycled>) -> Started;
+
+    /// A box that is kept for the handler's future.
+    fn spare(&self) -> Option<Recycled>;
 
     /// Takes back the box of a future that is over.
     fn recycle(&self, future: Recycled);
@@ -87,21 +90,25 @@ where
     S: Send + Sync,
     I: Send,
 {
-    fn start(&self, cx: &Context<'_>, input: I) -> Started {
+    fn start(&self, cx: &Context<'_>, input: I, spare: Option<Recycled>) -> Started {
         let called = catch_unwind(AssertUnwindSafe(|| self.handler.call(cx, &self.state, input)));
         let future = match called {
             Ok(Called::Done(outcome)) => return Started::Done(outcome),
             Ok(Called::Future(future)) => future,
             Err(panic) => return Started::Done(panicked(&*panic)),
         };
-        let kept = self.boxes.lock().pop();
-        Started::Running(match kept {
-            Some(mut kept) => {
-                kept.set(future);
-                kept
+        Started::Running(match spare {
+            Some(mut spare) => {
+                spare.set(future);
+                spare
             }
             None => Recycled::new(future),
         })
+    }
+
+    fn spare(&self) -> Option<Recycled> {
+        // A plain function has no future, so the lock is not worth a look.
+        if H::IS_ASYNC { self.boxes.lock().pop() } else { None }
     }
 
     fn recycle(&self, future: Recycled) {

@@ -36,6 +36,9 @@ pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
     /// What an async handler returns.
     type Future: Future<Output = Outcome> + Send + 'static;
 
+    /// Whether it is an async function, so that calling it gives a future.
+    const IS_ASYNC: bool;
+
     /// Whether it takes a [`Hub`](crate::Hub), which only a server has.
     const NEEDS_HUB: bool;
 
@@ -111,6 +114,7 @@ macro_rules! impl_handler {
             $($last: FromInput<S, I, $via>,)?
         {
             type Future = Answering<Fut>;
+            const IS_ASYNC: bool = true;
             const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
 
             fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future> {
@@ -133,6 +137,7 @@ macro_rules! impl_handler {
             $($last: FromInput<S, I, $via>,)?
         {
             type Future = Ready<Outcome>;
+            const IS_ASYNC: bool = false;
             const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
 
             fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future> {
