@@ -59,8 +59,7 @@ async fn join(hub: Hub, peer: Peer, Json(join): Json<Join>) -> veltix::Result<Me
 async fn main() -> veltix::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let addr = std::env::var("VELTIX_ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    let router =
-        Router::new().on_connect(greet).route(Chat::Say, say).route(Chat::Join, join);
+    let router = Router::new().on_connect(greet).route(Chat::Say, say).route(Chat::Join, join);
     let server = Server::bind(ServerConfig::default().addr(addr), router).await?;
     println!("listening on {}", server.local_addr());
     server.run_until(stopped()).await?;

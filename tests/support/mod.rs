@@ -3,11 +3,16 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::JoinHandle;
-use veltix::transport::{MemoryConnector, Stream, StreamWriter, memory};
-use veltix::{Client, ClientConfig, Hub, Message, MessageType, RequestId, Router, Server, ServerConfig};
+use veltix::transport::{
+    Listener, MemoryConnector, MemoryListener, Stream, StreamWriter, memory,
+};
+use veltix::{
+    Client, ClientConfig, Hub, Message, MessageType, Peer, RequestId, Router, Server, ServerConfig,
+    all,
+};
 use veltix_core::{ClientHandshake, ClientStep, Frame, FrameDecoder, Hello};
 
 /// A message type for tests.
@@ -59,11 +64,62 @@ impl World {
         RawPeer::new(self.connector.stream().await.expect("the server listens"))
     }
 
+    /// A raw peer, and what the server has of it.
+    pub async fn join(&self) -> (RawPeer, Peer) {
+        let raw = self.raw().await;
+        (raw, self.newest())
+    }
+
+    /// The listed peer that came last.
+    pub fn newest(&self) -> Peer {
+        self.hub.list(all()).into_iter().max_by_key(Peer::id).expect("a peer is listed")
+    }
+
+    /// Waits until `run` has returned.
+    pub async fn stopped(self) {
+        self.running.await.expect("the server does not panic");
+    }
+
     /// Aborts the server, as dropping the future of `run` does.
     pub fn abort(&self) {
         self.running.abort();
     }
 }
+
+/// A server that says only what the test makes it say.
+pub struct RawServer {
+    pub listener: MemoryListener,
+    pub connector: MemoryConnector,
+}
+
+impl RawServer {
+    pub fn new(pipe: usize) -> Self {
+        let (listener, connector) = memory(pipe);
+        Self { listener, connector }
+    }
+
+    /// The next connection, before any handshake.
+    pub async fn accept(&mut self) -> RawPeer {
+        RawPeer::new(self.listener.accept().await.expect("a client connects"))
+    }
+
+    /// A client that has connected, and this side of its connection.
+    pub async fn client(&mut self, config: ClientConfig, router: Router) -> (Client, RawPeer) {
+        let connector = self.connector.clone();
+        let (client, raw) = tokio::join!(Client::connect_with(connector, config, router), async {
+            let mut raw = self.accept().await;
+            raw.welcome(PYTHON).await.expect("the handshake works");
+            raw
+        });
+        (client.expect("it connects"), raw)
+    }
+}
+
+/// What a Python peer says of itself.
+pub const PYTHON: &str = r#"{"v": "3.3.0", "pv": "1.0", "meta": {}}"#;
+
+/// How a server ends a handshake, byte for byte.
+pub const ACK: &str = r#"{"result": "ok"}"#;
 
 /// One end of a stream, spoken by hand.
 pub struct RawPeer {
@@ -91,6 +147,38 @@ impl RawPeer {
                 ClientStep::Done(hello) => return Ok(hello),
             }
         }
+    }
+
+    /// The client's side of the handshake, as a Python client does it.
+    pub async fn shake_hands_as_python(&mut self) -> io::Result<()> {
+        self.hear().await?;
+        self.say(PYTHON).await?;
+        assert_eq!(self.hear().await?, ACK);
+        Ok(())
+    }
+
+    /// The server's side of the handshake, with this hello.
+    pub async fn welcome(&mut self, hello: &str) -> io::Result<()> {
+        self.say(hello).await?;
+        self.hear().await?;
+        self.say(ACK).await
+    }
+
+    /// Says one message of a handshake.
+    pub async fn say(&mut self, json: &str) -> io::Result<()> {
+        self.write(&said(json)).await
+    }
+
+    /// Hears one message of a handshake.
+    pub async fn hear(&mut self) -> io::Result<String> {
+        while self.buffer.len() < 2 {
+            self.read_more().await?;
+        }
+        let length = usize::from(self.buffer.get_u16());
+        while self.buffer.len() < length {
+            self.read_more().await?;
+        }
+        String::from_utf8(self.buffer.split_to(length).into()).map_err(io::Error::other)
     }
 
     /// Reads what comes next into the buffer; the end is an error.
@@ -121,6 +209,19 @@ impl RawPeer {
         messages
     }
 
+    /// Reads to the end as [`rest`](RawPeer::rest) does, but what is not a frame fails the test.
+    /// What is left of a frame that was cut stays in the buffer.
+    pub async fn all(&mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        loop {
+            match self.next().await {
+                Ok(message) => messages.push(message),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return messages,
+                Err(error) => panic!("after {} messages: {error}", messages.len()),
+            }
+        }
+    }
+
     /// Writes all of it, waiting for room.
     pub async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let Some(writer) = &mut self.writer else { return Err(io::ErrorKind::NotConnected.into()) };
@@ -145,6 +246,12 @@ impl RawPeer {
     pub fn end(&mut self) {
         self.writer = None;
     }
+}
+
+/// The bytes of a message of a handshake.
+pub fn said(json: &str) -> Vec<u8> {
+    let length = u16::try_from(json.len()).expect("it is short");
+    [&length.to_be_bytes(), json.as_bytes()].concat()
 }
 
 /// The bytes of a frame.

@@ -150,7 +150,9 @@ pub enum TypeError {
         code: u16,
     },
     /// The code is taken.
-    #[error("message code {code} is already registered as {taken_by:?}: give each type its own code")]
+    #[error(
+        "message code {code} is already registered as {taken_by:?}: give each type its own code"
+    )]
     Duplicate {
         /// The code.
         code: u16,

@@ -74,7 +74,9 @@ impl Hello {
         // of ours reads like one of its own.
         let version = Value::from(self.version.as_str());
         let meta = Value::Object(self.meta.clone());
-        framed(format!(r#"{{"v": {version}, "pv": "{PROTOCOL_VERSION}", "meta": {meta}}}"#).as_bytes())
+        framed(
+            format!(r#"{{"v": {version}, "pv": "{PROTOCOL_VERSION}", "meta": {meta}}}"#).as_bytes(),
+        )
     }
 
     /// Reads a hello; the rule for `pv` is that of the Python package, but digits only.

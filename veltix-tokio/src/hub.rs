@@ -41,7 +41,6 @@ impl Hub {
     /// ```ignore
     /// hub.to(tag("room").is("lobby")).except(&peer).send(&message)?;
     /// ```
-    #[must_use]
     pub fn to(&self, target: impl Into<Target>) -> Broadcast {
         Broadcast { hub: self.clone(), target: target.into(), except: Vec::new() }
     }
@@ -98,7 +97,8 @@ impl Hub {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);
         async move {
-            let inside = batch::current().is_some_and(|peer| Arc::ptr_eq(peer.endpoint(), &endpoint));
+            let inside =
+                batch::current().is_some_and(|peer| Arc::ptr_eq(peer.endpoint(), &endpoint));
             if inside { endpoint.drain().report() } else { endpoint.drain().finished().await }
         }
     }

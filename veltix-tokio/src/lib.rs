@@ -34,7 +34,8 @@ pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use endpoint::{BufferSize, SocketCore};
 pub use error::{
-    BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result, RunError, SendError,
+    BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result, RunError,
+    SendError,
 };
 pub use events::{Event, EventStream, HandshakeFailure};
 pub use hub::{Broadcast, Delivery, Hub};

@@ -17,9 +17,9 @@ use crate::close::{CloseReason, Disconnected, Received};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::limits::HEADER_LEN;
-use crate::outbox::{Outbox, OverflowPolicy, Overflow, Push, Sent};
+use crate::outbox::{Outbox, Overflow, OverflowPolicy, Push, Sent};
 use crate::received::Receipts;
-use crate::requests::{Calls, Ping, Request};
+use crate::requests::{Calls, Over, Ping, Request};
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
 
@@ -244,6 +244,12 @@ impl Peer {
 
     pub(crate) fn calls(&self) -> &Mutex<Calls> {
         &self.0.calls
+    }
+
+    /// Fails every call, now and from now on: no answer will come.
+    pub(crate) fn end_calls(&self) {
+        let over = self.0.calls.lock().end();
+        over.into_iter().for_each(Over::tell);
     }
 
     pub(crate) fn receipts(&self) -> &Receipts {

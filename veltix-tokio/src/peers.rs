@@ -66,16 +66,23 @@ impl Peers {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    /// The peer is not listed, counted or reached any more. Its tags can still be read, so that
+    /// `on_disconnect` can say goodbye in the right room.
     pub(crate) fn leave(&self, peer: &Peer) {
         self.entered.remove(&peer.id());
         let was_admitted = self.admitted.remove(&peer.id()).is_some();
-        self.tags.lock().leave(peer.id());
+        self.tags.lock().retire(peer.id());
         if was_admitted {
             self.version.fetch_add(1, Ordering::Release);
             // A snapshot that nobody asks for again must not keep those who left.
             let stale = self.snapshot.lock().take();
             drop(stale);
         }
+    }
+
+    /// Nobody will ask for the peer's tags any more.
+    pub(crate) fn forget(&self, peer: &Peer) {
+        self.tags.lock().leave(peer.id());
     }
 
     pub(crate) fn get(&self, id: PeerId) -> Option<Peer> {

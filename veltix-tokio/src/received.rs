@@ -49,7 +49,8 @@ impl Receipts {
         };
         // Whatever has come and is none of the above waits. The counters are read one after the
         // other while the task goes on, so the difference is taken with care.
-        seen.waiting = seen.received.saturating_sub(seen.handled + seen.rejected + seen.discarded());
+        seen.waiting =
+            seen.received.saturating_sub(seen.handled + seen.rejected + seen.discarded());
         seen
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use veltix_core::{
-    Answer, EncodeError, Frame, IdSpace, Message, MessageType, PING, PONG, Pending,
-    RequestId, ToMessage,
+    Answer, EncodeError, Frame, IdSpace, Message, MessageType, PING, PONG, Pending, RequestId,
+    ToMessage,
 };
 
 use crate::batch;
@@ -50,11 +50,26 @@ enum CallFailed {
     Congested,
 }
 
+/// A call that is over, and how; told outside the lock of the calls, since telling wakes tasks.
+#[derive(Debug)]
+#[must_use = "the caller is to be told"]
+pub(crate) struct Over {
+    caller: Caller,
+    result: Result<Message, CallFailed>,
+}
+
+impl Over {
+    /// Tells the caller. One that is gone has given up its id in its drop, or is about to.
+    pub(crate) fn tell(self) {
+        let _ = self.caller.answer.send(self.result);
+    }
+}
+
 /// What a received message turned out to be.
 #[derive(Debug)]
 pub(crate) enum Reception {
-    /// It was the answer to a call, which has it now.
-    Taken,
+    /// It is the answer to a call.
+    Answer(Over),
     /// It is the answer to nothing that is in flight.
     Late,
     /// It is not an answer.
@@ -90,10 +105,9 @@ impl Calls {
     /// Drops the deadlines of calls that are over, so that they are never more than those in
     /// flight by a constant factor.
     fn sweep(&mut self) {
-        let pending = &self.pending;
-        self.deadlines.retain(|Reverse((deadline, id))| {
-            pending.waiter(RequestId::new(*id)).is_some_and(|caller| caller.deadline == *deadline)
-        });
+        let mut deadlines = std::mem::take(&mut self.deadlines);
+        deadlines.retain(|Reverse((deadline, id))| self.is_live(*deadline, *id));
+        self.deadlines = deadlines;
     }
 
     /// Gives an answer to the call that it belongs to, if it belongs to one.
@@ -108,9 +122,7 @@ impl Calls {
                 // The answer moves to another task, so it outlives the read buffer's batch.
                 let small = message.body().len() < READ_BUFFER / 4;
                 let message = if small { message.detach() } else { message };
-                // A caller that is gone has given up its id in its drop, or is about to.
-                let _ = caller.answer.send(Ok(message));
-                Reception::Taken
+                Reception::Answer(Over { caller, result: Ok(message) })
             }
             // The server's own numbering goes through our ids, so this is one of its messages.
             Answer::Late if self.space().must_check_type() => Reception::Other(message),
@@ -119,20 +131,36 @@ impl Calls {
         }
     }
 
-    /// Ends the calls whose time is over; says when the next one's is.
-    pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
+    /// When the next call's time is over.
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
-            let id = RequestId::new(id);
-            let live = self.pending.waiter(id).is_some_and(|caller| caller.deadline == deadline);
-            if live && deadline > now {
+            if self.is_live(deadline, id) {
                 return Some(deadline);
             }
             self.deadlines.pop();
-            if live && let Some(caller) = self.pending.give_up(id, now.into_std()) {
-                let _ = caller.answer.send(Err(CallFailed::Timeout));
-            }
         }
         None
+    }
+
+    /// Ends the calls whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Over> {
+        let mut over = Vec::new();
+        while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
+            let live = self.is_live(deadline, id);
+            if live && deadline > now {
+                break;
+            }
+            self.deadlines.pop();
+            if live && let Some(caller) = self.pending.give_up(RequestId::new(id), now.into_std()) {
+                over.push(Over { caller, result: Err(CallFailed::Timeout) });
+            }
+        }
+        over
+    }
+
+    fn is_live(&self, deadline: Instant, id: u16) -> bool {
+        let caller = self.pending.waiter(RequestId::new(id));
+        caller.is_some_and(|caller| caller.deadline == deadline)
     }
 
     /// Takes back a call that was never sent.
@@ -147,24 +175,22 @@ impl Calls {
 
     /// Fails every call: so much came before the answers that reading has to stop. The answers
     /// are still on their way, so the ids rest.
-    pub(crate) fn fail_congested(&mut self) {
+    pub(crate) fn fail_congested(&mut self) -> Vec<Over> {
+        self.deadlines.clear();
         let callers = self.pending.give_up_all(Instant::now().into_std());
-        self.fail(callers, CallFailed::Congested);
+        failed(callers, CallFailed::Congested)
     }
 
     /// Fails every call, now and from now on: the connection is over.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&mut self) -> Vec<Over> {
         self.ended = true;
-        let callers = self.pending.end();
-        self.fail(callers, CallFailed::ConnectionLost);
+        self.deadlines = BinaryHeap::new();
+        failed(self.pending.end(), CallFailed::ConnectionLost)
     }
+}
 
-    fn fail(&mut self, callers: Vec<Caller>, failure: CallFailed) {
-        self.deadlines.clear();
-        for caller in callers {
-            let _ = caller.answer.send(Err(failure));
-        }
-    }
+fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<Over> {
+    callers.into_iter().map(|caller| Over { caller, result: Err(failure) }).collect()
 }
 
 /// A call: sends a message and waits for its answer. Made by [`Peer::request`].
@@ -189,8 +215,15 @@ pub struct Request {
 enum State {
     Unsent,
     /// Registered, but the outbox had no room yet.
-    WaitingForRoom { id: RequestId, frame: Frame, answer: Waiting },
-    Sent { id: RequestId, answer: Waiting },
+    WaitingForRoom {
+        id: RequestId,
+        frame: Frame,
+        answer: Waiting,
+    },
+    Sent {
+        id: RequestId,
+        answer: Waiting,
+    },
     Over,
 }
 

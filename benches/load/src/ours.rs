@@ -16,7 +16,8 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn serve(kind: Kind) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime can be built").block_on(async {
         let router = match kind {
             Kind::Plain => Router::new()

@@ -11,7 +11,8 @@ const HEADER: usize = 15;
 const ECHO: [u8; 2] = 200u16.to_be_bytes();
 
 pub(crate) fn serve() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime can be built").block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         announce(&listener.local_addr().expect("it is bound").to_string());

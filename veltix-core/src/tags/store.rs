@@ -61,12 +61,19 @@ impl TagStore {
         }
     }
 
+    /// Lets targets reach the peer no more. Its tags can still be read, until it leaves.
+    pub fn retire(&mut self, peer: PeerId) {
+        let Some(PeerTags { tags, admitted }) = self.peers.get_mut(&peer) else { return };
+        if mem::take(admitted) {
+            self.admitted -= 1;
+            tags.iter().for_each(|tag| self.index.remove(peer, tag));
+        }
+    }
+
     /// Removes the peer and all its tags.
     pub fn leave(&mut self, peer: PeerId) {
-        self.clear(peer);
-        if self.peers.remove(&peer).is_some_and(|entry| entry.admitted) {
-            self.admitted -= 1;
-        }
+        self.retire(peer);
+        self.peers.remove(&peer);
     }
 
     /// Gives the peer a tag. `Ok(false)`, and nothing changes, if it has one of this name.

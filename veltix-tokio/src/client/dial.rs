@@ -35,9 +35,10 @@ impl<C: Connector> Dialer<C> {
         let (hello, surplus) = introduce(&mut stream).await.map_err(|failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
             Failure::Io(source) => ConnectError::Io { addr: addr(), source },
-            Failure::ServerFull => {
-                ConnectError::Handshake { addr: addr(), source: veltix_core::HandshakeError::ServerFull }
-            }
+            Failure::ServerFull => ConnectError::Handshake {
+                addr: addr(),
+                source: veltix_core::HandshakeError::ServerFull,
+            },
         })?;
         let ids = ids_beside(&hello);
         Ok(ConnectionTask::new(&self.endpoint, stream, hello, surplus, ids))

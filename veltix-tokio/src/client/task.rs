@@ -127,7 +127,7 @@ impl<C: Connector> ClientTask<C> {
             if wishes.closed {
                 return None;
             }
-            let max = wishes.attempts.or(self.attempts.reconnect.max_attempts());
+            let max = wishes.attempts.or_else(|| self.attempts.reconnect.max_attempts());
             if wishes.retry_stopped || max.is_some_and(|max| self.attempts.made >= max) {
                 self.give_up(std::mem::take(&mut lost));
                 self.control.wished().await;

@@ -63,7 +63,11 @@ impl ConnectionTask {
         if code < FIRST_APPLICATION_CODE {
             // The answer to a heartbeat's ping, or a code that means nothing yet.
             let receipts = self.peer.receipts();
-            if code == PONG.code() { receipts.handled.add(1) } else { receipts.unknown.add(1) }
+            if code == PONG.code() {
+                receipts.handled.add(1)
+            } else {
+                receipts.unknown.add(1)
+            }
             return;
         }
         let endpoint = self.peer.endpoint();
@@ -89,7 +93,10 @@ impl ConnectionTask {
         let receipts = self.peer.receipts();
         match reception {
             Reception::Other(message) => return Some(message),
-            Reception::Taken => receipts.handled.add(1),
+            Reception::Answer(over) => {
+                receipts.handled.add(1);
+                over.tell();
+            }
             Reception::Late => receipts.late.add(1),
         }
         None

@@ -68,7 +68,7 @@ impl ConnectionTask {
     /// Writes what is queued, leaves, tells `on_disconnect`, and lets go of the stream.
     pub(super) async fn finish(mut self) {
         let Some(ending) = self.ending.take() else { return };
-        self.peer.calls().lock().end();
+        self.peer.end_calls();
         if ending.reason.lets_queue_flush() {
             let limit = match ending.reason {
                 CloseReason::Closed => Instant::now() + CLOSE_FLUSH,
@@ -80,7 +80,9 @@ impl ConnectionTask {
             let _ = timeout_at(limit, flush(self.peer.clone())).await;
         }
         let was_admitted = self.stage == Stage::Admitted;
-        let lingers = self.reader.is_some() && self.peer.outbox().sent().queued == 0;
+        // Only a stream whose end was written is worth waiting for the peer's.
+        let flushed = ending.reason.lets_queue_flush() && self.peer.outbox().sent().queued == 0;
+        let lingers = flushed && self.reader.is_some();
         if !lingers {
             self.peer.outbox().close(ending.reason.drop_reason());
             settled(self.peer.clone()).await;
@@ -222,12 +224,13 @@ impl Drop for ConnectionTask {
     /// Whatever ended the task, nobody is left waiting and nothing holds the descriptor.
     fn drop(&mut self) {
         self.peer.outbox().close(crate::outbox::DropReason::Disconnected);
-        self.peer.calls().lock().end();
+        self.peer.end_calls();
         if self.stage != Stage::Left {
             let cancelled = self.lane.cancel();
             self.peer.receipts().closed.add(cancelled.messages);
             let reason = self.ending.take().map_or(CloseReason::Aborted, |ending| ending.reason);
             self.leave(reason, 0, cancelled.handlers);
         }
+        self.peer.endpoint().peers().forget(&self.peer);
     }
 }

@@ -38,7 +38,7 @@ use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, FRAME_GRACE, FRAME_RA
 use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::read_buffer;
-use crate::requests::Calls;
+use crate::requests::{Calls, Over};
 use crate::router::{Recycled, RouteId};
 use crate::transport::Stream;
 use dispatch::UnknownCodes;
@@ -269,7 +269,7 @@ impl ConnectionTask {
                 self.reader = Some(reader);
             }
             // The stream has ended, or means nothing any more: no answer will come.
-            self.peer.calls().lock().end();
+            self.peer.end_calls();
             self.begin_end(reason);
             return;
         }
@@ -324,7 +324,8 @@ impl ConnectionTask {
             return false;
         }
         if !self.lane.has_room_while_calling() {
-            self.peer.calls().lock().fail_congested();
+            let over = self.peer.calls().lock().fail_congested();
+            over.into_iter().for_each(Over::tell);
             return false;
         }
         true
@@ -350,7 +351,7 @@ impl ConnectionTask {
                 Stage::Entering(deadline) if self.ending.is_none() => Some(deadline),
                 _ => None,
             },
-            self.peer.calls().lock().expire(Instant::now()),
+            self.peer.calls().lock().next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -359,6 +360,8 @@ impl ConnectionTask {
 
     /// Does what is due.
     fn on_deadline(&mut self, now: Instant) {
+        let over = self.peer.calls().lock().expire(now);
+        over.into_iter().for_each(Over::tell);
         if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
             self.cut_off();
             return;

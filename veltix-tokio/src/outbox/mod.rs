@@ -21,6 +21,8 @@
 //! Accounting, always: `accepted = written + dropped + queued`.
 
 mod tally;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::VecDeque;
@@ -170,11 +172,7 @@ impl Outbox {
             closed_for: DropReason::Disconnected,
             failure: None,
         };
-        Self {
-            state: Mutex::new(state),
-            congested: AtomicBool::new(false),
-            capacity,
-        }
+        Self { state: Mutex::new(state), congested: AtomicBool::new(false), capacity }
     }
 
     /// Queues a frame if there is room. A full outbox that has not met `WouldBlock` is emptied
@@ -185,13 +183,16 @@ impl Outbox {
 
     /// As [`Outbox::push`]; the waker is woken when there may be room for what found none.
     pub(crate) fn push_or_register(&self, frame: Frame, waker: Option<&Waker>) -> Push {
-        let untried = match self.state.lock().push(frame, self.capacity) {
-            Err(refused) if refused.untried => refused.frame,
-            Err(refused) => return self.register(refused.frame, waker),
+        // A statement of its own, which gives the lock back.
+        let pushed = self.state.lock().push(frame, self.capacity);
+        let refused = match pushed {
             Ok(push) => return push,
+            Err(refused) => refused,
         };
-        self.flush();
-        self.register(untried, waker)
+        if refused.untried {
+            self.flush();
+        }
+        self.register(refused.frame, waker)
     }
 
     /// Tries once more, and registers the waker under the same lock.
@@ -285,6 +286,7 @@ impl Outbox {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Phase::Blocked,
                 Err(error) => {
                     state.failure = Some(error.kind());
+                    self.congested.store(false, Ordering::Relaxed);
                     let waiters = state.close(DropReason::Disconnected);
                     return (state.abandon(&flight), waiters);
                 }
@@ -377,7 +379,11 @@ impl Outbox {
     /// Waits until a closed outbox has counted every frame; its own task is woken for it.
     pub(crate) fn poll_settled(&self) -> Poll<()> {
         let state = self.state.lock();
-        if state.phase == Phase::Closed && state.frames == 0 { Poll::Ready(()) } else { Poll::Pending }
+        if state.phase == Phase::Closed && state.frames == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Whether the stream is full and so is the outbox.
@@ -390,7 +396,6 @@ impl Outbox {
         let state = self.state.lock();
         state.tally.sent(state.frames as u64)
     }
-
 }
 
 impl fmt::Debug for Outbox {

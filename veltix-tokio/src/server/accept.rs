@@ -31,8 +31,12 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
     loop {
         tokio::select! {
             () = &mut begun => break,
-            // Tasks catch what handlers do, so there is nothing in the result.
-            Some(_) = connections.join_next() => {}
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    // Tasks catch what handlers do, so this is a bug of ours.
+                    tracing::error!(%error, "the task of a connection panicked");
+                }
+            }
             accepted = listener.accept() => match accepted {
                 Ok(stream) => {
                     backoff.reset();

@@ -45,12 +45,11 @@ impl Server {
         config.check()?;
         let options = TcpOptions { user_timeout: config.connection.user_timeout() };
         let addr = config.addr.clone();
-        let acceptor = TcpAcceptor::bind(&addr, options).await.map_err(|source| {
-            match source.kind() {
+        let acceptor =
+            TcpAcceptor::bind(&addr, options).await.map_err(|source| match source.kind() {
                 io::ErrorKind::AddrInUse => BindError::AddressInUse { addr, source },
                 _ => BindError::Io { addr, source },
-            }
-        })?;
+            })?;
         warn_of_descriptors(config.max_connections);
         Self::with_listener(acceptor, config, router)
     }
@@ -140,9 +139,9 @@ impl fmt::Debug for Server {
 #[cfg(target_os = "linux")]
 fn warn_of_descriptors(max_connections: usize) {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let soft = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
+    let soft = limits.lines().find_map(|line| {
+        line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok()
+    });
     if let Some(soft) = soft
         && max_connections >= soft
     {

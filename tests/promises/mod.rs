@@ -1,0 +1,119 @@
+//! The promises of the documentation, a file for each. `planted` shows for each of them that its
+//! tests notice when it is broken.
+
+mod p01_order;
+mod p02_accounting;
+mod p03_requests;
+mod p04_handlers;
+mod p05_slow_peers;
+mod p06_on_connect;
+mod p07_ends;
+mod p08_shutdown;
+mod p09_hostile;
+mod p10_python;
+mod p11_ownership;
+#[cfg(veltix_planted_bugs)]
+mod planted;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use veltix::{Message, MessageType, PeerStats};
+
+/// Longer than anything in a test lasts, on the test's own clock.
+const HANGS: Duration = Duration::from_secs(600);
+
+/// Runs a test on one thread and a paused clock, so that timeouts take no time. A test that hangs
+/// fails.
+pub(crate) fn paused(test: impl Future<Output = ()>) {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async { timeout(HANGS, test).await.expect("the test ends") });
+}
+
+/// Waits until everybody else waits: before that a paused clock stands still.
+pub(crate) async fn quiet() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+/// Where handlers wait until the test lets them through.
+#[derive(Clone)]
+pub(crate) struct Door(Arc<Semaphore>);
+
+impl Door {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub(crate) async fn pass(&self) {
+        self.0.acquire().await.expect("doors are never taken away").forget();
+    }
+
+    /// Lets one through, now or later.
+    pub(crate) fn open(&self) {
+        self.0.add_permits(1);
+    }
+
+    /// Lets everybody through from now on.
+    pub(crate) fn open_wide(&self) {
+        self.0.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+}
+
+/// Counts its drops: that of a handler's future that is cancelled, for instance.
+#[derive(Clone, Default)]
+pub(crate) struct Drops(Arc<AtomicUsize>);
+
+impl Drops {
+    pub(crate) fn guard(&self) -> impl Drop + Send + use<> {
+        struct Guard(Arc<AtomicUsize>);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Guard(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A body that says its number, so that order shows, and is of a length and content of its own,
+/// so that damage does.
+pub(crate) fn body(number: u32, longest: usize) -> Bytes {
+    let length = 4 + (number as usize).wrapping_mul(7919) % (longest - 3);
+    let mut bytes = vec![number as u8; length];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    bytes.into()
+}
+
+/// The number of a body.
+pub(crate) fn number(body: &Bytes) -> u32 {
+    u32::from_be_bytes(*body.first_chunk().expect("it begins with its number"))
+}
+
+/// A message that is no longer than its number.
+pub(crate) fn numbered(message_type: MessageType, number: u32) -> Message {
+    Message::new(message_type, body(number, 4))
+}
+
+/// The numbers of messages, in their order.
+pub(crate) fn numbers(messages: &[Message]) -> Vec<u32> {
+    messages.iter().map(|message| number(message.body())).collect()
+}
+
+/// Checks what holds always, in both directions.
+#[track_caller]
+pub(crate) fn check(stats: PeerStats) {
+    let PeerStats { sent, received, .. } = stats;
+    assert_eq!(sent.accepted, sent.written + sent.dropped() + sent.queued, "{sent:?}");
+    let known = received.handled + received.rejected + received.discarded() + received.waiting;
+    assert_eq!(received.received, known, "{received:?}");
+}
