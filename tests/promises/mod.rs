@@ -23,7 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
-use veltix::{Message, MessageType, PeerStats};
+use veltix::{Message, MessageType, Received, Sent};
 
 /// Longer than anything in a test lasts, on the test's own clock.
 const HANGS: Duration = Duration::from_secs(600);
@@ -111,8 +111,7 @@ pub(crate) fn numbers(messages: &[Message]) -> Vec<u32> {
 
 /// Checks what holds always, in both directions.
 #[track_caller]
-pub(crate) fn check(stats: PeerStats) {
-    let PeerStats { sent, received, .. } = stats;
+pub(crate) fn check(sent: Sent, received: Received) {
     assert_eq!(sent.accepted, sent.written + sent.dropped() + sent.queued, "{sent:?}");
     let known = received.handled + received.rejected + received.discarded() + received.waiting;
     assert_eq!(received.received, known, "{received:?}");

@@ -1,4 +1,4 @@
-//! Where a connection's task runs: on the runtime, or on a thread of its own.
+//! A connection's task on a thread of its own, for `SocketCore::Threading`.
 
 use std::future::Future;
 use std::io;
@@ -7,19 +7,12 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::endpoint::SocketCore;
-
-/// A future that runs `task` where the core says and ends with it. Dropped, it ends the task: at
-/// once on the runtime, at its next await on a thread.
-pub(crate) async fn on_core(core: SocketCore, task: impl Future<Output = ()> + Send + 'static) {
-    match core {
-        SocketCore::Async => task.await,
-        SocketCore::Threading => match on_thread(task) {
-            Ok(thread) => thread.joined().await,
-            Err(error) => {
-                tracing::error!(%error, "no thread for the connection could be started");
-            }
-        },
+/// Runs a task on a thread of its own, and ends with it. Dropped, it ends the task at its next
+/// await.
+pub(crate) async fn on_thread(task: impl Future<Output = ()> + Send + 'static) {
+    match start(task) {
+        Ok(thread) => thread.joined().await,
+        Err(error) => tracing::error!(%error, "no thread for the connection could be started"),
     }
 }
 
@@ -30,7 +23,7 @@ struct Thread {
     handle: thread::JoinHandle<()>,
 }
 
-fn on_thread(task: impl Future<Output = ()> + Send + 'static) -> io::Result<Thread> {
+fn start(task: impl Future<Output = ()> + Send + 'static) -> io::Result<Thread> {
     let runtime = Handle::current();
     let (keep, dropped) = oneshot::channel::<()>();
     let (tell, done) = oneshot::channel();

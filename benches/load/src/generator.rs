@@ -12,6 +12,7 @@ const ECHO: u16 = 200;
 const SINK: u16 = 201;
 const BODY: usize = 64;
 const CLIENTS: usize = 100;
+const IDLE: usize = 5_000;
 /// Each measurement lasts about this long.
 const LASTS: Duration = Duration::from_millis(1_500);
 
@@ -24,46 +25,68 @@ pub(crate) enum Workload {
     Echo,
     /// 100 clients that only send, 16 KiB a write.
     Ingest,
+    /// 5 000 connections that are idle after one echo: bytes that the server holds for each.
+    Idle,
+}
+
+/// What a measurement gave.
+pub(crate) struct Measured {
+    /// Thousands of messages a second.
+    pub(crate) rate: f64,
+    /// The connections, when they are to stay open.
+    pub(crate) idle: Vec<TcpStream>,
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 3] = [Self::RoundTrip, Self::Echo, Self::Ingest];
+    pub(crate) const ALL: [Self; 4] = [Self::RoundTrip, Self::Echo, Self::Ingest, Self::Idle];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RoundTrip => "echo, 1 in flight",
             Self::Echo => "echo, 100 × 32 in flight",
             Self::Ingest => "ingest, 100 clients",
+            Self::Idle => "idle connection",
         }
     }
 
     pub(crate) const fn unit(self) -> &'static str {
-        "k messages/s"
+        match self {
+            Self::Idle => "B",
+            _ => "k messages/s",
+        }
     }
 
-    /// Thousands of messages a second.
-    pub(crate) fn measure(self, addr: &str) -> f64 {
+    /// Puts the load on a server.
+    pub(crate) fn measure(self, addr: &str) -> Measured {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime can be built").block_on(async {
             let (clients, batch) = match self {
                 Self::RoundTrip => (1, 1),
                 Self::Echo => (CLIENTS, 32),
                 Self::Ingest => (CLIENTS, 16 * 1024 / (15 + BODY)),
+                Self::Idle => (IDLE, 1),
             };
             let mut streams = Vec::new();
             for _ in 0..clients {
                 streams.push(connect(addr).await);
             }
             let start = Instant::now();
+            if let Self::Idle = self {
+                for stream in &mut streams {
+                    echo_once(stream, &frames(ECHO, 1)).await;
+                }
+                return Measured { rate: 0.0, idle: streams };
+            }
             let mut running = JoinSet::new();
             for stream in streams {
                 match self {
-                    Self::RoundTrip | Self::Echo => running.spawn(echo(stream, batch, start)),
                     Self::Ingest => running.spawn(ingest(stream, batch, start)),
+                    _ => running.spawn(echo(stream, batch, start)),
                 };
             }
             let messages: u64 = running.join_all().await.into_iter().sum();
-            messages as f64 / start.elapsed().as_secs_f64() / 1000.0
+            let rate = messages as f64 / start.elapsed().as_secs_f64() / 1000.0;
+            Measured { rate, idle: Vec::new() }
         })
     }
 }
@@ -93,7 +116,15 @@ fn frames(code: u16, count: usize) -> BytesMut {
     bytes
 }
 
-/// Sends a batch, reads as many bytes back, and checks that they are the same.
+/// Sends the bytes, reads as many back, and checks that they are the same.
+async fn echo_once(stream: &mut TcpStream, bytes: &[u8]) {
+    let mut back = vec![0; bytes.len()];
+    stream.write_all(bytes).await.expect("the server takes it");
+    stream.read_exact(&mut back).await.expect("the server answers");
+    assert_eq!(bytes, back, "an echo is the same");
+}
+
+/// One batch after the other, each echoed before the next.
 async fn echo(mut stream: TcpStream, batch: usize, start: Instant) -> u64 {
     let bytes = frames(ECHO, batch);
     let mut back = vec![0; bytes.len()];
@@ -115,9 +146,6 @@ async fn ingest(mut stream: TcpStream, batch: usize, start: Instant) -> u64 {
         stream.write_all(&bytes).await.expect("the server takes it");
         messages += batch as u64;
     }
-    let last = frames(ECHO, 1);
-    stream.write_all(&last).await.expect("the server takes it");
-    let mut back = vec![0; last.len()];
-    stream.read_exact(&mut back).await.expect("the server answers");
+    echo_once(&mut stream, &frames(ECHO, 1)).await;
     messages
 }

@@ -36,7 +36,7 @@ fn one() {
     let number: usize = args.next().and_then(|arg| arg.parse().ok()).expect("usage: one N ADDR");
     let addr = args.next().expect("usage: one N ADDR");
     let workload = Workload::ALL[number];
-    println!("{}: {:.1} {}", workload.name(), workload.measure(&addr), workload.unit());
+    println!("{}: {:.1} {}", workload.name(), workload.measure(&addr).rate, workload.unit());
 }
 
 #[allow(clippy::print_stdout, reason = "its output is what it is for")]
@@ -52,7 +52,14 @@ fn compare() {
             }
             for server in order {
                 let running = Server::start(SERVERS[server]);
-                rates[server].push(workload.measure(&running.addr));
+                let before = running.resident();
+                let measured = workload.measure(&running.addr);
+                rates[server].push(match workload {
+                    Workload::Idle => {
+                        (running.resident() - before) / measured.idle.len().max(1) as f64
+                    }
+                    _ => measured.rate,
+                });
             }
         }
         for (server, name) in SERVERS.iter().enumerate() {
@@ -92,6 +99,17 @@ impl Server {
         let mut addr = String::new();
         BufReader::new(stdout).read_line(&mut addr).expect("the server says where it listens");
         Self { child, addr: addr.trim().to_owned() }
+    }
+}
+
+impl Server {
+    /// Bytes of memory that the process has resident.
+    fn resident(&self) -> f64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        1024.0 * kib.expect("the system says how much")
     }
 }
 

@@ -12,10 +12,11 @@ use super::control::Control;
 use super::dial::Dialer;
 use crate::close::CloseReason;
 use crate::connection::ConnectionTask;
+use crate::endpoint::SocketCore;
 use crate::error::ConnectError;
 use crate::events::Event;
 use crate::limits::{EARLY_FRAME_RETRIES, RECONNECT_RESET};
-use crate::spawn::on_core;
+use crate::spawn::on_thread;
 use crate::transport::Connector;
 
 /// Lives as long as the client, whether it is connected or not.
@@ -107,7 +108,10 @@ impl<C: Connector> ClientTask<C> {
             // Whoever connects may have given up.
             let _ = first.map(|first| first.send(()));
         });
-        on_core(self.dialer.endpoint.limits().socket_core, task.run()).await;
+        match self.dialer.endpoint.limits().socket_core {
+            SocketCore::Async => task.run().await,
+            SocketCore::Threading => on_thread(task.run()).await,
+        }
         if since.elapsed() >= RECONNECT_RESET {
             self.attempts.reset();
         }

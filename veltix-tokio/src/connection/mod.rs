@@ -154,7 +154,8 @@ impl ConnectionTask {
     pub(crate) async fn run(mut self) {
         self.enter();
         poll_fn(|cx| self.poll_open(cx)).await;
-        self.finish().await;
+        // Boxed: while a connection is open, it should not pay for the room that its end takes.
+        Box::pin(self.finish()).await;
     }
 
     fn limits(&self) -> &Limits {

@@ -11,10 +11,10 @@ use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 use crate::admission::Ticket;
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, welcome};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, SocketCore};
 use crate::events::{Event, HandshakeFailure};
 use crate::limits::{ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX};
-use crate::spawn::on_core;
+use crate::spawn::on_thread;
 use crate::transport::{Listener, PeerAddr, Stream};
 
 /// What connections get beyond the drain deadline to say their last words, before their tasks are
@@ -74,9 +74,12 @@ fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet
         return;
     }
     let ticket = endpoint.handshakes().enter(stream.addr.ip());
-    let endpoint = Arc::clone(endpoint);
-    let core = endpoint.limits().socket_core;
-    connections.spawn(on_core(core, connection(stream, endpoint, ticket)));
+    let connection = connection(stream, Arc::clone(endpoint), ticket);
+    // One future for both would hold room for the larger one twice.
+    match endpoint.limits().socket_core {
+        SocketCore::Async => connections.spawn(connection),
+        SocketCore::Threading => connections.spawn(on_thread(connection)),
+    };
 }
 
 /// A connection from its first byte to its last: the handshake under its deadline, then its task.
