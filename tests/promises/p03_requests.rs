@@ -309,15 +309,16 @@ pub(crate) fn the_answer_of_a_congested_call_completes_no_other() {
         let peer = client.peer();
         let congested = call(&peer, 1);
         let id = raw.next().await.expect("the call").id();
-        for _ in 0..100 {
-            raw.send(OTHER.code(), 0, vec![0; 100_000]).await.expect("the client reads");
-            if congested.is_finished() {
-                break;
+        let flood = tokio::spawn(async move {
+            for _ in 0..100 {
+                raw.send(OTHER.code(), 0, vec![0; 100_000]).await.expect("the client reads");
             }
-        }
+            raw
+        });
         let ended = congested.await.expect("no panic");
         assert!(matches!(ended, Err(RequestError::Congested { .. })), "{ended:?}");
         door.open_wide();
+        let mut raw = flood.await.expect("no panic");
         for n in 0..255 {
             let call = call(&peer, n);
             let question = raw.next().await.expect("a call");

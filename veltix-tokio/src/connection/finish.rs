@@ -30,6 +30,10 @@ impl ConnectionTask {
         tracing::debug!(%peer, %reason, "ending");
         // Senders elsewhere learn of it by the outbox; this makes `is_closed` true.
         peer.end(reason.clone());
+        if reason != CloseReason::Shutdown {
+            // Nothing more is read, so no answer will come.
+            peer.end_calls();
+        }
         let finishes = reason.lets_handlers_finish();
         let drained = peer.endpoint().drain().deadline();
         let deadline = match drained {

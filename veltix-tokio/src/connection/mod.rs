@@ -8,9 +8,10 @@
 //! ```
 //!
 //! One turn of the task is one poll: finish what runs, read one batch and handle it, then flush
-//! each outbox that was filled, once. [`dispatch`] has the handling of a message, [`finish`] the
-//! end of a connection.
+//! each outbox that was filled, once. [`dispatch`] has the handling of a message, [`deadlines`]
+//! what time brings, [`finish`] the end of a connection.
 
+mod deadlines;
 mod dispatch;
 mod finish;
 pub(crate) mod handshake;
@@ -19,31 +20,31 @@ mod timer;
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::Stream as _;
-use std::pin::Pin;
 use tokio::io::AsyncRead;
 use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
-use veltix_core::{Heartbeat, Hello, IdSpace, PING, Pulse};
+use veltix_core::{Heartbeat, Hello, IdSpace};
 
 use crate::batch::{Batch, Flushes};
 use crate::close::CloseReason;
 use crate::codec::{CodecError, VeltixCodec};
 use crate::endpoint::{Endpoint, Limits, SocketCore};
-use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, FRAME_GRACE, FRAME_RATE};
+use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME};
 use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::read_buffer;
 use crate::requests::{Calls, Over};
 use crate::router::{Recycled, RouteId};
 use crate::transport::Stream;
+use deadlines::BegunFrame;
 use dispatch::UnknownCodes;
 use lane::Lane;
-use std::sync::Arc;
 use timer::Timer;
 
 type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, VeltixCodec>;
@@ -91,11 +92,6 @@ struct Ending {
     /// Frames written when a shutdown began, for its report.
     written_before: u64,
     aborted_handlers: u64,
-}
-
-struct BegunFrame {
-    since: Instant,
-    may_take: Duration,
 }
 
 impl ConnectionTask {
@@ -282,26 +278,6 @@ impl ConnectionTask {
         self.reader = Some(reader);
     }
 
-    /// Books a sign of life, and the frame that has begun.
-    fn watch(&mut self, begun: Option<u64>, is_new: bool) {
-        let now = Instant::now();
-        self.is_alive(now);
-        let since = match &self.begun {
-            Some(begun) if !is_new => begun.since,
-            _ => now,
-        };
-        self.begun = begun.map(|total| BegunFrame {
-            since,
-            may_take: FRAME_GRACE + Duration::from_millis(total * 1000 / FRAME_RATE),
-        });
-    }
-
-    fn is_alive(&mut self, now: Instant) {
-        if let Some(heartbeat) = &mut self.heartbeat {
-            heartbeat.alive(now.into_std());
-        }
-    }
-
     /// Whether reading may go on: there is something to read, and room for it.
     fn may_read(&self) -> bool {
         self.reader.is_some() && self.may_read_on()
@@ -335,74 +311,6 @@ impl ConnectionTask {
     fn is_calling(&self) -> bool {
         !self.peer.calls().lock().is_empty()
     }
-
-    /// When something must happen although no byte comes.
-    fn next_deadline(&self) -> Option<Instant> {
-        let heartbeat = match (&self.heartbeat, &self.ending) {
-            (Some(heartbeat), None) => Some(Instant::from_std(heartbeat.deadline())),
-            _ => None,
-        };
-        let stall = self.limits().write_stall;
-        [
-            heartbeat,
-            self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
-            self.stalled_since.zip(stall).map(|(since, stall)| since + stall),
-            self.ending.as_ref().map(|ending| ending.deadline),
-            match self.stage {
-                Stage::Entering(deadline) if self.ending.is_none() => Some(deadline),
-                _ => None,
-            },
-            self.peer.calls().lock().next_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
-    /// Does what is due.
-    fn on_deadline(&mut self, now: Instant) {
-        let over = self.peer.calls().lock().expire(now);
-        over.into_iter().for_each(Over::tell);
-        if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
-            self.cut_off();
-            return;
-        }
-        let stalled = |since: Instant, stall| now >= since + stall;
-        if self.stalled_since.zip(self.limits().write_stall).is_some_and(|(s, w)| stalled(s, w)) {
-            self.stalled_since = None;
-            self.begin_end(CloseReason::WriteStalled);
-        }
-        if self.ending.is_some() {
-            return;
-        }
-        if matches!(self.stage, Stage::Entering(deadline) if deadline <= now) {
-            self.begin_end(CloseReason::ConnectTimeout);
-        } else if self.begun.as_ref().is_some_and(|begun| begun.deadline() <= now) {
-            self.on_slow_frame(now);
-        } else {
-            self.on_silence(now);
-        }
-    }
-
-    /// A begun frame is late, unless it was we who did not read.
-    fn on_slow_frame(&mut self, now: Instant) {
-        if self.may_read() {
-            self.begin_end(CloseReason::SlowFrame);
-        } else if let Some(begun) = &mut self.begun {
-            begun.since = now;
-        }
-    }
-
-    fn on_silence(&mut self, now: Instant) {
-        // Not counted while we do not read, or while our ping may still wait in the outbox.
-        let excused = !self.may_read() || self.peer.outbox().sent().queued > 0;
-        let Some(heartbeat) = &mut self.heartbeat else { return };
-        match heartbeat.poll(now.into_std(), excused) {
-            Pulse::Wait(_) => {}
-            Pulse::Ping => self.send_plain(PING.code()),
-            Pulse::Dead => self.begin_end(CloseReason::HeartbeatTimeout),
-        }
-    }
 }
 
 impl fmt::Debug for ConnectionTask {
@@ -411,12 +319,6 @@ impl fmt::Debug for ConnectionTask {
             .field("peer", &self.peer)
             .field("stage", &self.stage)
             .finish_non_exhaustive()
-    }
-}
-
-impl BegunFrame {
-    fn deadline(&self) -> Instant {
-        self.since + self.may_take
     }
 }
 

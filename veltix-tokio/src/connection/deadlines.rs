@@ -1,0 +1,115 @@
+//! What must happen although no byte comes: deadlines of calls, frames, writes, handlers and peers.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use veltix_core::{PING, Pulse};
+
+use super::{ConnectionTask, Stage};
+use crate::close::CloseReason;
+use crate::limits::{FRAME_GRACE, FRAME_RATE};
+use crate::requests::Over;
+
+/// A frame of which some bytes have come.
+pub(super) struct BegunFrame {
+    /// Since when the rest is awaited.
+    since: Instant,
+    /// How long the whole frame may take.
+    may_take: Duration,
+}
+
+impl BegunFrame {
+    fn deadline(&self) -> Instant {
+        self.since + self.may_take
+    }
+}
+
+impl ConnectionTask {
+    /// Books a sign of life, and the frame that has begun.
+    pub(super) fn watch(&mut self, begun: Option<u64>, is_new: bool) {
+        let now = Instant::now();
+        self.is_alive(now);
+        let since = match &self.begun {
+            Some(begun) if !is_new => begun.since,
+            _ => now,
+        };
+        self.begun = begun.map(|total| BegunFrame {
+            since,
+            may_take: FRAME_GRACE + Duration::from_millis(total * 1000 / FRAME_RATE),
+        });
+    }
+
+    pub(super) fn is_alive(&mut self, now: Instant) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.alive(now.into_std());
+        }
+    }
+
+    /// When something must happen although no byte comes.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let heartbeat = match (&self.heartbeat, &self.ending) {
+            (Some(heartbeat), None) => Some(Instant::from_std(heartbeat.deadline())),
+            _ => None,
+        };
+        let stall = self.limits().write_stall;
+        [
+            heartbeat,
+            self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
+            self.stalled_since.zip(stall).map(|(since, stall)| since + stall),
+            self.ending.as_ref().map(|ending| ending.deadline),
+            match self.stage {
+                Stage::Entering(deadline) if self.ending.is_none() => Some(deadline),
+                _ => None,
+            },
+            self.peer.calls().lock().next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Does what is due.
+    pub(super) fn on_deadline(&mut self, now: Instant) {
+        let over = self.peer.calls().lock().expire(now);
+        over.into_iter().for_each(Over::tell);
+        if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
+            self.cut_off();
+            return;
+        }
+        let stalled = |since: Instant, stall| now >= since + stall;
+        if self.stalled_since.zip(self.limits().write_stall).is_some_and(|(s, w)| stalled(s, w)) {
+            self.stalled_since = None;
+            self.begin_end(CloseReason::WriteStalled);
+        }
+        if self.ending.is_some() {
+            return;
+        }
+        if matches!(self.stage, Stage::Entering(deadline) if deadline <= now) {
+            self.begin_end(CloseReason::ConnectTimeout);
+        } else if self.begun.as_ref().is_some_and(|begun| begun.deadline() <= now) {
+            self.on_slow_frame(now);
+        } else {
+            self.on_silence(now);
+        }
+    }
+
+    /// A begun frame is late, unless it was we who did not read.
+    fn on_slow_frame(&mut self, now: Instant) {
+        if self.may_read() {
+            self.begin_end(CloseReason::SlowFrame);
+        } else if let Some(begun) = &mut self.begun {
+            begun.since = now;
+        }
+    }
+
+    fn on_silence(&mut self, now: Instant) {
+        // Not counted while we do not read, or while our ping may still wait in the outbox.
+        let excused = !self.may_read() || self.peer.outbox().sent().queued > 0;
+        let Some(heartbeat) = &mut self.heartbeat else { return };
+        match heartbeat.poll(now.into_std(), excused) {
+            Pulse::Wait(_) => {}
+            Pulse::Ping => self.send_plain(PING.code()),
+            Pulse::Dead => self.begin_end(CloseReason::HeartbeatTimeout),
+        }
+    }
+}
