@@ -1,6 +1,7 @@
 //! The promises of the documentation, a file for each. `planted` shows for each of them that its
 //! tests notice when it is broken.
 
+mod ends;
 mod p01_order;
 mod p02_accounting;
 mod p03_requests;

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, yield_now};
 use veltix::{
-    ClientConfig, ClientStatus, Hub, Message, Peer, Reconnect, Router, SendError,
-    ServerConfig,
+    ClientConfig, ClientStatus, Hub, Message, Peer, Reconnect, Router, SendError, ServerConfig,
 };
 
 use super::{body, check, number, numbered, numbers, paused};

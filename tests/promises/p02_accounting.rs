@@ -1,17 +1,15 @@
 //! Promise 2: nothing is lost in silence. What was accepted for a peer was written, dropped for a
 //! reason, or waits; what was received was handled, rejected, discarded for a reason, or waits.
 
-use std::time::Duration;
-
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::time::sleep;
 use veltix::{
     CloseReason, Disconnected, Event, Message, OverflowPolicy, PING, PONG, Peer, Router, SendError,
     ServerConfig, Text,
 };
 
+use super::ends::End;
 use super::{Door, check, number, numbered, numbers, paused, quiet};
-use crate::support::{ECHO, OTHER, PIPE, RawPeer, World, frame};
+use crate::support::{ECHO, OTHER, PIPE, World};
 
 /// A pipe that is full after four of the frames below.
 const NARROW: usize = 4 * FRAME;
@@ -129,7 +127,10 @@ async fn overflow(policy: OverflowPolicy) -> (Vec<u32>, Disconnected) {
             break;
         }
     }
-    assert!(matches!(peer.try_send(&numbered(OTHER, 99)), Err(SendError::Full | SendError::Closed)));
+    assert!(matches!(
+        peer.try_send(&numbered(OTHER, 99)),
+        Err(SendError::Full | SendError::Closed)
+    ));
     let got = if policy == OverflowPolicy::Disconnect {
         numbers(&raw.all().await)
     } else {
@@ -241,30 +242,9 @@ pub(crate) fn what_comes_during_a_shutdown_is_counted() {
     });
 }
 
-/// Ends of a connection, each by what a raw peer does or leaves undone.
-const ENDS: [&str; 8] =
-    ["end", "drop", "garbage", "close", "shutdown", "silence", "slow frame", "stall"];
-
-async fn bring_about(end: &str, raw: &mut RawPeer, peer: &Peer, world: &World) {
-    match end {
-        "end" => raw.end(),
-        "drop" => (raw.reader, raw.writer) = (None, None),
-        "garbage" => raw.write(b"not a frame").await.expect("the server reads"),
-        "close" => drop(peer.close()),
-        "shutdown" => drop(world.hub.shutdown()),
-        "silence" => sleep(Duration::from_secs(60)).await,
-        "slow frame" => {
-            raw.write(&frame(ECHO.code(), 0, "slow")[..8]).await.expect("the server reads");
-            sleep(Duration::from_secs(40)).await;
-        }
-        "stall" => send_numbers(peer, 10),
-        _ => unreachable!(),
-    }
-}
-
 #[test]
 pub(crate) fn the_last_word_is_final_and_nothing_is_accepted_after_it() {
-    for end in ENDS {
+    for end in End::all() {
         paused(async {
             let (told, mut tells) = unbounded_channel();
             let router = Router::new().on_disconnect(move |peer: Peer, outcome: Disconnected| {
@@ -272,26 +252,30 @@ pub(crate) fn the_last_word_is_final_and_nothing_is_accepted_after_it() {
                 assert!(matches!(refused, Err(SendError::Closed)), "accepted in on_disconnect");
                 told.send(outcome).expect("the test listens");
             });
-            let world = World::with(ServerConfig::default(), NARROW, router);
+            let world = World::new(router);
             let mut events = world.hub.events();
             let (mut raw, peer) = world.join().await;
-            bring_about(end, &mut raw, &peer, &world).await;
+            end.begin(&world, &mut raw, &peer).await;
             let outcome = peer.closed().await;
             check_end(&outcome);
-            assert!(matches!(peer.try_send(&numbered(OTHER, 0)), Err(SendError::Closed)), "{end}");
+            assert_eq!(outcome.reason, end.reason());
+            assert!(
+                matches!(peer.try_send(&numbered(OTHER, 0)), Err(SendError::Closed)),
+                "{end:?}"
+            );
             let sent = peer.send(&numbered(OTHER, 0)).await;
-            assert!(matches!(sent, Err(SendError::Closed)), "{end}");
+            assert!(matches!(sent, Err(SendError::Closed)), "{end:?}");
             let stats = peer.stats();
-            assert_eq!((stats.sent, stats.received), (outcome.sent, outcome.received), "{end}");
-            assert_eq!(tells.recv().await, Some(outcome.clone()), "{end}: {outcome:?}");
+            assert_eq!((stats.sent, stats.received), (outcome.sent, outcome.received), "{end:?}");
+            assert_eq!(tells.recv().await, Some(outcome.clone()), "{end:?}: {outcome:?}");
             let event = loop {
                 match events.next().await {
                     Some(Event::Disconnected { outcome, .. }) => break outcome,
                     Some(_) => {}
-                    None => panic!("{end}: no event told it"),
+                    None => panic!("{end:?}: no event told it"),
                 }
             };
-            assert_eq!(event, outcome, "{end}");
+            assert_eq!(event, outcome, "{end:?}");
         });
     }
 }

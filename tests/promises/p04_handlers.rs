@@ -1,0 +1,287 @@
+//! Promise 4: the handlers of a connection start in order and run one at a time. Answers and pings
+//! bypass them, so a handler may await its own peer; what comes before the answer waits, up to
+//! 8 MiB, and beyond that the call fails at once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep};
+use veltix::{Message, PING, PONG, Peer, RequestError, Router, ServerConfig};
+
+use super::{Door, body, number, numbered, numbers, paused, quiet};
+use crate::support::{ECHO, OTHER, PIPE, RawPeer, World};
+
+/// Uses up the budget that Tokio gives a task for one poll, several times over.
+async fn exhaust_budget() {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    (0..1000).for_each(|n| sender.send(n).expect("it is open"));
+    for n in 0..1000 {
+        assert_eq!(receiver.recv().await, Some(n));
+    }
+}
+
+/// A route for `ECHO` that records the numbers of what it handled.
+fn recording(router: Router) -> (Router, UnboundedReceiver<u32>) {
+    let (handled, handles) = unbounded_channel();
+    (router.route(ECHO, move |body: Bytes| handled.send(number(&body))), handles)
+}
+
+async fn expect_all(handles: &mut UnboundedReceiver<u32>, count: u32) {
+    for n in 0..count {
+        assert_eq!(handles.recv().await, Some(n));
+    }
+}
+
+/// Sends messages as fast as they are taken.
+async fn flood(raw: &mut RawPeer, count: u32, longest: usize) {
+    for n in 0..count {
+        let mut bytes = body(n, 4).to_vec();
+        bytes.resize(longest, 0);
+        raw.send(ECHO.code(), 0, bytes).await.expect("the server reads");
+    }
+}
+
+#[test]
+pub(crate) fn handlers_start_in_order_and_one_at_a_time_although_some_wait() {
+    paused(async {
+        let (said, mut says) = unbounded_channel();
+        let handler = move |peer: Peer, body: Bytes| {
+            let said = said.clone();
+            async move {
+                let n = number(&body);
+                said.send(("start", n)).expect("the test listens");
+                match n % 6 {
+                    1 => yield_now().await,
+                    2 => sleep(Duration::from_millis(10)).await,
+                    3 => exhaust_budget().await,
+                    4 => drop(peer.ping().await.expect("a pong")),
+                    _ => {}
+                }
+                said.send(("end", n)).expect("the test listens");
+            }
+        };
+        let world = World::new(Router::new().route(ECHO, handler));
+        let client = world.client(Router::new()).await;
+        for n in 0..60 {
+            client.send(&numbered(ECHO, n)).await.expect("it is connected");
+        }
+        for n in 0..60 {
+            assert_eq!(says.recv().await, Some(("start", n)));
+            assert_eq!(says.recv().await, Some(("end", n)));
+        }
+    });
+}
+
+#[test]
+pub(crate) fn a_spent_budget_lets_nobody_overtake() {
+    paused(async {
+        let (handled, mut handles) = unbounded_channel();
+        let slow = handled.clone();
+        let router = Router::new()
+            .route(OTHER, move |body: Bytes| {
+                let slow = slow.clone();
+                async move {
+                    exhaust_budget().await;
+                    slow.send(number(&body))
+                }
+            })
+            .route(ECHO, move |body: Bytes| handled.send(number(&body)));
+        let world = World::new(router);
+        let mut raw = world.raw().await;
+        for n in 0..100 {
+            let code = if n % 10 == 0 { OTHER } else { ECHO };
+            raw.send(code.code(), 0, body(n, 4)).await.expect("the server reads");
+        }
+        expect_all(&mut handles, 100).await;
+    });
+}
+
+#[test]
+pub(crate) fn a_reply_without_room_makes_its_lane_wait() {
+    paused(async {
+        let (handled, mut handles) = unbounded_channel();
+        let handler = move |body: Bytes| {
+            handled.send(number(&body)).expect("the test listens");
+            body
+        };
+        let config = ServerConfig::default().outbox(3, 16 << 20);
+        let world = World::with(config, 200, Router::new().route(ECHO, handler));
+        let (mut raw, peer) = world.join().await;
+        for n in 0..30 {
+            raw.send(ECHO.code(), n, body(n.into(), 4)).await.expect("the server reads");
+        }
+        quiet().await;
+        assert!(handles.len() < 20, "{} were handled", handles.len());
+        assert!(peer.stats().sent.queued <= 3);
+        for n in 0..30 {
+            assert_eq!(number(raw.next().await.expect("a reply").body()), n);
+        }
+        expect_all(&mut handles, 30).await;
+    });
+}
+
+#[test]
+pub(crate) fn answers_and_pings_bypass_a_stuck_handler() {
+    paused(async {
+        let door = Door::new();
+        let stuck = door.clone();
+        let handler = move || {
+            let door = stuck.clone();
+            async move { door.pass().await }
+        };
+        let world = World::new(Router::new().route(ECHO, handler));
+        let (mut raw, peer) = world.join().await;
+        let start = Instant::now();
+        raw.send(ECHO.code(), 0, "").await.expect("the server reads");
+        raw.send(PING.code(), 7, "").await.expect("the server reads");
+        let pong = raw.next().await.expect("a pong");
+        assert_eq!((pong.code(), pong.id().value()), (PONG.code(), 7));
+        let call = tokio::spawn(peer.request(&numbered(OTHER, 1)));
+        let ping = tokio::spawn(async move { peer.ping().await });
+        for answer in [OTHER, PONG] {
+            let question = raw.next().await.expect("a question");
+            let id = question.id().value();
+            raw.send(answer.code(), id, "").await.expect("the server reads");
+        }
+        call.await.expect("no panic").expect("an answer");
+        ping.await.expect("no panic").expect("a pong");
+        assert_eq!(start.elapsed(), Duration::ZERO, "nothing waited for the handler");
+        door.open();
+    });
+}
+
+#[test]
+pub(crate) fn a_handler_may_await_an_answer_that_stands_behind_a_full_inbox() {
+    paused(async {
+        let ask = |peer: Peer| async move { peer.request(&numbered(OTHER, 1)).await };
+        let (router, mut handles) = recording(Router::new().route(OTHER, ask));
+        let world = World::new(router);
+        let mut raw = world.raw().await;
+        raw.send(OTHER.code(), 1, "").await.expect("the server reads");
+        let question = raw.next().await.expect("a question").id();
+        flood(&mut raw, 500, 10_000).await;
+        raw.send(OTHER.code(), question.value(), "answer").await.expect("the server reads");
+        assert_eq!(raw.next().await.expect("a reply").text().expect("text"), "answer");
+        expect_all(&mut handles, 500).await;
+    });
+}
+
+#[test]
+pub(crate) fn handlers_of_both_sides_await_each_other_at_the_same_time() {
+    paused(async {
+        // `ECHO` needs the peer's connection, `OTHER` its `ECHO` handler.
+        let router = || {
+            let echo = |peer: Peer, body: Bytes| async move { peer.ping().await.map(|_| body) };
+            let relay = |peer: Peer, body: Bytes| async move {
+                peer.request(&Message::new(ECHO, body)).await
+            };
+            Router::new().route(ECHO, echo).route(OTHER, relay)
+        };
+        let world = World::new(router());
+        let client = world.client(router()).await;
+        let peer = world.newest();
+        let start = Instant::now();
+        for n in 0..20 {
+            let (up, down) =
+                tokio::join!(client.request(&numbered(ECHO, n)), peer.request(&numbered(ECHO, n)));
+            assert_eq!(number(up.expect("an answer").body()), n);
+            assert_eq!(number(down.expect("an answer").body()), n);
+            for asked in [client.peer(), peer.clone()] {
+                let answer = asked.request(&numbered(OTHER, n)).await.expect("an answer");
+                assert_eq!(number(answer.body()), n);
+            }
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    });
+}
+
+/// One at a time on both sides means that two handlers cannot both wait for the other's next one.
+#[test]
+pub(crate) fn handlers_that_block_each_other_are_freed_by_their_timeouts() {
+    paused(async {
+        let (told, mut tells) = unbounded_channel();
+        let router = || {
+            let told = told.clone();
+            let ask = move |peer: Peer| {
+                let told = told.clone();
+                async move { told.send(peer.request(&numbered(ECHO, 0)).await) }
+            };
+            Router::new().route(OTHER, ask).route(ECHO, |body: Bytes| body)
+        };
+        let world = World::new(router());
+        let client = world.client(router()).await;
+        let start = Instant::now();
+        client.try_send(&numbered(OTHER, 0)).expect("room");
+        world.newest().try_send(&numbered(OTHER, 0)).expect("room");
+        for _ in 0..2 {
+            let ended = tells.recv().await.expect("a handler goes on");
+            assert!(matches!(ended, Err(RequestError::Timeout { .. })), "{ended:?}");
+        }
+        assert_eq!(start.elapsed().as_secs(), 5);
+        client.request(&numbered(ECHO, 1)).await.expect("both lanes are free again");
+    });
+}
+
+#[test]
+pub(crate) fn a_call_behind_more_than_eight_mebibytes_fails_at_once() {
+    paused(async {
+        const LENGTH: usize = 10_000;
+        let (told, mut tells) = unbounded_channel();
+        let ask = move |peer: Peer| {
+            let told = told.clone();
+            async move {
+                let ended = peer.request(&numbered(OTHER, 1)).await;
+                told.send((ended, peer.stats().received.waiting))
+            }
+        };
+        let (router, mut handles) = recording(Router::new().route(OTHER, ask));
+        let world = World::new(router);
+        let (mut raw, peer) = world.join().await;
+        let start = Instant::now();
+        raw.send(OTHER.code(), 1, "").await.expect("the server reads");
+        let question = raw.next().await.expect("a question").id();
+        flood(&mut raw, 1000, LENGTH).await;
+        raw.send(OTHER.code(), question.value(), "late").await.expect("the server reads");
+        let (ended, waiting) = tells.recv().await.expect("the handler goes on");
+        assert!(matches!(ended, Err(RequestError::Congested { .. })), "{ended:?}");
+        assert!(waiting as usize * LENGTH <= 9 << 20, "{waiting} messages were held");
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        expect_all(&mut handles, 1000).await;
+        quiet().await;
+        assert_eq!(peer.stats().received.discarded_late, 1);
+    });
+}
+
+#[test]
+pub(crate) fn without_a_call_reading_pauses_at_the_inbox_limits() {
+    for (length, received) in [(4, 65), (100_000, 12)] {
+        paused(async {
+            let door = Door::new();
+            let (handled, mut handles) = unbounded_channel();
+            let waiting = door.clone();
+            let handler = move |body: Bytes| {
+                let (door, handled) = (waiting.clone(), handled.clone());
+                async move {
+                    door.pass().await;
+                    handled.send(number(&body))
+                }
+            };
+            let world =
+                World::with(ServerConfig::default(), PIPE, Router::new().route(ECHO, handler));
+            let (mut raw, peer) = world.join().await;
+            let flooding = tokio::spawn(async move {
+                flood(&mut raw, 200, length).await;
+                raw
+            });
+            quiet().await;
+            assert_eq!(peer.stats().received.received, received, "one runs, the rest waits");
+            door.open_wide();
+            let mut raw = flooding.await.expect("no panic");
+            expect_all(&mut handles, 200).await;
+            raw.end();
+            assert_eq!(numbers(&raw.all().await), [0; 0]);
+        });
+    }
+}

@@ -108,7 +108,11 @@ impl ConnectionTask {
         let Some(heartbeat) = &mut self.heartbeat else { return };
         match heartbeat.poll(now.into_std(), excused) {
             Pulse::Wait(_) => {}
-            Pulse::Ping => self.send_plain(PING.code()),
+            Pulse::Ping => {
+                self.send_plain(PING.code());
+                // That the stream takes our own question is no sign of the peer's life.
+                self.taken = self.peer.outbox().taken();
+            }
             Pulse::Dead => self.begin_end(CloseReason::HeartbeatTimeout),
         }
     }

@@ -28,6 +28,7 @@ mod write;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -56,6 +57,13 @@ pub(crate) struct Capacity {
     pub(crate) frames: usize,
     /// Bytes, each frame counting [`FRAME_OVERHEAD`] beside its own.
     pub(crate) bytes: usize,
+}
+
+impl Capacity {
+    /// Whether there is room for so much beside what there is; there always is beside nothing.
+    const fn fits(self, frames: usize, charge: usize, cost: usize) -> bool {
+        frames == 0 || (frames < self.frames && charge.saturating_add(cost) <= self.bytes)
+    }
 }
 
 /// What is done with a frame that finds no room, see [`Overflow`].
@@ -113,8 +121,13 @@ struct State {
     writer: Option<Box<dyn StreamWriter>>,
     /// Nothing more is accepted; what is queued is still written.
     sealed: bool,
+    /// Frames at the front whose bodies were detached already.
+    detached: usize,
     /// The connection's own task.
     owner: Option<Waker>,
+    /// What the task has seen changes when the flight under way lands, or it has a frame that
+    /// found no room: it is woken even if nothing is left for it to write.
+    owner_waits: bool,
     /// Who waits for room; all are woken when there is some, or never will be.
     room_waiters: Vec<Waker>,
     /// Since when the stream has taken nothing, while something waits for it.
@@ -164,7 +177,9 @@ impl Outbox {
             charge: 0,
             writer: Some(writer),
             sealed: false,
+            detached: 0,
             owner: None,
+            owner_waits: false,
             room_waiters: Vec::new(),
             stalled_since: None,
             taken: 0,
@@ -183,41 +198,36 @@ impl Outbox {
 
     /// As [`Outbox::push`]; the waker is woken when there may be room for what found none.
     pub(crate) fn push_or_register(&self, frame: Frame, waker: Option<&Waker>) -> Push {
-        // A statement of its own, which gives the lock back.
-        let pushed = self.state.lock().push(frame, self.capacity);
-        let refused = match pushed {
-            Ok(push) => return push,
-            Err(refused) => refused,
-        };
-        if refused.untried {
-            self.flush();
-        }
-        self.register(refused.frame, waker)
-    }
-
-    /// Tries once more, and registers the waker under the same lock.
-    fn register(&self, frame: Frame, waker: Option<&Waker>) -> Push {
         let mut state = self.state.lock();
-        let refused = match state.push(frame, self.capacity) {
-            Ok(push) => return push,
-            Err(refused) => refused,
-        };
-        if let Some(waker) = waker
-            && !state.room_waiters.iter().any(|known| known.will_wake(waker))
-        {
-            state.room_waiters.push(waker.clone());
+        let mut pushed = state.push(frame, self.capacity);
+        if let Push::Full(frame) = pushed {
+            if state.phase == Phase::Queued {
+                drop(state);
+                self.flush();
+                state = self.state.lock();
+            }
+            let allowance = state.allowance(self.capacity);
+            pushed = state.push(frame, allowance);
         }
-        Push::Full(refused.frame)
+        if let Push::Full(_) = pushed {
+            state.owner_waits = true;
+            if let Some(waker) = waker
+                && !state.room_waiters.iter().any(|known| known.will_wake(waker))
+            {
+                state.room_waiters.push(waker.clone());
+            }
+        }
+        self.note_congestion(&state);
+        pushed
     }
 
     /// Queues a frame whether there is room or not: only for the connection's own answers to
     /// pings, whose number is bounded by pausing its reading.
     pub(crate) fn push_beyond(&self, frame: Frame) -> Push {
-        let unbounded = Capacity { frames: usize::MAX / 2, bytes: usize::MAX / 2 };
-        match self.state.lock().push(frame, unbounded) {
-            Ok(push) => push,
-            Err(refused) => Push::Full(refused.frame),
-        }
+        let mut state = self.state.lock();
+        let pushed = state.push(frame, Capacity { frames: usize::MAX, bytes: usize::MAX });
+        self.note_congestion(&state);
+        pushed
     }
 
     /// Queues a frame, or does what the policy says.
@@ -231,27 +241,25 @@ impl Outbox {
 
     fn overflow(&self, frame: Frame, policy: OverflowPolicy) -> Overflow {
         let mut state = self.state.lock();
-        match policy {
-            OverflowPolicy::Disconnect => {
-                state.tally.refuse(DropReason::SlowConsumer);
-                Overflow::Disconnect
-            }
-            OverflowPolicy::DropNewest => {
-                state.tally.refuse(DropReason::Policy);
-                Overflow::Refused
-            }
-            OverflowPolicy::DropOldest => {
-                let dropped = state.make_room(&frame, self.capacity);
-                match state.push(frame, self.capacity) {
-                    Ok(Push::Queued(queued)) => Overflow::Queued(queued, dropped),
-                    Ok(Push::Closed) => Overflow::Closed,
-                    // All that is left is in a flusher's hands.
-                    Ok(Push::Full(_)) | Err(_) => {
-                        state.tally.refuse(DropReason::Policy);
-                        Overflow::Refused
-                    }
-                }
-            }
+        if state.is_over() {
+            return Overflow::Closed;
+        }
+        let allowance = state.allowance(self.capacity);
+        if policy == OverflowPolicy::DropOldest
+            && let Some(old) = state.make_room(charge(frame.len()), allowance)
+            && let Push::Queued(queued) = state.push(frame, allowance)
+        {
+            let waiters = self.settle_room(&mut state);
+            drop(state);
+            waiters.into_iter().for_each(Waker::wake);
+            return Overflow::Queued(queued, old.len());
+        }
+        if policy == OverflowPolicy::Disconnect {
+            state.tally.refuse(DropReason::SlowConsumer);
+            Overflow::Disconnect
+        } else {
+            state.tally.refuse(DropReason::Policy);
+            Overflow::Refused
         }
     }
 
@@ -263,41 +271,55 @@ impl Outbox {
         owner.into_iter().chain(waiters).for_each(Waker::wake);
     }
 
-    /// Writes until the queue is empty, the stream is full, or the peer's own task should go on;
-    /// says who must be woken then: the
-    /// task, and those who wait for room if there is some.
+    /// Writes until the queue is empty, the stream is full, or the peer's own task should go on.
+    /// Says who must be woken then: the task, and those who wait for room if there is some.
     fn fly(&self, mut flight: Flight, scratch: &mut Scratch) -> (Option<Waker>, Vec<Waker>) {
-        let mut progressed = false;
-        for writes in 1.. {
-            let result = scratch.write(&mut flight);
-            progressed |= result.is_ok();
+        let mut writes = 0;
+        loop {
+            writes += 1;
+            // A stream that panics has failed; whoever publishes to it must not go down with it.
+            let result = catch_unwind(AssertUnwindSafe(|| scratch.write(&mut flight)))
+                .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+            let failure = result.err().map(|error| error.kind());
+            if failure == Some(io::ErrorKind::WouldBlock) {
+                flight.detach();
+            }
             let mut state = self.state.lock();
             state.settle(&mut flight);
-            let phase = match result {
+            // What was pushed meanwhile follows what is left in our hands.
+            flight.frames.append(&mut state.queue);
+            let phase = match failure {
                 _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
-                Ok(()) if flight.frames.is_empty() && state.queue.is_empty() => Phase::Idle,
-                Ok(()) if writes == WRITES_PER_FLUSH => Phase::Queued,
-                Ok(()) => {
-                    // What was pushed meanwhile follows what is left in our hands.
-                    flight.frames.append(&mut state.queue);
-                    continue;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Phase::Blocked,
-                Err(error) => {
-                    state.failure = Some(error.kind());
+                None if flight.frames.is_empty() => Phase::Idle,
+                Some(io::ErrorKind::WouldBlock) => Phase::Blocked,
+                None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
+                None | Some(io::ErrorKind::Interrupted) => Phase::Queued,
+                Some(kind) => {
+                    state.failure = Some(kind);
+                    let (_, waiters) = state.close(DropReason::Disconnected);
                     self.congested.store(false, Ordering::Relaxed);
-                    let waiters = state.close(DropReason::Disconnected);
                     return (state.abandon(&flight), waiters);
                 }
             };
-            let owner = state.land(flight, phase, progressed);
-            let full = !state.fits(FRAME_OVERHEAD, self.capacity);
-            self.congested.store(full && phase == Phase::Blocked, Ordering::Relaxed);
-            let waiters = if full { Vec::new() } else { std::mem::take(&mut state.room_waiters) };
-            return (owner, waiters);
+            let owner = state.land(flight, phase);
+            return (owner, self.settle_room(&mut state));
         }
-        (None, Vec::new())
+    }
+
+    /// Notes whether the outbox is congested, and gives those who wait for room if there is some.
+    fn settle_room(&self, state: &mut State) -> Vec<Waker> {
+        self.note_congestion(state);
+        if self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD) {
+            std::mem::take(&mut state.room_waiters)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn note_congestion(&self, state: &State) {
+        let congested = state.phase == Phase::Blocked
+            && !self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD);
+        self.congested.store(congested, Ordering::Relaxed);
     }
 
     /// Waits until a full stream takes something again; ready at once when it is not full.
@@ -314,17 +336,22 @@ impl Outbox {
         if !ready {
             return Poll::Pending;
         }
+        // What came while the stream was full was detached when it came.
+        state.detached = state.queue.len();
         state.phase = Phase::Queued;
         Poll::Ready(())
     }
 
     /// Sends the stream's end once nothing is queued.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Taken out as for a write: this is a system call.
+        let Some(mut writer) = self.state.lock().writer.take() else { return Poll::Ready(()) };
+        let poll = writer.poll_shutdown(cx).map(|_| ());
         let mut state = self.state.lock();
-        match &mut state.writer {
-            Some(writer) => writer.poll_shutdown(cx).map(|_| ()),
-            None => Poll::Ready(()),
+        if state.phase != Phase::Closed {
+            state.writer = Some(writer);
         }
+        poll
     }
 
     /// Registers the connection's own task, and tells it how things stand.
@@ -334,6 +361,7 @@ impl Outbox {
             Some(known) if known.will_wake(owner) => {}
             _ => state.owner = Some(owner.clone()),
         }
+        state.owner_waits = state.phase == Phase::Writing;
         Glance {
             queued: state.phase == Phase::Queued,
             blocked: state.phase == Phase::Blocked,
@@ -355,14 +383,14 @@ impl Outbox {
     /// Gives up the stream and counts what is queued as dropped. What a flusher holds at this
     /// moment is counted when it returns, which [`Outbox::poll_settled`] waits for.
     pub(crate) fn close(&self, reason: DropReason) {
-        let (writer, waiters) = {
+        let (writer, (queue, waiters)) = {
             let mut state = self.state.lock();
-            let waiters = state.close(reason);
-            (state.writer.take(), waiters)
+            self.congested.store(false, Ordering::Relaxed);
+            (state.writer.take(), state.close(reason))
         };
-        // The descriptor may close here: a system call, so outside the lock.
-        drop(writer);
-        self.congested.store(false, Ordering::Relaxed);
+        // The descriptor may close here, a system call, and a body may run its owner's code when
+        // it goes: outside the lock.
+        drop((writer, queue));
         waiters.into_iter().for_each(Waker::wake);
     }
 
@@ -389,6 +417,11 @@ impl Outbox {
     /// Whether the stream is full and so is the outbox.
     pub(crate) fn is_congested(&self) -> bool {
         self.congested.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the stream has taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.state.lock().taken
     }
 
     /// What was accepted, written, dropped and is queued.
@@ -422,17 +455,13 @@ pub(crate) enum Overflow {
     Closed,
 }
 
-/// A frame that was refused, and whether a flush might have made room for it.
-struct Refused {
-    frame: Frame,
-    untried: bool,
-}
-
 /// What a flusher holds while it writes.
 struct Flight {
     frames: VecDeque<Frame>,
     /// Bytes of the first frame that are written already.
     head_written: usize,
+    /// Frames at the front whose bodies were detached already.
+    detached: usize,
     writer: Box<dyn StreamWriter>,
     /// Frames, charge and bytes that the stream took since they were last settled.
     done_frames: usize,
@@ -440,26 +469,43 @@ struct Flight {
     written: usize,
 }
 
+impl Flight {
+    /// What waits for a full stream outlives the batch that it was read in.
+    fn detach(&mut self) {
+        for frame in self.frames.range_mut(self.detached..) {
+            frame.detach_below(DETACH_BELOW);
+        }
+        self.detached = self.frames.len();
+    }
+}
+
 impl State {
-    const fn fits(&self, cost: usize, capacity: Capacity) -> bool {
-        self.frames == 0
-            || (self.frames < capacity.frames && self.charge.saturating_add(cost) <= capacity.bytes)
+    const fn is_over(&self) -> bool {
+        self.sealed || matches!(self.phase, Phase::Closed)
     }
 
-    fn push(&mut self, mut frame: Frame, capacity: Capacity) -> Result<Push, Refused> {
-        if self.sealed || self.phase == Phase::Closed {
-            return Ok(Push::Closed);
+    /// Room for a frame that found none, and that a flush did not help: while a flusher is at
+    /// work nobody knows yet whether the stream is full, and until then there is as much again.
+    const fn allowance(&self, capacity: Capacity) -> Capacity {
+        match self.phase {
+            Phase::Blocked => capacity,
+            _ => Capacity {
+                frames: capacity.frames.saturating_mul(2),
+                bytes: capacity.bytes.saturating_mul(2),
+            },
+        }
+    }
+
+    fn push(&mut self, mut frame: Frame, capacity: Capacity) -> Push {
+        if self.is_over() {
+            return Push::Closed;
         }
         let cost = charge(frame.len());
-        if !self.fits(cost, capacity) {
-            // While a flusher is at work nobody knows yet whether the stream is full; until it
-            // says so, there is room for as much again.
-            let doubled = Capacity { frames: 2 * capacity.frames, bytes: 2 * capacity.bytes };
-            if self.phase != Phase::Writing || !self.fits(cost, doubled) {
-                return Err(Refused { frame, untried: self.phase == Phase::Queued });
-            }
+        if !capacity.fits(self.frames, self.charge, cost) {
+            return Push::Full(frame);
         }
-        if self.phase == Phase::Blocked {
+        let blocked = self.phase == Phase::Blocked;
+        if blocked {
             frame.detach_below(DETACH_BELOW);
         }
         if self.queue.capacity() == 0 {
@@ -473,22 +519,26 @@ impl State {
         if first {
             self.phase = Phase::Queued;
         }
-        let heavy = self.frames >= BATCH_OUTBOX_FRAMES || self.charge >= BATCH_OUTBOX_BYTES;
-        Ok(Push::Queued(Queued { first, heavy }))
+        let large = self.frames >= BATCH_OUTBOX_FRAMES || self.charge >= BATCH_OUTBOX_BYTES;
+        Push::Queued(Queued { first, heavy: large && !blocked })
     }
 
-    /// Drops the longest waiting frames until this one fits; a begun frame must be finished.
-    fn make_room(&mut self, frame: &Frame, capacity: Capacity) -> usize {
+    /// Takes out the longest waiting frames until there is room for so much. `None`, and nothing
+    /// is taken, if all of them would not do: a begun frame must be finished, and what a flusher
+    /// holds is out of reach.
+    fn make_room(&mut self, cost: usize, capacity: Capacity) -> Option<Vec<Frame>> {
         let begun = usize::from(self.head_written > 0);
-        let mut dropped = 0;
-        while !self.fits(charge(frame.len()), capacity) {
-            let Some(old) = self.queue.remove(begun) else { break };
-            self.frames -= 1;
-            self.charge -= charge(old.len());
-            self.tally.drop_accepted(DropReason::Policy, 1);
-            dropped += 1;
+        let mut waiting = self.queue.iter().skip(begun);
+        let (mut count, mut freed) = (0, 0);
+        while !capacity.fits(self.frames - count, self.charge - freed, cost) {
+            freed += charge(waiting.next()?.len());
+            count += 1;
         }
-        dropped
+        self.frames -= count;
+        self.charge -= freed;
+        self.detached = self.detached.saturating_sub(count);
+        self.tally.drop_accepted(DropReason::Policy, count as u64);
+        Some(self.queue.drain(begun..begun + count).collect())
     }
 
     /// `Queued → Writing`: hands the queue and the stream to a flusher.
@@ -501,6 +551,7 @@ impl State {
         Some(Flight {
             frames: std::mem::take(&mut self.queue),
             head_written: std::mem::take(&mut self.head_written),
+            detached: std::mem::take(&mut self.detached),
             writer,
             done_frames: 0,
             done_charge: 0,
@@ -511,36 +562,34 @@ impl State {
     /// Books what the stream has taken.
     fn settle(&mut self, flight: &mut Flight) {
         let frames = std::mem::take(&mut flight.done_frames);
+        let written = std::mem::take(&mut flight.written);
         self.frames -= frames;
         self.charge -= std::mem::take(&mut flight.done_charge);
-        self.taken += std::mem::take(&mut flight.written) as u64;
+        self.taken += written as u64;
         self.tally.write(frames as u64);
+        if written > 0 {
+            self.stalled_since = None;
+        }
     }
 
     /// `Writing → Idle | Queued | Blocked`: takes back what the flusher held. Whoever is returned
     /// must be woken: the connection's own task, which goes on from here.
-    fn land(&mut self, mut flight: Flight, phase: Phase, progressed: bool) -> Option<Waker> {
-        flight.frames.append(&mut self.queue);
-        self.queue = flight.frames;
+    fn land(&mut self, mut flight: Flight, phase: Phase) -> Option<Waker> {
+        if phase == Phase::Blocked {
+            flight.detach();
+            self.stalled_since.get_or_insert_with(Instant::now);
+        }
         self.head_written = flight.head_written;
+        self.detached = flight.detached;
         self.writer = Some(flight.writer);
         self.phase = phase;
-        match phase {
-            Phase::Idle => {
-                self.stalled_since = None;
-                write::keep_queue(std::mem::take(&mut self.queue));
+        write::keep_queue(std::mem::replace(&mut self.queue, flight.frames));
+        let owner_waits = std::mem::take(&mut self.owner_waits);
+        if phase == Phase::Idle {
+            write::keep_queue(std::mem::take(&mut self.queue));
+            if !owner_waits {
                 return None;
             }
-            Phase::Blocked => {
-                if progressed || self.stalled_since.is_none() {
-                    self.stalled_since = Some(Instant::now());
-                }
-                // What waits now outlives the batch that it was read in.
-                for frame in &mut self.queue {
-                    frame.detach_below(DETACH_BELOW);
-                }
-            }
-            Phase::Queued | Phase::Writing | Phase::Closed => {}
         }
         self.owner.clone()
     }
@@ -553,11 +602,11 @@ impl State {
         self.owner.clone()
     }
 
-    /// Counts what is queued as dropped; what a flusher holds stays for [`State::abandon`]. Says
-    /// who waited for room and must be woken.
-    fn close(&mut self, reason: DropReason) -> Vec<Waker> {
+    /// Counts what is queued as dropped; what a flusher holds stays for [`State::abandon`]. Gives
+    /// what was queued, and who waited for room and must be woken.
+    fn close(&mut self, reason: DropReason) -> (VecDeque<Frame>, Vec<Waker>) {
         if self.phase == Phase::Closed {
-            return Vec::new();
+            return Default::default();
         }
         let queue = std::mem::take(&mut self.queue);
         self.tally.drop_accepted(reason, queue.len() as u64);
@@ -566,7 +615,7 @@ impl State {
         self.closed_for = reason;
         self.stalled_since = None;
         self.phase = Phase::Closed;
-        std::mem::take(&mut self.room_waiters)
+        (queue, std::mem::take(&mut self.room_waiters))
     }
 }
 

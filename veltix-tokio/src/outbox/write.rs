@@ -120,6 +120,7 @@ impl Flight {
     /// Takes off what the stream took.
     fn advance(&mut self, written: usize) {
         self.written += written;
+        let waiting = self.frames.len();
         let mut rest = self.head_written + written;
         while let Some(frame) = self.frames.front()
             && rest >= frame.len()
@@ -130,5 +131,6 @@ impl Flight {
             self.frames.pop_front();
         }
         self.head_written = rest;
+        self.detached = self.detached.saturating_sub(waiting - self.frames.len());
     }
 }
