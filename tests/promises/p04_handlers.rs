@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use veltix::{Message, PING, PONG, Peer, RequestError, Router, ServerConfig};
@@ -15,7 +15,7 @@ use crate::support::{ECHO, OTHER, PIPE, RawPeer, World};
 
 /// Uses up the budget that Tokio gives a task for one poll, several times over.
 async fn exhaust_budget() {
-    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let (sender, mut receiver) = unbounded_channel();
     (0..1000).for_each(|n| sender.send(n).expect("it is open"));
     for n in 0..1000 {
         assert_eq!(receiver.recv().await, Some(n));
@@ -215,10 +215,10 @@ pub(crate) fn handlers_that_block_each_other_are_freed_by_their_timeouts() {
         let start = Instant::now();
         client.try_send(&numbered(OTHER, 0)).expect("room");
         world.newest().try_send(&numbered(OTHER, 0)).expect("room");
-        for _ in 0..2 {
-            let ended = tells.recv().await.expect("a handler goes on");
-            assert!(matches!(ended, Err(RequestError::Timeout { .. })), "{ended:?}");
-        }
+        let first = tells.recv().await.expect("a handler goes on");
+        assert!(matches!(first, Err(RequestError::Timeout { .. })), "{first:?}");
+        // It freed its lane, so the other may have its answer at this very moment.
+        let _ = tells.recv().await.expect("the other goes on");
         assert_eq!(start.elapsed().as_secs(), 5);
         client.request(&numbered(ECHO, 1)).await.expect("both lanes are free again");
     });

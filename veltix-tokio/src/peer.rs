@@ -282,6 +282,8 @@ impl Peer {
         let overflow = self.0.outbox.push_or(frame, policy);
         match overflow {
             Overflow::Queued(queued, _) => batch::queued(self, queued),
+            // Told once, however much comes before its task ends it.
+            Overflow::Disconnect if self.is_closed() => return Overflow::Closed,
             Overflow::Disconnect => self.end(CloseReason::SlowConsumer),
             Overflow::Refused | Overflow::Closed => {}
         }

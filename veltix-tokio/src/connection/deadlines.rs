@@ -51,7 +51,8 @@ impl ConnectionTask {
             (Some(heartbeat), None) => Some(Instant::from_std(heartbeat.deadline())),
             _ => None,
         };
-        let stall = self.limits().write_stall;
+        // An end has a deadline of its own, and nothing else would move this one.
+        let stall = self.limits().write_stall.filter(|_| self.ending.is_none());
         [
             heartbeat,
             self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
