@@ -66,7 +66,8 @@ impl Capacity {
     }
 }
 
-/// What is done with a frame that finds no room, see [`Overflow`].
+/// What is done with a broadcast for a peer whose outbox has no room. It applies only once the
+/// stream has refused to take more; until then whoever fills the outbox empties it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverflowPolicy {
