@@ -19,51 +19,19 @@ mod planted;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use veltix::{Message, MessageType, Received, Sent};
 
-/// Longer than anything in a test lasts, on the test's own clock.
-const HANGS: Duration = Duration::from_secs(600);
+use crate::support::PATIENCE;
 
 /// Runs a test on one thread and a paused clock, so that timeouts take no time. A test that hangs
 /// fails.
 pub(crate) fn paused(test: impl Future<Output = ()>) {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().start_paused(true).build().expect("a runtime");
-    runtime.block_on(async { timeout(HANGS, test).await.expect("the test ends") });
-}
-
-/// Waits until everybody else waits: before that a paused clock stands still.
-pub(crate) async fn quiet() {
-    sleep(Duration::from_millis(1)).await;
-}
-
-/// Where handlers wait until the test lets them through.
-#[derive(Clone)]
-pub(crate) struct Door(Arc<Semaphore>);
-
-impl Door {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(0)))
-    }
-
-    pub(crate) async fn pass(&self) {
-        self.0.acquire().await.expect("doors are never taken away").forget();
-    }
-
-    /// Lets one through, now or later.
-    pub(crate) fn open(&self) {
-        self.0.add_permits(1);
-    }
-
-    /// Lets everybody through from now on.
-    pub(crate) fn open_wide(&self) {
-        self.0.add_permits(Semaphore::MAX_PERMITS / 2);
-    }
+    runtime.block_on(async { timeout(PATIENCE, test).await.expect("the test ends") });
 }
 
 /// Counts its drops: that of a handler's future that is cancelled, for instance.

@@ -8,8 +8,8 @@ use veltix::{
 };
 
 use super::ends::End;
-use super::{Door, check, number, numbered, numbers, paused, quiet};
-use crate::support::{ECHO, OTHER, PIPE, World};
+use super::{check, number, numbered, numbers, paused};
+use crate::support::{Door, ECHO, OTHER, PIPE, World, quiet};
 
 /// A pipe that is full after four of the frames below.
 const NARROW: usize = 4 * FRAME;
@@ -199,19 +199,13 @@ pub(crate) fn every_received_message_is_accounted_for() {
 pub(crate) fn what_waits_is_counted_and_a_close_discards_it() {
     paused(async {
         let door = Door::new();
-        let handler = {
-            let door = door.clone();
-            move || {
-                let door = door.clone();
-                async move { door.pass().await }
-            }
-        };
-        let world = World::with(patient(), PIPE, Router::new().route(ECHO, handler));
+        let router = Router::new().route(ECHO, door.handler());
+        let world = World::with(patient(), PIPE, router);
         let (mut raw, peer) = world.join().await;
         for _ in 0..10 {
             raw.send(ECHO.code(), 0, "").await.expect("the server reads");
         }
-        door.open();
+        door.open(1);
         quiet().await;
         let received = peer.stats().received;
         assert_eq!((received.received, received.handled, received.waiting), (10, 1, 9));

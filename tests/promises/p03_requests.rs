@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 use veltix::{Client, ClientConfig, Message, Peer, RequestError, RequestId, Router, ServerConfig};
 
 use super::ends::End;
-use super::{Door, body, number, numbered, paused, quiet};
-use crate::support::{ECHO, OTHER, PIPE, RawPeer, RawServer, World};
+use super::{body, number, numbered, paused};
+use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, RawServer, World, quiet};
 
 const FOREVER: Duration = Duration::from_secs(1_000_000);
 
@@ -267,12 +267,8 @@ pub(crate) fn ids_run_out_at_once_and_rest_until_answered_or_a_minute() {
 pub(crate) fn the_answer_of_a_congested_call_completes_no_other() {
     paused(async {
         let door = Door::new();
-        let waiting = door.clone();
-        let handler = move || {
-            let door = waiting.clone();
-            async move { door.pass().await }
-        };
-        let (client, mut raw) = client_with_few_ids(Router::new().route(OTHER, handler)).await;
+        let router = Router::new().route(OTHER, door.handler());
+        let (client, mut raw) = client_with_few_ids(router).await;
         let peer = client.peer();
         let congested = call(&peer, 1);
         let id = raw.next().await.expect("the call").id();
@@ -284,7 +280,7 @@ pub(crate) fn the_answer_of_a_congested_call_completes_no_other() {
         });
         let ended = congested.await.expect("no panic");
         assert!(matches!(ended, Err(RequestError::Congested { .. })), "{ended:?}");
-        door.open_wide();
+        door.open(1_000_000);
         let mut raw = flood.await.expect("no panic");
         for n in 0..300 {
             let call = call(&peer, n);

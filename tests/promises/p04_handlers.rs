@@ -10,8 +10,8 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use veltix::{Message, PING, PONG, Peer, RequestError, Router, ServerConfig};
 
-use super::{Door, body, number, numbered, numbers, paused, quiet};
-use crate::support::{ECHO, OTHER, PIPE, RawPeer, World};
+use super::{body, number, numbered, numbers, paused};
+use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, quiet};
 
 /// Uses up the budget that Tokio gives a task for one poll, several times over.
 async fn exhaust_budget() {
@@ -126,12 +126,7 @@ pub(crate) fn a_reply_without_room_makes_its_lane_wait() {
 pub(crate) fn answers_and_pings_bypass_a_stuck_handler() {
     paused(async {
         let door = Door::new();
-        let stuck = door.clone();
-        let handler = move || {
-            let door = stuck.clone();
-            async move { door.pass().await }
-        };
-        let world = World::new(Router::new().route(ECHO, handler));
+        let world = World::new(Router::new().route(ECHO, door.handler()));
         let (mut raw, peer) = world.join().await;
         let start = Instant::now();
         raw.send(ECHO.code(), 0, "").await.expect("the server reads");
@@ -148,7 +143,7 @@ pub(crate) fn answers_and_pings_bypass_a_stuck_handler() {
         call.await.expect("no panic").expect("an answer");
         ping.await.expect("no panic").expect("a pong");
         assert_eq!(start.elapsed(), Duration::ZERO, "nothing waited for the handler");
-        door.open();
+        door.open(1);
     });
 }
 
@@ -277,7 +272,7 @@ pub(crate) fn without_a_call_reading_pauses_at_the_inbox_limits() {
             });
             quiet().await;
             assert_eq!(peer.stats().received.received, received, "one runs, the rest waits");
-            door.open_wide();
+            door.open(1_000_000);
             let mut raw = flooding.await.expect("no panic");
             expect_all(&mut handles, 200).await;
             raw.end();

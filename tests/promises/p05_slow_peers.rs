@@ -15,8 +15,8 @@ use veltix::{
     ServerConfig,
 };
 
-use super::{check, numbered, numbers, paused, quiet};
-use crate::support::{ECHO, OTHER, PIPE, World};
+use super::{check, numbered, numbers, paused};
+use crate::support::{ECHO, OTHER, PIPE, World, quiet};
 
 const POLICIES: [OverflowPolicy; 3] =
     [OverflowPolicy::Disconnect, OverflowPolicy::DropNewest, OverflowPolicy::DropOldest];
@@ -206,7 +206,7 @@ pub(crate) fn a_peer_that_pings_and_never_reads_pongs_is_not_read_for_ever() {
         quiet().await;
         assert!(!pinging.is_finished(), "reading has paused");
         let queued = peer.stats().sent.queued;
-        assert!(queued <= 2 * 1024, "{queued} pongs wait");
+        assert!(queued <= 3 * 1024, "{queued} pongs wait");
         assert_eq!(peer.closed().await.reason, CloseReason::WriteStalled);
         assert!(pinging.await.expect("no panic").is_err(), "it was closed");
     });
@@ -215,7 +215,7 @@ pub(crate) fn a_peer_that_pings_and_never_reads_pongs_is_not_read_for_ever() {
 /// The one side sends without end and reads all the while, so nothing stands still.
 #[test]
 pub(crate) fn an_echo_of_more_than_both_outboxes_hold_comes_back_whole() {
-    for (pipe, length) in [(64, 100), (4096, 10_000), (PIPE, 200_000)] {
+    for (pipe, length) in [(64, 100), (4096, 10_000), (PIPE, 100_000)] {
         paused(async {
             let config = || ServerConfig::default().outbox(20, 16 << 20);
             let (echoed, mut echoes) = unbounded_channel();
@@ -227,10 +227,10 @@ pub(crate) fn an_echo_of_more_than_both_outboxes_hold_comes_back_whole() {
             let few = ClientConfig::default().outbox(20, 16 << 20);
             let client = world.client_with(few, collecting).await;
             let start = Instant::now();
-            for _ in 0..200 {
+            for _ in 0..1000 {
                 client.send(&Message::new(ECHO, vec![0; length])).await.expect("it is connected");
             }
-            for _ in 0..200 {
+            for _ in 0..1000 {
                 assert_eq!(echoes.recv().await, Some(length));
             }
             assert_eq!(start.elapsed(), Duration::ZERO, "nobody stood still");
@@ -256,6 +256,7 @@ pub(crate) fn a_stalled_peer_that_ends_while_its_handler_runs_keeps_nobody_busy(
         for n in 0..200 {
             peer.try_send(&kilobyte(n)).expect("room");
         }
+        quiet().await;
         advance(Duration::from_secs(5)).await;
         raw.end();
         // Past the write stall, and before the handler is given up.

@@ -2,16 +2,19 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use veltix::transport::{
-    Listener, MemoryConnector, MemoryListener, Stream, StreamWriter, memory,
-};
+use tokio::time::{sleep, timeout};
+use veltix::transport::{Listener, MemoryConnector, MemoryListener, Stream, StreamWriter, memory};
 use veltix::{
-    Client, ClientConfig, Hub, Message, MessageType, Peer, RequestId, Router, Server, ServerConfig,
-    all,
+    Client, ClientConfig, Event, EventStream, Hub, Message, MessageType, Peer, RequestId, Router,
+    Server, ServerConfig, all,
 };
 use veltix_core::{ClientHandshake, ClientStep, Frame, FrameDecoder, Hello};
 
@@ -259,4 +262,53 @@ pub fn frame(code: u16, id: u16, body: impl Into<Bytes>) -> BytesMut {
     let mut bytes = BytesMut::new();
     Frame::new(code, RequestId::new(id), body.into()).write_to(&mut bytes);
     bytes
+}
+
+/// Longer than anything that a test waits for: what has not come by then never comes.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What this takes from the first event that it takes anything from; other events are skipped.
+pub async fn until<T>(events: &mut EventStream, take: impl Fn(Event) -> Option<T>) -> T {
+    let taken = async {
+        loop {
+            let event = events.next().await.expect("whoever tells events is there");
+            if let Some(taken) = take(event) {
+                return taken;
+            }
+        }
+    };
+    timeout(PATIENCE, taken).await.expect("the event comes")
+}
+
+/// Waits until everybody else waits: before that a paused clock stands still.
+pub async fn quiet() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+/// Where handlers wait until the test lets them through.
+#[derive(Clone)]
+pub struct Door(Arc<Semaphore>);
+
+impl Door {
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub async fn pass(&self) {
+        self.0.acquire().await.expect("doors are never taken away").forget();
+    }
+
+    /// Lets so many through, now or later.
+    pub fn open(&self, many: usize) {
+        self.0.add_permits(many);
+    }
+
+    /// A handler that waits here.
+    pub fn handler(&self) -> impl Fn() -> BoxFuture<'static, ()> + Clone + Send + Sync + use<> {
+        let door = self.clone();
+        move || {
+            let door = door.clone();
+            Box::pin(async move { door.pass().await })
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use tokio::sync::{Notify, watch};
 
 use super::ClientStatus;
-use crate::close::CloseReason;
 use crate::peer::Peer;
 use crate::sync::Mutex;
 
@@ -56,7 +55,7 @@ impl Control {
 
     pub(super) fn close(&self) {
         self.wish(|wishes| wishes.closed = true);
-        self.peer().end(CloseReason::Closed);
+        drop(self.peer().close());
     }
 
     pub(super) fn stop_retry(&self) {

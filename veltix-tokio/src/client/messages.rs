@@ -23,7 +23,8 @@ pub(super) struct Messages(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    sender: mpsc::Sender<Message>,
+    /// `None` once the client has ended.
+    sender: Mutex<Option<mpsc::Sender<Message>>>,
     receiver: Mutex<Option<mpsc::Receiver<Message>>>,
     asked_for: AtomicBool,
 }
@@ -31,7 +32,7 @@ struct Shared {
 impl Messages {
     pub(super) fn new() -> Self {
         let (sender, receiver) = mpsc::channel(INBOX_MESSAGES);
-        let receiver = Mutex::new(Some(receiver));
+        let (sender, receiver) = (Mutex::new(Some(sender)), Mutex::new(Some(receiver)));
         Self(Arc::new(Shared { sender, receiver, asked_for: AtomicBool::new(false) }))
     }
 
@@ -41,14 +42,22 @@ impl Messages {
         self.0.receiver.lock().take().map(MessageStream)
     }
 
+    /// Ends the stream behind what it holds: the client has ended, whoever still has a handle.
+    pub(super) fn end(&self) {
+        drop(self.0.sender.lock().take());
+    }
+
     /// The handler that feeds the stream.
     pub(super) async fn offer(self, message: Message) -> Offered {
         let short = message.body().len() < READ_BUFFER / 4;
         let message = if short { message.detach() } else { message };
-        let taken = if self.0.asked_for.load(Ordering::Acquire) {
-            self.0.sender.send(message).await.is_ok()
-        } else {
-            self.0.sender.try_send(message).is_ok()
+        let sender = self.0.sender.lock().clone();
+        let taken = match sender {
+            Some(sender) if self.0.asked_for.load(Ordering::Acquire) => {
+                sender.send(message).await.is_ok()
+            }
+            Some(sender) => sender.try_send(message).is_ok(),
+            None => false,
         };
         if taken { Offered::Taken } else { Offered::Unclaimed }
     }

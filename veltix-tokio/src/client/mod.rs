@@ -114,9 +114,11 @@ impl Client {
         let mut attempts = Attempts::new(config.reconnect);
         let first = attempts.first(&dialer).await?;
         let control = Arc::new(Control::new(first.peer().clone()));
-        let client = Self(Arc::new(Owner { endpoint, control: Arc::clone(&control), messages }));
+        let owner = Owner { endpoint, control: Arc::clone(&control), messages: messages.clone() };
+        let client = Self(Arc::new(owner));
         let (admitted, entered) = oneshot::channel();
-        let task = ClientTask { dialer, control, attempts: Attempts::new(config.reconnect) };
+        let attempts = Attempts::new(config.reconnect);
+        let task = ClientTask { dialer, control, attempts, messages };
         tokio::spawn(task.run(first, admitted));
         match entered.await {
             Ok(()) => Ok(client),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use veltix_core::{Backoff, HandshakeError};
@@ -10,6 +11,7 @@ use super::ClientStatus;
 use super::config::Reconnect;
 use super::control::Control;
 use super::dial::Dialer;
+use super::messages::Messages;
 use crate::close::CloseReason;
 use crate::connection::ConnectionTask;
 use crate::endpoint::SocketCore;
@@ -24,6 +26,7 @@ pub(super) struct ClientTask<C> {
     pub(super) dialer: Dialer<C>,
     pub(super) control: Arc<Control>,
     pub(super) attempts: Attempts,
+    pub(super) messages: Option<Messages>,
 }
 
 /// Attempts to connect, in a row.
@@ -86,6 +89,9 @@ impl<C: Connector> ClientTask<C> {
             }
         }
         self.dialer.endpoint.drain().finish();
+        if let Some(messages) = &self.messages {
+            messages.end();
+        }
         self.control.set_status(ClientStatus::Closed);
     }
 
@@ -126,6 +132,8 @@ impl<C: Connector> ClientTask<C> {
     /// Tries until there is a connection; waits for `retry` when it may not try. `None` when the
     /// client was closed.
     async fn reconnect(&mut self, mut lost: String) -> Option<ConnectionTask> {
+        // A wish that was made while connected is known by now, and interrupts nothing.
+        let _ = self.control.wished().now_or_never();
         loop {
             let wishes = self.control.wishes();
             if wishes.closed {
@@ -149,7 +157,8 @@ impl<C: Connector> ClientTask<C> {
                         self.control.stop_retry();
                     }
                 }
-                // A wish came in between.
+                // A wish came in between: `retry` gives so many attempts from now on.
+                None if !self.control.wishes().retry_stopped => self.attempts.reset(),
                 None => {}
             }
         }

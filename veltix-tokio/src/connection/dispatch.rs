@@ -14,6 +14,7 @@ use crate::close::CloseReason;
 use crate::events::Event;
 use crate::limits::UNKNOWN_WINDOW;
 use crate::outbox::Push;
+use crate::peer::within;
 use crate::requests::Reception;
 use crate::router::{Context, Outcome, Recycled, RouteId, Started, panicked, poll_caught};
 
@@ -225,16 +226,22 @@ impl ConnectionTask {
         match outcome {
             Outcome::Silent => peer.receipts().handled.add(1),
             Outcome::Reply(reply) => {
-                peer.receipts().handled.add(1);
-                let plain = peer.ids().plain();
-                let (reply_code, body) = reply.into_parts(code);
                 // A message under our own plain id answers one of ours that asked nothing. To
                 // answer it would let two echoing routers answer each other for ever.
-                if id == plain {
+                if id == peer.ids().plain() {
+                    peer.receipts().handled.add(1);
                     peer.receipts().unanswered.add(1);
                     return;
                 }
-                self.push_reply(Frame::new(reply_code, id, body));
+                let (reply_code, body) = reply.into_parts(code);
+                let reply = Message::from_parts(reply_code, id, body);
+                match within(reply, peer.endpoint().limits().max_message_size) {
+                    Ok(reply) => {
+                        peer.receipts().handled.add(1);
+                        self.push_reply(reply.into());
+                    }
+                    Err(error) => self.settle_message(code, id, Outcome::Failed(error.into())),
+                }
             }
             Outcome::Rejected(rejection) => {
                 peer.receipts().rejected.add(1);

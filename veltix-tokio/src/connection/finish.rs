@@ -14,6 +14,7 @@ use crate::batch::Batch;
 use crate::close::{CloseReason, Disconnected};
 use crate::events::Event;
 use crate::limits::{CLOSE_FLUSH, LINGER};
+use crate::outbox::Sent;
 use crate::peer::Peer;
 use crate::router::{Context, Outcome, Started, poll_caught};
 
@@ -34,14 +35,18 @@ impl ConnectionTask {
             // Nothing more is read, so no answer will come.
             peer.end_calls();
         }
+        if !reason.lets_queue_flush() {
+            // Nothing more is written: whoever waits for room need not wait longer.
+            peer.outbox().close(reason.drop_reason());
+        }
         let finishes = reason.lets_handlers_finish();
         let drained = peer.endpoint().drain().deadline();
         let deadline = match drained {
             Some(deadline) if reason == CloseReason::Shutdown => deadline,
             _ => Instant::now() + limits.drain_timeout,
         };
-        let written_before = peer.outbox().sent().written;
-        self.ending = Some(Ending { reason, deadline, written_before, aborted_handlers: 0 });
+        let sent_before = peer.outbox().sent();
+        self.ending = Some(Ending { reason, deadline, sent_before, aborted_handlers: 0 });
         if !finishes {
             self.cut_off();
         }
@@ -91,7 +96,7 @@ impl ConnectionTask {
             self.peer.outbox().close(ending.reason.drop_reason());
             settled(self.peer.clone()).await;
         }
-        let outcome = self.leave(ending.reason, ending.written_before, ending.aborted_handlers);
+        let outcome = self.leave(ending);
         if was_admitted {
             self.on_disconnect(outcome).await;
         }
@@ -101,7 +106,8 @@ impl ConnectionTask {
     }
 
     /// Takes the peer off the table and says the last word on it. Runs however the task ends.
-    fn leave(&mut self, reason: CloseReason, written_before: u64, aborted: u64) -> Disconnected {
+    fn leave(&mut self, ending: Ending) -> Disconnected {
+        let Ending { reason, sent_before: before, aborted_handlers, .. } = ending;
         let peer = &self.peer;
         let endpoint = peer.endpoint();
         endpoint.peers().leave(peer);
@@ -110,15 +116,23 @@ impl ConnectionTask {
         let received = stats.received;
         let outcome = Disconnected { reason, undelivered, sent: stats.sent, received };
         if outcome.reason == CloseReason::Shutdown {
-            endpoint.drain().book(stats.sent.written - written_before, undelivered, aborted);
+            let flushed = stats.sent.written - before.written;
+            endpoint.drain().book(flushed, undelivered - before.dropped(), aborted_handlers);
         }
         tracing::debug!(%peer, reason = %outcome.reason, undelivered, "disconnected");
         if self.stage == Stage::Admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().tell(event);
-        } else if let CloseReason::Refused(reason) = &outcome.reason {
-            let reason = veltix_core::text::printable(reason).to_string();
-            endpoint.events().tell(|| Event::Refused { peer: peer.clone(), reason });
+        } else {
+            let reason = match &outcome.reason {
+                CloseReason::Refused(text) => Some(text.to_string()),
+                late @ CloseReason::ConnectTimeout => Some(late.to_string()),
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                let reason = veltix_core::text::printable(&reason).to_string();
+                endpoint.events().tell(|| Event::Refused { peer: peer.clone(), reason });
+            }
         }
         self.stage = Stage::Left;
         self.peer.ended(outcome.clone());
@@ -232,8 +246,14 @@ impl Drop for ConnectionTask {
         if self.stage != Stage::Left {
             let cancelled = self.lane.cancel();
             self.peer.receipts().closed.add(cancelled.messages);
-            let reason = self.ending.take().map_or(CloseReason::Aborted, |ending| ending.reason);
-            self.leave(reason, 0, cancelled.handlers);
+            let mut ending = self.ending.take().unwrap_or_else(|| Ending {
+                reason: CloseReason::Aborted,
+                deadline: Instant::now(),
+                sent_before: Sent::default(),
+                aborted_handlers: 0,
+            });
+            ending.aborted_handlers += cancelled.handlers;
+            self.leave(ending);
         }
         self.peer.endpoint().peers().forget(&self.peer);
     }

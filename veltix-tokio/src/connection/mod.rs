@@ -20,13 +20,14 @@ mod timer;
 
 use std::fmt;
 use std::future::poll_fn;
+use std::io::{self, Cursor};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use futures::Stream as _;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
 use veltix_core::{Heartbeat, Hello, IdSpace};
@@ -36,7 +37,7 @@ use crate::close::CloseReason;
 use crate::codec::{CodecError, VeltixCodec};
 use crate::endpoint::{Endpoint, Limits, SocketCore};
 use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Sent};
 use crate::peer::Peer;
 use crate::read_buffer;
 use crate::requests::{Calls, Over};
@@ -71,6 +72,8 @@ pub(crate) struct ConnectionTask {
     taken: u64,
     /// Since when the stream has taken nothing, as of the last look.
     stalled_since: Option<Instant>,
+    /// Why nothing can be written any more, as of the last look.
+    write_failure: Option<io::ErrorKind>,
     /// Told when the peer is admitted, for a client that waits for it.
     on_admit: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -89,8 +92,8 @@ enum Stage {
 struct Ending {
     reason: CloseReason,
     deadline: Instant,
-    /// Frames written when a shutdown began, for its report.
-    written_before: u64,
+    /// What had become of sent frames when it began, for a shutdown's report.
+    sent_before: Sent,
     aborted_handlers: u64,
 }
 
@@ -113,10 +116,13 @@ impl ConnectionTask {
             Calls::new(ids),
         );
         let codec = VeltixCodec::new(limits.max_message_size);
-        let mut reader = FramedRead::with_capacity(stream.reader, codec, 0);
-        if !surplus.is_empty() {
-            *reader.read_buffer_mut() = surplus;
-        }
+        let bytes = if surplus.is_empty() {
+            stream.reader
+        } else {
+            // It is to be read, not put into the buffer: only a read makes `FramedRead` decode.
+            Box::new(Cursor::new(surplus).chain(stream.reader))
+        };
+        let reader = FramedRead::with_capacity(bytes, codec, 0);
         let now = Instant::now();
         Self {
             peer,
@@ -132,6 +138,7 @@ impl ConnectionTask {
             flushes: Flushes::default(),
             taken: 0,
             stalled_since: None,
+            write_failure: None,
             on_admit: None,
         }
     }
@@ -213,6 +220,7 @@ impl ConnectionTask {
             glance = self.peer.outbox().glance(cx.waker());
         }
         self.stalled_since = glance.stalled_since;
+        self.write_failure = glance.failure;
         if glance.taken != self.taken {
             self.taken = glance.taken;
             self.is_alive(Instant::now());
@@ -245,7 +253,8 @@ impl ConnectionTask {
                 break None;
             }
             match Pin::new(&mut reader).poll_next(cx) {
-                Poll::Pending => break None,
+                // What came before a write failed is read first.
+                Poll::Pending => break self.write_failure.map(CloseReason::Io),
                 Poll::Ready(Some(Ok(message))) => {
                     frames += 1;
                     budget.spend(message.body().len());

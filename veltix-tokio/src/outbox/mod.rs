@@ -64,6 +64,10 @@ impl Capacity {
     const fn fits(self, frames: usize, charge: usize, cost: usize) -> bool {
         frames == 0 || (frames < self.frames && charge.saturating_add(cost) <= self.bytes)
     }
+
+    const fn twice(self) -> Self {
+        Self { frames: self.frames.saturating_mul(2), bytes: self.bytes.saturating_mul(2) }
+    }
 }
 
 /// What is done with a broadcast for a peer whose outbox has no room. It applies only once the
@@ -104,7 +108,7 @@ pub(crate) struct Queued {
 /// The outbox of one peer, shared by all who send to it.
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Blocked with no room left; read without the lock by the reader, which pauses then.
+    /// Blocked with far too many pongs; read without the lock by the reader, which pauses then.
     congested: AtomicBool,
     capacity: Capacity,
 }
@@ -218,7 +222,6 @@ impl Outbox {
                 state.room_waiters.push(waker.clone());
             }
         }
-        self.note_congestion(&state);
         pushed
     }
 
@@ -227,7 +230,13 @@ impl Outbox {
     pub(crate) fn push_beyond(&self, frame: Frame) -> Push {
         let mut state = self.state.lock();
         let pushed = state.push(frame, Capacity { frames: usize::MAX, bytes: usize::MAX });
-        self.note_congestion(&state);
+        // Only here: who waits for room to send is read all the same, or two sides that fill each
+        // other's outbox would wait for each other.
+        if state.phase == Phase::Blocked
+            && !self.capacity.twice().fits(state.frames, state.charge, 0)
+        {
+            self.congested.store(true, Ordering::Relaxed);
+        }
         pushed
     }
 
@@ -307,20 +316,14 @@ impl Outbox {
         }
     }
 
-    /// Notes whether the outbox is congested, and gives those who wait for room if there is some.
+    /// If there is room, ends the congestion and gives those who wait for it.
     fn settle_room(&self, state: &mut State) -> Vec<Waker> {
-        self.note_congestion(state);
         if self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD) {
+            self.congested.store(false, Ordering::Relaxed);
             std::mem::take(&mut state.room_waiters)
         } else {
             Vec::new()
         }
-    }
-
-    fn note_congestion(&self, state: &State) {
-        let congested = state.phase == Phase::Blocked
-            && !self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD);
-        self.congested.store(congested, Ordering::Relaxed);
     }
 
     /// Waits until a full stream takes something again; ready at once when it is not full.
@@ -415,7 +418,7 @@ impl Outbox {
         }
     }
 
-    /// Whether the stream is full and so is the outbox.
+    /// Whether the stream is full and the outbox more than full, of answers to pings.
     pub(crate) fn is_congested(&self) -> bool {
         self.congested.load(Ordering::Relaxed)
     }
@@ -490,10 +493,7 @@ impl State {
     const fn allowance(&self, capacity: Capacity) -> Capacity {
         match self.phase {
             Phase::Blocked => capacity,
-            _ => Capacity {
-                frames: capacity.frames.saturating_mul(2),
-                bytes: capacity.bytes.saturating_mul(2),
-            },
+            _ => capacity.twice(),
         }
     }
 

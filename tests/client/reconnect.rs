@@ -1,0 +1,269 @@
+//! What happens when the connection is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep};
+use veltix::{
+    ClientConfig, ClientStatus, CloseReason, Message, Reconnect, RequestError, Router, SendError,
+};
+
+use super::{accept, attempt, break_and_accept, config, connected, gave_up, lost, next, seconds};
+use crate::support::{ECHO, PIPE, PYTHON, RawServer};
+
+#[tokio::test(start_paused = true)]
+async fn after_a_fixed_pause_routes_and_on_connect_are_there_again() {
+    let connects = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connects);
+    let router = Router::new().route(ECHO, |body: Bytes| body).on_connect(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(3)));
+    let (client, mut raw) = server.client(reconnect, router).await;
+    for round in 1..=5 {
+        assert_eq!(connects.load(Ordering::Relaxed), round);
+        raw.send(ECHO.code(), 40_000, "hello").await.unwrap();
+        assert_eq!(raw.next().await.unwrap().id().value(), 40_000);
+        let peer = client.peer();
+        let start = Instant::now();
+        raw = break_and_accept(&mut server, raw).await;
+        assert_eq!(start.elapsed(), seconds(3));
+        connected(&client).await;
+        assert_ne!(client.peer(), peer, "a new connection is a new peer");
+        assert_eq!(peer.closed().await.reason, CloseReason::PeerClosed);
+        // Beyond the time after which the attempts are counted anew.
+        sleep(seconds(10)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_tells_each_step() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(1)));
+    let (client, raw) = server.client(reconnect, Router::new()).await;
+    let mut status = client.status();
+    assert_eq!(*status.borrow_and_update(), ClientStatus::Connected);
+    drop(raw);
+    assert_eq!(next(&mut status).await, ClientStatus::Reconnecting { attempt: 1 });
+    // This one fails.
+    drop(accept(&mut server).await);
+    assert_eq!(next(&mut status).await, ClientStatus::Reconnecting { attempt: 2 });
+    assert!(!client.is_connected());
+    let mut raw = accept(&mut server).await;
+    raw.welcome(PYTHON).await.unwrap();
+    assert_eq!(next(&mut status).await, ClientStatus::Connected);
+    drop(raw);
+    assert_eq!(next(&mut status).await, ClientStatus::Reconnecting { attempt: 3 });
+    client.close().await;
+    assert_eq!(*status.borrow_and_update(), ClientStatus::Closed);
+}
+
+/// The pauses of a client whose server is gone for good.
+async fn pauses(reconnect: Reconnect, count: usize) -> Vec<Duration> {
+    let mut server = RawServer::new(PIPE);
+    let (client, raw) = server.client(config(reconnect), Router::new()).await;
+    let mut events = client.events();
+    drop((server, raw));
+    let mut pauses = Vec::new();
+    for number in 1..=count {
+        let start = Instant::now();
+        let (attempt, pause) = attempt(&mut events).await;
+        assert_eq!(attempt as usize, number);
+        if let Some(last) = pauses.last() {
+            // The clock counts milliseconds.
+            assert!(start.elapsed().abs_diff(*last) <= Duration::from_millis(1));
+        }
+        pauses.push(pause);
+    }
+    pauses
+}
+
+#[tokio::test(start_paused = true)]
+async fn backoff_pauses_are_drawn_from_windows_that_double() {
+    let windows = [1, 2, 4, 8, 16, 30, 30, 30].map(seconds);
+    let one = pauses(Reconnect::backoff(), windows.len()).await;
+    let other = pauses(Reconnect::backoff(), windows.len()).await;
+    for pauses in [&one, &other] {
+        assert!(pauses.iter().zip(windows).all(|(pause, window)| *pause <= window), "{pauses:?}");
+        assert!(pauses.iter().zip(windows).any(|(pause, window)| *pause < window), "{pauses:?}");
+    }
+    assert_ne!(one, other, "clients that were lost together do not come back together");
+    let narrow = Reconnect::backoff().windows(seconds(2), seconds(5));
+    let windows = [2, 4, 5, 5].map(seconds);
+    let pauses = pauses(narrow, 4).await;
+    assert!(pauses.iter().zip(windows).all(|(pause, window)| *pause <= window), "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_without_reconnect_is_lost_at_once() {
+    let mut server = RawServer::new(PIPE);
+    let (client, raw) = server.client(ClientConfig::default(), Router::new()).await;
+    let mut events = client.events();
+    drop(raw);
+    assert_eq!(gave_up(&mut events).await, 0);
+    assert_eq!(lost(&client).await, "the peer closed the connection");
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_used_up() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(2)).attempts(3));
+    let (client, raw) = server.client(reconnect, Router::new()).await;
+    let mut events = client.events();
+    drop((server, raw));
+    let start = Instant::now();
+    for number in 1..=3 {
+        assert_eq!(attempt(&mut events).await, (number, seconds(2)));
+    }
+    assert_eq!(gave_up(&mut events).await, 3);
+    assert_eq!(start.elapsed(), seconds(6));
+    assert!(lost(&client).await.starts_with("memory cannot be reached"));
+    // It is its end, not a pause.
+    sleep(seconds(3600)).await;
+    assert!(matches!(*client.status().borrow(), ClientStatus::Lost { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_in_flight_fail_at_once_and_nothing_is_kept_for_later() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(1)));
+    let (client, mut raw) = server.client(reconnect, Router::new()).await;
+    let message = Message::from_text(ECHO, "lost");
+    let calls: Vec<_> = (0..3).map(|_| tokio::spawn(client.request(&message))).collect();
+    let ping = tokio::spawn(client.ping());
+    for _ in 0..4 {
+        raw.next().await.unwrap();
+    }
+    let start = Instant::now();
+    drop(raw);
+    for call in calls {
+        assert!(matches!(call.await.unwrap(), Err(RequestError::ConnectionLost)));
+    }
+    assert!(matches!(ping.await.unwrap(), Err(RequestError::ConnectionLost)));
+    assert!(matches!(client.send(&message).await, Err(SendError::Closed)));
+    assert!(matches!(client.try_send(&message), Err(SendError::Closed)));
+    assert!(matches!(client.request(&message).await, Err(RequestError::Closed)));
+    assert_eq!(start.elapsed(), seconds(0));
+    let mut raw = accept(&mut server).await;
+    raw.welcome(PYTHON).await.unwrap();
+    connected(&client).await;
+    client.send(&Message::from_text(ECHO, "new")).await.unwrap();
+    assert_eq!(raw.next().await.unwrap().text().unwrap(), "new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_for_good_ends_the_attempts() {
+    for refusal in [r#"{"v": "9.0", "pv": "2.0"}"#, r#"{"error": "banned"}"#] {
+        let mut server = RawServer::new(PIPE);
+        let reconnect = config(Reconnect::fixed(seconds(1)));
+        let (client, raw) = server.client(reconnect, Router::new()).await;
+        let mut events = client.events();
+        drop(raw);
+        accept(&mut server).await.say(refusal).await.unwrap();
+        assert_eq!(gave_up(&mut events).await, 1);
+        let reason = lost(&client).await;
+        assert!(reason.starts_with("the handshake with memory failed"), "{reason}");
+        tokio::select! {
+            _ = server.accept() => panic!("it tried again"),
+            () = sleep(seconds(3600)) => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_server_is_tried_again() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(1)));
+    let (client, raw) = server.client(reconnect, Router::new()).await;
+    drop(raw);
+    let start = Instant::now();
+    for _ in 0..3 {
+        accept(&mut server).await.say(r#"{"error": "server_full"}"#).await.unwrap();
+    }
+    let mut raw = accept(&mut server).await;
+    raw.welcome(PYTHON).await.unwrap();
+    connected(&client).await;
+    assert_eq!(start.elapsed(), seconds(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_overtook_the_handshake_is_tried_again_at_once_three_times() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(5)));
+    let (client, raw) = server.client(reconnect, Router::new()).await;
+    let mut events = client.events();
+    drop(raw);
+    let start = Instant::now();
+    assert_eq!(attempt(&mut events).await.0, 1);
+    // The first, and three at once; only then it counts as a failure, and a pause follows.
+    for _ in 0..4 {
+        accept(&mut server).await.send(ECHO.code(), 32_768, "a broadcast").await.unwrap();
+        assert_eq!(start.elapsed(), seconds(5));
+    }
+    assert_eq!(attempt(&mut events).await.0, 2);
+    let mut raw = accept(&mut server).await;
+    // It may also overtake the ack alone.
+    raw.say(PYTHON).await.unwrap();
+    raw.hear().await.unwrap();
+    raw.send(ECHO.code(), 32_768, "a broadcast").await.unwrap();
+    let mut raw = accept(&mut server).await;
+    raw.welcome(PYTHON).await.unwrap();
+    connected(&client).await;
+    assert_eq!(start.elapsed(), seconds(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_count_anew_after_ten_seconds() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(1)).attempts(2));
+    let (client, raw) = server.client(reconnect, Router::new()).await;
+    let mut events = client.events();
+    let raw = break_and_accept(&mut server, raw).await;
+    assert_eq!(attempt(&mut events).await.0, 1);
+    // A connection that dies young does not make up for a failure.
+    sleep(Duration::from_millis(9_999)).await;
+    let raw = break_and_accept(&mut server, raw).await;
+    assert_eq!(attempt(&mut events).await.0, 2);
+    sleep(seconds(10)).await;
+    let raw = break_and_accept(&mut server, raw).await;
+    assert_eq!(attempt(&mut events).await.0, 1);
+    let raw = break_and_accept(&mut server, raw).await;
+    assert_eq!(attempt(&mut events).await.0, 2);
+    drop(raw);
+    assert_eq!(gave_up(&mut events).await, 2);
+    assert!(!client.is_connected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_on_connect_that_says_no_later_ends_the_attempts() {
+    let connects = AtomicUsize::new(0);
+    let connects = Arc::new(connects);
+    let router = Router::new().on_connect(move || match connects.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(()),
+        _ => Err("not again"),
+    });
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(1)));
+    let (client, raw) = server.client(reconnect, router).await;
+    let mut raw = break_and_accept(&mut server, raw).await;
+    assert_eq!(lost(&client).await, "refused by on_connect: not again");
+    assert!(raw.rest().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_dropped_does_not_come_back() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(1)));
+    let (client, raw) = server.client(reconnect, Router::new()).await;
+    let mut events = client.events();
+    drop(raw);
+    attempt(&mut events).await;
+    drop(client);
+    tokio::select! {
+        _ = server.accept() => panic!("it came back"),
+        () = sleep(seconds(3600)) => {}
+    }
+}

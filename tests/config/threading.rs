@@ -1,0 +1,171 @@
+//! `socket_core`: real threads and sockets, on a runtime with a single worker, which a handler
+//! that blocks it would bring to a stop.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use veltix::{
+    Client, ClientConfig, CloseReason, Hub, Message, MessageType, Router, Server, ServerConfig,
+    ShutdownReport, SocketCore, all,
+};
+
+use crate::support::{ECHO, OTHER, PATIENCE};
+
+/// Asks a handler to block its thread.
+const BLOCK: MessageType = MessageType::new(300, "block", "");
+
+/// A server on this core, running, and where.
+async fn serve(core: SocketCore, router: Router) -> (Hub, String) {
+    let config = ServerConfig::default().addr("127.0.0.1:0").socket_core(core);
+    let server = Server::bind(config, router).await.expect("a free port");
+    let hub = server.hub();
+    tokio::spawn(server.run());
+    let addr = hub.local_addr().to_string();
+    (hub, addr)
+}
+
+async fn connect(addr: &str, core: SocketCore, router: Router) -> Client {
+    let config = ClientConfig::default().addr(addr).socket_core(core);
+    Client::connect(config, router).await.expect("it connects")
+}
+
+/// An application that knows nothing of cores, from its start to its shutdown.
+async fn application(core: SocketCore) -> ShutdownReport {
+    let left = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&left);
+    let router = Router::new()
+        .route(ECHO, async |body: Bytes| body)
+        .route(OTHER, async |hub: Hub, message: Message| {
+            hub.broadcast(&message)?;
+            Ok::<_, veltix::SendError>(())
+        })
+        .on_disconnect(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+    let (hub, addr) = serve(core, router).await;
+    let answer = Router::new().route(ECHO, |body: Bytes| body);
+    let one = connect(&addr, core, answer).await;
+    let two = connect(&addr, core, Router::new()).await;
+    let mut heard = two.messages().expect("nobody took them");
+    for number in 0..100 {
+        let question = Message::from_text(ECHO, number.to_string());
+        let answer = one.request(&question).timeout(PATIENCE).await.expect("an answer");
+        assert_eq!(answer.body(), question.body());
+        one.send(&Message::from_text(OTHER, number.to_string())).await.expect("it is connected");
+        let number = Some(number.to_string());
+        assert_eq!(heard.next().await.and_then(|m| Some(m.text().ok()?.to_owned())), number);
+    }
+    two.close().await;
+    let asked = hub.list(all()).into_iter().map(|peer| {
+        let question = Message::from_text(ECHO, "and you?");
+        peer.request(&question).timeout(PATIENCE)
+    });
+    let mut answers = futures::future::join_all(asked).await;
+    answers.retain(Result::is_ok);
+    assert_eq!(answers.len(), 1, "one of them is still there");
+    let report = hub.shutdown().await;
+    assert_eq!(left.load(Ordering::Relaxed), 2);
+    assert_eq!(one.peer().closed().await.reason, CloseReason::PeerClosed);
+    report
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_application_runs_on_both_cores_unchanged() {
+    for core in [SocketCore::Async, SocketCore::Threading] {
+        let report = application(core).await;
+        assert_eq!((report.connections, report.dropped, report.complete), (1, 0, true), "{core:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn with_a_thread_each_a_handler_that_blocks_delays_nobody_else() {
+    let (tell, begun) = oneshot::channel();
+    let (go_on, wait) = mpsc::channel();
+    let tell = Arc::new(Mutex::new(Some(tell)));
+    let wait = Arc::new(Mutex::new(wait));
+    let finished = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&finished);
+    // An async function that does what it must not: with `SocketCore::Async` all would wait.
+    let block = move || {
+        let (tell, wait, flag) = (Arc::clone(&tell), Arc::clone(&wait), Arc::clone(&flag));
+        async move {
+            let tell = tell.lock().expect("nobody panics").take();
+            tell.expect("it is called once").send(()).expect("the test listens");
+            let _ = wait.lock().expect("nobody panics").recv_timeout(PATIENCE);
+            flag.store(true, Ordering::SeqCst);
+            "unblocked"
+        }
+    };
+    let router = Router::new().route(BLOCK, block).route(ECHO, async |body: Bytes| body);
+    let (hub, addr) = serve(SocketCore::Threading, router).await;
+    let blocked = connect(&addr, SocketCore::Async, Router::new()).await;
+    let other = connect(&addr, SocketCore::Async, Router::new()).await;
+    let answer = tokio::spawn(blocked.request(&Message::empty(BLOCK)).timeout(PATIENCE));
+    begun.await.unwrap();
+    for _ in 0..20 {
+        other.request(&Message::from_text(ECHO, "hello")).timeout(PATIENCE).await.unwrap();
+    }
+    let late = connect(&addr, SocketCore::Async, Router::new()).await;
+    late.request(&Message::from_text(ECHO, "hello")).timeout(PATIENCE).await.unwrap();
+    assert!(!finished.load(Ordering::SeqCst), "all that while one thread was blocked");
+    go_on.send(()).unwrap();
+    assert_eq!(answer.await.unwrap().unwrap().text().unwrap(), "unblocked");
+    hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn every_connection_has_a_thread_which_is_joined_at_shutdown() {
+    /// Counts when its thread has ended.
+    struct OnExit(Arc<AtomicUsize>);
+    impl Drop for OnExit {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    thread_local! {
+        static ON_EXIT: RefCell<Option<OnExit>> = const { RefCell::new(None) };
+    }
+    const CLIENTS: usize = 5;
+    let ended = Arc::new(AtomicUsize::new(0));
+    let threads = Arc::new(Mutex::new(HashSet::new()));
+    let (counter, ids) = (Arc::clone(&ended), Arc::clone(&threads));
+    let mark = async move || {
+        ON_EXIT.set(Some(OnExit(Arc::clone(&counter))));
+        let thread = thread::current();
+        ids.lock().expect("nobody panics").insert(thread.id());
+        thread.name().unwrap_or_default().to_owned()
+    };
+    let mark = move || {
+        let mark = mark.clone();
+        async move { mark().await }
+    };
+    let (hub, addr) = serve(SocketCore::Threading, Router::new().route(ECHO, mark)).await;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let client = connect(&addr, SocketCore::Async, Router::new()).await;
+        let answer = client.request(&Message::empty(ECHO)).timeout(PATIENCE).await.unwrap();
+        assert_eq!(answer.text().unwrap(), "veltix-connection");
+        clients.push(client);
+    }
+    assert_eq!(threads.lock().unwrap().len(), CLIENTS);
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+    hub.shutdown().await;
+    assert_eq!(ended.load(Ordering::SeqCst), CLIENTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn threads_end_with_the_future_of_run() {
+    let config = ServerConfig::default().addr("127.0.0.1:0").socket_core(SocketCore::Threading);
+    let server = Server::bind(config, Router::new()).await.unwrap();
+    let addr = server.local_addr().to_string();
+    let running = tokio::spawn(server.run());
+    let client = connect(&addr, SocketCore::Threading, Router::new()).await;
+    running.abort();
+    let reason = client.peer().closed().await.reason;
+    assert!(matches!(reason, CloseReason::PeerClosed | CloseReason::Io(_)), "{reason}");
+}

@@ -1,0 +1,35 @@
+//! The examples `chat_server` and `chat_client` as child processes, driven as a person would.
+
+use std::path::PathBuf;
+
+use tokio::process::Command;
+
+use super::process::Process;
+
+/// Starts `chat_server` on a port, 0 for any; the port that it listens on.
+pub(crate) async fn chat_server(port: u16) -> (Process, u16) {
+    let mut command = example("chat_server");
+    command.env("VELTIX_ADDR", format!("127.0.0.1:{port}"));
+    let mut server = Process::start("chat_server", command);
+    let port = server.find("listening on ADDR", |line| {
+        line.strip_prefix("listening on 127.0.0.1:")?.parse().ok()
+    });
+    let port = port.await;
+    (server, port)
+}
+
+/// Starts `chat_client` under a name.
+pub(crate) fn chat_client(name: &str, port: u16) -> Process {
+    let mut command = example("chat_client");
+    command.args([name, &format!("127.0.0.1:{port}")]);
+    Process::start(format!("chat_client {name}"), command)
+}
+
+/// `cargo test` builds examples beside the tests.
+fn example(name: &str) -> Command {
+    let this = std::env::current_exe().expect("a test has a file");
+    let dir = this.parent().and_then(|deps| deps.parent()).expect("it is in target/PROFILE/deps");
+    let path: PathBuf = dir.join("examples").join(name);
+    assert!(path.exists(), "{} is missing: run `cargo build --examples`", path.display());
+    Command::new(path)
+}

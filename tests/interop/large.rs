@@ -1,0 +1,120 @@
+//! A body of 3 MB both ways: more than any kernel buffer takes at once.
+//!
+//! Towards Python it always arrives. The default backends of 2.0.3 and 3.0.2 damage what they
+//! send themselves, each in its way; a Rust peer must notice, and deliver nothing damaged.
+
+use bytes::BytesMut;
+use serde_json::{Value, json};
+use veltix::{ClientConfig, CloseReason, Message, Peer};
+use veltix_core::{Frame, ProtocolError};
+
+use super::lab::{Ears, Lab, SAY, client, soon};
+use super::python::{Kind, Python};
+use super::run::{AsDocumented, cases};
+use super::slow_link::slow_link;
+
+mod towards_server {
+    use super::*;
+
+    cases!("Rust server": large_body);
+
+    async fn large_body(kind: Kind) -> Option<AsDocumented> {
+        let mut lab = Lab::new().await;
+        let python = kind.connected(slow_link(lab.port).await).await;
+        let peer = lab.joined().await;
+        both_ways(kind, Line { python, peer, whom: json!({}) }, &mut lab.ears).await
+    }
+}
+
+mod towards_client {
+    use super::*;
+
+    cases!("Rust client": large_body);
+
+    async fn large_body(kind: Kind) -> Option<AsDocumented> {
+        let (mut python, port) = kind.server(0, &[]).await;
+        let (client, mut ears) = client(ClientConfig::default(), slow_link(port).await).await;
+        python.event("connected").await;
+        let line = Line { python, peer: client.peer(), whom: json!({ "index": 0 }) };
+        both_ways(kind, line, &mut ears).await
+    }
+}
+
+/// A connection, with a Python peer at one end and a Rust peer at the other.
+struct Line {
+    python: Python,
+    peer: Peer,
+    whom: Value,
+}
+
+impl Line {
+    /// A command to Python that concerns this connection.
+    fn command(&self, keys: Value) -> Value {
+        let mut command = self.whom.clone();
+        let keys = keys.as_object().expect("an object").clone();
+        command.as_object_mut().expect("an object").extend(keys);
+        command
+    }
+
+    fn send(&self, text: &str, times: usize) -> Value {
+        let text = json!([text, times]);
+        self.command(json!({ "do": "send", "code": SAY.code(), "text_repeat": text }))
+    }
+}
+
+async fn both_ways(kind: Kind, mut line: Line, ears: &mut Ears) -> Option<AsDocumented> {
+    // A repeated or missing piece must show.
+    let block: String = (0..500_000_u32).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
+    let text = block.repeat(6);
+    let message = Message::from_text(SAY, text.clone());
+    line.peer.send(&message).await.unwrap();
+    let got = line.python.message(SAY.code()).await;
+    assert_eq!((&got["len"], &got["crc32"]), (&json!(text.len()), &json!(crc32(&message))));
+
+    // What fits the kernel's buffers comes whole from everyone.
+    let small = line.send("fifty bytes", 4500);
+    line.python.tell(small).await;
+    assert_eq!(ears.next(SAY).await.1.text().unwrap(), "fifty bytes".repeat(4500));
+
+    let large = line.send(&block, 6);
+    line.python.tell(large).await;
+    if kind.damages_large_bodies() {
+        return Some(damaged(kind, &mut line, ears).await);
+    }
+    assert!(ears.next(SAY).await.1.text().unwrap() == text, "the text is another");
+    line.peer.ping().await.unwrap();
+    None
+}
+
+/// What old packages do to a large body. Nothing of it is delivered, and in the end the
+/// connection is closed.
+async fn damaged(kind: Kind, line: &mut Line, ears: &mut Ears) -> AsDocumented {
+    let how = if kind.version == "2.0.3" {
+        // A piece of the frame comes first, and then the whole frame: the checksum tells at once.
+        "a repeated prefix, closed with ChecksumMismatch"
+    } else {
+        // The rest of the frame never comes. What follows is taken for it: a ping and its answer,
+        // and whatever else, until so much has come that the checksum tells.
+        let ping = line.command(json!({ "do": "ping", "timeout": 0.5 }));
+        assert_eq!(line.python.try_tell(ping).await["ok"], false);
+        assert!(!line.peer.is_closed());
+        ears.heard_nothing();
+        let follows = line.send("fifty bytes", 4500);
+        while !line.peer.is_closed() {
+            line.python.try_tell(follows.clone()).await;
+        }
+        "cut for good, closed with ChecksumMismatch when as much had followed"
+    };
+    let end = soon("the end", line.peer.closed()).await;
+    let mismatch = |error: &ProtocolError| matches!(error, ProtocolError::ChecksumMismatch { .. });
+    assert!(matches!(&end.reason, CloseReason::Protocol(error) if mismatch(error)), "{end:?}");
+    ears.heard_nothing();
+    AsDocumented(how)
+}
+
+/// The checksum of the body, as it goes over the wire.
+fn crc32(message: &Message) -> u32 {
+    let mut bytes = BytesMut::new();
+    Frame::new(message.code(), message.id(), message.body().clone()).write_to(&mut bytes);
+    u32::from_be_bytes(bytes[9..13].try_into().expect("four bytes"))
+}

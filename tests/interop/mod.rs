@@ -1,0 +1,22 @@
+//! Real Python peers of the package `veltix`, of three versions, against this crate in both roles.
+//!
+//! [`env`] makes the virtual environments, [`process`] and [`python`] drive the scripts in
+//! `python/`, [`lab`] is the Rust side that they expect, [`run`] makes a test of each case for each
+//! version, and the rest are the cases. What old packages do wrong is asserted, not skipped.
+//! Each outcome is a line of `target/interop/results.tsv`; `python/table.py` makes a table of it.
+
+#![allow(clippy::unwrap_used, reason = "cases are tests, though not marked as such")]
+
+mod chat;
+mod chat_client;
+mod env;
+mod examples;
+mod handshake;
+mod lab;
+mod large;
+mod process;
+mod python;
+mod run;
+mod rust_client;
+mod rust_server;
+mod slow_link;

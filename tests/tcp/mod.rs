@@ -1,0 +1,291 @@
+//! Real sockets on the loopback, and so the real clock. What does not need them is tested in
+//! memory.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{join_all, try_join_all};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc::unbounded_channel;
+use veltix::transport::{PeerAddr, Stream};
+use veltix::{
+    BindError, Client, ClientConfig, CloseReason, ConnectError, Disconnected, Event,
+    HandshakeError, HandshakeFailure, Hub, Message, Peer, Router, SendError, Server, ServerConfig,
+    all,
+};
+
+use crate::support::{ECHO, OTHER, PATIENCE, PYTHON, RawPeer, frame, said, until};
+
+/// A server on a free port, running; its address.
+async fn serve(config: ServerConfig, router: Router) -> (Hub, String) {
+    let server = Server::bind(config.addr("127.0.0.1:0"), router).await.expect("a free port");
+    let hub = server.hub();
+    tokio::spawn(server.run());
+    let addr = hub.local_addr().to_string();
+    (hub, addr)
+}
+
+/// A server that sends ECHO back and OTHER to everybody.
+fn chat() -> Router {
+    Router::new().route(ECHO, |body: Bytes| body).route(OTHER, |hub: Hub, message: Message| {
+        hub.broadcast(&message)?;
+        Ok::<_, SendError>(())
+    })
+}
+
+async fn connect(addr: &str) -> Result<Client, ConnectError> {
+    Client::connect(ClientConfig::default().addr(addr), Router::new()).await
+}
+
+/// A connection without a client on it.
+async fn dial(addr: &str) -> TcpStream {
+    TcpStream::connect(addr).await.expect("the server listens")
+}
+
+fn raw(stream: TcpStream) -> RawPeer {
+    let addr = PeerAddr::Tcp(stream.peer_addr().expect("it is connected"));
+    let (reader, writer) = stream.into_split();
+    RawPeer::new(Stream::new(reader, writer, addr))
+}
+
+#[tokio::test]
+async fn echo_and_broadcast() {
+    let (hub, addr) = serve(ServerConfig::default(), chat()).await;
+    let one = connect(&addr).await.unwrap();
+    let two = connect(&addr).await.unwrap();
+    let answer = one.request(&Message::from_text(ECHO, "hello")).await.unwrap();
+    assert_eq!(answer.text().unwrap(), "hello");
+    let mut heard = [one.messages().unwrap(), two.messages().unwrap()];
+    two.send(&Message::from_text(OTHER, "everybody")).await.unwrap();
+    for messages in &mut heard {
+        assert_eq!(messages.next().await.unwrap().text().unwrap(), "everybody");
+    }
+    assert!(one.ping().await.unwrap() < PATIENCE);
+    assert_eq!(one.peer().addr().to_string(), addr);
+    assert!(hub.list(all()).iter().all(|peer| peer.addr().ip().unwrap().is_loopback()));
+    assert!(hub.shutdown().await.complete);
+}
+
+#[tokio::test]
+async fn three_megabytes_both_ways() {
+    let (_hub, addr) = serve(ServerConfig::default(), chat()).await;
+    let client = connect(&addr).await.unwrap();
+    let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(7919) >> 8) as u8).collect();
+    let large = Message::new(ECHO, body);
+    for _ in 0..3 {
+        let answer = client.request(&large).timeout(PATIENCE).await.unwrap();
+        assert!(answer.body() == large.body(), "the body came back as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told_and_what_to_do() {
+    // No other test has this address, so nobody takes the port while it is free.
+    let mine = if cfg!(target_os = "linux") { "127.0.0.2:0" } else { "127.0.0.1:0" };
+    let server = Server::bind(ServerConfig::default().addr(mine), Router::new()).await.unwrap();
+    let (hub, addr) = (server.hub(), server.local_addr().to_string());
+    tokio::spawn(server.run());
+    let again = || Server::bind(ServerConfig::default().addr(&addr), Router::new());
+    let error = again().await.unwrap_err();
+    let BindError::AddressInUse { addr: told, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*told, addr);
+    let text = error.to_string();
+    assert!(text.starts_with(&addr) && text.contains("bind another port (port 0"), "{text}");
+    assert!(error.source().is_some());
+    // Whoever asks to share the port does not get it either: SO_REUSEPORT is off.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.set_reuseport(true).unwrap();
+    assert!(socket.bind(addr.parse().unwrap()).is_err());
+    // A server that has stopped leaves its port, at once.
+    let client = connect(&addr).await.unwrap();
+    hub.shutdown().await;
+    client.peer().closed().await;
+    again().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_bound_is_told() {
+    for addr in ["192.0.2.1:0", "127.0.0.1"] {
+        let error = Server::bind(ServerConfig::default().addr(addr), Router::new()).await;
+        let Err(BindError::Io { addr: told, .. }) = error else { panic!("{error:?}") };
+        assert_eq!(told, addr);
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_and_what_to_do() {
+    // Bound and not listening: nobody else gets the port meanwhile.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = socket.local_addr().unwrap().to_string();
+    for addr in [nobody.as_str(), "127.0.0.1"] {
+        let error = connect(addr).await.unwrap_err();
+        let ConnectError::Unreachable { addr: told, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(told, addr);
+        assert!(error.to_string().contains("check the address and whether the server runs"));
+        assert!(error.source().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_full_server_is_told() {
+    let config = ServerConfig::default().max_connections(1);
+    let (hub, addr) = serve(config, chat()).await;
+    let mut events = hub.events();
+    let first = connect(&addr).await.unwrap();
+    let error = connect(&addr).await.unwrap_err();
+    let ConnectError::Handshake { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*source, HandshakeError::ServerFull);
+    assert!(error.is_transient());
+    let full = |event| match event {
+        Event::HandshakeFailed { reason, .. } => Some(reason),
+        _ => None,
+    };
+    assert_eq!(until(&mut events, full).await, HandshakeFailure::ServerFull);
+    first.request(&Message::empty(ECHO)).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_version_is_told_on_both_sides() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    let (client, ()) = tokio::join!(connect(&addr), async {
+        let mut raw = raw(listener.accept().await.expect("a client comes").0);
+        raw.say(r#"{"v": "9.0.0", "pv": "2.0", "meta": {}}"#).await.expect("it listens");
+        raw.rest().await;
+    });
+    let error = client.unwrap_err();
+    let ConnectError::Handshake { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*source, HandshakeError::IncompatibleVersion { theirs: "2.0".to_owned() });
+    assert!(!error.is_transient());
+    assert!(error.to_string().contains("version \"2.0\", this side speaks 1.x"), "{error}");
+
+    let (hub, addr) = serve(ServerConfig::default(), chat()).await;
+    let mut events = hub.events();
+    let mut old = raw(dial(&addr).await);
+    old.say(r#"{"v": "1.0.0", "pv": "0.9", "meta": {}}"#).await.unwrap();
+    let failed = |event| match event {
+        Event::HandshakeFailed { addr, reason } => Some((addr, reason)),
+        _ => None,
+    };
+    let (who, reason) = until(&mut events, failed).await;
+    assert!(who.socket_addr().is_some());
+    let theirs = "0.9".to_owned();
+    let expected = HandshakeError::IncompatibleVersion { theirs };
+    assert_eq!(reason, HandshakeFailure::Protocol(expected));
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_pending_handshakes() {
+    let config = ServerConfig::default()
+        .max_pending_handshakes(512, 3)
+        .handshake_timeout(Duration::from_secs(3600));
+    let (hub, addr) = serve(config, chat()).await;
+    let mut events = hub.events();
+    let mut pending = Vec::new();
+    for _ in 0..5 {
+        pending.push(raw(dial(&addr).await));
+    }
+    let failed = |event| match event {
+        Event::HandshakeFailed { reason, .. } => Some(reason),
+        _ => None,
+    };
+    for _ in 0..2 {
+        assert_eq!(until(&mut events, failed).await, HandshakeFailure::Shed);
+    }
+    // Three are left, and whoever does his part gets in.
+    let joined = join_all(pending.iter_mut().map(RawPeer::shake_hands)).await;
+    assert_eq!(joined.iter().filter(|joined| joined.is_ok()).count(), 3);
+    assert_eq!(hub.count(all()), 3);
+}
+
+#[tokio::test]
+async fn a_reset_is_an_end_like_others_and_told_once() {
+    let (tell, mut told) = unbounded_channel();
+    let on_disconnect = move |peer: Peer, end: Disconnected| {
+        tell.send((peer, end)).expect("the test listens");
+    };
+    let (hub, addr) = serve(ServerConfig::default(), chat().on_disconnect(on_disconnect)).await;
+    let bystander = connect(&addr).await.unwrap();
+    let mut stream = dial(&addr).await;
+    let question = frame(ECHO.code(), 7, "hello");
+    stream.write_all(&[&said(PYTHON)[..], &question].concat()).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"hello") {
+        assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0);
+    }
+    // Without lingering it closes by a reset.
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    let (peer, end) = told.recv().await.unwrap();
+    assert_eq!(end.reason, CloseReason::Io(std::io::ErrorKind::ConnectionReset));
+    assert_eq!((end.received.handled, end.undelivered), (1, 0));
+    assert_eq!(peer.closed().await, end);
+    bystander.request(&Message::empty(ECHO)).await.unwrap();
+    assert_eq!(hub.count(all()), 1);
+    hub.shutdown().await;
+    let (last, end) = told.recv().await.unwrap();
+    assert_eq!(end.reason, CloseReason::Shutdown);
+    assert_ne!(last, peer);
+    assert!(told.try_recv().is_err(), "once each");
+}
+
+#[tokio::test]
+async fn a_hundred_clients_come_chat_and_leave() {
+    const CLIENTS: usize = 100;
+    // They come from one address, and all at once.
+    let config = ServerConfig::default().max_pending_handshakes(CLIENTS, CLIENTS);
+    let (hub, addr) = serve(config, chat()).await;
+    let mut events = hub.events();
+    let clients = try_join_all((0..CLIENTS).map(|_| connect(&addr))).await.unwrap();
+    assert_eq!(hub.count(all()), CLIENTS);
+    let mut heard: Vec<_> = clients.iter().map(|client| client.messages().unwrap()).collect();
+    for (number, client) in clients.iter().enumerate() {
+        client.send(&Message::from_text(OTHER, number.to_string())).await.unwrap();
+    }
+    for messages in &mut heard {
+        let mut numbers = Vec::new();
+        for _ in 0..CLIENTS {
+            let message = messages.next().await.unwrap();
+            numbers.push(message.text().unwrap().parse::<usize>().unwrap());
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..CLIENTS).collect::<Vec<_>>(), "each heard everybody once");
+    }
+    for (number, client) in clients.into_iter().enumerate() {
+        // They leave in both ways.
+        if number % 2 == 0 {
+            client.close().await;
+        }
+    }
+    let left = |event| match event {
+        Event::Disconnected { outcome, .. } => Some(outcome),
+        _ => None,
+    };
+    for _ in 0..CLIENTS {
+        let outcome = until(&mut events, left).await;
+        assert_eq!((outcome.reason, outcome.undelivered), (CloseReason::PeerClosed, 0));
+    }
+    assert_eq!(hub.count(all()), 0);
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_close_arrives() {
+    let (hub, addr) = serve(ServerConfig::default(), chat()).await;
+    let client = connect(&addr).await.unwrap();
+    let mut heard = client.messages().unwrap();
+    let peer = hub.list(all()).pop().unwrap();
+    // More than the client reads at once, and the client has more to say than is read.
+    for number in 0..60 {
+        peer.try_send(&Message::new(OTHER, vec![number; 10_000])).unwrap();
+        client.try_send(&Message::new(ECHO, vec![number; 10_000])).unwrap();
+    }
+    peer.close();
+    for number in 0..60 {
+        assert_eq!(heard.next().await.unwrap().body()[0], number);
+    }
+    assert_eq!(peer.closed().await.undelivered, 0);
+}
