@@ -124,7 +124,7 @@ pub use veltix_tokio::{
     Closing, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected, Error, Event,
     EventStream, FromContext, FromInput, FromMessage, Handler, HandshakeFailure, Hub, IntoReply,
     Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping, Received, Reconnect, Rejection,
-    Reply, Request, RequestError, Result, Router, RunError, SendError, Sending, Sent, Server,
+    Reply, Request, RequestError, Result, Router, SendError, Sending, Sent, Server,
     ServerConfig, ShutdownReport, SocketCore, State, Text, VeltixCodec, transport,
 };
 

@@ -7,6 +7,8 @@ mod sending;
 mod silence;
 mod unknown;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use veltix::{
     Client, Disconnected, Event, EventStream, HandshakeFailure, Message, Peer, Router,
@@ -69,6 +71,10 @@ impl Scene {
         assert_eq!(answer.body(), question.body());
         assert_eq!(self.world.hub.count(all()), 1);
     }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 /// A message goes there and back.

@@ -2,10 +2,11 @@
 
 use std::io::ErrorKind;
 
-use veltix::{CloseReason, Message, RequestError, Router, SendError, ServerConfig, all};
+use tokio::time::Instant;
+use veltix::{CloseReason, Message, PING, RequestError, Router, SendError, ServerConfig, all};
 
-use super::Scene;
-use crate::support::{ECHO, OTHER, quiet};
+use super::{Scene, seconds};
+use crate::support::{ECHO, OTHER, frame, quiet};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_to_a_peer_that_is_gone() {
@@ -36,10 +37,7 @@ async fn a_full_outbox_is_full_for_try_send_and_a_wait_for_send() {
         peer.try_send(&message).unwrap();
     }
     assert!(matches!(peer.try_send(&message), Err(SendError::Full)));
-    let mut sending = tokio::spawn({
-        let sending = peer.send(&message);
-        async move { sending.await }
-    });
+    let mut sending = tokio::spawn(peer.send(&message));
     quiet().await;
     assert!(!sending.is_finished(), "there is no room yet");
     for _ in 0..3 {
@@ -62,10 +60,7 @@ async fn waiting_for_room_ends_with_the_connection() {
     let (raw, peer) = scene.raw().await;
     let message = Message::new(OTHER, vec![7; 100]);
     peer.send(&message).await.unwrap();
-    let sending = tokio::spawn({
-        let sending = peer.send(&message);
-        async move { sending.await }
-    });
+    let sending = tokio::spawn(peer.send(&message));
     let asking = tokio::spawn(peer.request(&message));
     quiet().await;
     drop(raw);
@@ -87,6 +82,30 @@ async fn a_stream_that_cannot_be_written_is_over() {
     let end = scene.next_end().await;
     assert_eq!(end.reason, CloseReason::Io(ErrorKind::BrokenPipe));
     assert_eq!(end.undelivered, 1);
+    scene.check_bystander().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pongs_that_nobody_takes_are_bounded() {
+    let mut scene = Scene::new(Router::new()).await;
+    let (mut raw, _) = scene.raw().await;
+    let start = Instant::now();
+    let pings = frame(PING.code(), 7, "").repeat(1000);
+    let ask = async {
+        for _ in 0..1000 {
+            if raw.write(&pings).await.is_err() {
+                // It has ended; the event says how.
+                std::future::pending().await
+            }
+        }
+    };
+    let end = tokio::select! {
+        end = scene.next_end() => end,
+        () = ask => panic!("a million pings were read"),
+    };
+    // It is not read any more before that.
+    assert_eq!((end.reason, start.elapsed()), (CloseReason::WriteStalled, seconds(10)));
+    assert!(end.undelivered < 4_000, "{}", end.undelivered);
     scene.check_bystander().await;
 }
 

@@ -5,12 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use veltix::{CloseReason, Event, Message, PING, Peer, Router, SendError, ServerConfig};
 
-use super::{Scene, echo};
+use super::{Scene, echo, seconds};
 use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, RawServer, frame, until};
-
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 /// The next message is a ping, so long after `start`.
 async fn expect_ping(raw: &mut RawPeer, start: Instant, after: Duration) {
@@ -69,6 +65,16 @@ async fn peers_that_only_answer_pings_stay() {
     scene.check_bystander().await;
 }
 
+/// Takes the pings that have come; says how many there were, and that there was nothing else.
+async fn take_pings(raw: &mut RawPeer) -> usize {
+    let mut pings = 0;
+    while let Ok(message) = timeout(Duration::from_millis(1), raw.next()).await {
+        assert_eq!(message.unwrap().code(), PING.code());
+        pings += 1;
+    }
+    pings
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_does_not_count_while_we_do_not_read() {
     let door = Door::new();
@@ -79,6 +85,7 @@ async fn silence_does_not_count_while_we_do_not_read() {
         raw.send(OTHER.code(), id, "").await.unwrap();
     }
     assert!(timeout(seconds(1000), peer.closed()).await.is_err(), "it has no chance to be heard");
+    assert_eq!(take_pings(&mut raw).await, 1000 / 15, "it must not take us for dead either");
     door.open(3);
     // The first interval after the pause may still be excused.
     let start = Instant::now();
@@ -152,6 +159,7 @@ async fn a_frame_is_not_slow_while_we_do_not_read() {
     .await
     .unwrap();
     assert!(timeout(seconds(1000), peer.closed()).await.is_err());
+    take_pings(&mut raw).await;
     raw.write(&third[5..]).await.unwrap();
     door.open(3);
     echo(&mut raw).await;

@@ -161,10 +161,13 @@ pub(crate) fn a_frame_that_trickles_is_given_up() {
         let (world, honest) = echo().await;
         let (mut raw, peer) = world.join().await;
         let start = Instant::now();
+        let whole = frame(ECHO.code(), 0, vec![0; 64 * 1024]);
         let trickling = tokio::spawn(async move {
-            for byte in &frame(ECHO.code(), 0, vec![0; 64 * 1024])[..] {
-                raw.write(&[*byte]).await?;
+            let (header, body) = (&whole[..15], &whole[15..]);
+            raw.write(header).await?;
+            for byte in body {
                 sleep(Duration::from_secs(7)).await;
+                raw.write(&[*byte]).await?;
             }
             Ok::<_, std::io::Error>(())
         });

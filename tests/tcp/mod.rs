@@ -103,7 +103,7 @@ async fn a_taken_port_is_told_and_what_to_do() {
     let client = connect(&addr).await.unwrap();
     hub.shutdown().await;
     client.peer().closed().await;
-    again().await.unwrap();
+    drop(again().await.unwrap());
 }
 
 #[tokio::test]

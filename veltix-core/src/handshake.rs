@@ -26,6 +26,10 @@ const ACCEPTED: &[u8] = br#"{"result": "ok"}"#;
 /// Why a Python client raises its `ServerFullError`.
 const SERVER_FULL: &str = "server_full";
 
+/// The largest `veltix` object of a `meta` that is kept, as JSON: a hello lives as long as its
+/// peer, and as parsed values 30 KiB of text take half a megabyte.
+const KEPT_META: usize = 1024;
+
 /// What a peer said of itself in its handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
@@ -49,7 +53,8 @@ impl Hello {
         &self.version
     }
 
-    /// What else the peer said; empty for a Python peer of 3.x.
+    /// What else the peer said and this crate knows: `id_window`, and `veltix` up to 1 KiB of
+    /// JSON. Empty for a Python peer of 3.x.
     #[must_use]
     pub const fn meta(&self) -> &Map<String, Value> {
         &self.meta
@@ -91,15 +96,28 @@ impl Hello {
             return Err(HandshakeError::IncompatibleVersion { theirs });
         }
         let version = match object.remove("v") {
-            Some(Value::String(version)) => version,
+            Some(Value::String(version)) => version.chars().take(LOGGED_CHARS).collect(),
             _ => String::new(),
         };
         let meta = match object.remove("meta") {
-            Some(Value::Object(meta)) => meta,
+            Some(Value::Object(meta)) => known_meta(meta),
             _ => Map::new(),
         };
         Ok(Self { version, meta })
     }
+}
+
+/// Keeps what this crate knows of a `meta`.
+fn known_meta(mut meta: Map<String, Value>) -> Map<String, Value> {
+    let mut known = Map::new();
+    if let Some(window @ Value::Number(_)) = meta.remove("id_window") {
+        known.insert("id_window".to_owned(), window);
+    }
+    if let Some(native @ Value::Object(_)) = meta.remove("veltix") {
+        let native = if native.to_string().len() <= KEPT_META { native } else { json!({}) };
+        known.insert("veltix".to_owned(), native);
+    }
+    known
 }
 
 /// The server's side: send [`ServerHandshake::hello`], feed what comes to
@@ -282,6 +300,20 @@ mod tests {
         assert_eq!(minimal, Hello::default());
         let odd = server_reads(r#"{"pv": "1.0", "v": 3, "meta": "none"}"#).unwrap().unwrap();
         assert_eq!(odd, Hello::default());
+    }
+
+    #[test]
+    fn a_large_meta_is_not_kept() {
+        let zeros = "0,".repeat(10_000);
+        let json = format!(
+            r#"{{"pv": "1.0", "v": "{}", "meta": {{"a": [{zeros}0], "veltix": {{"b": "{}"}}}}}}"#,
+            "9".repeat(500),
+            "c".repeat(2_000),
+        );
+        let hello = server_reads(&json).unwrap().unwrap();
+        assert!(hello.is_native());
+        assert_eq!(Value::Object(hello.meta().clone()), json!({"veltix": {}}));
+        assert_eq!(hello.version().len(), LOGGED_CHARS);
     }
 
     #[test]

@@ -142,6 +142,12 @@ pub const WRITE_BYTES: usize = 256 * 1024;
 /// lent by a pool, so it costs an idle connection nothing.
 pub const READ_BUFFER: usize = 64 * 1024;
 
+/// The largest read buffer that a config may ask for.
+pub const MAX_READ_BUFFER: usize = 64 * 1024 * 1024;
+
+/// Longer times are cut to this: every clock can add it to its now.
+pub const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// A server closes a peer that sends more unknown codes than this within [`UNKNOWN_WINDOW`].
 pub const UNKNOWN_PER_WINDOW: u32 = 10_000;
 

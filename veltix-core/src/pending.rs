@@ -17,6 +17,9 @@ const SERVER_HALF: u16 = 0x8000;
 /// and rely on the type of the answer.
 const ENOUGH_CALL_IDS: u16 = 256;
 
+/// Rests beyond those of the ids before the stale ones are swept out.
+const STALE_RESTS: usize = 64;
+
 /// The ids of one side: the one for messages that expect no answer, and those for calls.
 ///
 /// A plain message never carries the id of a call, so no answer to it can be taken for another's.
@@ -209,10 +212,11 @@ impl<W> Pending<W> {
 
     /// Gives up a call whose answer may still come: its id rests.
     pub fn give_up(&mut self, id: RequestId, now: Instant) -> Option<W> {
-        let slot = self.slots.get_mut(&id.value())?;
-        if matches!(slot, Slot::Resting(_)) {
-            return None;
+        self.waiter(id)?;
+        if self.resting.len() >= 2 * self.slots.len() + STALE_RESTS {
+            self.sweep();
         }
+        let slot = self.slots.get_mut(&id.value())?;
         let until = now + ID_REST;
         let Slot::Waiting(waiter) = std::mem::replace(slot, Slot::Resting(until)) else {
             return None;
@@ -257,6 +261,15 @@ impl<W> Pending<W> {
                 Slot::Resting(_) => None,
             })
             .collect()
+    }
+
+    /// Forgets the rests that an answer has ended, so that their list stays in proportion to the
+    /// ids.
+    fn sweep(&mut self) {
+        let slots = &self.slots;
+        self.resting.retain(
+            |(until, id)| matches!(slots.get(id), Some(Slot::Resting(rest)) if rest == until),
+        );
     }
 
     fn wake_rested(&mut self, now: Instant) {

@@ -154,7 +154,7 @@ mod tests {
         let mut honest = handshakes.enter(ip(1));
         let mut flood: Vec<_> = (0..100).map(|_| handshakes.enter(ip(2))).collect();
         assert!(!is_shed(&mut honest));
-        assert_eq!(flood.iter_mut().filter(|ticket| !is_shed(ticket)).count(), 32);
+        assert_eq!(flood.iter_mut().map(is_shed).filter(|shed| !shed).count(), 32);
         assert_eq!(handshakes.len(), 33);
         drop((flood, honest));
         assert_eq!(handshakes.len(), 0);
@@ -165,7 +165,7 @@ mod tests {
         let handshakes = Handshakes::new(16, 4);
         let mut tickets: Vec<_> = (0..100).map(|last| handshakes.enter(ip(last))).collect();
         assert_eq!(handshakes.len(), 16);
-        assert_eq!(tickets.iter_mut().filter(|ticket| !is_shed(ticket)).count(), 16);
+        assert_eq!(tickets.iter_mut().map(is_shed).filter(|shed| !shed).count(), 16);
         assert!(!is_shed(tickets.last_mut().expect("there are some")), "the newest is let in");
     }
 }

@@ -9,9 +9,11 @@
 //! flushes, or wakes, on drop.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::endpoint::Endpoint;
 use crate::limits::{BATCH_TIME, FLUSH_PEERS};
 use crate::outbox::Queued;
 use crate::peer::Peer;
@@ -21,6 +23,7 @@ const LOOK_EVERY: usize = 8;
 
 thread_local! {
     static CURRENT: RefCell<Option<Scope>> = const { RefCell::new(None) };
+    static BLOCKING: RefCell<Option<Peer>> = const { RefCell::new(None) };
 }
 
 /// A poll of a connection's task that is under way on this thread.
@@ -56,9 +59,21 @@ pub(crate) fn is_inside(peer: &Peer) -> bool {
     CURRENT.with_borrow(|current| current.as_ref().is_some_and(|scope| scope.own == *peer))
 }
 
-/// The peer whose handler the caller runs in, if any.
-pub(crate) fn current() -> Option<Peer> {
-    CURRENT.with_borrow(|current| current.as_ref().map(|scope| scope.own.clone()))
+/// Whether the caller runs inside a handler of a connection of this endpoint, a blocking one
+/// included.
+pub(crate) fn is_within(endpoint: &Arc<Endpoint>) -> bool {
+    let of_endpoint = |peer: &Peer| Arc::ptr_eq(peer.endpoint(), endpoint);
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|scope| of_endpoint(&scope.own)))
+        || BLOCKING.with_borrow(|blocking| blocking.as_ref().is_some_and(of_endpoint))
+}
+
+/// Runs a blocking handler of this peer. It has no batch: what it sends goes out at once, by the
+/// connection's own task.
+pub(crate) fn blocking<R>(peer: &Peer, handler: impl FnOnce() -> R) -> R {
+    BLOCKING.set(Some(peer.clone()));
+    let result = handler();
+    BLOCKING.set(None);
+    result
 }
 
 /// The guard of a poll: see the module.

@@ -172,7 +172,8 @@ pub struct ShutdownReport {
     pub aborted_handlers: u64,
     /// How long it took.
     pub took: Duration,
-    /// Whether every connection has ended. `false` only inside a handler, where the shutdown
-    /// cannot wait for the handler that awaits it.
+    /// Whether every connection has ended. `false` inside a handler, where the shutdown cannot
+    /// wait for the handler that awaits it, and when the future of `run()` was dropped, which
+    /// aborts what is left.
     pub complete: bool,
 }

@@ -51,6 +51,10 @@ impl ConnectionConfig {
 
     /// Checks what types cannot say, and gives the limits.
     pub(crate) fn limits(&self, max_unknown: Option<u32>) -> Result<Limits, ConfigError> {
+        let (value, max) = (self.buffer_size.bytes(), limits::MAX_READ_BUFFER);
+        if value > max {
+            return Err(ConfigError::BufferSize { value, max });
+        }
         let (min, max) = (limits::HEADER_LEN, u32::MAX as usize);
         if !(min..=max).contains(&self.max_message_size) {
             return Err(ConfigError::MessageSize { value: self.max_message_size, min, max });
@@ -69,15 +73,15 @@ impl ConnectionConfig {
             buffer_size: self.buffer_size.bytes(),
             max_message_size: self.max_message_size,
             max_typed_body: self.max_typed_body,
-            handshake_timeout: self.handshake_timeout,
+            handshake_timeout: bounded(self.handshake_timeout),
             outbox: Capacity { frames: self.outbox_frames, bytes: self.outbox_bytes },
             overflow: self.overflow,
-            write_stall: self.write_stall,
-            heartbeat: self.heartbeat,
+            write_stall: self.write_stall.map(bounded),
+            heartbeat: self.heartbeat.map(bounded),
             inbox_messages: self.inbox_messages,
             inbox_bytes: self.inbox_bytes,
-            drain_timeout: self.drain_timeout,
-            on_connect_timeout: self.on_connect_timeout,
+            drain_timeout: bounded(self.drain_timeout),
+            on_connect_timeout: bounded(self.on_connect_timeout),
             socket_core: self.socket_core,
             max_unknown,
         })
@@ -87,9 +91,17 @@ impl ConnectionConfig {
     /// merely does not read, so it is never shorter than what we allow such a peer.
     pub(crate) fn user_timeout(&self) -> Duration {
         const UNLIMITED: Duration = Duration::from_secs(60);
-        let heartbeat = self.heartbeat.unwrap_or_default() * limits::HEARTBEAT_MISSES;
-        self.write_stall.unwrap_or(UNLIMITED).max(heartbeat)
+        // The system counts milliseconds in 31 bits.
+        const MOST: Duration = Duration::from_millis(i32::MAX as u64);
+        let heartbeat = self.heartbeat.unwrap_or_default();
+        let heartbeat = heartbeat.saturating_mul(limits::HEARTBEAT_MISSES);
+        self.write_stall.unwrap_or(UNLIMITED).max(heartbeat).min(MOST)
     }
+}
+
+/// No longer than a clock can count with: `Duration::MAX` is a usual way to say "never".
+fn bounded(duration: Duration) -> Duration {
+    duration.min(limits::FAR_FUTURE)
 }
 
 pub(crate) const fn at_least_one(name: &'static str, value: usize) -> Result<(), ConfigError> {

@@ -87,11 +87,11 @@ impl Drain {
         ShutdownReport { took, ..state.report }
     }
 
-    /// Every connection has ended.
-    pub(crate) fn finish(&self) {
+    /// Nothing more will happen: every connection has ended, or was aborted.
+    pub(crate) fn finish(&self, complete: bool) {
         self.draining.store(true, Ordering::Release);
         self.begun.send_replace(true);
-        let report = ShutdownReport { complete: true, ..self.report() };
+        let report = ShutdownReport { complete, ..self.report() };
         self.done.send_if_modified(|done| done.is_none() && done.replace(report).is_none());
     }
 

@@ -34,6 +34,14 @@ pub enum ConfigError {
         /// The most that works.
         max: usize,
     },
+    /// One read may not take in as much.
+    #[error("buffer_size may be up to {max} bytes, not {value}")]
+    BufferSize {
+        /// The value.
+        value: usize,
+        /// The most that works.
+        max: usize,
+    },
     /// A limit of zero would let nothing through.
     #[error("{name} must be at least 1")]
     Zero {
@@ -203,15 +211,6 @@ pub enum RequestError {
     Encode(#[from] EncodeError),
 }
 
-/// Why `run` ended with an error.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RunError {
-    /// The system could not start a thread.
-    #[error("a thread could not be started: raise the limit of threads or lower max_workers")]
-    Thread(#[source] io::Error),
-}
-
 /// Any error of this crate, for a `main` that returns one.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -228,9 +227,6 @@ pub enum Error {
     /// Of a `request` or a `ping`.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// Of [`Server::run`](crate::Server::run).
-    #[error(transparent)]
-    Run(#[from] RunError),
     /// Of reading or writing a body.
     #[error(transparent)]
     Body(#[from] veltix_core::BodyError),

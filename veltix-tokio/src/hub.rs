@@ -97,9 +97,7 @@ impl Hub {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);
         async move {
-            let inside =
-                batch::current().is_some_and(|peer| Arc::ptr_eq(peer.endpoint(), &endpoint));
-            if inside { endpoint.drain().report() } else { endpoint.drain().finished().await }
+            if batch::is_within(&endpoint) { endpoint.drain().report() } else { endpoint.drain().finished().await }
         }
     }
 }

@@ -34,7 +34,7 @@ pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use endpoint::{BufferSize, SocketCore};
 pub use error::{
-    BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result, RunError,
+    BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result,
     SendError,
 };
 pub use events::{Event, EventStream, HandshakeFailure};

@@ -186,7 +186,9 @@ impl Peer {
     /// [`TagError`]: over a limit (64 tags, names of 128 bytes, values of 1 KiB), or the peer is
     /// gone.
     pub fn add_tag(&self, tag: impl Into<Tag>) -> Result<bool, TagError> {
-        self.0.endpoint.peers().tags().lock().add(self.0.id, tag.into())
+        // Made before the lock is taken: it may be the caller's code.
+        let tag = tag.into();
+        self.0.endpoint.peers().tags().lock().add(self.0.id, tag)
     }
 
     /// Tags the peer, in place of a tag of the same name.
@@ -194,7 +196,8 @@ impl Peer {
     /// # Errors
     /// As [`Peer::add_tag`].
     pub fn set_tag(&self, tag: impl Into<Tag>) -> Result<(), TagError> {
-        self.0.endpoint.peers().tags().lock().set(self.0.id, tag.into())
+        let tag = tag.into();
+        self.0.endpoint.peers().tags().lock().set(self.0.id, tag)
     }
 
     /// Whether the peer has a tag of this name.

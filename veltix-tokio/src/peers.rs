@@ -103,7 +103,15 @@ impl Peers {
         }
         let peers: Arc<[Peer]> = self.admitted.iter().map(|entry| entry.value().clone()).collect();
         let snapshot = Snapshot { version, peers: Arc::clone(&peers) };
-        let stale = self.snapshot.lock().replace(snapshot);
+        let stale = {
+            let mut kept = self.snapshot.lock();
+            // One that is outdated already would only keep who has left meanwhile.
+            if self.version.load(Ordering::Acquire) == version {
+                kept.replace(snapshot)
+            } else {
+                Some(snapshot)
+            }
+        };
         drop(stale);
         peers
     }

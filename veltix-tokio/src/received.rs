@@ -12,11 +12,11 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     /// Adds; only the task calls this, so nothing is lost between the load and the store.
     pub(crate) fn add(&self, count: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Release);
     }
 
     fn value(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Receipts {
 impl Receipts {
     pub(crate) fn received(&self) -> Received {
         let mut seen = Received {
-            received: self.received.value(),
+            received: 0,
             handled: self.handled.value(),
             rejected: self.rejected.value(),
             waiting: 0,
@@ -47,10 +47,10 @@ impl Receipts {
             discarded_shutdown: self.shutdown.value(),
             replies_discarded: self.unanswered.value(),
         };
-        // Whatever has come and is none of the above waits. The counters are read one after the
-        // other while the task goes on, so the difference is taken with care.
-        seen.waiting =
-            seen.received.saturating_sub(seen.handled + seen.rejected + seen.discarded());
+        // Read last: a message is counted here first, so what is counted elsewhere is in it, and
+        // the rest waits.
+        seen.received = self.received.value();
+        seen.waiting = seen.received - (seen.handled + seen.rejected + seen.discarded());
         seen
     }
 }

@@ -16,7 +16,7 @@ use veltix_core::{
 
 use crate::batch;
 use crate::error::RequestError;
-use crate::limits::{INBOX_BYTES_WHILE_CALLING, READ_BUFFER, REQUEST_TIMEOUT};
+use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, READ_BUFFER, REQUEST_TIMEOUT};
 use crate::outbox::Push;
 use crate::peer::Peer;
 
@@ -29,13 +29,24 @@ pub(crate) struct Calls {
     pending: Pending<Caller>,
     /// Deadlines, earliest first. One whose call is over is stale and skipped.
     deadlines: BinaryHeap<Reverse<(Instant, u16)>>,
+    /// How many calls were made: the number of the next.
+    made: u64,
     /// The connection is over: nothing may wait any more.
     ended: bool,
+}
+
+/// A call as its future knows it. The id alone does not say enough: it may mean another call by
+/// the time that the future of an answered one is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct CallId {
+    id: RequestId,
+    number: u64,
 }
 
 /// Who waits for an answer.
 #[derive(Debug)]
 struct Caller {
+    number: u64,
     answer: oneshot::Sender<Result<Message, CallFailed>>,
     deadline: Instant,
     /// The code that the answer must have to count at all, see [`IdSpace::must_check_type`].
@@ -78,7 +89,7 @@ pub(crate) enum Reception {
 
 impl Calls {
     pub(crate) fn new(space: IdSpace) -> Self {
-        Self { pending: Pending::new(space), deadlines: BinaryHeap::new(), ended: false }
+        Self { pending: Pending::new(space), deadlines: BinaryHeap::new(), made: 0, ended: false }
     }
 
     pub(crate) const fn space(&self) -> IdSpace {
@@ -89,17 +100,24 @@ impl Calls {
         self.pending.is_empty()
     }
 
-    fn begin(&mut self, caller: Caller) -> Result<RequestId, RequestError> {
+    fn begin(
+        &mut self,
+        answer: oneshot::Sender<Result<Message, CallFailed>>,
+        deadline: Instant,
+        must_be: Option<u16>,
+    ) -> Result<CallId, RequestError> {
         if self.ended {
             return Err(RequestError::Closed);
         }
-        let deadline = caller.deadline;
+        self.made += 1;
+        let number = self.made;
+        let caller = Caller { number, answer, deadline, must_be };
         let id = self.pending.begin(caller, Instant::now().into_std())?;
         if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
             self.sweep();
         }
         self.deadlines.push(Reverse((deadline, id.value())));
-        Ok(id)
+        Ok(CallId { id, number })
     }
 
     /// Drops the deadlines of calls that are over, so that they are never more than those in
@@ -163,14 +181,19 @@ impl Calls {
         caller.is_some_and(|caller| caller.deadline == deadline)
     }
 
-    /// Takes back a call that was never sent.
-    fn take_back(&mut self, id: RequestId) {
-        drop(self.pending.take_back(id));
+    /// Takes back a call that was never sent. Who waited is dropped outside the lock.
+    fn take_back(&mut self, call: CallId) -> Option<Caller> {
+        self.is_waiting(call).then(|| self.pending.take_back(call.id))?
     }
 
-    /// Gives up a call whose answer may still come.
-    fn give_up(&mut self, id: RequestId) {
-        drop(self.pending.give_up(id, Instant::now().into_std()));
+    /// Gives up a call whose answer may still come. Who waited is dropped outside the lock.
+    fn give_up(&mut self, call: CallId) -> Option<Caller> {
+        let now = Instant::now().into_std();
+        self.is_waiting(call).then(|| self.pending.give_up(call.id, now))?
+    }
+
+    fn is_waiting(&self, call: CallId) -> bool {
+        self.pending.waiter(call.id).is_some_and(|caller| caller.number == call.number)
     }
 
     /// Fails every call: so much came before the answers that reading has to stop. The answers
@@ -216,12 +239,12 @@ enum State {
     Unsent,
     /// Registered, but the outbox had no room yet.
     WaitingForRoom {
-        id: RequestId,
+        call: CallId,
         frame: Frame,
         answer: Waiting,
     },
     Sent {
-        id: RequestId,
+        call: CallId,
         answer: Waiting,
     },
     Over,
@@ -264,13 +287,11 @@ impl Request {
             None if must_check => return Err(RequestError::TypeNeeded),
             expected => expected.filter(|_| must_check),
         };
-        // A timeout beyond what the clock can say is as good as for ever.
         let now = Instant::now();
-        let far = Duration::from_secs(86_400 * 365);
-        let deadline = now.checked_add(self.timeout).unwrap_or_else(|| now + far);
-        let id = calls.begin(Caller { answer: sender, deadline, must_be })?;
-        let frame = Frame::new(message.code(), id, message.into_body());
-        self.state = State::WaitingForRoom { id, frame, answer };
+        let deadline = now + self.timeout.min(FAR_FUTURE);
+        let call = calls.begin(sender, deadline, must_be)?;
+        let frame = Frame::new(message.code(), call.id, message.into_body());
+        self.state = State::WaitingForRoom { call, frame, answer };
         Ok(())
     }
 
@@ -307,25 +328,26 @@ impl Future for Request {
             this.begin(message?)?;
         }
         if let State::WaitingForRoom { .. } = this.state
-            && let State::WaitingForRoom { id, frame, mut answer } =
+            && let State::WaitingForRoom { call, frame, mut answer } =
                 std::mem::replace(&mut this.state, State::Over)
         {
             match this.peer.outbox().push_or_register(frame, Some(cx.waker())) {
                 Push::Queued(queued) => {
-                    this.state = State::Sent { id, answer };
+                    this.state = State::Sent { call, answer };
                     batch::queued(&this.peer, queued);
                     this.let_owner_see_deadline();
                 }
                 Push::Full(frame) => {
                     // Its time may end, or the connection, before there is room.
                     let ended = Pin::new(&mut answer).poll(cx);
-                    this.state = State::WaitingForRoom { id, frame, answer };
+                    this.state = State::WaitingForRoom { call, frame, answer };
                     this.let_owner_see_deadline();
                     let result = ready!(ended).unwrap_or(Err(CallFailed::ConnectionLost));
                     return Poll::Ready(this.finish(result));
                 }
                 Push::Closed => {
-                    this.peer.calls().lock().take_back(id);
+                    let caller = this.peer.calls().lock().take_back(call);
+                    drop(caller);
                     return Poll::Ready(Err(RequestError::Closed));
                 }
             }
@@ -340,13 +362,14 @@ impl Future for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        match self.state {
-            State::Unsent | State::Over => {}
-            State::WaitingForRoom { id, .. } => self.peer.calls().lock().take_back(id),
+        let caller = match self.state {
+            State::Unsent | State::Over => None,
+            State::WaitingForRoom { call, .. } => self.peer.calls().lock().take_back(call),
             // The answer may have come already, or the connection may be over: then there is
-            // nothing to give up, and `give_up` does nothing.
-            State::Sent { id, .. } => self.peer.calls().lock().give_up(id),
-        }
+            // nothing to give up.
+            State::Sent { call, .. } => self.peer.calls().lock().give_up(call),
+        };
+        drop(caller);
     }
 }
 

@@ -16,6 +16,7 @@ use veltix_core::{Message, ToMessage};
 pub use config::{ClientConfig, Reconnect};
 pub use messages::MessageStream;
 
+use crate::batch;
 use crate::close::Disconnected;
 use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{ConfigError, ConnectError, SendError};
@@ -113,7 +114,8 @@ impl Client {
         let dialer = Dialer { connector, endpoint: Arc::clone(&endpoint) };
         let mut attempts = Attempts::new(config.reconnect);
         let first = attempts.first(&dialer).await?;
-        let control = Arc::new(Control::new(first.peer().clone()));
+        let first_peer = first.peer().clone();
+        let control = Arc::new(Control::new(first_peer.clone()));
         let owner = Owner { endpoint, control: Arc::clone(&control), messages: messages.clone() };
         let client = Self(Arc::new(owner));
         let (admitted, entered) = oneshot::channel();
@@ -123,7 +125,7 @@ impl Client {
         match entered.await {
             Ok(()) => Ok(client),
             Err(_) => {
-                let reason = client.peer().closed().await.reason.to_string();
+                let reason = first_peer.closed().await.reason.to_string();
                 Err(ConnectError::GivenUp { addr, reason })
             }
         }
@@ -205,8 +207,13 @@ impl Client {
     pub fn close(&self) -> impl Future<Output = Disconnected> + Send + use<> {
         self.0.control.close();
         let control = self.control();
+        let endpoint = Arc::clone(&self.0.endpoint);
         async move {
-            control.closed().await;
+            // Inside a handler of its own the client's task cannot be waited for: it waits for
+            // that handler.
+            if !batch::is_within(&endpoint) {
+                control.closed().await;
+            }
             control.peer().closed().await
         }
     }

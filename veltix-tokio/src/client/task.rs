@@ -88,11 +88,6 @@ impl<C: Connector> ClientTask<C> {
                 None => break,
             }
         }
-        self.dialer.endpoint.drain().finish();
-        if let Some(messages) = &self.messages {
-            messages.end();
-        }
-        self.control.set_status(ClientStatus::Closed);
     }
 
     /// Runs a connection to its end; says why it ended.
@@ -120,6 +115,10 @@ impl<C: Connector> ClientTask<C> {
         }
         if since.elapsed() >= RECONNECT_RESET {
             self.attempts.reset();
+        } else if *self.control.status().borrow() == ClientStatus::Connected {
+            // The attempts in a row have ended in a connection. The pauses go on growing until
+            // one has lived for a while: a server that drops everybody must not be hammered.
+            self.attempts.made = 0;
         }
         let outcome = peer.closed().await;
         if matches!(outcome.reason, CloseReason::Refused(_) | CloseReason::ConnectTimeout) {
@@ -132,8 +131,10 @@ impl<C: Connector> ClientTask<C> {
     /// Tries until there is a connection; waits for `retry` when it may not try. `None` when the
     /// client was closed.
     async fn reconnect(&mut self, mut lost: String) -> Option<ConnectionTask> {
-        // A wish that was made while connected is known by now, and interrupts nothing.
-        let _ = self.control.wished().now_or_never();
+        // A wish that was made while connected interrupts nothing.
+        if self.control.wished().now_or_never().is_some() {
+            self.attempts.made = 0;
+        }
         loop {
             let wishes = self.control.wishes();
             if wishes.closed {
@@ -141,7 +142,7 @@ impl<C: Connector> ClientTask<C> {
             }
             let max = wishes.attempts.or_else(|| self.attempts.reconnect.max_attempts());
             if wishes.retry_stopped || max.is_some_and(|max| self.attempts.made >= max) {
-                self.give_up(std::mem::take(&mut lost));
+                self.give_up(lost.clone());
                 self.control.wished().await;
                 if !self.control.wishes().retry_stopped {
                     self.attempts.reset();
@@ -195,6 +196,7 @@ impl<C: Connector> ClientTask<C> {
         }
     }
 
+    /// Says so when nothing more is tried.
     fn give_up(&self, lost: String) {
         if matches!(*self.control.status().borrow(), ClientStatus::Lost { .. }) {
             return;
@@ -203,5 +205,16 @@ impl<C: Connector> ClientTask<C> {
         tracing::info!(attempts, reason = %lost, "gave up reconnecting");
         self.dialer.endpoint.events().tell(|| Event::GaveUp { attempts });
         self.control.set_status(ClientStatus::Lost { reason: lost });
+    }
+}
+
+impl<C> Drop for ClientTask<C> {
+    /// However the task ends, with the runtime say, nobody is left waiting for it.
+    fn drop(&mut self) {
+        self.dialer.endpoint.drain().finish(true);
+        if let Some(messages) = &self.messages {
+            messages.end();
+        }
+        self.control.set_status(ClientStatus::Closed);
     }
 }

@@ -55,6 +55,7 @@ impl ConnectionTask {
         let stall = self.limits().write_stall.filter(|_| self.ending.is_none());
         [
             heartbeat,
+            self.silent_until(),
             self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
             self.stalled_since.zip(stall).map(|(since, stall)| since + stall),
             self.ending.as_ref().map(|ending| ending.deadline),
@@ -85,6 +86,10 @@ impl ConnectionTask {
         if self.ending.is_some() {
             return;
         }
+        if self.silent_until().is_some_and(|until| until <= now) {
+            self.send_plain(PING.code());
+            self.spoke = now;
+        }
         if matches!(self.stage, Stage::Entering(deadline) if deadline <= now) {
             self.begin_end(CloseReason::ConnectTimeout);
         } else if self.begun.as_ref().is_some_and(|begun| begun.deadline() <= now) {
@@ -92,6 +97,18 @@ impl ConnectionTask {
         } else {
             self.on_silence(now);
         }
+    }
+
+    /// While we do not read, for want of room in the inbox, the peer's pings stand unread before
+    /// us, and it would take our silence for death: until when we may keep silent then. Life that
+    /// we see does not count, since it is old: what was read before and is handled now.
+    fn silent_until(&self) -> Option<Instant> {
+        let limits = self.limits();
+        let reads = self.lane.has_room(limits.inbox_messages, limits.inbox_bytes);
+        if reads || self.ending.is_some() {
+            return None;
+        }
+        limits.heartbeat.map(|interval| self.spoke + interval)
     }
 
     /// A begun frame is late, unless it was we who did not read.

@@ -16,7 +16,9 @@ use crate::limits::UNKNOWN_WINDOW;
 use crate::outbox::Push;
 use crate::peer::within;
 use crate::requests::Reception;
-use crate::router::{Context, Outcome, Recycled, RouteId, Started, panicked, poll_caught};
+use crate::router::{
+    Context, Outcome, Recycled, RouteId, Started, panicked, poll_caught, text_of,
+};
 
 impl ConnectionTask {
     /// Puts the peer at the door: `on_connect` decides, and no message is handled before.
@@ -27,7 +29,7 @@ impl ConnectionTask {
             self.admit();
             return;
         };
-        let batch = Batch::enter(&self.peer, false);
+        let batch = Batch::enter(&self.peer, self.own_only());
         let cx = Context::new(&self.peer, 0, RequestId::default());
         match on_connect.start(&cx, (), None) {
             Started::Done(outcome) => self.settle(Origin::Connect, outcome),
@@ -63,11 +65,10 @@ impl ConnectionTask {
         let Some(message) = self.take_answer(message) else { return };
         if code < FIRST_APPLICATION_CODE {
             // The answer to a heartbeat's ping, or a code that means nothing yet.
-            let receipts = self.peer.receipts();
             if code == PONG.code() {
-                receipts.handled.add(1)
+                self.peer.receipts().handled.add(1);
             } else {
-                receipts.unknown.add(1)
+                self.on_unknown(code);
             }
             return;
         }
@@ -160,9 +161,14 @@ impl ConnectionTask {
         let (done, outcome) = oneshot::channel();
         let peer = self.peer.clone();
         self.peer.endpoint().workers().run(move || {
+            if done.is_closed() {
+                // Cancelled while it waited for a thread; the message is counted as discarded.
+                return;
+            }
             let context = Context::new(&peer, message.code(), message.id());
             let handler = &peer.endpoint().routes().route(route).handler;
-            if let Started::Done(outcome) = handler.start(&context, message, None) {
+            let started = batch::blocking(&peer, || handler.start(&context, message, None));
+            if let Started::Done(outcome) = started {
                 // The connection may be over by now; then nobody asks for the outcome.
                 let _ = done.send(outcome);
             }
@@ -209,8 +215,8 @@ impl ConnectionTask {
     fn settle_connect(&mut self, outcome: Outcome) {
         let reason = match outcome {
             Outcome::Silent | Outcome::Reply(_) | Outcome::Unclaimed => return self.admit(),
-            Outcome::Rejected(rejection) => rejection.to_string(),
-            Outcome::Failed(error) => error.to_string(),
+            Outcome::Rejected(rejection) => text_of(&rejection),
+            Outcome::Failed(error) => text_of(&error),
             Outcome::Panicked(message) => {
                 self.tell_panic(0, &message);
                 "on_connect panicked".to_owned()
@@ -245,14 +251,14 @@ impl ConnectionTask {
             }
             Outcome::Rejected(rejection) => {
                 peer.receipts().rejected.add(1);
-                let reason = printable(&rejection.to_string()).to_string();
+                let reason = printable(&text_of(&rejection)).to_string();
                 let name = peer.endpoint().routes().name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
                 events.tell(|| Event::Rejected { peer: peer.clone(), code, reason });
             }
             Outcome::Failed(error) => {
                 peer.receipts().handled.add(1);
-                let error = printable(&error.to_string()).to_string();
+                let error = printable(&text_of(&error)).to_string();
                 let name = peer.endpoint().routes().name(code);
                 tracing::warn!(%peer, message = name, code, %error, "the handler failed");
                 events.tell(|| Event::HandlerFailed { peer: peer.clone(), code, error });

@@ -8,6 +8,7 @@ use std::task::Poll;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 use veltix_core::RequestId;
+use veltix_core::text::printable;
 
 use super::{ConnectionTask, Ending, Stage};
 use crate::batch::Batch;
@@ -16,7 +17,7 @@ use crate::events::Event;
 use crate::limits::{CLOSE_FLUSH, LINGER};
 use crate::outbox::Sent;
 use crate::peer::Peer;
-use crate::router::{Context, Outcome, Started, poll_caught};
+use crate::router::{Context, Outcome, Started, poll_caught, text_of};
 
 /// Bytes that are read and thrown away at a time while lingering.
 const LINGER_READ: usize = 4 * 1024;
@@ -28,7 +29,7 @@ impl ConnectionTask {
             return;
         }
         let (peer, limits) = (&self.peer, self.limits());
-        tracing::debug!(%peer, %reason, "ending");
+        tracing::debug!(%peer, reason = %printable(&reason.to_string()), "ending");
         // Senders elsewhere learn of it by the outbox; this makes `is_closed` true.
         peer.end(reason.clone());
         if reason != CloseReason::Shutdown {
@@ -76,12 +77,14 @@ impl ConnectionTask {
 
     /// Writes what is queued, leaves, tells `on_disconnect`, and lets go of the stream.
     pub(super) async fn finish(mut self) {
-        let Some(ending) = self.ending.take() else { return };
+        // It stays in its place until `leave` takes it: an abort on the way must know of it.
+        let Some(ending) = &self.ending else { return };
+        let (reason, deadline) = (ending.reason.clone(), ending.deadline);
         self.peer.end_calls();
-        if ending.reason.lets_queue_flush() {
-            let limit = match ending.reason {
+        if reason.lets_queue_flush() {
+            let limit = match reason {
                 CloseReason::Closed => Instant::now() + CLOSE_FLUSH,
-                _ => ending.deadline.max(Instant::now() + CLOSE_FLUSH),
+                _ => deadline.max(Instant::now() + CLOSE_FLUSH),
             };
             let drained = self.peer.endpoint().drain().deadline();
             let limit = drained.map_or(limit, |deadline| limit.min(deadline));
@@ -90,13 +93,13 @@ impl ConnectionTask {
         }
         let was_admitted = self.stage == Stage::Admitted;
         // Only a stream whose end was written is worth waiting for the peer's.
-        let flushed = ending.reason.lets_queue_flush() && self.peer.outbox().sent().queued == 0;
+        let flushed = reason.lets_queue_flush() && self.peer.outbox().sent().queued == 0;
         let lingers = flushed && self.reader.is_some();
         if !lingers {
-            self.peer.outbox().close(ending.reason.drop_reason());
+            self.peer.outbox().close(reason.drop_reason());
             settled(self.peer.clone()).await;
         }
-        let outcome = self.leave(ending);
+        let outcome = self.leave();
         if was_admitted {
             self.on_disconnect(outcome).await;
         }
@@ -106,8 +109,9 @@ impl ConnectionTask {
     }
 
     /// Takes the peer off the table and says the last word on it. Runs however the task ends.
-    fn leave(&mut self, ending: Ending) -> Disconnected {
-        let Ending { reason, sent_before: before, aborted_handlers, .. } = ending;
+    fn leave(&mut self) -> Disconnected {
+        let Ending { reason, sent_before: before, aborted_handlers, .. } =
+            self.ending.take().unwrap_or_else(Ending::aborted);
         let peer = &self.peer;
         let endpoint = peer.endpoint();
         endpoint.peers().leave(peer);
@@ -119,7 +123,8 @@ impl ConnectionTask {
             let flushed = stats.sent.written - before.written;
             endpoint.drain().book(flushed, undelivered - before.dropped(), aborted_handlers);
         }
-        tracing::debug!(%peer, reason = %outcome.reason, undelivered, "disconnected");
+        let why = outcome.reason.to_string();
+        tracing::debug!(%peer, reason = %printable(&why), undelivered, "disconnected");
         if self.stage == Stage::Admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().tell(event);
@@ -130,7 +135,7 @@ impl ConnectionTask {
                 _ => None,
             };
             if let Some(reason) = reason {
-                let reason = veltix_core::text::printable(&reason).to_string();
+                let reason = printable(&reason).to_string();
                 endpoint.events().tell(|| Event::Refused { peer: peer.clone(), reason });
             }
         }
@@ -143,9 +148,9 @@ impl ConnectionTask {
     async fn on_disconnect(&mut self, outcome: Disconnected) {
         let endpoint = Arc::clone(self.peer.endpoint());
         let Some(handler) = endpoint.routes().on_disconnect() else { return };
-        let peer = self.peer.clone();
+        let (peer, own_only) = (self.peer.clone(), self.own_only());
         let started = {
-            let batch = Batch::enter(&peer, false);
+            let batch = Batch::enter(&peer, own_only);
             let context = Context::new(&peer, 0, RequestId::default());
             let started = handler.start(&context, outcome, None);
             drop(batch);
@@ -155,7 +160,7 @@ impl ConnectionTask {
             Started::Done(outcome) => outcome,
             Started::Running(mut future) => {
                 let run = poll_fn(|cx| {
-                    let _batch = Batch::enter(&peer, false);
+                    let _batch = Batch::enter(&peer, own_only);
                     poll_caught(&mut future, cx)
                 });
                 let limit = Instant::now() + endpoint.limits().drain_timeout;
@@ -171,12 +176,12 @@ impl ConnectionTask {
         };
         match outcome {
             Outcome::Failed(error) => {
-                let error = veltix_core::text::printable(&error.to_string()).to_string();
+                let error = printable(&text_of(&error)).to_string();
                 tracing::warn!(%peer, %error, "on_disconnect failed");
             }
             Outcome::Panicked(panic) => {
                 endpoint.panics().add();
-                let panic = veltix_core::text::printable(&panic).to_string();
+                let panic = printable(&panic).to_string();
                 tracing::error!(%peer, %panic, "on_disconnect panicked");
             }
             _ => {}
@@ -203,6 +208,18 @@ impl ConnectionTask {
             }
         });
         let _ = pin!(timeout_at(limit, to_the_end)).await;
+    }
+}
+
+impl Ending {
+    /// The end of a task that was aborted before it ended by itself.
+    fn aborted() -> Self {
+        Self {
+            reason: CloseReason::Aborted,
+            deadline: Instant::now(),
+            sent_before: Sent::default(),
+            aborted_handlers: 0,
+        }
     }
 }
 
@@ -246,14 +263,9 @@ impl Drop for ConnectionTask {
         if self.stage != Stage::Left {
             let cancelled = self.lane.cancel();
             self.peer.receipts().closed.add(cancelled.messages);
-            let mut ending = self.ending.take().unwrap_or_else(|| Ending {
-                reason: CloseReason::Aborted,
-                deadline: Instant::now(),
-                sent_before: Sent::default(),
-                aborted_handlers: 0,
-            });
+            let ending = self.ending.get_or_insert_with(Ending::aborted);
             ending.aborted_handlers += cancelled.handlers;
-            self.leave(ending);
+            self.leave();
         }
         self.peer.endpoint().peers().forget(&self.peer);
     }

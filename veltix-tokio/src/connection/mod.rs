@@ -28,6 +28,7 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use futures::Stream as _;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::coop;
 use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
 use veltix_core::{Heartbeat, Hello, IdSpace};
@@ -70,6 +71,8 @@ pub(crate) struct ConnectionTask {
     flushes: Flushes,
     /// What the outbox had written when this task last looked: progress is life.
     taken: u64,
+    /// When the outbox was last seen to have written something.
+    spoke: Instant,
     /// Since when the stream has taken nothing, as of the last look.
     stalled_since: Option<Instant>,
     /// Why nothing can be written any more, as of the last look.
@@ -120,7 +123,8 @@ impl ConnectionTask {
             stream.reader
         } else {
             // It is to be read, not put into the buffer: only a read makes `FramedRead` decode.
-            Box::new(Cursor::new(surplus).chain(stream.reader))
+            // A copy, since it is kept: the handshake's buffer may be much larger.
+            Box::new(Cursor::new(surplus.to_vec()).chain(stream.reader))
         };
         let reader = FramedRead::with_capacity(bytes, codec, 0);
         let now = Instant::now();
@@ -137,6 +141,7 @@ impl ConnectionTask {
             timer: Timer::default(),
             flushes: Flushes::default(),
             taken: 0,
+            spoke: now,
             stalled_since: None,
             write_failure: None,
             on_admit: None,
@@ -165,11 +170,15 @@ impl ConnectionTask {
         self.peer.endpoint().limits()
     }
 
+    /// Whether other peers' outboxes are left to their own tasks: this one has a thread of its own.
+    fn own_only(&self) -> bool {
+        self.limits().socket_core == SocketCore::Threading
+    }
+
     /// One turn after the other, until the conversation is over.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let own_only = self.limits().socket_core == SocketCore::Threading;
-            let batch = Batch::enter(&self.peer, own_only);
+            let batch = Batch::enter(&self.peer, self.own_only());
             let turn = self.turn(cx, &batch);
             self.give_spare_back();
             self.flushes.extend(batch.leave());
@@ -223,7 +232,8 @@ impl ConnectionTask {
         self.write_failure = glance.failure;
         if glance.taken != self.taken {
             self.taken = glance.taken;
-            self.is_alive(Instant::now());
+            self.spoke = Instant::now();
+            self.is_alive(self.spoke);
         }
     }
 
@@ -253,7 +263,9 @@ impl ConnectionTask {
                 break None;
             }
             match Pin::new(&mut reader).poll_next(cx) {
-                // What came before a write failed is read first.
+                // What came before a write failed is read first. Out of budget, Tokio says
+                // `Pending` although there is more, and has woken this task already.
+                Poll::Pending if !coop::has_budget_remaining() => break None,
                 Poll::Pending => break self.write_failure.map(CloseReason::Io),
                 Poll::Ready(Some(Ok(message))) => {
                     frames += 1;

@@ -202,10 +202,17 @@ impl Outbox {
     }
 
     /// As [`Outbox::push`]; the waker is woken when there may be room for what found none.
-    pub(crate) fn push_or_register(&self, frame: Frame, waker: Option<&Waker>) -> Push {
+    pub(crate) fn push_or_register(&self, mut frame: Frame, waker: Option<&Waker>) -> Push {
         let mut state = self.state.lock();
+        if state.phase == Phase::Blocked {
+            // It is going to wait. Its body may run its owner's code when it goes, here and below:
+            // outside the lock.
+            drop(state);
+            frame.detach_below(DETACH_BELOW);
+            state = self.state.lock();
+        }
         let mut pushed = state.push(frame, self.capacity);
-        if let Push::Full(frame) = pushed {
+        if let Err(frame) = pushed {
             if state.phase == Phase::Queued {
                 drop(state);
                 self.flush();
@@ -214,15 +221,21 @@ impl Outbox {
             let allowance = state.allowance(self.capacity);
             pushed = state.push(frame, allowance);
         }
-        if let Push::Full(_) = pushed {
-            state.owner_waits = true;
-            if let Some(waker) = waker
-                && !state.room_waiters.iter().any(|known| known.will_wake(waker))
-            {
-                state.room_waiters.push(waker.clone());
-            }
+        let refused = match pushed {
+            Ok(queued) => return Push::Queued(queued),
+            Err(frame) => frame,
+        };
+        if state.is_over() {
+            drop(state);
+            return Push::Closed;
         }
-        pushed
+        state.owner_waits = true;
+        if let Some(waker) = waker
+            && !state.room_waiters.iter().any(|known| known.will_wake(waker))
+        {
+            state.room_waiters.push(waker.clone());
+        }
+        Push::Full(refused)
     }
 
     /// Queues a frame whether there is room or not: only for the connection's own answers to
@@ -237,7 +250,7 @@ impl Outbox {
         {
             self.congested.store(true, Ordering::Relaxed);
         }
-        pushed
+        pushed.map_or(Push::Closed, Push::Queued)
     }
 
     /// Queues a frame, or does what the policy says.
@@ -257,7 +270,7 @@ impl Outbox {
         let allowance = state.allowance(self.capacity);
         if policy == OverflowPolicy::DropOldest
             && let Some(old) = state.make_room(charge(frame.len()), allowance)
-            && let Push::Queued(queued) = state.push(frame, allowance)
+            && let Ok(queued) = state.push(frame, allowance)
         {
             let waiters = self.settle_room(&mut state);
             drop(state);
@@ -266,6 +279,11 @@ impl Outbox {
         }
         if policy == OverflowPolicy::Disconnect {
             state.tally.refuse(DropReason::SlowConsumer);
+            // Nothing may follow the hole, however long the peer's task takes to end it.
+            state.sealed = true;
+            let waiters = std::mem::take(&mut state.room_waiters);
+            drop(state);
+            waiters.into_iter().for_each(Waker::wake);
             Overflow::Disconnect
         } else {
             state.tally.refuse(DropReason::Policy);
@@ -291,13 +309,17 @@ impl Outbox {
             let result = catch_unwind(AssertUnwindSafe(|| scratch.write(&mut flight)))
                 .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
             let failure = result.err().map(|error| error.kind());
-            if failure == Some(io::ErrorKind::WouldBlock) {
-                flight.detach();
-            }
             let mut state = self.state.lock();
             state.settle(&mut flight);
             // What was pushed meanwhile follows what is left in our hands.
             flight.frames.append(&mut state.queue);
+            while failure == Some(io::ErrorKind::WouldBlock) && !flight.is_detached() {
+                // Outside the lock: a body may run its owner's code when it goes.
+                drop(state);
+                flight.detach();
+                state = self.state.lock();
+                flight.frames.append(&mut state.queue);
+            }
             let phase = match failure {
                 _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
                 None if flight.frames.is_empty() => Phase::Idle,
@@ -481,6 +503,10 @@ impl Flight {
         }
         self.detached = self.frames.len();
     }
+
+    fn is_detached(&self) -> bool {
+        self.detached == self.frames.len()
+    }
 }
 
 impl State {
@@ -497,17 +523,11 @@ impl State {
         }
     }
 
-    fn push(&mut self, mut frame: Frame, capacity: Capacity) -> Push {
-        if self.is_over() {
-            return Push::Closed;
-        }
+    /// Queues a frame; gives it back when there is no room, or when nothing is accepted any more.
+    fn push(&mut self, frame: Frame, capacity: Capacity) -> Result<Queued, Frame> {
         let cost = charge(frame.len());
-        if !capacity.fits(self.frames, self.charge, cost) {
-            return Push::Full(frame);
-        }
-        let blocked = self.phase == Phase::Blocked;
-        if blocked {
-            frame.detach_below(DETACH_BELOW);
+        if self.is_over() || !capacity.fits(self.frames, self.charge, cost) {
+            return Err(frame);
         }
         if self.queue.capacity() == 0 {
             self.queue = write::spare_queue();
@@ -521,7 +541,7 @@ impl State {
             self.phase = Phase::Queued;
         }
         let large = self.frames >= BATCH_OUTBOX_FRAMES || self.charge >= BATCH_OUTBOX_BYTES;
-        Push::Queued(Queued { first, heavy: large && !blocked })
+        Ok(Queued { first, heavy: large && self.phase != Phase::Blocked })
     }
 
     /// Takes out the longest waiting frames until there is room for so much. `None`, and nothing
@@ -575,9 +595,8 @@ impl State {
 
     /// `Writing → Idle | Queued | Blocked`: takes back what the flusher held. Whoever is returned
     /// must be woken: the connection's own task, which goes on from here.
-    fn land(&mut self, mut flight: Flight, phase: Phase) -> Option<Waker> {
+    fn land(&mut self, flight: Flight, phase: Phase) -> Option<Waker> {
         if phase == Phase::Blocked {
-            flight.detach();
             self.stalled_since.get_or_insert_with(Instant::now);
         }
         self.head_written = flight.head_written;

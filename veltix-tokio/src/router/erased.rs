@@ -127,6 +127,12 @@ pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> 
     }
 }
 
+/// The text of an error of the application's, whose `Display` may panic like its handler.
+pub(crate) fn text_of(error: &dyn fmt::Display) -> String {
+    catch_unwind(AssertUnwindSafe(|| error.to_string()))
+        .unwrap_or_else(|_| "an error whose text panics".to_owned())
+}
+
 /// The outcome of a panic, with its text if it has one.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {

@@ -60,7 +60,7 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
         tracing::warn!("the drain deadline has passed: connections are cut off");
         connections.shutdown().await;
     }
-    endpoint.drain().finish();
+    endpoint.drain().finish(true);
     let report = endpoint.drain().report();
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
 }

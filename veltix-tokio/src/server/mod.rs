@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use config::ServerConfig;
 
 use crate::endpoint::{Endpoint, Role, Side};
-use crate::error::{BindError, RunError};
+use crate::error::{BindError, Result};
 use crate::hub::Hub;
 use crate::limits::UNKNOWN_PER_WINDOW;
 use crate::router::Router;
@@ -32,7 +32,7 @@ use crate::transport::{Listener, PeerAddr, TcpAcceptor, TcpOptions};
 pub struct Server {
     endpoint: Arc<Endpoint>,
     /// What runs the server, generic over the listener inside and boxed out of users' sight.
-    serve: Pin<Box<dyn Future<Output = ()> + Send>>,
+    serve: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Server {
@@ -77,7 +77,7 @@ impl Server {
         let endpoint = Endpoint::new(side, limits, router.build());
         tracing::info!(addr = %endpoint.local_addr(), "listening");
         let serve = Box::pin(accept::serve(listener, Arc::clone(&endpoint)));
-        Ok(Self { endpoint, serve })
+        Ok(Self { endpoint, serve: Some(serve) })
     }
 
     /// Where the server listens, with the port that the system chose.
@@ -95,12 +95,13 @@ impl Server {
     /// Serves until [`Hub::shutdown`] has drained everything.
     ///
     /// # Errors
-    /// [`RunError`], when the system lets the server down for good.
+    /// None at present: what the system refuses for a while (a descriptor, say) is tried again. The
+    /// type leaves room for a failure that is final.
     ///
     /// # Cancel safety
     /// Dropping the future aborts every connection: what is queued is lost, `on_disconnect` does
     /// not run.
-    pub async fn run(self) -> Result<(), RunError> {
+    pub async fn run(self) -> Result<()> {
         self.run_until(pending::<()>()).await
     }
 
@@ -112,12 +113,14 @@ impl Server {
     ///
     /// # Cancel safety
     /// As [`run`](Server::run).
-    pub async fn run_until(mut self, stop: impl Future) -> Result<(), RunError> {
+    pub async fn run_until(mut self, stop: impl Future) -> Result<()> {
+        // Always there: only `drop` takes it out.
+        let Some(serve) = &mut self.serve else { return Ok(()) };
         tokio::select! {
-            () = &mut self.serve => return Ok(()),
+            () = &mut *serve => return Ok(()),
             _ = stop => self.endpoint.begin_shutdown(),
         }
-        (&mut self.serve).await;
+        serve.await;
         Ok(())
     }
 }
@@ -125,7 +128,10 @@ impl Server {
 impl Drop for Server {
     /// Nobody serves any more: whoever waits for a shutdown need not wait longer.
     fn drop(&mut self) {
-        self.endpoint.drain().finish();
+        // Aborts what is left of the connections. They end a little later, when the runtime gets
+        // to it, so the report cannot be complete.
+        drop(self.serve.take());
+        self.endpoint.drain().finish(false);
     }
 }
 
