@@ -124,8 +124,8 @@ pub use veltix_tokio::{
     Closing, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected, Error, Event,
     EventStream, FromContext, FromInput, FromMessage, Handler, HandshakeFailure, Hub, IntoReply,
     Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping, Received, Reconnect, Rejection,
-    Reply, Request, RequestError, Result, Router, SendError, Sending, Sent, Server,
-    ServerConfig, ShutdownReport, SocketCore, State, Text, VeltixCodec, transport,
+    Reply, Request, RequestError, Result, Router, SendError, Sending, Sent, Server, ServerConfig,
+    ShutdownReport, SocketCore, State, Text, VeltixCodec, transport,
 };
 
 #[doc(hidden)]

@@ -11,7 +11,7 @@ use veltix::{
 };
 
 use super::{accept, attempt, break_and_accept, config, connected, gave_up, lost, next, seconds};
-use crate::support::{ECHO, PIPE, PYTHON, RawServer};
+use crate::support::{ECHO, PIPE, PYTHON, RawPeer, RawServer};
 
 #[tokio::test(start_paused = true)]
 async fn after_a_fixed_pause_routes_and_on_connect_are_there_again() {
@@ -242,4 +242,62 @@ async fn attempts_are_counted_in_a_row() {
     }
     assert_eq!(gave_up(&mut events).await, 2);
     assert!(!client.is_connected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_on_connect_that_says_no_later_ends_the_attempts() {
+    let connects = AtomicUsize::new(0);
+    let connects = Arc::new(connects);
+    let router = Router::new().on_connect(move || match connects.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(()),
+        _ => Err("not again"),
+    });
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(1)));
+    let (client, raw) = server.client(reconnect, router).await;
+    let mut raw = break_and_accept(&mut server, raw).await;
+    assert_eq!(lost(&client).await, "refused by on_connect: not again");
+    assert!(raw.rest().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_dropped_does_not_come_back() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(1)));
+    let (client, raw) = server.client(reconnect, Router::new()).await;
+    let mut events = client.events();
+    drop(raw);
+    attempt(&mut events).await;
+    drop(client);
+    tokio::select! {
+        _ = server.accept() => panic!("it came back"),
+        () = sleep(seconds(3600)) => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_until_a_connection_has_lived_for_ten_seconds() {
+    let windows = Reconnect::backoff().windows(seconds(1), seconds(1 << 20));
+    let mut server = RawServer::new(PIPE);
+    let (client, mut raw) = server.client(config(windows), Router::new()).await;
+    let mut events = client.events();
+    // A server that drops everybody at once is not hammered: the windows double.
+    let mut longest = Duration::ZERO;
+    for _ in 0..12 {
+        raw = break_and_accept_patiently(&mut server, raw).await;
+        longest = longest.max(attempt(&mut events).await.1);
+        connected(&client).await;
+    }
+    assert!(longest > seconds(1), "{longest:?} of a window of up to 2048 s");
+    sleep(seconds(10)).await;
+    let _raw = break_and_accept_patiently(&mut server, raw).await;
+    assert!(attempt(&mut events).await.1 <= seconds(1));
+}
+
+/// As [`break_and_accept`], however long it takes.
+async fn break_and_accept_patiently(server: &mut RawServer, raw: RawPeer) -> RawPeer {
+    drop(raw);
+    let mut next = server.accept().await;
+    next.welcome(PYTHON).await.expect("the handshake works");
+    next
 }

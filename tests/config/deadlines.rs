@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 use veltix::transport::memory;
 use veltix::{
-    Client, ClientConfig, CloseReason, ConnectError, Event, HandshakeFailure, Message, PING,
-    Router, ServerConfig,
+    Client, ClientConfig, ClientStatus, CloseReason, ConnectError, Event, HandshakeFailure,
+    Message, PING, Reconnect, Router, ServerConfig,
 };
 
 use crate::support::{ECHO, OTHER, PIPE, RawServer, World, quiet, until};
@@ -134,6 +134,35 @@ async fn no_write_stall() {
     peer.send(&Message::new(OTHER, vec![7; 2 * PIPE])).await.unwrap();
     assert!(timeout(LONG, peer.closed()).await.is_err());
     assert_eq!(raw.next().await.unwrap().body().len(), 2 * PIPE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_times_mean_never() {
+    const NEVER: Duration = Duration::MAX;
+    let config = ServerConfig::default()
+        .handshake_timeout(NEVER)
+        .on_connect_timeout(NEVER)
+        .heartbeat(Some(NEVER))
+        .write_stall(Some(NEVER))
+        .drain_timeout(NEVER);
+    let router = Router::new().on_connect(async || quiet().await).route(ECHO, |body: Bytes| body);
+    let world = World::with(config, PIPE, router);
+    let config = ClientConfig::default()
+        .handshake_timeout(NEVER)
+        .heartbeat(Some(NEVER))
+        .write_stall(Some(NEVER))
+        .reconnect(Reconnect::fixed(NEVER));
+    let client = world.client_with(config, Router::new()).await;
+    let answer = client.request(&Message::from_text(ECHO, "hello")).timeout(NEVER).await.unwrap();
+    assert_eq!(answer.text().unwrap(), "hello");
+    assert!(timeout(LONG, client.peer().closed()).await.is_err());
+    let report = world.hub.shutdown().await;
+    assert!(report.complete && report.dropped == 0, "{report:?}");
+    let mut status = client.status();
+    let waits = |status: &ClientStatus| *status == ClientStatus::Reconnecting { attempt: 1 };
+    drop(status.wait_for(waits).await.unwrap());
+    assert!(timeout(LONG, status.changed()).await.is_err());
+    client.close().await;
 }
 
 /// A server one of whose handlers never ends, and a peer that is in it.

@@ -6,8 +6,8 @@ use std::sync::Once;
 
 use veltix::transport::memory;
 use veltix::{
-    BindError, Client, ClientConfig, ConfigError, ConnectError, Hub, Message, MessageType, Router,
-    Server, ServerConfig,
+    BindError, BufferSize, Client, ClientConfig, ConfigError, ConnectError, Hub, Message,
+    MessageType, Router, Server, ServerConfig,
 };
 
 use crate::support::{ECHO, OTHER, PIPE, World};
@@ -64,6 +64,13 @@ async fn a_message_has_room_for_its_header_and_fits_the_length_field() {
         let (min, max) = (15, u32::MAX as usize);
         assert_eq!(server(config), ConfigError::MessageSize { value, min, max });
     }
+}
+
+#[tokio::test]
+async fn a_read_buffer_may_not_be_huge_beyond_sense() {
+    let (value, max) = ((64 << 20) + 1, 64 << 20);
+    let config = ServerConfig::default().buffer_size(BufferSize::Bytes(value));
+    assert_eq!(server(config), ConfigError::BufferSize { value, max });
 }
 
 #[tokio::test]

@@ -216,7 +216,9 @@ async fn a_handler_that_waits_for_room_learns_of_the_stall() {
         _ => None,
     };
     let error = until(&mut scene.events, failed).await;
-    assert_eq!(error, SendError::Closed.to_string());
+    // Its own wait and the connection end at the same time.
+    let either = [SendError::Closed.to_string(), SendError::Full.to_string()];
+    assert!(either.contains(&error), "{error}");
     assert_eq!(scene.next_end().await.reason, CloseReason::WriteStalled);
     assert_eq!(start.elapsed(), seconds(10));
 }

@@ -95,6 +95,18 @@ async fn a_server_closes_a_peer_that_floods() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn system_codes_are_a_flood_too() {
+    let mut scene = Scene::new(Router::new().fallback(|| {})).await;
+    let (mut raw, _) = scene.raw().await;
+    let two = frame(2, 0, "");
+    raw.write(&two.repeat(UNKNOWN_PER_WINDOW as usize)).await.unwrap();
+    echo(&mut raw).await;
+    raw.write(&two).await.unwrap();
+    assert_eq!(scene.next_end().await.reason, CloseReason::UnknownCodes);
+    scene.check_bystander().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_in_a_longer_time_are_no_flood() {
     let mut scene = Scene::new(Router::new()).await;
     let (mut raw, _) = scene.raw().await;

@@ -1,1 +1,203 @@
+//! Promise 11: a client owns its connection, and its last handle flushes and closes when it is
+//! dropped. `Peer` and `Hub` keep nothing alive. Dropping the future of `run` ends every
+//! connection.
 
+use std::time::Duration;
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::{Instant, sleep};
+use veltix::transport::memory;
+use veltix::{
+    Client, ClientConfig, CloseReason, Event, PING, Router, SendError, Server, ServerConfig,
+    SocketCore, all,
+};
+
+use super::{Drops, check, numbered, numbers, paused};
+use crate::support::{Door, ECHO, OTHER, PIPE, PYTHON, RawServer, World, quiet, until};
+
+#[test]
+pub(crate) fn the_last_handle_of_a_client_writes_what_is_queued_and_closes() {
+    paused(async {
+        let mut server = RawServer::new(100);
+        let (client, mut raw) = server.client(ClientConfig::default(), Router::new()).await;
+        for n in 0..50 {
+            client.try_send(&numbered(OTHER, n)).expect("room");
+        }
+        let peer = client.peer();
+        let clone = client.clone();
+        drop(client);
+        quiet().await;
+        assert!(clone.is_connected() && !peer.is_closed(), "one handle is left");
+        clone.try_send(&numbered(OTHER, 50)).expect("room");
+        drop(clone);
+        assert!(numbers(&raw.all().await).into_iter().eq(0..=50));
+        let outcome = peer.closed().await;
+        assert_eq!((outcome.reason, outcome.undelivered), (CloseReason::Closed, 0));
+    });
+}
+
+#[test]
+pub(crate) fn a_dropped_client_waits_for_its_server_a_second_at_most() {
+    paused(async {
+        let mut server = RawServer::new(100);
+        let (client, mut raw) = server.client(ClientConfig::default(), Router::new()).await;
+        for n in 0..50 {
+            client.try_send(&numbered(OTHER, n)).expect("room");
+        }
+        quiet().await;
+        let (peer, start) = (client.peer(), Instant::now());
+        drop(client);
+        let outcome = peer.closed().await;
+        assert_eq!(start.elapsed().as_secs(), 1);
+        check(outcome.sent, outcome.received);
+        assert_eq!((outcome.sent.written, outcome.undelivered), (5, 45));
+        assert_eq!(numbers(&raw.all().await), [0, 1, 2, 3, 4]);
+    });
+}
+
+#[test]
+pub(crate) fn a_dropped_client_cancels_its_handlers() {
+    paused(async {
+        let drops = Drops::default();
+        let guards = drops.clone();
+        let stuck = move || {
+            let guard = guards.guard();
+            async move {
+                std::future::pending::<()>().await;
+                drop(guard);
+            }
+        };
+        let mut server = RawServer::new(PIPE);
+        let router = Router::new().route(ECHO, stuck);
+        let (client, mut raw) = server.client(ClientConfig::default(), router).await;
+        raw.send(ECHO.code(), 0, "").await.expect("the client reads");
+        quiet().await;
+        let start = Instant::now();
+        drop(client);
+        assert!(raw.all().await.is_empty());
+        assert_eq!((drops.count(), start.elapsed()), (1, Duration::ZERO));
+    });
+}
+
+#[test]
+pub(crate) fn a_client_that_gives_up_connecting_leaves_nothing_behind() {
+    paused(async {
+        let mut server = RawServer::new(PIPE);
+        let config = ClientConfig::default();
+        let stuck = Router::new().on_connect(std::future::pending::<()>);
+        let connecting = Client::connect_with(server.connector.clone(), config, stuck);
+        let connecting = tokio::spawn(connecting);
+        let mut raw = server.accept().await;
+        raw.welcome(PYTHON).await.expect("the handshake works");
+        quiet().await;
+        let start = Instant::now();
+        connecting.abort();
+        assert!(raw.all().await.is_empty());
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    });
+}
+
+#[test]
+pub(crate) fn a_peer_does_not_keep_its_connection_alive() {
+    paused(async {
+        let mut server = RawServer::new(PIPE);
+        let (client, mut raw) = server.client(ClientConfig::default(), Router::new()).await;
+        let peer = client.peer();
+        let (closing, sending) = (peer.closed(), peer.send(&numbered(OTHER, 0)));
+        drop(client);
+        assert!(raw.all().await.is_empty(), "the stream ends although there are handles");
+        assert_eq!(closing.await.reason, CloseReason::Closed);
+        assert!(matches!(sending.await, Err(SendError::Closed)));
+
+        let world = World::new(Router::new());
+        let (mut raw, peer) = world.join().await;
+        raw.end();
+        assert!(raw.all().await.is_empty());
+        assert!(matches!(peer.try_send(&numbered(OTHER, 0)), Err(SendError::Closed)));
+        assert!(peer.add_tag("late").is_err());
+        assert_eq!(world.hub.get(peer.id()), None);
+    });
+}
+
+#[test]
+pub(crate) fn a_hub_keeps_nothing_alive() {
+    paused(async {
+        let (listener, connector) = memory(PIPE);
+        let config = ServerConfig::default();
+        let server = Server::with_listener(listener, config, Router::new()).expect("it works");
+        let hub = server.hub();
+        drop(server);
+        assert!(connector.stream().await.is_err(), "nobody listens although there is a hub");
+        assert_eq!(hub.count(all()), 0);
+        assert_eq!(hub.broadcast(&numbered(OTHER, 0)).expect("it is encoded").matched, 0);
+        assert_eq!(hub.shutdown().await.connections, 0, "nobody waits for a server that is gone");
+    });
+}
+
+#[test]
+pub(crate) fn dropping_the_future_of_run_ends_every_connection_at_once() {
+    paused(async {
+        let (drops, door) = (Drops::default(), Door::new());
+        let guards = drops.clone();
+        let gate = door.clone();
+        let stuck = move || {
+            let (guard, door) = (guards.guard(), gate.clone());
+            async move {
+                door.pass().await;
+                drop(guard);
+            }
+        };
+        let (left, mut leaves) = unbounded_channel();
+        let router = Router::new().route(ECHO, stuck).on_disconnect(move || left.send(()));
+        let world = World::with(ServerConfig::default(), 100, router);
+        let mut silent = world.silent().await;
+        let mut peers = Vec::new();
+        for _ in 0..10 {
+            let (mut raw, peer) = world.join().await;
+            raw.send(ECHO.code(), 0, "").await.expect("the server reads");
+            for n in 0..50 {
+                peer.try_send(&numbered(OTHER, n)).expect("room");
+            }
+            peers.push((raw, peer));
+        }
+        quiet().await;
+        let start = Instant::now();
+        world.abort();
+        for (raw, peer) in &mut peers {
+            let outcome = peer.closed().await;
+            assert_eq!(outcome.reason, CloseReason::Aborted);
+            check(outcome.sent, outcome.received);
+            assert_eq!(outcome.received.discarded_closed, 1);
+            assert_eq!(raw.all().await.len() as u64, outcome.sent.written);
+            assert!(matches!(peer.try_send(&numbered(OTHER, 0)), Err(SendError::Closed)));
+        }
+        silent.hear().await.expect("the server's hello");
+        assert!(silent.hear().await.is_err(), "a handshake ends as well");
+        assert_eq!((drops.count(), start.elapsed()), (10, Duration::ZERO));
+        assert_eq!(world.hub.count(all()), 0);
+        assert!(world.connector.stream().await.is_err());
+        door.open(10);
+        sleep(Duration::from_secs(60)).await;
+        assert!(leaves.try_recv().is_err(), "on_disconnect does not run after an abort");
+    });
+}
+
+/// Connections that have a thread of their own end with the future too. Threads know no paused
+/// clock.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_future_of_run_ends_connections_with_threads() {
+    let config = ServerConfig::default().socket_core(SocketCore::Threading);
+    let world = World::with(config, PIPE, Router::new());
+    let mut events = world.hub.events();
+    let mut raw = world.raw().await;
+    let connected = |event| match event {
+        Event::Connected { peer } => Some(peer),
+        _ => None,
+    };
+    let peer = until(&mut events, connected).await;
+    raw.send(PING.code(), 0, "").await.expect("the server reads");
+    raw.next().await.expect("a pong");
+    world.abort();
+    assert_eq!(peer.closed().await.reason, CloseReason::Aborted);
+    assert!(raw.all().await.is_empty());
+}

@@ -48,6 +48,10 @@ pub const FRAME_OVERHEAD: usize = 256;
 /// A server closes a peer that has not taken a byte for this long while something waited.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
 
+/// A `send` waits for room this much longer than the write stall: a peer that takes nothing is
+/// closed by then, and the sender is told so; one that takes a little leaves it with a full outbox.
+pub const SEND_GRACE: Duration = Duration::from_secs(1);
+
 /// Silence after which a ping is sent, and again, and after which the peer is dead.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 

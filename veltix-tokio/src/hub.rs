@@ -97,7 +97,11 @@ impl Hub {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);
         async move {
-            if batch::is_within(&endpoint) { endpoint.drain().report() } else { endpoint.drain().finished().await }
+            if batch::is_within(&endpoint) {
+                endpoint.drain().report()
+            } else {
+                endpoint.drain().finished().await
+            }
         }
     }
 }

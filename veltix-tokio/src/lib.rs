@@ -27,6 +27,7 @@ mod spawn;
 mod sync;
 pub mod transport;
 mod unknown;
+mod waiters;
 mod workers;
 
 pub use client::{Client, ClientConfig, ClientStatus, MessageStream, Reconnect};
@@ -34,8 +35,7 @@ pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use endpoint::{BufferSize, SocketCore};
 pub use error::{
-    BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result,
-    SendError,
+    BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result, SendError,
 };
 pub use events::{Event, EventStream, HandshakeFailure};
 pub use hub::{Broadcast, Delivery, Hub};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use tokio::time::{Sleep, sleep};
 use veltix_core::{
     EncodeError, Frame, Hello, IdSpace, Message, PeerId, Tag, TagError, TagValue, ToMessage,
 };
@@ -16,12 +17,13 @@ use crate::batch;
 use crate::close::{CloseReason, Disconnected, Received};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
-use crate::limits::HEADER_LEN;
+use crate::limits::{HEADER_LEN, SEND_GRACE};
 use crate::outbox::{Outbox, Overflow, OverflowPolicy, Push, Sent};
 use crate::received::Receipts;
 use crate::requests::{Calls, Over, Ping, Request};
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
+use crate::waiters::{Place, Waiters};
 
 /// The other end of a connection, on a server and on a client alike.
 ///
@@ -54,7 +56,7 @@ struct End {
     asked: Option<CloseReason>,
     /// What the task said last.
     outcome: Option<Disconnected>,
-    waiting: Vec<Waker>,
+    waiting: Waiters,
 }
 
 impl Peer {
@@ -100,13 +102,14 @@ impl Peer {
     }
 
     /// Sends a message, waiting for room in the peer's outbox if it is full. The wait ends when
-    /// the peer reads, or with its connection, at the latest after the write stall (a server's
-    /// default is 10 s).
+    /// the peer reads, with its connection, or a second after the write stall (a server's default
+    /// is 10 s; a client has none).
     ///
     /// `Ok` means that the outbox has it. It is encoded now, and queued when the future is polled.
     ///
     /// # Errors
-    /// [`SendError::Closed`] when the connection is over, [`SendError::Encode`].
+    /// [`SendError::Closed`] when the connection is over, [`SendError::Full`] when there was no
+    /// room for the write stall, [`SendError::Encode`].
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the message was not accepted: it is sent whole or not at all.
@@ -160,7 +163,7 @@ impl Peer {
     /// Cancel safe.
     #[must_use]
     pub fn closed(&self) -> Closing {
-        Closing { peer: self.clone() }
+        Closing { peer: self.clone(), place: Place::default() }
     }
 
     /// Whether the connection is over or ending.
@@ -319,10 +322,10 @@ impl Peer {
             let mut end = self.0.end.lock();
             end.asked.get_or_insert_with(|| outcome.reason.clone());
             end.outcome = Some(outcome);
-            std::mem::take(&mut end.waiting)
+            end.waiting.take()
         };
         self.0.end_asked.store(true, Ordering::Release);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.for_each(Waker::wake);
     }
 }
 
@@ -375,30 +378,49 @@ pub struct PeerStats {
 pub struct Sending {
     /// Taken while it is pushed; `None` once it is done.
     step: Option<Result<(Peer, Frame), SendError>>,
+    place: Place,
+    /// Ends the wait for room. A peer that takes a byte now and then is not stalled, and yet no
+    /// handler must be held by it for ever.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Sending {
-    pub(crate) const fn new(step: Result<(Peer, Frame), SendError>) -> Self {
-        Self { step: Some(step) }
+    pub(crate) fn new(step: Result<(Peer, Frame), SendError>) -> Self {
+        Self { step: Some(step), place: Place::default(), patience: None }
     }
 }
 
 impl Future for Sending {
     type Output = Result<(), SendError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(step) = self.step.take() else { return Poll::Ready(Err(SendError::Closed)) };
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let Some(step) = this.step.take() else { return Poll::Ready(Err(SendError::Closed)) };
         let (peer, frame) = step?;
-        match peer.0.outbox.push_or_register(frame, Some(cx.waker())) {
+        let line = (&mut this.place, cx.waker());
+        match peer.0.outbox.push_or_wait(frame, Some(line)) {
             Push::Queued(queued) => {
                 batch::queued(&peer, queued);
                 Poll::Ready(Ok(()))
             }
             Push::Full(frame) => {
-                self.step = Some(Ok((peer, frame)));
-                Poll::Pending
+                let stall = peer.0.endpoint.limits().write_stall;
+                if this.patience.is_none() {
+                    this.patience = stall.map(|stall| Box::pin(sleep(stall + SEND_GRACE)));
+                }
+                let late = this.patience.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
+                this.step = Some(Ok((peer, frame)));
+                if late { Poll::Ready(Err(SendError::Full)) } else { Poll::Pending }
             }
             Push::Closed => Poll::Ready(Err(SendError::Closed)),
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(Ok((peer, _))) = &self.step {
+            peer.0.outbox.leave_line(&self.place);
         }
     }
 }
@@ -408,19 +430,28 @@ impl Future for Sending {
 #[derive(Debug)]
 pub struct Closing {
     peer: Peer,
+    place: Place,
 }
 
 impl Future for Closing {
     type Output = Disconnected;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnected> {
-        let mut end = self.peer.0.end.lock();
+        let Self { peer, place } = self.get_mut();
+        let mut end = peer.0.end.lock();
         if let Some(outcome) = &end.outcome {
             return Poll::Ready(outcome.clone());
         }
-        if !end.waiting.iter().any(|known| known.will_wake(cx.waker())) {
-            end.waiting.push(cx.waker().clone());
-        }
+        end.waiting.wait(place, cx.waker());
         Poll::Pending
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if self.place.is_taken() {
+            let waker = self.peer.0.end.lock().waiting.leave(&self.place);
+            drop(waker);
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::error::RequestError;
 use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, READ_BUFFER, REQUEST_TIMEOUT};
 use crate::outbox::Push;
 use crate::peer::Peer;
+use crate::waiters::Place;
 
 /// Deadlines kept beyond those of calls in flight before the stale ones are swept out.
 const STALE_DEADLINES: usize = 64;
@@ -231,6 +232,7 @@ pub struct Request {
     message: Option<Result<Message, EncodeError>>,
     timeout: Duration,
     expected: Option<u16>,
+    place: Place,
     state: State,
 }
 
@@ -260,6 +262,7 @@ impl Request {
             message: Some(message),
             timeout: REQUEST_TIMEOUT,
             expected: None,
+            place: Place::default(),
             state: State::Unsent,
         }
     }
@@ -331,7 +334,8 @@ impl Future for Request {
             && let State::WaitingForRoom { call, frame, mut answer } =
                 std::mem::replace(&mut this.state, State::Over)
         {
-            match this.peer.outbox().push_or_register(frame, Some(cx.waker())) {
+            let line = (&mut this.place, cx.waker());
+            match this.peer.outbox().push_or_wait(frame, Some(line)) {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
                     batch::queued(&this.peer, queued);
@@ -362,6 +366,7 @@ impl Future for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
+        self.peer.outbox().leave_line(&self.place);
         let caller = match self.state {
             State::Unsent | State::Over => None,
             State::WaitingForRoom { call, .. } => self.peer.calls().lock().take_back(call),

@@ -16,9 +16,7 @@ use crate::limits::UNKNOWN_WINDOW;
 use crate::outbox::Push;
 use crate::peer::within;
 use crate::requests::Reception;
-use crate::router::{
-    Context, Outcome, Recycled, RouteId, Started, panicked, poll_caught, text_of,
-};
+use crate::router::{Context, Outcome, Recycled, RouteId, Started, panicked, poll_caught, text_of};
 
 impl ConnectionTask {
     /// Puts the peer at the door: `on_connect` decides, and no message is handled before.

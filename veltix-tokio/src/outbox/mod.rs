@@ -38,6 +38,7 @@ use veltix_core::Frame;
 use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD, READ_BUFFER};
 use crate::sync::Mutex;
 use crate::transport::StreamWriter;
+use crate::waiters::{Place, Waiters};
 
 pub use tally::Sent;
 pub(crate) use tally::{DropReason, Tally};
@@ -95,6 +96,9 @@ pub(crate) enum Push {
     Closed,
 }
 
+/// Where somebody waits for room, and who.
+pub(crate) type InLine<'a> = (&'a mut Place, &'a Waker);
+
 /// A frame is queued, and this is what its sender must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the first to queue a frame must see to a flush"]
@@ -134,7 +138,7 @@ struct State {
     /// found no room: it is woken even if nothing is left for it to write.
     owner_waits: bool,
     /// Who waits for room; all are woken when there is some, or never will be.
-    room_waiters: Vec<Waker>,
+    room_waiters: Waiters,
     /// Since when the stream has taken nothing, while something waits for it.
     stalled_since: Option<Instant>,
     /// Bytes that the stream has taken: outbound progress is a sign of life.
@@ -185,7 +189,7 @@ impl Outbox {
             detached: 0,
             owner: None,
             owner_waits: false,
-            room_waiters: Vec::new(),
+            room_waiters: Waiters::default(),
             stalled_since: None,
             taken: 0,
             tally: Tally::default(),
@@ -198,11 +202,11 @@ impl Outbox {
     /// Queues a frame if there is room. A full outbox that has not met `WouldBlock` is emptied
     /// first, by the caller: no policy may fire only because nobody has written yet.
     pub(crate) fn push(&self, frame: Frame) -> Push {
-        self.push_or_register(frame, None)
+        self.push_or_wait(frame, None)
     }
 
-    /// As [`Outbox::push`]; the waker is woken when there may be room for what found none.
-    pub(crate) fn push_or_register(&self, mut frame: Frame, waker: Option<&Waker>) -> Push {
+    /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found none.
+    pub(crate) fn push_or_wait(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
         let mut state = self.state.lock();
         if state.phase == Phase::Blocked {
             // It is going to wait. Its body may run its owner's code when it goes, here and below:
@@ -230,10 +234,8 @@ impl Outbox {
             return Push::Closed;
         }
         state.owner_waits = true;
-        if let Some(waker) = waker
-            && !state.room_waiters.iter().any(|known| known.will_wake(waker))
-        {
-            state.room_waiters.push(waker.clone());
+        if let Some((place, waker)) = line {
+            state.room_waiters.wait(place, waker);
         }
         Push::Full(refused)
     }
@@ -281,7 +283,7 @@ impl Outbox {
             state.tally.refuse(DropReason::SlowConsumer);
             // Nothing may follow the hole, however long the peer's task takes to end it.
             state.sealed = true;
-            let waiters = std::mem::take(&mut state.room_waiters);
+            let waiters: Vec<_> = state.room_waiters.take().collect();
             drop(state);
             waiters.into_iter().for_each(Waker::wake);
             Overflow::Disconnect
@@ -342,7 +344,7 @@ impl Outbox {
     fn settle_room(&self, state: &mut State) -> Vec<Waker> {
         if self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD) {
             self.congested.store(false, Ordering::Relaxed);
-            std::mem::take(&mut state.room_waiters)
+            state.room_waiters.take().collect()
         } else {
             Vec::new()
         }
@@ -425,7 +427,7 @@ impl Outbox {
         let waiters = {
             let mut state = self.state.lock();
             state.sealed = true;
-            std::mem::take(&mut state.room_waiters)
+            state.room_waiters.take()
         };
         waiters.into_iter().for_each(Waker::wake);
     }
@@ -443,6 +445,14 @@ impl Outbox {
     /// Whether the stream is full and the outbox more than full, of answers to pings.
     pub(crate) fn is_congested(&self) -> bool {
         self.congested.load(Ordering::Relaxed)
+    }
+
+    /// Gives up a wait for room.
+    pub(crate) fn leave_line(&self, place: &Place) {
+        if place.is_taken() {
+            let waker = self.state.lock().room_waiters.leave(place);
+            drop(waker);
+        }
     }
 
     /// Bytes that the stream has taken so far.
@@ -635,7 +645,7 @@ impl State {
         self.closed_for = reason;
         self.stalled_since = None;
         self.phase = Phase::Closed;
-        (queue, std::mem::take(&mut self.room_waiters))
+        (queue, self.room_waiters.take().collect())
     }
 }
 

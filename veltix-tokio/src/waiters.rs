@@ -1,0 +1,89 @@
+//! Tasks that wait for something, each with a place of its own in the line.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+/// Wakers in the order in which their tasks came. A wait that is given up leaves the line: what
+/// nobody waits for any more must not keep a task's memory.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    line: BTreeMap<u64, Waker>,
+    /// The number of the next place.
+    next: u64,
+}
+
+/// A place in the line, kept by whoever waits.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Option<u64>);
+
+impl Waiters {
+    /// Waits at this place: the one that it has, or a new one at the end.
+    pub(crate) fn wait(&mut self, place: &mut Place, waker: &Waker) {
+        let number = *place.0.get_or_insert_with(|| {
+            self.next += 1;
+            self.next
+        });
+        match self.line.get_mut(&number) {
+            Some(known) => known.clone_from(waker),
+            None => {
+                self.line.insert(number, waker.clone());
+            }
+        }
+    }
+
+    /// Leaves the line.
+    pub(crate) fn leave(&mut self, place: &Place) -> Option<Waker> {
+        self.line.remove(&place.0?)
+    }
+
+    /// Everybody who waits; they are to be woken outside the lock. Their places stay theirs, so
+    /// that who waits again does so before those who came later.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        std::mem::take(&mut self.line).into_values()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.line.len()
+    }
+}
+
+impl Place {
+    /// Whether this place was ever taken, so that it must be left.
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_leaves_is_forgotten_and_who_waits_is_woken_once() {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let mut waiters = Waiters::default();
+        let (mut first, mut second) = (Place::default(), Place::default());
+        waiters.wait(&mut first, &waker);
+        waiters.wait(&mut first, &waker);
+        waiters.wait(&mut second, &waker);
+        assert_eq!(waiters.len(), 2);
+        waiters.leave(&second);
+        assert_eq!(waiters.len(), 1);
+        waiters.take().for_each(Waker::wake);
+        assert_eq!((waiters.len(), count.0.load(Ordering::Relaxed)), (0, 1));
+    }
+}
