@@ -7,6 +7,7 @@ mod interop;
 mod macros {
     mod ui;
 }
+mod promises;
 mod support;
 mod tcp;
 mod wire;

@@ -11,8 +11,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, advance, timeout};
 use veltix::{
-    ClientConfig, CloseReason, Event, Hub, Message, OverflowPolicy, PING, Peer, Router, SendError,
-    ServerConfig,
+    ClientConfig, CloseReason, Event, Hub, Message, OverflowPolicy, PING, PONG, Peer, Router,
+    SendError, ServerConfig,
 };
 
 use super::{check, numbered, numbers, paused};
@@ -87,6 +87,30 @@ pub(crate) fn a_peer_that_takes_nothing_is_closed_after_the_write_stall() {
 }
 
 #[test]
+pub(crate) fn a_silent_peer_is_asked_twice_and_then_given_up() {
+    paused(async {
+        for answers in [true, false] {
+            let world = World::new(Router::new());
+            let (mut raw, peer) = world.join().await;
+            let start = Instant::now();
+            for silence in [15, 30] {
+                assert_eq!(raw.next().await.expect("a ping").code(), PING.code());
+                assert_eq!(start.elapsed().as_secs(), silence);
+                if answers {
+                    raw.send(PONG.code(), 32_768, "").await.expect("the server reads");
+                }
+            }
+            if answers {
+                assert_eq!(raw.next().await.expect("a ping").code(), PING.code());
+            } else {
+                assert_eq!(peer.closed().await.reason, CloseReason::HeartbeatTimeout);
+            }
+            assert_eq!(start.elapsed().as_secs(), 45);
+        }
+    });
+}
+
+#[test]
 pub(crate) fn a_stalled_peer_is_told_once_however_much_is_sent_to_it() {
     paused(async {
         let world = World::new(Router::new());
@@ -101,6 +125,18 @@ pub(crate) fn a_stalled_peer_is_told_once_however_much_is_sent_to_it() {
             told += u32::from(matches!(event, Event::SlowConsumer { .. } | Event::Lagged(_)));
         }
         assert_eq!(told, 1);
+    });
+}
+
+#[test]
+pub(crate) fn an_outbox_is_bounded_in_bytes_too() {
+    paused(async {
+        let config = ServerConfig::default().max_message_size(64 << 10).outbox(1024, 256 << 10);
+        let world = World::with(config, 4096, Router::new());
+        let (_stalled, peer) = world.join().await;
+        let large = Message::new(OTHER, vec![0; 10_000]);
+        let accepted = (0..).take_while(|_| peer.try_send(&large).is_ok()).count();
+        assert!((25..=27).contains(&accepted), "{accepted} messages of 10 kB");
     });
 }
 
@@ -185,7 +221,8 @@ pub(crate) fn a_send_waits_for_room_until_the_peer_reads_or_is_given_up() {
                 sending.await.expect("no panic").expect("everything is sent");
             } else {
                 let sent = sending.await.expect("no panic");
-                assert!(matches!(sent, Err(SendError::Closed)), "{sent:?}");
+                let given_up = matches!(sent, Err(SendError::Closed | SendError::Full));
+                assert!(given_up, "{sent:?}");
                 assert_eq!(start.elapsed().as_secs(), 10, "the write stall");
             }
         }

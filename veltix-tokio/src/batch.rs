@@ -17,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::limits::{BATCH_TIME, FLUSH_PEERS};
 use crate::outbox::Queued;
 use crate::peer::Peer;
+use crate::planted::planted;
 
 /// How many flushes pass between two looks at the clock.
 const LOOK_EVERY: usize = 8;
@@ -103,6 +104,9 @@ impl Batch {
     fn close(&mut self) -> Flushes {
         self.left = true;
         let scope = CURRENT.replace(self.outer.take());
+        if planted!("flushes_lost") {
+            return Flushes::default();
+        }
         Flushes(scope.map(|scope| scope.touched).unwrap_or_default())
     }
 }

@@ -78,7 +78,8 @@ pub enum Event {
         /// The code.
         code: u16,
     },
-    /// A peer's outbox was full; the peer is disconnected, or frames for it are dropped.
+    /// A peer's outbox was full; the peer is disconnected, or frames for it are dropped. Told once,
+    /// until the outbox has been empty again; [`Peer::stats`] says how many were dropped.
     SlowConsumer {
         /// The peer.
         peer: Peer,

@@ -13,6 +13,7 @@ use crate::error::SendError;
 use crate::events::{Event, EventStream};
 use crate::outbox::{Overflow, OverflowPolicy};
 use crate::peer::{Peer, within};
+use crate::planted::planted;
 use crate::transport::PeerAddr;
 
 /// A running server, as its handlers and whoever else holds one see it.
@@ -97,7 +98,7 @@ impl Hub {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);
         async move {
-            if batch::is_within(&endpoint) {
+            if batch::is_within(&endpoint) && !planted!("shutdown_waits_for_itself") {
                 endpoint.drain().report()
             } else {
                 endpoint.drain().finished().await
@@ -173,19 +174,23 @@ impl Delivery {
         policy: OverflowPolicy,
     ) {
         self.matched += 1;
-        match overflow {
-            Overflow::Queued(_, 0) => self.queued += 1,
+        let lost = match overflow {
             Overflow::Queued(_, older) => {
                 self.queued += 1;
-                tracing::debug!(%peer, older, "older frames were dropped for a newer one");
-                endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+                older > 0
             }
-            Overflow::Closed => self.dropped += 1,
+            Overflow::Closed => {
+                self.dropped += 1;
+                false
+            }
             Overflow::Refused | Overflow::Disconnect => {
                 self.dropped += 1;
-                tracing::warn!(%peer, ?policy, "the peer reads too slowly and its outbox is full");
-                endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+                true
             }
+        };
+        if lost && peer.outbox().begins_overflow() {
+            tracing::warn!(%peer, ?policy, "the peer reads too slowly and its outbox is full");
+            endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{ConfigError, ConnectError, SendError};
 use crate::events::EventStream;
 use crate::peer::{Peer, Sending};
+use crate::planted::planted;
 use crate::requests::{Ping, Request};
 use crate::router::Router;
 use crate::transport::{Connector, PeerAddr, TcpConnector, TcpOptions};
@@ -236,6 +237,9 @@ fn with_messages(router: Router) -> (Router, Option<Messages>) {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        if planted!("dropped_client_stays") {
+            return;
+        }
         self.control.close();
     }
 }

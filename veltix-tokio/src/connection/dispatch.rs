@@ -13,8 +13,9 @@ use crate::batch::{self, Batch};
 use crate::close::CloseReason;
 use crate::events::Event;
 use crate::limits::UNKNOWN_WINDOW;
-use crate::outbox::Push;
+use crate::outbox::{DropReason, Push};
 use crate::peer::within;
+use crate::planted::planted;
 use crate::requests::Reception;
 use crate::router::{Context, Outcome, Recycled, RouteId, Started, panicked, poll_caught, text_of};
 
@@ -23,6 +24,9 @@ impl ConnectionTask {
     pub(super) fn enter(&mut self) {
         let endpoint = Arc::clone(self.peer.endpoint());
         endpoint.peers().enter(&self.peer);
+        if planted!("listed_before_on_connect") {
+            endpoint.peers().admit(&self.peer);
+        }
         let Some(on_connect) = endpoint.routes().on_connect() else {
             self.admit();
             return;
@@ -86,6 +90,9 @@ impl ConnectionTask {
 
     /// Gives an answer to its call; gives back what is none.
     fn take_answer(&self, message: Message) -> Option<Message> {
+        if planted!("answers_wait_in_the_lane") && !self.lane.is_free() {
+            return Some(message);
+        }
         if !self.peer.ids().is_call(message.id()) {
             return Some(message);
         }
@@ -285,8 +292,7 @@ impl ConnectionTask {
         match self.peer.outbox().push(reply) {
             Push::Queued(queued) => batch::queued(&self.peer, queued),
             Push::Full(reply) => self.lane.park(reply),
-            // The connection is ending; a reply that nobody can get was not accepted.
-            Push::Closed => {}
+            Push::Closed => self.peer.outbox().refuse(DropReason::Disconnected),
         }
     }
 

@@ -10,13 +10,15 @@ use tokio::time::{Instant, timeout_at};
 use veltix_core::RequestId;
 use veltix_core::text::printable;
 
+use super::lane::Cancelled;
 use super::{ConnectionTask, Ending, Stage};
 use crate::batch::Batch;
 use crate::close::{CloseReason, Disconnected};
 use crate::events::Event;
 use crate::limits::{CLOSE_FLUSH, LINGER};
-use crate::outbox::Sent;
+use crate::outbox::{DropReason, Sent};
 use crate::peer::Peer;
+use crate::planted::planted;
 use crate::router::{Context, Outcome, Started, poll_caught, text_of};
 
 /// Bytes that are read and thrown away at a time while lingering.
@@ -48,20 +50,29 @@ impl ConnectionTask {
         };
         let sent_before = peer.outbox().sent();
         self.ending = Some(Ending { reason, deadline, sent_before, aborted_handlers: 0 });
-        if !finishes {
+        if !finishes || planted!("any_end_cancels") {
             self.cut_off();
         }
     }
 
     /// Cancels what runs and what waits.
     pub(super) fn cut_off(&mut self) {
-        let cancelled = self.lane.cancel();
-        self.peer.receipts().closed.add(cancelled.messages);
+        let cancelled = self.cancel_lane();
         if let Some(ending) = &mut self.ending {
             ending.aborted_handlers += cancelled.handlers;
             // Whoever still waits, waits for nothing.
             ending.deadline = ending.deadline.min(Instant::now());
         }
+    }
+
+    /// Ends what the lane holds, and counts it.
+    fn cancel_lane(&mut self) -> Cancelled {
+        let cancelled = self.lane.cancel();
+        self.peer.receipts().closed.add(cancelled.messages);
+        for _ in 0..cancelled.replies {
+            self.peer.outbox().refuse(DropReason::Disconnected);
+        }
+        cancelled
     }
 
     /// Whether handlers are not to go on.
@@ -81,7 +92,7 @@ impl ConnectionTask {
         let Some(ending) = &self.ending else { return };
         let (reason, deadline) = (ending.reason.clone(), ending.deadline);
         self.peer.end_calls();
-        if reason.lets_queue_flush() {
+        if reason.lets_queue_flush() && !planted!("queue_not_flushed") {
             let limit = match reason {
                 CloseReason::Closed => Instant::now() + CLOSE_FLUSH,
                 _ => deadline.max(Instant::now() + CLOSE_FLUSH),
@@ -91,7 +102,7 @@ impl ConnectionTask {
             // What is not written by then is counted as dropped below.
             let _ = timeout_at(limit, flush(self.peer.clone())).await;
         }
-        let was_admitted = self.stage == Stage::Admitted;
+        let was_admitted = self.stage == Stage::Admitted || planted!("refused_are_told_of");
         // Only a stream whose end was written is worth waiting for the peer's.
         let flushed = reason.lets_queue_flush() && self.peer.outbox().sent().queued == 0;
         let lingers = flushed && self.reader.is_some();
@@ -258,11 +269,10 @@ async fn settled(peer: Peer) {
 impl Drop for ConnectionTask {
     /// Whatever ended the task, nobody is left waiting and nothing holds the descriptor.
     fn drop(&mut self) {
-        self.peer.outbox().close(crate::outbox::DropReason::Disconnected);
+        self.peer.outbox().close(DropReason::Disconnected);
         self.peer.end_calls();
         if self.stage != Stage::Left {
-            let cancelled = self.lane.cancel();
-            self.peer.receipts().closed.add(cancelled.messages);
+            let cancelled = self.cancel_lane();
             let ending = self.ending.get_or_insert_with(Ending::aborted);
             ending.aborted_handlers += cancelled.handlers;
             self.leave();

@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake};
 
 use crate::admission::{Slot, Slots};
+use crate::planted::planted;
 use crate::transport::{Stream, StreamWriter};
 
 /// Room for the first read: a Python peer's hello, and a bit of what may follow it.
@@ -36,6 +37,9 @@ pub(crate) struct Welcome {
 /// The server's side. A peer that is refused sees the end of the stream, as with Python servers.
 pub(crate) async fn welcome(stream: &mut Stream, slots: &Slots) -> Result<Welcome, Failure> {
     write_all(&mut *stream.writer, &ServerHandshake::hello()).await?;
+    if planted!("byte_before_ack") {
+        write_all(&mut *stream.writer, b"V").await?;
+    }
     let mut handshake = ServerHandshake::new();
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
     let hello = loop {

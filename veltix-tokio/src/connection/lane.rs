@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use veltix_core::{Frame, Message, RequestId};
 
 use crate::limits::{FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING, READ_BUFFER};
+use crate::planted::planted;
 use crate::router::{Outcome, Recycled, RouteId, poll_caught};
 
 /// Where a handler's call came from.
@@ -72,6 +73,9 @@ impl Lane {
         if self.running.is_some() || self.parked.is_some() {
             return None;
         }
+        if planted!("lane_reorders") {
+            self.inbox.make_contiguous().reverse();
+        }
         let (route, message) = self.inbox.pop_front()?;
         self.inbox_charge -= charge(&message);
         if self.inbox.is_empty() {
@@ -97,10 +101,13 @@ impl Lane {
         let handlers = u64::from(running.is_some());
         let in_handler = matches!(running, Some((Origin::Message { .. }, _)));
         let messages = self.inbox.len() as u64 + u64::from(in_handler);
-        self.parked = None;
+        let replies = u64::from(self.parked.take().is_some());
         self.inbox = VecDeque::new();
         self.inbox_charge = 0;
-        Cancelled { handlers, messages }
+        if planted!("cancelled_uncounted") {
+            return Cancelled::default();
+        }
+        Cancelled { handlers, messages, replies }
     }
 }
 
@@ -110,6 +117,8 @@ pub(super) struct Cancelled {
     pub(super) handlers: u64,
     /// Messages whose handler ran, or that waited for theirs.
     pub(super) messages: u64,
+    /// Replies that had found no room yet.
+    pub(super) replies: u64,
 }
 
 fn charge(message: &Message) -> usize {

@@ -40,6 +40,7 @@ use crate::endpoint::{Endpoint, Limits, SocketCore};
 use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME};
 use crate::outbox::{Outbox, Sent};
 use crate::peer::Peer;
+use crate::planted::planted;
 use crate::read_buffer;
 use crate::requests::{Calls, Over};
 use crate::router::{Recycled, RouteId};
@@ -282,6 +283,9 @@ impl ConnectionTask {
             }
         };
         if let Some(reason) = end {
+            if planted!("received_dropped_at_eof") {
+                self.cut_off();
+            }
             if matches!(reason, CloseReason::Protocol(_)) {
                 // Nothing more is decoded, but the stream is still to be read to its end.
                 self.reader = Some(reader);
@@ -322,6 +326,9 @@ impl ConnectionTask {
             return false;
         }
         if !self.lane.has_room_while_calling() {
+            if planted!("congested_in_silence") {
+                return false;
+            }
             let over = self.peer.calls().lock().fail_congested();
             over.into_iter().for_each(Over::tell);
             return false;

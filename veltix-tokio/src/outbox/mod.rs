@@ -36,6 +36,7 @@ use tokio::time::Instant;
 use veltix_core::Frame;
 
 use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD, READ_BUFFER};
+use crate::planted::planted;
 use crate::sync::Mutex;
 use crate::transport::StreamWriter;
 use crate::waiters::{Place, Waiters};
@@ -139,6 +140,8 @@ struct State {
     owner_waits: bool,
     /// Who waits for room; all are woken when there is some, or never will be.
     room_waiters: Waiters,
+    /// A frame found no room, and the queue was not empty since.
+    overflowing: bool,
     /// Since when the stream has taken nothing, while something waits for it.
     stalled_since: Option<Instant>,
     /// Bytes that the stream has taken: outbound progress is a sign of life.
@@ -190,6 +193,7 @@ impl Outbox {
             owner: None,
             owner_waits: false,
             room_waiters: Waiters::default(),
+            overflowing: false,
             stalled_since: None,
             taken: 0,
             tally: Tally::default(),
@@ -216,10 +220,13 @@ impl Outbox {
             state = self.state.lock();
         }
         let mut pushed = state.push(frame, self.capacity);
-        if let Err(frame) = pushed {
-            if state.phase == Phase::Queued {
+        if let Err(mut frame) = pushed {
+            let untried = state.phase == Phase::Queued && !state.is_over();
+            if untried && !planted!("policy_before_flush") {
                 drop(state);
                 self.flush();
+                // It may have to wait now.
+                frame.detach_below(DETACH_BELOW);
                 state = self.state.lock();
             }
             let allowance = state.allowance(self.capacity);
@@ -247,7 +254,8 @@ impl Outbox {
         let pushed = state.push(frame, Capacity { frames: usize::MAX, bytes: usize::MAX });
         // Only here: who waits for room to send is read all the same, or two sides that fill each
         // other's outbox would wait for each other.
-        if state.phase == Phase::Blocked
+        if pushed.is_ok()
+            && state.phase == Phase::Blocked
             && !self.capacity.twice().fits(state.frames, state.charge, 0)
         {
             self.congested.store(true, Ordering::Relaxed);
@@ -270,6 +278,12 @@ impl Outbox {
             return Overflow::Closed;
         }
         let allowance = state.allowance(self.capacity);
+        if planted!("unbounded_outbox")
+            && let Ok(queued) =
+                state.push(frame.clone(), Capacity { frames: usize::MAX, bytes: usize::MAX })
+        {
+            return Overflow::Queued(queued, 0);
+        }
         if policy == OverflowPolicy::DropOldest
             && let Some(old) = state.make_room(charge(frame.len()), allowance)
             && let Ok(queued) = state.push(frame, allowance)
@@ -352,29 +366,35 @@ impl Outbox {
 
     /// Waits until a full stream takes something again; ready at once when it is not full.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state.lock();
-        if state.phase != Phase::Blocked {
+        if self.state.lock().phase != Phase::Blocked {
             return Poll::Ready(());
         }
-        let ready = match &mut state.writer {
-            // Asks the runtime, not the kernel. An error shows itself in the write that follows.
-            Some(writer) => writer.poll_write_ready(cx).is_ready(),
-            None => true,
-        };
-        if !ready {
+        // An error shows itself in the write that follows.
+        if self.lend(|writer| writer.poll_write_ready(cx)).is_pending() {
             return Poll::Pending;
         }
-        // What came while the stream was full was detached when it came.
-        state.detached = state.queue.len();
-        state.phase = Phase::Queued;
+        let mut state = self.state.lock();
+        if state.phase == Phase::Blocked {
+            // What came while the stream was full was detached when it came.
+            state.detached = state.queue.len();
+            state.phase = Phase::Queued;
+        }
         Poll::Ready(())
     }
 
     /// Sends the stream's end once nothing is queued.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // Taken out as for a write: this is a system call.
-        let Some(mut writer) = self.state.lock().writer.take() else { return Poll::Ready(()) };
-        let poll = writer.poll_shutdown(cx).map(|_| ());
+        self.lend(|writer| writer.poll_shutdown(cx)).map(|_| ())
+    }
+
+    /// Takes the stream out for a call that is not made under the lock, since it may be one of
+    /// the system. For the connection's own task, and while no flusher has or will want it.
+    fn lend(
+        &self,
+        call: impl FnOnce(&mut dyn StreamWriter) -> Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        let Some(mut writer) = self.state.lock().writer.take() else { return Poll::Ready(Ok(())) };
+        let poll = call(&mut *writer);
         let mut state = self.state.lock();
         if state.phase != Phase::Closed {
             state.writer = Some(writer);
@@ -445,6 +465,17 @@ impl Outbox {
     /// Whether the stream is full and the outbox more than full, of answers to pings.
     pub(crate) fn is_congested(&self) -> bool {
         self.congested.load(Ordering::Relaxed)
+    }
+
+    /// Counts a frame that was taken on and finds the connection over.
+    pub(crate) fn refuse(&self, reason: DropReason) {
+        self.state.lock().tally.refuse(reason);
+    }
+
+    /// Whether this is the first frame that found no room since there was some: the application
+    /// is told once, and the counters say how often.
+    pub(crate) fn begins_overflow(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().overflowing, true)
     }
 
     /// Gives up a wait for room.
@@ -616,6 +647,7 @@ impl State {
         write::keep_queue(std::mem::replace(&mut self.queue, flight.frames));
         let owner_waits = std::mem::take(&mut self.owner_waits);
         if phase == Phase::Idle {
+            self.overflowing = false;
             write::keep_queue(std::mem::take(&mut self.queue));
             if !owner_waits {
                 return None;
@@ -639,7 +671,9 @@ impl State {
             return Default::default();
         }
         let queue = std::mem::take(&mut self.queue);
-        self.tally.drop_accepted(reason, queue.len() as u64);
+        if !planted!("closing_drops_uncounted") {
+            self.tally.drop_accepted(reason, queue.len() as u64);
+        }
         self.frames -= queue.len();
         self.charge -= queue.iter().map(|frame| charge(frame.len())).sum::<usize>();
         self.closed_for = reason;

@@ -9,6 +9,7 @@ use veltix_core::Frame;
 
 use super::{Flight, charge};
 use crate::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
+use crate::planted::planted;
 
 /// Empty queues kept per thread, so that a busy peer does not allocate one for each write and an
 /// idle one holds none.
@@ -131,6 +132,9 @@ impl Flight {
             self.frames.pop_front();
         }
         self.head_written = rest;
+        if planted!("partial_write_repeated") {
+            self.head_written = 0;
+        }
         self.detached = self.detached.saturating_sub(waiting - self.frames.len());
     }
 }

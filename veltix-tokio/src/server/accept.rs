@@ -14,6 +14,7 @@ use crate::connection::handshake::{Failure, welcome};
 use crate::endpoint::{Endpoint, SocketCore};
 use crate::events::{Event, HandshakeFailure};
 use crate::limits::{ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX};
+use crate::planted::planted;
 use crate::spawn::on_thread;
 use crate::transport::{Listener, PeerAddr, Stream};
 
@@ -75,6 +76,10 @@ fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet
     }
     let ticket = endpoint.handshakes().enter(stream.addr.ip());
     let connection = connection(stream, Arc::clone(endpoint), ticket);
+    if planted!("connections_outlive_run") {
+        tokio::spawn(connection);
+        return;
+    }
     // One future for both would hold room for the larger one twice.
     match endpoint.limits().socket_core {
         SocketCore::Async => connections.spawn(connection),

@@ -224,3 +224,159 @@ impl Drop for PipeWriter {
         self.0.end();
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures::FutureExt;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    type Reader = Box<dyn AsyncRead + Send + Unpin>;
+    type Writer = Box<dyn StreamWriter>;
+
+    /// One direction of a connection.
+    fn pipe(capacity: usize) -> (Writer, Reader) {
+        let (ours, theirs) = memory_pair(capacity);
+        (ours.into_parts().1, theirs.into_parts().0)
+    }
+
+    fn write(writer: &mut Writer, slices: &[&[u8]]) -> Result<usize, io::ErrorKind> {
+        let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+        writer.try_write_vectored(&slices).map_err(|error| error.kind())
+    }
+
+    async fn read(reader: &mut Reader, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        reader.read_exact(&mut bytes).await.expect("so much was written");
+        bytes
+    }
+
+    /// Waits until the stream takes something, or fails.
+    async fn writable(mut writer: Writer) -> Writer {
+        poll_fn(|cx| writer.poll_write_ready(cx)).await.expect("a write says it");
+        writer
+    }
+
+    #[tokio::test]
+    async fn bytes_come_in_order_around_the_ring() {
+        let (mut writer, mut reader) = pipe(5);
+        for round in 0..20u8 {
+            let bytes = [round, 1, 2, 3];
+            assert_eq!(write(&mut writer, &[&bytes[..1], &[], &bytes[1..]]), Ok(4));
+            assert_eq!(read(&mut reader, 4).await, bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_directions_are_apart() {
+        let (ours, theirs) = memory_pair(8);
+        let ((mut our_reader, mut our_writer), (mut their_reader, mut their_writer)) =
+            (ours.into_parts(), theirs.into_parts());
+        assert_eq!(write(&mut our_writer, &[b"there"]), Ok(5));
+        assert_eq!(write(&mut their_writer, &[b"back"]), Ok(4));
+        assert_eq!(read(&mut our_reader, 4).await, b"back");
+        assert_eq!(read(&mut their_reader, 5).await, b"there");
+    }
+
+    #[tokio::test]
+    async fn a_full_pipe_blocks_until_it_is_read() {
+        let (mut writer, mut reader) = pipe(5);
+        assert_eq!(write(&mut writer, &[b"abc", b"defg"]), Ok(5), "what fits");
+        assert_eq!(write(&mut writer, &[b"fg"]), Err(io::ErrorKind::WouldBlock));
+        let waiting = tokio::spawn(writable(writer));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        assert_eq!(read(&mut reader, 2).await, b"ab");
+        let mut writer = waiting.await.expect("it was woken");
+        assert_eq!(write(&mut writer, &[b"fg"]), Ok(2));
+        assert_eq!(read(&mut reader, 5).await, b"cdefg");
+    }
+
+    #[tokio::test]
+    async fn an_empty_pipe_is_waited_for() {
+        let (mut writer, mut reader) = pipe(5);
+        let waiting = tokio::spawn(async move { read(&mut reader, 2).await });
+        tokio::task::yield_now().await;
+        assert_eq!(write(&mut writer, &[b"ab"]), Ok(2));
+        assert_eq!(waiting.await.expect("it was woken"), b"ab");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_the_end_is_read() {
+        let ends: [fn(Writer) -> Option<Writer>; 2] = [
+            |mut writer| {
+                let cx = &mut Context::from_waker(Waker::noop());
+                assert!(writer.poll_shutdown(cx).is_ready());
+                assert_eq!(write(&mut writer, &[b"more"]), Err(io::ErrorKind::BrokenPipe));
+                Some(writer)
+            },
+            |writer| {
+                drop(writer);
+                None
+            },
+        ];
+        for end in ends {
+            let (mut writer, mut reader) = pipe(8);
+            assert_eq!(write(&mut writer, &[b"last"]), Ok(4));
+            let _writer = end(writer);
+            let mut all = Vec::new();
+            assert_eq!(reader.read_to_end(&mut all).await.expect("the end"), 4);
+            assert_eq!(all, b"last");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_wakes_who_reads() {
+        let (writer, mut reader) = pipe(8);
+        let waiting = tokio::spawn(async move { reader.read_u8().await });
+        tokio::task::yield_now().await;
+        drop(writer);
+        let error = waiting.await.expect("it was woken").expect_err("nothing came");
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn a_gone_reader_breaks_the_pipe() {
+        let (mut writer, reader) = pipe(3);
+        assert_eq!(write(&mut writer, &[b"abc"]), Ok(3));
+        let waiting = tokio::spawn(writable(writer));
+        tokio::task::yield_now().await;
+        drop(reader);
+        let mut writer = waiting.await.expect("it was woken");
+        assert_eq!(write(&mut writer, &[b"d"]), Err(io::ErrorKind::BrokenPipe));
+    }
+
+    #[tokio::test]
+    async fn each_connection_reaches_the_listener_and_has_a_number() {
+        let (mut listener, connector) = memory(8);
+        for number in 1..=3 {
+            let (_, mut writer) =
+                connector.clone().connect().await.expect("it listens").into_parts();
+            let accepted = listener.accept().await.expect("it was connected");
+            assert_eq!(accepted.addr, PeerAddr::Memory(number));
+            let (mut reader, _) = accepted.into_parts();
+            assert_eq!(write(&mut writer, &[b"hi"]), Ok(2));
+            assert_eq!(read(&mut reader, 2).await, b"hi");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gone_listener_refuses_and_ends_those_who_wait() {
+        let (listener, connector) = memory(8);
+        let (mut reader, _writer) = connector.stream().await.expect("it listens").into_parts();
+        drop(listener);
+        assert!(reader.read_u8().await.is_err(), "it was never accepted");
+        let error = connector.stream().await.expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn a_listener_without_connectors_waits() {
+        let (mut listener, connector) = memory(8);
+        drop(connector);
+        assert!(listener.accept().now_or_never().is_none());
+    }
+}

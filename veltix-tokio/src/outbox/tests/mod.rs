@@ -1,5 +1,12 @@
 //! The outbox, on a socket that takes what a test allows.
+//!
+//! [`cases`] are single rules, [`model`] compares with a plain list of frames, [`shuttle`] runs
+//! many schedules of threads; its lock works nowhere else, so each build has its own.
 
+#[cfg(not(shuttle))]
+mod cases;
+#[cfg(not(shuttle))]
+mod model;
 #[cfg(shuttle)]
 mod shuttle;
 
@@ -27,20 +34,35 @@ struct Wire {
     per_call: usize,
     /// What the next calls say instead.
     errors: VecDeque<io::ErrorKind>,
+    /// Happens in the middle of the next call.
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
     calls: usize,
+    /// The last call found no room.
+    full: bool,
+    /// Address and length of each slice of the last call.
+    slices: Vec<(usize, usize)>,
     writer: Option<Waker>,
     ended: bool,
 }
 
 impl Socket {
     fn new(room: usize, per_call: usize) -> Self {
-        let (got, errors) = (Vec::new(), VecDeque::new());
-        let wire = Wire { got, room, per_call, errors, calls: 0, writer: None, ended: false };
-        Self(Arc::new(Mutex::new(wire)))
+        Self(Arc::new(Mutex::new(Wire {
+            got: Vec::new(),
+            room,
+            per_call,
+            errors: VecDeque::new(),
+            meanwhile: None,
+            calls: 0,
+            full: false,
+            slices: Vec::new(),
+            writer: None,
+            ended: false,
+        })))
     }
 
-    fn outbox(&self, capacity: Capacity) -> Outbox {
-        Outbox::new(Box::new(self.clone()), capacity)
+    fn outbox(&self, capacity: Capacity) -> Arc<Outbox> {
+        Arc::new(Outbox::new(Box::new(self.clone()), capacity))
     }
 
     /// The peer reads: there is room for so much more.
@@ -67,13 +89,19 @@ impl Socket {
 
 impl StreamWriter for Socket {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let meanwhile = self.0.lock().meanwhile.take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         let mut wire = self.0.lock();
         wire.calls += 1;
+        wire.slices = slices.iter().map(|slice| (slice.as_ptr().addr(), slice.len())).collect();
         if let Some(error) = wire.errors.pop_front() {
             return Err(error.into());
         }
         let limit = wire.room.min(wire.per_call);
-        if limit == 0 {
+        wire.full = limit == 0;
+        if wire.full {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let mut left = limit;
@@ -88,7 +116,7 @@ impl StreamWriter for Socket {
 
     fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut wire = self.0.lock();
-        if wire.room > 0 {
+        if wire.room > 0 || !wire.errors.is_empty() {
             return Poll::Ready(Ok(()));
         }
         wire.writer = Some(cx.waker().clone());
