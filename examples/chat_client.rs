@@ -4,6 +4,8 @@
 //! Lines from standard input are said; `/join ROOM` prints the room's roster, `/ping` the round
 //! trip, `/quit` leaves. It survives a restart of the server, and rejoins its room then.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
+
 use std::io::BufRead;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -11,6 +11,8 @@
 //! | 202 | `roster` | JSON `{"room", "members"}`, members counting the sender |
 //! | 203 | `motd` | UTF-8 text, sent to each peer when it connects |
 
+#![allow(clippy::print_stdout, reason = "it talks to a person")]
+
 use serde::{Deserialize, Serialize};
 use veltix::{Hub, Json, Message, Peer, Router, SendError, Server, ServerConfig, TagValue, tag};
 

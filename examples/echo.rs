@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo run --example echo`.
 
+#![allow(clippy::print_stdout, reason = "it talks to a person")]
+
 use veltix::{Client, ClientConfig, Message, Router, Server, ServerConfig};
 
 #[veltix::message]

@@ -3,6 +3,8 @@
 //!
 //! Run it with `cargo run --example request_reply`.
 
+#![allow(clippy::print_stdout, reason = "it talks to a person")]
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

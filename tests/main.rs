@@ -1,5 +1,8 @@
 //! One integration binary: what it shares compiles once.
 
+#![allow(unreachable_pub, reason = "nothing is reached from outside a test binary")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+
 mod client;
 mod config;
 mod faults;

@@ -9,6 +9,7 @@ use std::thread;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use veltix::{
     Client, ClientConfig, CloseReason, Hub, Message, MessageType, Router, Server, ServerConfig,
     ShutdownReport, SocketCore, all,
@@ -52,13 +53,16 @@ async fn application(core: SocketCore) -> ShutdownReport {
     let one = connect(&addr, core, answer).await;
     let two = connect(&addr, core, Router::new()).await;
     let mut heard = two.messages().expect("nobody took them");
+    // A client is connected a moment before its server lists it: an answer says that it has.
+    two.request(&Message::empty(ECHO)).timeout(PATIENCE).await.expect("an answer");
     for number in 0..100 {
         let question = Message::from_text(ECHO, number.to_string());
         let answer = one.request(&question).timeout(PATIENCE).await.expect("an answer");
         assert_eq!(answer.body(), question.body());
         one.send(&Message::from_text(OTHER, number.to_string())).await.expect("it is connected");
         let number = Some(number.to_string());
-        assert_eq!(heard.next().await.and_then(|m| Some(m.text().ok()?.to_owned())), number);
+        let message = timeout(PATIENCE, heard.next()).await.expect("the broadcast comes");
+        assert_eq!(message.and_then(|m| Some(m.text().ok()?.to_owned())), number);
     }
     two.close().await;
     let asked = hub.list(all()).into_iter().map(|peer| {

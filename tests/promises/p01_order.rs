@@ -18,7 +18,7 @@ const MESSAGES: u32 = 200;
 /// Echoes `ECHO` and records `OTHER`; some handlers wait, most do not.
 fn router(record: UnboundedSender<Bytes>) -> Router {
     let echo = |body: Bytes| async move {
-        if number(&body) % 3 == 0 {
+        if number(&body).is_multiple_of(3) {
             yield_now().await;
         }
         body
@@ -82,7 +82,7 @@ pub(crate) fn sends_broadcasts_and_replies_share_one_order() {
         let handler = |hub: Hub, peer: Peer, asked: Bytes| async move {
             let n = 3 * number(&asked);
             peer.try_send(&numbered(OTHER, n)).expect("room");
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 yield_now().await;
             }
             hub.broadcast(&numbered(OTHER, n + 1)).expect("it is encoded");

@@ -18,7 +18,7 @@ use crate::support::{Door, ECHO, OTHER, PYTHON, RawPeer, World, frame, quiet, sa
 /// A router that says each time when `on_disconnect` runs.
 fn counting(router: Router) -> (Router, UnboundedReceiver<Disconnected>) {
     let (told, tells) = unbounded_channel();
-    (router.on_disconnect(move |outcome: Disconnected| told.send(outcome)), tells)
+    (router.on_disconnect(move |outcome: Disconnected| drop(told.send(outcome))), tells)
 }
 
 async fn expect_end(raw: &mut RawPeer) {

@@ -33,7 +33,7 @@ fn router(door: &Door, drops: &Drops) -> (Router, UnboundedReceiver<Did>) {
             drop(guard);
         }
     };
-    let leave = move |outcome: Disconnected| left.send(Did::Left(outcome));
+    let leave = move |outcome: Disconnected| drop(left.send(Did::Left(outcome)));
     (Router::new().route(ECHO, handler).on_disconnect(leave), does)
 }
 

@@ -22,11 +22,9 @@ use crate::support::{Door, ECHO, OTHER, RawPeer, World, quiet};
 const NARROW: usize = 100;
 
 /// Reads to the end from then on, and leaves.
-fn read_after(mut raw: RawPeer, seconds: u64) -> impl Future<Output = Vec<u32>> + Send {
-    async move {
-        sleep(Duration::from_secs(seconds)).await;
-        numbers(&raw.all().await)
-    }
+async fn read_after(mut raw: RawPeer, seconds: u64) -> Vec<u32> {
+    sleep(Duration::from_secs(seconds)).await;
+    numbers(&raw.all().await)
 }
 
 #[test]

@@ -245,7 +245,7 @@ pub(crate) fn a_panic_closes_its_own_connection_and_loses_nothing_of_the_others(
             let (left, mut leaves) = unbounded_channel();
             let router = router
                 .route(ECHO, |body: Bytes| body)
-                .on_disconnect(move |outcome: Disconnected| left.send(outcome));
+                .on_disconnect(move |outcome: Disconnected| drop(left.send(outcome)));
             let world = World::new(router);
             let mut events = world.hub.events();
             let (told, mut tells) = unbounded_channel();
@@ -278,7 +278,7 @@ pub(crate) fn a_panic_as_peers_come_and_go_touches_nobody_else() {
     paused(async {
         let router = Router::new()
             .on_connect(|peer: Peer| assert_eq!(peer.id().to_string(), "1", "planned"))
-            .on_disconnect(|| assert!(false, "planned by the test"))
+            .on_disconnect(|| -> () { panic!("planned by the test") })
             .route(ECHO, |body: Bytes| body);
         let world = World::new(router);
         let honest = world.client(Router::new()).await;

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::time::sleep;
 use veltix::{
     Client, ClientConfig, ConnectError, Event, HandshakeError, HandshakeFailure, Message, PING,
     PONG, Peer, Router, ServerConfig, all,
