@@ -60,7 +60,7 @@ fn frame_behind_the_handshake() {
         let mut bytes = message(&json!({ "pv": "1.0" }));
         bytes.extend_from_slice(&frame());
         stream.write_all(&bytes).await.unwrap();
-        assert_eq!(lab.ears.next(SAY).await.1.text().unwrap(), "early");
+        assert_eq!(lab.ears.next(SAY).await.text().unwrap(), "early");
     });
     run_alone("Rust client", "frame_behind_the_handshake", async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -76,7 +76,7 @@ fn frame_behind_the_handshake() {
         };
         let ((_client, mut ears), _stream) =
             tokio::join!(client(ClientConfig::default(), port), server);
-        assert_eq!(ears.next(SAY).await.1.text().unwrap(), "early");
+        assert_eq!(ears.next(SAY).await.text().unwrap(), "early");
     });
 }
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use veltix::{
-    Client, ClientConfig, Event, EventStream, Hub, Message, MessageType, Peer, RequestError,
-    Router, Server, ServerConfig, State,
+    Client, ClientConfig, CloseReason, Disconnected, Event, EventStream, Hub, Message, MessageType,
+    Peer, RequestError, Router, Server, ServerConfig, State,
 };
 
 use super::process::PATIENCE;
@@ -29,8 +29,13 @@ pub(crate) const COUNT: MessageType = MessageType::new(213, "count", "");
 /// Answered with `pong` after a ping to the asking peer.
 pub(crate) const PING_ME: MessageType = MessageType::new(214, "ping_me", "");
 
-/// A message that was not answered by itself, and who sent it.
-pub(crate) type Heard = (Peer, Message);
+/// What happened on a connection, and was not answered by itself.
+enum Heard {
+    Message(Message),
+    Ended(CloseReason),
+}
+
+type Mouth = mpsc::UnboundedSender<Heard>;
 
 /// The routes of both roles, and where the messages go that none of them takes.
 pub(crate) fn routes() -> (Router, Ears) {
@@ -41,6 +46,7 @@ pub(crate) fn routes() -> (Router, Ears) {
         .route(QUESTION, |body: Bytes| body.to_ascii_uppercase())
         .route(PING_ME, ping_me)
         .fallback(hear)
+        .on_disconnect(hear_end)
         .with_state(sender);
     (router, Ears(heard))
 }
@@ -53,9 +59,14 @@ async fn ping_me(peer: Peer) -> &'static str {
     if peer.ping().await.is_ok() { "pong" } else { "no pong" }
 }
 
-fn hear(State(ears): State<mpsc::UnboundedSender<Heard>>, peer: Peer, message: Message) {
-    // The test may be over.
-    let _ = ears.send((peer, message.detach()));
+// The test may be over, and not listen any more.
+
+fn hear(State(ears): State<Mouth>, message: Message) {
+    let _ = ears.send(Heard::Message(message.detach()));
+}
+
+fn hear_end(State(ears): State<Mouth>, end: Disconnected) {
+    let _ = ears.send(Heard::Ended(end.reason));
 }
 
 /// What was heard and not answered.
@@ -63,16 +74,20 @@ pub(crate) struct Ears(mpsc::UnboundedReceiver<Heard>);
 
 impl Ears {
     /// The next message, which must be of this type.
-    pub(crate) async fn next(&mut self, message_type: MessageType) -> Heard {
-        let next = soon("a message", self.0.recv()).await.expect("the router lives");
-        assert_eq!(next.1.code(), message_type.code(), "another message came first: {:?}", next.1);
-        next
+    pub(crate) async fn next(&mut self, message_type: MessageType) -> Message {
+        match soon("a message", self.0.recv()).await.expect("the router lives") {
+            Heard::Message(message) if message.code() == message_type.code() => message,
+            Heard::Message(another) => panic!("another message came first: {another:?}"),
+            Heard::Ended(reason) => panic!("the connection ended first: {reason:?}"),
+        }
     }
 
-    /// Fails if anything was heard.
+    /// Fails if a message was heard.
     pub(crate) fn heard_nothing(&mut self) {
-        if let Ok((peer, message)) = self.0.try_recv() {
-            panic!("{message:?} of {peer} came");
+        while let Ok(heard) = self.0.try_recv() {
+            if let Heard::Message(message) = heard {
+                panic!("{message:?} came");
+            }
         }
     }
 }

@@ -74,14 +74,14 @@ async fn both_ways(kind: Kind, mut line: Line, ears: &mut Ears) -> Option<AsDocu
     // What fits the kernel's buffers comes whole from everyone.
     let small = line.send("fifty bytes", 4500);
     line.python.tell(small).await;
-    assert_eq!(ears.next(SAY).await.1.text().unwrap(), "fifty bytes".repeat(4500));
+    assert_eq!(ears.next(SAY).await.text().unwrap(), "fifty bytes".repeat(4500));
 
     let large = line.send(&block, 6);
     line.python.tell(large).await;
     if kind.damages_large_bodies() {
         return Some(damaged(kind, &mut line, ears).await);
     }
-    assert!(ears.next(SAY).await.1.text().unwrap() == text, "the text is another");
+    assert!(ears.next(SAY).await.text().unwrap() == text, "the text is another");
     line.peer.ping().await.unwrap();
     None
 }

@@ -40,6 +40,12 @@ impl Kind {
         self.core == Core::Async && self.version != "3.3.0"
     }
 
+    /// How many short messages it may send at a time, so that they fit the kernel's buffers even
+    /// if nobody reads for a while.
+    pub(crate) fn burst(self) -> usize {
+        if self.damages_large_bodies() { 100 } else { 2000 }
+    }
+
     /// A client of this kind that connects to a port of this machine.
     pub(crate) fn client(self, port: u16, options: &[&str]) -> Python {
         self.start("client", port, options)

@@ -89,8 +89,6 @@ impl Drain {
 
     /// Nothing more will happen: every connection has ended, or was aborted.
     pub(crate) fn finish(&self, complete: bool) {
-        self.draining.store(true, Ordering::Release);
-        self.begun.send_replace(true);
         let report = ShutdownReport { complete, ..self.report() };
         self.done.send_if_modified(|done| done.is_none() && done.replace(report).is_none());
     }

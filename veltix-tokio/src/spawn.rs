@@ -30,7 +30,7 @@ fn start(task: impl Future<Output = ()> + Send + 'static) -> io::Result<Thread> 
     let handle = thread::Builder::new().name("veltix-connection".to_owned()).spawn(move || {
         runtime.block_on(async {
             tokio::select! {
-                // An abort comes first: the task would take the end of its server for a drain.
+                // An abort comes first.
                 biased;
                 _ = dropped => {}
                 () = task => {}

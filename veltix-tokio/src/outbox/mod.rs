@@ -209,7 +209,8 @@ impl Outbox {
         self.push_or_wait(frame, None)
     }
 
-    /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found none.
+    /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found
+    /// none.
     pub(crate) fn push_or_wait(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
         let mut state = self.state.lock();
         if state.phase == Phase::Blocked {
@@ -581,8 +582,15 @@ impl State {
         if first {
             self.phase = Phase::Queued;
         }
-        let large = self.frames >= BATCH_OUTBOX_FRAMES || self.charge >= BATCH_OUTBOX_BYTES;
-        Ok(Queued { first, heavy: large && self.phase != Phase::Blocked })
+        // What a flusher holds is not for the write to come, and a full stream takes none.
+        let heavy = match self.phase {
+            Phase::Queued => {
+                self.frames >= BATCH_OUTBOX_FRAMES || self.charge >= BATCH_OUTBOX_BYTES
+            }
+            Phase::Writing => self.queue.len() >= BATCH_OUTBOX_FRAMES,
+            Phase::Idle | Phase::Blocked | Phase::Closed => false,
+        };
+        Ok(Queued { first, heavy })
     }
 
     /// Takes out the longest waiting frames until there is room for so much. `None`, and nothing

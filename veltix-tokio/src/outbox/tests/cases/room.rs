@@ -175,15 +175,21 @@ fn pongs_congest_a_full_outbox_until_there_is_room() {
 }
 
 #[test]
-fn a_full_stream_makes_no_batch_heavy() {
+fn a_batch_is_heavy_with_what_its_own_flush_would_write() {
     let socket = Socket::new(ALL, ALL);
     let outbox = socket.outbox(ROOMY);
-    push(&outbox, &[20; BATCH_OUTBOX_FRAMES - 1]);
-    assert!(queued(outbox.push(frame(200, 255, 20))).heavy, "it fills a large write");
+    let push_one = |length| queued(outbox.push(frame(200, 0, length))).heavy;
+    assert!((1..BATCH_OUTBOX_FRAMES).all(|_| !push_one(20)) && push_one(20));
+    let during = Arc::clone(&outbox);
+    socket.0.lock().meanwhile = Some(Box::new(move || {
+        let push_one = || queued(during.push(frame(200, 0, 20))).heavy;
+        assert!((1..BATCH_OUTBOX_FRAMES).all(|_| !push_one()), "another writes the others");
+        assert!(push_one());
+    }));
     outbox.flush();
-    assert!(queued(outbox.push(frame(200, 256, BATCH_OUTBOX_BYTES))).heavy);
+    assert_eq!(outbox.sent().written, 2 * BATCH_OUTBOX_FRAMES as u64);
+    assert!(push_one(BATCH_OUTBOX_BYTES));
     socket.0.lock().room = NOTHING;
     outbox.flush();
-    check_phase(&outbox, Phase::Blocked);
-    assert!(!queued(outbox.push(frame(200, 257, 20))).heavy, "nobody can write it");
+    assert!((0..BATCH_OUTBOX_FRAMES).all(|_| !push_one(20)), "nobody can write it");
 }
