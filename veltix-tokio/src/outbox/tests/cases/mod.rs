@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::Wake;
 
 use super::*;
+use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, READ_BUFFER};
 
 const ROOMY: Capacity = Capacity { frames: 1_024, bytes: 16 << 20 };
 const NOTHING: usize = 0;
