@@ -39,8 +39,12 @@ impl Hub {
 
     /// Begins a broadcast to the peers that a target means.
     ///
-    /// ```ignore
+    /// ```
+    /// # use veltix_core::{Message, tag};
+    /// # use veltix_tokio::{Hub, Peer, SendError};
+    /// # fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
     /// hub.to(tag("room").is("lobby")).except(&peer).send(&message)?;
+    /// # Ok(()) }
     /// ```
     pub fn to(&self, target: impl Into<Target>) -> Broadcast {
         Broadcast { hub: self.clone(), target: target.into(), except: Vec::new() }

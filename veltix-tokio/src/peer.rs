@@ -181,9 +181,11 @@ impl Peer {
 
     /// Tags the peer, unless it has a tag of this name: `Ok(false)` then, and nothing changes.
     ///
-    /// ```ignore
+    /// ```
+    /// # fn welcome(peer: veltix_tokio::Peer) -> Result<(), veltix_core::TagError> {
     /// peer.add_tag("guest")?;
     /// peer.add_tag(("role", "admin"))?;
+    /// # Ok(()) }
     /// ```
     ///
     /// # Errors

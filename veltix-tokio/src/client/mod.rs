@@ -70,7 +70,8 @@ pub enum ClientStatus {
 
 impl Client {
     /// Connects over TCP. It returns when the handshake is over and the router's `on_connect` has
-    /// returned `Ok`.
+    /// returned `Ok`. The server may still be about to list this peer then: whoever needs to be
+    /// reached by its next broadcast waits for an answer first.
     ///
     /// # Errors
     /// [`ConnectError`]; unless [`Reconnect::initial`] says otherwise, the first failure.
@@ -197,8 +198,8 @@ impl Client {
         self.0.control.stop_retry();
     }
 
-    /// Tries to reconnect, up to so many times in a row, now if the connection is lost and after
-    /// later losses. It overrides the attempts of the config.
+    /// Tries to reconnect, up to so many times in a row, after the usual pause: if the connection
+    /// is lost, and after later losses. It overrides the attempts of the config.
     pub fn retry(&self, attempts: u32) {
         self.0.control.retry(attempts);
     }

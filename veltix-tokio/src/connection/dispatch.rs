@@ -64,14 +64,15 @@ impl ConnectionTask {
             }
             return;
         }
+        if code < FIRST_APPLICATION_CODE && code != PONG.code() {
+            // A code of the protocol that means nothing yet, so it answers nothing either.
+            self.on_unknown(code);
+            return;
+        }
         let Some(message) = self.take_answer(message) else { return };
-        if code < FIRST_APPLICATION_CODE {
-            // The answer to a heartbeat's ping, or a code that means nothing yet.
-            if code == PONG.code() {
-                self.peer.receipts().handled.add(1);
-            } else {
-                self.on_unknown(code);
-            }
+        if code == PONG.code() {
+            // The answer to a heartbeat's ping.
+            self.peer.receipts().handled.add(1);
             return;
         }
         let endpoint = self.peer.endpoint();

@@ -13,8 +13,21 @@ use super::reply::IntoReply;
 /// A function that can handle a message: async or plain, of up to eight extractors, the one that
 /// takes the body last. What it returns is the reply, see [`IntoReply`].
 ///
-/// ```ignore
-/// async fn say(hub: Hub, peer: Peer, State(db): State<Db>, Json(say): Json<Say>) -> Result<(), AppError>
+/// ```
+/// # use std::convert::Infallible as AppError;
+/// # use veltix_tokio::{Hub, Json, Peer, State};
+/// # #[derive(Clone)] struct Db;
+/// # #[derive(serde::Deserialize)] struct Say;
+/// async fn say(
+///     hub: Hub,
+///     peer: Peer,
+///     State(db): State<Db>,
+///     Json(say): Json<Say>,
+/// ) -> Result<(), AppError> {
+///     // Store it, pass it on.
+///     Ok(())
+/// }
+/// # veltix_tokio::Router::new().fallback(say).with_state::<()>(Db);
 /// ```
 ///
 /// `T` is there so that functions of different shapes can all implement the trait; leave it to the

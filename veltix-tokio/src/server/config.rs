@@ -48,7 +48,8 @@ impl ServerConfig {
 
     /// Handshakes that may be pending at the same time, in all and from one address; beyond, one
     /// of them is shed, at random. They count neither as peers nor toward `max_connections`.
-    /// Default: 512 and 32.
+    /// Default: 512 and 32. Many honest clients behind one address, as behind a NAT or in a load
+    /// test, want more: one that is shed sees the connection close during its handshake.
     #[must_use]
     pub const fn max_pending_handshakes(mut self, in_all: usize, per_address: usize) -> Self {
         self.max_pending_handshakes = in_all;
