@@ -67,7 +67,7 @@ fn has_python(versions: &[&str], place: [&str; 4]) -> bool {
 }
 
 fn recorded<V: Verdict>(place: [&str; 4], body: impl Future<Output = V>) {
-    record(place, "FAILED");
+    let failed = Failed(place);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -76,7 +76,17 @@ fn recorded<V: Verdict>(place: [&str; 4], body: impl Future<Output = V>) {
     let verdict = runtime.block_on(async { tokio::time::timeout(LIMIT, body).await });
     runtime.shutdown_timeout(Duration::from_secs(1));
     let verdict = verdict.unwrap_or_else(|_| panic!("{place:?} was not over after {LIMIT:?}"));
+    std::mem::forget(failed);
     record(place, &verdict.words());
+}
+
+/// Writes down that a case has panicked, unless it is forgotten.
+struct Failed<'a>([&'a str; 4]);
+
+impl Drop for Failed<'_> {
+    fn drop(&mut self) {
+        record(self.0, "FAILED");
+    }
 }
 
 /// Adds a line to the results: version, backend, role, case, outcome. The last line of a case

@@ -2,6 +2,7 @@
 //! tests notice when it is broken.
 
 mod ends;
+mod meddler;
 mod p01_order;
 mod p02_accounting;
 mod p03_requests;
@@ -16,15 +17,19 @@ mod p11_ownership;
 #[cfg(veltix_planted_bugs)]
 mod planted;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio::time::timeout;
-use veltix::{Message, MessageType, Received, Sent};
+use veltix::{Message, MessageType, OverflowPolicy, Received, Sent};
 
 use crate::support::PATIENCE;
+
+pub(crate) const POLICIES: [OverflowPolicy; 3] =
+    [OverflowPolicy::Disconnect, OverflowPolicy::DropNewest, OverflowPolicy::DropOldest];
 
 /// Runs a test on one thread and a paused clock, so that timeouts take no time. A test that hangs
 /// fails.
@@ -47,6 +52,20 @@ impl Drops {
             }
         }
         Guard(Arc::clone(&self.0))
+    }
+
+    /// A handler that never ends by itself.
+    pub(crate) fn stuck(
+        &self,
+    ) -> impl Fn() -> BoxFuture<'static, ()> + Clone + Send + Sync + use<> {
+        let drops = self.clone();
+        move || {
+            let guard = drops.guard();
+            Box::pin(async move {
+                pending::<()>().await;
+                drop(guard);
+            })
+        }
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -203,11 +203,10 @@ pub(crate) fn an_answer_of_another_type_is_an_error() {
         let id = raw.next().await.expect("the call").id();
         answer(&mut raw, id, 1).await;
         let ended = call.await.expect("no panic");
-        let (code, expected) = (ECHO.code(), OTHER.code());
-        assert!(
-            matches!(ended, Err(RequestError::UnexpectedReply { code: c, expected: e }) if (c, e) == (code, expected)),
-            "{ended:?}"
-        );
+        let Err(RequestError::UnexpectedReply { code, expected }) = ended else {
+            panic!("{ended:?}")
+        };
+        assert_eq!((code, expected), (ECHO.code(), OTHER.code()));
     });
 }
 

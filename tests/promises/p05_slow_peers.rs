@@ -15,11 +15,8 @@ use veltix::{
     SendError, ServerConfig,
 };
 
-use super::{check, numbered, numbers, paused};
+use super::{POLICIES, check, numbered, numbers, paused};
 use crate::support::{ECHO, OTHER, PIPE, World, quiet};
-
-const POLICIES: [OverflowPolicy; 3] =
-    [OverflowPolicy::Disconnect, OverflowPolicy::DropNewest, OverflowPolicy::DropOldest];
 
 /// A message of 1 KiB.
 fn kilobyte(number: u32) -> Message {

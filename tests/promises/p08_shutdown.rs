@@ -66,14 +66,6 @@ pub(crate) fn a_shutdown_finishes_handlers_and_writes_what_is_queued() {
 pub(crate) fn one_deadline_holds_for_everybody() {
     paused(async {
         let drops = Drops::default();
-        let guards = drops.clone();
-        let stuck = move || {
-            let guard = guards.guard();
-            async move {
-                std::future::pending::<()>().await;
-                drop(guard);
-            }
-        };
         let (entered, mut enters) = unbounded_channel();
         let enter = move |peer: Peer| {
             let entered = entered.clone();
@@ -86,7 +78,8 @@ pub(crate) fn one_deadline_holds_for_everybody() {
             }
         };
         let leave = || std::future::pending::<()>();
-        let router = Router::new().route(ECHO, stuck).on_connect(enter).on_disconnect(leave);
+        let router =
+            Router::new().route(ECHO, drops.stuck()).on_connect(enter).on_disconnect(leave);
         let world = World::with(ServerConfig::default(), NARROW, router);
         let mut busy = world.raw().await;
         busy.send(ECHO.code(), 0, "").await.expect("the server reads");
@@ -199,14 +192,12 @@ pub(crate) fn a_handler_still_gets_its_answer_during_a_shutdown() {
 pub(crate) fn a_shutdown_inside_a_handler_does_not_wait_for_it() {
     paused(async {
         let (told, mut tells) = unbounded_channel();
-        let shut_down = {
-            move |hub: Hub| {
-                let told = told.clone();
-                async move {
-                    told.send(hub.shutdown().await).expect("the test listens");
-                    sleep(Duration::from_secs(1)).await;
-                    "done"
-                }
+        let shut_down = move |hub: Hub| {
+            let told = told.clone();
+            async move {
+                told.send(hub.shutdown().await).expect("the test listens");
+                sleep(Duration::from_secs(1)).await;
+                "done"
             }
         };
         let world = World::new(Router::new().route(ECHO, shut_down));

@@ -13,7 +13,7 @@ use veltix::{
 };
 
 use super::{Drops, check, numbered, numbers, paused};
-use crate::support::{Door, ECHO, OTHER, PIPE, PYTHON, RawServer, World, quiet, until};
+use crate::support::{ECHO, OTHER, PIPE, PYTHON, RawServer, World, quiet, until};
 
 #[test]
 pub(crate) fn the_last_handle_of_a_client_writes_what_is_queued_and_closes() {
@@ -59,16 +59,8 @@ pub(crate) fn a_dropped_client_waits_for_its_server_a_second_at_most() {
 pub(crate) fn a_dropped_client_cancels_its_handlers() {
     paused(async {
         let drops = Drops::default();
-        let guards = drops.clone();
-        let stuck = move || {
-            let guard = guards.guard();
-            async move {
-                std::future::pending::<()>().await;
-                drop(guard);
-            }
-        };
         let mut server = RawServer::new(PIPE);
-        let router = Router::new().route(ECHO, stuck);
+        let router = Router::new().route(ECHO, drops.stuck());
         let (client, mut raw) = server.client(ClientConfig::default(), router).await;
         raw.send(ECHO.code(), 0, "").await.expect("the client reads");
         quiet().await;
@@ -137,18 +129,9 @@ pub(crate) fn a_hub_keeps_nothing_alive() {
 #[test]
 pub(crate) fn dropping_the_future_of_run_ends_every_connection_at_once() {
     paused(async {
-        let (drops, door) = (Drops::default(), Door::new());
-        let guards = drops.clone();
-        let gate = door.clone();
-        let stuck = move || {
-            let (guard, door) = (guards.guard(), gate.clone());
-            async move {
-                door.pass().await;
-                drop(guard);
-            }
-        };
+        let drops = Drops::default();
         let (left, mut leaves) = unbounded_channel();
-        let router = Router::new().route(ECHO, stuck).on_disconnect(move || left.send(()));
+        let router = Router::new().route(ECHO, drops.stuck()).on_disconnect(move || left.send(()));
         let world = World::with(ServerConfig::default(), 100, router);
         let mut silent = world.silent().await;
         let mut peers = Vec::new();
@@ -176,7 +159,6 @@ pub(crate) fn dropping_the_future_of_run_ends_every_connection_at_once() {
         assert_eq!((drops.count(), start.elapsed()), (10, Duration::ZERO));
         assert_eq!(world.hub.count(all()), 0);
         assert!(world.connector.stream().await.is_err());
-        door.open(10);
         sleep(Duration::from_secs(60)).await;
         assert!(leaves.try_recv().is_err(), "on_disconnect does not run after an abort");
     });

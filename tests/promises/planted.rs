@@ -67,6 +67,8 @@ bugs! {
     byte_before_ack: p10_python::a_server_says_nothing_but_its_hello_before_the_ack,
     plain_id_of_a_call: p10_python::a_server_sends_a_python_client_only_what_it_knows,
     // Promise 11.
-    dropped_client_stays: p11_ownership::the_last_handle_of_a_client_writes_what_is_queued_and_closes,
-    connections_outlive_run: p11_ownership::dropping_the_future_of_run_ends_every_connection_at_once,
+    dropped_client_stays:
+        p11_ownership::the_last_handle_of_a_client_writes_what_is_queued_and_closes,
+    connections_outlive_run:
+        p11_ownership::dropping_the_future_of_run_ends_every_connection_at_once,
 }
