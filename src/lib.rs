@@ -44,7 +44,8 @@
 //! 3. A [`Request`] ends exactly once: reply, timeout, connection lost, congested, or cancelled by
 //!    dropping it. Only the peer that was asked can answer.
 //! 4. Handlers of one connection start in order, one at a time. Replies and pings bypass them, so
-//!    a handler may call its own peer.
+//!    a handler may call its own peer. Two handlers that each wait for the other side's next
+//!    handler do block each other, until one call times out.
 //! 5. A slow or dead peer never delays another and costs bounded memory.
 //! 6. `on_connect` finishes before that peer's first message is handled, and may refuse the peer;
 //!    the peer is listed, counted and reached only after that. `on_disconnect` runs exactly once
