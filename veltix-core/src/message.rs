@@ -132,6 +132,12 @@ impl Message {
         Self { body: Bytes::copy_from_slice(&self.body), ..self }
     }
 
+    /// The same message, [detached](Message::detach) if its body is shorter than `limit` bytes.
+    #[must_use]
+    pub fn detach_below(self, limit: usize) -> Self {
+        if self.body.len() < limit { self.detach() } else { self }
+    }
+
     /// The same message under another id.
     #[must_use]
     pub fn with_id(self, id: RequestId) -> Self {

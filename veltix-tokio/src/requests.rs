@@ -16,7 +16,7 @@ use veltix_core::{
 
 use crate::batch;
 use crate::error::RequestError;
-use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, READ_BUFFER, REQUEST_TIMEOUT};
+use crate::limits::{DETACH_BELOW, FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::planted::planted;
@@ -145,8 +145,7 @@ impl Calls {
         match self.pending.answer(message.id()) {
             Answer::Call(caller) => {
                 // The answer moves to another task, so it outlives the read buffer's batch.
-                let small = message.body().len() < READ_BUFFER / 4;
-                let message = if small { message.detach() } else { message };
+                let message = message.detach_below(DETACH_BELOW);
                 Reception::Answer(Over { caller, result: Ok(message) })
             }
             // The server's own numbering goes through our ids, so this is one of its messages.

@@ -9,7 +9,7 @@ use futures::Stream;
 use tokio::sync::mpsc;
 use veltix_core::Message;
 
-use crate::limits::{INBOX_MESSAGES, READ_BUFFER};
+use crate::limits::{DETACH_BELOW, INBOX_MESSAGES};
 use crate::router::{IntoReply, Outcome};
 use crate::sync::Mutex;
 
@@ -49,8 +49,7 @@ impl Messages {
 
     /// The handler that feeds the stream.
     pub(super) async fn offer(self, message: Message) -> Offered {
-        let short = message.body().len() < READ_BUFFER / 4;
-        let message = if short { message.detach() } else { message };
+        let message = message.detach_below(DETACH_BELOW);
         let sender = self.0.sender.lock().clone();
         let taken = match sender {
             Some(sender) if self.0.asked_for.load(Ordering::Acquire) => {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use veltix_core::{Frame, Message, RequestId};
 
-use crate::limits::{FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING, READ_BUFFER};
+use crate::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING};
 use crate::planted::planted;
 use crate::router::{Outcome, Recycled, RouteId, poll_caught};
 
@@ -62,8 +62,7 @@ impl Lane {
     /// Lets a message wait. It outlives the read buffer's batch now, so a short body is copied
     /// out of it.
     pub(super) fn wait(&mut self, route: RouteId, message: Message) {
-        let short = message.body().len() < READ_BUFFER / 4;
-        let message = if short { message.detach() } else { message };
+        let message = message.detach_below(DETACH_BELOW);
         self.inbox_charge += charge(&message);
         self.inbox.push_back((route, message));
     }

@@ -35,14 +35,14 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 use veltix_core::Frame;
 
-use crate::limits::FRAME_OVERHEAD;
+use crate::limits::{DETACH_BELOW, FRAME_OVERHEAD};
 use crate::planted::planted;
 use crate::sync::Mutex;
 use crate::transport::StreamWriter;
 use crate::waiters::Place;
 
 pub(crate) use state::Capacity;
-use state::{DETACH_BELOW, Flight, Phase, State, charge};
+use state::{Flight, Phase, State, charge};
 pub(crate) use tally::DropReason;
 pub use tally::Sent;
 use write::Scratch;

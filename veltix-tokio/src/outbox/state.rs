@@ -9,14 +9,10 @@ use veltix_core::Frame;
 
 use super::tally::{DropReason, Tally};
 use super::{Queued, write};
-use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD, READ_BUFFER};
+use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW, FRAME_OVERHEAD};
 use crate::planted::planted;
 use crate::transport::StreamWriter;
 use crate::waiters::Waiters;
-
-/// A body shorter than this is copied out of its read buffer when it has to wait: a quarter of a
-/// buffer, so that what waits pins at most four times its size.
-pub(super) const DETACH_BELOW: usize = READ_BUFFER / 4;
 
 /// How much an outbox holds.
 #[derive(Clone, Copy, Debug)]
