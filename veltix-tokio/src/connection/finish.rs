@@ -97,8 +97,7 @@ impl ConnectionTask {
                 CloseReason::Closed => Instant::now() + CLOSE_FLUSH,
                 _ => deadline.max(Instant::now() + CLOSE_FLUSH),
             };
-            let drained = self.peer.endpoint().drain().deadline();
-            let limit = drained.map_or(limit, |deadline| limit.min(deadline));
+            let limit = self.within_drain(limit);
             // What is not written by then is counted as dropped below.
             let _ = timeout_at(limit, flush(self.peer.clone())).await;
         }
@@ -117,6 +116,12 @@ impl ConnectionTask {
         if lingers {
             self.linger().await;
         }
+    }
+
+    /// No later than the end of a shutdown that is under way.
+    fn within_drain(&self, limit: Instant) -> Instant {
+        let drained = self.peer.endpoint().drain().deadline();
+        drained.map_or(limit, |deadline| limit.min(deadline))
     }
 
     /// Takes the peer off the table and says the last word on it. Runs however the task ends.
@@ -174,8 +179,7 @@ impl ConnectionTask {
                     let _batch = Batch::enter(&peer, own_only);
                     poll_caught(&mut future, cx)
                 });
-                let limit = Instant::now() + endpoint.limits().drain_timeout;
-                let limit = endpoint.drain().deadline().map_or(limit, |drain| limit.min(drain));
+                let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);
                 match timeout_at(limit, run).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
@@ -202,10 +206,8 @@ impl ConnectionTask {
     /// Reads and throws away what the peer still sends, until it ends too: see
     /// [`LINGER`](crate::limits::LINGER).
     async fn linger(&mut self) {
+        let limit = self.within_drain(Instant::now() + LINGER);
         let Some(reader) = &mut self.reader else { return };
-        let limit = Instant::now() + LINGER;
-        let drained = self.peer.endpoint().drain().deadline();
-        let limit = drained.map_or(limit, |deadline| limit.min(deadline));
         let mut bytes = vec![0; LINGER_READ];
         let stream = reader.get_mut();
         let to_the_end = poll_fn(|cx| {
