@@ -146,3 +146,21 @@ async fn it_is_a_stream_over_reconnects() {
     let bodies: Vec<_> = messages.take(2).map(|message| message.into_body()).collect().await;
     assert_eq!(bodies, ["0", "1"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_when_the_client_has_lost_its_server_and_another_begins_with_the_next() {
+    let mut server = RawServer::new(PIPE);
+    let (client, mut raw) = server.client(ClientConfig::default(), Router::new()).await;
+    let mut messages = client.messages().unwrap();
+    raw.send(OTHER.code(), 0, "0").await.unwrap();
+    drop(raw);
+    assert_eq!(numbers(&mut messages, 1).await, [0]);
+    assert!(timeout(PATIENCE, messages.next()).await.expect("nobody tries to connect").is_none());
+    client.retry(1);
+    let mut raw = server.accept().await;
+    raw.welcome(PYTHON).await.unwrap();
+    raw.send(OTHER.code(), 0, "1").await.unwrap();
+    super::connected(&client).await;
+    let mut messages = client.messages().expect("that of the new connection");
+    assert_eq!(numbers(&mut messages, 1).await, [1]);
+}

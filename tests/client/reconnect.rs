@@ -225,6 +225,27 @@ async fn a_frame_that_overtook_the_handshake_is_tried_again_at_once_three_times(
 }
 
 #[tokio::test(start_paused = true)]
+async fn so_it_is_at_the_first_connect_if_that_is_tried_again_at_all() {
+    let mut server = RawServer::new(PIPE);
+    let connector = server.connector.clone();
+    let reconnect = config(Reconnect::fixed(seconds(5)).initial(true));
+    let connect = veltix::Client::connect_with(connector, reconnect, Router::new());
+    let start = Instant::now();
+    let accept = async {
+        for _ in 0..4 {
+            accept(&mut server).await.send(ECHO.code(), 32_768, "a broadcast").await.unwrap();
+            assert_eq!(start.elapsed(), seconds(0));
+        }
+        let mut raw = accept(&mut server).await;
+        raw.welcome(PYTHON).await.unwrap();
+        raw
+    };
+    let (client, _raw) = tokio::join!(connect, accept);
+    assert!(client.unwrap().is_connected());
+    assert_eq!(start.elapsed(), seconds(5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn attempts_are_counted_in_a_row() {
     let mut server = RawServer::new(PIPE);
     let reconnect = config(Reconnect::fixed(seconds(1)).attempts(2));

@@ -47,6 +47,20 @@ async fn any_byte_is_life() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_we_wrote_is_life_from_when_it_was_written() {
+    let mut scene = Scene::new(Router::new()).await;
+    let start = Instant::now();
+    let (mut raw, _) = scene.raw().await;
+    sleep(seconds(1)).await;
+    echo(&mut raw).await;
+    for after in [16, 31] {
+        expect_ping(&mut raw, start, seconds(after)).await;
+    }
+    assert_eq!(scene.next_end().await.reason, CloseReason::HeartbeatTimeout);
+    assert_eq!(start.elapsed(), seconds(46));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_talks_is_never_asked() {
     let mut scene = Scene::new(Router::new().route(OTHER, || {})).await;
     let (mut raw, peer) = scene.raw().await;
@@ -164,6 +178,21 @@ async fn a_frame_is_not_slow_while_we_do_not_read() {
     door.open(3);
     echo(&mut raw).await;
     assert_eq!(peer.stats().received.handled, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_pause_in_our_reading_is_not_the_frames() {
+    let door = Door::new();
+    let config = ServerConfig::default().inbox(1, 1 << 20);
+    let mut scene = Scene::with(config, PIPE, Router::new().route(OTHER, door.handler())).await;
+    let (mut raw, _) = scene.raw().await;
+    let start = Instant::now();
+    let message = frame(OTHER.code(), 1, "");
+    raw.write(&[&message[..], &message, &message[..5]].concat()).await.unwrap();
+    sleep(seconds(20)).await;
+    door.open(2);
+    assert_eq!(scene.next_end().await.reason, CloseReason::SlowFrame);
+    assert_eq!(start.elapsed(), seconds(20 + 30));
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,9 +25,11 @@ const FIRST_GROWTH: usize = 16 * 1024;
 
 /// A message ready for the wire: its header, and the body that it shares with whoever else holds
 /// it. The checksum is computed once, however many peers the frame goes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Frame {
     header: [u8; HEADER_LEN],
+    /// The body has a buffer of its own, which it may share with clones of this frame.
+    detached: bool,
     body: Bytes,
 }
 
@@ -46,7 +48,7 @@ impl Frame {
         header[5..9].copy_from_slice(&(body.len() as u32).to_be_bytes());
         header[9..13].copy_from_slice(&checksum.to_be_bytes());
         header[13..15].copy_from_slice(&id.value().to_be_bytes());
-        Self { header, body }
+        Self { header, detached: false, body }
     }
 
     /// The same frame under another id: the id is not covered by the checksum, so an answer or a
@@ -76,10 +78,11 @@ impl Frame {
     }
 
     /// Gives the body a buffer of its own if it is shorter than `limit`: it may be a slice that
-    /// keeps a much larger read buffer alive.
+    /// keeps a much larger read buffer alive. It is done once: clones share the new buffer.
     pub fn detach_below(&mut self, limit: usize) {
-        if !self.body.is_empty() && self.body.len() < limit {
+        if !self.detached && !self.body.is_empty() && self.body.len() < limit {
             self.body = Bytes::copy_from_slice(&self.body);
+            self.detached = true;
         }
     }
 
@@ -96,6 +99,15 @@ impl Frame {
         buffer.extend_from_slice(&self.body);
     }
 }
+
+impl PartialEq for Frame {
+    /// By the bytes on the wire.
+    fn eq(&self, other: &Self) -> bool {
+        self.header == other.header && self.body == other.body
+    }
+}
+
+impl Eq for Frame {}
 
 impl From<Message> for Frame {
     fn from(message: Message) -> Self {
@@ -265,6 +277,21 @@ mod tests {
     fn the_check_string_has_the_known_bytes() {
         let expected = b"\x56\x58\x00\x00\xc8\x00\x00\x00\x09\xcb\xf4\x39\x26\x00\x04123456789";
         assert_eq!(&frame(200, 4, b"123456789")[..], expected);
+    }
+
+    #[test]
+    fn a_body_is_detached_once_for_all_clones() {
+        let mut one = Frame::new(200, RequestId::new(1), Bytes::from(vec![7; 100]));
+        let (before, plain) = (one.body().as_ptr(), one.clone());
+        one.detach_below(100);
+        assert_eq!(one.body().as_ptr(), before, "it is not below the limit");
+        one.detach_below(101);
+        let detached = one.body().as_ptr();
+        assert_ne!(detached, before);
+        let mut clone = one.clone();
+        clone.detach_below(101);
+        assert_eq!(clone.body().as_ptr(), detached);
+        assert_eq!(clone, plain);
     }
 
     #[test]

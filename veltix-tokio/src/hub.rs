@@ -11,6 +11,7 @@ use crate::close::ShutdownReport;
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::{Event, EventStream};
+use crate::limits::DETACH_BELOW;
 use crate::outbox::{Overflow, OverflowPolicy};
 use crate::peer::{Peer, within};
 use crate::planted::planted;
@@ -144,14 +145,19 @@ impl Broadcast {
         let endpoint = &self.hub.0;
         let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
         let plain = endpoint.plain_id();
-        let frame = Frame::new(message.code(), plain, message.into_body());
+        let mut frame = Frame::new(message.code(), plain, message.into_body());
         let policy = endpoint.limits().overflow;
         let mut delivery = Delivery::default();
         for peer in endpoint.peers().matching(&self.target).iter() {
             if self.except.contains(&peer.id()) {
                 continue;
             }
-            delivery.count(peer, peer.push_or(frame.clone(), policy), endpoint, policy);
+            let overflow = peer.push_or(frame.clone(), policy);
+            if matches!(overflow, Overflow::Queued(queued, _) if queued.waits) {
+                // One copy for all who make it wait.
+                frame.detach_below(DETACH_BELOW);
+            }
+            delivery.count(peer, overflow, endpoint, policy);
         }
         Ok(delivery)
     }

@@ -70,9 +70,14 @@ impl Workers {
             .name(format!("veltix-worker-{number}"))
             .spawn(move || shared.work());
         if let Err(error) = thread {
-            // The job stays queued: another thread takes it, or the next start does.
             tracing::error!(%error, "a thread for blocking handlers could not be started");
-            self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).threads -= 1;
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.threads -= 1;
+            // Another thread takes the job. Without any it is dropped, which fails its handler.
+            let lost =
+                if state.threads == 0 { std::mem::take(&mut state.jobs) } else { VecDeque::new() };
+            drop(state);
+            drop(lost);
             self.shared.work.notify_one();
         }
     }

@@ -23,34 +23,62 @@ pub(super) struct Messages(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// `None` once the client has ended.
-    sender: Mutex<Option<mpsc::Sender<Message>>>,
-    receiver: Mutex<Option<mpsc::Receiver<Message>>>,
+    channel: Mutex<Channel>,
     asked_for: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Channel {
+    /// `None` while the client has no connection and does not try to get one.
+    sender: Option<mpsc::Sender<Message>>,
+    /// `None` once it is taken.
+    receiver: Option<mpsc::Receiver<Message>>,
 }
 
 impl Messages {
     pub(super) fn new() -> Self {
+        let shared = Shared { channel: Mutex::default(), asked_for: AtomicBool::new(false) };
+        let messages = Self(Arc::new(shared));
+        messages.begin();
+        messages
+    }
+
+    /// Opens the stream, if it has ended. What nobody has asked for so far is still in it.
+    pub(super) fn begin(&self) {
+        let mut channel = self.0.channel.lock();
+        if channel.sender.is_some() {
+            return;
+        }
         let (sender, receiver) = mpsc::channel(INBOX_MESSAGES);
-        let (sender, receiver) = (Mutex::new(Some(sender)), Mutex::new(Some(receiver)));
-        Self(Arc::new(Shared { sender, receiver, asked_for: AtomicBool::new(false) }))
+        let unread = channel.receiver.replace(receiver);
+        match unread {
+            // It has the same capacity, so all of it fits.
+            Some(mut unread) => {
+                while let Ok(message) = unread.try_recv() {
+                    let _ = sender.try_send(message);
+                }
+            }
+            None => self.0.asked_for.store(false, Ordering::Release),
+        }
+        channel.sender = Some(sender);
     }
 
     /// The stream, for the first who asks.
     pub(super) fn take(&self) -> Option<MessageStream> {
         self.0.asked_for.store(true, Ordering::Release);
-        self.0.receiver.lock().take().map(MessageStream)
+        self.0.channel.lock().receiver.take().map(MessageStream)
     }
 
-    /// Ends the stream behind what it holds: the client has ended, whoever still has a handle.
+    /// Ends the stream behind what it holds: nothing more will come, whoever still has a handle.
     pub(super) fn end(&self) {
-        drop(self.0.sender.lock().take());
+        let sender = self.0.channel.lock().sender.take();
+        drop(sender);
     }
 
     /// The handler that feeds the stream.
     pub(super) async fn offer(self, message: Message) -> Offered {
         let message = message.detach_below(DETACH_BELOW);
-        let sender = self.0.sender.lock().clone();
+        let sender = self.0.channel.lock().sender.clone();
         let taken = match sender {
             Some(sender) if self.0.asked_for.load(Ordering::Acquire) => {
                 sender.send(message).await.is_ok()
@@ -81,12 +109,13 @@ impl IntoReply for Offered {
 /// The messages that no route took, in order. Made by [`Client::messages`](crate::Client::messages).
 ///
 /// It holds 64 messages; while it is full, reading pauses. Dropped, further messages are counted
-/// as unknown and dropped. It ends when the client has ended.
+/// as unknown and dropped. It ends when the client is closed, or has no connection and does not try
+/// to get one.
 #[derive(Debug)]
 pub struct MessageStream(mpsc::Receiver<Message>);
 
 impl MessageStream {
-    /// The next message; `None` when the client has ended.
+    /// The next message; `None` when no more will come.
     ///
     /// # Cancel safety
     /// Cancel safe: no message is lost.

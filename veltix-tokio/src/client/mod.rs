@@ -169,7 +169,8 @@ impl Client {
     }
 
     /// The messages that no route took, as a stream, for the first who asks. `None` when it was
-    /// taken before, or when the router has a fallback, which takes everything.
+    /// taken before, or when the router has a fallback, which takes everything. The stream ends
+    /// when the client is [`Lost`](ClientStatus::Lost); with the next connection there is another.
     #[must_use]
     pub fn messages(&self) -> Option<MessageStream> {
         self.0.messages.as_ref()?.take()
@@ -187,10 +188,10 @@ impl Client {
         self.0.control.status()
     }
 
-    /// Whether there is a connection.
+    /// Whether there is a connection, and it is not ending.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        *self.status().borrow() == ClientStatus::Connected
+        *self.status().borrow() == ClientStatus::Connected && !self.peer().is_closed()
     }
 
     /// Stops trying to reconnect, now and after later losses, until [`Client::retry`].

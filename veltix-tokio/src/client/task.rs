@@ -47,19 +47,42 @@ impl Attempts {
         *self = Self::new(self.reconnect);
     }
 
+    /// One attempt, or a few: a broadcast of a Python server that overtook the handshake is bad
+    /// luck that says nothing about the next attempt.
+    async fn dial<C: Connector>(
+        &mut self,
+        dialer: &Dialer<C>,
+    ) -> Result<ConnectionTask, ConnectError> {
+        loop {
+            let result = dialer.dial().await;
+            if let Err(ConnectError::Handshake { source, .. }) = &result
+                && *source == HandshakeError::FrameBeforeHandshake
+                && self.at_once < EARLY_FRAME_RETRIES
+            {
+                self.at_once += 1;
+                continue;
+            }
+            self.at_once = 0;
+            return result;
+        }
+    }
+
     /// The first connection: the first failure is final, unless the config wants otherwise.
     pub(super) async fn first<C: Connector>(
         &mut self,
         dialer: &Dialer<C>,
     ) -> Result<ConnectionTask, ConnectError> {
+        if !self.reconnect.is_initial() {
+            return dialer.dial().await;
+        }
         loop {
-            let error = match dialer.dial().await {
+            let error = match self.dial(dialer).await {
                 Ok(task) => return Ok(task),
                 Err(error) => error,
             };
             let max = self.reconnect.max_attempts();
             let used_up = max.is_some_and(|max| self.made >= max);
-            if !self.reconnect.is_initial() || !error.is_transient() || used_up {
+            if !error.is_transient() || used_up {
                 return Err(error);
             }
             self.made += 1;
@@ -98,6 +121,9 @@ impl<C: Connector> ClientTask<C> {
     ) -> String {
         let peer = task.peer().clone();
         self.control.set_peer(peer.clone());
+        if let Some(messages) = &self.messages {
+            messages.begin();
+        }
         if self.control.wishes().closed {
             // The wish came while this connection was made, and ended the one before.
             peer.end(CloseReason::Closed);
@@ -177,22 +203,9 @@ impl<C: Connector> ClientTask<C> {
             () = self.control.wished() => return None,
             () = sleep(delay) => {}
         }
-        loop {
-            let result = tokio::select! {
-                () = self.control.wished() => return None,
-                result = self.dialer.dial() => result,
-            };
-            // A broadcast of a Python server overtook the handshake: bad luck that says nothing
-            // about the next attempt.
-            if let Err(ConnectError::Handshake { source, .. }) = &result
-                && *source == HandshakeError::FrameBeforeHandshake
-                && self.attempts.at_once < EARLY_FRAME_RETRIES
-            {
-                self.attempts.at_once += 1;
-                continue;
-            }
-            self.attempts.at_once = 0;
-            return Some(result);
+        tokio::select! {
+            () = self.control.wished() => None,
+            result = self.attempts.dial(&self.dialer) => Some(result),
         }
     }
 
@@ -204,6 +217,9 @@ impl<C: Connector> ClientTask<C> {
         let attempts = self.attempts.made;
         tracing::info!(attempts, reason = %lost, "gave up reconnecting");
         self.dialer.endpoint.events().tell(|| Event::GaveUp { attempts });
+        if let Some(messages) = &self.messages {
+            messages.end();
+        }
         self.control.set_status(ClientStatus::Lost { reason: lost });
     }
 }

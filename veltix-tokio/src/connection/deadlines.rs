@@ -16,6 +16,8 @@ pub(super) struct BegunFrame {
     since: Instant,
     /// How long the whole frame may take.
     may_take: Duration,
+    /// Since when it is we who do not read.
+    paused: Option<Instant>,
 }
 
 impl BegunFrame {
@@ -36,7 +38,26 @@ impl ConnectionTask {
         self.begun = begun.map(|total| BegunFrame {
             since,
             may_take: FRAME_GRACE + Duration::from_millis(total * 1000 / FRAME_RATE),
+            paused: None,
         });
+    }
+
+    /// Notes whether reading pauses or goes on: time in which we do not read is not the begun
+    /// frame's.
+    pub(super) fn note_pause(&mut self) {
+        if self.begun.is_none() {
+            return;
+        }
+        let reads = self.may_read();
+        let Some(begun) = &mut self.begun else { return };
+        match (reads, begun.paused) {
+            (true, Some(since)) => {
+                begun.since += since.elapsed();
+                begun.paused = None;
+            }
+            (false, None) => begun.paused = Some(Instant::now()),
+            _ => {}
+        }
     }
 
     pub(super) fn is_alive(&mut self, now: Instant) {
@@ -117,6 +138,7 @@ impl ConnectionTask {
             self.begin_end(CloseReason::SlowFrame);
         } else if let Some(begun) = &mut self.begun {
             begun.since = now;
+            begun.paused = Some(now);
         }
     }
 

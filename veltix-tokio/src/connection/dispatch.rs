@@ -17,7 +17,14 @@ use crate::outbox::{DropReason, Push};
 use crate::peer::within;
 use crate::planted::planted;
 use crate::requests::Reception;
-use crate::router::{Context, Outcome, Recycled, RouteId, Started, panicked, poll_caught, text_of};
+use crate::router::{Context, Outcome, Recycled, RouteId, Started, poll_caught, text_of};
+
+/// A blocking handler was not run.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no thread for blocking handlers could be started: raise the limit of threads, or use an async handler"
+)]
+struct NoThread;
 
 impl ConnectionTask {
     /// Puts the peer at the door: `on_connect` decides, and no message is handled before.
@@ -180,8 +187,8 @@ impl ConnectionTask {
             }
         });
         Recycled::new(async move {
-            let lost = || panicked(&"the thread of a blocking handler is gone");
-            outcome.await.unwrap_or_else(|_| lost())
+            // A job catches its handler's panic, so it goes without a word only unrun.
+            outcome.await.unwrap_or_else(|_| Outcome::Failed(NoThread.into()))
         })
     }
 

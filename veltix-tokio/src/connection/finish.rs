@@ -17,7 +17,6 @@ use crate::close::{CloseReason, Disconnected};
 use crate::events::Event;
 use crate::limits::{CLOSE_FLUSH, LINGER};
 use crate::outbox::{DropReason, Sent};
-use crate::peer::Peer;
 use crate::planted::planted;
 use crate::router::{Context, Outcome, Started, poll_caught, text_of};
 
@@ -99,7 +98,9 @@ impl ConnectionTask {
             };
             let limit = self.within_drain(limit);
             // What is not written by then is counted as dropped below.
-            let _ = timeout_at(limit, flush(self.peer.clone())).await;
+            let peer = self.peer.clone();
+            peer.outbox().seal();
+            let _ = timeout_at(limit, poll_fn(|cx| peer.outbox().poll_finish(cx))).await;
         }
         let was_admitted = self.stage == Stage::Admitted || planted!("refused_are_told_of");
         // Only a stream whose end was written is worth waiting for the peer's.
@@ -107,7 +108,8 @@ impl ConnectionTask {
         let lingers = flushed && self.reader.is_some();
         if !lingers {
             self.peer.outbox().close(reason.drop_reason());
-            settled(self.peer.clone()).await;
+            let peer = self.peer.clone();
+            poll_fn(|cx| peer.outbox().poll_settled(cx)).await;
         }
         let outcome = self.leave();
         if was_admitted {
@@ -234,38 +236,6 @@ impl Ending {
             aborted_handlers: 0,
         }
     }
-}
-
-/// Writes all that is queued, then the end of the stream; nothing more is accepted.
-async fn flush(peer: Peer) {
-    let outbox = peer.outbox();
-    outbox.seal();
-    poll_fn(|cx| {
-        if outbox.glance(cx.waker()).blocked {
-            std::task::ready!(outbox.poll_writable(cx));
-        }
-        outbox.flush();
-        let glance = outbox.glance(cx.waker());
-        if glance.failure.is_some() || glance.empty {
-            return outbox.poll_shutdown(cx);
-        }
-        // In every other state a flusher, or the stream, wakes this task.
-        if glance.queued {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    })
-    .await;
-}
-
-/// Waits until a closed outbox has counted every frame.
-async fn settled(peer: Peer) {
-    poll_fn(|cx| {
-        // Registers this task first, so that a flusher that returns between the two wakes it.
-        peer.outbox().glance(cx.waker());
-        peer.outbox().poll_settled()
-    })
-    .await;
 }
 
 impl Drop for ConnectionTask {

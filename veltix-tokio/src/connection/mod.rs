@@ -233,7 +233,8 @@ impl ConnectionTask {
         self.write_failure = glance.failure;
         if glance.taken != self.taken {
             self.taken = glance.taken;
-            self.spoke = Instant::now();
+            // When it was taken, not when this task sees it: that may be much later.
+            self.spoke = glance.taken_at.unwrap_or(self.spoke);
             self.is_alive(self.spoke);
         }
     }
@@ -251,6 +252,7 @@ impl ConnectionTask {
     }
 
     fn read_batch(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) {
+        self.note_pause();
         if !self.may_read() {
             return;
         }
@@ -301,6 +303,7 @@ impl ConnectionTask {
             self.watch(reader.decoder().begun(rest), frames > 0);
         }
         self.reader = Some(reader);
+        self.note_pause();
     }
 
     /// Whether reading may go on: there is something to read, and room for it.

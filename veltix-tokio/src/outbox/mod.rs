@@ -30,7 +30,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
 use veltix_core::Frame;
@@ -87,6 +87,8 @@ pub(crate) struct Queued {
     pub(crate) first: bool,
     /// Enough is queued for a large write, so a read batch should end here.
     pub(crate) heavy: bool,
+    /// The stream is full, so the frame is going to wait.
+    pub(crate) waits: bool,
 }
 
 /// The outbox of one peer, shared by all who send to it.
@@ -110,6 +112,8 @@ pub(crate) struct Glance {
     pub(crate) failure: Option<io::ErrorKind>,
     /// Bytes that the stream has taken so far.
     pub(crate) taken: u64,
+    /// When it last took some.
+    pub(crate) taken_at: Option<Instant>,
     /// Since when it has taken nothing although something waits.
     pub(crate) stalled_since: Option<Instant>,
 }
@@ -300,9 +304,22 @@ impl Outbox {
         Poll::Ready(())
     }
 
-    /// Sends the stream's end once nothing is queued.
-    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.lend(|writer| writer.poll_shutdown(cx)).map(|_| ())
+    /// Writes all that is queued, then the end of the stream; for the connection's own task, after
+    /// [`Outbox::seal`]. Ready also when the stream has failed.
+    pub(crate) fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.glance(cx.waker()).blocked {
+            ready!(self.poll_writable(cx));
+        }
+        self.flush();
+        let glance = self.glance(cx.waker());
+        if glance.failure.is_some() || glance.empty {
+            return self.lend(|writer| writer.poll_shutdown(cx)).map(|_| ());
+        }
+        // In every other state a flusher, or the stream, wakes this task.
+        if glance.queued {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     /// Takes the stream out for a call that is not made under the lock, since it may be one of
@@ -334,6 +351,7 @@ impl Outbox {
             empty: state.frames == 0,
             failure: state.failure,
             taken: state.taken,
+            taken_at: state.taken_at,
             stalled_since: state.stalled_since,
         }
     }
@@ -370,8 +388,10 @@ impl Outbox {
         waiters.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until a closed outbox has counted every frame; its own task is woken for it.
-    pub(crate) fn poll_settled(&self) -> Poll<()> {
+    /// Waits until a closed outbox has counted every frame; for the connection's own task.
+    pub(crate) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Registers the task first, so that a flusher that returns between the two wakes it.
+        self.glance(cx.waker());
         let state = self.state.lock();
         if state.phase == Phase::Closed && state.frames == 0 {
             Poll::Ready(())

@@ -60,8 +60,10 @@ pub(super) struct State {
     pub(super) overflowing: bool,
     /// Since when the stream has taken nothing, while something waits for it.
     pub(super) stalled_since: Option<Instant>,
-    /// Bytes that the stream has taken: outbound progress is a sign of life.
+    /// Bytes that the stream has taken, and when it last took some: outbound progress is a sign of
+    /// life.
     pub(super) taken: u64,
+    pub(super) taken_at: Option<Instant>,
     pub(super) tally: Tally,
     /// Why frames that a flusher still held at the end are counted as dropped.
     pub(super) closed_for: DropReason,
@@ -124,6 +126,7 @@ impl State {
             overflowing: false,
             stalled_since: None,
             taken: 0,
+            taken_at: None,
             tally: Tally::default(),
             closed_for: DropReason::Disconnected,
             failure: None,
@@ -135,11 +138,13 @@ impl State {
     }
 
     /// Room for a frame that found none, and that a flush did not help: while a flusher is at
-    /// work nobody knows yet whether the stream is full, and until then there is as much again.
+    /// work nobody knows yet whether the stream is full. Until then only memory counts, twice as
+    /// much of it: a flusher whose thread is not scheduled for a moment must not cost its peer the
+    /// connection, however fast others publish.
     pub(super) const fn allowance(&self, capacity: Capacity) -> Capacity {
         match self.phase {
             Phase::Blocked => capacity,
-            _ => capacity.twice(),
+            _ => Capacity { frames: usize::MAX, bytes: capacity.twice().bytes },
         }
     }
 
@@ -168,7 +173,7 @@ impl State {
             Phase::Writing => self.queue.len() >= BATCH_OUTBOX_FRAMES,
             Phase::Idle | Phase::Blocked | Phase::Closed => false,
         };
-        Ok(Queued { first, heavy })
+        Ok(Queued { first, heavy, waits: self.phase == Phase::Blocked })
     }
 
     /// Takes out the longest waiting frames until there is room for so much. `None`, and nothing
@@ -216,6 +221,7 @@ impl State {
         self.taken += written as u64;
         self.tally.write(frames as u64);
         if written > 0 {
+            self.taken_at = Some(Instant::now());
             self.stalled_since = None;
         }
     }

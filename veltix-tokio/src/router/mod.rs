@@ -14,7 +14,7 @@ use veltix_core::{CodeClass, Message, MessageType, Registry};
 use crate::close::Disconnected;
 
 pub use erased::Outcome;
-pub(crate) use erased::{Bound, Erased, Recycled, Started, panicked, poll_caught, text_of};
+pub(crate) use erased::{Bound, Erased, Recycled, Started, poll_caught, text_of};
 pub use extract::{Context, FromContext, FromInput, FromMessage, Json, Rejection, State, Text};
 
 pub use handler::{Called, Handler, marker};

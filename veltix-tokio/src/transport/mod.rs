@@ -62,6 +62,12 @@ impl Stream {
         Self { reader: Box::new(reader), writer: Box::new(writer), addr }
     }
 
+    /// Who is at the other end.
+    #[must_use]
+    pub const fn addr(&self) -> &PeerAddr {
+        &self.addr
+    }
+
     /// The two halves, for whoever speaks over them without this crate: a test, or a proxy.
     #[must_use]
     pub fn into_parts(self) -> (Box<dyn AsyncRead + Send + Unpin>, Box<dyn StreamWriter>) {
@@ -80,7 +86,8 @@ pub trait StreamWriter: Send + 'static {
     /// Writes what fits, at once.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when nothing fits; any other error ends the connection.
+    /// [`io::ErrorKind::WouldBlock`] when nothing fits, for which `Ok(0)` is taken as well; any
+    /// other error ends the connection.
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Waits until something may fit again. Only the connection's own task waits.
@@ -94,6 +101,21 @@ pub trait StreamWriter: Send + 'static {
     /// # Errors
     /// What the system reports; it is ignored, since the connection is ending anyway.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// So that a transport which wraps another can wrap what [`Stream::into_parts`] gives.
+impl StreamWriter for Box<dyn StreamWriter> {
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        (**self).try_write_vectored(slices)
+    }
+
+    fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_write_ready(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_shutdown(cx)
+    }
 }
 
 /// Who is at the other end of a connection.

@@ -134,9 +134,7 @@ impl Model {
         if !fits && self.phase == Phase::Queued {
             self.see_flush();
         }
-        // Until the stream is known to be full, there is as much again.
-        let times = if self.phase == Phase::Blocked { 1 } else { 2 };
-        if fits || self.fits(cost, times) {
+        if fits || self.is_allowed(cost) {
             return self.accept(frame, 0);
         }
         self.accepted += u64::from(policy.is_some());
@@ -148,7 +146,7 @@ impl Model {
             Some(OverflowPolicy::DropNewest) | None => Overflow::Refused,
             Some(OverflowPolicy::DropOldest) => {
                 let (all, begun) = (self.queue.clone(), usize::from(self.begun > 0));
-                while !self.fits(cost, times) {
+                while !self.is_allowed(cost) {
                     if self.queue.remove(begun).is_none() {
                         self.queue = all;
                         return Overflow::Refused;
@@ -163,10 +161,21 @@ impl Model {
     }
 
     fn fits(&self, cost: usize, times: usize) -> bool {
-        let charge: usize = self.queue.iter().map(|frame| charge(frame.len())).sum();
         self.queue.is_empty()
             || (self.queue.len() < times * self.capacity.frames
-                && charge + cost <= times * self.capacity.bytes)
+                && self.charge() + cost <= times * self.capacity.bytes)
+    }
+
+    /// Until the stream is known to be full, only memory counts, twice as much of it.
+    fn is_allowed(&self, cost: usize) -> bool {
+        match self.phase {
+            Phase::Blocked => self.fits(cost, 1),
+            _ => self.queue.is_empty() || self.charge() + cost <= 2 * self.capacity.bytes,
+        }
+    }
+
+    fn charge(&self) -> usize {
+        self.queue.iter().map(|frame| charge(frame.len())).sum()
     }
 
     fn accept(&mut self, frame: Frame, dropped: usize) -> Overflow {
@@ -176,7 +185,8 @@ impl Model {
         if first {
             self.phase = Phase::Queued;
         }
-        Overflow::Queued(Queued { first, heavy: false }, dropped)
+        let waits = self.phase == Phase::Blocked;
+        Overflow::Queued(Queued { first, heavy: false, waits }, dropped)
     }
 
     /// Takes over what the stream got, which must be what waits, in order.

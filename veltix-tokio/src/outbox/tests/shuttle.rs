@@ -207,11 +207,7 @@ fn a_close_counts_every_frame() {
         world.spawn(|outbox, _| {
             turns(outbox);
             outbox.close(DropReason::Shutdown);
-            // As `settled` in connection/finish.rs.
-            block_on(poll_fn(|cx| {
-                outbox.glance(cx.waker());
-                outbox.poll_settled()
-            }));
+            block_on(poll_fn(|cx| outbox.poll_settled(cx)));
         });
         world.join();
         world.verify();
@@ -229,21 +225,7 @@ fn the_end_comes_after_the_last_frame() {
         world.spawn(|outbox, socket| {
             turns(outbox);
             outbox.seal();
-            // As `flush` in connection/finish.rs.
-            block_on(poll_fn(|cx| {
-                if outbox.glance(cx.waker()).blocked {
-                    std::task::ready!(outbox.poll_writable(cx));
-                }
-                outbox.flush();
-                let glance = outbox.glance(cx.waker());
-                if glance.empty {
-                    return outbox.poll_shutdown(cx);
-                }
-                if glance.queued {
-                    cx.waker().wake_by_ref();
-                }
-                Poll::Pending
-            }));
+            block_on(poll_fn(|cx| outbox.poll_finish(cx)));
             assert!(socket.0.lock().ended);
         });
         world.join();

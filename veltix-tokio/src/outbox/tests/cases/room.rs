@@ -55,13 +55,13 @@ fn who_finds_an_unwritten_outbox_full_empties_it() {
 fn no_policy_fires_before_the_stream_was_full() {
     // The stream takes so little at a time that the flush hands over with the outbox still full.
     let socket = Socket::new(ALL, 1);
-    let outbox = socket.outbox(Capacity { frames: 3, bytes: ALL });
+    let outbox = socket.outbox(Capacity { frames: 3, bytes: 1_500 });
     push(&outbox, &[200, 200, 200]);
     let overflow = outbox.push_or(frame(200, 3, 20), OverflowPolicy::Disconnect);
     assert!(matches!(overflow, Overflow::Queued(..)), "{overflow:?}");
-    push(&outbox, &[20, 20]);
-    assert!(matches!(outbox.push(frame(200, 6, 20)), Push::Full(_)), "but there is an end to it");
-    check_sent(&outbox, [6, 0, 6, 0]);
+    push(&outbox, &[20; 4]);
+    assert!(matches!(outbox.push(frame(200, 8, 20)), Push::Full(_)), "memory sets an end to it");
+    check_sent(&outbox, [8, 0, 8, 0]);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn each_policy_does_what_it_says() {
     let (socket, outbox) = full();
     let push_or = |id, policy| outbox.push_or(frame(200, id, 100), policy);
     assert_eq!(push_or(3, OverflowPolicy::DropNewest), Overflow::Refused);
-    let queued = Queued { first: false, heavy: false };
+    let queued = Queued { first: false, heavy: false, waits: true };
     assert_eq!(push_or(4, OverflowPolicy::DropOldest), Overflow::Queued(queued, 1));
     assert_eq!(outbox.sent().dropped_policy, 2);
     assert_eq!(push_or(5, OverflowPolicy::Disconnect), Overflow::Disconnect);
@@ -100,7 +100,7 @@ fn drop_oldest_spares_a_begun_frame_and_what_need_not_go() {
 #[test]
 fn drop_oldest_drops_no_more_than_it_must_while_a_flusher_is_at_work() {
     let socket = Socket::new(ALL, ALL);
-    let outbox = socket.outbox(Capacity { frames: 3, bytes: ALL });
+    let outbox = socket.outbox(Capacity { frames: 3, bytes: 3 * (20 + FRAME_OVERHEAD) });
     push(&outbox, &[20; 3]);
     let during = Arc::clone(&outbox);
     socket.0.lock().meanwhile = Some(Box::new(move || {

@@ -1,23 +1,22 @@
 //! [`Peer`], the handle of the other end of a connection.
 
+mod closing;
+mod sending;
+mod tags;
+
 use std::fmt;
-use std::future::Future;
 use std::hash::{Hash, Hasher};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use tokio::time::{Sleep, sleep};
-use veltix_core::{
-    EncodeError, Frame, Hello, IdSpace, Message, PeerId, Tag, TagError, TagValue, ToMessage,
-};
+use veltix_core::{EncodeError, Frame, Hello, IdSpace, Message, PeerId, ToMessage};
 
 use crate::batch;
 use crate::close::{CloseReason, Disconnected, Received};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
-use crate::limits::{HEADER_LEN, SEND_GRACE};
+use crate::limits::HEADER_LEN;
 use crate::outbox::{Outbox, Overflow, OverflowPolicy, Push, Sent};
 use crate::planted::planted;
 use crate::received::Receipts;
@@ -25,6 +24,8 @@ use crate::requests::{Calls, Over, Ping, Request};
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
 use crate::waiters::{Place, Waiters};
+pub use closing::Closing;
+pub use sending::Sending;
 
 /// The other end of a connection, on a server and on a client alike.
 ///
@@ -179,74 +180,6 @@ impl Peer {
         PeerStats { sent: self.0.outbox.sent(), received: self.0.receipts.received() }
     }
 
-    /// Tags the peer, unless it has a tag of this name: `Ok(false)` then, and nothing changes.
-    ///
-    /// ```
-    /// # fn welcome(peer: veltix_tokio::Peer) -> Result<(), veltix_core::TagError> {
-    /// peer.add_tag("guest")?;
-    /// peer.add_tag(("role", "admin"))?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`TagError`]: over a limit (64 tags, names of 128 bytes, values of 1 KiB), or the peer is
-    /// gone.
-    pub fn add_tag(&self, tag: impl Into<Tag>) -> Result<bool, TagError> {
-        // Made before the lock is taken: it may be the caller's code.
-        let tag = tag.into();
-        self.0.endpoint.peers().tags().lock().add(self.0.id, tag)
-    }
-
-    /// Tags the peer, in place of a tag of the same name.
-    ///
-    /// # Errors
-    /// As [`Peer::add_tag`].
-    pub fn set_tag(&self, tag: impl Into<Tag>) -> Result<(), TagError> {
-        let tag = tag.into();
-        self.0.endpoint.peers().tags().lock().set(self.0.id, tag)
-    }
-
-    /// Whether the peer has a tag of this name.
-    #[must_use]
-    pub fn has_tag(&self, name: &str) -> bool {
-        self.0.endpoint.peers().tags().lock().has(self.0.id, name)
-    }
-
-    /// Whether the peer has tags of all these names.
-    #[must_use]
-    pub fn has_all_tags(&self, names: &[&str]) -> bool {
-        self.0.endpoint.peers().tags().lock().has_all(self.0.id, names)
-    }
-
-    /// Whether the peer has a tag of one of these names.
-    #[must_use]
-    pub fn has_any_tags(&self, names: &[&str]) -> bool {
-        self.0.endpoint.peers().tags().lock().has_any(self.0.id, names)
-    }
-
-    /// The value of the tag of this name.
-    #[must_use]
-    pub fn get_tag(&self, name: &str) -> Option<TagValue> {
-        self.0.endpoint.peers().tags().lock().value(self.0.id, name).cloned()
-    }
-
-    /// Removes the tag of this name; `false` when there was none.
-    pub fn remove_tag(&self, name: &str) -> bool {
-        self.0.endpoint.peers().tags().lock().remove(self.0.id, name)
-    }
-
-    /// Removes all tags; says how many there were.
-    pub fn clear_tags(&self) -> usize {
-        self.0.endpoint.peers().tags().lock().clear(self.0.id)
-    }
-
-    /// All tags, by name.
-    #[must_use]
-    pub fn tags(&self) -> Vec<(String, TagValue)> {
-        let tags = self.0.endpoint.peers().tags().lock();
-        tags.tags(self.0.id).map(|(name, value)| (name.to_owned(), value.clone())).collect()
-    }
-
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.0.outbox
     }
@@ -377,88 +310,4 @@ pub struct PeerStats {
     pub sent: Sent,
     /// Messages received from it.
     pub received: Received,
-}
-
-/// A message on its way into a peer's outbox. Made by [`Peer::send`].
-#[derive(Debug)]
-#[must_use = "a message is sent when it is awaited"]
-pub struct Sending {
-    /// Taken while it is pushed; `None` once it is done.
-    step: Option<Result<(Peer, Frame), SendError>>,
-    place: Place,
-    /// Ends the wait for room. A peer that takes a byte now and then is not stalled, and yet no
-    /// handler must be held by it for ever.
-    patience: Option<Pin<Box<Sleep>>>,
-}
-
-impl Sending {
-    pub(crate) fn new(step: Result<(Peer, Frame), SendError>) -> Self {
-        Self { step: Some(step), place: Place::default(), patience: None }
-    }
-}
-
-impl Future for Sending {
-    type Output = Result<(), SendError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let Some(step) = this.step.take() else { return Poll::Ready(Err(SendError::Closed)) };
-        let (peer, frame) = step?;
-        let line = (&mut this.place, cx.waker());
-        match peer.0.outbox.push_or_wait(frame, Some(line)) {
-            Push::Queued(queued) => {
-                batch::queued(&peer, queued);
-                Poll::Ready(Ok(()))
-            }
-            Push::Full(frame) => {
-                let stall = peer.0.endpoint.limits().write_stall;
-                if this.patience.is_none() {
-                    this.patience = stall.map(|stall| Box::pin(sleep(stall + SEND_GRACE)));
-                }
-                let late = this.patience.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
-                this.step = Some(Ok((peer, frame)));
-                if late { Poll::Ready(Err(SendError::Full)) } else { Poll::Pending }
-            }
-            Push::Closed => Poll::Ready(Err(SendError::Closed)),
-        }
-    }
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        if let Some(Ok((peer, _))) = &self.step {
-            peer.0.outbox.leave_line(&self.place);
-        }
-    }
-}
-
-/// The end of a connection: resolves to how it ended. Made by [`Peer::close`] and
-/// [`Peer::closed`].
-#[derive(Debug)]
-pub struct Closing {
-    peer: Peer,
-    place: Place,
-}
-
-impl Future for Closing {
-    type Output = Disconnected;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnected> {
-        let Self { peer, place } = self.get_mut();
-        let mut end = peer.0.end.lock();
-        if let Some(outcome) = &end.outcome {
-            return Poll::Ready(outcome.clone());
-        }
-        end.waiting.wait(place, cx.waker());
-        Poll::Pending
-    }
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        if self.place.is_taken() {
-            let waker = self.peer.0.end.lock().waiting.leave(&self.place);
-            drop(waker);
-        }
-    }
 }

@@ -1,0 +1,68 @@
+//! [`Sending`], a message on its way into an outbox.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::{Sleep, sleep};
+use veltix_core::Frame;
+
+use super::Peer;
+use crate::batch;
+use crate::error::SendError;
+use crate::limits::SEND_GRACE;
+use crate::outbox::Push;
+use crate::waiters::Place;
+
+/// A message on its way into a peer's outbox. Made by [`Peer::send`].
+#[derive(Debug)]
+#[must_use = "a message is sent when it is awaited"]
+pub struct Sending {
+    /// Taken while it is pushed; `None` once it is done.
+    step: Option<Result<(Peer, Frame), SendError>>,
+    place: Place,
+    /// Ends the wait for room. A peer that takes a byte now and then is not stalled, and yet no
+    /// handler must be held by it for ever.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl Sending {
+    pub(crate) fn new(step: Result<(Peer, Frame), SendError>) -> Self {
+        Self { step: Some(step), place: Place::default(), patience: None }
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<(), SendError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let Some(step) = this.step.take() else { return Poll::Ready(Err(SendError::Closed)) };
+        let (peer, frame) = step?;
+        let line = (&mut this.place, cx.waker());
+        match peer.0.outbox.push_or_wait(frame, Some(line)) {
+            Push::Queued(queued) => {
+                batch::queued(&peer, queued);
+                Poll::Ready(Ok(()))
+            }
+            Push::Full(frame) => {
+                let stall = peer.0.endpoint.limits().write_stall;
+                if this.patience.is_none() {
+                    this.patience = stall.map(|stall| Box::pin(sleep(stall + SEND_GRACE)));
+                }
+                let late = this.patience.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
+                this.step = Some(Ok((peer, frame)));
+                if late { Poll::Ready(Err(SendError::Full)) } else { Poll::Pending }
+            }
+            Push::Closed => Poll::Ready(Err(SendError::Closed)),
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(Ok((peer, _))) = &self.step {
+            peer.0.outbox.leave_line(&self.place);
+        }
+    }
+}
