@@ -19,7 +19,7 @@ mod lane;
 mod timer;
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, Cursor};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -160,11 +160,15 @@ impl ConnectionTask {
     }
 
     /// Drives the connection to its end.
-    pub(crate) async fn run(mut self) {
-        self.enter();
-        poll_fn(|cx| self.poll_open(cx)).await;
-        // Boxed: while a connection is open, it should not pay for the room that its end takes.
-        Box::pin(self.finish()).await;
+    #[allow(clippy::manual_async_fn, reason = "its future would hold the task twice")]
+    pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
+        // An `async fn` moves its arguments into locals, and keeps room for both.
+        async move {
+            self.enter();
+            poll_fn(|cx| self.poll_open(cx)).await;
+            // Boxed: while a connection is open, it should not pay for the room of its end.
+            Box::pin(self.finish()).await;
+        }
     }
 
     fn limits(&self) -> &Limits {

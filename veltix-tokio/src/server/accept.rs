@@ -1,5 +1,6 @@
 //! The accept loop of a server, and the way of a connection to its task.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
 use crate::admission::Ticket;
 use crate::connection::ConnectionTask;
-use crate::connection::handshake::{Failure, welcome};
+use crate::connection::handshake::{Failure, Welcome, welcome};
 use crate::endpoint::{Endpoint, SocketCore};
 use crate::events::{Event, HandshakeFailure};
 use crate::limits::{ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX};
@@ -88,37 +89,48 @@ fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet
 }
 
 /// A connection from its first byte to its last: the handshake under its deadline, then its task.
-async fn connection(mut stream: Stream, endpoint: Arc<Endpoint>, mut ticket: Ticket) {
-    let limit = endpoint.limits().handshake_timeout;
-    let handshake = async {
-        tokio::select! {
-            biased;
-            () = endpoint.drain().begun() => Err(None),
-            () = ticket.shed() => Err(Some(HandshakeFailure::Shed)),
-            welcomed = timeout(limit, welcome(&mut stream, endpoint.slots())) => {
-                match welcomed {
-                    Ok(Ok(welcome)) => Ok(welcome),
-                    Ok(Err(failure)) => Err(Some(HandshakeFailure::from(failure))),
-                    Err(_) => Err(Some(HandshakeFailure::Timeout)),
+#[allow(clippy::manual_async_fn, reason = "its future would hold its arguments twice")]
+fn connection(
+    mut stream: Stream,
+    endpoint: Arc<Endpoint>,
+    ticket: Ticket,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        // Boxed, so that the connection does not pay for it as long as it lives.
+        let welcome = match Box::pin(welcome_in_time(&mut stream, &endpoint, ticket)).await {
+            Ok(welcome) => welcome,
+            Err(failure) => {
+                if let Some(failure) = failure {
+                    tell_failure(&endpoint, stream.addr, failure);
                 }
+                return;
+            }
+        };
+        let Welcome { hello, surplus, slot } = welcome;
+        let task = ConnectionTask::new(&endpoint, stream, hello, surplus, IdSpace::server());
+        task.run().await;
+        drop(slot);
+    }
+}
+
+/// The handshake, unless its time, the shedding of pending ones, or a shutdown ends it first.
+async fn welcome_in_time(
+    stream: &mut Stream,
+    endpoint: &Endpoint,
+    mut ticket: Ticket,
+) -> Result<Welcome, Option<HandshakeFailure>> {
+    tokio::select! {
+        biased;
+        () = endpoint.drain().begun() => Err(None),
+        () = ticket.shed() => Err(Some(HandshakeFailure::Shed)),
+        welcomed = timeout(endpoint.limits().handshake_timeout, welcome(stream, endpoint.slots())) => {
+            match welcomed {
+                Ok(Ok(welcome)) => Ok(welcome),
+                Ok(Err(failure)) => Err(Some(HandshakeFailure::from(failure))),
+                Err(_) => Err(Some(HandshakeFailure::Timeout)),
             }
         }
-    };
-    let welcome = Box::pin(handshake).await;
-    drop(ticket);
-    let welcome = match welcome {
-        Ok(welcome) => welcome,
-        Err(failure) => {
-            if let Some(failure) = failure {
-                tell_failure(&endpoint, stream.addr, failure);
-            }
-            return;
-        }
-    };
-    let (hello, surplus) = (welcome.hello, welcome.surplus);
-    let task = ConnectionTask::new(&endpoint, stream, hello, surplus, IdSpace::server());
-    task.run().await;
-    drop(welcome.slot);
+    }
 }
 
 fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
