@@ -25,7 +25,8 @@
 //! # The parts
 //!
 //! - [`Router`] says which handler takes which message; a [`Handler`] is a function of extractors
-//!   ([`Hub`], [`Peer`], [`State`], [`Message`], [`Text`], [`Json`], `Bytes`), and what it returns
+//!   ([`Hub`], [`Peer`], [`State`], [`RequestId`], [`Message`], [`Text`], [`Json`], and `Bytes` of
+//!   the crate `bytes`), and what it returns
 //!   is the reply ([`IntoReply`]). The same router serves both sides.
 //! - [`Server`] binds, runs and drains; [`Hub`] is its handle: broadcasts, lists, shuts down.
 //! - [`Client`] connects and reconnects; it owns its connection.
@@ -41,8 +42,8 @@
 //! 2. No silent loss: `accepted = written + dropped + queued` ([`Sent`]) and `received = handled +
 //!    rejected + discarded + waiting` ([`Received`]), per connection, always. Every call says what
 //!    it did.
-//! 3. A [`Request`] ends exactly once: reply, timeout, connection lost, congested, or cancelled by
-//!    dropping it. Only the peer that was asked can answer.
+//! 3. A [`Request`] ends exactly once: with the reply, an error that says why there is none
+//!    ([`RequestError`]), or cancelled by dropping it. Only the peer that was asked can answer.
 //! 4. Handlers of one connection start in order, one at a time. Replies and pings bypass them, so
 //!    a handler may call its own peer. Two handlers that each wait for the other side's next
 //!    handler do block each other, until one call times out.
@@ -51,8 +52,9 @@
 //!    the peer is listed, counted and reached only after that. `on_disconnect` runs exactly once
 //!    if it was let in.
 //! 7. After the peer's end, a reset or a protocol error, the running handler and every message
-//!    that was received still run, under the drain deadline. Only [`Peer::close`] and an expired
-//!    deadline cancel a handler.
+//!    that was received still run, under the drain deadline. Only a close by this side
+//!    ([`Peer::close`], [`Client::close`], the last clone of a client), an expired deadline, and
+//!    dropping the future of [`Server::run`] cancel a handler.
 //! 8. [`Hub::shutdown`] drains under one deadline and reports; inside a handler it does not wait.
 //! 9. No bytes from a peer can panic, hang or exhaust the process.
 //! 10. Nothing is negotiated that a Python peer would notice.
@@ -122,11 +124,12 @@ pub use veltix_core::{
 pub use veltix_macros::message;
 pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus, CloseReason,
-    Closing, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected, Error, Event,
-    EventStream, FromContext, FromInput, FromMessage, Handler, HandshakeFailure, Hub, IntoReply,
-    Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping, Received, Reconnect, Rejection,
-    Reply, Request, RequestError, Result, Router, SendError, Sending, Sent, Server, ServerConfig,
-    ShutdownReport, SocketCore, State, Text, VeltixCodec, transport,
+    Closing, ClosingClient, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected,
+    Draining, Error, Event, EventStream, FromContext, FromInput, FromMessage, Handler,
+    HandshakeFailure, Hub, IntoReply, Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping,
+    Received, Reconnect, Rejection, Reply, Request, RequestError, Result, Router, SendError,
+    Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State, Text, VeltixCodec,
+    transport,
 };
 
 #[doc(hidden)]

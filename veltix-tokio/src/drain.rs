@@ -87,10 +87,12 @@ impl Drain {
         ShutdownReport { took, ..state.report }
     }
 
-    /// Nothing more will happen: every connection has ended, or was aborted.
-    pub(crate) fn finish(&self, complete: bool) {
+    /// Nothing more will happen: every connection has ended, or was aborted. The first to say so
+    /// makes the final report.
+    pub(crate) fn finish(&self, complete: bool) -> ShutdownReport {
         let report = ShutdownReport { complete, ..self.report() };
         self.done.send_if_modified(|done| done.is_none() && done.replace(report).is_none());
+        self.done.borrow().unwrap_or(report)
     }
 
     /// Waits until every connection has ended.

@@ -1,6 +1,7 @@
 //! The errors of the IO side: one enum per operation, texts that say what to do.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -211,8 +212,9 @@ pub enum RequestError {
     Encode(#[from] EncodeError),
 }
 
-/// Any error of this crate, for a `main` that returns one.
-#[derive(Debug, Error)]
+/// Any error of this crate, for a `main` that returns one. It prints its text and its causes even
+/// as `{:?}`, which is how a `main` that returns it ends.
+#[derive(Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Of [`Server::bind`](crate::Server::bind).
@@ -239,6 +241,18 @@ pub enum Error {
     /// Of the standard library's IO, for examples and tests that read and write as well.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// A result of this crate.

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use veltix_core::{Frame, PeerId, Target, ToMessage, all};
 
@@ -99,16 +101,16 @@ impl Hub {
     /// It takes effect at once, whether the future is awaited or not. Awaited in a handler it does
     /// not wait, since it would wait for that handler: the report is then not
     /// [`complete`](ShutdownReport::complete).
-    pub fn shutdown(&self) -> impl Future<Output = ShutdownReport> + Send + use<> {
+    pub fn shutdown(&self) -> Draining {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);
-        async move {
+        Draining(Box::pin(async move {
             if batch::is_within(&endpoint) && !planted!("shutdown_waits_for_itself") {
                 endpoint.drain().report()
             } else {
                 endpoint.drain().finished().await
             }
-        }
+        }))
     }
 }
 
@@ -118,6 +120,23 @@ impl fmt::Debug for Hub {
             .field("addr", self.local_addr())
             .field("peers", &self.0.peers().len())
             .finish_non_exhaustive()
+    }
+}
+
+/// A shutdown that is under way, awaited or not: resolves to its report. Made by [`Hub::shutdown`].
+pub struct Draining(Pin<Box<dyn Future<Output = ShutdownReport> + Send>>);
+
+impl Future for Draining {
+    type Output = ShutdownReport;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ShutdownReport> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Draining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draining").finish_non_exhaustive()
     }
 }
 

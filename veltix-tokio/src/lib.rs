@@ -30,7 +30,7 @@ mod unknown;
 mod waiters;
 mod workers;
 
-pub use client::{Client, ClientConfig, ClientStatus, MessageStream, Reconnect};
+pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use endpoint::{BufferSize, SocketCore};
@@ -38,7 +38,7 @@ pub use error::{
     BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result, SendError,
 };
 pub use events::{Event, EventStream, HandshakeFailure};
-pub use hub::{Broadcast, Delivery, Hub};
+pub use hub::{Broadcast, Delivery, Draining, Hub};
 pub use outbox::{OverflowPolicy, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};

@@ -8,7 +8,9 @@ mod task;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::sync::{oneshot, watch};
 use veltix_core::{Message, ToMessage};
@@ -207,22 +209,40 @@ impl Client {
 
     /// Closes the connection for good: cancels handlers, writes what is queued (at most 1 s), and
     /// ends. It takes effect at once; the future resolves to how the last connection ended.
-    pub fn close(&self) -> impl Future<Output = Disconnected> + Send + use<> {
+    pub fn close(&self) -> ClosingClient {
         self.0.control.close();
         let control = self.control();
         let endpoint = Arc::clone(&self.0.endpoint);
-        async move {
+        ClosingClient(Box::pin(async move {
             // Inside a handler of its own the client's task cannot be waited for: it waits for
             // that handler.
             if !batch::is_within(&endpoint) {
                 control.closed().await;
             }
             control.peer().closed().await
-        }
+        }))
     }
 
     fn control(&self) -> Arc<Control> {
         Arc::clone(&self.0.control)
+    }
+}
+
+/// A client that is being closed, awaited or not: resolves to how its last connection ended. Made
+/// by [`Client::close`].
+pub struct ClosingClient(Pin<Box<dyn Future<Output = Disconnected> + Send>>);
+
+impl Future for ClosingClient {
+    type Output = Disconnected;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnected> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for ClosingClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClosingClient").finish_non_exhaustive()
     }
 }
 

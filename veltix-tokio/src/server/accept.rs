@@ -62,8 +62,7 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
         tracing::warn!("the drain deadline has passed: connections are cut off");
         connections.shutdown().await;
     }
-    endpoint.drain().finish(true);
-    let report = endpoint.drain().report();
+    let report = endpoint.drain().finish(true);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
 }
 
