@@ -127,6 +127,14 @@ pub enum BodyError {
     /// The body is not UTF-8.
     #[error("the body is not UTF-8 text")]
     Utf8(#[from] Utf8Error),
+    /// The message is not of the type asked for.
+    #[error("the message has code {code}, which is not that of {expected}")]
+    WrongType {
+        /// The message's code.
+        code: u16,
+        /// The name of the type that was asked for.
+        expected: &'static str,
+    },
     /// The body is over the limit for bodies that are parsed.
     #[error(
         "the body of {size} bytes is over max_typed_body ({limit}): raise the limit, or take the body as Bytes"

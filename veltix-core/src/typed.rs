@@ -1,0 +1,280 @@
+//! Typed messages: Rust types that know their message type and their body.
+//!
+//! `#[veltix::message]` implements these traits; `body` has the encodings that it chooses from.
+
+use std::convert::Infallible;
+
+use crate::error::{BodyError, EncodeError};
+use crate::message::{Message, ToMessage};
+use crate::types::MessageType;
+
+/// A type that a received message is read as: an enum with `#[veltix::message]`, or the struct of
+/// one of its variants.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a typed message",
+    label = "no message is read as this",
+    note = "put `#[veltix::message]` on an enum with a variant for it"
+)]
+pub trait Typed: ToMessage + Sized + Send + 'static {
+    /// Reads a message. Its body may have `limit` bytes, unless the type has a limit of its own.
+    ///
+    /// # Errors
+    /// [`BodyError`]: the body is too large or not what the type takes, or the message has a code
+    /// that is none of the type's.
+    fn from_message(message: Message, limit: usize) -> Result<Self, BodyError>;
+}
+
+/// A type that stands for one message type: its code, its body, and what answers it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not stand for one message type",
+    label = "not a message of one type",
+    note = "a variant of an enum with `#[veltix::message]` gives a struct of its name that does"
+)]
+pub trait TypedMessage: Typed {
+    /// The message type.
+    const TYPE: MessageType;
+
+    /// What answers it: a message, or [`NoReply`].
+    type Reply;
+
+    /// What says why there is no answer: a message, or [`NoError`].
+    type Error;
+}
+
+/// The [`TypedMessage::Reply`] of a message that asks for none.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "it has no values")]
+pub enum NoReply {}
+
+/// The [`TypedMessage::Error`] of a message whose failure is told to nobody.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "it has no values")]
+pub enum NoError {}
+
+/// A message that can be asked with, and what its answer is read as.
+///
+/// A [`Message`], and a typed one without `reply = …`, is answered by whatever comes, as a
+/// [`Message`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "this cannot be asked",
+    note = "put `#[veltix::message]` on the enum, or build a `veltix::Message` with \
+            `Message::from_text`, `Message::from_json` or `Message::new`"
+)]
+pub trait Ask: ToMessage {
+    /// The answer.
+    type Reply;
+
+    /// What the other side says instead of answering; [`Infallible`] when it can say nothing.
+    type Error;
+
+    /// The codes that an answer may have; none listed means any.
+    const ANSWERS: &'static [u16];
+
+    /// Reads an answer. Its body may have `limit` bytes, unless its type has a limit of its own.
+    ///
+    /// # Errors
+    /// [`AnswerError`].
+    fn read(answer: Message, limit: usize) -> Result<Self::Reply, AnswerError<Self::Error>>;
+}
+
+/// Why an answer is not the one that was asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AnswerError<E> {
+    /// The other side says why it does not answer.
+    Remote(E),
+    /// The answer has a code that was not asked for.
+    Unexpected {
+        /// Its code.
+        code: u16,
+        /// The code of the reply.
+        expected: u16,
+    },
+    /// The answer's body cannot be read.
+    Body(BodyError),
+}
+
+impl Ask for Message {
+    type Reply = Self;
+    type Error = Infallible;
+    const ANSWERS: &'static [u16] = &[];
+
+    fn read(answer: Message, _limit: usize) -> Result<Self, AnswerError<Infallible>> {
+        Ok(answer)
+    }
+}
+
+impl<T: Ask + ?Sized> Ask for &T {
+    type Reply = T::Reply;
+    type Error = T::Error;
+    const ANSWERS: &'static [u16] = T::ANSWERS;
+
+    fn read(answer: Message, limit: usize) -> Result<T::Reply, AnswerError<T::Error>> {
+        T::read(answer, limit)
+    }
+}
+
+/// [`Ask::read`] for a message with `reply = T`.
+///
+/// # Errors
+/// [`AnswerError`].
+#[doc(hidden)]
+pub fn read_reply<T: TypedMessage>(
+    answer: Message,
+    limit: usize,
+) -> Result<T, AnswerError<Infallible>> {
+    if answer.code() != T::TYPE.code() {
+        let (code, expected) = (answer.code(), T::TYPE.code());
+        return Err(AnswerError::Unexpected { code, expected });
+    }
+    T::from_message(answer, limit).map_err(AnswerError::Body)
+}
+
+/// [`Ask::read`] for a message with `reply = T, error = E`.
+///
+/// # Errors
+/// [`AnswerError`].
+#[doc(hidden)]
+pub fn read_reply_or_error<T: TypedMessage, E: TypedMessage>(
+    answer: Message,
+    limit: usize,
+) -> Result<T, AnswerError<E>> {
+    let (code, expected) = (answer.code(), T::TYPE.code());
+    if code == expected {
+        T::from_message(answer, limit).map_err(AnswerError::Body)
+    } else if code == E::TYPE.code() {
+        Err(E::from_message(answer, limit).map_or_else(AnswerError::Body, AnswerError::Remote))
+    } else {
+        Err(AnswerError::Unexpected { code, expected })
+    }
+}
+
+/// The encodings of bodies.
+#[doc(hidden)]
+pub mod body {
+    use bytes::Bytes;
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    use super::{BodyError, EncodeError, Message};
+
+    /// Refuses a message of another code, and a body over its limit, before anything is parsed.
+    ///
+    /// # Errors
+    /// [`BodyError::WrongType`], [`BodyError::TooLarge`].
+    pub fn check(
+        message: &Message,
+        code: u16,
+        name: &'static str,
+        limit: usize,
+    ) -> Result<(), BodyError> {
+        if message.code() != code {
+            return Err(BodyError::WrongType { code: message.code(), expected: name });
+        }
+        let size = message.body().len();
+        if size > limit { Err(BodyError::TooLarge { size, limit }) } else { Ok(()) }
+    }
+
+    /// A value as JSON.
+    ///
+    /// # Errors
+    /// [`EncodeError::Json`].
+    pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
+        Ok(serde_json::to_vec(value)?.into())
+    }
+
+    /// A value from JSON.
+    ///
+    /// # Errors
+    /// [`BodyError::Json`].
+    pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+        Ok(serde_json::from_slice(body)?)
+    }
+
+    /// What `#[message(text)]` takes as its field.
+    #[diagnostic::on_unimplemented(
+        message = "the body of a `text` message is a `String`, not `{Self}`",
+        label = "not a `String`",
+        note = "leave `text` out for a body in JSON"
+    )]
+    pub trait TextBody: Sized {
+        /// The text.
+        fn as_text(&self) -> &str;
+
+        /// From the text.
+        fn of_text(text: &str) -> Self;
+    }
+
+    impl TextBody for String {
+        fn as_text(&self) -> &str {
+            self
+        }
+
+        fn of_text(text: &str) -> Self {
+            text.to_owned()
+        }
+    }
+
+    /// A value as UTF-8.
+    pub fn to_text<T: TextBody>(value: &T) -> Bytes {
+        Bytes::copy_from_slice(value.as_text().as_bytes())
+    }
+
+    /// A value from UTF-8.
+    ///
+    /// # Errors
+    /// [`BodyError::Utf8`].
+    pub fn from_text<T: TextBody>(body: &[u8]) -> Result<T, BodyError> {
+        Ok(T::of_text(std::str::from_utf8(body)?))
+    }
+
+    /// What `#[message(raw)]` takes as its field.
+    #[diagnostic::on_unimplemented(
+        message = "the body of a `raw` message is `Bytes` or `Vec<u8>`, not `{Self}`",
+        label = "neither `Bytes` nor `Vec<u8>`",
+        note = "leave `raw` out for a body in JSON"
+    )]
+    pub trait RawBody: Sized {
+        /// The bytes.
+        fn to_raw(&self) -> Bytes;
+
+        /// From the bytes.
+        fn of_raw(body: Bytes) -> Self;
+    }
+
+    impl RawBody for Bytes {
+        fn to_raw(&self) -> Bytes {
+            self.clone()
+        }
+
+        fn of_raw(body: Bytes) -> Self {
+            body
+        }
+    }
+
+    impl RawBody for Vec<u8> {
+        fn to_raw(&self) -> Bytes {
+            Bytes::copy_from_slice(self)
+        }
+
+        fn of_raw(body: Bytes) -> Self {
+            body.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_checked_before_it_is_read() {
+        let message = Message::from_text(MessageType::new(200, "say", ""), "hello");
+        assert!(body::check(&message, 200, "say", 5).is_ok());
+        let large = body::check(&message, 200, "say", 4);
+        assert!(matches!(large, Err(BodyError::TooLarge { size: 5, limit: 4 })));
+        let wrong = body::check(&message, 201, "roster", 5);
+        assert!(matches!(wrong, Err(BodyError::WrongType { code: 200, expected: "roster" })));
+    }
+}
