@@ -70,9 +70,10 @@
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
-    BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted, Message, MessageType,
-    PING, PONG, PeerId, ProtocolError, Registry, RequestId, Tag, TagError, TagTarget, TagValue,
-    Target, ToMessage, TypeError, UnknownCode, all, limits, tag,
+    AnswerError, Ask, BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted,
+    Message, MessageType, NoError, NoReply, PING, PONG, PeerId, ProtocolError, Registry, RequestId,
+    Tag, TagError, TagTarget, TagValue, Target, ToMessage, Told, TypeError, Typed, TypedMessage,
+    UnknownCode, all, limits, tag,
 };
 /// Makes a message type of each variant of an enum.
 ///
@@ -123,10 +124,11 @@ pub use veltix_core::{
 /// as `#[veltix::message(crate = ::my_framework::veltix)]` or `crate = crate::vendor::veltix`.
 pub use veltix_macros::message;
 pub use veltix_tokio::{
-    BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus, CloseReason,
-    Closing, ClosingClient, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected,
-    Draining, Error, Event, EventStream, FromContext, FromInput, FromMessage, Handler,
-    HandshakeFailure, Hub, IntoReply, Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping,
+    AnswerTo, BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus,
+    CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured, ConnectError,
+    Context, Delivery, Disconnected, Draining, Error, Event, EventStream, Extension, FromContext,
+    FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound, InboundService,
+    IntoReply, Json, MessageService, MessageStream, Msg, OverflowPolicy, Peer, PeerStats, Ping,
     Received, Reconnect, Rejection, Reply, Request, RequestError, Result, Router, SendError,
     Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State, Text, VeltixCodec,
     transport,
@@ -135,7 +137,10 @@ pub use veltix_tokio::{
 #[doc(hidden)]
 pub mod __private {
     //! What the output of `#[veltix::message]` names.
-    pub use veltix_core::{EncodeError, Message, MessageType, Registry, ToMessage, UnknownCode};
+    pub use veltix_core::{
+        AnswerError, Ask, BodyError, EncodeError, Message, MessageType, Registry, ToMessage, Typed,
+        UnknownCode,
+    };
 }
 
 /// The README's code compiles.

@@ -43,7 +43,8 @@ pub use outbox::{OverflowPolicy, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};
 pub use router::{
-    Context, FromContext, FromInput, FromMessage, Handler, IntoReply, Json, Rejection, Reply,
+    AnswerTo, Configured, Context, Extension, FromContext, FromInput, FromMessage, FromRef,
+    Handler, Inbound, InboundService, IntoReply, Json, MessageService, Msg, Rejection, Reply,
     Router, State, Text,
 };
 pub use server::{Server, ServerConfig};
@@ -55,5 +56,7 @@ pub mod __private {
     //! What public signatures name and nobody writes.
     #[cfg(veltix_planted_bugs)]
     pub use crate::planted::plant;
-    pub use crate::router::{Called, Outcome, marker};
+    pub use crate::router::{
+        Asked, Called, FailWith, Input, Outcome, RouteOptions, TellsRejection, marker,
+    };
 }

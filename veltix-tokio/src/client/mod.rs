@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::{oneshot, watch};
-use veltix_core::{Message, ToMessage};
+use veltix_core::{Ask, Message, ToMessage};
 
 pub use config::{ClientConfig, Reconnect};
 pub use messages::MessageStream;
@@ -26,7 +26,7 @@ use crate::events::EventStream;
 use crate::peer::{Peer, Sending};
 use crate::planted::planted;
 use crate::requests::{Ping, Request};
-use crate::router::Router;
+use crate::router::{Router, Routes};
 use crate::transport::{Connector, PeerAddr, TcpConnector, TcpOptions};
 use control::Control;
 use dial::Dialer;
@@ -113,7 +113,7 @@ impl Client {
             max_pending_handshakes_per_address: 1,
             max_workers: config.connection.max_workers,
         };
-        let endpoint = Endpoint::new(side, limits, router.build());
+        let endpoint = Endpoint::new(side, limits, Routes::new(router));
         let addr = connector.target();
         let dialer = Dialer { connector, endpoint: Arc::clone(&endpoint) };
         let mut attempts = Attempts::new(config.reconnect);
@@ -161,7 +161,7 @@ impl Client {
     }
 
     /// Calls the server: see [`Peer::request`].
-    pub fn request(&self, message: &(impl ToMessage + ?Sized)) -> Request {
+    pub fn request<Q: Ask + ?Sized>(&self, message: &Q) -> Request<Q> {
         self.peer().request(message)
     }
 

@@ -15,7 +15,7 @@ use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{BindError, Result};
 use crate::hub::Hub;
 use crate::limits::UNKNOWN_PER_WINDOW;
-use crate::router::Router;
+use crate::router::{Router, Routes};
 use crate::transport::{Listener, PeerAddr, TcpAcceptor, TcpOptions};
 
 /// A server that is bound and not yet running.
@@ -74,7 +74,7 @@ impl Server {
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
         };
-        let endpoint = Endpoint::new(side, limits, router.build());
+        let endpoint = Endpoint::new(side, limits, Routes::new(router));
         tracing::info!(addr = %endpoint.local_addr(), "listening");
         let serve = Box::pin(accept::serve(listener, Arc::clone(&endpoint)));
         Ok(Self { endpoint, serve: Some(serve) })
