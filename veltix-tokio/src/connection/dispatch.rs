@@ -133,6 +133,9 @@ impl ConnectionTask {
 
     /// Whether a message of this route may be handled now, as far as other calls of it go.
     fn has_turn(&self, route: RouteId) -> bool {
+        if self.parallel.is_empty() {
+            return true;
+        }
         let endpoint = self.peer.endpoint();
         let bound = endpoint.routes().route(route);
         let Some(limit) = bound.concurrent else { return true };
@@ -277,9 +280,9 @@ impl ConnectionTask {
     }
 
     /// Tells who asked why there is no answer, where the message says how.
-    fn tell_asker(&mut self, code: u16, id: RequestId, answer: Option<Reply>) {
+    fn tell_asker(&mut self, code: u16, id: RequestId, answer: Option<Box<Reply>>) {
         let Some(answer) = answer else { return };
-        if let Err(error) = self.reply(code, id, answer) {
+        if let Err(error) = self.reply(code, id, *answer) {
             tracing::warn!(peer = %self.peer, code, %error, "the error could not be told");
         }
     }

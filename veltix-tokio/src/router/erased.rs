@@ -30,9 +30,9 @@ pub enum Outcome {
     Reply(Reply),
     /// One of its arguments could not be made; it was not called. The sender is told if its
     /// message says how.
-    Rejected(Rejection, Option<Reply>),
+    Rejected(Box<Rejection>, Option<Box<Reply>>),
     /// It returned an error. The sender is told if its message says how.
-    Failed(BoxError, Option<Reply>),
+    Failed(BoxError, Option<Box<Reply>>),
     /// It panicked, with this text.
     Panicked(String),
     /// Nobody wants the message.

@@ -38,26 +38,26 @@ pub trait Input: Send + 'static {
 
 impl Input for () {
     fn reject(rejection: Rejection) -> Outcome {
-        Outcome::Rejected(rejection, None)
+        Outcome::Rejected(Box::new(rejection), None)
     }
 }
 
 impl Input for Message {
     fn reject(rejection: Rejection) -> Outcome {
-        Outcome::Rejected(rejection, None)
+        Outcome::Rejected(Box::new(rejection), None)
     }
 }
 
 impl Input for Disconnected {
     fn reject(rejection: Rejection) -> Outcome {
-        Outcome::Rejected(rejection, None)
+        Outcome::Rejected(Box::new(rejection), None)
     }
 }
 
 impl<M: TypedMessage<Error: TellsRejection>> Input for Asked<M> {
     fn reject(rejection: Rejection) -> Outcome {
         let told = M::Error::tell(&rejection);
-        Outcome::Rejected(rejection, told)
+        Outcome::Rejected(Box::new(rejection), told.map(Box::new))
     }
 }
 
@@ -163,7 +163,7 @@ impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
     fn fail(self) -> Outcome {
         let error = ToldError(format!("{self:?}")).into();
         match self.to_message() {
-            Ok(message) => Outcome::Failed(error, Some(message.into())),
+            Ok(message) => Outcome::Failed(error, Some(Box::new(message.into()))),
             Err(error) => Outcome::Failed(error.into(), None),
         }
     }
