@@ -129,9 +129,9 @@ pub use veltix_tokio::{
     Context, Delivery, Disconnected, Draining, Error, Event, EventStream, Extension, FromContext,
     FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound, InboundService,
     IntoReply, Json, MessageService, MessageStream, Msg, OverflowPolicy, Peer, PeerStats, Ping,
-    Received, Reconnect, Rejection, Reply, Request, RequestError, Result, Router, SendError,
-    Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State, Text, VeltixCodec,
-    transport,
+    Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses, Result,
+    Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
+    Survey, SurveyStatus, Text, VeltixCodec, transport,
 };
 
 #[doc(hidden)]

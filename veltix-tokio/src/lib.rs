@@ -24,6 +24,7 @@ mod requests;
 mod router;
 mod server;
 mod spawn;
+mod survey;
 mod sync;
 pub mod transport;
 mod unknown;
@@ -48,6 +49,7 @@ pub use router::{
     Router, State, Text,
 };
 pub use server::{Server, ServerConfig};
+pub use survey::{Response, Responses, Survey, SurveyStatus};
 
 pub(crate) use veltix_core::limits;
 

@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
 
 use crate::error::RequestError;
-use crate::limits::DETACH_BELOW;
+use crate::limits::{DETACH_BELOW, FAR_FUTURE};
 use crate::planted::planted;
+use crate::survey::SurveyAnswer;
 
 /// Deadlines kept beyond those of calls in flight before the stale ones are swept out.
 const STALE_DEADLINES: usize = 64;
@@ -29,19 +30,28 @@ pub(crate) struct Calls {
 /// A call as its future knows it. The id alone does not say enough: it may mean another call by
 /// the time that the future of an answered one is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CallId {
-    pub(super) id: RequestId,
+pub(crate) struct CallId {
+    pub(crate) id: RequestId,
     number: u64,
 }
 
 /// Who waits for an answer.
 #[derive(Debug)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     number: u64,
-    answer: oneshot::Sender<Result<Message, CallFailed>>,
+    asker: Asker,
     deadline: Instant,
     /// The codes that the answer must have to count at all, see [`IdSpace::must_check_type`].
     must_be: Option<Expected>,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(crate) enum Asker {
+    /// To a call of its own.
+    Alone(oneshot::Sender<Result<Message, CallFailed>>),
+    /// To a survey of many, with the place of this call there.
+    Survey { index: usize, answers: mpsc::UnboundedSender<SurveyAnswer> },
 }
 
 /// The codes that an answer may have.
@@ -71,7 +81,7 @@ impl Expected {
 
 /// Why a call ended without an answer, as the connection tells it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum CallFailed {
+pub(crate) enum CallFailed {
     Timeout,
     ConnectionLost,
     Congested,
@@ -88,7 +98,10 @@ pub(crate) struct Over {
 impl Over {
     /// Tells the caller. One that is gone has given up its id in its drop, or is about to.
     pub(crate) fn tell(self) {
-        let _ = self.caller.answer.send(self.result);
+        match self.caller.asker {
+            Asker::Alone(answer) => drop(answer.send(self.result)),
+            Asker::Survey { index, answers } => drop(answers.send((index, self.result))),
+        }
     }
 }
 
@@ -122,17 +135,32 @@ impl Calls {
         deadline: Instant,
         must_be: Option<Expected>,
     ) -> Result<CallId, RequestError> {
+        let call = self.register(Asker::Alone(answer), deadline, must_be)?;
+        if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
+            self.sweep();
+        }
+        self.deadlines.push(Reverse((deadline, call.id.value())));
+        Ok(call)
+    }
+
+    /// Begins a call whose asker watches its deadline: that of a survey, which has one for all.
+    pub(crate) fn begin_open(&mut self, asker: Asker) -> Result<CallId, RequestError> {
+        self.register(asker, Instant::now() + FAR_FUTURE, None)
+    }
+
+    fn register(
+        &mut self,
+        asker: Asker,
+        deadline: Instant,
+        must_be: Option<Expected>,
+    ) -> Result<CallId, RequestError> {
         if self.ended {
             return Err(RequestError::Closed);
         }
         self.made += 1;
         let number = self.made;
-        let caller = Caller { number, answer, deadline, must_be };
+        let caller = Caller { number, asker, deadline, must_be };
         let id = self.pending.begin(caller, Instant::now().into_std())?;
-        if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
-            self.sweep();
-        }
-        self.deadlines.push(Reverse((deadline, id.value())));
         Ok(CallId { id, number })
     }
 
@@ -202,12 +230,12 @@ impl Calls {
     }
 
     /// Takes back a call that was never sent. Who waited is dropped outside the lock.
-    pub(super) fn take_back(&mut self, call: CallId) -> Option<Caller> {
+    pub(crate) fn take_back(&mut self, call: CallId) -> Option<Caller> {
         self.is_waiting(call).then(|| self.pending.take_back(call.id))?
     }
 
     /// Gives up a call whose answer may still come. Who waited is dropped outside the lock.
-    pub(super) fn give_up(&mut self, call: CallId) -> Option<Caller> {
+    pub(crate) fn give_up(&mut self, call: CallId) -> Option<Caller> {
         let now = Instant::now().into_std();
         self.is_waiting(call).then(|| self.pending.give_up(call.id, now))?
     }
