@@ -10,8 +10,8 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// Threads that run blocking handlers. They are started when first needed, and end with the pool.
 ///
-/// The queue is bounded by what fills it: each connection has at most one call of its lane waiting
-/// or running here, and [`Workers::per_peer`] of each route that gave up order.
+/// The queue is bounded by what fills it: each connection has at most [`Workers::per_peer`] calls
+/// waiting or running here, which [`Peer::threads`](crate::Peer) sees to.
 #[derive(Debug)]
 pub(crate) struct Workers {
     shared: Arc<Shared>,

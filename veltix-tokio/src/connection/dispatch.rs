@@ -12,7 +12,7 @@ use super::{Budget, ConnectionTask, Stage};
 use crate::batch::{self, Batch};
 use crate::close::CloseReason;
 use crate::events::Event;
-use crate::limits::UNKNOWN_WINDOW;
+use crate::limits::{DETACH_BELOW, UNKNOWN_WINDOW};
 use crate::outbox::{DropReason, Push};
 use crate::peer::within;
 use crate::planted::planted;
@@ -116,6 +116,8 @@ impl ConnectionTask {
         let spare = self.take_spare(route);
         let bound = self.peer.endpoint().routes().route(route);
         let concurrent = bound.concurrent.is_some();
+        // Many calls at once would each keep the read buffer that their message came in.
+        let message = if concurrent { message.detach_below(DETACH_BELOW) } else { message };
         let context = Context::new(&self.peer, message.code(), message.id());
         let mut future = match bound.handler.start(&context, message, spare) {
             Started::Done(outcome) => return self.settle(origin, outcome),
@@ -179,19 +181,16 @@ impl ConnectionTask {
         batch: &Batch,
         budget: &mut Budget,
     ) {
-        if let Some(reply) = self.lane.take_parked() {
-            self.push_reply(reply);
-        }
+        self.push_parked();
         if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
                 self.keep_spare(route, future, &outcome);
             }
             self.settle(origin, outcome);
         }
-        // A reply that found no room waits alone.
-        while !self.lane.is_parked()
-            && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
-        {
+        // Also while a reply waits for room: a handler that is not polled may hold a lock that
+        // other peers' handlers wait for.
+        while let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx) {
             if let Origin::Message { route, .. } = origin {
                 self.keep_spare(route, future, &outcome);
             }
@@ -219,8 +218,8 @@ impl ConnectionTask {
     fn settle_connect(&mut self, outcome: Outcome) {
         let reason = match outcome {
             Outcome::Silent | Outcome::Reply(_) | Outcome::Unclaimed => return self.admit(),
-            Outcome::Rejected(rejection, _) => text_of(&rejection),
-            Outcome::Failed(error, _) => text_of(&error),
+            Outcome::Rejected(rejection, _) => text_of(&*rejection),
+            Outcome::Failed(error, _) => text_of(&*error),
             Outcome::Panicked(message) => {
                 self.tell_panic(0, &message);
                 "on_connect panicked".to_owned()
@@ -241,7 +240,7 @@ impl ConnectionTask {
             },
             Outcome::Rejected(rejection, answer) => {
                 peer.receipts().rejected.add(1);
-                let reason = printable(&text_of(&rejection)).to_string();
+                let reason = printable(&text_of(&*rejection)).to_string();
                 let name = peer.endpoint().routes().name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
                 events.tell(|| Event::Rejected { peer: peer.clone(), code, reason });
@@ -249,7 +248,7 @@ impl ConnectionTask {
             }
             Outcome::Failed(error, answer) => {
                 peer.receipts().handled.add(1);
-                let error = printable(&text_of(&error)).to_string();
+                let error = printable(&text_of(&*error)).to_string();
                 let name = peer.endpoint().routes().name(code);
                 tracing::warn!(%peer, message = name, code, %error, "the handler failed");
                 events.tell(|| Event::HandlerFailed { peer: peer.clone(), code, error });
@@ -297,13 +296,31 @@ impl ConnectionTask {
         peer.endpoint().events().tell(event);
     }
 
-    /// Queues a reply; without room for it the lane waits, and nothing is handled meanwhile.
+    /// Queues a reply; without room for it the lane waits, and no other handler is started.
     fn push_reply(&mut self, reply: Frame) {
+        let unsent = if self.lane.is_parked() { Some(reply) } else { self.push(reply) };
+        if let Some(reply) = unsent {
+            self.lane.park(reply);
+        }
+    }
+
+    /// Queues the replies that wait for room, in their order, as far as there is some.
+    fn push_parked(&mut self) {
+        while let Some(reply) = self.lane.take_parked() {
+            if let Some(reply) = self.push(reply) {
+                return self.lane.park_again(reply);
+            }
+        }
+    }
+
+    /// Queues a reply, or gives it back when there is no room for it.
+    fn push(&self, reply: Frame) -> Option<Frame> {
         match self.peer.outbox().push(reply) {
             Push::Queued(queued) => batch::queued(&self.peer, queued),
-            Push::Full(reply) => self.lane.park(reply),
+            Push::Full(reply) => return Some(reply),
             Push::Closed => self.peer.outbox().refuse(DropReason::Disconnected),
         }
+        None
     }
 
     /// Queues a message of the connection's own under the plain id.

@@ -196,7 +196,7 @@ impl ConnectionTask {
         };
         match outcome {
             Outcome::Failed(error, _) => {
-                let error = printable(&text_of(&error)).to_string();
+                let error = printable(&text_of(&*error)).to_string();
                 tracing::warn!(%peer, %error, "on_disconnect failed");
             }
             Outcome::Panicked(panic) => {

@@ -22,8 +22,9 @@ pub(super) enum Origin {
 #[derive(Default)]
 pub(super) struct Lane {
     running: Option<(Origin, Recycled)>,
-    /// A reply that found no room in its peer's outbox: nothing more is handled until it does.
-    parked: Option<Frame>,
+    /// Replies that found no room in their peer's outbox: no other handler is started until they
+    /// have. So there is at most one for each handler that ran when the first was parked.
+    parked: VecDeque<Frame>,
     inbox: VecDeque<(RouteId, Message)>,
     inbox_charge: usize,
 }
@@ -31,7 +32,7 @@ pub(super) struct Lane {
 impl Lane {
     /// Whether a message may be handled at once: nothing runs, nothing waits.
     pub(super) fn is_free(&self) -> bool {
-        self.running.is_none() && self.parked.is_none() && self.inbox.is_empty()
+        self.running.is_none() && self.parked.is_empty() && self.inbox.is_empty()
     }
 
     /// Puts a handler's call that waits into the lane.
@@ -50,13 +51,24 @@ impl Lane {
         Poll::Ready(self.running.take().map(|(origin, future)| (origin, outcome, future)))
     }
 
-    /// Holds a reply until its peer's outbox has room.
+    /// Holds a reply until its peer's outbox has room, behind those that wait already.
     pub(super) fn park(&mut self, reply: Frame) {
-        self.parked = Some(reply);
+        self.parked.push_back(reply);
     }
 
-    pub(super) const fn take_parked(&mut self) -> Option<Frame> {
-        self.parked.take()
+    /// Holds on to a reply that was taken too early.
+    pub(super) fn park_again(&mut self, reply: Frame) {
+        self.parked.push_front(reply);
+    }
+
+    /// The reply that has waited longest.
+    pub(super) fn take_parked(&mut self) -> Option<Frame> {
+        let reply = self.parked.pop_front()?;
+        if self.parked.is_empty() {
+            // An idle connection holds no memory for replies.
+            self.parked = VecDeque::new();
+        }
+        Some(reply)
     }
 
     /// Lets a message wait. It outlives the read buffer's batch now, so a short body is copied
@@ -68,13 +80,13 @@ impl Lane {
     }
 
     /// Whether a reply waits for room.
-    pub(super) const fn is_parked(&self) -> bool {
-        self.parked.is_some()
+    pub(super) fn is_parked(&self) -> bool {
+        !self.parked.is_empty()
     }
 
     /// The route of the message that is next, if nothing is before it.
     pub(super) fn next_route(&self) -> Option<RouteId> {
-        if self.running.is_some() || self.parked.is_some() {
+        if self.running.is_some() || self.is_parked() {
             return None;
         }
         self.inbox.front().map(|(route, _)| *route)
@@ -82,7 +94,7 @@ impl Lane {
 
     /// The message that is next, if nothing is before it.
     pub(super) fn next(&mut self) -> Option<(RouteId, Message)> {
-        if self.running.is_some() || self.parked.is_some() {
+        if self.running.is_some() || self.is_parked() {
             return None;
         }
         if planted!("lane_reorders") {
@@ -113,7 +125,7 @@ impl Lane {
         let handlers = u64::from(running.is_some());
         let in_handler = matches!(running, Some((Origin::Message { .. }, _)));
         let messages = self.inbox.len() as u64 + u64::from(in_handler);
-        let replies = u64::from(self.parked.take().is_some());
+        let replies = std::mem::take(&mut self.parked).len() as u64;
         self.inbox = VecDeque::new();
         self.inbox_charge = 0;
         if planted!("cancelled_uncounted") {

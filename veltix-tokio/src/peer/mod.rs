@@ -7,10 +7,11 @@ mod tags;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
+use tokio::sync::Semaphore;
 use veltix_core::{Ask, EncodeError, Frame, Hello, IdSpace, Message, PeerId, ToMessage};
 
 use crate::batch;
@@ -53,6 +54,8 @@ struct Shared {
     cancelled: AtomicBool,
     end: Mutex<End>,
     attached: Mutex<Attached>,
+    /// The threads of the pool that it may take at once; none before it needs one.
+    threads: OnceLock<Arc<Semaphore>>,
 }
 
 #[derive(Default)]
@@ -86,6 +89,7 @@ impl Peer {
             cancelled: AtomicBool::new(false),
             end: Mutex::default(),
             attached: Mutex::default(),
+            threads: OnceLock::new(),
         }))
     }
 
@@ -208,6 +212,12 @@ impl Peer {
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
         &self.0.endpoint
+    }
+
+    /// Its turns on the threads for blocking handlers, first come, first served.
+    pub(crate) fn threads(&self) -> &Arc<Semaphore> {
+        let all = || Arc::new(Semaphore::new(self.0.endpoint.workers().per_peer()));
+        self.0.threads.get_or_init(all)
     }
 
     /// Encodes a message, within this side's size limit.

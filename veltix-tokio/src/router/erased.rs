@@ -1,6 +1,7 @@
 //! Handlers behind one type, and the boxes that their futures run in.
 
 use std::any::Any;
+use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -20,6 +21,9 @@ use crate::sync::Mutex;
 /// Boxes that a route keeps for its next calls. A call that is ready at its first poll gives its
 /// box back at once, so one per thread that drives connections is enough.
 const KEPT_BOXES: usize = 8;
+
+/// Causes of an error that are told at most: an error may name itself as its cause.
+const MAX_CAUSES: usize = 16;
 
 /// How a handler ended.
 #[non_exhaustive]
@@ -133,10 +137,21 @@ pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> 
     }
 }
 
-/// The text of an error of the application's, whose `Display` may panic like its handler.
-pub(crate) fn text_of(error: &dyn fmt::Display) -> String {
-    catch_unwind(AssertUnwindSafe(|| error.to_string()))
-        .unwrap_or_else(|_| "an error whose text panics".to_owned())
+/// The text of an error of the application's and those of its causes, any of which may panic like
+/// its handler. Many errors end with the text of their cause; that is not said twice.
+pub(crate) fn text_of(error: &(dyn StdError + 'static)) -> String {
+    let text = || {
+        let mut text = error.to_string();
+        for cause in std::iter::successors(error.source(), |error| error.source()).take(MAX_CAUSES)
+        {
+            let cause = cause.to_string();
+            if !text.ends_with(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        text
+    };
+    catch_unwind(AssertUnwindSafe(text)).unwrap_or_else(|_| "an error whose text panics".to_owned())
 }
 
 /// The outcome of a panic, with its text if it has one.

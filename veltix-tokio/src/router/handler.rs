@@ -73,13 +73,18 @@ pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
 
     /// Lets up to so many calls of this route run at once for one peer. They start in order; how
     /// they go on and end is in no order any more, and messages of other routes do not wait for
-    /// them. A blocking route takes `max_workers − 1` threads for one peer at most.
-    fn concurrent(self, calls: usize) -> Configured<Self, T, S, I> {
+    /// them. 0 counts as 1. All blocking routes together take `max_workers − 1` threads for one
+    /// peer at most.
+    fn concurrent(self, calls: usize) -> Configured<Self, T, S, I>
+    where
+        I: From<Message>,
+    {
         Configured::new(self).concurrent(calls)
     }
 
     /// Gives each call of this route so long, waiting for a thread included. One that takes longer
-    /// is dropped and told as `HandlerFailed`; blocking code goes on, but its reply is discarded.
+    /// is dropped and told as `HandlerFailed`; blocking code goes on, and keeps its thread, but its
+    /// reply is discarded. An `on_connect` that takes longer refuses the peer.
     fn timeout(self, limit: Duration) -> Configured<Self, T, S, I> {
         Configured::new(self).timeout(limit)
     }
@@ -89,6 +94,7 @@ pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
     /// timeout begins.
     fn layer<L>(self, layer: L) -> Configured<Self, T, S, I>
     where
+        I: From<Message>,
         L: Layer<MessageService> + Send + Sync + 'static,
         L::Service: InboundService,
     {

@@ -4,7 +4,8 @@
 //! route's own layers; the router's. A router without layers has no service at all.
 
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::{Future, poll_fn, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -14,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use veltix_core::Message;
 
-use super::erased::{Erased, Outcome, Recycled, Started};
+use super::erased::{Erased, Outcome, Recycled, Started, panicked, poll_caught};
 use super::extract::Context;
 use super::reply::Reply;
 use crate::error::BoxError;
@@ -40,7 +41,8 @@ impl Inbound {
         &self.message
     }
 
-    /// The message, to be changed on its way. Its id must stay, for the answer to find its call.
+    /// The message, to be changed on its way: what the handler gets. The answer goes to the message
+    /// that came, with its id, and it is the route of that one's code which is taken.
     pub const fn message_mut(&mut self) -> &mut Message {
         &mut self.message
     }
@@ -169,11 +171,14 @@ impl Layered {
 
 impl Erased<Message> for Layered {
     fn start(&self, cx: &Context<'_>, message: Message, _spare: Option<Recycled>) -> Started {
-        let mut service = self.0.clone();
+        let mut service = match catch_unwind(AssertUnwindSafe(|| self.0.clone())) {
+            Ok(service) => service,
+            Err(panic) => return Started::Done(panicked(&*panic)),
+        };
         let inbound = Inbound { peer: cx.peer().clone(), message };
         Started::Running(Recycled::new(async move {
             let called = async {
-                std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+                poll_fn(|cx| service.poll_ready(cx)).await?;
                 service.call(inbound).await
             };
             match called.await {
@@ -210,7 +215,10 @@ impl Service<Inbound> for HandlerService {
         let cx = Context::new(&peer, message.code(), message.id());
         match self.0.start(&cx, message, None) {
             Started::Done(outcome) => Box::pin(ready(answer(outcome))),
-            Started::Running(future) => Box::pin(future.map(answer)),
+            Started::Running(mut future) => {
+                // A panic is an outcome here already, so that layers see each of them as an error.
+                Box::pin(poll_fn(move |cx| poll_caught(&mut future, cx)).map(answer))
+            }
         }
     }
 }

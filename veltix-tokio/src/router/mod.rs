@@ -195,7 +195,10 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     #[track_caller]
     pub fn merge(mut self, other: Self) -> Self {
-        other.routes.into_iter().for_each(|route| self.push(route));
+        // Not by a closure: that would be the panic's location.
+        for route in other.routes {
+            self.push(route);
+        }
         merge_one(&mut self.fallback, other.fallback, "fallback");
         merge_one(&mut self.on_connect, other.on_connect, "on_connect");
         merge_one(&mut self.on_disconnect, other.on_disconnect, "on_disconnect");
@@ -205,6 +208,10 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Puts a [`tower` layer](https://docs.rs/tower-layer) around every route that was added so
     /// far, the fallback included; the layer that is added last sees a message first. One route
     /// alone is layered by [`Handler::layer`].
+    ///
+    /// Each route gets a service of its own from the layer, so what routes are to share (a count,
+    /// say) is kept in the layer: tower's `GlobalConcurrencyLimitLayer` limits all of them
+    /// together, its `ConcurrencyLimitLayer` each.
     ///
     /// The service sees [`Inbound`] messages and gives the reply; its readiness is waited for, in
     /// the connection's lane, before it is called. An error of the layer's own is told as
@@ -224,7 +231,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     /// Gives the messages that no route takes to a handler. With it every code from 200 up is
-    /// known; without it they are counted and dropped.
+    /// known; without it they are counted and dropped. The last one that is given counts.
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
@@ -237,7 +244,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Called when a peer's handshake is over, before its first message is handled. The handler
     /// may send, request and tag; the peer is listed once it has returned `Ok`, and refused if it
-    /// returns an error or takes longer than 10 s.
+    /// returns an error or takes longer than 10 s. The last handler that is given counts.
     #[must_use]
     pub fn on_connect<H, T>(mut self, handler: H) -> Self
     where
@@ -249,7 +256,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     /// Called once for each peer that `on_connect` let in, after its last message was handled.
-    /// [`Disconnected`] as the last argument says how it ended.
+    /// [`Disconnected`] as the last argument says how it ended. The last handler that is given
+    /// counts.
     #[must_use]
     pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
     where

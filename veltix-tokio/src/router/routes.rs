@@ -44,12 +44,21 @@ impl BoundRoute {
             erased = Box::new(Blocking(Arc::from(erased)));
         }
         if let Some(limit) = options.timeout {
-            erased = Box::new(Timed { handler: Arc::from(erased), limit });
+            erased = Box::new(Timed { handler: erased, limit });
         }
         if !options.layers.is_empty() {
             erased = Box::new(Layered::new(Arc::from(erased), &options.layers));
         }
         Self { handler: erased, concurrent: options.concurrent, blocking }
+    }
+}
+
+/// A handler of something else than messages, under its deadline if it has one.
+fn timed<R: 'static>(handler: Unbound<(), R>) -> Box<dyn Erased<R>> {
+    let erased = (handler.bind)(());
+    match handler.options.timeout {
+        Some(limit) => Box::new(Timed { handler: erased, limit }),
+        None => erased,
     }
 }
 
@@ -77,8 +86,8 @@ impl Routes {
             by_code,
             handlers,
             fallback,
-            on_connect: router.on_connect.map(|handler| (handler.bind)(())),
-            on_disconnect: router.on_disconnect.map(|handler| (handler.bind)(())),
+            on_connect: router.on_connect.map(timed),
+            on_disconnect: router.on_disconnect.map(timed),
             registry,
         }
     }

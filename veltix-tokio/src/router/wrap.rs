@@ -17,22 +17,29 @@ pub(super) struct Blocking(pub(super) Arc<dyn Erased<Message>>);
 
 impl Erased<Message> for Blocking {
     fn start(&self, cx: &Context<'_>, message: Message, _spare: Option<Recycled>) -> Started {
-        let (done, outcome) = oneshot::channel();
         let (peer, handler) = (cx.peer().clone(), Arc::clone(&self.0));
-        cx.peer().endpoint().workers().run(move || {
-            if done.is_closed() {
-                // Cancelled while it waited for a thread; the message is counted as discarded.
-                return;
-            }
-            let context = Context::new(&peer, message.code(), message.id());
-            if let Started::Done(outcome) =
-                batch::blocking(&peer, || handler.start(&context, message, None))
-            {
-                // Whoever waited may have been cancelled.
-                let _ = done.send(outcome);
-            }
-        });
         Started::Running(Recycled::new(async move {
+            // The job keeps it to its end, also when nobody waits for that any more: however many
+            // calls of one peer run out of time, the others have a thread.
+            let Ok(turn) = Arc::clone(peer.threads()).acquire_owned().await else {
+                return Outcome::Failed(NoThread.into(), None);
+            };
+            let (done, outcome) = oneshot::channel();
+            let endpoint = Arc::clone(peer.endpoint());
+            endpoint.workers().run(move || {
+                let _turn = turn;
+                if done.is_closed() {
+                    // Cancelled while it waited for a thread; the message is counted by then.
+                    return;
+                }
+                let context = Context::new(&peer, message.code(), message.id());
+                if let Started::Done(outcome) =
+                    batch::blocking(&peer, || handler.start(&context, message, None))
+                {
+                    // Whoever waited may have been cancelled.
+                    let _ = done.send(outcome);
+                }
+            });
             // A job catches its handler's panic, so it goes without a word only unrun.
             outcome.await.unwrap_or_else(|_| Outcome::Failed(NoThread.into(), None))
         }))
@@ -53,15 +60,15 @@ impl Erased<Message> for Blocking {
 struct NoThread;
 
 /// Gives a handler so long.
-pub(super) struct Timed {
-    pub(super) handler: Arc<dyn Erased<Message>>,
+pub(super) struct Timed<R> {
+    pub(super) handler: Box<dyn Erased<R>>,
     pub(super) limit: Duration,
 }
 
-impl Erased<Message> for Timed {
-    fn start(&self, cx: &Context<'_>, message: Message, spare: Option<Recycled>) -> Started {
+impl<R> Erased<R> for Timed<R> {
+    fn start(&self, cx: &Context<'_>, received: R, spare: Option<Recycled>) -> Started {
         let limit = self.limit;
-        match self.handler.start(cx, message, spare) {
+        match self.handler.start(cx, received, spare) {
             Started::Done(outcome) => Started::Done(outcome),
             Started::Running(future) => Started::Running(Recycled::new(async move {
                 let late = |_| Outcome::Failed(HandlerTimeout { limit }.into(), None);

@@ -89,16 +89,12 @@ impl<S> FromMessage<S> for Bytes {
 }
 
 impl<S, T: FromMessage<S>> FromMessage<S> for Option<T> {
-    const NEEDS_HUB: bool = T::NEEDS_HUB;
-
     fn from_message(cx: &Context<'_>, state: &S, message: Message) -> Result<Self, Rejection> {
         Ok(T::from_message(cx, state, message).ok())
     }
 }
 
 impl<S, T: FromMessage<S>> FromMessage<S> for Result<T, Rejection> {
-    const NEEDS_HUB: bool = T::NEEDS_HUB;
-
     fn from_message(cx: &Context<'_>, state: &S, message: Message) -> Result<Self, Rejection> {
         Ok(T::from_message(cx, state, message))
     }

@@ -112,16 +112,12 @@ impl<S, T: Clone + Send + Sync + 'static> FromContext<S> for Extension<T> {
 }
 
 impl<S, T: FromContext<S>> FromContext<S> for Option<T> {
-    const NEEDS_HUB: bool = T::NEEDS_HUB;
-
     fn from_context(cx: &Context<'_>, state: &S) -> Result<Self, Rejection> {
         Ok(T::from_context(cx, state).ok())
     }
 }
 
 impl<S, T: FromContext<S>> FromContext<S> for Result<T, Rejection> {
-    const NEEDS_HUB: bool = T::NEEDS_HUB;
-
     fn from_context(cx: &Context<'_>, state: &S) -> Result<Self, Rejection> {
         Ok(T::from_context(cx, state))
     }

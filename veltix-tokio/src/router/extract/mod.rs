@@ -76,7 +76,8 @@ impl<'a> Context<'a> {
 )]
 pub trait FromContext<S>: Sized {
     /// Whether it only works on a server, as [`Hub`](crate::Hub) does. A client refuses such a handler when
-    /// it connects, with an error that names the route.
+    /// it connects, with an error that names the route. An `Option` or a `Result` of such an argument
+    /// works on both.
     const NEEDS_HUB: bool = false;
 
     /// Makes the argument.
@@ -157,7 +158,7 @@ impl<S> FromInput<S, Self, marker::ViaInput> for Disconnected {
 #[non_exhaustive]
 pub enum Rejection {
     /// The body is not what the argument takes.
-    #[error("{0}")]
+    #[error(transparent)]
     Body(#[from] BodyError),
     /// Nothing of this type is attached to the peer.
     #[error(
@@ -171,7 +172,7 @@ pub enum Rejection {
     #[error("a client has no `Hub`: use `Peer` for the other end of the connection")]
     NoHub,
     /// The words of an application's own extractor.
-    #[error("{0}")]
+    #[error(transparent)]
     Other(BoxError),
 }
 
