@@ -37,6 +37,8 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
     /// The frame to send, and to whom, until it is sent.
     unsent: Option<Frame>,
     places: Vec<Place>,
+    /// The code of the question.
+    code: u16,
     /// Those who could not be asked; told first.
     ready: VecDeque<(usize, ResponseTo<Q>)>,
     /// Bounded although the channel is not: each peer sends at most one.
@@ -126,6 +128,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         let place = |peer| Place { peer, call: None, status: SurveyStatus::Waiting };
         let places: Vec<_> = peers.into_iter().map(place).collect();
         Self {
+            code: frame.code(),
             unsent: Some(frame),
             waiting: places.len(),
             places,
@@ -181,7 +184,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     fn send(&mut self, frame: &Frame) {
         for (index, place) in self.places.iter_mut().enumerate() {
             let asker = Asker::Survey { index, answers: self.sender.clone() };
-            let begun = place.peer.calls().lock().begin_open(asker);
+            let begun = place.peer.calls().lock().begin_open(frame.code(), asker);
             let call = match begun {
                 Ok(call) => call,
                 Err(RequestError::Closed) => {
@@ -244,6 +247,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             let Some(call) = place.call.take() else { continue };
             let caller = place.peer.calls().lock().give_up(call);
             if caller.is_some() {
+                place.peer.tell_timeout(self.code);
                 self.ready.push_back((index, Response::TimedOut));
             }
         }

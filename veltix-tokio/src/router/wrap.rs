@@ -19,11 +19,13 @@ impl Erased<Message> for Blocking {
     fn start(&self, cx: &Context<'_>, message: Message, _spare: Option<Recycled>) -> Started {
         let (done, outcome) = oneshot::channel();
         let (peer, handler) = (cx.peer().clone(), Arc::clone(&self.0));
+        let span = tracing::Span::current();
         cx.peer().endpoint().workers().run(move || {
             if done.is_closed() {
                 // Cancelled while it waited for a thread; the message is counted as discarded.
                 return;
             }
+            let _entered = span.enter();
             let context = Context::new(&peer, message.code(), message.id());
             if let Started::Done(outcome) =
                 batch::blocking(&peer, || handler.start(&context, message, None))
