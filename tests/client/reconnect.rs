@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use veltix::{
-    ClientConfig, ClientStatus, CloseReason, Message, Reconnect, RequestError, Router, SendError,
+    ClientConfig, ClientStatus, CloseReason, Event, Message, Reconnect, RequestError, Router,
+    SendError,
 };
 
 use super::{accept, attempt, break_and_accept, config, connected, gave_up, lost, next, seconds};
-use crate::support::{ECHO, PIPE, PYTHON, RawPeer, RawServer};
+use crate::support::{ECHO, PIPE, PYTHON, RawPeer, RawServer, until};
 
 #[tokio::test(start_paused = true)]
 async fn after_a_fixed_pause_routes_and_on_connect_are_there_again() {
@@ -321,4 +322,31 @@ async fn break_and_accept_patiently(server: &mut RawServer, raw: RawPeer) -> Raw
     let mut next = server.accept().await;
     next.welcome(PYTHON).await.expect("the handshake works");
     next
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_is_told() {
+    let mut server = RawServer::new(PIPE);
+    let (client, raw) = server.client(config(Reconnect::fixed(seconds(1))), Router::new()).await;
+    let mut events = client.events();
+    let _raw = break_and_accept(&mut server, raw).await;
+    let reconnected = |event| match event {
+        Event::Reconnected { peer } => Some(peer),
+        _ => None,
+    };
+    assert_eq!(until(&mut events, reconnected).await, client.peer());
+    assert!(client.is_connected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_not_answered_in_time_is_told() {
+    let mut server = RawServer::new(PIPE);
+    let (client, _raw) = server.client(ClientConfig::default(), Router::new()).await;
+    let mut events = client.events();
+    client.request(&Message::empty(ECHO)).await.unwrap_err();
+    let timed_out = |event| match event {
+        Event::RequestTimedOut { peer, code } => Some((peer, code)),
+        _ => None,
+    };
+    assert_eq!(until(&mut events, timed_out).await, (client.peer(), ECHO.code()));
 }

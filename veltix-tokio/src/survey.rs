@@ -37,6 +37,8 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
     /// The frame to send, and to whom, until it is sent.
     unsent: Option<Frame>,
     places: Vec<Place>,
+    /// The code of the question.
+    code: u16,
     /// Those who could not be asked; told first.
     ready: VecDeque<(usize, ResponseTo<Q>)>,
     /// Bounded although the channel is not: each peer sends at most one.
@@ -126,6 +128,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         let place = |peer| Place { peer, call: None, status: SurveyStatus::Waiting };
         let places: Vec<_> = peers.into_iter().map(place).collect();
         Self {
+            code: frame.code(),
             unsent: Some(frame),
             waiting: places.len(),
             places,
@@ -152,7 +155,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         self
     }
 
-    /// Ends the survey with so many replies, or as soon as they cannot be reached any more.
+    /// Ends the survey with so many replies, or as soon as they cannot be reached any more. With
+    /// fewer peers than that, none is asked.
     pub const fn quorum(mut self, replies: usize) -> Self {
         self.until = Until::Quorum(replies);
         self
@@ -181,7 +185,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     fn send(&mut self, frame: &Frame) {
         for (index, place) in self.places.iter_mut().enumerate() {
             let asker = Asker::Survey { index, answers: self.sender.clone() };
-            let begun = place.peer.calls().lock().begin_open(asker);
+            let begun = place.peer.calls().lock().begin_open(frame.code(), asker);
             let call = match begun {
                 Ok(call) => call,
                 Err(RequestError::Closed) => {
@@ -203,19 +207,21 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 Push::Closed => Response::Left,
             };
             let caller = place.peer.calls().lock().take_back(call);
-            drop(caller);
-            self.ready.push_back((index, response));
+            // Without it the connection has ended meanwhile, and that is on its way to us.
+            if caller.is_some() {
+                self.ready.push_back((index, response));
+            }
         }
         self.deadline = Some(Box::pin(sleep(self.timeout.min(FAR_FUTURE))));
     }
 
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Peer, ResponseTo<Q>)>> {
-        if let Some(frame) = self.unsent.take() {
-            self.send(&frame);
-        }
         if self.is_over() {
             self.give_up();
             return Poll::Ready(None);
+        }
+        if let Some(frame) = self.unsent.take() {
+            self.send(&frame);
         }
         if let Some((index, response)) = self.ready.pop_front() {
             return Poll::Ready(Some(self.respond(index, response)));
@@ -244,6 +250,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             let Some(call) = place.call.take() else { continue };
             let caller = place.peer.calls().lock().give_up(call);
             if caller.is_some() {
+                place.peer.tell_timeout(self.code);
                 self.ready.push_back((index, Response::TimedOut));
             }
         }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use tokio::time::Instant;
+use tracing::level_filters::LevelFilter;
+use tracing::{Instrument as _, Span};
 use veltix_core::text::printable;
 use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, Message, PING, PONG, RequestId};
 
@@ -112,23 +114,57 @@ impl ConnectionTask {
 
     /// Starts the handler of a message, and polls it once in place.
     fn handle(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: Message) {
-        let origin = Origin::Message { route, code: message.code(), id: message.id() };
-        let spare = self.take_spare(route);
+        // One comparison, while nobody wants to know.
+        if LevelFilter::current() >= LevelFilter::DEBUG {
+            self.handle_in_span(cx, route, message);
+        } else {
+            self.handle_now(cx, route, message, None);
+        }
+    }
+
+    #[cold]
+    fn handle_in_span(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: Message) {
+        let name = self.peer.endpoint().routes().name(message.code());
+        let span = tracing::debug_span!("message", peer = %self.peer, name);
+        let _entered = span.enter();
+        self.handle_now(cx, route, message, Some(&span));
+    }
+
+    #[inline]
+    fn handle_now(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        route: RouteId,
+        message: Message,
+        span: Option<&Span>,
+    ) {
+        let (code, id) = (message.code(), message.id());
         let bound = self.peer.endpoint().routes().route(route);
         let concurrent = bound.concurrent.is_some();
+        let spare = if bound.is_async { self.take_spare(route) } else { None };
+        let bound = self.peer.endpoint().routes().route(route);
         // Many calls at once would each keep the read buffer that their message came in.
         let message = if concurrent { message.detach_below(DETACH_BELOW) } else { message };
-        let context = Context::new(&self.peer, message.code(), message.id());
+        let context = Context::new(&self.peer, code, id);
         let mut future = match bound.handler.start(&context, message, spare) {
-            Started::Done(outcome) => return self.settle(origin, outcome),
+            Started::Done(outcome) => return self.settle_message(code, id, outcome),
             Started::Running(future) => future,
         };
+        let origin = Origin::Message { route, code, id };
         match poll_caught(&mut future, cx) {
-            Poll::Pending if concurrent => self.parallel.run(route, origin, future),
-            Poll::Pending => self.lane.run(origin, future),
+            Poll::Pending => {
+                if let Some(span) = span {
+                    future = Recycled::new(future.instrument(span.clone()));
+                }
+                if concurrent {
+                    self.parallel.run(route, origin, future);
+                } else {
+                    self.lane.run(origin, future);
+                }
+            }
             Poll::Ready(outcome) => {
                 self.keep_spare(route, future, &outcome);
-                self.settle(origin, outcome);
+                self.settle_message(code, id, outcome);
             }
         }
     }

@@ -198,6 +198,12 @@ impl ConnectionTask {
             Outcome::Failed(error, _) => {
                 let error = printable(&text_of(&*error)).to_string();
                 tracing::warn!(%peer, %error, "on_disconnect failed");
+                endpoint.events().tell(|| Event::HandlerFailed { peer, code: 0, error });
+            }
+            Outcome::Rejected(rejection, _) => {
+                let reason = printable(&text_of(&*rejection)).to_string();
+                tracing::warn!(%peer, %reason, "on_disconnect was not called");
+                endpoint.events().tell(|| Event::Rejected { peer, code: 0, reason });
             }
             Outcome::Panicked(panic) => {
                 endpoint.panics().add();
@@ -253,5 +259,6 @@ impl Drop for ConnectionTask {
             self.leave();
         }
         self.peer.endpoint().peers().forget(&self.peer);
+        self.peer.detach_all();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Peer;
@@ -11,24 +12,29 @@ type Value = Arc<dyn Any + Send + Sync>;
 /// One value of each type. A search among a few is as fast as a map, and nothing is held for a
 /// peer without any.
 #[derive(Default)]
-pub(super) struct Attached(Vec<(TypeId, Value)>);
+pub(super) struct Attached {
+    values: Vec<(TypeId, Value)>,
+    /// The connection is over: nothing is kept any more.
+    over: bool,
+}
 
 impl Attached {
     fn find(&self, of: TypeId) -> Option<usize> {
-        self.0.iter().position(|(type_id, _)| *type_id == of)
+        self.values.iter().position(|(type_id, _)| *type_id == of)
     }
 }
 
 impl fmt::Debug for Attached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Attached").field(&self.0.len()).finish()
+        f.debug_tuple("Attached").field(&self.values.len()).finish()
     }
 }
 
 impl Peer {
     /// Attaches a value to this connection, one of each type: gives back the one that it replaces.
-    /// Handlers take it as [`Extension<T>`](crate::Extension). It goes with the connection, or
-    /// rather with its last handle.
+    /// Handlers take it as [`Extension<T>`](crate::Extension), `on_disconnect` included. With the
+    /// end of the connection it is dropped, so a value may hold a `Peer`; one that is attached
+    /// later is dropped at once.
     ///
     /// ```
     /// # use veltix_tokio::{Extension, Peer, Router, Text};
@@ -49,10 +55,15 @@ impl Peer {
         let value: Value = Arc::new(value);
         let of = TypeId::of::<T>();
         let mut attached = self.0.attached.lock();
+        if attached.over {
+            // The value runs its owner's code when it goes, here and below: outside the lock.
+            drop(attached);
+            return None;
+        }
         let old = match attached.find(of) {
-            Some(at) => Some(std::mem::replace(&mut attached.0[at].1, value)),
+            Some(at) => Some(std::mem::replace(&mut attached.values[at].1, value)),
             None => {
-                attached.0.push((of, value));
+                attached.values.push((of, value));
                 None
             }
         };
@@ -64,7 +75,7 @@ impl Peer {
     #[must_use]
     pub fn attached<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let attached = self.0.attached.lock();
-        let value = attached.find(TypeId::of::<T>()).map(|at| Arc::clone(&attached.0[at].1));
+        let value = attached.find(TypeId::of::<T>()).map(|at| Arc::clone(&attached.values[at].1));
         drop(attached);
         value?.downcast().ok()
     }
@@ -72,8 +83,22 @@ impl Peer {
     /// Takes the attached value of this type off the peer.
     pub fn detach<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let mut attached = self.0.attached.lock();
-        let value = attached.find(TypeId::of::<T>()).map(|at| attached.0.swap_remove(at).1);
+        let value = attached.find(TypeId::of::<T>()).map(|at| attached.values.swap_remove(at).1);
         drop(attached);
         value?.downcast().ok()
+    }
+
+    /// Drops what is attached: a value that holds its own peer would keep it, and itself, for
+    /// ever.
+    pub(crate) fn detach_all(&self) {
+        let values = {
+            let mut attached = self.0.attached.lock();
+            attached.over = true;
+            std::mem::take(&mut attached.values)
+        };
+        for (_, value) in values {
+            // Its owner's code runs here, and must not take the connection's task with it.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::batch;
 use crate::close::{CloseReason, Disconnected, Received};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
+use crate::events::Event;
 use crate::limits::HEADER_LEN;
 use crate::outbox::{Outbox, Overflow, OverflowPolicy, Push, Sent};
 use crate::planted::planted;
@@ -194,6 +195,12 @@ impl Peer {
 
     pub(crate) fn calls(&self) -> &Mutex<Calls> {
         &self.0.calls
+    }
+
+    /// Tells that a call of ours was not answered in time.
+    pub(crate) fn tell_timeout(&self, code: u16) {
+        let event = || Event::RequestTimedOut { peer: self.clone(), code };
+        self.0.endpoint.events().tell(event);
     }
 
     /// Fails every call, now and from now on: no answer will come.

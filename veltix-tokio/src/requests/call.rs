@@ -74,7 +74,7 @@ impl Call {
         let must_be = must_check.then_some(self.expected);
         let now = Instant::now();
         let deadline = now + self.timeout.min(FAR_FUTURE);
-        let call = calls.begin(sender, deadline, must_be)?;
+        let call = calls.begin(message.code(), sender, deadline, must_be)?;
         let frame = Frame::new(message.code(), call.id, message.into_body());
         self.state = State::WaitingForRoom { call, frame, answer };
         Ok(())

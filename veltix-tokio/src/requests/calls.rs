@@ -39,6 +39,8 @@ pub(crate) struct CallId {
 #[derive(Debug)]
 pub(crate) struct Caller {
     number: u64,
+    /// The code of the question.
+    code: u16,
     asker: Asker,
     deadline: Instant,
     /// The codes that the answer must have to count at all, see [`IdSpace::must_check_type`].
@@ -96,6 +98,11 @@ pub(crate) struct Over {
 }
 
 impl Over {
+    /// The code of the question.
+    pub(crate) const fn code(&self) -> u16 {
+        self.caller.code
+    }
+
     /// Tells the caller. One that is gone has given up its id in its drop, or is about to.
     pub(crate) fn tell(self) {
         match self.caller.asker {
@@ -131,11 +138,12 @@ impl Calls {
 
     pub(super) fn begin(
         &mut self,
+        code: u16,
         answer: oneshot::Sender<Result<Message, CallFailed>>,
         deadline: Instant,
         must_be: Option<Expected>,
     ) -> Result<CallId, RequestError> {
-        let call = self.register(Asker::Alone(answer), deadline, must_be)?;
+        let call = self.register(code, Asker::Alone(answer), deadline, must_be)?;
         if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
             self.sweep();
         }
@@ -144,12 +152,13 @@ impl Calls {
     }
 
     /// Begins a call whose asker watches its deadline: that of a survey, which has one for all.
-    pub(crate) fn begin_open(&mut self, asker: Asker) -> Result<CallId, RequestError> {
-        self.register(asker, Instant::now() + FAR_FUTURE, None)
+    pub(crate) fn begin_open(&mut self, code: u16, asker: Asker) -> Result<CallId, RequestError> {
+        self.register(code, asker, Instant::now() + FAR_FUTURE, None)
     }
 
     fn register(
         &mut self,
+        code: u16,
         asker: Asker,
         deadline: Instant,
         must_be: Option<Expected>,
@@ -159,7 +168,7 @@ impl Calls {
         }
         self.made += 1;
         let number = self.made;
-        let caller = Caller { number, asker, deadline, must_be };
+        let caller = Caller { number, code, asker, deadline, must_be };
         let id = self.pending.begin(caller, Instant::now().into_std())?;
         Ok(CallId { id, number })
     }

@@ -114,8 +114,7 @@ where
     }
 
     fn spare(&self) -> Option<Recycled> {
-        // A plain function has no future, so the lock is not worth a look.
-        if H::IS_ASYNC { self.boxes.lock().pop() } else { None }
+        self.boxes.lock().pop()
     }
 
     fn recycle(&self, future: Recycled) {

@@ -58,6 +58,7 @@ struct Route<S> {
 struct Unbound<S, R> {
     bind: Box<dyn FnOnce(S) -> Box<dyn Erased<R>> + Send>,
     needs_hub: bool,
+    is_async: bool,
     options: RouteOptions,
 }
 
@@ -71,14 +72,14 @@ impl<S: Clone + Send + Sync + 'static, R: Send + 'static> Unbound<S, R> {
     {
         let options = handler.options();
         let bind = |state| Box::new(Bound::new(handler, state)) as Box<dyn Erased<R>>;
-        Self { bind: Box::new(bind), needs_hub: H::NEEDS_HUB, options }
+        Self { bind: Box::new(bind), needs_hub: H::NEEDS_HUB, is_async: H::IS_ASYNC, options }
     }
 
     /// The same, for a router whose state is given already.
     fn with_state<S2>(self, state: &S) -> Unbound<S2, R> {
+        let Self { bind, needs_hub, is_async, options } = self;
         let state = state.clone();
-        let bind = |_| (self.bind)(state);
-        Unbound { bind: Box::new(bind), needs_hub: self.needs_hub, options: self.options }
+        Unbound { bind: Box::new(|_| bind(state)), needs_hub, is_async, options }
     }
 }
 

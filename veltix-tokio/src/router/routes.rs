@@ -32,13 +32,15 @@ pub(crate) struct BoundRoute {
     pub(crate) handler: Box<dyn Erased<Message>>,
     /// Calls that may run at once for one peer, when the route gives up order.
     pub(crate) concurrent: Option<usize>,
+    /// Whether it has futures, for which boxes are kept.
+    pub(crate) is_async: bool,
     /// Whether it runs on the pool of threads.
     pub(crate) blocking: bool,
 }
 
 impl BoundRoute {
     fn new(handler: Unbound<(), Message>, blocking: bool) -> Self {
-        let options = handler.options;
+        let Unbound { options, is_async, .. } = handler;
         let mut erased = (handler.bind)(());
         if blocking {
             erased = Box::new(Blocking(Arc::from(erased)));
@@ -49,7 +51,7 @@ impl BoundRoute {
         if !options.layers.is_empty() {
             erased = Box::new(Layered::new(Arc::from(erased), &options.layers));
         }
-        Self { handler: erased, concurrent: options.concurrent, blocking }
+        Self { handler: erased, concurrent: options.concurrent, is_async, blocking }
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) struct Blocking(pub(super) Arc<dyn Erased<Message>>);
 impl Erased<Message> for Blocking {
     fn start(&self, cx: &Context<'_>, message: Message, _spare: Option<Recycled>) -> Started {
         let (peer, handler) = (cx.peer().clone(), Arc::clone(&self.0));
+        let span = tracing::Span::current();
         Started::Running(Recycled::new(async move {
             // The job keeps it to its end, also when nobody waits for that any more: however many
             // calls of one peer run out of time, the others have a thread.
@@ -32,6 +33,7 @@ impl Erased<Message> for Blocking {
                     // Cancelled while it waited for a thread; the message is counted by then.
                     return;
                 }
+                let _entered = span.enter();
                 let context = Context::new(&peer, message.code(), message.id());
                 if let Started::Done(outcome) =
                     batch::blocking(&peer, || handler.start(&context, message, None))
