@@ -6,6 +6,7 @@
 mod client;
 mod config;
 mod faults;
+mod handlers;
 mod interop;
 mod macros {
     mod ui;

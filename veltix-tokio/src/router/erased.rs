@@ -141,7 +141,8 @@ pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> 
 pub(crate) fn text_of(error: &(dyn StdError + 'static)) -> String {
     let text = || {
         let mut text = error.to_string();
-        for cause in std::iter::successors(error.source(), |error| error.source()).take(MAX_CAUSES)
+        for cause in
+            std::iter::successors(error.source(), |error| (*error).source()).take(MAX_CAUSES)
         {
             let cause = cause.to_string();
             if !text.ends_with(&cause) {

@@ -1,0 +1,59 @@
+//! Handlers: their arguments, how their routes run them, what stands around them, what they
+//! answer; and questions to many peers.
+
+mod concurrent;
+mod errors;
+mod extract;
+mod layers;
+mod merge;
+mod survey;
+mod timeout;
+mod typed;
+
+use std::time::Duration;
+
+use veltix::{Event, EventStream, Message, MessageType, Router};
+
+use crate::support::{OTHER, RawPeer, World, until};
+
+/// A third message type.
+const THIRD: MessageType = MessageType::new(299, "third", "");
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Asks, and gives what comes next.
+async fn ask(raw: &mut RawPeer, code: u16, body: &str) -> Message {
+    raw.send(code, 7, body.to_owned()).await.expect("the server reads");
+    raw.next().await.expect("the server answers")
+}
+
+/// The error of the next handler that fails.
+async fn failure(events: &mut EventStream) -> String {
+    let failed = |event| match event {
+        Event::HandlerFailed { error, .. } => Some(error),
+        _ => None,
+    };
+    until(events, failed).await
+}
+
+/// The reason of the next rejection.
+async fn rejection(events: &mut EventStream) -> String {
+    let rejected = |event| match event {
+        Event::Rejected { reason, .. } => Some(reason),
+        _ => None,
+    };
+    until(events, rejected).await
+}
+
+/// What a router answers to a message of `OTHER` with this body.
+#[track_caller]
+fn check(router: Router, body: &'static str, expected: &'static str) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let world = World::new(router);
+        let answer = ask(&mut world.raw().await, OTHER.code(), body).await;
+        assert_eq!(answer.text().expect("text"), expected, "asked at {caller}");
+    }
+}
