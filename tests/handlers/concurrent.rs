@@ -438,3 +438,34 @@ async fn blocking_calls_of_all_routes_leave_a_thread_to_other_peers() {
     }
     assert_eq!(peer.stats().received.waiting, 0);
 }
+
+/// A destructor that panics, when its call is cancelled, keeps neither the others from being run
+/// nor the sum from being right.
+#[tokio::test(start_paused = true)]
+async fn a_destructor_that_panics_does_so_alone() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("planned, and caught");
+        }
+    }
+    let drops = Drops::default();
+    let stuck = drops.stuck();
+    let handler = move || {
+        let stuck = stuck();
+        async move {
+            let _panics = Panics;
+            stuck.await;
+        }
+    };
+    let router = Router::new().route(ECHO, handler.clone().concurrent(3)).route(OTHER, handler);
+    let world = World::new(router);
+    let (mut raw, peer) = world.join().await;
+    send_all(&mut raw, echoes(3)).await;
+    send_all(&mut raw, [(OTHER.code(), 4), (OTHER.code(), 5)]).await;
+    quiet().await;
+    let outcome = peer.close().await;
+    assert_eq!((outcome.reason.clone(), drops.count()), (CloseReason::Closed, 4));
+    check(outcome.sent, outcome.received);
+    assert_eq!((outcome.received.discarded_closed, outcome.received.waiting), (5, 0));
+}

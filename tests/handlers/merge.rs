@@ -104,13 +104,13 @@ fn a_code_with_two_handlers_names_both_places() {
 #[test]
 fn what_both_parts_have_once_is_named() {
     let (text, _) = panic_of(|| Router::new().fallback(|| {}).merge(Router::new().fallback(|| {})));
-    assert!(text.starts_with("both routers have a fallback"), "{text}");
+    assert!(text.starts_with("both routers have set `fallback`"), "{text}");
     let part = || Router::new().on_connect(|| {});
     let (text, _) = panic_of(|| part().merge(part()));
-    assert!(text.starts_with("both routers have a on_connect"), "{text}");
+    assert!(text.starts_with("both routers have set `on_connect`"), "{text}");
     let part = || Router::new().on_disconnect(|| {});
     let (text, _) = panic_of(|| part().merge(part()));
-    assert!(text.starts_with("both routers have a on_disconnect"), "{text}");
+    assert!(text.starts_with("both routers have set `on_disconnect`"), "{text}");
 }
 
 #[test]

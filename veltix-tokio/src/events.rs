@@ -44,29 +44,29 @@ pub enum Event {
         /// Why.
         reason: HandshakeFailure,
     },
-    /// A body was not what its handler asked for. The connection goes on.
+    /// An argument of a handler could not be made, of a body for instance. The connection goes on.
     Rejected {
         /// The peer.
         peer: Peer,
-        /// The message's code.
+        /// The message's code; 0 in `on_disconnect`.
         code: u16,
         /// The rejection's text.
         reason: String,
     },
-    /// A handler returned an error. The connection goes on.
+    /// A handler returned an error, a layer did, or its time was over. The connection goes on.
     HandlerFailed {
         /// The peer.
         peer: Peer,
-        /// The message's code.
+        /// The message's code; 0 in `on_disconnect`.
         code: u16,
-        /// The error's text.
+        /// The texts of the error and of its causes.
         error: String,
     },
     /// A handler panicked. The connection closes.
     HandlerPanicked {
         /// The peer.
         peer: Peer,
-        /// The message's code.
+        /// The message's code; 0 in `on_connect` and `on_disconnect`.
         code: u16,
         /// What it panicked with.
         message: String,

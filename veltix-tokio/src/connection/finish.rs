@@ -209,6 +209,8 @@ impl ConnectionTask {
                 endpoint.panics().add();
                 let panic = printable(&panic).to_string();
                 tracing::error!(%peer, %panic, "on_disconnect panicked");
+                let message = panic;
+                endpoint.events().tell(|| Event::HandlerPanicked { peer, code: 0, message });
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use veltix_core::{Frame, Message, RequestId};
 
 use crate::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING};
 use crate::planted::planted;
-use crate::router::{Outcome, Recycled, RouteId, poll_caught};
+use crate::router::{Outcome, Recycled, RouteId, drop_caught, poll_caught};
 
 /// Where a handler's call came from.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +124,7 @@ impl Lane {
         let running = self.running.take();
         let handlers = u64::from(running.is_some());
         let in_handler = matches!(running, Some((Origin::Message { .. }, _)));
+        drop_caught(running);
         let messages = self.inbox.len() as u64 + u64::from(in_handler);
         let replies = std::mem::take(&mut self.parked).len() as u64;
         self.inbox = VecDeque::new();

@@ -3,14 +3,41 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures::future::poll_fn;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::lane::Origin;
-use crate::router::{Outcome, Recycled, RouteId, poll_caught};
+use crate::router::{Outcome, Recycled, RouteId, drop_caught, poll_caught};
 
 type Ended = (Origin, Outcome, Recycled);
-type Call = Pin<Box<dyn Future<Output = Ended> + Send>>;
+
+/// One of them.
+struct Call {
+    origin: Origin,
+    /// `None` once it has ended.
+    future: Option<Recycled>,
+}
+
+impl Future for Call {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let outcome = ready!(poll_caught(future, cx));
+        match self.future.take() {
+            Some(future) => Poll::Ready((self.origin, outcome, future)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Call {
+    /// Each on its own: a destructor that panics must not keep the others from being run.
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            drop_caught(future);
+        }
+    }
+}
 
 /// See the module. An idle connection holds nothing for it.
 #[derive(Default)]
@@ -37,7 +64,7 @@ impl Parallel {
     }
 
     /// Takes over a call that waits.
-    pub(super) fn run(&mut self, route: RouteId, origin: Origin, mut future: Recycled) {
+    pub(super) fn run(&mut self, route: RouteId, origin: Origin, future: Recycled) {
         let running = self.0.get_or_insert_with(|| {
             Box::new(Running { calls: FuturesUnordered::new(), by_route: Vec::new() })
         });
@@ -45,10 +72,7 @@ impl Parallel {
             Some((_, calls)) => *calls += 1,
             None => running.by_route.push((route, 1)),
         }
-        running.calls.push(Box::pin(async move {
-            let outcome = poll_fn(|cx| poll_caught(&mut future, cx)).await;
-            (origin, outcome, future)
-        }));
+        running.calls.push(Call { origin, future: Some(future) });
     }
 
     /// The next call that has ended.
@@ -69,5 +93,41 @@ impl Parallel {
     /// Ends all calls; says how many there were.
     pub(super) fn cancel(&mut self) -> u64 {
         self.0.take().map_or(0, |running| running.calls.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::task::Waker;
+
+    use veltix_core::{MessageType, RequestId};
+
+    use super::*;
+    use crate::router::{Router, Routes};
+
+    #[test]
+    fn it_counts_each_route_alone_and_holds_nothing_when_all_have_ended() {
+        let other = MessageType::new(201, "other", "");
+        let routes = Routes::new(Router::new().route(other, || {}).fallback(|| {}));
+        let [fallback, other] = [200, 201].map(|code| routes.find(code).expect("a route"));
+        let mut parallel = Parallel::default();
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(parallel.is_empty() && !parallel.is_full(other, 1));
+        let mut run = |route, future| {
+            let origin = Origin::Message { route, code: 0, id: RequestId::default() };
+            parallel.run(route, origin, future);
+        };
+        run(other, Recycled::new(ready(Outcome::Silent)));
+        run(other, Recycled::new(ready(Outcome::Silent)));
+        run(fallback, Recycled::new(pending()));
+        assert!(parallel.is_full(other, 2) && !parallel.is_full(other, 3));
+        assert!(parallel.is_full(fallback, 1) && !parallel.is_full(fallback, 2));
+        assert!(parallel.poll_ended(cx).is_ready() && parallel.poll_ended(cx).is_ready());
+        assert!(parallel.poll_ended(cx).is_pending() && !parallel.is_full(other, 1));
+        assert_eq!((parallel.cancel(), parallel.is_empty()), (1, true));
+        parallel.run(other, Origin::Connect, Recycled::new(ready(Outcome::Silent)));
+        assert!(parallel.poll_ended(cx).is_ready() && parallel.is_empty());
+        assert_eq!(parallel.cancel(), 0);
     }
 }

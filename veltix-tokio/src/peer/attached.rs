@@ -2,10 +2,10 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Peer;
+use crate::router::drop_caught;
 
 type Value = Arc<dyn Any + Send + Sync>;
 
@@ -97,8 +97,7 @@ impl Peer {
             std::mem::take(&mut attached.values)
         };
         for (_, value) in values {
-            // Its owner's code runs here, and must not take the connection's task with it.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+            drop_caught(value);
         }
     }
 }

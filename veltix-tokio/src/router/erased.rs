@@ -136,6 +136,14 @@ pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> 
     }
 }
 
+/// Drops what belongs to the application: its destructors may panic, and must not take the
+/// connection's task with them.
+pub(crate) fn drop_caught<T>(value: T) {
+    if catch_unwind(AssertUnwindSafe(|| drop(value))).is_err() {
+        tracing::error!("a destructor of the application panicked");
+    }
+}
+
 /// The text of an error of the application's and those of its causes, any of which may panic like
 /// its handler. Many errors end with the text of their cause; that is not said twice.
 pub(crate) fn text_of(error: &(dyn StdError + 'static)) -> String {

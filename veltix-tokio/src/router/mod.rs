@@ -22,7 +22,7 @@ use crate::close::Disconnected;
 
 pub use erased::Outcome;
 use erased::{Bound, Erased};
-pub(crate) use erased::{Recycled, Started, poll_caught, text_of};
+pub(crate) use erased::{Recycled, Started, drop_caught, poll_caught, text_of};
 pub use extract::{
     Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
     Text,
@@ -310,7 +310,7 @@ impl Router<()> {
 fn merge_one<T>(ours: &mut Option<T>, theirs: Option<T>, what: &str) {
     assert!(
         ours.is_none() || theirs.is_none(),
-        "both routers have a {what}: keep it in one of them, or call one from the other"
+        "both routers have set `{what}`: keep it in one of them, or call one from the other"
     );
     if theirs.is_some() {
         *ours = theirs;
