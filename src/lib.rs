@@ -120,6 +120,8 @@ pub use veltix_core::{
 /// `crate = path` says where this crate is found, when it is not `::veltix`: an absolute path such
 /// as `#[veltix::message(crate = ::my_framework::veltix)]` or `crate = crate::vendor::veltix`.
 pub use veltix_macros::message;
+#[cfg(feature = "testing")]
+pub use veltix_tokio::testing;
 pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus, CloseReason,
     Closing, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected, Error, Event,

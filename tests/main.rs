@@ -14,6 +14,7 @@ mod macros {
 mod promises;
 mod support;
 mod tcp;
+mod testing;
 #[cfg(unix)]
 mod unix;
 mod wire;

@@ -25,6 +25,8 @@ mod router;
 mod server;
 mod spawn;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 mod unknown;
 mod waiters;

@@ -16,6 +16,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::AsyncRead;
 
+#[cfg(feature = "testing")]
+pub(crate) use memory::memory_pair_of;
 pub use memory::{MemoryConnector, MemoryListener, memory, memory_pair};
 pub(crate) use tcp::{TcpAcceptor, TcpConnector, TcpOptions};
 pub use unix::{UnixAddr, UnixCredentials};
