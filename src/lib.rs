@@ -32,7 +32,16 @@
 //! - [`Peer`] is the other end of a connection, on both sides: sends, calls, pings, tags, closes.
 //! - [`tag`] and [`all`] make targets for [`Hub::to`], [`Hub::list`] and [`Hub::count`].
 //! - [`Event`] is everything that happens, as a stream: [`Hub::events`], [`Client::events`].
-//! - [`transport`] is the seam for other streams than TCP, the one in memory among them.
+//! - [`transport`] is the seam for other streams than TCP: Unix sockets (`Server::bind_unix`,
+//!   `Client::connect_unix`), those in memory, and your own.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `testing` | the module `testing`, for the tests of applications: their router in memory, clients with expectations, links that fail on demand, a paused clock. Enable it under `[dev-dependencies]` |
 //!
 //! # What is promised
 //!
@@ -65,6 +74,8 @@
 //!
 //! Versions 2.0.3 and later of the Python package join; 1.x has another header and cannot. A Python
 //! server or client notices nothing of the other side's being Rust. PROTOCOL.md has the wire.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
@@ -120,8 +131,6 @@ pub use veltix_core::{
 /// `crate = path` says where this crate is found, when it is not `::veltix`: an absolute path such
 /// as `#[veltix::message(crate = ::my_framework::veltix)]` or `crate = crate::vendor::veltix`.
 pub use veltix_macros::message;
-#[cfg(feature = "testing")]
-pub use veltix_tokio::testing;
 pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus, CloseReason,
     Closing, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected, Error, Event,
@@ -130,6 +139,10 @@ pub use veltix_tokio::{
     Reply, Request, RequestError, Result, Router, SendError, Sending, Sent, Server, ServerConfig,
     ShutdownReport, SocketCore, State, Text, VeltixCodec, transport,
 };
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use veltix_tokio::testing;
 
 #[doc(hidden)]
 pub mod __private {

@@ -18,7 +18,7 @@ async fn messages_are_taken_in_order() {
         ann.send(&say(&number.to_string())).await;
     }
     assert_eq!(bob.expect(OTHER).await.text().unwrap(), "1");
-    assert_eq!(bob.next().await.text().unwrap(), "2");
+    assert_eq!(bob.expect_any().await.text().unwrap(), "2");
     bob.expect_message(&say("3")).await;
     bob.expect_where("four", |message| message.text().ok() == Some("4")).await;
     server.settle().await;
@@ -66,6 +66,20 @@ the server says:
 }
 
 #[tokio::test]
+async fn nothing_means_that_nothing_is_on_its_way() {
+    let late = |message: Message| async move {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        message
+    };
+    let server = TestServer::start(Router::new().route(ECHO, late)).await;
+    let mut ann = server.client("ann").await;
+    ann.send(&Message::empty(ECHO)).await;
+    assert!(panic_of(ann.expect_nothing()).await.contains("\n  1. 200 \"\" <- this one\n"));
+}
+
+#[tokio::test]
 async fn what_the_server_made_of_it_is_said() {
     let router = Router::new()
         .route(ECHO, |Text(text): Text| (text == "ok").then_some(()).ok_or("it is not ok"));
@@ -75,7 +89,7 @@ async fn what_the_server_made_of_it_is_said() {
     ann.send(&Message::new(ECHO, &b"\xff"[..])).await;
     ann.send(&say("hello?")).await;
     let start = tokio::time::Instant::now();
-    let text = panic_of(ann.next()).await;
+    let text = panic_of(ann.expect_any()).await;
     assert_eq!(start.elapsed(), seconds(10));
     for part in [
         "ann expected a message, and nothing came within 10s\nann has received:\n  nothing\n",

@@ -109,7 +109,7 @@ impl TestClient {
     /// # Panics
     /// When none comes within 10 s of the test's time.
     #[track_caller]
-    pub fn next(&mut self) -> impl Future<Output = Message> {
+    pub fn expect_any(&mut self) -> impl Future<Output = Message> {
         self.expect_where("a message", |_| true)
     }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use tokio::task::unconstrained;
 use veltix_core::Message;
 
 use crate::events::{Event, EventStream};
@@ -35,7 +36,7 @@ impl Log {
     /// One line for each event, oldest first.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut told = self.0.lock();
-        while let Some(Some(event)) = told.events.next().now_or_never() {
+        while let Some(Some(event)) = unconstrained(told.events.next()).now_or_never() {
             told.lines.push(line(&event));
         }
         told.lines.clone()

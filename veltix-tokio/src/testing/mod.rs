@@ -1,6 +1,9 @@
 //! Tests of an application: its router on a server in memory, named clients, links that fail when a
 //! test says so, and a clock that only moves when everybody waits.
 //!
+//! It is there with the feature `testing`, for `[dev-dependencies]`:
+//! `cargo add --dev veltix --features testing`.
+//!
 //! ```
 //! # mod veltix { pub use veltix_core::*; pub use veltix_tokio::*; }
 //! use veltix::testing::TestServer;
@@ -54,6 +57,9 @@
 //!   #2 (memory:2) connected
 //!   the handler of code 201 failed for #1 (memory:1): not in a room
 //! ```
+//!
+//! Every future here is cancel safe: one that is dropped has taken no message, and a client or
+//! server that was not there yet is not.
 //!
 //! # The clock
 //!
