@@ -33,7 +33,16 @@
 //! - [`Peer`] is the other end of a connection, on both sides: sends, calls, pings, tags, closes.
 //! - [`tag`] and [`all`] make targets for [`Hub::to`], [`Hub::list`] and [`Hub::count`].
 //! - [`Event`] is everything that happens, as a stream: [`Hub::events`], [`Client::events`].
-//! - [`transport`] is the seam for other streams than TCP, the one in memory among them.
+//! - [`transport`] is the seam for other streams than TCP: Unix sockets (`Server::bind_unix`,
+//!   `Client::connect_unix`), those in memory, and your own.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `testing` | the module `testing`, for the tests of applications: their router in memory, clients with expectations, links that fail on demand, a paused clock. Enable it under `[dev-dependencies]` |
 //!
 //! # What is promised
 //!
@@ -67,6 +76,8 @@
 //!
 //! Versions 2.0.3 and later of the Python package join; 1.x has another header and cannot. A Python
 //! server or client notices nothing of the other side's being Rust. PROTOCOL.md has the wire.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
@@ -133,6 +144,10 @@ pub use veltix_tokio::{
     Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
     Survey, SurveyStatus, Text, VeltixCodec, transport,
 };
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use veltix_tokio::testing;
 
 #[doc(hidden)]
 pub mod __private {

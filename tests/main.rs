@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod conformance;
 mod faults;
 mod interop;
 mod macros {
@@ -13,4 +14,7 @@ mod macros {
 mod promises;
 mod support;
 mod tcp;
+mod testing;
+#[cfg(unix)]
+mod unix;
 mod wire;

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -72,6 +73,32 @@ pub enum BindError {
         /// The address.
         addr: String,
         /// What the system said.
+        source: io::Error,
+    },
+    /// A server listens at the path of a Unix socket.
+    #[error("a server listens at {}: stop it, or bind another path", path.display())]
+    SocketInUse {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path of a Unix socket is that of another file, which is not touched.
+    #[error(
+        "{} exists and is not a socket: remove it, or bind another path", path.display()
+    )]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A Unix socket cannot have this path.
+    #[error(
+        "a Unix socket cannot be at {}: choose a shorter path (at most 107 bytes on Linux, 103 on macOS and the BSDs)", path.display()
+    )]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
         source: io::Error,
     },
     /// The system refused for another reason.

@@ -26,6 +26,8 @@ mod server;
 mod spawn;
 mod survey;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 mod unknown;
 mod waiters;
