@@ -30,7 +30,10 @@
 //! - [`Server`] binds, runs and drains; [`Hub`] is its handle: broadcasts, lists, shuts down.
 //! - [`Client`] connects and reconnects; it owns its connection.
 //! - [`Peer`] is the other end of a connection, on both sides: sends, calls, pings, tags, closes.
-//! - [`tag`] and [`all`] make targets for [`Hub::to`], [`Hub::list`] and [`Hub::count`].
+//! - [`tag`], [`peers`], [`all`] and [`nobody`] make targets, and `&`, `|` and `!` make targets of
+//!   targets: `tag("room").is("lobby") & tag("level").at_least(5) & !tag("muted")`. They say whom
+//!   [`Hub::to`], [`Hub::list`], [`Hub::count`], [`Hub::tag`] and [`Hub::close`] mean, who is found
+//!   through an index; [`Hub::watch`] is a stream of who enters and leaves.
 //! - [`Event`] is everything that happens, as a stream: [`Hub::events`], [`Client::events`].
 //! - [`transport`] is the seam for other streams than TCP, the one in memory among them.
 //!
@@ -69,8 +72,9 @@
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
     BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted, Message, MessageType,
-    PING, PONG, PeerId, ProtocolError, Registry, RequestId, Tag, TagError, TagTarget, TagValue,
-    Target, ToMessage, TypeError, UnknownCode, all, limits, tag,
+    PING, PONG, PeerId, ProtocolError, Registry, RequestId, Tag, TagError, TagNumber, TagTarget,
+    TagValue, Target, TargetError, ToMessage, TypeError, UnknownCode, all, limits, nobody, peers,
+    tag,
 };
 /// Makes a message type of each variant of an enum.
 ///
@@ -126,7 +130,7 @@ pub use veltix_tokio::{
     EventStream, FromContext, FromInput, FromMessage, Handler, HandshakeFailure, Hub, IntoReply,
     Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping, Received, Reconnect, Rejection,
     Reply, Request, RequestError, Result, Router, SendError, Sending, Sent, Server, ServerConfig,
-    ShutdownReport, SocketCore, State, Text, VeltixCodec, transport,
+    ShutdownReport, SocketCore, State, Text, VeltixCodec, Watch, WatchEvent, transport,
 };
 
 #[doc(hidden)]

@@ -12,5 +12,6 @@ mod macros {
 }
 mod promises;
 mod support;
+mod targets;
 mod tcp;
 mod wire;

@@ -28,6 +28,7 @@ mod sync;
 pub mod transport;
 mod unknown;
 mod waiters;
+mod watch;
 mod workers;
 
 pub use client::{Client, ClientConfig, ClientStatus, MessageStream, Reconnect};
@@ -47,6 +48,7 @@ pub use router::{
     Router, State, Text,
 };
 pub use server::{Server, ServerConfig};
+pub use watch::{Watch, WatchEvent};
 
 pub(crate) use veltix_core::limits;
 

@@ -207,7 +207,10 @@ impl Model {
 
     fn members(&self, tree: &Tree) -> BTreeSet<PeerId> {
         let admitted = self.peers.iter().filter(|(_, (admitted, _))| *admitted);
-        admitted.filter(|(peer, (_, tags))| tree.means(**peer, tags)).map(|(peer, _)| *peer).collect()
+        admitted
+            .filter(|(peer, (_, tags))| tree.means(**peer, tags))
+            .map(|(peer, _)| *peer)
+            .collect()
     }
 
     fn check_target(&self, store: &TagStore, tree: &Tree) {

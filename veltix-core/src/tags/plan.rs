@@ -52,6 +52,7 @@ enum Test<'a> {
 
 enum Step<'a> {
     Set(Cow<'a, Set>),
+    /// The peers that have one of several values of one name.
     Union(Vec<&'a Set>),
     /// Many values between two ends, not looked at so far.
     Range(&'a Holders, Range),
@@ -86,6 +87,9 @@ impl<'a> Lookup<'a> {
                     None => found.count_and(&self.find(last), self.all()),
                 }
             }
+            // A peer has one value of a name, so these sets have nobody in common.
+            Step::Union(sets) => sets.iter().map(|set| set.len()).sum(),
+            Step::Range(holders, range) => holders.in_range(range).map(Set::len).sum(),
             _ => self.find(plan).len(self.all()),
         }
     }
@@ -100,7 +104,7 @@ impl<'a> Lookup<'a> {
             Expression::All => {
                 let nobody = self.leaf(Test::Expression(&Expression::Nobody), None);
                 return self.plan_not(test, nobody);
-            },
+            }
             Expression::Nobody | Expression::Invalid(_) => return self.leaf(test, None),
             Expression::Has(name) => {
                 let set = self.index.with_name(name).map(|holders| &holders.all);
@@ -189,9 +193,7 @@ impl<'a> Lookup<'a> {
     fn find(self, plan: Plan<'a>) -> Found<'a> {
         match plan.step {
             Step::Set(set) => Found { set, negated: false },
-            Step::Union(sets) => {
-                Found { set: Set::union(sets.iter().copied()), negated: false }
-            }
+            Step::Union(sets) => Found { set: Set::union(sets.iter().copied()), negated: false },
             Step::Range(holders, range) => {
                 let sets: Vec<_> = holders.in_range(&range).collect();
                 Found { set: Set::union(sets.iter().copied()), negated: false }
@@ -258,9 +260,7 @@ impl<'a> Lookup<'a> {
         }
         let union = Set::union(named.iter().map(AsRef::as_ref));
         match missing {
-            Some(missing) => {
-                Found { set: Cow::Owned(missing.set.without(&union)), negated: true }
-            }
+            Some(missing) => Found { set: Cow::Owned(missing.set.without(&union)), negated: true },
             None => Found { set: Cow::Owned(union.into_owned()), negated: false },
         }
     }
@@ -277,9 +277,7 @@ impl<'a> Found<'a> {
             (false, true) => (self.set.without(&other.set), false),
             (true, _) if self.set.is_empty() => return other,
             (true, false) => (other.set.without(&self.set), false),
-            (true, true) => {
-                (Set::union([&*self.set, &*other.set].into_iter()).into_owned(), true)
-            }
+            (true, true) => (Set::union([&*self.set, &*other.set].into_iter()).into_owned(), true),
         };
         Found { set: Cow::Owned(set), negated }
     }

@@ -87,8 +87,7 @@ fn a_staged_peer_is_in_no_answer() {
 fn limits_hold() {
     let mut store = store();
     let text = |length| "x".repeat(length);
-    for (name, refused) in
-        [(0, true), (1, false), (TAG_NAME_LEN, false), (TAG_NAME_LEN + 1, true)]
+    for (name, refused) in [(0, true), (1, false), (TAG_NAME_LEN, false), (TAG_NAME_LEN + 1, true)]
     {
         let error = TagError::NameLength { length: name, limit: TAG_NAME_LEN };
         let expected = if refused { Err(error) } else { Ok(true) };
