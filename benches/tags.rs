@@ -116,10 +116,10 @@ const CROWD: u64 = 100_000;
 /// 100 has the plan "gold", and one in 1 000 is all of it.
 fn traits(peer: u64) -> [(&'static str, &'static str); 3] {
     let pick = |is, this| if is { this } else { "other" };
-    let gold = peer % 1_000 == 0 || (peer % 1_000 > 100 && peer % 100 == 7);
+    let gold = peer.is_multiple_of(1_000) || (peer % 1_000 > 100 && peer % 100 == 7);
     [
-        ("region", pick(peer % 10 == 0, "eu")),
-        ("role", pick(peer / 10 % 20 == 0, "player")),
+        ("region", pick(peer.is_multiple_of(10), "eu")),
+        ("role", pick((peer / 10).is_multiple_of(20), "player")),
         ("plan", pick(gold, "gold")),
     ]
 }

@@ -54,9 +54,9 @@ enum Tree {
     AnyOf(&'static str, Vec<TagValue>),
     Compare(&'static str, Compare, f64),
     Peers(Vec<u64>),
-    Not(Box<Tree>),
-    And(Box<Tree>, Box<Tree>),
-    Or(Box<Tree>, Box<Tree>),
+    Not(Box<Self>),
+    And(Box<Self>, Box<Self>),
+    Or(Box<Self>, Box<Self>),
 }
 
 #[derive(Clone, Copy, Debug)]

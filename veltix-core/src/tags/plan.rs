@@ -130,7 +130,7 @@ impl<'a> Lookup<'a> {
             Expression::Not(term) => return self.plan_not(test, self.plan(term)),
             Expression::And(terms) => {
                 let terms = self.plan_terms(&terms.list);
-                let bound = terms.iter().map(|term| term.bound).min().unwrap_or(self.all());
+                let bound = terms.iter().map(|term| term.bound).min().unwrap_or_default();
                 let work = terms.iter().map(Plan::reading).sum();
                 (Step::And(terms), bound, work)
             }

@@ -240,11 +240,7 @@ impl TagStore {
     /// [`TargetError`] when the target cannot be used.
     pub fn select(&self, target: &Target) -> Result<Vec<PeerId>, TargetError> {
         target.check()?;
-        if target.is_all() {
-            return Ok(self.slots.clone());
-        }
-        let slots = self.lookup().select(&target.0);
-        Ok(slots.into_iter().filter_map(|slot| self.slots.get(slot as usize).copied()).collect())
+        Ok(self.find(target))
     }
 
     /// How many peers the target reaches.
@@ -264,6 +260,14 @@ impl TagStore {
         target.check()?;
         let entry = self.peers.get(&peer).filter(|entry| entry.slot.is_some());
         Ok(entry.is_some_and(|entry| target.0.matches(peer, &entry.tags)))
+    }
+
+    fn find(&self, target: &Target) -> Vec<PeerId> {
+        if target.is_all() {
+            return self.slots.clone();
+        }
+        let slots = self.lookup().select(&target.0).into_iter();
+        slots.filter_map(|slot| self.slots.get(slot as usize).copied()).collect()
     }
 
     const fn lookup(&self) -> Lookup<'_> {
@@ -287,18 +291,12 @@ impl TagStore {
 
     /// The next thing that whoever has this watch is to be told.
     pub fn next_change(&mut self, watch: WatchId) -> WatchStep {
+        if let Some(target) = self.watches.take_reset(watch) {
+            return WatchStep::Reset(self.find(&target));
+        }
         match self.watches.next(watch) {
-            Some(step) => step.unwrap_or(match self.watches.are_over() && self.slots.is_empty() {
-                true => WatchStep::Over,
-                false => WatchStep::Idle,
-            }),
-            None => {
-                let target = self.watches.reset(watch);
-                let members = target.map(|target| self.lookup().select(&target.0));
-                let peers = members.unwrap_or_default().into_iter();
-                let peer = |slot: u32| self.slots.get(slot as usize).copied();
-                WatchStep::Reset(peers.filter_map(peer).collect())
-            }
+            WatchStep::Idle if self.watches.are_over() && self.slots.is_empty() => WatchStep::Over,
+            step => step,
         }
     }
 
@@ -306,6 +304,9 @@ impl TagStore {
     /// told so.
     pub fn end_watches(&mut self) {
         self.watches.end_all();
+        if self.slots.is_empty() {
+            self.watches.nobody_is_left();
+        }
     }
 
     /// The watches that have something to tell again since the last time this was asked: their

@@ -134,3 +134,38 @@ fn peers_share_names_and_texts() {
     }
     assert_eq!(texts[0], texts[1]);
 }
+
+#[test]
+fn watches_are_over_when_the_last_peer_has_left_and_it_was_told() {
+    let mut store = store();
+    let [everybody, nobody] = [all(), nobody()].map(|target| store.watch(&target).unwrap());
+    assert_eq!(store.next_change(everybody), WatchStep::Reset(vec![PEER]));
+    assert_eq!(store.next_change(nobody), WatchStep::Reset(Vec::new()));
+    store.end_watches();
+    assert_eq!(store.next_change(nobody), WatchStep::Idle, "a peer is left");
+    assert_eq!(store.take_woken(), []);
+    store.leave(PEER);
+    let woken = store.take_woken();
+    assert!([everybody, nobody].iter().all(|watch| woken.contains(watch)), "{woken:?}");
+    assert_eq!(store.next_change(everybody), WatchStep::Left(PEER));
+    for watch in [everybody, nobody] {
+        assert_eq!(store.next_change(watch), WatchStep::Over);
+    }
+    let late = store.watch(&all()).unwrap();
+    assert_eq!(store.next_change(late), WatchStep::Reset(Vec::new()));
+    assert_eq!(store.next_change(late), WatchStep::Over);
+}
+
+#[test]
+fn who_is_over_the_limit_keeps_all_from_being_tagged() {
+    let mut store = store();
+    let full = PeerId::new(2);
+    store.join(full);
+    store.admit(full);
+    (0..TAGS_PER_PEER).for_each(|number| store.set(full, number.to_string()).unwrap());
+    let error = TagError::TooMany { limit: TAGS_PER_PEER };
+    assert_eq!(store.set_all(&all(), "more"), Err(error));
+    assert_eq!(store.count(&tag("more").into()), Ok(0));
+    assert_eq!(store.set_all(&(all() & !peers([full])), "more"), Ok(1));
+    assert_eq!(store.set_all(&all(), "x".repeat(TAG_NAME_LEN + 1)).ok(), None);
+}

@@ -11,6 +11,9 @@ use crate::limits::WATCH_QUEUE;
 /// Changes that a watch keeps. Few in these tests, so that they see watches begin anew.
 const QUEUE: usize = if cfg!(test) { 4 } else { WATCH_QUEUE };
 
+/// Changes for which a watch that has told all of them still has room.
+const IDLE_ROOM: usize = 16;
+
 /// The number of a watch in its [`TagStore`](super::TagStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WatchId(u64);
@@ -154,33 +157,29 @@ impl Watches {
         }
     }
 
-    /// The next step: `Some(None)` when nothing has happened, `None` when it is a reset.
-    pub(super) fn next(&mut self, id: WatchId) -> Option<Option<WatchStep>> {
-        let Some(watched) = self.watches.get_mut(&id) else { return Some(Some(WatchStep::Over)) };
-        if watched.reset {
-            return None;
-        }
+    /// What the watch is about, if it is to begin anew; it notices changes from now on.
+    pub(super) fn take_reset(&mut self, id: WatchId) -> Option<Target> {
+        let watched = self.watches.get_mut(&id)?;
+        mem::take(&mut watched.reset).then(|| watched.target.clone())
+    }
+
+    /// The next change that the watch has kept.
+    pub(super) fn next(&mut self, id: WatchId) -> WatchStep {
+        let Some(watched) = self.watches.get_mut(&id) else { return WatchStep::Over };
         let change = watched.changes.pop_front();
         if watched.changes.is_empty() {
             // An idle watch should not keep what a busy hour needed.
-            watched.changes = VecDeque::new();
+            watched.changes.shrink_to(IDLE_ROOM);
         }
-        Some(change.map(|change| match change {
-            Change::Entered(peer) => WatchStep::Entered(peer),
-            Change::Left(peer) => WatchStep::Left(peer),
-        }))
-    }
-
-    /// Begins a watch anew: it notices changes from now on.
-    pub(super) fn reset(&mut self, id: WatchId) -> Option<Target> {
-        let watched = self.watches.get_mut(&id)?;
-        watched.reset = false;
-        Some(watched.target.clone())
+        match change {
+            Some(Change::Entered(peer)) => WatchStep::Entered(peer),
+            Some(Change::Left(peer)) => WatchStep::Left(peer),
+            None => WatchStep::Idle,
+        }
     }
 
     pub(super) fn end_all(&mut self) {
         self.over = true;
-        self.nobody_is_left();
     }
 
     pub(super) const fn are_over(&self) -> bool {
