@@ -345,6 +345,11 @@ proptest! {
         prop_assert!(store.watches_nobody());
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// So many peers and values that every way of finding them is taken.
     #[test]
     fn large_sets_are_found_as_small_ones_are(
