@@ -54,8 +54,8 @@
 //!    the peer is listed, counted and reached only after that. `on_disconnect` runs exactly once
 //!    if it was let in.
 //! 7. After the peer's end, a reset or a protocol error, the running handler and every message
-//!    that was received still run, under the drain deadline. Only [`Peer::close`] and an expired
-//!    deadline cancel a handler.
+//!    that was received still run, under the drain deadline. Only [`Peer::close`], [`Hub::close`]
+//!    and an expired deadline cancel a handler.
 //! 8. [`Hub::shutdown`] drains under one deadline and reports; inside a handler it does not wait.
 //! 9. No bytes from a peer can panic, hang or exhaust the process.
 //! 10. Nothing is negotiated that a Python peer would notice.

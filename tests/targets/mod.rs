@@ -2,12 +2,13 @@
 
 mod watch;
 
+use tokio::time::Instant;
 use veltix::{
-    CloseReason, Hub, Peer, PeerId, Router, SendError, TagError, Target, TargetError, all, limits,
-    nobody, peers, tag,
+    CloseReason, Hub, Message, Peer, PeerId, Router, SendError, ServerConfig, TagError, Target,
+    TargetError, all, limits, nobody, peers, tag,
 };
 
-use crate::support::{ECHO, OTHER, RawPeer, World};
+use crate::support::{Door, ECHO, OTHER, RawPeer, World, quiet};
 
 /// A server with so many peers, which know their number by a tag.
 async fn room(many: i64) -> (World, Vec<RawPeer>, Vec<Peer>) {
@@ -62,9 +63,9 @@ async fn peers_are_found_by_any_target() {
 async fn a_message_reaches_whom_the_target_means_and_nobody_else() {
     let (world, mut raws, listed) = room(4).await;
     let target = tag("number").above(0) & !tag("number").is(2);
-    let delivery = world.hub.to(target).except(&listed[3]).send(&ECHO_ME).unwrap();
+    let delivery = world.hub.to(target).except(&listed[3]).send(&Message::empty(ECHO)).unwrap();
     assert_eq!((delivery.matched, delivery.queued, delivery.dropped), (1, 1, 0));
-    world.hub.broadcast(&LAST).unwrap();
+    world.hub.broadcast(&Message::empty(OTHER)).unwrap();
     for (number, raw) in raws.iter_mut().enumerate() {
         let expected = if number == 1 { ECHO.code() } else { OTHER.code() };
         assert_eq!(raw.next().await.unwrap().code(), expected, "{number}");
@@ -92,21 +93,46 @@ async fn all_whom_a_target_means_are_tagged_or_none() {
 
 #[tokio::test(start_paused = true)]
 async fn whom_a_target_means_is_closed_for_a_reason() {
-    let (world, mut raws, listed) = room(3).await;
-    assert_eq!(world.hub.broadcast(&LAST).unwrap().queued, 3);
+    // So small a pipe that a message does not fit before the peer reads.
+    let world = World::with(ServerConfig::default(), 16, Router::new());
+    let (mut raws, mut listed) = (Vec::new(), Vec::new());
+    for number in 0..3 {
+        let (raw, peer) = world.join().await;
+        peer.set_tag(("number", number)).unwrap();
+        raws.push(raw);
+        listed.push(peer);
+    }
+    assert_eq!(world.hub.broadcast(&Message::new(ECHO, vec![0; 100])).unwrap().queued, 3);
     assert_eq!(world.hub.close(tag("number").at_least(1), "the room is closing"), Ok(2));
+    assert!(listed[1].is_closed() && listed[2].is_closed());
+    for raw in &mut raws[1..] {
+        assert_eq!(raw.all().await.len(), 1, "what was queued is written, and then it ends");
+    }
     for peer in &listed[1..] {
-        assert!(peer.is_closed());
         let outcome = peer.closed().await;
         assert_eq!(outcome.reason, CloseReason::ClosedFor("the room is closing".into()));
         assert_eq!(outcome.reason.to_string(), "closed by this side: the room is closing");
-        assert_eq!((outcome.sent.written, outcome.undelivered), (1, 0), "the queue was written");
-    }
-    for raw in &mut raws[1..] {
-        assert_eq!(raw.all().await.len(), 1, "and then the end");
+        assert_eq!((outcome.sent.written, outcome.undelivered), (1, 0));
     }
     assert_eq!(ids(&world.hub, all()), [listed[0].id()]);
     assert!(!listed[0].is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_cancels_handlers_and_waits_for_nobody_who_does_not_read() {
+    let door = Door::new();
+    let config = ServerConfig::default();
+    let world = World::with(config, 16, Router::new().route(ECHO, door.handler()));
+    let (mut raw, peer) = world.join().await;
+    raw.send(ECHO.code(), 1, "").await.unwrap();
+    quiet().await;
+    peer.try_send(&Message::new(OTHER, vec![0; 100])).unwrap();
+    let start = Instant::now();
+    assert_eq!(world.hub.close(peers([&peer]), String::from("enough")), Ok(1));
+    let outcome = peer.closed().await;
+    assert_eq!(outcome.received.discarded_closed, 1, "the handler was cancelled");
+    assert_eq!(outcome.undelivered, 1);
+    assert_eq!(start.elapsed(), limits::CLOSE_FLUSH);
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,16 +145,7 @@ async fn a_target_over_a_limit_is_a_typed_error_everywhere() {
     assert_eq!(hub.tag(&target, "late"), Err(TagError::Target(error)));
     assert_eq!(hub.close(&target, "late"), Err(error));
     assert_eq!(hub.watch(&target).map(drop), Err(error));
-    let sent = hub.to(&target).send(&LAST);
+    let sent = hub.to(&target).send(&Message::empty(OTHER));
     assert!(matches!(sent, Err(SendError::Target(found)) if found == error), "{sent:?}");
     assert_eq!((listed[0].has_tag("late"), listed[0].is_closed()), (false, false));
 }
-
-#[veltix::message]
-enum Said {
-    EchoMe = 200,
-    Last = 201,
-}
-
-const ECHO_ME: Said = Said::EchoMe;
-const LAST: Said = Said::Last;

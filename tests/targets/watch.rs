@@ -110,6 +110,22 @@ async fn a_peer_enters_when_it_is_admitted_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_came_and_went_unread_is_not_told_of() {
+    let world = World::new(Router::new());
+    let mut replay = Replay::new(&world.hub, all());
+    assert_eq!(replay.ids(), []);
+    let (staying, _) = world.join().await;
+    let (mut going, peer) = world.join().await;
+    peer.set_tag("a").unwrap();
+    going.end();
+    peer.closed().await;
+    let next = replay.watch.next().now_or_never().flatten();
+    assert!(matches!(&next, Some(WatchEvent::Entered(peer)) if peer.id().value() == 1), "{next:?}");
+    assert_eq!(replay.watch.next().now_or_never(), None);
+    drop(staying);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_that_was_left_behind_begins_again() {
     let (world, _raws, listed) = room(2).await;
     let mut replay = Replay::new(&world.hub, tag("inside"));

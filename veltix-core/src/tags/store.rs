@@ -195,7 +195,7 @@ impl TagStore {
     /// Removes all tags of the peer. How many it had.
     pub fn clear(&mut self, peer: PeerId) -> usize {
         let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return 0 };
-        let looked = slot.map(|_| self.watches.look_at_peer(peer, tags, true));
+        let looked = slot.map(|_| self.watches.look_at_tags(peer, tags));
         let tags = mem::take(tags);
         if let Some(slot) = *slot {
             tags.iter().for_each(|tag| self.index.remove(slot, tag));

@@ -108,16 +108,25 @@ impl Watches {
         }
     }
 
-    /// Looks before a change of all that the peer is, which until then is reached or not.
+    /// Looks before the peer, which is reached, loses all its tags.
+    pub(super) fn look_at_tags(&self, peer: PeerId, tags: &[Tag]) -> Looked {
+        self.inside(self.about(tags).into_iter(), peer, tags, true)
+    }
+
+    /// Looks before the peer, which until then is reached or not, is so no more.
     pub(super) fn look_at_peer(&self, peer: PeerId, tags: &[Tag], reached: bool) -> Looked {
-        if self.watches.is_empty() {
-            return Vec::new();
-        }
-        let mut ids = self.open.clone();
-        for tag in tags {
-            ids.extend(self.by_name.get(tag.name()).into_iter().flatten());
-        }
+        let mut ids = self.about(tags);
+        ids.extend(&self.open);
         self.inside(ids.into_iter(), peer, tags, reached)
+    }
+
+    /// The watches that depend on a tag of one of these names.
+    fn about(&self, tags: &[Tag]) -> BTreeSet<WatchId> {
+        if self.by_name.is_empty() {
+            return BTreeSet::new();
+        }
+        let ids = tags.iter().filter_map(|tag| self.by_name.get(tag.name()));
+        ids.flatten().copied().collect()
     }
 
     fn inside(
