@@ -120,19 +120,27 @@ async fn whom_a_target_means_is_closed_for_a_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_cancels_handlers_and_waits_for_nobody_who_does_not_read() {
-    let door = Door::new();
-    let config = ServerConfig::default();
-    let world = World::with(config, 16, Router::new().route(ECHO, door.handler()));
-    let (mut raw, peer) = world.join().await;
-    raw.send(ECHO.code(), 1, "").await.unwrap();
-    quiet().await;
-    peer.try_send(&Message::new(OTHER, vec![0; 100])).unwrap();
-    let start = Instant::now();
-    assert_eq!(world.hub.close(peers([&peer]), String::from("enough")), Ok(1));
-    let outcome = peer.closed().await;
-    assert_eq!(outcome.received.discarded_closed, 1, "the handler was cancelled");
-    assert_eq!(outcome.undelivered, 1);
-    assert_eq!(start.elapsed(), limits::CLOSE_FLUSH);
+    for already_ended in [false, true] {
+        let door = Door::new();
+        let config = ServerConfig::default();
+        let world = World::with(config, 16, Router::new().route(ECHO, door.handler()));
+        let (mut raw, peer) = world.join().await;
+        raw.send(ECHO.code(), 1, "").await.unwrap();
+        quiet().await;
+        peer.try_send(&Message::new(OTHER, vec![0; 100])).unwrap();
+        if already_ended {
+            raw.end();
+            quiet().await;
+        }
+        let start = Instant::now();
+        assert_eq!(world.hub.close(peers([&peer]), String::from("enough")), Ok(1));
+        let outcome = peer.closed().await;
+        let enough = CloseReason::ClosedFor("enough".into());
+        let first = if already_ended { CloseReason::PeerClosed } else { enough };
+        assert_eq!((outcome.reason, outcome.undelivered), (first, 1));
+        assert_eq!(outcome.received.discarded_closed, 1, "the handler was cancelled");
+        assert_eq!(start.elapsed(), limits::CLOSE_FLUSH);
+    }
 }
 
 #[tokio::test(start_paused = true)]

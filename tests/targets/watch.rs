@@ -197,6 +197,8 @@ async fn a_dropped_watch_leaves_nothing_behind() {
     listed[0].set_tag("a").unwrap();
     listed[0].set_tag(("a", 2)).unwrap();
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(Pin::new(&mut watch).poll_next(cx).is_ready());
+    assert!(Pin::new(&mut watch).poll_next(cx).is_pending());
     drop(watch);
     listed[0].remove_tag("a");
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
