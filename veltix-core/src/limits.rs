@@ -97,9 +97,9 @@ pub const TAG_NAME_LEN: usize = 128;
 /// Bytes of a tag's value at most.
 pub const TAG_VALUE_LEN: usize = 1024;
 
-/// Levels of a target at most: whoever walks one recurses, on whatever stack a user's thread has,
-/// and nobody writes parentheses this deep by hand.
-pub const TARGET_DEPTH: usize = 64;
+/// Levels of a target at most: whoever walks one recurses, on whatever stack a user's thread has.
+/// So many fit 256 KiB even without optimization, and nobody nests parentheses this deep by hand.
+pub const TARGET_DEPTH: usize = 32;
 
 /// Names, values and peers in one target at most: each is a look into the index while the lock of
 /// the tags is held, so this many take some milliseconds.

@@ -11,7 +11,7 @@ use super::number::Range;
 use super::set::Set;
 use super::store::PeerTags;
 
-/// What it costs to look at the tags of one peer, in words of a bitmap or members of a list.
+/// What it costs to look for one tag of one peer, in words of a bitmap or members of a list.
 const LOOK: usize = 16;
 
 /// Different values up to which a range is counted before it is decided how to go about it.
@@ -41,6 +41,8 @@ struct Plan<'a> {
     bound: usize,
     /// What it costs to find them, in the unit of [`LOOK`]; nothing when the index has the set.
     work: usize,
+    /// How many tags are looked for to tell of one peer whether it is meant.
+    looks: usize,
 }
 
 /// What tells of one peer whether it is meant.
@@ -64,12 +66,12 @@ enum Step<'a> {
 impl<'a> Lookup<'a> {
     /// The slots of the peers that are meant, in ascending order.
     pub(super) fn select(self, expression: &'a Expression) -> Vec<u32> {
-        let Found { set, negated } = self.find(self.plan(expression));
-        let mut slots = Vec::with_capacity(if negated { self.all() } else { 0 } + set.len());
-        if negated {
-            slots.extend(set.absent(self.all() as u32));
+        let found = self.find(self.plan(expression));
+        let mut slots = Vec::with_capacity(found.len(self.all()));
+        if found.negated {
+            slots.extend(found.set.absent(self.all() as u32));
         } else {
-            slots.extend(set.iter());
+            slots.extend(found.set.iter());
         }
         slots
     }
@@ -100,7 +102,7 @@ impl<'a> Lookup<'a> {
 
     fn plan(self, expression: &'a Expression) -> Plan<'a> {
         let test = Test::Expression(expression);
-        let (step, bound, work) = match expression {
+        let (step, bound, work, looks) = match expression {
             Expression::All => {
                 let nobody = self.leaf(Test::Expression(&Expression::Nobody), None);
                 return self.plan_not(test, nobody);
@@ -125,34 +127,36 @@ impl<'a> Lookup<'a> {
                 let slot = |peer| self.peers.get(peer).and_then(PeerTags::slot);
                 let set: Set = peers.iter().filter_map(slot).collect();
                 let bound = set.len();
-                (Step::Set(Cow::Owned(set)), bound, 0)
+                (Step::Set(Cow::Owned(set)), bound, 0, 1)
             }
             Expression::Not(term) => return self.plan_not(test, self.plan(term)),
             Expression::And(terms) => {
                 let terms = self.plan_terms(&terms.list);
                 let bound = terms.iter().map(|term| term.bound).min().unwrap_or_default();
                 let work = terms.iter().map(Plan::reading).sum();
-                (Step::And(terms), bound, work)
+                let looks = terms.iter().map(|term| term.looks).sum();
+                (Step::And(terms), bound, work, looks)
             }
             Expression::Or(terms) => {
                 let terms: Vec<_> = terms.list.iter().map(|term| self.plan(term)).collect();
                 let bound: usize = terms.iter().map(|term| term.bound).sum();
                 let work = terms.iter().map(Plan::reading).sum();
-                (Step::Or(terms), bound.min(self.all()), work)
+                let looks = terms.iter().map(|term| term.looks).sum();
+                (Step::Or(terms), bound.min(self.all()), work, looks)
             }
         };
-        Plan { test, step, bound, work }
+        Plan { test, step, bound, work, looks }
     }
 
     fn leaf(self, test: Test<'a>, set: Option<&'a Set>) -> Plan<'a> {
         let set = set.map_or_else(|| Cow::Owned(Set::default()), Cow::Borrowed);
         let bound = set.len();
-        Plan { test, step: Step::Set(set), bound, work: 0 }
+        Plan { test, step: Step::Set(set), bound, work: 0, looks: 1 }
     }
 
     fn plan_not(self, test: Test<'a>, term: Plan<'a>) -> Plan<'a> {
-        let work = term.work;
-        Plan { test, step: Step::Not(Box::new(term)), bound: self.all(), work }
+        let (work, looks) = (term.work, term.looks);
+        Plan { test, step: Step::Not(Box::new(term)), bound: self.all(), work, looks }
     }
 
     /// The terms of an `And`, where comparisons of one name become one range: a peer has one
@@ -187,7 +191,7 @@ impl<'a> Lookup<'a> {
         let bound = holders.all.len();
         // A tree's entry costs more to come by than a list's.
         let work = bound + holders.by_value.len() * 4;
-        Plan { test, step: Step::Range(holders, range), bound, work }
+        Plan { test, step: Step::Range(holders, range), bound, work, looks: 1 }
     }
 
     fn find(self, plan: Plan<'a>) -> Found<'a> {
@@ -225,7 +229,7 @@ impl<'a> Lookup<'a> {
     /// Those of the found that the term means, by a look at each peer, where that is cheaper than
     /// to find everybody whom the term means.
     fn filtered(self, found: &Found<'_>, term: &Plan<'_>) -> Option<Set> {
-        if found.negated || found.set.len() * LOOK >= term.work {
+        if found.negated || found.set.len() * term.looks * LOOK >= term.work {
             return None;
         }
         let tags = |slot: u32| {
@@ -313,8 +317,8 @@ fn plan_union<'a>(test: Test<'a>, sets: Vec<&'a Set>) -> Plan<'a> {
     let bound = sets.iter().map(|set| set.len()).sum();
     let work = sets.iter().map(|set| set.work()).sum();
     match sets.as_slice() {
-        [only] => Plan { test, step: Step::Set(Cow::Borrowed(only)), bound, work: 0 },
-        _ => Plan { test, step: Step::Union(sets), bound, work },
+        [only] => Plan { test, step: Step::Set(Cow::Borrowed(only)), bound, work: 0, looks: 1 },
+        _ => Plan { test, step: Step::Union(sets), bound, work, looks: 1 },
     }
 }
 

@@ -169,3 +169,30 @@ fn who_is_over_the_limit_keeps_all_from_being_tagged() {
     assert_eq!(store.set_all(&(all() & !peers([full])), "more"), Ok(1));
     assert_eq!(store.set_all(&all(), "x".repeat(TAG_NAME_LEN + 1)).ok(), None);
 }
+
+#[test]
+fn the_deepest_target_fits_a_small_stack() {
+    let use_it = || {
+        let mut store = store();
+        let (mut target, mut deepest) = (Target::from(tag("a")), all());
+        for level in 0.. {
+            if target.check().is_err() {
+                break;
+            }
+            deepest = target.clone();
+            target = if level % 2 == 0 { tag("b") & target } else { tag("c") | target };
+        }
+        assert_eq!(store.count(&deepest), Ok(0));
+        assert_eq!(store.select(&(&deepest & !tag("a"))), Ok(Vec::new()));
+        let watch = store.watch(&deepest).unwrap();
+        for (name, inside) in [("a", false), ("b", true), ("c", true)] {
+            store.set(PEER, name).unwrap();
+            assert_eq!(store.matches(PEER, &deepest), Ok(inside), "{deepest}");
+        }
+        store.unwatch(watch);
+        drop((store, target));
+        drop(deepest);
+    };
+    let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(use_it);
+    thread.unwrap().join().unwrap();
+}
