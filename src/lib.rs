@@ -31,9 +31,21 @@
 //! - [`Server`] binds, runs and drains; [`Hub`] is its handle: broadcasts, lists, shuts down.
 //! - [`Client`] connects and reconnects; it owns its connection.
 //! - [`Peer`] is the other end of a connection, on both sides: sends, calls, pings, tags, closes.
-//! - [`tag`] and [`all`] make targets for [`Hub::to`], [`Hub::list`] and [`Hub::count`].
+//! - [`tag`], [`peers`], [`all`] and [`nobody`] make targets, and `&`, `|` and `!` make targets of
+//!   targets: `tag("room").is("lobby") & tag("level").at_least(5) & !tag("muted")`. They say whom
+//!   [`Hub::to`], [`Hub::list`], [`Hub::count`], [`Hub::tag`] and [`Hub::close`] mean, who is found
+//!   through an index; [`Hub::watch`] is a stream of who enters and leaves.
 //! - [`Event`] is everything that happens, as a stream: [`Hub::events`], [`Client::events`].
-//! - [`transport`] is the seam for other streams than TCP, the one in memory among them.
+//! - [`transport`] is the seam for other streams than TCP: Unix sockets (`Server::bind_unix`,
+//!   `Client::connect_unix`), those in memory, and your own.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `testing` | the module `testing`, for the tests of applications: their router in memory, clients with expectations, links that fail on demand, a paused clock. Enable it under `[dev-dependencies]` |
 //!
 //! # What is promised
 //!
@@ -53,7 +65,7 @@
 //!    if it was let in.
 //! 7. After the peer's end, a reset or a protocol error, the running handler and every message
 //!    that was received still run, under the drain deadline. Only a close by this side
-//!    ([`Peer::close`], [`Client::close`], the last clone of a client), an expired deadline, and
+//!    ([`Peer::close`], [`Hub::close`], [`Client::close`], the last clone of a client), an expired deadline, and
 //!    dropping the future of [`Server::run`] cancel a handler.
 //! 8. [`Hub::shutdown`] drains under one deadline and reports; inside a handler it does not wait.
 //! 9. No bytes from a peer can panic, hang or exhaust the process.
@@ -68,12 +80,14 @@
 //! Versions 2.0.3 and later of the Python package join; 1.x has another header and cannot. A Python
 //! server or client notices nothing of the other side's being Rust. PROTOCOL.md has the wire.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
     AnswerError, Ask, BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted,
     Message, MessageType, NoError, NoReply, PING, PONG, PeerId, ProtocolError, Registry, RequestId,
-    Tag, TagError, TagTarget, TagValue, Target, ToMessage, Told, TypeError, Typed, TypedMessage,
-    UnknownCode, all, limits, tag,
+    Tag, TagError, TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Told, TypeError,
+    Typed, TypedMessage, UnknownCode, all, limits, nobody, peers, tag,
 };
 /// Makes a message type of each variant of an enum.
 ///
@@ -131,8 +145,12 @@ pub use veltix_tokio::{
     IntoReply, Json, MessageService, MessageStream, Msg, OverflowPolicy, Peer, PeerStats, Ping,
     Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses, Result,
     Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
-    Survey, SurveyStatus, Text, VeltixCodec, transport,
+    Survey, SurveyStatus, Text, VeltixCodec, Watch, WatchEvent, transport,
 };
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use veltix_tokio::testing;
 
 #[doc(hidden)]
 pub mod __private {
@@ -147,3 +165,8 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The guide's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-python.md")]
+struct FromPython;

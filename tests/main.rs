@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod conformance;
 mod faults;
 mod handlers;
 mod interop;
@@ -13,5 +14,9 @@ mod macros {
 }
 mod promises;
 mod support;
+mod targets;
 mod tcp;
+mod testing;
+#[cfg(unix)]
+mod unix;
 mod wire;

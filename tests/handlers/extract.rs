@@ -68,7 +68,12 @@ async fn each_takes_its_part_of_the_message() {
     check(route().route(OTHER, |id: RequestId| id.to_string()), "", "7").await;
     check(route().route(OTHER, |Code(code): Code| code.to_string()), "", "201").await;
     check(route().route(OTHER, |peer: Peer| peer.id().to_string()), "", "1").await;
-    check(route().route(OTHER, |hub: Hub| hub.count(all()).to_string()), "", "1").await;
+    check(
+        route().route(OTHER, |hub: Hub| hub.count(all()).expect("a target").to_string()),
+        "",
+        "1",
+    )
+    .await;
     let app = || Router::new();
     let state = |State(app): State<App>| app.name;
     check(app().route(OTHER, state).with_state(APP), "", "app").await;

@@ -75,7 +75,12 @@ impl World {
 
     /// The listed peer that came last.
     pub fn newest(&self) -> Peer {
-        self.hub.list(all()).into_iter().max_by_key(Peer::id).expect("a peer is listed")
+        self.hub
+            .list(all())
+            .expect("it is valid")
+            .into_iter()
+            .max_by_key(Peer::id)
+            .expect("a peer is listed")
     }
 
     /// Waits until `run` has returned.
@@ -283,6 +288,36 @@ pub async fn until<T>(events: &mut EventStream, take: impl Fn(Event) -> Option<T
 /// Waits until everybody else waits: before that a paused clock stands still.
 pub async fn quiet() {
     sleep(Duration::from_millis(1)).await;
+}
+
+/// A directory of a test's own, removed with everything in it.
+#[cfg(unix)]
+pub struct TempDir(std::path::PathBuf);
+
+#[cfg(unix)]
+impl TempDir {
+    pub fn new() -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // The target directory's path may be too long for the address of a socket.
+        let name = format!("veltix-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).expect("a new directory");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+#[cfg(unix)]
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Where handlers wait until the test lets them through.

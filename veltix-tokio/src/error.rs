@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
-use veltix_core::{BodyError, EncodeError, HandshakeError, IdsExhausted};
+use veltix_core::{BodyError, EncodeError, HandshakeError, IdsExhausted, TargetError};
 
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -72,6 +73,32 @@ pub enum BindError {
         /// The address.
         addr: String,
         /// What the system said.
+        source: io::Error,
+    },
+    /// A server listens at the path of a Unix socket.
+    #[error("a server listens at {}: stop it, or bind another path", path.display())]
+    SocketInUse {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path of a Unix socket is that of another file, which is not touched.
+    #[error(
+        "{} exists and is not a socket: remove it, or bind another path", path.display()
+    )]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A Unix socket cannot have this path.
+    #[error(
+        "a Unix socket cannot be at {}: choose a shorter path (at most 107 bytes on Linux, 103 on macOS and the BSDs)", path.display()
+    )]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
         source: io::Error,
     },
     /// The system refused for another reason.
@@ -164,6 +191,9 @@ pub enum SendError {
     /// The message could not be encoded.
     #[error("the message could not be encoded")]
     Encode(#[from] EncodeError),
+    /// Whom it was for is a target that cannot be used, so nobody got it.
+    #[error(transparent)]
+    Target(#[from] TargetError),
 }
 
 /// How a call ended that brought no answer. `E` is what the message declares with `error = E`.
@@ -272,6 +302,9 @@ pub enum Error {
     /// Of a tag.
     #[error(transparent)]
     Tag(#[from] veltix_core::TagError),
+    /// Of a target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// Of the standard library's IO, for examples and tests that read and write as well.
     #[error(transparent)]
     Io(#[from] io::Error),

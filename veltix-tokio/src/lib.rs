@@ -26,9 +26,12 @@ mod server;
 mod spawn;
 mod survey;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 mod unknown;
 mod waiters;
+mod watch;
 mod workers;
 
 pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
@@ -50,6 +53,7 @@ pub use router::{
 };
 pub use server::{Server, ServerConfig};
 pub use survey::{Response, Responses, Survey, SurveyStatus};
+pub use watch::{Watch, WatchEvent};
 
 pub(crate) use veltix_core::limits;
 

@@ -8,6 +8,8 @@ mod task;
 
 use std::fmt;
 use std::future::Future;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,6 +29,8 @@ use crate::peer::{Peer, Sending};
 use crate::planted::planted;
 use crate::requests::{Ping, Request};
 use crate::router::{Router, Routes};
+#[cfg(unix)]
+use crate::transport::UnixSocketConnector;
 use crate::transport::{Connector, PeerAddr, TcpConnector, TcpOptions};
 use control::Control;
 use dial::Dialer;
@@ -84,6 +88,23 @@ impl Client {
         let options = TcpOptions { user_timeout: config.connection.user_timeout() };
         let connector = TcpConnector { addr: config.addr.clone(), options };
         Self::connect_with(connector, config, router).await
+    }
+
+    /// Connects to the Unix socket at this path. The config's address is not used.
+    ///
+    /// # Errors
+    /// As [`Client::connect`]. A server whose backlog is full cannot be reached, where a TCP
+    /// connect would wait.
+    ///
+    /// # Cancel safety
+    /// As [`Client::connect`].
+    #[cfg(unix)]
+    pub async fn connect_unix(
+        path: impl Into<PathBuf>,
+        config: ClientConfig,
+        router: Router,
+    ) -> Result<Self, ConnectError> {
+        Self::connect_with(UnixSocketConnector::new(path), config, router).await
     }
 
     /// Connects over another transport: in memory, for tests, or one of your own. The config's

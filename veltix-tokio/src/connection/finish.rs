@@ -96,7 +96,7 @@ impl ConnectionTask {
         self.peer.end_calls();
         if reason.lets_queue_flush() && !planted!("queue_not_flushed") {
             let limit = match reason {
-                CloseReason::Closed => Instant::now() + CLOSE_FLUSH,
+                CloseReason::Closed | CloseReason::ClosedFor(_) => Instant::now() + CLOSE_FLUSH,
                 _ => deadline.max(Instant::now() + CLOSE_FLUSH),
             };
             let limit = self.within_drain(limit);

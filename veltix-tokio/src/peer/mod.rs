@@ -163,8 +163,7 @@ impl Peer {
     /// It takes effect at once; the future need not be awaited, and resolves to how the
     /// connection ended. Awaited in a handler of this very connection, the handler ends there.
     pub fn close(&self) -> Closing {
-        self.0.cancelled.store(true, Ordering::Release);
-        self.end(CloseReason::Closed);
+        self.cancel(CloseReason::Closed);
         self.closed()
     }
 
@@ -264,6 +263,12 @@ impl Peer {
         self.0.outbox.wake_owner();
     }
 
+    /// Asks the task to end the connection, and not to wait for handlers.
+    pub(crate) fn cancel(&self, reason: CloseReason) {
+        self.0.cancelled.store(true, Ordering::Release);
+        self.end(reason);
+    }
+
     /// Why the task was asked to end the connection, if it was.
     pub(crate) fn end_asked(&self) -> Option<CloseReason> {
         if !self.0.end_asked.load(Ordering::Acquire) {
@@ -272,7 +277,8 @@ impl Peer {
         self.0.end.lock().asked.clone()
     }
 
-    /// Whether [`Peer::close`] was called: it cancels handlers that an earlier end let finish.
+    /// Whether this side closes, as by [`Peer::close`]: it cancels handlers that an earlier end
+    /// let finish.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)
     }
@@ -294,6 +300,20 @@ impl Peer {
 pub(crate) fn within(message: Message, limit: usize) -> Result<Message, EncodeError> {
     let size = HEADER_LEN + message.body().len();
     if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(message) }
+}
+
+/// For [`peers`](veltix_core::peers).
+impl From<&Peer> for PeerId {
+    fn from(peer: &Peer) -> Self {
+        peer.id()
+    }
+}
+
+/// For [`peers`](veltix_core::peers).
+impl From<Peer> for PeerId {
+    fn from(peer: Peer) -> Self {
+        peer.id()
+    }
 }
 
 impl PartialEq for Peer {

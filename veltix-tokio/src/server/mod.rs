@@ -6,6 +6,8 @@ mod config;
 use std::fmt;
 use std::future::{Future, pending};
 use std::io;
+#[cfg(unix)]
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ use crate::error::{BindError, Result};
 use crate::hub::Hub;
 use crate::limits::UNKNOWN_PER_WINDOW;
 use crate::router::{Router, Routes};
+#[cfg(unix)]
+use crate::transport::UnixSocketListener;
 use crate::transport::{Listener, PeerAddr, TcpAcceptor, TcpOptions};
 
 /// A server that is bound and not yet running.
@@ -52,6 +56,33 @@ impl Server {
             })?;
         warn_of_descriptors(config.max_connections);
         Self::with_listener(acceptor, config, router)
+    }
+
+    /// Binds a Unix socket at this path, for the user that this process runs as; more is said at
+    /// [`UnixSocketListener`], as is how to let others in. The config's address is not used. To be
+    /// called on a Tokio runtime.
+    ///
+    /// ```no_run
+    /// # async fn f() -> veltix_tokio::Result<()> {
+    /// use veltix_tokio::{Router, Server, ServerConfig};
+    ///
+    /// Server::bind_unix("/run/app.sock", ServerConfig::default(), Router::new())?.run().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`UnixSocketListener::bind`], and [`BindError::Config`].
+    #[cfg(unix)]
+    pub fn bind_unix(
+        path: impl AsRef<Path>,
+        config: ServerConfig,
+        router: Router,
+    ) -> Result<Self, BindError> {
+        // Before there is a file.
+        config.check()?;
+        let listener = UnixSocketListener::bind(path)?;
+        warn_of_descriptors(config.max_connections);
+        Self::with_listener(listener, config, router)
     }
 
     /// A server on a listener of another kind: in memory, for tests, or one of your own. The
@@ -132,6 +163,7 @@ impl Drop for Server {
         // to it, so the report cannot be complete.
         drop(self.serve.take());
         self.endpoint.drain().finish(false);
+        self.endpoint.peers().end_watches();
     }
 }
 
