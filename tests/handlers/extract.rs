@@ -85,6 +85,7 @@ async fn each_takes_its_part_of_the_message() {
 }
 
 /// Eight arguments, each kind before the last, and the body as the last.
+#[allow(clippy::too_many_arguments, reason = "as many as a handler may have")]
 async fn everything(
     hub: Hub,
     peer: Peer,
@@ -134,7 +135,7 @@ async fn functions_of_every_kind_are_handlers() {
 async fn an_option_is_none_where_the_argument_would_be_rejected() {
     let session = |session: Option<Extension<Session>>, text: Option<Text>| {
         let session = session.map_or("none", |Extension(Session(name))| name);
-        format!("{session} {}", text.map_or("none".to_owned(), |Text(text)| text))
+        format!("{session} {}", text.map_or_else(|| "none".to_owned(), |Text(text)| text))
     };
     check(Router::new().route(OTHER, session), "a", "none a").await;
     let attach = |peer: Peer| drop(peer.attach(Session("session")));

@@ -306,17 +306,17 @@ async fn layers_see_a_panic_as_an_error() {
 /// A layer that panics where it is told to.
 #[derive(Clone, Copy, PartialEq)]
 enum Panics {
-    InReady,
-    InCall,
-    InFuture,
-    InClone,
+    Ready,
+    Call,
+    Future,
+    Clone,
 }
 
 struct Panicking(Panics, MessageService);
 
 impl Clone for Panicking {
     fn clone(&self) -> Self {
-        assert!(self.0 != Panics::InClone, "planned, and caught");
+        assert!(self.0 != Panics::Clone, "planned, and caught");
         Self(self.0, self.1.clone())
     }
 }
@@ -327,19 +327,19 @@ impl Service<Inbound> for Panicking {
     type Future = BoxFuture<'static, Result<Option<Reply>, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        assert!(self.0 != Panics::InReady, "planned, and caught");
+        assert!(self.0 != Panics::Ready, "planned, and caught");
         self.1.poll_ready(cx)
     }
 
     fn call(&mut self, _: Inbound) -> Self::Future {
-        assert!(self.0 != Panics::InCall, "planned, and caught");
+        assert!(self.0 != Panics::Call, "planned, and caught");
         Box::pin(async { panic!("planned, and caught") })
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_layer_that_panics_is_caught_wherever_it_does() {
-    for at in [Panics::InReady, Panics::InCall, Panics::InFuture, Panics::InClone] {
+    for at in [Panics::Ready, Panics::Call, Panics::Future, Panics::Clone] {
         let layer = layer_fn(move |inner: MessageService| Panicking(at, inner));
         check_panic(Router::new().route(OTHER, echo).layer(layer)).await;
     }
