@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -68,14 +68,19 @@ where
         let (peer, code) = (inbound.peer(), inbound.message().code());
         // The bucket goes where the peer goes: it is gone with its connection, and every route
         // pays from the same one. A peer's messages come one after the other, so nobody else
-        // attaches a second bucket between these two lines.
-        let bucket = peer.attached::<Mutex<Bucket>>().unwrap_or_else(|| {
-            peer.attach(Mutex::new(Bucket::full(self.limit.burst, Instant::now())));
-            peer.attached().expect("it was attached just now")
-        });
+        // attaches a second bucket meanwhile.
+        let bucket = peer.attached::<Arc<Mutex<Bucket>>>().map_or_else(
+            || {
+                let full = Bucket::full(self.limit.burst, Instant::now());
+                let bucket = Arc::new(Mutex::new(full));
+                peer.attach(Arc::clone(&bucket));
+                bucket
+            },
+            |bucket| Arc::clone(&bucket),
+        );
         let price = (self.limit.price)(code);
-        let paid =
-            bucket.lock().expect("nobody panics with it").pay(price, self.limit, Instant::now());
+        // The lock is over before the handler is called.
+        let paid = bucket.lock().expect("no panic").pay(price, self.limit, Instant::now());
         match paid {
             Ok(()) => Either::Left(self.inner.call(inbound)),
             Err(wait) => Either::Right(ready(Err(TooFast { wait }.into()))),
@@ -142,7 +147,10 @@ async fn main() -> veltix::Result<()> {
     for question in [Api::Search, Api::Look, Api::Look, Api::Look, Api::Search] {
         let patience = Duration::from_millis(200);
         let asked = client.request(&Message::empty(question)).timeout(patience).await;
-        println!("{question:?}: {}", asked.map_or_else(|e| e.to_string(), |a| format!("{a:?}")));
+        match asked {
+            Ok(answer) => println!("{question:?}: {}", answer.text()?),
+            Err(error) => println!("{question:?}: {error}"),
+        }
     }
 
     client.close().await;

@@ -303,6 +303,21 @@ async fn layers_see_a_panic_as_an_error() {
     assert_eq!(seen.load(Ordering::Relaxed), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn layers_see_an_error_with_its_causes() {
+    let check = MapResultLayer::new(|result: Result<Option<Reply>, BoxError>| {
+        let error = result.as_ref().expect_err("it fails");
+        let cause = error.source().map(ToString::to_string);
+        assert_eq!((error.to_string(), cause.as_deref()), ("buying".to_owned(), Some("no money")));
+        result
+    });
+    let fail = || Err::<(), _>(anyhow::anyhow!("no money").context("buying"));
+    let world = World::new(Router::new().route(OTHER, fail).layer(check));
+    let mut events = world.hub.events();
+    world.raw().await.send(OTHER.code(), 1, "").await.unwrap();
+    assert_eq!(failure(&mut events).await, "buying: no money");
+}
+
 /// A layer that panics where it is told to.
 #[derive(Clone, Copy, PartialEq)]
 enum Panics {

@@ -226,7 +226,10 @@ impl ConnectionTask {
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
-        while let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx) {
+        while !budget.is_spent(batch)
+            && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
+        {
+            budget.spend(0);
             if let Origin::Message { route, .. } = origin {
                 self.keep_spare(route, future, &outcome);
             }

@@ -3,6 +3,7 @@
 //! A layered route is a stack of services: the handler innermost, as a [`MessageService`]; the
 //! route's own layers; the router's. A router without layers has no service at all.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::future::{Future, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -253,4 +254,12 @@ impl fmt::Display for HandlerError {
     }
 }
 
-impl std::error::Error for HandlerError {}
+impl StdError for HandlerError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.0 {
+            Outcome::Rejected(rejection, _) => rejection.source(),
+            Outcome::Failed(error, _) => error.source(),
+            _ => None,
+        }
+    }
+}
