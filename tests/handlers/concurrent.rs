@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex, mpsc};
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
-use veltix::{CloseReason, Event, Handler, Message, Peer, RequestId, Router, ServerConfig, Text};
+use veltix::{Handler, Message, Peer, RequestId, Router, ServerConfig, Text};
 
 use super::{THIRD, ask, seconds};
-use crate::promises::{Drops, check, number, numbered, numbers};
-use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, World, quiet, until};
+use crate::promises::{check, number, numbered, numbers, paused};
+use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, World, quiet};
 
 /// What handlers tell.
-type Log = UnboundedSender<(&'static str, u16)>;
-type Told = UnboundedReceiver<(&'static str, u16)>;
+pub(super) type Log = UnboundedSender<(&'static str, u16)>;
+pub(super) type Told = UnboundedReceiver<(&'static str, u16)>;
 
-fn told(tells: &mut Told) -> Vec<(&'static str, u16)> {
+pub(super) fn told(tells: &mut Told) -> Vec<(&'static str, u16)> {
     std::iter::from_fn(|| tells.try_recv().ok()).collect()
 }
 
@@ -39,101 +39,111 @@ fn doors(calls: usize) -> (Router, Door, Told) {
     (router, door, tells)
 }
 
-async fn send_all(raw: &mut RawPeer, messages: impl IntoIterator<Item = (u16, u16)>) {
+pub(super) async fn send_all(raw: &mut RawPeer, messages: impl IntoIterator<Item = (u16, u16)>) {
     for (code, id) in messages {
         raw.send(code, id, "").await.expect("the server reads");
     }
 }
 
 /// So many messages of `ECHO`, with ids from 1.
-fn echoes(count: u16) -> impl Iterator<Item = (u16, u16)> {
+pub(super) fn echoes(count: u16) -> impl Iterator<Item = (u16, u16)> {
     (1..=count).map(|id| (ECHO.code(), id))
 }
 
-#[tokio::test(start_paused = true)]
-async fn calls_start_in_order_and_other_routes_go_on() {
-    let (router, door, mut tells) = doors(3);
-    let world = World::new(router);
-    let (mut raw, peer) = world.join().await;
-    send_all(&mut raw, echoes(2)).await;
-    send_all(&mut raw, [(OTHER.code(), 3), (ECHO.code(), 4), (OTHER.code(), 5)]).await;
-    quiet().await;
-    let expected = [("start", 1), ("start", 2), ("other", 3), ("start", 4), ("other", 5)];
-    assert_eq!(told(&mut tells), expected);
-    assert_eq!(peer.stats().received.waiting, 3);
-    door.open(3);
-    quiet().await;
-    assert_eq!(told(&mut tells), [("end", 1), ("end", 2), ("end", 4)]);
-    assert_eq!((peer.stats().received.waiting, peer.stats().received.handled), (0, 5));
+#[test]
+fn calls_start_in_order_and_other_routes_go_on() {
+    paused(async {
+        let (router, door, mut tells) = doors(3);
+        let world = World::new(router);
+        let (mut raw, peer) = world.join().await;
+        send_all(&mut raw, echoes(2)).await;
+        send_all(&mut raw, [(OTHER.code(), 3), (ECHO.code(), 4), (OTHER.code(), 5)]).await;
+        quiet().await;
+        let expected = [("start", 1), ("start", 2), ("other", 3), ("start", 4), ("other", 5)];
+        assert_eq!(told(&mut tells), expected);
+        assert_eq!(peer.stats().received.waiting, 3);
+        door.open(3);
+        quiet().await;
+        assert_eq!(told(&mut tells), [("end", 1), ("end", 2), ("end", 4)]);
+        assert_eq!((peer.stats().received.waiting, peer.stats().received.handled), (0, 5));
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_next_one_waits_and_all_behind_it_stay_in_order() {
-    let (router, door, mut tells) = doors(2);
-    let world = World::new(router);
-    let (mut raw, peer) = world.join().await;
-    send_all(&mut raw, echoes(4)).await;
-    send_all(&mut raw, [(OTHER.code(), 5), (ECHO.code(), 6)]).await;
-    quiet().await;
-    assert_eq!(told(&mut tells), [("start", 1), ("start", 2)]);
-    assert_eq!(peer.stats().received.waiting, 6);
-    door.open(1);
-    quiet().await;
-    assert_eq!(told(&mut tells), [("end", 1), ("start", 3)]);
-    door.open(1);
-    quiet().await;
-    assert_eq!(told(&mut tells), [("end", 2), ("start", 4), ("other", 5)]);
-    door.open(4);
-    quiet().await;
-    assert_eq!(told(&mut tells).len(), 4);
-    assert_eq!((peer.stats().received.waiting, peer.stats().received.handled), (0, 6));
+#[test]
+fn the_next_one_waits_and_all_behind_it_stay_in_order() {
+    paused(async {
+        let (router, door, mut tells) = doors(2);
+        let world = World::new(router);
+        let (mut raw, peer) = world.join().await;
+        send_all(&mut raw, echoes(4)).await;
+        send_all(&mut raw, [(OTHER.code(), 5), (ECHO.code(), 6)]).await;
+        quiet().await;
+        assert_eq!(told(&mut tells), [("start", 1), ("start", 2)]);
+        assert_eq!(peer.stats().received.waiting, 6);
+        door.open(1);
+        quiet().await;
+        assert_eq!(told(&mut tells), [("end", 1), ("start", 3)]);
+        door.open(1);
+        quiet().await;
+        assert_eq!(told(&mut tells), [("end", 2), ("start", 4), ("other", 5)]);
+        door.open(4);
+        quiet().await;
+        assert_eq!(told(&mut tells).len(), 4);
+        assert_eq!((peer.stats().received.waiting, peer.stats().received.handled), (0, 6));
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn each_peer_has_as_many_calls_and_zero_is_one() {
-    let (router, _door, mut tells) = doors(0);
-    let world = World::new(router);
-    let (mut one, mut two) = (world.raw().await, world.raw().await);
-    send_all(&mut one, echoes(2)).await;
-    quiet().await;
-    send_all(&mut two, [(ECHO.code(), 11), (ECHO.code(), 12)]).await;
-    quiet().await;
-    assert_eq!(told(&mut tells), [("start", 1), ("start", 11)]);
+#[test]
+fn each_peer_has_as_many_calls_and_zero_is_one() {
+    paused(async {
+        let (router, _door, mut tells) = doors(0);
+        let world = World::new(router);
+        let (mut one, mut two) = (world.raw().await, world.raw().await);
+        send_all(&mut one, echoes(2)).await;
+        quiet().await;
+        send_all(&mut two, [(ECHO.code(), 11), (ECHO.code(), 12)]).await;
+        quiet().await;
+        assert_eq!(told(&mut tells), [("start", 1), ("start", 11)]);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn all_codes_of_a_fallback_share_its_calls() {
-    let door = Door::new();
-    let world = World::new(Router::new().fallback(door.handler().concurrent(2)));
-    let (mut raw, peer) = world.join().await;
-    send_all(&mut raw, [(300, 1), (301, 2), (302, 3)]).await;
-    door.open(2);
-    quiet().await;
-    assert_eq!(peer.stats().received.handled, 2);
-    door.open(1);
-    quiet().await;
-    assert_eq!(peer.stats().received.handled, 3);
+#[test]
+fn all_codes_of_a_fallback_share_its_calls() {
+    paused(async {
+        let door = Door::new();
+        let world = World::new(Router::new().fallback(door.handler().concurrent(2)));
+        let (mut raw, peer) = world.join().await;
+        send_all(&mut raw, [(300, 1), (301, 2), (302, 3)]).await;
+        door.open(2);
+        quiet().await;
+        assert_eq!(peer.stats().received.handled, 2);
+        door.open(1);
+        quiet().await;
+        assert_eq!(peer.stats().received.handled, 3);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn replies_come_as_they_are_ready_and_each_reaches_its_call() {
-    let slow = async |Text(text): Text| {
-        sleep(seconds(text.parse().expect("a number"))).await;
-        text
-    };
-    let world = World::new(Router::new().route(ECHO, slow.concurrent(10)));
-    let client = world.client(Router::new()).await;
-    let start = Instant::now();
-    let ask = |takes: u64| {
-        let call = client.request(&Message::from_text(ECHO, takes.to_string()));
-        async move {
-            let answer = call.timeout(seconds(60)).await.expect("an answer");
-            assert_eq!(answer.text().expect("text"), takes.to_string());
-            start.elapsed().as_secs()
-        }
-    };
-    let took = futures::future::join_all((1..=10).rev().map(ask)).await;
-    assert_eq!(took, (1..=10).rev().collect::<Vec<_>>());
+#[test]
+fn replies_come_as_they_are_ready_and_each_reaches_its_call() {
+    paused(async {
+        let slow = async |Text(text): Text| {
+            sleep(seconds(text.parse().expect("a number"))).await;
+            text
+        };
+        let world = World::new(Router::new().route(ECHO, slow.concurrent(10)));
+        let client = world.client(Router::new()).await;
+        let start = Instant::now();
+        let ask = |takes: u64| {
+            let call = client.request(&Message::from_text(ECHO, takes.to_string()));
+            async move {
+                let answer = call.timeout(seconds(60)).await.expect("an answer");
+                assert_eq!(answer.text().expect("text"), takes.to_string());
+                start.elapsed().as_secs()
+            }
+        };
+        let took = futures::future::join_all((1..=10).rev().map(ask)).await;
+        assert_eq!(took, (1..=10).rev().collect::<Vec<_>>());
+    });
 }
 
 /// A server whose outbox is soon full, with a concurrent and an ordinary route that wait at a door
@@ -155,249 +165,104 @@ fn narrow(door: &Door) -> World {
     World::with(config, 60, router)
 }
 
-#[tokio::test(start_paused = true)]
-async fn replies_without_room_wait_and_none_is_lost() {
-    let door = Door::new();
-    let world = narrow(&door);
-    let (mut raw, peer) = world.join().await;
-    for n in 0..40_u16 {
-        // The ordinary one runs beside the concurrent ones, and its reply waits beside theirs.
-        let code = if n % 9 == 8 { OTHER } else { ECHO };
-        raw.send(code.code(), n, numbered(ECHO, n.into()).into_body()).await.unwrap();
-    }
-    quiet().await;
-    door.open(1000);
-    quiet().await;
-    assert!(peer.stats().sent.queued <= 2);
-    raw.end();
-    let mut got = numbers(&raw.all().await);
-    got.sort_unstable();
-    assert_eq!(got, (0..40).collect::<Vec<_>>());
-    let outcome = peer.closed().await;
-    check(outcome.sent, outcome.received);
-    assert_eq!((outcome.received.handled, outcome.received.waiting), (40, 0));
-    assert_eq!((outcome.sent.written, outcome.undelivered), (40, 0));
+#[test]
+fn replies_without_room_wait_and_none_is_lost() {
+    paused(async {
+        let door = Door::new();
+        let world = narrow(&door);
+        let (mut raw, peer) = world.join().await;
+        for n in 0..40_u16 {
+            // The ordinary one runs beside the concurrent ones, and its reply waits beside theirs.
+            let code = if n % 9 == 8 { OTHER } else { ECHO };
+            raw.send(code.code(), n, numbered(ECHO, n.into()).into_body()).await.unwrap();
+        }
+        quiet().await;
+        door.open(1000);
+        quiet().await;
+        assert!(peer.stats().sent.queued <= 2);
+        raw.end();
+        let mut got = numbers(&raw.all().await);
+        got.sort_unstable();
+        assert_eq!(got, (0..40).collect::<Vec<_>>());
+        let outcome = peer.closed().await;
+        check(outcome.sent, outcome.received);
+        assert_eq!((outcome.received.handled, outcome.received.waiting), (40, 0));
+        assert_eq!((outcome.sent.written, outcome.undelivered), (40, 0));
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn replies_that_found_no_room_are_counted_when_the_peer_is_closed() {
-    let door = Door::new();
-    let world = narrow(&door);
-    let (mut raw, peer) = world.join().await;
-    for n in 0..9_u16 {
-        let code = if n == 8 { OTHER } else { ECHO };
-        raw.send(code.code(), n, numbered(ECHO, n.into()).into_body()).await.unwrap();
-    }
-    quiet().await;
-    door.open(1000);
-    quiet().await;
-    assert_eq!(peer.stats().received.handled, 9, "all have said what they had to say");
-    let outcome = peer.close().await;
-    check(outcome.sent, outcome.received);
-    let got = raw.all().await.len() as u64;
-    assert_eq!((outcome.sent.accepted, outcome.sent.written), (9, got));
-    assert_eq!(outcome.undelivered, 9 - got);
+#[test]
+fn replies_that_found_no_room_are_counted_when_the_peer_is_closed() {
+    paused(async {
+        let door = Door::new();
+        let world = narrow(&door);
+        let (mut raw, peer) = world.join().await;
+        for n in 0..9_u16 {
+            let code = if n == 8 { OTHER } else { ECHO };
+            raw.send(code.code(), n, numbered(ECHO, n.into()).into_body()).await.unwrap();
+        }
+        quiet().await;
+        door.open(1000);
+        quiet().await;
+        assert_eq!(peer.stats().received.handled, 9, "all have said what they had to say");
+        let outcome = peer.close().await;
+        check(outcome.sent, outcome.received);
+        let got = raw.all().await.len() as u64;
+        assert_eq!((outcome.sent.accepted, outcome.sent.written), (9, got));
+        assert_eq!(outcome.undelivered, 9 - got);
+    });
 }
 
 /// A handler that is not polled while a reply waits for room may hold what other peers' handlers
 /// wait for, and a slow peer would hold up all of them.
-#[tokio::test(start_paused = true)]
-async fn handlers_go_on_while_a_reply_waits_for_room() {
-    let shared = Arc::new(tokio::sync::Mutex::new(()));
-    let lock = Arc::clone(&shared);
-    let locks = move || {
-        let lock = Arc::clone(&lock);
-        async move {
-            let _held = lock.lock_owned().await;
-            sleep(seconds(1)).await;
-        }
-    };
-    let router = Router::new()
-        .route(ECHO, locks.clone().concurrent(2))
-        .route(THIRD, locks)
-        .route(OTHER, |body: Bytes| body);
-    let config = ServerConfig::default().outbox(2, 16 << 20).write_stall(None).heartbeat(None);
-    let world = World::with(config, 60, router);
-    let (mut raw, _peer) = world.join().await;
-    raw.send(ECHO.code(), 1, "").await.unwrap();
-    // Their replies fill the pipe and the outbox, and the last waits for room.
-    for n in 0..9 {
-        raw.send(OTHER.code(), 2, numbered(OTHER, n).into_body()).await.unwrap();
-    }
-    quiet().await;
-    let start = Instant::now();
-    drop(shared.lock().await);
-    assert!(start.elapsed() <= seconds(1), "{:?}", start.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_an_end_of_the_peer_s_they_finish_with_all_that_was_received() {
-    type End = fn(&mut RawPeer);
-    let ends: [(End, _); 2] = [
-        (RawPeer::end, CloseReason::PeerClosed),
-        (|raw| (raw.reader, raw.writer) = (None, None), CloseReason::PeerClosed),
-    ];
-    for (end, reason) in ends {
-        let (log, mut tells): (Log, Told) = unbounded_channel();
-        let slow = move |id: RequestId| {
-            let log = log.clone();
+#[test]
+fn handlers_go_on_while_a_reply_waits_for_room() {
+    paused(async {
+        let shared = Arc::new(tokio::sync::Mutex::new(()));
+        let lock = Arc::clone(&shared);
+        let locks = move || {
+            let lock = Arc::clone(&lock);
             async move {
-                sleep(seconds(3)).await;
-                log.send(("end", id.value()))
+                let _held = lock.lock_owned().await;
+                sleep(seconds(1)).await;
             }
         };
-        let world = World::new(Router::new().route(ECHO, slow.concurrent(2)));
-        let (mut raw, peer) = world.join().await;
-        send_all(&mut raw, echoes(5)).await;
+        let router = Router::new()
+            .route(ECHO, locks.clone().concurrent(2))
+            .route(THIRD, locks)
+            .route(OTHER, |body: Bytes| body);
+        let config = ServerConfig::default().outbox(2, 16 << 20).write_stall(None).heartbeat(None);
+        let world = World::with(config, 60, router);
+        let (mut raw, _peer) = world.join().await;
+        raw.send(ECHO.code(), 1, "").await.unwrap();
+        // Their replies fill the pipe and the outbox, and the last waits for room.
+        for n in 0..9 {
+            raw.send(OTHER.code(), 2, numbered(OTHER, n).into_body()).await.unwrap();
+        }
         quiet().await;
         let start = Instant::now();
-        end(&mut raw);
-        let outcome = peer.closed().await;
-        assert_eq!(outcome.reason, reason);
-        assert_eq!(start.elapsed().as_secs(), 8, "three rounds of three seconds, begun before");
-        assert_eq!((outcome.received.handled, outcome.received.waiting), (5, 0));
-        assert_eq!(told(&mut tells).len(), 5);
-    }
+        drop(shared.lock().await);
+        assert!(start.elapsed() <= seconds(1), "{:?}", start.elapsed());
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn after_a_protocol_error_they_finish_under_the_drain_deadline() {
-    let drops = Drops::default();
-    let stuck = drops.stuck();
-    let quick = async |body: Bytes| {
-        sleep(seconds(4)).await;
-        body
-    };
-    let router = Router::new().route(ECHO, quick.concurrent(4)).route(OTHER, stuck.concurrent(2));
-    let world = World::new(router);
-    let (mut raw, peer) = world.join().await;
-    send_all(&mut raw, echoes(3)).await;
-    send_all(&mut raw, [(OTHER.code(), 4), (OTHER.code(), 5), (OTHER.code(), 6)]).await;
-    quiet().await;
-    let start = Instant::now();
-    raw.write(b"not a frame").await.unwrap();
-    let outcome = peer.closed().await;
-    assert!(matches!(outcome.reason, CloseReason::Protocol(_)), "{:?}", outcome.reason);
-    assert_eq!((start.elapsed(), drops.count()), (seconds(10), 2));
-    let received = outcome.received;
-    check(outcome.sent, received);
-    assert_eq!((received.handled, received.discarded_closed, received.waiting), (3, 3, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_close_cancels_all_of_them() {
-    let drops = Drops::default();
-    let world = World::new(Router::new().route(ECHO, drops.stuck().concurrent(3)));
-    let (mut raw, peer) = world.join().await;
-    send_all(&mut raw, echoes(5)).await;
-    quiet().await;
-    let outcome = peer.close().await;
-    assert_eq!((outcome.reason.clone(), drops.count()), (CloseReason::Closed, 3));
-    check(outcome.sent, outcome.received);
-    assert_eq!((outcome.received.discarded_closed, outcome.received.waiting), (5, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_of_them_may_close_the_connection_that_they_serve() {
-    let drops = Drops::default();
-    let stuck = drops.stuck();
-    let handler = move |peer: Peer, Text(text): Text| {
-        let stuck = stuck.clone();
-        async move {
-            sleep(seconds(1)).await;
-            if text == "close" {
-                peer.close().await;
-                unreachable!("it ends there");
-            }
-            stuck().await;
+#[test]
+fn they_may_ask_their_own_peer() {
+    paused(async {
+        let relay = async |peer: Peer, body: Bytes| {
+            peer.request(&Message::new(OTHER, body)).await.map(Message::into_body)
+        };
+        let world = World::new(Router::new().route(ECHO, relay.concurrent(4)));
+        let back = async |body: Bytes| {
+            sleep(seconds(u64::from(4 - number(&body) % 4))).await;
+            body
+        };
+        let client = world.client(Router::new().route(OTHER, back.concurrent(4))).await;
+        let calls = (0..20).map(|n| client.request(&numbered(ECHO, n)).timeout(seconds(600)));
+        for (n, answer) in (0..).zip(futures::future::join_all(calls).await) {
+            assert_eq!(number(answer.expect("an answer").body()), n);
         }
-    };
-    let world = World::new(Router::new().route(ECHO, handler.concurrent(3)));
-    let (mut raw, peer) = world.join().await;
-    for body in ["stay", "close", "stay"] {
-        raw.send(ECHO.code(), 0, body).await.unwrap();
-    }
-    let outcome = peer.closed().await;
-    assert_eq!(outcome.reason, CloseReason::Closed);
-    assert_eq!((outcome.received.discarded_closed, outcome.received.waiting), (3, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_in_one_closes_the_connection_and_counts() {
-    let drops = Drops::default();
-    let stuck = drops.stuck();
-    let handler = move |Text(text): Text| {
-        let stuck = stuck();
-        async move {
-            sleep(seconds(1)).await;
-            assert!(text != "panic", "planned, and caught");
-            stuck.await;
-        }
-    };
-    let world = World::new(Router::new().route(ECHO, handler.concurrent(3)));
-    let mut events = world.hub.events();
-    let (mut raw, peer) = world.join().await;
-    for body in ["stuck", "panic", "stuck", "stuck"] {
-        raw.send(ECHO.code(), 0, body).await.unwrap();
-    }
-    let panicked = |event| match event {
-        Event::HandlerPanicked { message, .. } => Some(message),
-        _ => None,
-    };
-    assert_eq!(until(&mut events, panicked).await, "planned, and caught");
-    let outcome = peer.closed().await;
-    assert_eq!((outcome.reason, drops.count()), (CloseReason::HandlerPanicked, 3));
-    assert_eq!((outcome.received.handled, outcome.received.discarded_closed), (1, 3));
-    assert_eq!((world.hub.handler_panics(), outcome.received.waiting), (1, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_shutdown_lets_them_finish_and_reports_those_that_it_cancels() {
-    let drops = Drops::default();
-    let quick = async || sleep(seconds(4)).await;
-    let router =
-        Router::new().route(OTHER, quick.concurrent(2)).route(ECHO, drops.stuck().concurrent(3));
-    let world = World::new(router);
-    let (mut raw, peer) = world.join().await;
-    send_all(&mut raw, [(OTHER.code(), 1), (OTHER.code(), 2)]).await;
-    send_all(&mut raw, echoes(5)).await;
-    quiet().await;
-    let report = world.hub.shutdown().await;
-    assert!(report.complete);
-    assert_eq!((report.aborted_handlers, drops.count()), (3, 3));
-    assert_eq!(report.took, seconds(10));
-    let received = peer.closed().await.received;
-    assert_eq!((received.handled, received.discarded_closed, received.waiting), (2, 5, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_aborted_server_counts_them_too() {
-    let drops = Drops::default();
-    let world = World::new(Router::new().route(ECHO, drops.stuck().concurrent(3)));
-    let (mut raw, peer) = world.join().await;
-    send_all(&mut raw, echoes(5)).await;
-    quiet().await;
-    world.abort();
-    let outcome = peer.closed().await;
-    assert_eq!((outcome.reason, drops.count()), (CloseReason::Aborted, 3));
-    assert_eq!((outcome.received.discarded_closed, outcome.received.waiting), (5, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn they_may_ask_their_own_peer() {
-    let relay = async |peer: Peer, body: Bytes| {
-        peer.request(&Message::new(OTHER, body)).await.map(Message::into_body)
-    };
-    let world = World::new(Router::new().route(ECHO, relay.concurrent(4)));
-    let back = async |body: Bytes| {
-        sleep(seconds(u64::from(4 - number(&body) % 4))).await;
-        body
-    };
-    let client = world.client(Router::new().route(OTHER, back.concurrent(4))).await;
-    let calls = (0..20).map(|n| client.request(&numbered(ECHO, n)).timeout(seconds(600)));
-    for (n, answer) in (0..).zip(futures::future::join_all(calls).await) {
-        assert_eq!(number(answer.expect("an answer").body()), n);
-    }
+    });
 }
 
 /// Real threads, and so the real clock.
@@ -437,35 +302,4 @@ async fn blocking_calls_of_all_routes_leave_a_thread_to_other_peers() {
         raw.next().await.expect("a reply");
     }
     assert_eq!(peer.stats().received.waiting, 0);
-}
-
-/// A destructor that panics, when its call is cancelled, keeps neither the others from being run
-/// nor the sum from being right.
-#[tokio::test(start_paused = true)]
-async fn a_destructor_that_panics_does_so_alone() {
-    struct Panics;
-    impl Drop for Panics {
-        fn drop(&mut self) {
-            panic!("planned, and caught");
-        }
-    }
-    let drops = Drops::default();
-    let stuck = drops.stuck();
-    let handler = move || {
-        let stuck = stuck();
-        async move {
-            let _panics = Panics;
-            stuck.await;
-        }
-    };
-    let router = Router::new().route(ECHO, handler.clone().concurrent(3)).route(OTHER, handler);
-    let world = World::new(router);
-    let (mut raw, peer) = world.join().await;
-    send_all(&mut raw, echoes(3)).await;
-    send_all(&mut raw, [(OTHER.code(), 4), (OTHER.code(), 5)]).await;
-    quiet().await;
-    let outcome = peer.close().await;
-    assert_eq!((outcome.reason.clone(), drops.count()), (CloseReason::Closed, 4));
-    check(outcome.sent, outcome.received);
-    assert_eq!((outcome.received.discarded_closed, outcome.received.waiting), (5, 0));
 }

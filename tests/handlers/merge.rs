@@ -9,38 +9,43 @@ use veltix::{Disconnected, MessageType, PING, Peer, Router, State, Text};
 
 use super::ask;
 use super::typed::Note;
+use crate::promises::paused;
 use crate::support::{ECHO, OTHER, World};
 
-#[tokio::test(start_paused = true)]
-async fn both_parts_are_served() {
-    let (told, mut tells) = unbounded_channel();
-    let came = told.clone();
-    let one = Router::new()
-        .route(ECHO, |State(name): State<&'static str>| name)
-        .on_connect(move |peer: Peer| drop(came.send(format!("{} came", peer.id()))))
-        .with_state("state");
-    let two = Router::new()
-        .route(OTHER, || "other")
-        .fallback(|Text(text): Text| text)
-        .on_disconnect(move |peer: Peer, _: Disconnected| {
-            drop(told.send(format!("{} went", peer.id())));
-        });
-    let world = World::new(one.merge(Router::new()).merge(two));
-    let mut raw = world.raw().await;
-    assert_eq!(tells.recv().await.unwrap(), "1 came");
-    assert_eq!(ask(&mut raw, ECHO.code(), "").await.text().unwrap(), "state");
-    assert_eq!(ask(&mut raw, OTHER.code(), "").await.text().unwrap(), "other");
-    assert_eq!(ask(&mut raw, 4711, "fallback").await.text().unwrap(), "fallback");
-    drop(raw);
-    assert_eq!(tells.recv().await.unwrap(), "1 went");
+#[test]
+fn both_parts_are_served() {
+    paused(async {
+        let (told, mut tells) = unbounded_channel();
+        let came = told.clone();
+        let one = Router::new()
+            .route(ECHO, |State(name): State<&'static str>| name)
+            .on_connect(move |peer: Peer| drop(came.send(format!("{} came", peer.id()))))
+            .with_state("state");
+        let two = Router::new()
+            .route(OTHER, || "other")
+            .fallback(|Text(text): Text| text)
+            .on_disconnect(move |peer: Peer, _: Disconnected| {
+                drop(told.send(format!("{} went", peer.id())));
+            });
+        let world = World::new(one.merge(Router::new()).merge(two));
+        let mut raw = world.raw().await;
+        assert_eq!(tells.recv().await.unwrap(), "1 came");
+        assert_eq!(ask(&mut raw, ECHO.code(), "").await.text().unwrap(), "state");
+        assert_eq!(ask(&mut raw, OTHER.code(), "").await.text().unwrap(), "other");
+        assert_eq!(ask(&mut raw, 4711, "fallback").await.text().unwrap(), "fallback");
+        drop(raw);
+        assert_eq!(tells.recv().await.unwrap(), "1 went");
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_first_part_s_fallback_stays_when_the_second_has_none() {
-    let world = World::new(Router::new().fallback(|| "ours").merge(Router::new()));
-    assert_eq!(ask(&mut world.raw().await, 4711, "").await.text().unwrap(), "ours");
-    let world = World::new(Router::new().merge(Router::new().fallback(|| "theirs")));
-    assert_eq!(ask(&mut world.raw().await, 4711, "").await.text().unwrap(), "theirs");
+#[test]
+fn the_first_part_s_fallback_stays_when_the_second_has_none() {
+    paused(async {
+        let world = World::new(Router::new().fallback(|| "ours").merge(Router::new()));
+        assert_eq!(ask(&mut world.raw().await, 4711, "").await.text().unwrap(), "ours");
+        let world = World::new(Router::new().merge(Router::new().fallback(|| "theirs")));
+        assert_eq!(ask(&mut world.raw().await, 4711, "").await.text().unwrap(), "theirs");
+    });
 }
 
 thread_local! {

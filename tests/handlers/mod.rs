@@ -2,10 +2,13 @@
 //! answer; and questions to many peers.
 
 mod concurrent;
+mod crowd;
+mod ends;
 mod errors;
 mod extract;
 mod layers;
 mod merge;
+mod rate_limit;
 mod survey;
 mod timeout;
 mod typed;

@@ -1,9 +1,7 @@
 //! Surveys: a question to many peers, to which each responds exactly once.
 
 use std::collections::HashSet;
-use std::future::pending;
 
-use futures::future::join_all;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep, timeout};
 use veltix::{
@@ -13,14 +11,15 @@ use veltix::{
 
 use super::seconds;
 use super::typed::{Divide, Fault, Quotient};
-use crate::support::{ECHO, OTHER, PIPE, RawPeer, World, quiet};
+use crate::promises::paused;
+use crate::support::{ECHO, OTHER, RawPeer, World, quiet};
 
-fn question() -> Message {
+pub(super) fn question() -> Message {
     Message::from_text(ECHO, "who is there?")
 }
 
 /// Clients that answer after so many seconds, and the server's handles of them, in their order.
-async fn answering(world: &World, delays: &[u64]) -> (Vec<Client>, Vec<Peer>) {
+pub(super) async fn answering(world: &World, delays: &[u64]) -> (Vec<Client>, Vec<Peer>) {
     let (mut clients, mut peers) = (Vec::new(), Vec::new());
     for &delay in delays {
         let answer = move |Text(text): Text| async move {
@@ -55,373 +54,344 @@ fn statuses<R, E>(responses: &Responses<R, E>) -> Vec<(u64, &'static str)> {
     responses.responses.iter().map(|(peer, response)| (peer.id().value(), name(response))).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn everybody_is_asked_at_once_and_responds_once() {
-    let world = World::new(Router::new());
-    let (_clients, peers) = answering(&world, &[3, 1, 2]).await;
-    let start = Instant::now();
-    let responses = world.hub.to(all()).request(&question()).unwrap().await;
-    assert_eq!(start.elapsed(), seconds(3));
-    assert!(responses.is_enough() && responses.given_up.is_empty());
-    let replies: Vec<_> =
-        responses.replies().map(|(peer, reply)| (peer.clone(), reply.text().unwrap())).collect();
-    let text = |n| format!("who is there? {n}");
-    let expected =
-        [(peers[1].clone(), text(1)), (peers[2].clone(), text(2)), (peers[0].clone(), text(3))];
-    assert_eq!(replies, expected.each_ref().map(|(peer, text)| (peer.clone(), &**text)));
+#[test]
+fn everybody_is_asked_at_once_and_responds_once() {
+    paused(async {
+        let world = World::new(Router::new());
+        let (_clients, peers) = answering(&world, &[3, 1, 2]).await;
+        let start = Instant::now();
+        let responses = world.hub.to(all()).request(&question()).unwrap().await;
+        assert_eq!(start.elapsed(), seconds(3));
+        assert!(responses.is_enough() && responses.given_up.is_empty());
+        let replies: Vec<_> = responses
+            .replies()
+            .map(|(peer, reply)| (peer.clone(), reply.text().unwrap()))
+            .collect();
+        let text = |n| format!("who is there? {n}");
+        let expected =
+            [(peers[1].clone(), text(1)), (peers[2].clone(), text(2)), (peers[0].clone(), text(3))];
+        assert_eq!(replies, expected.each_ref().map(|(peer, text)| (peer.clone(), &**text)));
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_has_not_answered_at_the_deadline_has_timed_out() {
-    let world = World::new(Router::new());
-    let (_clients, _) = answering(&world, &[1, 9, 2, 8]).await;
-    let start = Instant::now();
-    let survey = world.hub.to(all()).request(&question()).unwrap();
-    let responses = survey.timeout(seconds(4)).await;
-    assert_eq!(start.elapsed(), seconds(4));
-    let mut seen = statuses(&responses);
-    assert_eq!(seen[..2], [(1, "reply"), (3, "reply")]);
-    seen[2..].sort_unstable();
-    assert_eq!(seen[2..], [(2, "timed out"), (4, "timed out")]);
-    assert!(!responses.is_enough());
-    let default = world.hub.to(all()).request(&question()).unwrap().await;
-    assert_eq!((default.responses.len(), start.elapsed()), (4, seconds(9)), "five by default");
-    sleep(seconds(60)).await;
-    let late: u64 = world
-        .hub
-        .list(all())
-        .unwrap()
-        .iter()
-        .map(|peer| peer.stats().received.discarded_late)
-        .sum();
-    assert_eq!(late, 4, "their answers came, and were thrown away");
+#[test]
+fn who_has_not_answered_at_the_deadline_has_timed_out() {
+    paused(async {
+        let world = World::new(Router::new());
+        let (_clients, _) = answering(&world, &[1, 9, 2, 8]).await;
+        let start = Instant::now();
+        let survey = world.hub.to(all()).request(&question()).unwrap();
+        let responses = survey.timeout(seconds(4)).await;
+        assert_eq!(start.elapsed(), seconds(4));
+        let mut seen = statuses(&responses);
+        assert_eq!(seen[..2], [(1, "reply"), (3, "reply")]);
+        seen[2..].sort_unstable();
+        assert_eq!(seen[2..], [(2, "timed out"), (4, "timed out")]);
+        assert!(!responses.is_enough());
+        let default = world.hub.to(all()).request(&question()).unwrap().await;
+        assert_eq!((default.responses.len(), start.elapsed()), (4, seconds(9)), "five by default");
+        sleep(seconds(60)).await;
+        let late: u64 = world
+            .hub
+            .list(all())
+            .unwrap()
+            .iter()
+            .map(|peer| peer.stats().received.discarded_late)
+            .sum();
+        assert_eq!(late, 4, "their answers came, and were thrown away");
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_leaves_says_so_at_once() {
-    let world = World::new(Router::new());
-    let [(one, _), (mut two, _), (_three, closed)] = silent(&world).await;
-    let mut survey = world.hub.to(all()).request(&question()).unwrap();
-    assert!(timeout(seconds(1), survey.next()).await.is_err(), "nobody has responded");
-    let start = Instant::now();
-    drop(one);
-    let (peer, response) = survey.next().await.unwrap();
-    assert!(peer.id().value() == 1 && matches!(response, Response::Left), "{response:?}");
-    drop(closed.close());
-    let (peer, response) = survey.next().await.unwrap();
-    assert!(peer == closed && matches!(response, Response::Left), "{response:?}");
-    let id = two.next().await.unwrap().id().value();
-    two.send(OTHER.code(), id, "here").await.unwrap();
-    let (_, response) = survey.next().await.unwrap();
-    assert!(matches!(response, Response::Reply(_)), "{response:?}");
-    assert!(survey.next().await.is_none() && survey.next().await.is_none());
-    assert!(start.elapsed() < seconds(1));
+#[test]
+fn who_leaves_says_so_at_once() {
+    paused(async {
+        let world = World::new(Router::new());
+        let [(one, _), (mut two, _), (_three, closed)] = silent(&world).await;
+        let mut survey = world.hub.to(all()).request(&question()).unwrap();
+        assert!(timeout(seconds(1), survey.next()).await.is_err(), "nobody has responded");
+        let start = Instant::now();
+        drop(one);
+        let (peer, response) = survey.next().await.unwrap();
+        assert!(peer.id().value() == 1 && matches!(response, Response::Left), "{response:?}");
+        drop(closed.close());
+        let (peer, response) = survey.next().await.unwrap();
+        assert!(peer == closed && matches!(response, Response::Left), "{response:?}");
+        let id = two.next().await.unwrap().id().value();
+        two.send(OTHER.code(), id, "here").await.unwrap();
+        let (_, response) = survey.next().await.unwrap();
+        assert!(matches!(response, Response::Reply(_)), "{response:?}");
+        assert!(survey.next().await.is_none() && survey.next().await.is_none());
+        assert!(start.elapsed() < seconds(1));
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_left_before_it_was_sent_has_left() {
-    let world = World::new(Router::new());
-    let [(_one, peer), (_two, _)] = silent(&world).await;
-    let mut survey = world.hub.to(all()).request(&question()).unwrap();
-    peer.close().await;
-    let (left, response) = survey.next().await.unwrap();
-    assert!(left == peer && matches!(response, Response::Left), "{response:?}");
+#[test]
+fn who_left_before_it_was_sent_has_left() {
+    paused(async {
+        let world = World::new(Router::new());
+        let [(_one, peer), (_two, _)] = silent(&world).await;
+        let mut survey = world.hub.to(all()).request(&question()).unwrap();
+        peer.close().await;
+        let (left, response) = survey.next().await.unwrap();
+        assert!(left == peer && matches!(response, Response::Left), "{response:?}");
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_has_no_room_is_full_and_is_not_asked() {
-    let config = ServerConfig::default().outbox(2, 16 << 20).write_stall(None).heartbeat(None);
-    let world = World::with(config, 50, Router::new());
-    let [(mut full, peer), (mut free, _)] = silent(&world).await;
-    while peer.try_send(&Message::empty(OTHER)).is_ok() {
-        quiet().await;
-    }
-    let mut survey = world.hub.to(all()).request(&question()).unwrap();
-    let (first, response) = survey.next().await.unwrap();
-    assert!(first == peer && matches!(response, Response::Full), "{response:?}");
-    let asked = free.next().await.unwrap().id().value();
-    free.send(OTHER.code(), asked, "").await.unwrap();
-    assert!(matches!(survey.next().await.unwrap().1, Response::Reply(_)));
-    assert!(survey.next().await.is_none());
-    // Its id is free at once, since nothing can answer it.
-    full.end();
-    assert!(full.all().await.iter().all(|message| message.code() == OTHER.code()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_first_replies_are_enough_and_the_others_are_late() {
-    let world = World::new(Router::new());
-    let (_clients, peers) = answering(&world, &[4, 1, 3, 2]).await;
-    let start = Instant::now();
-    let responses = world.hub.to(all()).request(&question()).unwrap().first(2).await;
-    assert_eq!(start.elapsed(), seconds(2));
-    assert!(responses.is_enough());
-    assert_eq!(statuses(&responses), [(2, "reply"), (4, "reply")]);
-    let given_up: HashSet<_> = responses.given_up.iter().map(Peer::id).collect();
-    assert_eq!(given_up, HashSet::from([peers[0].id(), peers[2].id()]));
-    sleep(seconds(3)).await;
-    let late = |peer: &Peer| peer.stats().received.discarded_late;
-    assert_eq!(peers.iter().map(late).collect::<Vec<_>>(), [1, 0, 1, 0]);
-    let few = world.hub.to(all()).request(&question()).unwrap().first(5).timeout(seconds(9)).await;
-    assert_eq!(few.responses.len(), 4, "with fewer peers, all of them");
-    assert!(!few.is_enough());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_quorum_ends_when_it_is_reached_or_cannot_be() {
-    let world = World::new(Router::new());
-    let (clients, _peers) = answering(&world, &[1, 2, 3, 100, 100]).await;
-    let start = Instant::now();
-    let reached = world.hub.to(all()).request(&question()).unwrap().quorum(3).await;
-    assert!(reached.is_enough() && reached.given_up.len() == 2);
-    assert_eq!(start.elapsed(), seconds(3));
-
-    let start = Instant::now();
-    let survey = world.hub.to(all()).request(&question()).unwrap().timeout(seconds(600)).quorum(4);
-    let leave = async {
-        sleep(seconds(1)).await;
-        clients[3].close().await;
-        sleep(seconds(1)).await;
-        clients[4].close().await;
-    };
-    let (missed, ()) = tokio::join!(survey, leave);
-    assert!(!missed.is_enough());
-    assert_eq!(start.elapsed(), seconds(2), "three of three could not be four");
-    assert_eq!(missed.given_up.len(), 1);
-
-    let sent = || {
-        let peers = world.hub.list(all()).unwrap();
-        peers.iter().map(|peer| peer.stats().sent.accepted).sum::<u64>()
-    };
-    let before = sent();
-    let hopeless = world.hub.to(all()).request(&question()).unwrap().quorum(4).await;
-    assert!(hopeless.responses.is_empty() && hopeless.given_up.len() == 3);
-    assert_eq!(sent(), before, "nobody was asked");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dropped_survey_gives_its_calls_up() {
-    let world = World::new(Router::new());
-    let [(mut raw, peer)] = silent(&world).await;
-    let mut survey = world.hub.to(all()).request(&question()).unwrap();
-    assert!(timeout(seconds(1), survey.next()).await.is_err());
-    let asked = raw.next().await.unwrap().id().value();
-    drop(survey);
-    // The id rests: no other call gets it, and so not its late answer.
-    let call = tokio::spawn(peer.request(&question()));
-    let other = raw.next().await.unwrap().id().value();
-    assert_ne!(asked, other);
-    raw.send(OTHER.code(), asked, "late").await.unwrap();
-    raw.send(OTHER.code(), other, "in time").await.unwrap();
-    assert_eq!(call.await.unwrap().unwrap().text().unwrap(), "in time");
-    let received = peer.stats().received;
-    assert_eq!((received.discarded_late, received.handled), (1, 1));
-    let unsent = world.hub.to(all()).request(&question()).unwrap();
-    drop(unsent);
-    quiet().await;
-    assert_eq!(peer.stats().sent.accepted, 2, "nothing is sent before the first poll");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_second_answer_is_late_and_counts_for_nothing() {
-    let world = World::new(Router::new());
-    let [(mut one, peer), (_two, _)] = silent(&world).await;
-    let mut survey = world.hub.to(all()).request(&question()).unwrap().timeout(seconds(2));
-    assert!(timeout(seconds(1), survey.next()).await.is_err());
-    let id = one.next().await.unwrap().id().value();
-    for text in ["first", "second"] {
-        one.send(OTHER.code(), id, text).await.unwrap();
-    }
-    let (_, response) = survey.next().await.unwrap();
-    assert!(matches!(&response, Response::Reply(reply) if reply.text().unwrap() == "first"));
-    assert!(matches!(survey.next().await.unwrap().1, Response::TimedOut));
-    assert!(survey.next().await.is_none());
-    assert_eq!((survey.replies(), peer.stats().received.discarded_late), (1, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_roster_says_where_each_of_them_stands() {
-    let world = World::new(Router::new());
-    let [(mut one, _), (two, _), (_three, _), (_four, last)] = silent(&world).await;
-    let mut survey = world.hub.to(all()).request(&question()).unwrap().timeout(seconds(3)).first(2);
-    let stand = |survey: &veltix::Survey| {
-        let mut roster: Vec<_> = survey.roster().map(|(peer, at)| (peer.id(), at)).collect();
-        roster.sort_unstable_by_key(|(id, _)| *id);
-        roster.into_iter().map(|(_, at)| at).collect::<Vec<_>>()
-    };
-    use SurveyStatus::{GivenUp, Left, Replied, TimedOut, Waiting};
-    assert_eq!(stand(&survey), [Waiting; 4]);
-    assert!(timeout(seconds(1), survey.next()).await.is_err());
-    let id = one.next().await.unwrap().id().value();
-    one.send(OTHER.code(), id, "").await.unwrap();
-    survey.next().await.unwrap();
-    assert_eq!(stand(&survey), [Replied, Waiting, Waiting, Waiting]);
-    drop(two);
-    survey.next().await.unwrap();
-    assert_eq!(stand(&survey), [Replied, Left, Waiting, Waiting]);
-    survey.next().await.unwrap();
-    let now = stand(&survey);
-    assert_eq!(now.iter().filter(|at| **at == TimedOut).count(), 1);
-    survey.next().await.unwrap();
-    assert_eq!(stand(&survey), [Replied, Left, TimedOut, TimedOut]);
-    assert!(survey.next().await.is_none());
-
-    let mut survey = world.hub.to(all()).except(&last).request(&question()).unwrap().first(1);
-    assert!(timeout(seconds(1), survey.next()).await.is_err());
-    let id = one.next().await.unwrap().id().value();
-    one.send(OTHER.code(), id, "").await.unwrap();
-    survey.next().await.unwrap();
-    assert!(survey.next().await.is_none());
-    assert_eq!(stand(&survey), [Replied, GivenUp]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_those_are_asked_whom_the_target_means() {
-    let world = World::new(Router::new());
-    let (_clients, peers) = answering(&world, &[0, 0, 0, 0]).await;
-    for peer in &peers[1..] {
-        peer.add_tag("voter").unwrap();
-    }
-    let survey = world.hub.to(tag("voter")).except(&peers[2]).request(&question()).unwrap();
-    let mut asked: Vec<_> = statuses(&survey.await);
-    asked.sort_unstable();
-    assert_eq!(asked, [(2, "reply"), (4, "reply")]);
-    let nobody = world.hub.to(tag("nobody")).request(&question()).unwrap().await;
-    assert!(nobody.responses.is_empty() && nobody.is_enough());
-}
-
-#[tokio::test(start_paused = true)]
-async fn typed_replies_and_errors_are_told_apart() {
-    let world = World::new(Router::new());
-    let divide = |veltix::Msg(Divide(a, b)): veltix::Msg<Divide>| {
-        a.checked_div(b).map(Quotient).ok_or(Fault::ByZero)
-    };
-    let _one = world.client(Router::new().on(divide)).await;
-    let other = |message: Message| Message::new(OTHER, message.into_body());
-    let _two = world.client(Router::new().route(Divide::TYPE, other)).await;
-    let garbage = || Message::from_text(Quotient::TYPE, "two");
-    let _three = world.client(Router::new().route(Divide::TYPE, garbage)).await;
-    let ask = async |b| {
-        let mut responses = world.hub.to(all()).request(&Divide(84, b)).unwrap().await.responses;
-        responses.sort_unstable_by_key(|(peer, _)| peer.id());
-        let [one, two, three]: [_; 3] = responses.try_into().expect("three");
-        use RequestError::{Body, UnexpectedReply};
-        assert!(matches!(two.1, Response::Failed(UnexpectedReply { code: 201, expected: 302 })));
-        assert!(matches!(three.1, Response::Failed(Body(_))));
-        one.1
-    };
-    assert!(matches!(ask(2).await, Response::Reply(Quotient(42))));
-    assert!(matches!(ask(0).await, Response::Failed(RequestError::Remote(Fault::ByZero))));
-}
-
-#[tokio::test(start_paused = true)]
-async fn thousands_are_asked_together() {
-    const PEERS: usize = 2_000;
-    let world = World::new(Router::new());
-    let mut clients = Vec::new();
-    for n in 0..PEERS {
-        let answer = move || async move {
-            sleep(seconds(n as u64 % 4)).await;
-            n.to_string()
-        };
-        clients.push(world.client(Router::new().route(ECHO, answer)).await);
-    }
-    let start = Instant::now();
-    let survey = world.hub.to(all()).request(&question()).unwrap().timeout(seconds(3) / 2);
-    let responses = survey.await;
-    assert_eq!(start.elapsed(), seconds(3) / 2);
-    assert_eq!((responses.responses.len(), responses.replies().count()), (PEERS, PEERS / 2));
-    let who: HashSet<_> = responses.responses.iter().map(|(peer, _)| peer.id()).collect();
-    assert_eq!(who.len(), PEERS, "each responded once");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handler_may_survey_its_own_peer_among_others() {
-    let (told, mut tells) = unbounded_channel();
-    let survey = move |hub: Hub| {
-        let told = told.clone();
-        async move {
-            let responses = hub.to(all()).request(&question())?.await;
-            told.send(statuses(&responses)).map_err(|_| "nobody listens")?;
-            Ok::<_, veltix::BoxError>(responses.replies().count().to_string())
+#[test]
+fn who_has_no_room_is_full_and_is_not_asked() {
+    paused(async {
+        let config = ServerConfig::default().outbox(2, 16 << 20).write_stall(None).heartbeat(None);
+        let world = World::with(config, 50, Router::new());
+        let [(mut full, peer), (mut free, _)] = silent(&world).await;
+        while peer.try_send(&Message::empty(OTHER)).is_ok() {
+            quiet().await;
         }
-    };
-    let world = World::new(Router::new().route(OTHER, survey));
-    let (clients, _peers) = answering(&world, &[1, 2, 3]).await;
-    for client in &clients {
-        let answer = client.request(&Message::empty(OTHER)).timeout(seconds(60)).await.unwrap();
-        assert_eq!(answer.text().unwrap(), "3");
-        assert_eq!(tells.recv().await.unwrap(), [(1, "reply"), (2, "reply"), (3, "reply")]);
-    }
+        let mut survey = world.hub.to(all()).request(&question()).unwrap();
+        let (first, response) = survey.next().await.unwrap();
+        assert!(first == peer && matches!(response, Response::Full), "{response:?}");
+        let asked = free.next().await.unwrap().id().value();
+        free.send(OTHER.code(), asked, "").await.unwrap();
+        assert!(matches!(survey.next().await.unwrap().1, Response::Reply(_)));
+        assert!(survey.next().await.is_none());
+        // Its id is free at once, since nothing can answer it.
+        full.end();
+        assert!(full.all().await.iter().all(|message| message.code() == OTHER.code()));
+    });
+}
+
+#[test]
+fn the_first_replies_are_enough_and_the_others_are_late() {
+    paused(async {
+        let world = World::new(Router::new());
+        let (_clients, peers) = answering(&world, &[4, 1, 3, 2]).await;
+        let start = Instant::now();
+        let responses = world.hub.to(all()).request(&question()).unwrap().first(2).await;
+        assert_eq!(start.elapsed(), seconds(2));
+        assert!(responses.is_enough());
+        assert_eq!(statuses(&responses), [(2, "reply"), (4, "reply")]);
+        let given_up: HashSet<_> = responses.given_up.iter().map(Peer::id).collect();
+        assert_eq!(given_up, HashSet::from([peers[0].id(), peers[2].id()]));
+        sleep(seconds(3)).await;
+        let late = |peer: &Peer| peer.stats().received.discarded_late;
+        assert_eq!(peers.iter().map(late).collect::<Vec<_>>(), [1, 0, 1, 0]);
+        let few =
+            world.hub.to(all()).request(&question()).unwrap().first(5).timeout(seconds(9)).await;
+        assert_eq!(few.responses.len(), 4, "with fewer peers, all of them");
+        assert!(!few.is_enough());
+    });
+}
+
+#[test]
+fn a_quorum_ends_when_it_is_reached_or_cannot_be() {
+    paused(async {
+        let world = World::new(Router::new());
+        let (clients, _peers) = answering(&world, &[1, 2, 3, 100, 100]).await;
+        let start = Instant::now();
+        let reached = world.hub.to(all()).request(&question()).unwrap().quorum(3).await;
+        assert!(reached.is_enough() && reached.given_up.len() == 2);
+        assert_eq!(start.elapsed(), seconds(3));
+
+        let start = Instant::now();
+        let survey =
+            world.hub.to(all()).request(&question()).unwrap().timeout(seconds(600)).quorum(4);
+        let leave = async {
+            sleep(seconds(1)).await;
+            clients[3].close().await;
+            sleep(seconds(1)).await;
+            clients[4].close().await;
+        };
+        let (missed, ()) = tokio::join!(survey, leave);
+        assert!(!missed.is_enough());
+        assert_eq!(start.elapsed(), seconds(2), "three of three could not be four");
+        assert_eq!(missed.given_up.len(), 1);
+
+        let sent = || {
+            let peers = world.hub.list(all()).unwrap();
+            peers.iter().map(|peer| peer.stats().sent.accepted).sum::<u64>()
+        };
+        let before = sent();
+        let hopeless = world.hub.to(all()).request(&question()).unwrap().quorum(4).await;
+        assert!(hopeless.responses.is_empty() && hopeless.given_up.len() == 3);
+        assert_eq!(sent(), before, "nobody was asked");
+    });
+}
+
+#[test]
+fn a_dropped_survey_gives_its_calls_up() {
+    paused(async {
+        let world = World::new(Router::new());
+        let [(mut raw, peer)] = silent(&world).await;
+        let mut survey = world.hub.to(all()).request(&question()).unwrap();
+        assert!(timeout(seconds(1), survey.next()).await.is_err());
+        let asked = raw.next().await.unwrap().id().value();
+        drop(survey);
+        // The id rests: no other call gets it, and so not its late answer.
+        let call = tokio::spawn(peer.request(&question()));
+        let other = raw.next().await.unwrap().id().value();
+        assert_ne!(asked, other);
+        raw.send(OTHER.code(), asked, "late").await.unwrap();
+        raw.send(OTHER.code(), other, "in time").await.unwrap();
+        assert_eq!(call.await.unwrap().unwrap().text().unwrap(), "in time");
+        let received = peer.stats().received;
+        assert_eq!((received.discarded_late, received.handled), (1, 1));
+        let unsent = world.hub.to(all()).request(&question()).unwrap();
+        drop(unsent);
+        quiet().await;
+        assert_eq!(peer.stats().sent.accepted, 2, "nothing is sent before the first poll");
+    });
+}
+
+#[test]
+fn a_second_answer_is_late_and_counts_for_nothing() {
+    paused(async {
+        let world = World::new(Router::new());
+        let [(mut one, peer), (_two, _)] = silent(&world).await;
+        let mut survey = world.hub.to(all()).request(&question()).unwrap().timeout(seconds(2));
+        assert!(timeout(seconds(1), survey.next()).await.is_err());
+        let id = one.next().await.unwrap().id().value();
+        for text in ["first", "second"] {
+            one.send(OTHER.code(), id, text).await.unwrap();
+        }
+        let (_, response) = survey.next().await.unwrap();
+        assert!(matches!(&response, Response::Reply(reply) if reply.text().unwrap() == "first"));
+        assert!(matches!(survey.next().await.unwrap().1, Response::TimedOut));
+        assert!(survey.next().await.is_none());
+        assert_eq!((survey.replies(), peer.stats().received.discarded_late), (1, 1));
+    });
+}
+
+#[test]
+fn the_roster_says_where_each_of_them_stands() {
+    paused(async {
+        let world = World::new(Router::new());
+        let [(mut one, _), (two, _), (_three, _), (_four, last)] = silent(&world).await;
+        let mut survey =
+            world.hub.to(all()).request(&question()).unwrap().timeout(seconds(3)).first(2);
+        let stand = |survey: &veltix::Survey| {
+            let mut roster: Vec<_> = survey.roster().map(|(peer, at)| (peer.id(), at)).collect();
+            roster.sort_unstable_by_key(|(id, _)| *id);
+            roster.into_iter().map(|(_, at)| at).collect::<Vec<_>>()
+        };
+        use SurveyStatus::{GivenUp, Left, Replied, TimedOut, Waiting};
+        assert_eq!(stand(&survey), [Waiting; 4]);
+        assert!(timeout(seconds(1), survey.next()).await.is_err());
+        let id = one.next().await.unwrap().id().value();
+        one.send(OTHER.code(), id, "").await.unwrap();
+        survey.next().await.unwrap();
+        assert_eq!(stand(&survey), [Replied, Waiting, Waiting, Waiting]);
+        drop(two);
+        survey.next().await.unwrap();
+        assert_eq!(stand(&survey), [Replied, Left, Waiting, Waiting]);
+        survey.next().await.unwrap();
+        let now = stand(&survey);
+        assert_eq!(now.iter().filter(|at| **at == TimedOut).count(), 1);
+        survey.next().await.unwrap();
+        assert_eq!(stand(&survey), [Replied, Left, TimedOut, TimedOut]);
+        assert!(survey.next().await.is_none());
+
+        let mut survey = world.hub.to(all()).except(&last).request(&question()).unwrap().first(1);
+        assert!(timeout(seconds(1), survey.next()).await.is_err());
+        let id = one.next().await.unwrap().id().value();
+        one.send(OTHER.code(), id, "").await.unwrap();
+        survey.next().await.unwrap();
+        assert!(survey.next().await.is_none());
+        assert_eq!(stand(&survey), [Replied, GivenUp]);
+    });
+}
+
+#[test]
+fn only_those_are_asked_whom_the_target_means() {
+    paused(async {
+        let world = World::new(Router::new());
+        let (_clients, peers) = answering(&world, &[0, 0, 0, 0]).await;
+        for peer in &peers[1..] {
+            peer.add_tag("voter").unwrap();
+        }
+        let survey = world.hub.to(tag("voter")).except(&peers[2]).request(&question()).unwrap();
+        let mut asked: Vec<_> = statuses(&survey.await);
+        asked.sort_unstable();
+        assert_eq!(asked, [(2, "reply"), (4, "reply")]);
+        let nobody = world.hub.to(tag("nobody")).request(&question()).unwrap().await;
+        assert!(nobody.responses.is_empty() && nobody.is_enough());
+    });
+}
+
+#[test]
+fn typed_replies_and_errors_are_told_apart() {
+    paused(async {
+        let world = World::new(Router::new());
+        let divide = |veltix::Msg(Divide(a, b)): veltix::Msg<Divide>| {
+            a.checked_div(b).map(Quotient).ok_or(Fault::ByZero)
+        };
+        let _one = world.client(Router::new().on(divide)).await;
+        let other = |message: Message| Message::new(OTHER, message.into_body());
+        let _two = world.client(Router::new().route(Divide::TYPE, other)).await;
+        let garbage = || Message::from_text(Quotient::TYPE, "two");
+        let _three = world.client(Router::new().route(Divide::TYPE, garbage)).await;
+        let ask = async |b| {
+            let mut responses =
+                world.hub.to(all()).request(&Divide(84, b)).unwrap().await.responses;
+            responses.sort_unstable_by_key(|(peer, _)| peer.id());
+            let [one, two, three]: [_; 3] = responses.try_into().expect("three");
+            use RequestError::{Body, UnexpectedReply};
+            assert!(matches!(
+                two.1,
+                Response::Failed(UnexpectedReply { code: 201, expected: 302 })
+            ));
+            assert!(matches!(three.1, Response::Failed(Body(_))));
+            one.1
+        };
+        assert!(matches!(ask(2).await, Response::Reply(Quotient(42))));
+        assert!(matches!(ask(0).await, Response::Failed(RequestError::Remote(Fault::ByZero))));
+    });
+}
+
+#[test]
+fn a_handler_may_survey_its_own_peer_among_others() {
+    paused(async {
+        let (told, mut tells) = unbounded_channel();
+        let survey = move |hub: Hub| {
+            let told = told.clone();
+            async move {
+                let responses = hub.to(all()).request(&question())?.await;
+                told.send(statuses(&responses)).map_err(|_| "nobody listens")?;
+                Ok::<_, veltix::BoxError>(responses.replies().count().to_string())
+            }
+        };
+        let world = World::new(Router::new().route(OTHER, survey));
+        let (clients, _peers) = answering(&world, &[1, 2, 3]).await;
+        for client in &clients {
+            let answer = client.request(&Message::empty(OTHER)).timeout(seconds(60)).await.unwrap();
+            assert_eq!(answer.text().unwrap(), "3");
+            assert_eq!(tells.recv().await.unwrap(), [(1, "reply"), (2, "reply"), (3, "reply")]);
+        }
+    });
 }
 
 /// The handler that surveys is cancelled with its connection, and its calls with it.
-#[tokio::test(start_paused = true)]
-async fn a_survey_in_a_handler_ends_with_it() {
-    let survey = async |hub: Hub| drop(hub.to(all()).request(&question()).expect("text").await);
-    let world = World::new(Router::new().route(OTHER, survey));
-    let [(mut asks, asker), (mut other, peer)] = silent(&world).await;
-    asks.send(OTHER.code(), 1, "").await.unwrap();
-    let id = other.next().await.unwrap().id().value();
-    asker.close().await;
-    other.send(ECHO.code(), id, "").await.unwrap();
-    quiet().await;
-    assert_eq!(peer.stats().received.discarded_late, 1);
+#[test]
+fn a_survey_in_a_handler_ends_with_it() {
+    paused(async {
+        let survey = async |hub: Hub| drop(hub.to(all()).request(&question()).expect("text").await);
+        let world = World::new(Router::new().route(OTHER, survey));
+        let [(mut asks, asker), (mut other, peer)] = silent(&world).await;
+        asks.send(OTHER.code(), 1, "").await.unwrap();
+        let id = other.next().await.unwrap().id().value();
+        asker.close().await;
+        other.send(ECHO.code(), id, "").await.unwrap();
+        quiet().await;
+        assert_eq!(peer.stats().received.discarded_late, 1);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_survey_is_a_stream() {
-    use futures::StreamExt;
-    let world = World::new(Router::new());
-    let (_clients, _) = answering(&world, &[2, 1]).await;
-    let survey = world.hub.to(all()).request(&question()).unwrap();
-    let ids = StreamExt::map(survey, |(peer, _)| peer.id().value()).collect::<Vec<_>>().await;
-    assert_eq!(ids, [2, 1]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn answers_at_the_very_deadline_count_once() {
-    let world = World::new(Router::new());
-    let (_clients, peers) = answering(&world, &[2; 50]).await;
-    let responses =
-        world.hub.to(all()).request(&question()).unwrap().timeout(seconds(2)).await.responses;
-    assert_eq!(responses.len(), 50);
-    let replied = responses.iter().filter(|(_, r)| matches!(r, Response::Reply(_))).count() as u64;
-    quiet().await;
-    let late: u64 = peers.iter().map(|peer| peer.stats().received.discarded_late).sum();
-    assert_eq!(replied + late, 50, "each answer was taken, or late");
-}
-
-/// On threads and the real clock: answers, ends of connections and the deadline race each other.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whatever_races_everybody_responds_once() {
-    for round in 0..40_u64 {
-        let world = World::with(ServerConfig::default(), PIPE, Router::new());
-        let mut clients = Vec::new();
-        for n in 0..24_u64 {
-            let answer = move |Text(text): Text| async move {
-                sleep(std::time::Duration::from_micros(n * 200)).await;
-                if n % 8 == 7 {
-                    pending::<()>().await;
-                }
-                text
-            };
-            clients.push(world.client(Router::new().route(ECHO, answer)).await);
-        }
-        while world.hub.count(all()).unwrap() < clients.len() {
-            tokio::task::yield_now().await;
-        }
-        let limit = std::time::Duration::from_micros(1_000 + round * 50);
-        let survey = world.hub.to(all()).request(&question()).unwrap().timeout(limit);
-        let leaving = clients.iter().enumerate().filter(|(n, _)| n % 3 == 0);
-        let leaving: Vec<_> = leaving.map(|(_, client)| client.clone()).collect();
-        let leave = tokio::spawn(join_all(leaving.into_iter().map(|client| async move {
-            tokio::task::yield_now().await;
-            client.close().await
-        })));
-        let responses = tokio::spawn(survey.into_future()).await.expect("no panic");
-        let who: HashSet<_> = responses.responses.iter().map(|(peer, _)| peer.id()).collect();
-        assert_eq!((who.len(), responses.responses.len()), (24, 24), "in round {round}");
-        leave.await.expect("no panic");
-    }
+#[test]
+fn a_survey_is_a_stream() {
+    paused(async {
+        use futures::StreamExt;
+        let world = World::new(Router::new());
+        let (_clients, _) = answering(&world, &[2, 1]).await;
+        let survey = world.hub.to(all()).request(&question()).unwrap();
+        let ids = StreamExt::map(survey, |(peer, _)| peer.id().value()).collect::<Vec<_>>().await;
+        assert_eq!(ids, [2, 1]);
+    });
 }

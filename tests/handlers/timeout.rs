@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use veltix::{Disconnected, Event, Handler, Router, ServerConfig, Text};
 
 use super::{ask, failure, seconds};
-use crate::promises::Drops;
+use crate::promises::{Drops, paused};
 use crate::support::{ECHO, OTHER, PATIENCE, PIPE, World, until};
 
 /// A handler that takes as many seconds as the body says.
@@ -17,74 +17,82 @@ async fn slow(Text(text): Text) -> String {
     text
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_handler_is_dropped_the_moment_its_time_is_over() {
-    let drops = Drops::default();
-    let stuck = drops.stuck();
-    let router = Router::new().route(ECHO, || "echo").route(OTHER, stuck.timeout(seconds(3)));
-    let world = World::new(router);
-    let mut events = world.hub.events();
-    let (mut raw, peer) = world.join().await;
-    let start = Instant::now();
-    raw.send(OTHER.code(), 5, "").await.unwrap();
-    let next = ask(&mut raw, ECHO.code(), "").await;
-    assert_eq!((next.id().value(), start.elapsed()), (7, seconds(3)), "it waited its turn");
-    assert_eq!(failure(&mut events).await, "the handler did not return within 3s");
-    assert_eq!(drops.count(), 1);
-    assert_eq!(peer.stats().received.handled, 2);
+#[test]
+fn a_handler_is_dropped_the_moment_its_time_is_over() {
+    paused(async {
+        let drops = Drops::default();
+        let stuck = drops.stuck();
+        let router = Router::new().route(ECHO, || "echo").route(OTHER, stuck.timeout(seconds(3)));
+        let world = World::new(router);
+        let mut events = world.hub.events();
+        let (mut raw, peer) = world.join().await;
+        let start = Instant::now();
+        raw.send(OTHER.code(), 5, "").await.unwrap();
+        let next = ask(&mut raw, ECHO.code(), "").await;
+        assert_eq!((next.id().value(), start.elapsed()), (7, seconds(3)), "it waited its turn");
+        assert_eq!(failure(&mut events).await, "the handler did not return within 3s");
+        assert_eq!(drops.count(), 1);
+        assert_eq!(peer.stats().received.handled, 2);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_reply_in_time_is_sent_and_a_late_one_is_not() {
-    let world = World::new(Router::new().route(OTHER, slow.timeout(seconds(3))));
-    let (mut raw, peer) = world.join().await;
-    let start = Instant::now();
-    for (id, takes) in [(1, "2"), (2, "4"), (3, "0"), (4, "2")] {
-        raw.send(OTHER.code(), id, takes).await.unwrap();
-    }
-    for (id, at) in [(1, 2), (3, 5), (4, 7)] {
-        assert_eq!(raw.next().await.unwrap().id().value(), id);
-        assert_eq!(start.elapsed(), seconds(at));
-    }
-    raw.end();
-    assert!(raw.all().await.is_empty());
-    let outcome = peer.closed().await;
-    assert_eq!((outcome.received.handled, outcome.received.waiting), (4, 0));
+#[test]
+fn a_reply_in_time_is_sent_and_a_late_one_is_not() {
+    paused(async {
+        let world = World::new(Router::new().route(OTHER, slow.timeout(seconds(3))));
+        let (mut raw, peer) = world.join().await;
+        let start = Instant::now();
+        for (id, takes) in [(1, "2"), (2, "4"), (3, "0"), (4, "2")] {
+            raw.send(OTHER.code(), id, takes).await.unwrap();
+        }
+        for (id, at) in [(1, 2), (3, 5), (4, 7)] {
+            assert_eq!(raw.next().await.unwrap().id().value(), id);
+            assert_eq!(start.elapsed(), seconds(at));
+        }
+        raw.end();
+        assert!(raw.all().await.is_empty());
+        let outcome = peer.closed().await;
+        assert_eq!((outcome.received.handled, outcome.received.waiting), (4, 0));
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_last_timeout_counts_and_a_huge_one_is_none() {
-    let router = Router::new()
-        .route(OTHER, slow.timeout(seconds(1)).timeout(seconds(9)))
-        .fallback(slow.timeout(std::time::Duration::MAX));
-    let world = World::new(router);
-    let mut raw = world.raw().await;
-    assert_eq!(ask(&mut raw, OTHER.code(), "8").await.text().unwrap(), "8");
-    assert_eq!(ask(&mut raw, ECHO.code(), "10").await.text().unwrap(), "10");
+#[test]
+fn the_last_timeout_counts_and_a_huge_one_is_none() {
+    paused(async {
+        let router = Router::new()
+            .route(OTHER, slow.timeout(seconds(1)).timeout(seconds(9)))
+            .fallback(slow.timeout(std::time::Duration::MAX));
+        let world = World::new(router);
+        let mut raw = world.raw().await;
+        assert_eq!(ask(&mut raw, OTHER.code(), "8").await.text().unwrap(), "8");
+        assert_eq!(ask(&mut raw, ECHO.code(), "10").await.text().unwrap(), "10");
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_peer_s_coming_and_going_may_be_timed_too() {
-    let stuck = || pending::<()>();
-    let world = World::new(Router::new().on_connect(stuck.timeout(seconds(2))));
-    let mut events = world.hub.events();
-    let start = Instant::now();
-    let mut raw = world.raw().await;
-    let refused = |event| match event {
-        Event::Refused { reason, .. } => Some(reason),
-        _ => None,
-    };
-    let told = until(&mut events, refused).await;
-    assert_eq!((&*told, start.elapsed()), ("the handler did not return within 2s", seconds(2)));
-    assert!(raw.next().await.is_err());
+#[test]
+fn a_peer_s_coming_and_going_may_be_timed_too() {
+    paused(async {
+        let stuck = || pending::<()>();
+        let world = World::new(Router::new().on_connect(stuck.timeout(seconds(2))));
+        let mut events = world.hub.events();
+        let start = Instant::now();
+        let mut raw = world.raw().await;
+        let refused = |event| match event {
+            Event::Refused { reason, .. } => Some(reason),
+            _ => None,
+        };
+        let told = until(&mut events, refused).await;
+        assert_eq!((&*told, start.elapsed()), ("the handler did not return within 2s", seconds(2)));
+        assert!(raw.next().await.is_err());
 
-    let stuck = |_: Disconnected| pending::<()>();
-    let world = World::new(Router::new().on_disconnect(stuck.timeout(seconds(2))));
-    let mut events = world.hub.events();
-    drop(world.raw().await);
-    let start = Instant::now();
-    assert_eq!(failure(&mut events).await, "the handler did not return within 2s");
-    assert_eq!(start.elapsed(), seconds(2));
+        let stuck = |_: Disconnected| pending::<()>();
+        let world = World::new(Router::new().on_disconnect(stuck.timeout(seconds(2))));
+        let mut events = world.hub.events();
+        drop(world.raw().await);
+        let start = Instant::now();
+        assert_eq!(failure(&mut events).await, "the handler did not return within 2s");
+        assert_eq!(start.elapsed(), seconds(2));
+    });
 }
 
 /// Blocks its thread until the test lets it go on; says that it has begun.

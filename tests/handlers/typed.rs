@@ -9,6 +9,7 @@ use veltix::{
 use veltix_core::typed::{body, read_reply, read_reply_or_error};
 
 use super::{failure, rejection, seconds};
+use crate::promises::paused;
 use crate::support::{PIPE, World};
 
 macro_rules! message {
@@ -88,141 +89,161 @@ fn divide(Msg(Divide(a, b)): Msg<Divide>) -> Result<Quotient, Fault> {
     a.checked_div(b).map(Quotient).ok_or(Fault::ByZero)
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_declared_reply_is_what_the_asker_gets() {
-    async fn half(peer: Peer, Msg(Half(n)): Msg<Half>) -> Quotient {
-        peer.ping().await.expect("a pong");
-        Quotient(n / 2)
-    }
-    let world = World::new(Router::new().on(divide).on(half));
-    let client = world.client(Router::new()).await;
-    assert_eq!(client.request(&Divide(84, 2)).await.unwrap(), Quotient(42));
-    assert_eq!(client.request(&Half(84)).await.unwrap(), Quotient(42));
-    let answer = client.request(&Message::from_json(Divide::TYPE, &Divide(6, 3)).unwrap()).await;
-    assert_eq!(answer.unwrap().code(), Quotient::TYPE.code(), "a reply has its own code");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_declared_error_is_told_to_the_asker() {
-    let world = World::new(Router::new().on(divide));
-    let mut events = world.hub.events();
-    let client = world.client(Router::new()).await;
-    let refused = client.request(&Divide(1, 0)).await;
-    assert!(matches!(refused, Err(RequestError::Remote(Fault::ByZero))), "{refused:?}");
-    assert_eq!(failure(&mut events).await, "ByZero");
-    assert_eq!(world.newest().stats().received.handled, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rejection_is_told_too_where_the_error_can_say_it() {
-    let world = World::new(Router::new().on(divide));
-    let mut events = world.hub.events();
-    let client = world.client(Router::new()).await;
-    let answer = client.request(&Message::from_text(Divide::TYPE, "[1")).await.unwrap();
-    let text = "the body is not the JSON that was expected";
-    assert_eq!(answer.json::<Fault>().unwrap(), Fault::Unreadable(text.to_owned()));
-    assert_eq!(answer.code(), Fault::TYPE.code());
-    assert!(rejection(&mut events).await.starts_with(text));
-    // One that asked nothing is told nothing that it would take for an answer.
-    assert_eq!(world.newest().stats().received.rejected, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_a_declared_error_the_asker_runs_into_its_timeout() {
-    let fail = |_: Msg<Half>| Err::<Quotient, _>("not today");
-    let world = World::new(Router::new().on(fail));
-    let mut events = world.hub.events();
-    let client = world.client(Router::new()).await;
-    let start = tokio::time::Instant::now();
-    let refused = client.request(&Half(1)).timeout(seconds(2)).await;
-    assert!(matches!(refused, Err(RequestError::Timeout { .. })), "{refused:?}");
-    assert_eq!(start.elapsed(), seconds(2));
-    assert_eq!(failure(&mut events).await, "not today");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_asks_nothing_is_not_answered() {
-    let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
-    let note = move |State(prefix): State<&'static str>, Msg(note): Msg<Note>| {
-        told.send(format!("{prefix}{}", note.0)).map_err(|_| "nobody listens")
-    };
-    let world = World::new(Router::new().on(note).with_state("note: "));
-    let client = world.client(Router::new()).await;
-    client.send(&Note("hello".to_owned())).await.unwrap();
-    assert_eq!(tells.recv().await.unwrap(), "note: hello");
-    let asked = client.request(&Note("anybody?".to_owned())).timeout(seconds(1)).await;
-    assert!(matches!(asked, Err(RequestError::Timeout { .. })), "{asked:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_was_not_asked_for_is_an_error_of_the_call() {
-    let answer_with = |message: Message| Router::new().route(Divide::TYPE, move || message.clone());
-    let ask = async |message| {
-        let world = World::new(answer_with(message));
+#[test]
+fn the_declared_reply_is_what_the_asker_gets() {
+    paused(async {
+        async fn half(peer: Peer, Msg(Half(n)): Msg<Half>) -> Quotient {
+            peer.ping().await.expect("a pong");
+            Quotient(n / 2)
+        }
+        let world = World::new(Router::new().on(divide).on(half));
         let client = world.client(Router::new()).await;
-        client.request(&Divide(4, 2)).await.expect_err("no quotient")
-    };
-    let error = ask(Message::from_text(Note::TYPE, "2")).await;
-    assert!(
-        matches!(error, RequestError::UnexpectedReply { code: 300, expected: 302 }),
-        "{error:?}"
-    );
-    let error = ask(Message::from_text(Quotient::TYPE, "two")).await;
-    assert!(matches!(error, RequestError::Body(BodyError::Json(_))), "{error:?}");
-    let error = ask(Message::from_text(Fault::TYPE, "\"Unknown\"")).await;
-    assert!(matches!(error, RequestError::Body(BodyError::Json(_))), "{error:?}");
+        assert_eq!(client.request(&Divide(84, 2)).await.unwrap(), Quotient(42));
+        assert_eq!(client.request(&Half(84)).await.unwrap(), Quotient(42));
+        let answer =
+            client.request(&Message::from_json(Divide::TYPE, &Divide(6, 3)).unwrap()).await;
+        assert_eq!(answer.unwrap().code(), Quotient::TYPE.code(), "a reply has its own code");
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_body_over_the_limit_is_rejected_before_it_is_parsed() {
-    let note = |Msg(note): Msg<Note>| -> () { panic!("it was parsed: {}", note.0.len()) };
-    let config = ServerConfig::default().max_typed_body(100);
-    let world = World::with(config, PIPE, Router::new().on(note));
-    let mut events = world.hub.events();
-    let client = world.client(Router::new()).await;
-    // Not even JSON: only its size is judged.
-    client.send(&Message::from_text(Note::TYPE, "x".repeat(101))).await.unwrap();
-    let told = rejection(&mut events).await;
-    assert!(told.starts_with("the body of 101 bytes is over max_typed_body (100)"), "{told}");
-    // An answer is judged by the limit of who asked.
-    let reply = |_: Message| Message::from_text(Quotient::TYPE, "1".repeat(200));
-    let peer = world.newest();
-    let client = world.client(Router::new().route(Half::TYPE, reply)).await;
-    let error = world.newest().request(&Half(1)).await.expect_err("too large");
-    let too_large = BodyError::TooLarge { size: 200, limit: 100 };
-    assert!(matches!(&error, RequestError::Body(e) if e.to_string() == too_large.to_string()));
-    drop((client, peer));
+#[test]
+fn a_declared_error_is_told_to_the_asker() {
+    paused(async {
+        let world = World::new(Router::new().on(divide));
+        let mut events = world.hub.events();
+        let client = world.client(Router::new()).await;
+        let refused = client.request(&Divide(1, 0)).await;
+        assert!(matches!(refused, Err(RequestError::Remote(Fault::ByZero))), "{refused:?}");
+        assert_eq!(failure(&mut events).await, "ByZero");
+        assert_eq!(world.newest().stats().received.handled, 1);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn typed_messages_are_arguments_of_other_routes_too() {
-    let echo = |Msg(Note(text)): Msg<Note>| text;
-    let world = World::new(Router::new().route(Note::TYPE, echo));
-    let client = world.client(Router::new()).await;
-    let question = Note("hello".to_owned());
-    assert_eq!(client.request(&question).await.unwrap().text().unwrap(), "hello");
-    let world = World::new(Router::new().fallback(echo));
-    let mut events = world.hub.events();
-    let client = world.client(Router::new()).await;
-    assert_eq!(client.request(&question).await.unwrap().text().unwrap(), "hello");
-    client.send(&Half(1)).await.unwrap();
-    let told = rejection(&mut events).await;
-    assert_eq!(told, "the message has code 304, which is not that of Note");
+#[test]
+fn a_rejection_is_told_too_where_the_error_can_say_it() {
+    paused(async {
+        let world = World::new(Router::new().on(divide));
+        let mut events = world.hub.events();
+        let client = world.client(Router::new()).await;
+        let answer = client.request(&Message::from_text(Divide::TYPE, "[1")).await.unwrap();
+        let text = "the body is not the JSON that was expected";
+        assert_eq!(answer.json::<Fault>().unwrap(), Fault::Unreadable(text.to_owned()));
+        assert_eq!(answer.code(), Fault::TYPE.code());
+        assert!(rejection(&mut events).await.starts_with(text));
+        // One that asked nothing is told nothing that it would take for an answer.
+        assert_eq!(world.newest().stats().received.rejected, 1);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_not_there_or_cannot_be_read_may_be_taken_as_such() {
-    let maybe = |note: Option<Msg<Note>>| assert!(note.is_none());
-    let why = |half: Result<Msg<Half>, Rejection>| match half {
-        Ok(Msg(Half(n))) => Quotient(n / 2),
-        Err(_) => Quotient(-1),
-    };
-    let world = World::new(Router::new().on(maybe).on(why));
-    let client = world.client(Router::new()).await;
-    client.send(&Message::from_text(Note::TYPE, "{")).await.unwrap();
-    let asked = Message::from_text(Half::TYPE, "{");
-    assert_eq!(client.request(&asked).await.unwrap().json::<Quotient>().unwrap(), Quotient(-1));
-    assert_eq!(world.newest().stats().received.handled, 2);
+#[test]
+fn without_a_declared_error_the_asker_runs_into_its_timeout() {
+    paused(async {
+        let fail = |_: Msg<Half>| Err::<Quotient, _>("not today");
+        let world = World::new(Router::new().on(fail));
+        let mut events = world.hub.events();
+        let client = world.client(Router::new()).await;
+        let start = tokio::time::Instant::now();
+        let refused = client.request(&Half(1)).timeout(seconds(2)).await;
+        assert!(matches!(refused, Err(RequestError::Timeout { .. })), "{refused:?}");
+        assert_eq!(start.elapsed(), seconds(2));
+        assert_eq!(failure(&mut events).await, "not today");
+    });
+}
+
+#[test]
+fn what_asks_nothing_is_not_answered() {
+    paused(async {
+        let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+        let note = move |State(prefix): State<&'static str>, Msg(note): Msg<Note>| {
+            told.send(format!("{prefix}{}", note.0)).map_err(|_| "nobody listens")
+        };
+        let world = World::new(Router::new().on(note).with_state("note: "));
+        let client = world.client(Router::new()).await;
+        client.send(&Note("hello".to_owned())).await.unwrap();
+        assert_eq!(tells.recv().await.unwrap(), "note: hello");
+        let asked = client.request(&Note("anybody?".to_owned())).timeout(seconds(1)).await;
+        assert!(matches!(asked, Err(RequestError::Timeout { .. })), "{asked:?}");
+    });
+}
+
+#[test]
+fn an_answer_that_was_not_asked_for_is_an_error_of_the_call() {
+    paused(async {
+        let answer_with =
+            |message: Message| Router::new().route(Divide::TYPE, move || message.clone());
+        let ask = async |message| {
+            let world = World::new(answer_with(message));
+            let client = world.client(Router::new()).await;
+            client.request(&Divide(4, 2)).await.expect_err("no quotient")
+        };
+        let error = ask(Message::from_text(Note::TYPE, "2")).await;
+        assert!(
+            matches!(error, RequestError::UnexpectedReply { code: 300, expected: 302 }),
+            "{error:?}"
+        );
+        let error = ask(Message::from_text(Quotient::TYPE, "two")).await;
+        assert!(matches!(error, RequestError::Body(BodyError::Json(_))), "{error:?}");
+        let error = ask(Message::from_text(Fault::TYPE, "\"Unknown\"")).await;
+        assert!(matches!(error, RequestError::Body(BodyError::Json(_))), "{error:?}");
+    });
+}
+
+#[test]
+fn a_body_over_the_limit_is_rejected_before_it_is_parsed() {
+    paused(async {
+        let note = |Msg(note): Msg<Note>| -> () { panic!("it was parsed: {}", note.0.len()) };
+        let config = ServerConfig::default().max_typed_body(100);
+        let world = World::with(config, PIPE, Router::new().on(note));
+        let mut events = world.hub.events();
+        let client = world.client(Router::new()).await;
+        // Not even JSON: only its size is judged.
+        client.send(&Message::from_text(Note::TYPE, "x".repeat(101))).await.unwrap();
+        let told = rejection(&mut events).await;
+        assert!(told.starts_with("the body of 101 bytes is over max_typed_body (100)"), "{told}");
+        // An answer is judged by the limit of who asked.
+        let reply = |_: Message| Message::from_text(Quotient::TYPE, "1".repeat(200));
+        let peer = world.newest();
+        let client = world.client(Router::new().route(Half::TYPE, reply)).await;
+        let error = world.newest().request(&Half(1)).await.expect_err("too large");
+        let too_large = BodyError::TooLarge { size: 200, limit: 100 };
+        assert!(matches!(&error, RequestError::Body(e) if e.to_string() == too_large.to_string()));
+        drop((client, peer));
+    });
+}
+
+#[test]
+fn typed_messages_are_arguments_of_other_routes_too() {
+    paused(async {
+        let echo = |Msg(Note(text)): Msg<Note>| text;
+        let world = World::new(Router::new().route(Note::TYPE, echo));
+        let client = world.client(Router::new()).await;
+        let question = Note("hello".to_owned());
+        assert_eq!(client.request(&question).await.unwrap().text().unwrap(), "hello");
+        let world = World::new(Router::new().fallback(echo));
+        let mut events = world.hub.events();
+        let client = world.client(Router::new()).await;
+        assert_eq!(client.request(&question).await.unwrap().text().unwrap(), "hello");
+        client.send(&Half(1)).await.unwrap();
+        let told = rejection(&mut events).await;
+        assert_eq!(told, "the message has code 304, which is not that of Note");
+    });
+}
+
+#[test]
+fn what_is_not_there_or_cannot_be_read_may_be_taken_as_such() {
+    paused(async {
+        let maybe = |note: Option<Msg<Note>>| assert!(note.is_none());
+        let why = |half: Result<Msg<Half>, Rejection>| match half {
+            Ok(Msg(Half(n))) => Quotient(n / 2),
+            Err(_) => Quotient(-1),
+        };
+        let world = World::new(Router::new().on(maybe).on(why));
+        let client = world.client(Router::new()).await;
+        client.send(&Message::from_text(Note::TYPE, "{")).await.unwrap();
+        let asked = Message::from_text(Half::TYPE, "{");
+        assert_eq!(client.request(&asked).await.unwrap().json::<Quotient>().unwrap(), Quotient(-1));
+        assert_eq!(world.newest().stats().received.handled, 2);
+    });
 }
 
 /// On the real clock: the paused one would run ahead of the pool's threads.
@@ -237,18 +258,20 @@ async fn a_blocking_one_answers_alike() {
     assert_eq!(unread.code(), Fault::TYPE.code());
 }
 
-#[tokio::test(start_paused = true)]
-async fn handlers_of_typed_messages_have_options_too() {
-    let slow = |Msg(Half(n)): Msg<Half>| async move {
-        tokio::time::sleep(seconds(u64::try_from(n).unwrap())).await;
-        Quotient(n / 2)
-    };
-    use veltix::Handler as _;
-    let router = Router::new().on(slow.concurrent(2).timeout(seconds(6)));
-    let world = World::new(router.route(super::OTHER, |Text(text): Text| text));
-    let client = world.client(Router::new()).await;
-    let start = tokio::time::Instant::now();
-    let (four, two) = tokio::join!(client.request(&Half(4)), client.request(&Half(2)));
-    assert_eq!((four.unwrap(), two.unwrap()), (Quotient(2), Quotient(1)));
-    assert_eq!(start.elapsed(), seconds(4), "at once");
+#[test]
+fn handlers_of_typed_messages_have_options_too() {
+    paused(async {
+        let slow = |Msg(Half(n)): Msg<Half>| async move {
+            tokio::time::sleep(seconds(u64::try_from(n).unwrap())).await;
+            Quotient(n / 2)
+        };
+        use veltix::Handler as _;
+        let router = Router::new().on(slow.concurrent(2).timeout(seconds(6)));
+        let world = World::new(router.route(super::OTHER, |Text(text): Text| text));
+        let client = world.client(Router::new()).await;
+        let start = tokio::time::Instant::now();
+        let (four, two) = tokio::join!(client.request(&Half(4)), client.request(&Half(2)));
+        assert_eq!((four.unwrap(), two.unwrap()), (Quotient(2), Quotient(1)));
+        assert_eq!(start.elapsed(), seconds(4), "at once");
+    });
 }

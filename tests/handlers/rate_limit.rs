@@ -1,0 +1,59 @@
+//! The example `rate_limit`: a layer as an application writes it.
+
+use tokio::time::{Instant, sleep};
+use veltix::{Router, Text};
+
+use super::{ask, failure, seconds};
+use crate::promises::paused;
+use crate::support::{ECHO, OTHER, World};
+
+#[path = "../../examples/rate_limit.rs"]
+#[allow(dead_code, reason = "its `main` is for people")]
+mod example;
+
+use example::{Bucket, RateLimit};
+
+const LIMIT: RateLimit = RateLimit { per_second: 2.0, burst: 10.0, price: |_| 1.0 };
+
+fn echo(Text(text): Text) -> String {
+    text
+}
+
+#[test]
+fn a_bucket_pays_what_it_holds_and_fills_with_time() {
+    paused(async {
+        let start = Instant::now();
+        let mut bucket = Bucket::full(LIMIT.burst, start);
+        assert_eq!(bucket.pay(8.0, LIMIT, start), Ok(()));
+        assert_eq!(
+            bucket.pay(5.0, LIMIT, start),
+            Err(seconds(3) / 2),
+            "three tokens at two a second"
+        );
+        assert_eq!(bucket.pay(2.0, LIMIT, start), Ok(()), "what was refused cost nothing");
+        assert_eq!(bucket.pay(5.0, LIMIT, start + seconds(2)), Err(seconds(1) / 2));
+        assert_eq!(bucket.pay(5.0, LIMIT, start + seconds(3)), Ok(()));
+        assert_eq!(bucket.pay(10.0, LIMIT, start + seconds(99)), Ok(()), "full again, and no more");
+        assert!(bucket.pay(0.1, LIMIT, start + seconds(99)).is_err());
+    });
+}
+
+#[test]
+fn the_rate_limit_is_each_peer_s_own_over_all_routes() {
+    paused(async {
+        let price = |code| if code == OTHER.code() { 4.0 } else { 1.0 };
+        let limit = RateLimit { price, ..LIMIT };
+        let world = World::new(Router::new().route(ECHO, echo).route(OTHER, echo).layer(limit));
+        let mut events = world.hub.events();
+        let mut one = world.raw().await;
+        for code in [OTHER.code(), OTHER.code(), ECHO.code(), ECHO.code()] {
+            assert_eq!(ask(&mut one, code, "paid").await.text().unwrap(), "paid");
+        }
+        one.send(OTHER.code(), 1, "not paid").await.unwrap();
+        assert_eq!(failure(&mut events).await, "the peer is too fast by 2s");
+        let mut two = world.raw().await;
+        assert_eq!(ask(&mut two, OTHER.code(), "paid").await.text().unwrap(), "paid");
+        sleep(seconds(2)).await;
+        assert_eq!(ask(&mut one, OTHER.code(), "paid").await.text().unwrap(), "paid");
+    });
+}
