@@ -4,14 +4,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc::unbounded_channel;
 use veltix::{
-    Client, ClientConfig, Context, Disconnected, Extension, FromContext, FromMessage, FromRef, Hub,
-    Json, Message, Msg, Peer, Rejection, RequestId, Router, State, Text, all,
+    Client, ClientConfig, Context, Disconnected, Event, Extension, FromContext, FromMessage,
+    FromRef, Hub, Json, Message, Msg, Peer, Rejection, RequestId, Router, State, Text, all,
 };
 
 use super::typed::Note;
 use super::{ask, check, rejection};
 use crate::promises::paused;
-use crate::support::{ECHO, OTHER, World};
+use crate::support::{ECHO, OTHER, World, until};
 
 #[derive(Clone)]
 struct App {
@@ -303,5 +303,53 @@ fn only_who_needs_a_hub_is_refused_by_a_client() {
         let _client = connect(Router::new().route(OTHER, either)).await.expect("it works on both");
         let answer = world.newest().request(&Message::empty(OTHER)).await.expect("an answer");
         assert_eq!(answer.text().unwrap(), "true");
+    });
+}
+
+#[test]
+fn a_peer_s_coming_and_going_take_all_but_the_body() {
+    paused(async {
+        let (told, mut tells) = unbounded_channel();
+        let (came, went) = (told.clone(), told);
+        let on_connect = move |hub: Hub,
+                               State(app): State<App>,
+                               id: RequestId,
+                               session: Option<Extension<Session>>,
+                               peer: Peer| {
+            peer.attach(Session("session"));
+            let (listed, none) = (hub.get(peer.id()).is_some(), session.is_none());
+            came.send(format!("{listed} {} {id} {none}", app.name)).expect("the test listens");
+        };
+        let on_disconnect = move |hub: Hub,
+                                  peer: Peer,
+                                  State(Number(number)): State<Number>,
+                                  Extension(Session(session)): Extension<Session>,
+                                  Code(code): Code,
+                                  outcome: Disconnected| {
+            let listed = hub.get(peer.id()).is_some();
+            let text = format!("{listed} {number} {session} {code} {}", outcome.reason);
+            went.send(text).expect("the test listens");
+        };
+        let router = Router::new().on_connect(on_connect).on_disconnect(on_disconnect);
+        let world = World::new(router.with_state(APP));
+        drop(world.raw().await);
+        assert_eq!(tells.recv().await.unwrap(), "false app 0 true");
+        let text = "false 42 session 0 the peer closed the connection";
+        assert_eq!(tells.recv().await.unwrap(), text);
+    });
+}
+
+#[test]
+fn an_argument_that_on_connect_cannot_have_refuses_the_peer() {
+    paused(async {
+        let world = World::new(Router::new().on_connect(async |_: Extension<Session>| {}));
+        let mut events = world.hub.events();
+        let mut raw = world.raw().await;
+        let refused = |event| match event {
+            Event::Refused { reason, .. } => Some(reason),
+            _ => None,
+        };
+        assert!(until(&mut events, refused).await.contains("attached to the peer"));
+        assert!(raw.next().await.is_err());
     });
 }
