@@ -68,9 +68,10 @@
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
-    BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted, Message, MessageType,
-    PING, PONG, PeerId, ProtocolError, Registry, RequestId, Tag, TagError, TagTarget, TagValue,
-    Target, ToMessage, TypeError, UnknownCode, all, limits, tag,
+    BodyError, CodeClass, DeliveryClass, EncodeError, HandshakeError, Hello, IdsExhausted, Key,
+    Message, MessageType, OverflowPolicy, PING, PONG, PeerId, ProtocolError, Registry, RequestId,
+    Tag, TagError, TagTarget, TagValue, Target, ToMessage, TypeError, UnknownCode, all, limits,
+    tag,
 };
 /// Makes a message type of each variant of an enum.
 ///
@@ -122,10 +123,10 @@ pub use veltix_core::{
 pub use veltix_macros::message;
 pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus, CloseReason,
-    Closing, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected, Error, Event,
-    EventStream, FromContext, FromInput, FromMessage, Handler, HandshakeFailure, Hub, IntoReply,
-    Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping, Received, Reconnect, Rejection,
-    Reply, Request, RequestError, Result, Router, SendError, Sending, Sent, Server, ServerConfig,
+    Closing, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected, Dropped,
+    Error, Event, EventStream, FromContext, FromInput, FromMessage, Handler, HandshakeFailure, Hub,
+    IntoReply, Json, MessageStream, Peer, PeerStats, Ping, Received, Reconnect, Rejection, Reply,
+    Request, RequestError, Result, Router, SendError, Sending, Sent, Server, ServerConfig,
     ShutdownReport, SocketCore, State, Text, VeltixCodec, transport,
 };
 

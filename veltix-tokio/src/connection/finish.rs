@@ -68,8 +68,8 @@ impl ConnectionTask {
     fn cancel_lane(&mut self) -> Cancelled {
         let cancelled = self.lane.cancel();
         self.peer.receipts().closed.add(cancelled.messages);
-        for _ in 0..cancelled.replies {
-            self.peer.outbox().refuse(DropReason::Disconnected);
+        if let Some(code) = cancelled.reply {
+            self.peer.outbox().refuse(DropReason::Disconnected, code);
         }
         cancelled
     }
@@ -143,6 +143,7 @@ impl ConnectionTask {
         }
         let why = outcome.reason.to_string();
         tracing::debug!(%peer, reason = %printable(&why), undelivered, "disconnected");
+        peer.tell_dropped();
         if self.stage == Stage::Admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().tell(event);

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use veltix_core::{Frame, FrameDecoder, RequestId};
+use veltix_core::{DeliveryClass, Frame, FrameDecoder, Key, OverflowPolicy, RequestId};
 
+use super::state::charge;
 use super::*;
 use crate::limits::HEADER_LEN;
 use crate::sync::Mutex;
@@ -62,7 +63,7 @@ impl Socket {
     }
 
     fn outbox(&self, capacity: Capacity) -> Arc<Outbox> {
-        Arc::new(Outbox::new(Box::new(self.clone()), capacity))
+        Arc::new(Outbox::new(Box::new(self.clone()), capacity, Arc::default()))
     }
 
     /// The peer reads: there is room for so much more.
@@ -132,6 +133,12 @@ impl StreamWriter for Socket {
 /// A frame of this code and id, and of so many bytes on the wire.
 fn frame(code: u16, id: u16, length: usize) -> Frame {
     Frame::new(code, RequestId::new(id), Bytes::from(vec![id as u8; length - HEADER_LEN]))
+}
+
+/// The same frame, as a value of this key.
+fn latest(key: impl Into<Key>, mut frame: Frame) -> Frame {
+    frame.set_class(DeliveryClass::Latest(key.into()));
+    frame
 }
 
 /// One turn of the connection's own task, as far as it concerns the outbox.

@@ -80,7 +80,7 @@ impl World {
                 let policy = [OverflowPolicy::DropOldest, OverflowPolicy::DropNewest];
                 let policy = policy[random(0, 1)];
                 let overflow = outbox.push_or(frame(SENDERS, id, random(HEADER_LEN, 40)), policy);
-                let first = matches!(overflow, Overflow::Queued(queued, _) if queued.first);
+                let first = matches!(overflow, Overflow::Queued(queued) if queued.first);
                 see_to_it(outbox, first, SENDERS);
             }
         });

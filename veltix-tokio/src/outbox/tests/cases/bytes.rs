@@ -3,7 +3,7 @@
 use ::bytes::BytesMut;
 
 use super::*;
-use crate::limits::{COPY_BELOW, WRITE_BYTES};
+use crate::limits::{COPY_BELOW, DETACH_BELOW, WRITE_BYTES};
 
 /// Writes frames of these lengths to a stream that takes `first` bytes, is full, and goes on.
 #[track_caller]
@@ -92,7 +92,7 @@ fn one_write_has_a_bound() {
 fn an_idle_outbox_holds_no_queue() {
     let socket = Socket::new(ALL, ALL);
     let outbox = socket.outbox(ROOMY);
-    let capacity = || outbox.state.lock().queue.capacity();
+    let capacity = || outbox.state.lock().queue.frames().capacity();
     assert_eq!(capacity(), 0);
     push(&outbox, &[20; 3]);
     let used = capacity();
@@ -112,7 +112,7 @@ fn a_huge_queue_is_not_kept() {
 
 /// The address of each queued body.
 fn bodies(outbox: &Outbox) -> Vec<usize> {
-    outbox.state.lock().queue.iter().map(|frame| frame.body().as_ptr().addr()).collect()
+    outbox.state.lock().queue.frames().iter().map(|frame| frame.body().as_ptr().addr()).collect()
 }
 
 #[test]
