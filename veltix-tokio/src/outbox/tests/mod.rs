@@ -16,9 +16,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use veltix_core::{DeliveryClass, Frame, FrameDecoder, Key, OverflowPolicy, RequestId};
+use veltix_core::{DeliveryClass, Frame, FrameDecoder, Key, Message, OverflowPolicy, RequestId};
 
-use super::state::charge;
 use super::*;
 use crate::limits::HEADER_LEN;
 use crate::sync::Mutex;
@@ -76,15 +75,23 @@ impl Socket {
         writer.into_iter().for_each(Waker::wake);
     }
 
-    /// The frames that came whole, as code and id; what follows them is a part of one more.
-    fn frames(&self) -> Vec<(u16, u16)> {
+    /// The messages that came whole; what follows them is a part of one more.
+    fn messages(&self) -> Vec<Message> {
         let mut bytes = self.0.lock().got.as_slice().into();
         let mut decoder = FrameDecoder::new(1 << 20);
-        let mut frames = Vec::new();
-        while let Some(message) = decoder.decode(&mut bytes).expect("whole frames, in order") {
-            frames.push((message.code(), message.id().value()));
-        }
-        frames
+        let next = || decoder.decode(&mut bytes).expect("whole frames, in order");
+        std::iter::from_fn(next).collect()
+    }
+
+    /// The frames that came whole, as code and id.
+    fn frames(&self) -> Vec<(u16, u16)> {
+        self.messages().iter().map(|message| (message.code(), message.id().value())).collect()
+    }
+
+    /// The frames that came whole, as code and length of the body.
+    #[cfg(shuttle)]
+    fn lengths(&self) -> Vec<(u16, usize)> {
+        self.messages().iter().map(|message| (message.code(), message.body().len())).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::state::charge;
 use super::*;
 
 /// What may be done to an outbox and its stream.
