@@ -146,6 +146,30 @@ fn small_bodies_are_detached_once_when_they_wait() {
 }
 
 #[test]
+fn what_is_dropped_leaves_none_to_wait_undetached() {
+    // The stream takes so little at a time that a flush ends before it is full.
+    let socket = Socket::new(1, 1);
+    let outbox = socket.outbox(Capacity { frames: 9, bytes: 1_500 });
+    broadcast(&outbox, OverflowPolicy::DropOldest, &[100; 3]);
+    outbox.flush();
+    check_phase(&outbox, Phase::Blocked);
+    socket.give(ALL);
+    assert!(outbox.poll_writable(&mut Context::from_waker(Waker::noop())).is_ready());
+    let buffer = Bytes::from(vec![7; READ_BUFFER]);
+    for from in 0..7 {
+        let frame = Frame::new(200, RequestId::new(0), buffer.slice(from..from + 85));
+        let _ = outbox.push_or(frame, OverflowPolicy::DropOldest);
+    }
+    check_phase(&outbox, Phase::Queued);
+    assert!(outbox.sent().dropped_policy > 0);
+    socket.0.lock().room = NOTHING;
+    outbox.flush();
+    let range = buffer.as_ptr_range();
+    let shared = |body: &usize| (range.start.addr()..range.end.addr()).contains(body);
+    assert_eq!(bodies(&outbox).iter().filter(|body| shared(body)).count(), 0);
+}
+
+#[test]
 fn a_body_that_waits_because_its_own_flush_met_a_full_stream_is_detached() {
     let socket = Socket::new(20, ALL);
     let outbox = socket.outbox(Capacity { frames: 2, bytes: ALL });

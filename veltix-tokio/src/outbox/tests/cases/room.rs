@@ -118,6 +118,25 @@ fn drop_oldest_drops_no_more_than_it_must_while_a_flusher_is_at_work() {
 }
 
 #[test]
+fn drop_oldest_begins_anew_with_what_comes_after_each_write_of_a_flight() {
+    let socket = Socket::new(ALL, 60);
+    let outbox = socket.outbox(Capacity { frames: 3, bytes: 3 * (20 + FRAME_OVERHEAD) });
+    push(&outbox, &[20; 3]);
+    let (first, again) = (Arc::clone(&outbox), socket.clone());
+    socket.0.lock().meanwhile = Some(Box::new(move || {
+        push(&first, &[20; 2]);
+        broadcast(&first, OverflowPolicy::DropOldest, &[20, 20]);
+        let second = Arc::clone(&first);
+        again.0.lock().meanwhile = Some(Box::new(move || {
+            broadcast(&second, OverflowPolicy::DropOldest, &[20; 4]);
+        }));
+    }));
+    outbox.flush();
+    assert_eq!(ids(&socket), [0, 1, 2, 3, 4, 6, 8, 9, 10]);
+    check_sent(&outbox, [11, 9, 0, 2]);
+}
+
+#[test]
 fn who_waits_for_room_is_woken_when_there_is_some() {
     let (socket, outbox) = full();
     let wakes = wait_for_room(&outbox);
