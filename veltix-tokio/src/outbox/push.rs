@@ -62,7 +62,7 @@ impl Outbox {
     /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found
     /// none.
     pub(crate) fn push_or_wait(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
-        if matches!(frame.class(), DeliveryClass::Policy(_)) {
+        if frame.class().key().is_none() {
             // Its sender is told if there is no room, and told once: it is not dropped later.
             frame.set_class(DeliveryClass::Default);
         }

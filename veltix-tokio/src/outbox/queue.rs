@@ -73,20 +73,47 @@ impl Queue {
         other.index = None;
     }
 
-    /// Takes out the first frame, which was written.
-    pub(super) fn pop(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_front()?;
-        self.uncount(&frame);
-        self.detached = self.detached.saturating_sub(1);
-        if let Some(index) = &mut self.index {
-            if index.noted > 0 {
-                index.forget(&frame, 0);
-                index.noted -= 1;
+    /// Takes out what so many more bytes have finished; says how many frames, and their charge.
+    pub(super) fn advance(&mut self, written: usize) -> (usize, usize) {
+        let mut rest = self.head_written + written;
+        let (mut count, mut total) = (0, 0);
+        for frame in &self.frames {
+            if rest < frame.len() {
+                break;
             }
-            index.base += 1;
-            index.kept = index.kept.saturating_sub(1);
+            rest -= frame.len();
+            total += charge(frame.len());
+            count += 1;
         }
-        Some(frame)
+        self.head_written = rest;
+        self.forget_first(count);
+        // Dropped where they are: to move each of them out would cost more than all else here.
+        self.frames.drain(..count);
+        self.detached = self.detached.saturating_sub(count);
+        (count, total)
+    }
+
+    /// So many frames leave at the front.
+    fn forget_first(&mut self, count: usize) {
+        if self.droppable.0 > 0 {
+            for at in 0..count {
+                let frame = &self.frames[at];
+                if frame.class().is_droppable() {
+                    self.droppable.0 -= 1;
+                    self.droppable.1 -= charge(frame.len());
+                }
+                if let Some(index) = &mut self.index
+                    && at < index.noted
+                {
+                    index.forget(frame, at);
+                }
+            }
+        }
+        if let Some(index) = &mut self.index {
+            index.base += count as u64;
+            index.noted = index.noted.saturating_sub(count);
+            index.kept = index.kept.saturating_sub(count);
+        }
     }
 
     /// Frames that may be dropped for others, and their charge.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use veltix_core::Frame;
 
-use super::state::{Flight, charge};
+use super::state::Flight;
 use crate::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 use crate::planted::planted;
 
@@ -128,16 +128,9 @@ impl Flight {
     /// Takes off what the stream took.
     fn advance(&mut self, written: usize) {
         self.written += written;
-        let mut rest = self.queue.head_written + written;
-        while let Some(length) = self.queue.frames().front().map(Frame::len)
-            && rest >= length
-        {
-            rest -= length;
-            self.done_frames += 1;
-            self.done_charge += charge(length);
-            self.queue.pop();
-        }
-        self.queue.head_written = rest;
+        let (frames, charge) = self.queue.advance(written);
+        self.done_frames += frames;
+        self.done_charge += charge;
         if planted!("partial_write_repeated") {
             self.queue.head_written = 0;
         }
