@@ -178,7 +178,7 @@ impl Outbox {
         let mut state = self.state.lock();
         if state.phase == Phase::Blocked {
             // What came while the stream was full was detached when it came.
-            state.queue.is_all_detached();
+            state.queue.mark_detached();
             state.phase = Phase::Queued;
         }
         Poll::Ready(())

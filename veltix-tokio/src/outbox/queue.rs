@@ -213,7 +213,7 @@ impl Queue {
     }
 
     /// What came while the stream was full was detached when it came.
-    pub(super) fn is_all_detached(&mut self) {
+    pub(super) fn mark_detached(&mut self) {
         self.detached = self.frames.len();
     }
 
