@@ -75,6 +75,36 @@
 //!
 //! A handler's panic is caught only where panics unwind: build without `panic = "abort"`.
 //!
+//! # Peers that read too slowly
+//!
+//! Each peer has an outbox, bounded in frames and bytes. Once its stream takes nothing more and the
+//! outbox is full, [`Peer::send`] waits, [`Peer::try_send`] says [`SendError::Full`], and a
+//! broadcast does what its message says, or else the server's
+//! [`on_full`](ServerConfig::on_full):
+//!
+//! | the message | what it does to a peer without room |
+//! |---|---|
+//! | [`on_full`](Message::on_full)[`(Disconnect)`](OverflowPolicy::Disconnect), the default | waiting messages that may be dropped go first; if that does not do, the peer is disconnected |
+//! | [`on_full`](Message::on_full)[`(DropNewest)`](OverflowPolicy::DropNewest) | it is dropped |
+//! | [`on_full`](Message::on_full)[`(DropOldest)`](OverflowPolicy::DropOldest) | the oldest that may be dropped make room for it |
+//! | [`latest(key)`](Message::latest) | it takes the place of the older value of its key that still waits |
+//!
+//! ```
+//! # use veltix::{Hub, Message, MessageType, SendError};
+//! const POSITION: MessageType = MessageType::new(210, "position", "");
+//!
+//! fn moved(hub: &Hub, player: u64, at: String) -> Result<(), SendError> {
+//!     hub.broadcast(&Message::from_text(POSITION, at).latest(player))?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What may be dropped is a broadcast of the two dropping policies, and a value however it was
+//! sent. All else that was sent to one peer alone stays, replies included. Nothing of this is on
+//! the wire, and the slow peer is told nothing. The application is: [`Event::SlowConsumer`] when there is no
+//! room, [`Event::Dropped`] with the counts when the peer has caught up or gone; [`Peer::stats`]
+//! counts by peer and [`Hub::dropped`] by type.
+//!
 //! # Python peers
 //!
 //! Versions 2.0.3 and later of the Python package join; 1.x has another header and cannot. A Python
@@ -84,10 +114,11 @@
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
-    AnswerError, Ask, BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted,
-    Message, MessageType, NoError, NoReply, PING, PONG, PeerId, ProtocolError, Registry, RequestId,
-    Tag, TagError, TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Told, TypeError,
-    Typed, TypedMessage, UnknownCode, all, limits, nobody, peers, tag,
+    AnswerError, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, HandshakeError, Hello,
+    IdsExhausted, Key, Message, MessageType, NoError, NoReply, OverflowPolicy, PING, PONG, PeerId,
+    ProtocolError, Registry, RequestId, Tag, TagError, TagNumber, TagTarget, TagValue, Target,
+    TargetError, ToMessage, Told, TypeError, Typed, TypedMessage, UnknownCode, all, limits, nobody,
+    peers, tag,
 };
 /// Makes a message type of each variant of an enum.
 ///
@@ -140,9 +171,9 @@ pub use veltix_macros::message;
 pub use veltix_tokio::{
     AnswerTo, BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus,
     CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured, ConnectError,
-    Context, Delivery, Disconnected, Draining, Error, Event, EventStream, Extension, FromContext,
-    FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound, InboundService,
-    IntoReply, Json, MessageService, MessageStream, Msg, OverflowPolicy, Peer, PeerStats, Ping,
+    Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream, Extension,
+    FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound,
+    InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats, Ping,
     Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses, Result,
     Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
     Survey, SurveyStatus, Text, VeltixCodec, Watch, WatchEvent, transport,

@@ -43,7 +43,7 @@ pub use error::{
 };
 pub use events::{Event, EventStream, HandshakeFailure};
 pub use hub::{Broadcast, Delivery, Draining, Hub};
-pub use outbox::{OverflowPolicy, Sent};
+pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};
 pub use router::{
