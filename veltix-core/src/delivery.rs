@@ -28,47 +28,77 @@ pub enum OverflowPolicy {
 ///
 /// It stays on this side: nothing of it goes over the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DeliveryClass {
-    /// The default of the server.
-    #[default]
-    Default,
-    /// This policy, whatever the server's default is.
+pub struct DeliveryClass(Option<Arc<Class>>);
+
+/// Behind one pointer that is null for almost every message: all of them carry it.
+#[derive(Debug, PartialEq, Eq)]
+enum Class {
     Policy(OverflowPolicy),
-    /// Only the newest of this key is worth sending.
     Latest(Key),
 }
 
 impl DeliveryClass {
-    /// The policy that a broadcast of this class follows, where the default is this one; `None` for
-    /// [`DeliveryClass::Latest`].
+    /// The default of the server.
+    pub const DEFAULT: Self = Self(None);
+
+    /// This policy, whatever the server's default is.
+    #[must_use]
+    pub fn of_policy(policy: OverflowPolicy) -> Self {
+        Self(Some(Arc::new(Class::Policy(policy))))
+    }
+
+    /// Only the newest of this key is worth sending.
+    #[must_use]
+    pub fn of_key(key: impl Into<Key>) -> Self {
+        Self(Some(Arc::new(Class::Latest(key.into()))))
+    }
+
+    /// Whether it is the default of the server.
     #[inline]
     #[must_use]
-    pub const fn policy(&self, default: OverflowPolicy) -> Option<OverflowPolicy> {
-        match self {
-            Self::Default => Some(default),
-            Self::Policy(policy) => Some(*policy),
-            Self::Latest(_) => None,
+    pub const fn is_default(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The policy that a broadcast of this class follows, where the default is this one; `None` for
+    /// one with a [key](DeliveryClass::key).
+    #[inline]
+    #[must_use]
+    pub fn policy(&self, default: OverflowPolicy) -> Option<OverflowPolicy> {
+        match self.0.as_deref() {
+            None => Some(default),
+            Some(Class::Policy(policy)) => Some(*policy),
+            Some(Class::Latest(_)) => None,
+        }
+    }
+
+    /// The same class, with the default of the server said outright where it matters later, to a
+    /// frame that waits: made once for all peers of a broadcast.
+    #[must_use]
+    pub fn resolve(self, default: OverflowPolicy) -> Self {
+        match self.0 {
+            None if default != OverflowPolicy::Disconnect => Self::of_policy(default),
+            class => Self(class),
         }
     }
 
     /// The key of which only the newest is worth sending.
     #[inline]
     #[must_use]
-    pub const fn key(&self) -> Option<&Key> {
-        match self {
-            Self::Latest(key) => Some(key),
-            Self::Default | Self::Policy(_) => None,
+    pub fn key(&self) -> Option<&Key> {
+        match self.0.as_deref() {
+            Some(Class::Latest(key)) => Some(key),
+            _ => None,
         }
     }
 
     /// Whether a frame of this class may be dropped for others while it waits.
     #[inline]
     #[must_use]
-    pub const fn is_droppable(&self) -> bool {
-        match self {
-            Self::Default | Self::Policy(OverflowPolicy::Disconnect) => false,
-            Self::Policy(_) | Self::Latest(_) => true,
+    pub fn is_droppable(&self) -> bool {
+        match self.0.as_deref() {
+            None | Some(Class::Policy(OverflowPolicy::Disconnect)) => false,
+            Some(Class::Policy(_) | Class::Latest(_)) => true,
         }
     }
 }
@@ -93,7 +123,6 @@ impl DeliveryClass {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(Part);
 
-/// Two words, so that a frame with its class fits a cache line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Part {
     Unit,
@@ -103,8 +132,7 @@ enum Part {
     /// An integer beyond those of `Int`, so that each has one representation.
     Large(u64),
     Peer(PeerId),
-    /// Boxed twice: a thin pointer.
-    Text(Arc<Box<str>>),
+    Text(Arc<str>),
     Pair(Arc<(Key, Key)>),
 }
 
@@ -146,7 +174,7 @@ impl From<PeerId> for Key {
 
 impl From<Box<str>> for Key {
     fn from(value: Box<str>) -> Self {
-        Self(Part::Text(Arc::new(value)))
+        Self(Part::Text(value.into()))
     }
 }
 
@@ -183,8 +211,8 @@ mod tests {
     use crate::{Frame, Message, RequestId};
 
     #[test]
-    fn a_class_costs_two_words_and_its_frame_fits_a_cache_line() {
-        assert_eq!((size_of::<DeliveryClass>(), size_of::<Frame>()), (16, 64));
+    fn a_class_costs_a_word_and_its_frame_fits_a_cache_line() {
+        assert_eq!((size_of::<DeliveryClass>(), size_of::<Frame>()), (8, 56));
     }
 
     #[test]
@@ -229,14 +257,14 @@ mod tests {
     #[test]
     fn only_what_says_so_may_be_dropped() {
         use OverflowPolicy::{Disconnect, DropNewest, DropOldest};
-        assert!(!DeliveryClass::Default.is_droppable());
-        assert!(!DeliveryClass::Policy(Disconnect).is_droppable());
-        assert!(DeliveryClass::Policy(DropNewest).is_droppable());
-        assert!(DeliveryClass::Policy(DropOldest).is_droppable());
-        assert!(DeliveryClass::Latest(1.into()).is_droppable());
-        assert_eq!(DeliveryClass::Default.policy(DropOldest), Some(DropOldest));
-        assert_eq!(DeliveryClass::Policy(DropNewest).policy(DropOldest), Some(DropNewest));
-        assert_eq!(DeliveryClass::Latest(1.into()).policy(DropOldest), None);
+        assert!(!DeliveryClass::DEFAULT.is_droppable());
+        assert!(!DeliveryClass::of_policy(Disconnect).is_droppable());
+        assert!(DeliveryClass::of_policy(DropNewest).is_droppable());
+        assert!(DeliveryClass::of_policy(DropOldest).is_droppable());
+        assert!(DeliveryClass::of_key(1).is_droppable());
+        assert_eq!(DeliveryClass::DEFAULT.policy(DropOldest), Some(DropOldest));
+        assert_eq!(DeliveryClass::of_policy(DropNewest).policy(DropOldest), Some(DropNewest));
+        assert_eq!(DeliveryClass::of_key(1).policy(DropOldest), None);
     }
 
     proptest! {

@@ -50,7 +50,7 @@ impl Frame {
         header[5..9].copy_from_slice(&(body.len() as u32).to_be_bytes());
         header[9..13].copy_from_slice(&checksum.to_be_bytes());
         header[13..15].copy_from_slice(&id.value().to_be_bytes());
-        Self { header, detached: false, class: DeliveryClass::Default, body }
+        Self { header, detached: false, class: DeliveryClass::DEFAULT, body }
     }
 
     /// The same frame under another id: the id is not covered by the checksum, so an answer or a
@@ -131,9 +131,12 @@ impl PartialEq for Frame {
 impl Eq for Frame {}
 
 impl From<Message> for Frame {
+    #[inline]
     fn from(message: Message) -> Self {
-        let class = message.delivery_class().clone();
-        Self { class, ..Self::new(message.code(), message.id(), message.into_body()) }
+        let (code, id, class, body) = message.into_parts();
+        let mut frame = Self::new(code, id, body);
+        frame.class = class;
+        frame
     }
 }
 

@@ -84,7 +84,7 @@ impl Message {
     /// A message of any code and id, system codes included, as the decoder makes them.
     #[must_use]
     pub const fn from_parts(code: u16, id: RequestId, body: Bytes) -> Self {
-        Self { code, id, class: DeliveryClass::Default, body }
+        Self { code, id, class: DeliveryClass::DEFAULT, body }
     }
 
     /// The code of the message's type.
@@ -164,7 +164,7 @@ impl Message {
     /// ```
     #[must_use]
     pub fn on_full(self, policy: OverflowPolicy) -> Self {
-        self.with_class(DeliveryClass::Policy(policy))
+        self.with_class(DeliveryClass::of_policy(policy))
     }
 
     /// The same message, as a value of which only the newest per code and key is worth sending: a
@@ -192,7 +192,7 @@ impl Message {
     /// ```
     #[must_use]
     pub fn latest(self, key: impl Into<Key>) -> Self {
-        self.with_class(DeliveryClass::Latest(key.into()))
+        self.with_class(DeliveryClass::of_key(key))
     }
 
     /// What is done with the message for a peer whose outbox is full.
@@ -206,6 +206,13 @@ impl Message {
     #[must_use]
     pub fn with_class(self, class: DeliveryClass) -> Self {
         Self { class, ..self }
+    }
+
+    /// Code, id, class and body.
+    #[inline]
+    #[must_use]
+    pub fn into_parts(self) -> (u16, RequestId, DeliveryClass, Bytes) {
+        (self.code, self.id, self.class, self.body)
     }
 }
 

@@ -230,6 +230,7 @@ impl Broadcast {
         let plain = endpoint.plain_id();
         let mut frame = Frame::from(message.with_id(plain));
         let policy = endpoint.limits().overflow;
+        frame.set_class(frame.class().clone().resolve(policy));
         let mut delivery = Delivery::default();
         for peer in endpoint.peers().matching(&self.target)?.iter() {
             if self.except.contains(&peer.id()) {

@@ -16,7 +16,7 @@ use crate::close::CloseReason;
 use crate::events::Event;
 use crate::limits::UNKNOWN_WINDOW;
 use crate::outbox::{DropReason, Push};
-use crate::peer::within;
+use crate::peer::check_size;
 use crate::planted::planted;
 use crate::requests::Reception;
 use crate::router::{Context, Outcome, Recycled, Reply, RouteId, Started, poll_caught, text_of};
@@ -71,7 +71,13 @@ impl ConnectionTask {
             self.on_unknown(code);
             return;
         }
-        let Some(message) = self.take_answer(message) else { return };
+        // Most messages are not answers, and their ids say so without a lock.
+        let message = if self.peer.ids().is_call(message.id()) {
+            let Some(message) = self.take_answer(message) else { return };
+            message
+        } else {
+            message
+        };
         if code == PONG.code() {
             // The answer to a heartbeat's ping.
             self.peer.receipts().handled.add(1);
@@ -145,6 +151,7 @@ impl ConnectionTask {
         let bound = self.peer.endpoint().routes().route(route);
         let context = Context::new(&self.peer, code, id);
         let mut future = match bound.handler.start(&context, message, spare) {
+            Started::Done(Outcome::Silent) => return self.peer.receipts().handled.add(1),
             Started::Done(outcome) => return self.settle_message(code, id, outcome),
             Started::Running(future) => future,
         };
@@ -162,7 +169,10 @@ impl ConnectionTask {
             }
             Poll::Ready(outcome) => {
                 self.keep_spare(route, future, &outcome);
-                self.settle_message(code, id, outcome);
+                match outcome {
+                    Outcome::Silent => self.peer.receipts().handled.add(1),
+                    outcome => self.settle_message(code, id, outcome),
+                }
             }
         }
     }
@@ -196,7 +206,9 @@ impl ConnectionTask {
     /// panicked and must not be seen again.
     fn keep_spare(&mut self, route: RouteId, future: Recycled, outcome: &Outcome) {
         if !matches!(outcome, Outcome::Panicked(_)) {
-            self.give_spare_back();
+            if self.spare.is_some() {
+                self.give_spare_back();
+            }
             self.spare = Some((route, future));
         }
     }
@@ -308,9 +320,8 @@ impl ConnectionTask {
             peer.receipts().unanswered.add(1);
             return Ok(());
         }
-        let limit = peer.endpoint().limits().max_message_size;
-        let reply = within(reply.answering(code, id), limit)?;
-        self.push_reply(reply.into());
+        check_size(reply.body().len(), peer.endpoint().limits().max_message_size)?;
+        self.push_reply(reply.into_frame(code, id));
         Ok(())
     }
 

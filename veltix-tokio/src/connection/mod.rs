@@ -322,7 +322,17 @@ impl ConnectionTask {
         self.reader.is_some() && self.may_read_on()
     }
 
+    #[inline]
     fn may_read_on(&self) -> bool {
+        let limits = self.limits();
+        let is_easy = self.ending.is_none()
+            && !self.peer.outbox().is_congested()
+            && self.lane.has_room(limits.inbox_messages, limits.inbox_bytes);
+        is_easy || self.may_read_in_need()
+    }
+
+    #[cold]
+    fn may_read_in_need(&self) -> bool {
         let reads = match &self.ending {
             None => true,
             // New work is turned away during a shutdown, but a handler may wait for an answer.

@@ -62,14 +62,25 @@ impl Outbox {
     /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found
     /// none.
     pub(crate) fn push_or_wait(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
-        if frame.class().key().is_none() {
+        if !frame.class().is_default() && frame.class().key().is_none() {
             // Its sender is told if there is no room, and told once: it is not dropped later.
-            frame.set_class(DeliveryClass::Default);
+            frame.set_class(DeliveryClass::DEFAULT);
         }
         self.offer(frame, line)
     }
 
-    fn offer(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
+    #[inline]
+    fn offer(&self, frame: Frame, line: Option<InLine<'_>>) -> Push {
+        let pushed = self.state.lock().push_at_once(frame, self.capacity);
+        match pushed {
+            Ok(queued) => Push::Queued(queued),
+            Err(frame) => self.offer_in_need(frame, line),
+        }
+    }
+
+    /// The stream is full, or the outbox, or there is none any more.
+    #[cold]
+    fn offer_in_need(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
         // A body may run its owner's code when it goes, so what gives way here, and what is copied
         // because it is going to wait, goes outside the lock.
         let mut gone = Vec::new();
@@ -139,8 +150,8 @@ impl Outbox {
     /// Queues a broadcast's frame, or does what its class says, where the default is this.
     pub(crate) fn push_or(&self, mut frame: Frame, default: OverflowPolicy) -> Overflow {
         let policy = frame.class().policy(default);
-        if let Some(policy) = policy {
-            frame.set_class(DeliveryClass::Policy(policy));
+        if frame.class().is_default() && default != OverflowPolicy::Disconnect {
+            frame.set_class(DeliveryClass::DEFAULT.resolve(default));
         }
         match self.offer(frame, None) {
             Push::Queued(queued) => Overflow::Queued(queued),

@@ -54,6 +54,7 @@ impl Queue {
         &self.frames
     }
 
+    #[inline]
     pub(super) fn push(&mut self, frame: Frame) {
         if self.frames.capacity() == 0 {
             self.frames = write::spare_queue();
@@ -244,6 +245,7 @@ impl Queue {
         index
     }
 
+    #[inline]
     fn count(&mut self, frame: &Frame) {
         if frame.class().is_droppable() {
             self.droppable.0 += 1;

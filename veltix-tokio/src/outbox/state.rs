@@ -149,6 +149,27 @@ impl State {
         if !capacity.fits(self.frames, self.charge, cost) {
             return Err(frame);
         }
+        Ok(self.accept(frame, cost))
+    }
+
+    /// Queues a frame where nothing else needs to be looked at: the stream is not full, as far as
+    /// anybody knows, and there is room.
+    #[inline]
+    pub(super) fn push_at_once(
+        &mut self,
+        frame: Frame,
+        capacity: Capacity,
+    ) -> Result<Queued, Frame> {
+        let cost = charge(frame.len());
+        let open = matches!(self.phase, Phase::Idle | Phase::Queued | Phase::Writing);
+        if !open || self.sealed || !capacity.fits(self.frames, self.charge, cost) {
+            return Err(frame);
+        }
+        Ok(self.accept(frame, cost))
+    }
+
+    #[inline]
+    fn accept(&mut self, frame: Frame, cost: usize) -> Queued {
         self.queue.push(frame);
         self.frames += 1;
         self.charge += cost;
@@ -165,7 +186,7 @@ impl State {
             Phase::Writing => self.queue.frames().len() >= BATCH_OUTBOX_FRAMES,
             Phase::Idle | Phase::Blocked | Phase::Closed => false,
         };
-        Ok(Queued { first, heavy, waits: self.phase == Phase::Blocked, dropped: 0 })
+        Queued { first, heavy, waits: self.phase == Phase::Blocked, dropped: 0 }
     }
 
     /// Puts a value in the place of an older one that waits for the full stream.

@@ -321,8 +321,14 @@ impl Peer {
 
 /// Refuses a message that would be over the limit on the wire.
 pub(crate) fn within(message: Message, limit: usize) -> Result<Message, EncodeError> {
-    let size = HEADER_LEN + message.body().len();
-    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(message) }
+    check_size(message.body().len(), limit)?;
+    Ok(message)
+}
+
+/// Refuses a body whose message would be over the limit on the wire.
+pub(crate) const fn check_size(body: usize, limit: usize) -> Result<(), EncodeError> {
+    let size = HEADER_LEN + body;
+    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(()) }
 }
 
 /// For [`peers`](veltix_core::peers).

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use veltix_core::{DeliveryClass, Message, RequestId};
+use veltix_core::{DeliveryClass, Frame, Message, RequestId};
 
 use super::erased::Outcome;
 use super::extract::{Json, Text};
@@ -22,19 +22,28 @@ pub struct Reply {
 impl Reply {
     /// An answer with the code of the question.
     pub fn same(body: impl Into<Bytes>) -> Self {
-        Self { code: None, class: DeliveryClass::Default, body: body.into() }
+        Self { code: None, class: DeliveryClass::DEFAULT, body: body.into() }
+    }
+
+    pub(crate) const fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// The answer to the message of this code and id.
-    pub(crate) fn answering(self, code: u16, id: RequestId) -> Message {
-        Message::from_parts(self.code.unwrap_or(code), id, self.body).with_class(self.class)
+    #[inline]
+    pub(crate) fn into_frame(self, code: u16, id: RequestId) -> Frame {
+        let mut frame = Frame::new(self.code.unwrap_or(code), id, self.body);
+        if !self.class.is_default() {
+            frame.set_class(self.class);
+        }
+        frame
     }
 }
 
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
-        let class = message.delivery_class().clone();
-        Self { code: Some(message.code()), class, body: message.into_body() }
+        let (code, _, class, body) = message.into_parts();
+        Self { code: Some(code), class, body }
     }
 }
 

@@ -144,7 +144,7 @@ fn frame(code: u16, id: u16, length: usize) -> Frame {
 
 /// The same frame, as a value of this key.
 fn latest(key: impl Into<Key>, mut frame: Frame) -> Frame {
-    frame.set_class(DeliveryClass::Latest(key.into()));
+    frame.set_class(DeliveryClass::of_key(key));
     frame
 }
 

@@ -35,9 +35,9 @@ fn any_policy() -> impl Strategy<Value = OverflowPolicy> {
 
 fn any_class() -> impl Strategy<Value = DeliveryClass> {
     prop_oneof![
-        Just(DeliveryClass::Default),
-        any_policy().prop_map(DeliveryClass::Policy),
-        (0u8..3).prop_map(|key| DeliveryClass::Latest(key.into())),
+        Just(DeliveryClass::DEFAULT),
+        any_policy().prop_map(DeliveryClass::of_policy),
+        (0u8..3).prop_map(DeliveryClass::of_key),
     ]
 }
 
@@ -126,9 +126,11 @@ impl Model {
                 };
                 if frame.class().key().is_none() {
                     frame.set_class(match (default, frame.class()) {
-                        (Some(policy), DeliveryClass::Default) => DeliveryClass::Policy(policy),
+                        (Some(policy), class) if class.is_default() => {
+                            DeliveryClass::of_policy(policy)
+                        }
                         (Some(_), own) => own.clone(),
-                        (None, _) => DeliveryClass::Default,
+                        (None, _) => DeliveryClass::DEFAULT,
                     });
                 }
                 let expected =
@@ -136,7 +138,7 @@ impl Model {
                 assert_eq!(outcome, expected);
             }
             Use::PushBeyond(length) => {
-                let frame = Self::frame(number, 9, length, DeliveryClass::Default);
+                let frame = Self::frame(number, 9, length, DeliveryClass::DEFAULT);
                 let pushed = self.outbox.push_beyond(frame.clone());
                 assert_eq!(matches!(pushed, Push::Closed), over);
                 if !over {

@@ -134,7 +134,7 @@ fn what_is_kept_for_one_peer_is_not_dropped_for_others() {
     for policy in POLICIES {
         let (socket, outbox) = blocked(4);
         let mut told = frame(200, 1, 20);
-        told.set_class(DeliveryClass::Policy(OverflowPolicy::DropOldest));
+        told.set_class(DeliveryClass::of_policy(OverflowPolicy::DropOldest));
         let _ = queued(outbox.push(told));
         let _ = queued(outbox.push_beyond(frame(200, 2, 20)));
         broadcast(&outbox, OverflowPolicy::Disconnect, &[20]);
@@ -172,7 +172,7 @@ fn a_message_s_own_policy_goes_before_the_default() {
         for policy in POLICIES {
             let (_, outbox) = full();
             let mut own = frame(200, 3, 20);
-            own.set_class(DeliveryClass::Policy(policy));
+            own.set_class(DeliveryClass::of_policy(policy));
             let expected = match policy {
                 OverflowPolicy::Disconnect => Overflow::Disconnect,
                 _ => Overflow::Refused,
