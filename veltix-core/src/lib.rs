@@ -4,6 +4,7 @@
 //! sockets and the clock: `veltix-tokio` does so on Tokio. Applications use the `veltix` crate.
 
 mod backoff;
+mod delivery;
 mod error;
 mod frame;
 mod handshake;
@@ -18,6 +19,7 @@ pub mod typed;
 mod types;
 
 pub use backoff::Backoff;
+pub use delivery::{DeliveryClass, Key, OverflowPolicy};
 pub use error::{
     BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TypeError, UnknownCode,
 };
