@@ -70,9 +70,10 @@
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
-    BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted, Message, MessageType,
-    PING, PONG, PeerId, ProtocolError, Registry, RequestId, Tag, TagError, TagTarget, TagValue,
-    Target, ToMessage, TypeError, UnknownCode, all, limits, tag,
+    AnswerError, Ask, BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted,
+    Message, MessageType, NoError, NoReply, PING, PONG, PeerId, ProtocolError, Registry, RequestId,
+    Tag, TagError, TagTarget, TagValue, Target, ToMessage, TypeError, Typed, TypedMessage,
+    UnknownCode, all, limits, tag,
 };
 /// Makes a message type of each variant of an enum.
 ///
@@ -135,7 +136,12 @@ pub use veltix_tokio::{
 #[doc(hidden)]
 pub mod __private {
     //! What the output of `#[veltix::message]` names.
-    pub use veltix_core::{EncodeError, Message, MessageType, Registry, ToMessage, UnknownCode};
+    pub use veltix_core::__private::serde;
+    pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
+    pub use veltix_core::{
+        AnswerError, Ask, BodyError, EncodeError, Message, MessageType, NoError, NoReply,
+        OverflowPolicy, Registry, ToMessage, Typed, TypedMessage, UnknownCode,
+    };
 }
 
 /// The README's code compiles.

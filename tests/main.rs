@@ -13,4 +13,5 @@ mod macros {
 mod promises;
 mod support;
 mod tcp;
+mod typed;
 mod wire;

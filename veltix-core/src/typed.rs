@@ -169,11 +169,23 @@ pub mod body {
         name: &'static str,
         limit: usize,
     ) -> Result<(), BodyError> {
-        if message.code() != code {
-            return Err(BodyError::WrongType { code: message.code(), expected: name });
-        }
+        check_code(message, code, name)?;
         let size = message.body().len();
         if size > limit { Err(BodyError::TooLarge { size, limit }) } else { Ok(()) }
+    }
+
+    /// Refuses a message of another code.
+    ///
+    /// # Errors
+    /// [`BodyError::WrongType`].
+    pub fn check_code(message: &Message, code: u16, name: &'static str) -> Result<(), BodyError> {
+        if message.code() == code { Ok(()) } else { Err(wrong_code(message.code(), name)) }
+    }
+
+    /// That a code is none of the enum or message of this name.
+    #[must_use]
+    pub const fn wrong_code(code: u16, name: &'static str) -> BodyError {
+        BodyError::WrongType { code, expected: name }
     }
 
     /// A value as JSON.
@@ -190,6 +202,51 @@ pub mod body {
     /// [`BodyError::Json`].
     pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
         Ok(serde_json::from_slice(body)?)
+    }
+
+    /// A value with named fields from JSON. No body at all is an object without fields, so that
+    /// a message that had none can be given some, with defaults.
+    ///
+    /// # Errors
+    /// [`BodyError::Json`].
+    pub fn from_json_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+        from_json(if body.is_empty() { b"{}" } else { body })
+    }
+
+    /// The body encoding of `#[message(postcard)]`.
+    #[derive(Debug)]
+    #[allow(clippy::exhaustive_enums, reason = "it has no values")]
+    pub enum Postcard {}
+
+    /// An encoding that a feature of the crate brings.
+    #[diagnostic::on_unimplemented(
+        message = "bodies in postcard need the feature `postcard` of the crate `veltix`",
+        label = "the feature is not enabled",
+        note = "enable it in Cargo.toml: `veltix = {{ version = \"…\", features = [\"postcard\"] }}`"
+    )]
+    pub trait Encoding {
+        /// A value as a body.
+        ///
+        /// # Errors
+        /// What the encoding reports.
+        fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError>;
+
+        /// A value from a body.
+        ///
+        /// # Errors
+        /// What the encoding reports.
+        fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError>;
+    }
+
+    #[cfg(feature = "postcard")]
+    impl Encoding for Postcard {
+        fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
+            Ok(postcard::to_allocvec(value)?.into())
+        }
+
+        fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+            Ok(postcard::from_bytes(body)?)
+        }
     }
 
     /// What `#[message(text)]` takes as its field.
@@ -243,6 +300,16 @@ pub mod body {
         fn of_raw(body: Bytes) -> Self;
     }
 
+    /// The bytes of a value.
+    pub fn to_raw<T: RawBody>(value: &T) -> Bytes {
+        value.to_raw()
+    }
+
+    /// A value from bytes.
+    pub fn from_raw<T: RawBody>(body: Bytes) -> T {
+        T::of_raw(body)
+    }
+
     impl RawBody for Bytes {
         fn to_raw(&self) -> Bytes {
             self.clone()
@@ -266,6 +333,10 @@ pub mod body {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -276,5 +347,14 @@ mod tests {
         assert!(matches!(large, Err(BodyError::TooLarge { size: 5, limit: 4 })));
         let wrong = body::check(&message, 201, "roster", 5);
         assert!(matches!(wrong, Err(BodyError::WrongType { code: 200, expected: "roster" })));
+    }
+
+    #[test]
+    fn no_body_is_an_object_without_fields() {
+        let read = body::from_json_object::<BTreeMap<String, u8>>;
+        assert_eq!(read(b"").unwrap(), BTreeMap::new());
+        assert_eq!(read(br#"{"a": 1}"#).unwrap(), BTreeMap::from([("a".to_owned(), 1)]));
+        assert!(matches!(read(b" "), Err(BodyError::Json(_))));
+        assert!(matches!(body::from_json::<u8>(b""), Err(BodyError::Json(_))));
     }
 }

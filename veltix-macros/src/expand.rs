@@ -6,7 +6,7 @@ use syn::{Ident, ItemEnum};
 
 use crate::ast::Variant;
 use crate::errors::Errors;
-use crate::{check, derives, parse};
+use crate::{bodies, check, derives, parse};
 
 /// The whole of `#[veltix::message]`. The item comes out again whatever happens, or the editor
 /// would know nothing of it until the last error is gone.
@@ -20,6 +20,11 @@ pub(crate) fn message(arguments: TokenStream, item: TokenStream) -> TokenStream 
             return quote!(#item #errors);
         }
     };
+    check::take_own_attributes(&mut item, &mut errors);
+    if bodies::are_in(&item) {
+        let code = bodies::expand(&mut item, &facade, &mut errors);
+        return quote!(#item #code #errors);
+    }
     match check::check(&mut item, &mut errors) {
         Some(variants) => {
             // Last, so that they see what the user's other attributes make of the enum.
@@ -100,6 +105,24 @@ fn conversions(ident: &Ident, variants: &[Variant], private: &TokenStream) -> To
                 #private::EncodeError,
             > {
                 ::core::result::Result::Ok(#private::Message::empty(*self))
+            }
+        }
+
+        #[automatically_derived]
+        impl #private::Ask for #ident {
+            type Reply = #private::Message;
+            type Error = ::core::convert::Infallible;
+
+            const ANSWERS: &'static [::core::primitive::u16] = &[];
+
+            fn read(
+                __answer: #private::Message,
+                _: ::core::primitive::usize,
+            ) -> ::core::result::Result<
+                #private::Message,
+                #private::AnswerError<::core::convert::Infallible>,
+            > {
+                ::core::result::Result::Ok(__answer)
             }
         }
 

@@ -1,10 +1,12 @@
 //! The attribute macros of Veltix; use them through the `veltix` crate, which documents them.
 //!
 //! One macro goes one way: `parse` reads the tokens, `check` finds what is wrong (`codes`: with the
-//! discriminants), `expand` writes the code (`derives`: which ones are missing). What is wrong is collected in `errors`
+//! codes), `expand` writes the code (`derives`: which ones are missing). Enums whose variants have
+//! bodies turn off into `bodies`, which goes the same way. What is wrong is collected in `errors`
 //! and reported together, beside the user's item and never instead of it.
 
 mod ast;
+mod bodies;
 mod check;
 mod codes;
 mod derives;

@@ -1,0 +1,298 @@
+//! What the struct of a variant, or the user's own type, implements: one message each.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Generics, Ident, ItemEnum};
+
+use super::Names;
+use super::ast::{Field, Messages, Shape, Variant};
+use super::attribute::{Class, Encoding};
+use super::check::latest_field;
+use super::generics::bounded;
+
+/// All of it.
+pub(crate) fn expand(
+    variant: &Variant,
+    messages: &Messages,
+    item: &ItemEnum,
+    names: &Names,
+) -> TokenStream {
+    let parts = [
+        from(variant, messages, item),
+        to_message(variant, names),
+        typed(variant, names),
+        ask(variant, names),
+    ];
+    let cfgs = &variant.cfgs;
+    parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| quote!(#(#cfgs)* #[automatically_derived] #part))
+        .collect()
+}
+
+/// What serializes `value`, an expression of a reference, as this variant's body.
+pub(crate) fn encoded(variant: &Variant, value: &TokenStream, names: &Names) -> TokenStream {
+    let private = &names.private;
+    match &variant.options.encoding {
+        Some(Encoding::Postcard(word)) => quote_spanned! {word.span()=>
+            <#private::body::Postcard as #private::body::Encoding>::encode(#value)?
+        },
+        _ => quote!(#private::body::to_json(#value)?),
+    }
+}
+
+/// The body of a variant of one field, which stands at `value`.
+pub(crate) fn encoded_field(
+    variant: &Variant,
+    field: &Field,
+    value: &TokenStream,
+    names: &Names,
+) -> TokenStream {
+    let private = &names.private;
+    let span = field.ty.span();
+    match &variant.options.encoding {
+        Some(Encoding::Text(_)) => quote_spanned!(span=> #private::body::to_text(#value)),
+        Some(Encoding::Raw(_)) => quote_spanned!(span=> #private::body::to_raw(#value)),
+        _ => encoded(variant, value, names),
+    }
+}
+
+/// The message of this variant, with its body and its class.
+pub(crate) fn message(
+    variant: &Variant,
+    body: Option<TokenStream>,
+    field: impl Fn(&Field, &Ident) -> TokenStream,
+    names: &Names,
+) -> TokenStream {
+    let private = &names.private;
+    let message_type = variant.message_type(private);
+    let message = match body {
+        Some(body) => quote!(#private::Message::new(#message_type, #body)),
+        None => quote!(#private::Message::empty(#message_type)),
+    };
+    let class = variant.options.class.as_ref().map(|class| match class {
+        Class::Policy(policy) => quote!(.on_full(#private::OverflowPolicy::#policy)),
+        Class::Latest(word, None) => quote_spanned!(word.span()=> .latest(())),
+        Class::Latest(_, Some(name)) => {
+            let key = latest_field(variant, name).map(|(one, bound)| field(one, &bound));
+            quote_spanned!(name.span()=> .latest(#key))
+        }
+    });
+    quote!(::core::result::Result::Ok(#message #class))
+}
+
+fn from(variant: &Variant, messages: &Messages, item: &ItemEnum) -> TokenStream {
+    let Variant { ident, message, .. } = variant;
+    let this = &messages.this;
+    let (parameters, _, predicates) = item.generics.split_for_impl();
+    let built = match &variant.shape {
+        Shape::Empty => quote!(Self::#ident),
+        Shape::Named(fields) => {
+            let fields = fields
+                .iter()
+                .map(|Field { ident, cfgs, .. }| quote!(#(#cfgs)* #ident: __message.#ident));
+            quote!(Self::#ident { #(#fields),* })
+        }
+        Shape::Newtype(_) => quote!(Self::#ident(__message.0)),
+        Shape::Itself(_) => quote!(Self::#ident(__message)),
+        Shape::Broken(_) => return TokenStream::new(),
+    };
+    let unused = matches!(variant.fields(), []).then(|| quote!(#[allow(unused_variables)]));
+    quote! {
+        impl #parameters ::core::convert::From<#message> for #this #predicates {
+            #unused
+            fn from(__message: #message) -> Self {
+                #built
+            }
+        }
+    }
+}
+
+fn to_message(variant: &Variant, names: &Names) -> TokenStream {
+    let private = &names.private;
+    let body = match &variant.shape {
+        Shape::Empty => None,
+        Shape::Named(_) | Shape::Itself(_) => Some(encoded(variant, &quote!(self), names)),
+        Shape::Newtype(field) if variant.has_serde() => {
+            let _ = field;
+            Some(encoded(variant, &quote!(self), names))
+        }
+        Shape::Newtype(field) => Some(encoded_field(variant, field, &quote!(&self.0), names)),
+        Shape::Broken(_) => None,
+    };
+    let field = |field: &Field, _: &Ident| match &field.ident {
+        Some(ident) => quote!(&self.#ident),
+        None if matches!(variant.shape, Shape::Itself(_)) => quote!(self),
+        None => quote!(&self.0),
+    };
+    let message = message(variant, body, field, names);
+    let generics = bounded(&variant.generics, &[quote!(Self: #private::serde::Serialize)]);
+    implementation(
+        variant,
+        &generics,
+        quote!(#private::ToMessage),
+        quote! {
+            fn to_message(&self) -> ::core::result::Result<
+                #private::Message,
+                #private::EncodeError,
+            > {
+                #message
+            }
+        },
+    )
+}
+
+fn typed(variant: &Variant, names: &Names) -> TokenStream {
+    let private = &names.private;
+    let Variant { code, name, options, .. } = variant;
+    let limit = match &options.max {
+        Some(max) => {
+            quote!({ const __MAX: ::core::primitive::usize = #max; __MAX })
+        }
+        None => quote!(__limit),
+    };
+    let body = quote!(__message.body());
+    let read = match (&variant.shape, &options.encoding) {
+        (Shape::Empty, _) => quote!(::core::result::Result::Ok(Self)),
+        (Shape::Broken(_), _) => quote!(::core::unreachable!()),
+        (Shape::Newtype(field), Some(Encoding::Text(_))) => {
+            let read = quote_spanned!(field.ty.span()=> #private::body::from_text(#body));
+            quote!(::core::result::Result::map(#read, Self))
+        }
+        (Shape::Newtype(field), Some(Encoding::Raw(_))) => {
+            let read = quote_spanned! {field.ty.span()=>
+                #private::body::from_raw(__message.into_body())
+            };
+            quote!(::core::result::Result::Ok(Self(#read)))
+        }
+        (_, Some(Encoding::Postcard(word))) => quote_spanned! {word.span()=>
+            <#private::body::Postcard as #private::body::Encoding>::decode(#body)
+        },
+        (Shape::Named(_), _) => quote!(#private::body::from_json_object(#body)),
+        _ => quote!(#private::body::from_json(#body)),
+    };
+    let check = match &variant.shape {
+        Shape::Empty => quote! {
+            let _ = __limit;
+            #private::body::check_code(&__message, #code, #name)?;
+        },
+        _ => quote!(#private::body::check(&__message, #code, #name, #limit)?;),
+    };
+    let unused = options.max.as_ref().map(|_| quote!(#[allow(unused_variables)]));
+    let generics = bounded(&variant.generics, &self_is_a_body(private));
+    let typed = implementation(
+        variant,
+        &generics,
+        quote!(#private::Typed),
+        quote! {
+            #unused
+            fn from_message(
+                __message: #private::Message,
+                __limit: ::core::primitive::usize,
+            ) -> ::core::result::Result<Self, #private::BodyError> {
+                #check
+                #read
+            }
+        },
+    );
+    let message_type = variant.message_type(private);
+    let reply = match &options.reply {
+        Some(reply) => reply.to_token_stream(),
+        None => quote!(#private::NoReply),
+    };
+    let error = match &options.error {
+        Some(error) => error.to_token_stream(),
+        None => quote!(#private::NoError),
+    };
+    let cfgs = &variant.cfgs;
+    let message = implementation(
+        variant,
+        &generics,
+        quote!(#private::TypedMessage),
+        quote! {
+            const TYPE: #private::MessageType = #message_type;
+
+            type Reply = #reply;
+            type Error = #error;
+        },
+    );
+    quote!(#typed #(#cfgs)* #[automatically_derived] #message)
+}
+
+fn ask(variant: &Variant, names: &Names) -> TokenStream {
+    let private = &names.private;
+    let code =
+        |ty: &syn::Type| quote_spanned!(ty.span()=> <#ty as #private::TypedMessage>::TYPE.code());
+    let (reply, error, codes, read) = match (&variant.options.reply, &variant.options.error) {
+        (Some(reply), Some(error)) => {
+            let codes = [code(reply), code(error)];
+            let read = quote_spanned!(reply.span()=> #private::read_reply_or_error);
+            (
+                quote!(#reply),
+                quote!(#error),
+                quote!(#(#codes),*),
+                quote!(#read::<#reply, #error>(__answer, __limit)),
+            )
+        }
+        (Some(reply), None) => {
+            let read = quote_spanned!(reply.span()=> #private::read_reply);
+            (
+                quote!(#reply),
+                quote!(::core::convert::Infallible),
+                code(reply),
+                quote!(#read::<#reply>(__answer, __limit)),
+            )
+        }
+        _ => (
+            quote!(#private::Message),
+            quote!(::core::convert::Infallible),
+            TokenStream::new(),
+            quote!({
+                let _ = __limit;
+                ::core::result::Result::Ok(__answer)
+            }),
+        ),
+    };
+    let generics = bounded(&variant.generics, &self_is_a_body(private));
+    implementation(
+        variant,
+        &generics,
+        quote!(#private::Ask),
+        quote! {
+            type Reply = #reply;
+            type Error = #error;
+
+            const ANSWERS: &'static [::core::primitive::u16] = &[#codes];
+
+            fn read(
+                __answer: #private::Message,
+                __limit: ::core::primitive::usize,
+            ) -> ::core::result::Result<#reply, #private::AnswerError<#error>> {
+                #read
+            }
+        },
+    )
+}
+
+/// What a generic struct must be to be read and written.
+fn self_is_a_body(private: &TokenStream) -> [TokenStream; 2] {
+    [
+        quote!(Self: #private::serde::Serialize + #private::serde::de::DeserializeOwned),
+        quote!(Self: ::core::marker::Send + 'static),
+    ]
+}
+
+/// An implementation for the message of this variant. Where that is a type of the user's, what it
+/// lacks is reported there.
+fn implementation(
+    variant: &Variant,
+    generics: &Generics,
+    name: TokenStream,
+    items: TokenStream,
+) -> TokenStream {
+    let message = &variant.message;
+    let (parameters, _, predicates) = generics.split_for_impl();
+    quote!(impl #parameters #name for #message #predicates { #items })
+}
