@@ -139,7 +139,7 @@ pub mod __private {
     pub use veltix_core::__private::serde;
     pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
-        AnswerError, Ask, BodyError, EncodeError, Message, MessageType, NoError, NoReply,
+        AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageType, NoError, NoReply,
         OverflowPolicy, Registry, ToMessage, Typed, TypedMessage, UnknownCode,
     };
 }

@@ -256,34 +256,24 @@ pub mod body {
         note = "leave `text` out for a body in JSON"
     )]
     pub trait TextBody: Sized {
-        /// The text.
-        fn as_text(&self) -> &str;
+        /// The text as a body.
+        fn to_body(&self) -> Bytes;
 
-        /// From the text.
-        fn of_text(text: &str) -> Self;
+        /// From a body.
+        ///
+        /// # Errors
+        /// [`BodyError::Utf8`].
+        fn of_body(body: &[u8]) -> Result<Self, BodyError>;
     }
 
     impl TextBody for String {
-        fn as_text(&self) -> &str {
-            self
+        fn to_body(&self) -> Bytes {
+            Bytes::copy_from_slice(self.as_bytes())
         }
 
-        fn of_text(text: &str) -> Self {
-            text.to_owned()
+        fn of_body(body: &[u8]) -> Result<Self, BodyError> {
+            Ok(std::str::from_utf8(body)?.to_owned())
         }
-    }
-
-    /// A value as UTF-8.
-    pub fn to_text<T: TextBody>(value: &T) -> Bytes {
-        Bytes::copy_from_slice(value.as_text().as_bytes())
-    }
-
-    /// A value from UTF-8.
-    ///
-    /// # Errors
-    /// [`BodyError::Utf8`].
-    pub fn from_text<T: TextBody>(body: &[u8]) -> Result<T, BodyError> {
-        Ok(T::of_text(std::str::from_utf8(body)?))
     }
 
     /// What `#[message(raw)]` takes as its field.
@@ -293,42 +283,47 @@ pub mod body {
         note = "leave `raw` out for a body in JSON"
     )]
     pub trait RawBody: Sized {
-        /// The bytes.
-        fn to_raw(&self) -> Bytes;
+        /// The bytes as a body.
+        fn to_body(&self) -> Bytes;
 
-        /// From the bytes.
-        fn of_raw(body: Bytes) -> Self;
-    }
-
-    /// The bytes of a value.
-    pub fn to_raw<T: RawBody>(value: &T) -> Bytes {
-        value.to_raw()
-    }
-
-    /// A value from bytes.
-    pub fn from_raw<T: RawBody>(body: Bytes) -> T {
-        T::of_raw(body)
+        /// From a body.
+        fn of_body(body: Bytes) -> Self;
     }
 
     impl RawBody for Bytes {
-        fn to_raw(&self) -> Bytes {
+        fn to_body(&self) -> Bytes {
             self.clone()
         }
 
-        fn of_raw(body: Bytes) -> Self {
+        fn of_body(body: Bytes) -> Self {
             body
         }
     }
 
     impl RawBody for Vec<u8> {
-        fn to_raw(&self) -> Bytes {
+        fn to_body(&self) -> Bytes {
             Bytes::copy_from_slice(self)
         }
 
-        fn of_raw(body: Bytes) -> Self {
+        fn of_body(body: Bytes) -> Self {
             body.into()
         }
     }
+
+    /// What serde reads and writes. It says so before the derives do, once and at the type.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot travel in a body: serde does not know how to read and write it",
+        label = "not both `Serialize` and `Deserialize`",
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it, or say how it is \
+                written with `#[serde(with = \"…\")]`"
+    )]
+    pub trait Part {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T: Serialize + DeserializeOwned> Part for T {}
+
+    /// Holds that a type can travel in a body.
+    pub const fn check_part<T: Part>() {}
 }
 
 #[cfg(test)]

@@ -97,14 +97,22 @@ impl Field {
         self.moved.iter().any(|one| one.meta.path().is_ident("serde"))
     }
 
-    /// Whether serde needs the type's own traits to write it.
+    /// Whether serde writes the field by the type's own traits.
     pub(crate) fn needs_serialize(&self) -> bool {
-        let is_other =
-            |word: &str| ["skip", "skip_serializing", "serialize_with", "with"].contains(&word);
+        !self.has_any(&["skip", "skip_serializing", "serialize_with", "with"])
+    }
+
+    /// Whether serde writes and reads the field by the type's own traits.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.needs_serialize() && !self.has_any(&["skip_deserializing", "deserialize_with"])
+    }
+
+    /// Whether serde is told one of these words about the field.
+    fn has_any(&self, words: &[&str]) -> bool {
         let metas = self.moved.iter().filter(|one| one.meta.path().is_ident("serde"));
-        !metas
+        metas
             .flat_map(|one| super::conditional::list(&one.meta).unwrap_or_default())
-            .any(|entry| entry.path().get_ident().is_some_and(|word| is_other(&word.to_string())))
+            .any(|entry| words.iter().any(|word| entry.path().is_ident(word)))
     }
 }
 

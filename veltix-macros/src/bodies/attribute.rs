@@ -75,7 +75,7 @@ pub(crate) fn take(attributes: &mut Vec<Attribute>, errors: &mut Errors) -> Opti
             }
         }
     }
-    for attribute in attributes.iter().filter(|one| hides_message(one)) {
+    for attribute in attributes.extract_if(.., |one| hides_message(one)) {
         errors.at(
             attribute,
             "what a message is cannot depend on a `cfg`: put a `#[cfg(…)]` on the variant, and \

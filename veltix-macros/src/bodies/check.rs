@@ -22,7 +22,7 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Messages
     let options: Vec<Options> =
         item.variants.iter_mut().map(|one| attribute::take(&mut one.attrs, errors)).collect();
     let codes = check_codes(item, &options, errors);
-    let is_possible = check_enum(item, &own, errors);
+    let is_possible = [check_enum(item, &own, errors), check_names(item, errors)] == [true; 2];
 
     let this = ast::applied(&item.ident, &item.generics);
     let mut variants = Vec::new();
@@ -98,6 +98,48 @@ fn check_enum(item: &ItemEnum, own: &OwnSerde, errors: &mut Errors) -> bool {
     is_possible
 }
 
+/// Whether each variant can have a struct of its name.
+fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
+    let mut are_possible = true;
+    for Item { ident, fields, .. } in &item.variants {
+        if TAKEN_NAMES.iter().any(|name| ident == name) {
+            are_possible = false;
+            errors.at(
+                ident,
+                format_args!(
+                    "`{}::{ident}` is what `#[veltix::message]` adds to the enum: give the variant \
+                     another name",
+                    item.ident,
+                ),
+            );
+        }
+        if *ident == item.ident {
+            are_possible = false;
+            errors.at(
+                ident,
+                format_args!(
+                    "each variant has a struct of its name, and `{ident}` is the name of the enum: \
+                     give one of them another",
+                ),
+            );
+        }
+        let Fields::Named(named) = fields else { continue };
+        for field in &named.named {
+            if ast::bare_name(&field.ty).is_some_and(|name| name == ident) {
+                are_possible = false;
+                errors.at(
+                    &field.ty,
+                    format_args!(
+                        "`{ident}` is the struct of this variant, which cannot hold itself: give \
+                         the type by its path, or write `{ident}({ident})` when it is the message",
+                    ),
+                );
+            }
+        }
+    }
+    are_possible
+}
+
 struct Context<'a> {
     item: &'a ItemEnum,
     own: &'a OwnSerde,
@@ -106,7 +148,6 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn variant(&self, variant: &Item, options: Options, code: u16, errors: &mut Errors) -> Variant {
-        self.check_name(&variant.ident, errors);
         let fields: Vec<Field> = variant.fields.iter().map(|field| self.field(field)).collect();
         let shape = self.shape(variant, fields, &options, errors);
         let types: Vec<_> = variant.fields.iter().map(|one| one.ty.to_token_stream()).collect();
@@ -154,28 +195,6 @@ impl Context<'_> {
         checked
     }
 
-    fn check_name(&self, ident: &Ident, errors: &mut Errors) {
-        if TAKEN_NAMES.iter().any(|name| ident == name) {
-            errors.at(
-                ident,
-                format_args!(
-                    "`{}::{ident}` is what `#[veltix::message]` adds to the enum: give the variant \
-                     another name",
-                    self.item.ident,
-                ),
-            );
-        }
-        if *ident == self.item.ident {
-            errors.at(
-                ident,
-                format_args!(
-                    "each variant has a struct of its name, and `{ident}` is the name of the enum: \
-                     give one of them another",
-                ),
-            );
-        }
-    }
-
     fn field(&self, field: &syn::Field) -> Field {
         Field {
             ident: field.ident.clone(),
@@ -209,7 +228,7 @@ impl Context<'_> {
                 }
                 Shape::Empty
             }
-            Fields::Named(named) => {
+            Fields::Named(_) => {
                 if let Some(encoding @ (Encoding::Text(word) | Encoding::Raw(word))) = encoding {
                     errors.at(
                         word,
@@ -220,19 +239,6 @@ impl Context<'_> {
                         ),
                     );
                     return Shape::Broken(fields);
-                }
-                for field in &named.named {
-                    if ast::bare_name(&field.ty).is_some_and(|name| name == ident) {
-                        errors.at(
-                            &field.ty,
-                            format_args!(
-                                "`{ident}` is the struct of this variant, which cannot hold \
-                                 itself: give the type by its path, or write `{ident}({ident})` \
-                                 when it is the message",
-                            ),
-                        );
-                        return Shape::Broken(fields);
-                    }
                 }
                 Shape::Named(fields)
             }

@@ -32,12 +32,14 @@ pub(crate) fn expand(item: &mut ItemEnum, facade: &Path, errors: &mut Errors) ->
         return TokenStream::new();
     };
     let names = Names::new(item, facade);
+    let checks = messages.variants.iter().map(|one| traits::check_parts(one, &names));
     let structs = messages.variants.iter().map(|one| structs::expand(item, one, &names));
     let traits = messages.variants.iter().map(|one| traits::expand(one, &messages, item, &names));
     let whole = whole::expand(item, &messages, &names);
     let alias = &names.alias;
     quote! {
         #alias
+        #(#checks)*
         #(#structs)*
         #[allow(dead_code, deprecated)]
         const _: () = {

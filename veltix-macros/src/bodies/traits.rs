@@ -51,10 +51,14 @@ pub(crate) fn encoded_field(
     names: &Names,
 ) -> TokenStream {
     let private = &names.private;
-    let span = field.ty.span();
+    let (ty, span) = (&field.ty, field.ty.span());
     match &variant.options.encoding {
-        Some(Encoding::Text(_)) => quote_spanned!(span=> #private::body::to_text(#value)),
-        Some(Encoding::Raw(_)) => quote_spanned!(span=> #private::body::to_raw(#value)),
+        Some(Encoding::Text(_)) => {
+            quote_spanned!(span=> <#ty as #private::body::TextBody>::to_body(#value))
+        }
+        Some(Encoding::Raw(_)) => {
+            quote_spanned!(span=> <#ty as #private::body::RawBody>::to_body(#value))
+        }
         _ => encoded(variant, value, names),
     }
 }
@@ -76,8 +80,13 @@ pub(crate) fn message(
         Class::Policy(policy) => quote!(.on_full(#private::OverflowPolicy::#policy)),
         Class::Latest(word, None) => quote_spanned!(word.span()=> .latest(())),
         Class::Latest(_, Some(name)) => {
-            let key = latest_field(variant, name).map(|(one, bound)| field(one, &bound));
-            quote_spanned!(name.span()=> .latest(#key))
+            // A name that is no field's has been reported.
+            latest_field(variant, name).map_or_else(TokenStream::new, |(one, bound)| {
+                let (ty, key) = (&one.ty, field(one, &bound));
+                quote_spanned! {ty.span()=>
+                    .latest(<&#ty as ::core::convert::Into<#private::Key>>::into(#key))
+                }
+            })
         }
     });
     quote!(::core::result::Result::Ok(#message #class))
@@ -115,10 +124,7 @@ fn to_message(variant: &Variant, names: &Names) -> TokenStream {
     let body = match &variant.shape {
         Shape::Empty => None,
         Shape::Named(_) | Shape::Itself(_) => Some(encoded(variant, &quote!(self), names)),
-        Shape::Newtype(field) if variant.has_serde() => {
-            let _ = field;
-            Some(encoded(variant, &quote!(self), names))
-        }
+        Shape::Newtype(_) if variant.has_serde() => Some(encoded(variant, &quote!(self), names)),
         Shape::Newtype(field) => Some(encoded_field(variant, field, &quote!(&self.0), names)),
         Shape::Broken(_) => None,
     };
@@ -157,13 +163,15 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
     let read = match (&variant.shape, &options.encoding) {
         (Shape::Empty, _) => quote!(::core::result::Result::Ok(Self)),
         (Shape::Broken(_), _) => quote!(::core::unreachable!()),
-        (Shape::Newtype(field), Some(Encoding::Text(_))) => {
-            let read = quote_spanned!(field.ty.span()=> #private::body::from_text(#body));
+        (Shape::Newtype(Field { ty, .. }), Some(Encoding::Text(_))) => {
+            let read = quote_spanned! {ty.span()=>
+                <#ty as #private::body::TextBody>::of_body(#body)
+            };
             quote!(::core::result::Result::map(#read, Self))
         }
-        (Shape::Newtype(field), Some(Encoding::Raw(_))) => {
-            let read = quote_spanned! {field.ty.span()=>
-                #private::body::from_raw(__message.into_body())
+        (Shape::Newtype(Field { ty, .. }), Some(Encoding::Raw(_))) => {
+            let read = quote_spanned! {ty.span()=>
+                <#ty as #private::body::RawBody>::of_body(__message.into_body())
             };
             quote!(::core::result::Result::Ok(Self(#read)))
         }
@@ -255,7 +263,10 @@ fn ask(variant: &Variant, names: &Names) -> TokenStream {
             }),
         ),
     };
-    let generics = bounded(&variant.generics, &self_is_a_body(private));
+    let answers = [&variant.options.reply, &variant.options.error].into_iter().flatten();
+    let answers = answers.map(|answer| quote!(#answer: #private::TypedMessage));
+    let predicates: Vec<_> = self_is_a_body(private).into_iter().chain(answers).collect();
+    let generics = bounded(&variant.generics, &predicates);
     implementation(
         variant,
         &generics,
@@ -276,6 +287,24 @@ fn ask(variant: &Variant, names: &Names) -> TokenStream {
     )
 }
 
+/// Checks that each part of a body can be written and read, each at its own type and before the
+/// derives of serde find out several times over. What is generic is checked where it is used.
+pub(crate) fn check_parts(variant: &Variant, names: &Names) -> TokenStream {
+    let private = &names.private;
+    let is_serde = variant.has_serde() || matches!(variant.shape, Shape::Itself(_));
+    if !is_serde || !variant.generics.params.is_empty() || !variant.fits_a_shadow {
+        return TokenStream::new();
+    }
+    let fields = variant.fields().iter().filter(|one| one.is_plain());
+    let cfgs = &variant.cfgs;
+    fields
+        .map(|Field { ty, cfgs: own, .. }| {
+            let check = quote_spanned!(ty.span()=> #private::body::check_part::<#ty>());
+            quote!(#(#cfgs)* #(#own)* const _: () = #check;)
+        })
+        .collect()
+}
+
 /// What a generic struct must be to be read and written.
 fn self_is_a_body(private: &TokenStream) -> [TokenStream; 2] {
     [
@@ -284,8 +313,7 @@ fn self_is_a_body(private: &TokenStream) -> [TokenStream; 2] {
     ]
 }
 
-/// An implementation for the message of this variant. Where that is a type of the user's, what it
-/// lacks is reported there.
+/// An implementation for the message of this variant.
 fn implementation(
     variant: &Variant,
     generics: &Generics,
