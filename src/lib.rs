@@ -75,53 +75,7 @@ pub use veltix_core::{
     Tag, TagError, TagTarget, TagValue, Target, ToMessage, TypeError, Typed, TypedMessage,
     UnknownCode, all, limits, tag,
 };
-/// Makes a message type of each variant of an enum.
-///
-/// Each variant gets a code of its own, written as its discriminant: 200 to 499 for applications,
-/// 500 to 65535 for plugins; the codes below 200 belong to the protocol. Its name is the variant
-/// in snake case, its description the first paragraph of its doc comment.
-///
-/// ```
-/// use veltix::{Message, MessageType, ToMessage};
-///
-/// #[veltix::message]
-/// enum App {
-///     /// A line of chat.
-///     Chat = 200,
-///     FileTransfer = 201,
-/// }
-///
-/// const CHAT: MessageType = App::Chat.message_type();
-/// assert_eq!(CHAT.description(), "A line of chat.");
-/// assert_eq!(App::FileTransfer.message_type().name(), "file_transfer");
-/// assert_eq!(App::try_from(201), Ok(App::FileTransfer));
-/// assert_eq!(App::ALL.len(), 2);
-///
-/// // A variant names the type of a message, and is itself one with an empty body.
-/// let hello = Message::from_text(App::Chat, "hello");
-/// assert_eq!(hello.code(), App::Chat.code());
-/// assert_eq!(App::Chat.to_message()?, Message::empty(App::Chat));
-/// # Ok::<(), veltix::EncodeError>(())
-/// ```
-///
-/// # What it adds
-///
-/// With the visibility of the enum: `ALL` (`&'static [Self]`, in the order of declaration),
-/// `const fn code(self) -> u16`, `const fn message_type(self) -> MessageType` and
-/// `fn registry() -> Registry`. Further [`ToMessage`], `From` into [`MessageType`] and `u16`,
-/// `TryFrom<u16>` with [`UnknownCode`], and those of `Clone`, `Copy`, `Debug`, `Eq`, `Hash` and
-/// `PartialEq` that the enum does not derive itself.
-///
-/// # Where it stands
-///
-/// First, above every `#[derive]`. A derive above it has run by the time the attribute runs, which
-/// then derives the same trait again: the compiler reports conflicting implementations at both
-/// places (E0119). The same holds for one of the six traits that is implemented by hand.
-///
-/// # Arguments
-///
-/// `crate = path` says where this crate is found, when it is not `::veltix`: an absolute path such
-/// as `#[veltix::message(crate = ::my_framework::veltix)]` or `crate = crate::vendor::veltix`.
+#[doc = include_str!("message.md")]
 pub use veltix_macros::message;
 pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus, CloseReason,

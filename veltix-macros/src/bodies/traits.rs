@@ -1,6 +1,6 @@
 //! What the struct of a variant, or the user's own type, implements: one message each.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Generics, Ident, ItemEnum};
@@ -36,9 +36,10 @@ pub(crate) fn expand(
 pub(crate) fn encoded(variant: &Variant, value: &TokenStream, names: &Names) -> TokenStream {
     let private = &names.private;
     match &variant.options.encoding {
-        Some(Encoding::Postcard(word)) => quote_spanned! {word.span()=>
-            <#private::body::Postcard as #private::body::Encoding>::encode(#value)?
-        },
+        Some(Encoding::Postcard(word)) => {
+            let postcard = located_at(word.span(), &quote!(#private::body::Postcard));
+            quote!(<#postcard as #private::body::Encoding>::encode(#value)?)
+        }
         _ => quote!(#private::body::to_json(#value)?),
     }
 }
@@ -61,6 +62,15 @@ pub(crate) fn encoded_field(
         }
         _ => encoded(variant, value, names),
     }
+}
+
+/// A path that is blamed at another place, and looked up where it was.
+fn located_at(span: Span, path: &TokenStream) -> TokenStream {
+    let locate = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    path.clone().into_iter().map(locate).collect()
 }
 
 /// The message of this variant, with its body and its class.
@@ -175,9 +185,10 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
             };
             quote!(::core::result::Result::Ok(Self(#read)))
         }
-        (_, Some(Encoding::Postcard(word))) => quote_spanned! {word.span()=>
-            <#private::body::Postcard as #private::body::Encoding>::decode(#body)
-        },
+        (_, Some(Encoding::Postcard(word))) => {
+            let postcard = located_at(word.span(), &quote!(#private::body::Postcard));
+            quote!(<#postcard as #private::body::Encoding>::decode(#body))
+        }
         (Shape::Named(_), _) => quote!(#private::body::from_json_object(#body)),
         _ => quote!(#private::body::from_json(#body)),
     };
