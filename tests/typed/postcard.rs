@@ -32,3 +32,9 @@ fn what_is_not_postcard_is_refused() {
         assert!(matches!(error, BodyError::Postcard(_)), "{error:?}");
     }
 }
+
+#[test]
+fn what_follows_is_of_a_later_version() {
+    let sample = Sample::from_message(received(300, &[1, 0, 0, 9, 9][..]), ROOM).unwrap();
+    assert_eq!(sample, Sample { at: 1, values: vec![], tag: None });
+}

@@ -145,7 +145,7 @@ pub enum BodyError {
     },
     /// The body is over the limit for bodies that are parsed.
     #[error(
-        "the body of {size} bytes is over max_typed_body ({limit}): raise the limit, or take the body as Bytes"
+        "the body of {size} bytes is over max_typed_body ({limit}): raise that, or the limit of this message with `#[message(max = …)]`, or take the body as Bytes"
     )]
     TooLarge {
         /// The body's length.

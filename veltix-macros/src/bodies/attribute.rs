@@ -247,8 +247,9 @@ fn needs(key: &Ident, example: &str) -> syn::Error {
 
 /// What is said of a word that is not one of these.
 fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+    let is_slip = |one: &&&str| naming::distance(one, word) <= (one.len() / 3).max(2);
     let nearest = known.iter().min_by_key(|one| naming::distance(one, word));
-    match nearest.filter(|one| naming::distance(one, word) <= 2) {
+    match nearest.filter(is_slip) {
         Some(nearest) => format!("unknown {what} `{word}`: did you mean `{nearest}`?"),
         None => format!("unknown {what} `{word}`: expected one of {}", list(known)),
     }

@@ -44,7 +44,7 @@ fn check_codes(item: &mut ItemEnum, options: &[Options], errors: &mut Errors) ->
     // A discriminant counts as a code, so that its variant gets one error and not two.
     let places = item.variants.iter().zip(options).map(|(variant, options)| Place {
         ident: &variant.ident,
-        value: options.code.as_ref().or(variant.discriminant.as_ref().map(|(_, value)| value)),
+        value: options.code.as_ref().or_else(|| discriminant(variant)),
         is_conditional: is_conditional(variant),
     });
     let settled = codes::settle_all(&places.collect::<Vec<_>>(), Form::Attribute, errors);
@@ -65,6 +65,10 @@ fn check_codes(item: &mut ItemEnum, options: &[Options], errors: &mut Errors) ->
         }
     }
     settled.into_iter().map(|(code, _)| code).collect()
+}
+
+fn discriminant(variant: &Item) -> Option<&syn::Expr> {
+    variant.discriminant.as_ref().map(|(_, value)| value)
 }
 
 fn is_conditional(variant: &Item) -> bool {

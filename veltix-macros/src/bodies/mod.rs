@@ -77,6 +77,14 @@ impl Names {
         Self { private, serde, alias }
     }
 
+    /// Serde's path, as it may also stand in a text.
+    pub(crate) fn serde_path(&self) -> TokenStream {
+        // It was written by `new`, and is a path.
+        self.serde
+            .parse::<Path>()
+            .map_or_else(|error| error.to_compile_error(), |path| quote!(#path))
+    }
+
     /// `#[serde(crate = …)]` with further entries.
     pub(crate) fn serde(&self, entries: impl ToTokens) -> TokenStream {
         let serde = &self.serde;

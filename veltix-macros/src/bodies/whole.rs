@@ -123,15 +123,34 @@ fn shadow(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
 
 /// What a generic enum's type parameters must be for its shadow.
 fn serialize_predicates(item: &ItemEnum, messages: &Messages, names: &Names) -> Vec<TokenStream> {
-    let private = &names.private;
+    let serde = names.serde_path();
     let mut subjects = Vec::new();
     for variant in messages.variants.iter().filter(|one| one.is_shadowed()) {
         for field in variant.fields().iter().filter(|one| one.needs_serialize()) {
             serializable(&item.generics, &field.ty, &mut subjects);
         }
     }
-    let serialize = |subject: &TokenStream| quote!(#subject: #private::serde::Serialize);
-    subjects.iter().map(serialize).collect()
+    subjects.iter().map(|subject| quote!(#subject: #serde::Serialize)).collect()
+}
+
+/// What must hold for a generic enum to have this trait: that the structs of its generic variants
+/// have it, and what encoding in place takes.
+fn predicates(
+    item: &ItemEnum,
+    messages: &Messages,
+    names: &Names,
+    name: &TokenStream,
+) -> Vec<TokenStream> {
+    let mut predicates = serialize_predicates(item, messages, names);
+    for variant in messages.variants.iter().filter(|one| !one.generics.params.is_empty()) {
+        let message = &variant.message;
+        predicates.push(quote!(#message: #name));
+        if needs_clone(variant) {
+            let types = variant.fields().iter().map(|field| &field.ty);
+            predicates.extend(types.map(|ty| quote!(#ty: ::core::clone::Clone)));
+        }
+    }
+    predicates
 }
 
 fn to_message(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
@@ -141,18 +160,8 @@ fn to_message(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStrea
         let (pattern, value) = arm(variant, names);
         quote!(#(#cfgs)* Self::#ident #pattern => #value,)
     });
-    let mut predicates = serialize_predicates(item, messages, names);
-    for variant in messages.variants.iter().filter(|one| !one.generics.params.is_empty()) {
-        let message = &variant.message;
-        predicates.push(quote!(#message: #private::ToMessage));
-        if needs_clone(variant) {
-            for field in variant.fields() {
-                let ty = &field.ty;
-                predicates.push(quote!(#ty: ::core::clone::Clone));
-            }
-        }
-    }
-    let generics = bounded(&item.generics, &predicates);
+    let needed = predicates(item, messages, names, &quote!(#private::ToMessage));
+    let generics = bounded(&item.generics, &needed);
     let this = &messages.this;
     let (parameters, _, predicates) = generics.split_for_impl();
     quote! {
@@ -163,6 +172,24 @@ fn to_message(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStrea
                 #private::EncodeError,
             > {
                 match self { #(#arms)* }
+            }
+        }
+
+        #[automatically_derived]
+        impl #parameters #private::Ask for #this #predicates {
+            type Reply = #private::Message;
+            type Error = ::core::convert::Infallible;
+
+            const ANSWERS: &'static [::core::primitive::u16] = &[];
+
+            fn read(
+                __answer: #private::Message,
+                _: ::core::primitive::usize,
+            ) -> ::core::result::Result<
+                #private::Message,
+                #private::AnswerError<::core::convert::Infallible>,
+            > {
+                ::core::result::Result::Ok(__answer)
             }
         }
     }
@@ -176,60 +203,52 @@ fn needs_clone(variant: &Variant) -> bool {
 /// The pattern of a variant and the message it becomes.
 fn arm(variant: &Variant, names: &Names) -> (TokenStream, TokenStream) {
     let private = &names.private;
-    let bound = quote!(__field_0);
-    let only = quote!((#bound));
-    match &variant.shape {
-        Shape::Broken(_) => return (quote!({ .. }), quote!(::core::unreachable!())),
-        Shape::Itself(_) => return (only, quote!(#private::ToMessage::to_message(#bound))),
-        Shape::Named(_) | Shape::Newtype(_) if needs_clone(variant) => {
-            let ident = &variant.ident;
-            let (patterns, values): (Vec<_>, Vec<_>) = variant
-                .fields()
-                .iter()
-                .enumerate()
-                .map(|(at, field)| {
-                    let (cfgs, bound) = (&field.cfgs, binding(at, field));
-                    let name = field.ident.as_ref().map(|ident| quote!(#ident:));
-                    (
-                        quote!(#(#cfgs)* #name #bound),
-                        quote!(#(#cfgs)* #name ::core::clone::Clone::clone(#bound)),
-                    )
-                })
-                .unzip();
-            let (pattern, built) = match variant.shape {
-                Shape::Named(_) => (quote!({ #(#patterns),* }), quote!(#ident { #(#values),* })),
-                _ => (quote!((#(#patterns),*)), quote!(#ident(#(#values),*))),
-            };
-            return (pattern, quote!(#private::ToMessage::to_message(&#built)));
-        }
-        _ => {}
-    }
-    let field = |_: &Field, bound: &syn::Ident| quote!(#bound);
-    let named: Option<(&Field, syn::Ident)> = match &variant.options.class {
+    let named = match &variant.options.class {
         Some(Class::Latest(_, Some(name))) => latest_field(variant, name),
         _ => None,
     };
+    let in_place = || Some(encoded(variant, &quote!(&__Body(self)), names));
     let (pattern, body) = match &variant.shape {
-        Shape::Newtype(one) if !variant.is_shadowed() => {
-            (only, Some(encoded_field(variant, one, &bound, names)))
+        Shape::Broken(_) => return (quote!({ .. }), quote!(::core::unreachable!())),
+        Shape::Itself(_) => {
+            return (quote!((__message)), quote!(#private::ToMessage::to_message(__message)));
         }
+        _ if needs_clone(variant) => return cloning_arm(variant, names),
+        Shape::Empty => (TokenStream::new(), None),
+        Shape::Newtype(field) if !variant.is_shadowed() => {
+            let bound = binding(0, field);
+            let body = encoded_field(variant, field, &quote!(#bound), names);
+            (quote!((#bound)), Some(body))
+        }
+        // Of what the shadow writes, only the field that is the key is needed here.
         Shape::Newtype(_) => {
-            let pattern = named.map_or_else(|| quote!((..)), |(_, bound)| quote!((#bound)));
-            (pattern, Some(encoded(variant, &quote!(&__Body(self)), names)))
+            let bound = named.map_or_else(|| quote!(..), |(_, bound)| quote!(#bound));
+            (quote!((#bound)), in_place())
         }
         Shape::Named(_) => {
-            let pattern = named.map_or_else(
-                || quote!({ .. }),
-                |(field, bound)| {
-                    let (ident, cfgs) = (&field.ident, &field.cfgs);
-                    quote!({ #(#cfgs)* #ident: #bound, .. })
-                },
-            );
-            (pattern, Some(encoded(variant, &quote!(&__Body(self)), names)))
+            let bound =
+                named.map(|(Field { ident, cfgs, .. }, bound)| quote!(#(#cfgs)* #ident: #bound,));
+            (quote!({ #bound .. }), in_place())
         }
-        _ => (quote!(), None),
     };
-    (pattern, message(variant, body, field, names))
+    (pattern, message(variant, body, |_, bound| quote!(#bound), names))
+}
+
+/// The same by way of the struct, made of clones.
+fn cloning_arm(variant: &Variant, names: &Names) -> (TokenStream, TokenStream) {
+    let (private, ident) = (&names.private, &variant.ident);
+    let fields = variant.fields().iter().enumerate().map(|(at, field)| {
+        let (cfgs, bound) = (&field.cfgs, binding(at, field));
+        let name = field.ident.as_ref().map(|ident| quote!(#ident:));
+        let pattern = quote!(#(#cfgs)* #name #bound);
+        (pattern, quote!(#(#cfgs)* #name ::core::clone::Clone::clone(#bound)))
+    });
+    let (patterns, values): (Vec<_>, Vec<_>) = fields.unzip();
+    let (pattern, message) = match variant.shape {
+        Shape::Named(_) => (quote!({ #(#patterns),* }), quote!(#ident { #(#values),* })),
+        _ => (quote!((#(#patterns),*)), quote!(#ident(#(#values),*))),
+    };
+    (pattern, quote!(#private::ToMessage::to_message(&#message)))
 }
 
 fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
@@ -248,23 +267,11 @@ fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
             ),
         }
     });
-    let mut predicates = serialize_predicates(item, messages, names);
-    for variant in messages.variants.iter().filter(|one| !one.generics.params.is_empty()) {
-        let message = &variant.message;
-        predicates.push(quote!(#message: #private::Typed));
-        if needs_clone(variant) {
-            for field in variant.fields() {
-                let ty = &field.ty;
-                predicates.push(quote!(#ty: ::core::clone::Clone));
-            }
-        }
-    }
-    let to_message = bounded(&item.generics, &predicates);
-    predicates.push(quote!(Self: ::core::marker::Send + 'static));
-    let generics = bounded(&item.generics, &predicates);
+    let mut needed = predicates(item, messages, names, &quote!(#private::Typed));
+    needed.push(quote!(Self: ::core::marker::Send + 'static));
+    let generics = bounded(&item.generics, &needed);
     let this = &messages.this;
     let (parameters, _, predicates) = generics.split_for_impl();
-    let (_, _, ask_predicates) = to_message.split_for_impl();
     quote! {
         #[automatically_derived]
         impl #parameters #private::Typed for #this #predicates {
@@ -278,24 +285,6 @@ fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
                         #private::body::wrong_code(__code, #whole),
                     ),
                 }
-            }
-        }
-
-        #[automatically_derived]
-        impl #parameters #private::Ask for #this #ask_predicates {
-            type Reply = #private::Message;
-            type Error = ::core::convert::Infallible;
-
-            const ANSWERS: &'static [::core::primitive::u16] = &[];
-
-            fn read(
-                __answer: #private::Message,
-                _: ::core::primitive::usize,
-            ) -> ::core::result::Result<
-                #private::Message,
-                #private::AnswerError<::core::convert::Infallible>,
-            > {
-                ::core::result::Result::Ok(__answer)
             }
         }
     }

@@ -15,6 +15,18 @@ macro_rules! messages {
     };
 }
 
+macro_rules! generic {
+    ($name:ident<$parameter:ident>) => {
+        #[veltix::message(crate = $crate::vendor::veltix)]
+        enum $name<$parameter> {
+            #[message(code = 200)]
+            Item { value: $parameter, more: Vec<$parameter> },
+        }
+    };
+}
+
+generic!(Items<T>);
+
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Roster(u8);
 
@@ -33,6 +45,8 @@ fn main() {
 
     let names = App::from(Names(vec!["ann".into()])).to_message().unwrap();
     assert!(matches!(App::from_message(names, 99), Ok(App::Names(_))));
+    let item = Items::from(Item { value: 1_u8, more: vec![2] }).to_message().unwrap();
+    assert_eq!(item.text().unwrap(), r#"{"value":1,"more":[2]}"#);
     assert_eq!(App::from(Roster(1)).code(), 201);
     let inner = Some(Box::new(Say { text: "b".into(), next: None }));
     let say = App::Say { text: "a".into(), next: inner }.to_message().unwrap();
