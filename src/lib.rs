@@ -33,7 +33,16 @@
 //! - [`Peer`] is the other end of a connection, on both sides: sends, calls, pings, tags, closes.
 //! - [`tag`] and [`all`] make targets for [`Hub::to`], [`Hub::list`] and [`Hub::count`].
 //! - [`Event`] is everything that happens, as a stream: [`Hub::events`], [`Client::events`].
-//! - [`transport`] is the seam for other streams than TCP, the one in memory among them.
+//! - [`transport`] is the seam for other streams than TCP: Unix sockets (`Server::bind_unix`,
+//!   `Client::connect_unix`), those in memory, and your own.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `testing` | the module `testing`, for the tests of applications: their router in memory, clients with expectations, links that fail on demand, a paused clock. Enable it under `[dev-dependencies]` |
 //!
 //! # What is promised
 //!
@@ -68,24 +77,31 @@
 //! Versions 2.0.3 and later of the Python package join; 1.x has another header and cannot. A Python
 //! server or client notices nothing of the other side's being Rust. PROTOCOL.md has the wire.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
     AnswerError, Ask, BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted,
     Message, MessageType, NoError, NoReply, PING, PONG, PeerId, ProtocolError, Registry, RequestId,
-    Tag, TagError, TagTarget, TagValue, Target, ToMessage, TypeError, Typed, TypedMessage,
+    Tag, TagError, TagTarget, TagValue, Target, ToMessage, Told, TypeError, Typed, TypedMessage,
     UnknownCode, all, limits, tag,
 };
 #[doc = include_str!("message.md")]
 pub use veltix_macros::message;
 pub use veltix_tokio::{
-    BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus, CloseReason,
-    Closing, ClosingClient, CodecError, ConfigError, ConnectError, Context, Delivery, Disconnected,
-    Draining, Error, Event, EventStream, FromContext, FromInput, FromMessage, Handler,
-    HandshakeFailure, Hub, IntoReply, Json, MessageStream, OverflowPolicy, Peer, PeerStats, Ping,
-    Received, Reconnect, Rejection, Reply, Request, RequestError, Result, Router, SendError,
-    Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State, Text, VeltixCodec,
-    transport,
+    AnswerTo, BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus,
+    CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured, ConnectError,
+    Context, Delivery, Disconnected, Draining, Error, Event, EventStream, Extension, FromContext,
+    FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound, InboundService,
+    IntoReply, Json, MessageService, MessageStream, Msg, OverflowPolicy, Peer, PeerStats, Ping,
+    Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses, Result,
+    Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
+    Survey, SurveyStatus, Text, VeltixCodec, transport,
 };
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use veltix_tokio::testing;
 
 #[doc(hidden)]
 pub mod __private {
@@ -94,7 +110,7 @@ pub mod __private {
     pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
         AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageType, NoError, NoReply,
-        OverflowPolicy, Registry, ToMessage, Typed, TypedMessage, UnknownCode,
+        OverflowPolicy, Registry, ToMessage, Told, Typed, TypedMessage, UnknownCode,
     };
 }
 
@@ -102,3 +118,8 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The guide's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-python.md")]
+struct FromPython;

@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod conformance;
 mod faults;
 mod interop;
 mod macros {
@@ -13,5 +14,8 @@ mod macros {
 mod promises;
 mod support;
 mod tcp;
+mod testing;
 mod typed;
+#[cfg(unix)]
+mod unix;
 mod wire;

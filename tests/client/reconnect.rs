@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
+use veltix::testing::{TestClient, TestServer};
 use veltix::{
-    ClientConfig, ClientStatus, CloseReason, Message, Reconnect, RequestError, Router, SendError,
+    ClientConfig, ClientStatus, CloseReason, Event, EventStream, Message, Reconnect, RequestError,
+    Router, SendError,
 };
 
 use super::{accept, attempt, break_and_accept, config, connected, gave_up, lost, next, seconds};
-use crate::support::{ECHO, PIPE, PYTHON, RawPeer, RawServer};
+use crate::support::{ECHO, PIPE, PYTHON, RawServer, until};
 
 #[tokio::test(start_paused = true)]
 async fn after_a_fixed_pause_routes_and_on_connect_are_there_again() {
@@ -47,26 +49,23 @@ async fn after_a_fixed_pause_routes_and_on_connect_are_there_again() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_status_tells_each_step() {
-    let mut server = RawServer::new(PIPE);
+    let server = TestServer::start(Router::new()).await;
     let reconnect = config(Reconnect::fixed(seconds(1)));
-    let (client, raw) = server.client(reconnect, Router::new()).await;
-    let mut status = client.status();
+    let ann = server.client_with("ann", reconnect, Router::new()).await;
+    let mut status = ann.client().status();
     assert_eq!(*status.borrow_and_update(), ClientStatus::Connected);
-    drop(raw);
+    ann.link().cut();
     assert_eq!(next(&mut status).await, ClientStatus::Reconnecting { attempt: 1 });
-    // This one fails.
-    drop(accept(&mut server).await);
     assert_eq!(next(&mut status).await, ClientStatus::Reconnecting { attempt: 2 });
-    assert!(!client.is_connected());
-    let mut raw = accept(&mut server).await;
-    raw.welcome(PYTHON).await.unwrap();
+    assert!(!ann.client().is_connected());
+    ann.link().heal();
     assert_eq!(next(&mut status).await, ClientStatus::Connected);
-    drop(raw);
+    ann.link().cut();
     // Attempts are counted in a row.
     assert_eq!(next(&mut status).await, ClientStatus::Reconnecting { attempt: 1 });
-    client.close().await;
+    ann.client().close().await;
     assert_eq!(*status.borrow_and_update(), ClientStatus::Closed);
 }
 
@@ -116,23 +115,24 @@ async fn a_client_without_reconnect_is_lost_at_once() {
     assert_eq!(lost(&client).await, "the peer closed the connection");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn attempts_are_used_up() {
-    let mut server = RawServer::new(PIPE);
+    let server = TestServer::start(Router::new()).await;
     let reconnect = config(Reconnect::fixed(seconds(2)).attempts(3));
-    let (client, raw) = server.client(reconnect, Router::new()).await;
-    let mut events = client.events();
-    drop((server, raw));
+    let ann = server.client_with("ann", reconnect, Router::new()).await;
+    let mut events = ann.client().events();
+    ann.link().cut();
     let start = Instant::now();
     for number in 1..=3 {
         assert_eq!(attempt(&mut events).await, (number, seconds(2)));
     }
     assert_eq!(gave_up(&mut events).await, 3);
     assert_eq!(start.elapsed(), seconds(6));
-    assert!(lost(&client).await.starts_with("memory cannot be reached"));
-    // It is its end, not a pause.
-    sleep(seconds(3600)).await;
-    assert!(matches!(*client.status().borrow(), ClientStatus::Lost { .. }));
+    assert!(lost(ann.client()).await.starts_with("the test server cannot be reached"));
+    // It is its end, not a pause, even if the server is there again.
+    ann.link().heal();
+    server.advance(seconds(3600)).await;
+    assert!(matches!(*ann.client().status().borrow(), ClientStatus::Lost { .. }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -296,29 +296,56 @@ async fn a_client_that_is_dropped_does_not_come_back() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn pauses_grow_until_a_connection_has_lived_for_ten_seconds() {
+    let server = TestServer::start(Router::new()).await;
     let windows = Reconnect::backoff().windows(seconds(1), seconds(1 << 20));
-    let mut server = RawServer::new(PIPE);
-    let (client, mut raw) = server.client(config(windows), Router::new()).await;
-    let mut events = client.events();
+    let ann = server.client_with("ann", config(windows), Router::new()).await;
+    let mut events = ann.client().events();
     // A server that drops everybody at once is not hammered: the windows double.
     let mut longest = Duration::ZERO;
     for _ in 0..12 {
-        raw = break_and_accept_patiently(&mut server, raw).await;
-        longest = longest.max(attempt(&mut events).await.1);
-        connected(&client).await;
+        longest = longest.max(come_back(&ann, &mut events).await);
     }
     assert!(longest > seconds(1), "{longest:?} of a window of up to 2048 s");
-    sleep(seconds(10)).await;
-    let _raw = break_and_accept_patiently(&mut server, raw).await;
-    assert!(attempt(&mut events).await.1 <= seconds(1));
+    server.advance(seconds(10)).await;
+    assert!(come_back(&ann, &mut events).await <= seconds(1));
 }
 
-/// As [`break_and_accept`], however long it takes.
-async fn break_and_accept_patiently(server: &mut RawServer, raw: RawPeer) -> RawPeer {
-    drop(raw);
-    let mut next = server.accept().await;
-    next.welcome(PYTHON).await.expect("the handshake works");
-    next
+/// Loses the connection and gets another; gives the pause between them.
+async fn come_back(client: &TestClient, events: &mut EventStream) -> Duration {
+    client.link().cut();
+    let (number, pause) = attempt(events).await;
+    assert_eq!(number, 1);
+    client.link().heal();
+    let mut status = client.client().status();
+    status.wait_for(|status| *status == ClientStatus::Connected).await.expect("it is there");
+    pause
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_is_told() {
+    let mut server = RawServer::new(PIPE);
+    let (client, raw) = server.client(config(Reconnect::fixed(seconds(1))), Router::new()).await;
+    let mut events = client.events();
+    let _raw = break_and_accept(&mut server, raw).await;
+    let reconnected = |event| match event {
+        Event::Reconnected { peer } => Some(peer),
+        _ => None,
+    };
+    assert_eq!(until(&mut events, reconnected).await, client.peer());
+    assert!(client.is_connected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_not_answered_in_time_is_told() {
+    let mut server = RawServer::new(PIPE);
+    let (client, _raw) = server.client(ClientConfig::default(), Router::new()).await;
+    let mut events = client.events();
+    client.request(&Message::empty(ECHO)).await.unwrap_err();
+    let timed_out = |event| match event {
+        Event::RequestTimedOut { peer, code } => Some((peer, code)),
+        _ => None,
+    };
+    assert_eq!(until(&mut events, timed_out).await, (client.peer(), ECHO.code()));
 }

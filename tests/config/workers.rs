@@ -1,4 +1,4 @@
-//! `max_workers`: real threads, and so the real clock.
+//! `max_workers`: real threads, and so the real clock, or one that stands still for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, mpsc};
@@ -6,7 +6,8 @@ use std::thread;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use veltix::{Client, Message, Peer, PeerId, Router, ServerConfig};
+use veltix::testing::TestServer;
+use veltix::{Client, ClientConfig, Message, Peer, PeerId, Router, ServerConfig};
 
 use crate::support::{ECHO, OTHER, PATIENCE, PIPE, World};
 
@@ -83,17 +84,18 @@ async fn blocking_handlers_of_one_connection_keep_its_order() {
         log.lock().expect("nobody panics").entry(peer.id()).or_default().push(body[0]);
         body
     };
+    let config = ServerConfig::default().max_workers(4);
     let router = Router::new().route_blocking(OTHER, note);
-    let world = World::with(ServerConfig::default().max_workers(4), PIPE, router);
-    let clients = clients::<3>(&world).await;
+    let server = TestServer::start_with(config, router).await;
+    let clients = ["ann", "bob", "eve"].map(|name| server.client(name));
+    let clients = futures::future::join_all(clients).await;
     for number in 0..MESSAGES {
         for client in &clients {
-            client.send(&Message::new(OTHER, vec![number])).await.unwrap();
+            client.send(&Message::new(OTHER, vec![number])).await;
         }
     }
     for client in &clients {
-        let last = Message::new(OTHER, vec![MESSAGES]);
-        client.request(&last).timeout(PATIENCE).await.unwrap();
+        client.request(&Message::new(OTHER, vec![MESSAGES])).await;
     }
     let handled = handled.lock().unwrap();
     assert_eq!(handled.len(), clients.len());
@@ -104,9 +106,10 @@ async fn blocking_handlers_of_one_connection_keep_its_order() {
 
 #[tokio::test]
 async fn a_client_has_workers_too() {
-    let world = World::new(Router::new());
+    let server = TestServer::start(Router::new()).await;
     let name = || thread::current().name().unwrap_or_default().to_owned();
-    let _client = world.client(Router::new().route_blocking(ECHO, name)).await;
-    let answer = world.newest().request(&Message::empty(ECHO)).timeout(PATIENCE).await.unwrap();
+    let router = Router::new().route_blocking(ECHO, name);
+    let ann = server.client_with("ann", ClientConfig::default(), router).await;
+    let answer = server.peer(&ann).request(&Message::empty(ECHO)).await.unwrap();
     assert_eq!(answer.text().unwrap(), "veltix-worker-1");
 }

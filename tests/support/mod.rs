@@ -285,6 +285,36 @@ pub async fn quiet() {
     sleep(Duration::from_millis(1)).await;
 }
 
+/// A directory of a test's own, removed with everything in it.
+#[cfg(unix)]
+pub struct TempDir(std::path::PathBuf);
+
+#[cfg(unix)]
+impl TempDir {
+    pub fn new() -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // The target directory's path may be too long for the address of a socket.
+        let name = format!("veltix-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).expect("a new directory");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+#[cfg(unix)]
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Where handlers wait until the test lets them through.
 #[derive(Clone)]
 pub struct Door(Arc<Semaphore>);

@@ -1,5 +1,5 @@
 //! Real sockets on the loopback, and so the real clock. What does not need them is tested in
-//! memory.
+//! memory, and what all transports have in common in `conformance`.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use veltix::{
     all,
 };
 
-use crate::support::{ECHO, OTHER, PATIENCE, PYTHON, RawPeer, frame, said, until};
+use crate::support::{ECHO, OTHER, PYTHON, RawPeer, frame, said, until};
 
 /// A server on a free port, running; its address.
 async fn serve(config: ServerConfig, router: Router) -> (Hub, String) {
@@ -48,36 +48,6 @@ fn raw(stream: TcpStream) -> RawPeer {
     let addr = PeerAddr::Tcp(stream.peer_addr().expect("it is connected"));
     let (reader, writer) = stream.into_split();
     RawPeer::new(Stream::new(reader, writer, addr))
-}
-
-#[tokio::test]
-async fn echo_and_broadcast() {
-    let (hub, addr) = serve(ServerConfig::default(), chat()).await;
-    let one = connect(&addr).await.unwrap();
-    let two = connect(&addr).await.unwrap();
-    let answer = one.request(&Message::from_text(ECHO, "hello")).await.unwrap();
-    assert_eq!(answer.text().unwrap(), "hello");
-    let mut heard = [one.messages().unwrap(), two.messages().unwrap()];
-    two.send(&Message::from_text(OTHER, "everybody")).await.unwrap();
-    for messages in &mut heard {
-        assert_eq!(messages.next().await.unwrap().text().unwrap(), "everybody");
-    }
-    assert!(one.ping().await.unwrap() < PATIENCE);
-    assert_eq!(one.peer().addr().to_string(), addr);
-    assert!(hub.list(all()).iter().all(|peer| peer.addr().ip().unwrap().is_loopback()));
-    assert!(hub.shutdown().await.complete);
-}
-
-#[tokio::test]
-async fn three_megabytes_both_ways() {
-    let (_hub, addr) = serve(ServerConfig::default(), chat()).await;
-    let client = connect(&addr).await.unwrap();
-    let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(7919) >> 8) as u8).collect();
-    let large = Message::new(ECHO, body);
-    for _ in 0..3 {
-        let answer = client.request(&large).timeout(PATIENCE).await.unwrap();
-        assert!(answer.body() == large.body(), "the body came back as it was");
-    }
 }
 
 #[tokio::test]
@@ -128,24 +98,6 @@ async fn nobody_there_is_told_and_what_to_do() {
         assert!(error.to_string().contains("check the address and whether the server runs"));
         assert!(error.source().is_some());
     }
-}
-
-#[tokio::test]
-async fn a_full_server_is_told() {
-    let config = ServerConfig::default().max_connections(1);
-    let (hub, addr) = serve(config, chat()).await;
-    let mut events = hub.events();
-    let first = connect(&addr).await.unwrap();
-    let error = connect(&addr).await.unwrap_err();
-    let ConnectError::Handshake { source, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(*source, HandshakeError::ServerFull);
-    assert!(error.is_transient());
-    let full = |event| match event {
-        Event::HandshakeFailed { reason, .. } => Some(reason),
-        _ => None,
-    };
-    assert_eq!(until(&mut events, full).await, HandshakeFailure::ServerFull);
-    first.request(&Message::empty(ECHO)).await.unwrap();
 }
 
 #[tokio::test]
@@ -270,22 +222,4 @@ async fn a_hundred_clients_come_chat_and_leave() {
         assert_eq!((outcome.reason, outcome.undelivered), (CloseReason::PeerClosed, 0));
     }
     assert_eq!(hub.count(all()), 0);
-}
-
-#[tokio::test]
-async fn what_was_sent_before_a_close_arrives() {
-    let (hub, addr) = serve(ServerConfig::default(), chat()).await;
-    let client = connect(&addr).await.unwrap();
-    let mut heard = client.messages().unwrap();
-    let peer = hub.list(all()).pop().unwrap();
-    // More than the client reads at once, and the client has more to say than is read.
-    for number in 0..60 {
-        peer.try_send(&Message::new(OTHER, vec![number; 10_000])).unwrap();
-        client.try_send(&Message::new(ECHO, vec![number; 10_000])).unwrap();
-    }
-    peer.close();
-    for number in 0..60 {
-        assert_eq!(heard.next().await.unwrap().body()[0], number);
-    }
-    assert_eq!(peer.closed().await.undelivered, 0);
 }

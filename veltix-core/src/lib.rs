@@ -30,7 +30,7 @@ pub use message::{Message, RequestId, ToMessage};
 pub use pending::{Answer, IdSpace, IdsExhausted, Pending};
 pub use registry::Registry;
 pub use tags::{PeerId, Tag, TagStore, TagTarget, TagValue, Target, all, tag};
-pub use typed::{AnswerError, Ask, NoError, NoReply, Typed, TypedMessage};
+pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};
 pub use types::{CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, MessageType, PING, PONG};
 
 #[doc(hidden)]

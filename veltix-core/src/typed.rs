@@ -3,6 +3,7 @@
 //! `#[veltix::message]` implements these traits; `body` has the encodings that it chooses from.
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 
 use crate::error::{BodyError, EncodeError};
 use crate::message::{Message, ToMessage};
@@ -37,7 +38,7 @@ pub trait TypedMessage: Typed {
     /// What answers it: a message, or [`NoReply`].
     type Reply;
 
-    /// What says why there is no answer: a message, or [`NoError`].
+    /// What says why there is no answer: [`Told`] of a message, or [`NoError`].
     type Error;
 }
 
@@ -50,6 +51,10 @@ pub enum NoReply {}
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "it has no values")]
 pub enum NoError {}
+
+/// The [`TypedMessage::Error`] of a message with `error = E`.
+#[derive(Debug)]
+pub struct Told<E>(PhantomData<fn() -> E>);
 
 /// A message that can be asked with, and what its answer is read as.
 ///
@@ -80,7 +85,7 @@ pub trait Ask: ToMessage {
 
 /// Why an answer is not the one that was asked for.
 #[derive(Debug)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_enums, reason = "whoever reads an answer has to deal with each of them")]
 pub enum AnswerError<E> {
     /// The other side says why it does not answer.
     Remote(E),

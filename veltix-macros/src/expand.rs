@@ -109,15 +109,26 @@ fn conversions(ident: &Ident, variants: &[Variant], private: &TokenStream) -> To
         }
 
         #[automatically_derived]
+        impl #private::Typed for #ident {
+            fn from_message(
+                __message: #private::Message,
+                _limit: ::core::primitive::usize,
+            ) -> ::core::result::Result<Self, #private::BodyError> {
+                let __code = __message.code();
+                <Self as ::core::convert::TryFrom<::core::primitive::u16>>::try_from(__code)
+                    .map_err(|_| #private::BodyError::WrongType { code: __code, expected: #name })
+            }
+        }
+
+        #[automatically_derived]
         impl #private::Ask for #ident {
             type Reply = #private::Message;
             type Error = ::core::convert::Infallible;
-
             const ANSWERS: &'static [::core::primitive::u16] = &[];
 
             fn read(
                 __answer: #private::Message,
-                _: ::core::primitive::usize,
+                _limit: ::core::primitive::usize,
             ) -> ::core::result::Result<
                 #private::Message,
                 #private::AnswerError<::core::convert::Infallible>,

@@ -1,12 +1,14 @@
 //! The errors of the IO side: one enum per operation, texts that say what to do.
 
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
-use veltix_core::{EncodeError, HandshakeError, IdsExhausted};
+use veltix_core::{BodyError, EncodeError, HandshakeError, IdsExhausted};
 
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -71,6 +73,32 @@ pub enum BindError {
         /// The address.
         addr: String,
         /// What the system said.
+        source: io::Error,
+    },
+    /// A server listens at the path of a Unix socket.
+    #[error("a server listens at {}: stop it, or bind another path", path.display())]
+    SocketInUse {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path of a Unix socket is that of another file, which is not touched.
+    #[error(
+        "{} exists and is not a socket: remove it, or bind another path", path.display()
+    )]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A Unix socket cannot have this path.
+    #[error(
+        "a Unix socket cannot be at {}: choose a shorter path (at most 107 bytes on Linux, 103 on macOS and the BSDs)", path.display()
+    )]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
         source: io::Error,
     },
     /// The system refused for another reason.
@@ -165,10 +193,16 @@ pub enum SendError {
     Encode(#[from] EncodeError),
 }
 
-/// How a call ended that brought no answer.
+/// How a call ended that brought no answer. `E` is what the message declares with `error = E`.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum RequestError {
+pub enum RequestError<E = Infallible> {
+    /// The peer says why it does not answer.
+    #[error("the peer answered with an error: {0:?}")]
+    Remote(E),
+    /// The answer's body cannot be read.
+    #[error("the answer cannot be read")]
+    Body(#[source] BodyError),
     /// No answer came in time. Whether the peer handled the message is unknown.
     #[error("no answer came within {after:?}; whether the peer handled the message is unknown")]
     Timeout {
@@ -212,6 +246,33 @@ pub enum RequestError {
     Encode(#[from] EncodeError),
 }
 
+impl<E> RequestError<E> {
+    /// The same error with another type of what the peer says.
+    pub fn map_remote<F>(self, change: impl FnOnce(E) -> F) -> RequestError<F> {
+        match self {
+            Self::Remote(error) => RequestError::Remote(change(error)),
+            Self::Body(error) => RequestError::Body(error),
+            Self::Timeout { after } => RequestError::Timeout { after },
+            Self::ConnectionLost => RequestError::ConnectionLost,
+            Self::Closed => RequestError::Closed,
+            Self::Congested { limit } => RequestError::Congested { limit },
+            Self::UnexpectedReply { code, expected } => {
+                RequestError::UnexpectedReply { code, expected }
+            }
+            Self::TypeNeeded => RequestError::TypeNeeded,
+            Self::IdsExhausted(error) => RequestError::IdsExhausted(error),
+            Self::Encode(error) => RequestError::Encode(error),
+        }
+    }
+}
+
+impl RequestError {
+    /// The same error of a call whose peer could have said more.
+    pub(crate) fn widen<E>(self) -> RequestError<E> {
+        self.map_remote(|never| match never {})
+    }
+}
+
 /// Any error of this crate, for a `main` that returns one. It prints its text and its causes even
 /// as `{:?}`, which is how a `main` that returns it ends.
 #[derive(Error)]
@@ -226,12 +287,12 @@ pub enum Error {
     /// Of a `send`.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// Of a `request` or a `ping`.
+    /// Of a `request` or a `ping`. What the peer said of itself is a text here.
     #[error(transparent)]
-    Request(#[from] RequestError),
+    Request(RequestError<String>),
     /// Of reading or writing a body.
     #[error(transparent)]
-    Body(#[from] veltix_core::BodyError),
+    Body(#[from] BodyError),
     /// Of encoding a message.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -241,6 +302,12 @@ pub enum Error {
     /// Of the standard library's IO, for examples and tests that read and write as well.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl<E: fmt::Debug> From<RequestError<E>> for Error {
+    fn from(error: RequestError<E>) -> Self {
+        Self::Request(error.map_remote(|remote| format!("{remote:?}")))
+    }
 }
 
 impl fmt::Debug for Error {

@@ -84,12 +84,25 @@ pub enum Event {
         /// The peer.
         peer: Peer,
     },
+    /// A call of ours was not answered in time. Whether the peer handled it is unknown.
+    RequestTimedOut {
+        /// Who was asked.
+        peer: Peer,
+        /// The question's code.
+        code: u16,
+    },
     /// A client lost its connection and tries again.
     Reconnecting {
         /// The number of the attempt, from 1.
         attempt: u32,
         /// The pause before it.
         delay: Duration,
+    },
+    /// A client is connected again, and `on_connect` has returned `Ok`. It follows
+    /// [`Connected`](Event::Connected).
+    Reconnected {
+        /// The server, on the new connection.
+        peer: Peer,
     },
     /// A client gave up trying.
     GaveUp {

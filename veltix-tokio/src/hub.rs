@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use veltix_core::{Frame, PeerId, Target, ToMessage, all};
+use veltix_core::{Ask, Frame, PeerId, Target, ToMessage, all};
 
 use crate::batch;
 use crate::close::ShutdownReport;
@@ -17,6 +17,7 @@ use crate::limits::DETACH_BELOW;
 use crate::outbox::{Overflow, OverflowPolicy};
 use crate::peer::{Peer, within};
 use crate::planted::planted;
+use crate::survey::Survey;
 use crate::transport::PeerAddr;
 
 /// A running server, as its handlers and whoever else holds one see it.
@@ -179,6 +180,37 @@ impl Broadcast {
             delivery.count(peer, overflow, endpoint, policy);
         }
         Ok(delivery)
+    }
+}
+
+impl Broadcast {
+    /// Asks each of the peers: see [`Survey`]. The message is encoded once, now.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use veltix_core::{Message, tag};
+    /// # use veltix_tokio::Hub;
+    /// # async fn vote(hub: Hub, ballot: Message) -> veltix_tokio::Result<()> {
+    /// let voters = hub.to(tag("voter"));
+    /// let votes = voters.request(&ballot)?.timeout(Duration::from_secs(2)).quorum(3).await;
+    /// if votes.is_enough() {
+    ///     for (peer, vote) in votes.replies() {
+    ///         println!("{peer}: {}", vote.text()?);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Encode`]; then nobody is asked.
+    pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<Survey<Q>, SendError> {
+        let endpoint = &self.hub.0;
+        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
+        // Each peer's frame gets the id of its own call.
+        let frame = Frame::new(message.code(), endpoint.plain_id(), message.into_body());
+        let matching = endpoint.peers().matching(&self.target);
+        let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
+        Ok(Survey::new(frame, asked.cloned()))
     }
 }
 

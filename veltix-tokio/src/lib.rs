@@ -24,7 +24,10 @@ mod requests;
 mod router;
 mod server;
 mod spawn;
+mod survey;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 mod unknown;
 mod waiters;
@@ -43,10 +46,12 @@ pub use outbox::{OverflowPolicy, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};
 pub use router::{
-    Context, FromContext, FromInput, FromMessage, Handler, IntoReply, Json, Rejection, Reply,
+    AnswerTo, Configured, Context, Extension, FromContext, FromInput, FromMessage, FromRef,
+    Handler, Inbound, InboundService, IntoReply, Json, MessageService, Msg, Rejection, Reply,
     Router, State, Text,
 };
 pub use server::{Server, ServerConfig};
+pub use survey::{Response, Responses, Survey, SurveyStatus};
 
 pub(crate) use veltix_core::limits;
 
@@ -55,5 +60,7 @@ pub mod __private {
     //! What public signatures name and nobody writes.
     #[cfg(veltix_planted_bugs)]
     pub use crate::planted::plant;
-    pub use crate::router::{Called, Outcome, marker};
+    pub use crate::router::{
+        Asked, Called, FailWith, Input, Outcome, RouteOptions, TellsRejection, marker,
+    };
 }

@@ -10,8 +10,8 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// Threads that run blocking handlers. They are started when first needed, and end with the pool.
 ///
-/// The queue is bounded by what fills it: each connection has at most one call waiting or running
-/// here, since its lane runs one handler at a time.
+/// The queue is bounded by what fills it: each connection has at most one call of its lane waiting
+/// or running here, and [`Workers::per_peer`] of each route that gave up order.
 #[derive(Debug)]
 pub(crate) struct Workers {
     shared: Arc<Shared>,
@@ -47,8 +47,15 @@ impl Workers {
         Self { shared: Arc::default(), max: max.max(1) }
     }
 
+    /// Threads that one peer may take: all but one, so that it cannot hold up the others alone.
+    pub(crate) const fn per_peer(&self) -> usize {
+        if self.max > 1 { self.max - 1 } else { 1 }
+    }
+
     /// Runs a job on a thread of the pool, as soon as one is free.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
+        #[cfg(feature = "testing")]
+        let job = crate::testing::standing_still(job);
         let start = {
             let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.jobs.push_back(Box::new(job));

@@ -5,6 +5,7 @@
 
 mod generator;
 mod ours;
+mod path;
 mod raw;
 
 use std::io::{BufRead, BufReader};
@@ -25,6 +26,12 @@ fn main() {
         Some("serve-veltix") => ours::serve(ours::Kind::Plain),
         Some("serve-veltix-async") => ours::serve(ours::Kind::Async),
         Some("one") => one(),
+        Some("path") => {
+            let mut args = std::env::args().skip(2);
+            let name = args.next().unwrap_or_default();
+            let messages = args.next().and_then(|arg| arg.parse().ok()).unwrap_or(0);
+            path::run(&name, messages);
+        }
         _ => compare(),
     }
 }

@@ -1,6 +1,7 @@
-"""Prints the results of the interop tests as a Markdown table: role and case by version and backend.
+"""Prints the results of the interop tests as a Markdown table: role and case by version and backend;
+or those of the conformance tests: case by transport.
 
-    table.py [target/interop/results.tsv]
+    table.py [target/interop/results.tsv | target/conformance/results.tsv]
 
 The last line of a case counts.
 """

@@ -222,7 +222,7 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
         None => quote!(#private::NoReply),
     };
     let error = match &options.error {
-        Some(error) => error.to_token_stream(),
+        Some(error) => quote!(#private::Told<#error>),
         None => quote!(#private::NoError),
     };
     let cfgs = &variant.cfgs;

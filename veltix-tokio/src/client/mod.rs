@@ -8,12 +8,14 @@ mod task;
 
 use std::fmt;
 use std::future::Future;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::{oneshot, watch};
-use veltix_core::{Message, ToMessage};
+use veltix_core::{Ask, Message, ToMessage};
 
 pub use config::{ClientConfig, Reconnect};
 pub use messages::MessageStream;
@@ -26,7 +28,9 @@ use crate::events::EventStream;
 use crate::peer::{Peer, Sending};
 use crate::planted::planted;
 use crate::requests::{Ping, Request};
-use crate::router::Router;
+use crate::router::{Router, Routes};
+#[cfg(unix)]
+use crate::transport::UnixSocketConnector;
 use crate::transport::{Connector, PeerAddr, TcpConnector, TcpOptions};
 use control::Control;
 use dial::Dialer;
@@ -86,6 +90,23 @@ impl Client {
         Self::connect_with(connector, config, router).await
     }
 
+    /// Connects to the Unix socket at this path. The config's address is not used.
+    ///
+    /// # Errors
+    /// As [`Client::connect`]. A server whose backlog is full cannot be reached, where a TCP
+    /// connect would wait.
+    ///
+    /// # Cancel safety
+    /// As [`Client::connect`].
+    #[cfg(unix)]
+    pub async fn connect_unix(
+        path: impl Into<PathBuf>,
+        config: ClientConfig,
+        router: Router,
+    ) -> Result<Self, ConnectError> {
+        Self::connect_with(UnixSocketConnector::new(path), config, router).await
+    }
+
     /// Connects over another transport: in memory, for tests, or one of your own. The config's
     /// address is not used.
     ///
@@ -113,7 +134,7 @@ impl Client {
             max_pending_handshakes_per_address: 1,
             max_workers: config.connection.max_workers,
         };
-        let endpoint = Endpoint::new(side, limits, router.build());
+        let endpoint = Endpoint::new(side, limits, Routes::new(router));
         let addr = connector.target();
         let dialer = Dialer { connector, endpoint: Arc::clone(&endpoint) };
         let mut attempts = Attempts::new(config.reconnect);
@@ -161,7 +182,7 @@ impl Client {
     }
 
     /// Calls the server: see [`Peer::request`].
-    pub fn request(&self, message: &(impl ToMessage + ?Sized)) -> Request {
+    pub fn request<Q: Ask + ?Sized>(&self, message: &Q) -> Request<Q> {
         self.peer().request(message)
     }
 

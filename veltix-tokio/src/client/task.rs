@@ -129,11 +129,18 @@ impl<C: Connector> ClientTask<C> {
             peer.end(CloseReason::Closed);
         }
         let since = Instant::now();
+        let connected = peer.clone();
         let control = Arc::clone(&self.control);
         task.on_admit(move || {
             control.set_status(ClientStatus::Connected);
-            // Whoever connects may have given up.
-            let _ = first.map(|first| first.send(()));
+            match first {
+                // Whoever connects may have given up.
+                Some(first) => drop(first.send(())),
+                None => {
+                    let event = || Event::Reconnected { peer: connected.clone() };
+                    connected.endpoint().events().tell(event);
+                }
+            }
         });
         match self.dialer.endpoint.limits().socket_core {
             SocketCore::Async => task.run().await,

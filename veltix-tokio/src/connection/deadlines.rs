@@ -8,7 +8,6 @@ use veltix_core::{PING, Pulse};
 use super::{ConnectionTask, Stage};
 use crate::close::CloseReason;
 use crate::limits::{FRAME_GRACE, FRAME_RATE};
-use crate::requests::Over;
 
 /// A frame of which some bytes have come.
 pub(super) struct BegunFrame {
@@ -94,7 +93,10 @@ impl ConnectionTask {
     /// Does what is due.
     pub(super) fn on_deadline(&mut self, now: Instant) {
         let over = self.peer.calls().lock().expire(now);
-        over.into_iter().for_each(Over::tell);
+        for call in over {
+            self.peer.tell_timeout(call.code());
+            call.tell();
+        }
         if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
             self.cut_off();
             return;

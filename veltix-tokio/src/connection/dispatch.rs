@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
-use veltix_core::{FIRST_APPLICATION_CODE, Frame, Message, PING, PONG, RequestId, text::printable};
+use tracing::level_filters::LevelFilter;
+use tracing::{Instrument as _, Span};
+use veltix_core::text::printable;
+use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, Message, PING, PONG, RequestId};
 
 use super::lane::Origin;
 use super::{Budget, ConnectionTask, Stage};
@@ -17,14 +19,7 @@ use crate::outbox::{DropReason, Push};
 use crate::peer::within;
 use crate::planted::planted;
 use crate::requests::Reception;
-use crate::router::{Context, Outcome, Recycled, RouteId, Started, poll_caught, text_of};
-
-/// A blocking handler was not run.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "no thread for blocking handlers could be started: raise the limit of threads, or use an async handler"
-)]
-struct NoThread;
+use crate::router::{Context, Outcome, Recycled, Reply, RouteId, Started, poll_caught, text_of};
 
 impl ConnectionTask {
     /// Puts the peer at the door: `on_connect` decides, and no message is handled before.
@@ -89,7 +84,7 @@ impl ConnectionTask {
         };
         if self.ending.as_ref().is_some_and(|ending| ending.reason == CloseReason::Shutdown) {
             self.peer.receipts().shutdown.add(1);
-        } else if self.lane.is_free() {
+        } else if self.lane.is_free() && self.has_turn(route) {
             self.handle(cx, route, message);
         } else {
             self.lane.wait(route, message);
@@ -119,25 +114,69 @@ impl ConnectionTask {
 
     /// Starts the handler of a message, and polls it once in place.
     fn handle(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: Message) {
-        let origin = Origin::Message { route, code: message.code(), id: message.id() };
-        let spare = self.take_spare(route);
-        let bound = self.peer.endpoint().routes().route(route);
-        let mut future = if bound.blocking {
-            self.start_blocking(route, message)
+        // One comparison, while nobody wants to know.
+        if LevelFilter::current() >= LevelFilter::DEBUG {
+            self.handle_in_span(cx, route, message);
         } else {
-            let context = Context::new(&self.peer, message.code(), message.id());
-            match bound.handler.start(&context, message, spare) {
-                Started::Done(outcome) => return self.settle(origin, outcome),
-                Started::Running(future) => future,
-            }
+            self.handle_now(cx, route, message, None);
+        }
+    }
+
+    #[cold]
+    fn handle_in_span(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: Message) {
+        let name = self.peer.endpoint().routes().name(message.code());
+        let span = tracing::debug_span!("message", peer = %self.peer, name);
+        let _entered = span.enter();
+        self.handle_now(cx, route, message, Some(&span));
+    }
+
+    #[inline]
+    fn handle_now(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        route: RouteId,
+        message: Message,
+        span: Option<&Span>,
+    ) {
+        let (code, id) = (message.code(), message.id());
+        let bound = self.peer.endpoint().routes().route(route);
+        let concurrent = bound.concurrent.is_some();
+        let spare = if bound.is_async { self.take_spare(route) } else { None };
+        let bound = self.peer.endpoint().routes().route(route);
+        let context = Context::new(&self.peer, code, id);
+        let mut future = match bound.handler.start(&context, message, spare) {
+            Started::Done(outcome) => return self.settle_message(code, id, outcome),
+            Started::Running(future) => future,
         };
+        let origin = Origin::Message { route, code, id };
         match poll_caught(&mut future, cx) {
-            Poll::Pending => self.lane.run(origin, future),
+            Poll::Pending => {
+                if let Some(span) = span {
+                    future = Recycled::new(future.instrument(span.clone()));
+                }
+                if concurrent {
+                    self.parallel.run(route, origin, future);
+                } else {
+                    self.lane.run(origin, future);
+                }
+            }
             Poll::Ready(outcome) => {
                 self.keep_spare(route, future, &outcome);
-                self.settle(origin, outcome);
+                self.settle_message(code, id, outcome);
             }
         }
+    }
+
+    /// Whether a message of this route may be handled now, as far as other calls of it go.
+    fn has_turn(&self, route: RouteId) -> bool {
+        if self.parallel.is_empty() {
+            return true;
+        }
+        let endpoint = self.peer.endpoint();
+        let bound = endpoint.routes().route(route);
+        let Some(limit) = bound.concurrent else { return true };
+        let limit = if bound.blocking { limit.min(endpoint.workers().per_peer()) } else { limit };
+        !self.parallel.is_full(route, limit)
     }
 
     /// A box for a handler's future: the one of the last handler, when it had the same route, or
@@ -156,8 +195,8 @@ impl ConnectionTask {
     /// Keeps the box of a future that is over for the next message of this batch, unless it
     /// panicked and must not be seen again.
     fn keep_spare(&mut self, route: RouteId, future: Recycled, outcome: &Outcome) {
-        let bound = self.peer.endpoint().routes().route(route);
-        if !bound.blocking && !matches!(outcome, Outcome::Panicked(_)) {
+        if !matches!(outcome, Outcome::Panicked(_)) {
+            self.give_spare_back();
             self.spare = Some((route, future));
         }
     }
@@ -167,29 +206,6 @@ impl ConnectionTask {
         if let Some((route, spare)) = self.spare.take() {
             self.peer.endpoint().routes().route(route).handler.recycle(spare);
         }
-    }
-
-    /// Hands a message to a thread of the pool; the future is there when it is done.
-    fn start_blocking(&self, route: RouteId, message: Message) -> Recycled {
-        let (done, outcome) = oneshot::channel();
-        let peer = self.peer.clone();
-        self.peer.endpoint().workers().run(move || {
-            if done.is_closed() {
-                // Cancelled while it waited for a thread; the message is counted as discarded.
-                return;
-            }
-            let context = Context::new(&peer, message.code(), message.id());
-            let handler = &peer.endpoint().routes().route(route).handler;
-            let started = batch::blocking(&peer, || handler.start(&context, message, None));
-            if let Started::Done(outcome) = started {
-                // The connection may be over by now; then nobody asks for the outcome.
-                let _ = done.send(outcome);
-            }
-        });
-        Recycled::new(async move {
-            // A job catches its handler's panic, so it goes without a word only unrun.
-            outcome.await.unwrap_or_else(|_| Outcome::Failed(NoThread.into()))
-        })
     }
 
     /// Goes on with what runs and what waits, as far as the budget allows.
@@ -208,8 +224,19 @@ impl ConnectionTask {
             }
             self.settle(origin, outcome);
         }
+        // A reply that found no room waits alone.
+        while !self.lane.is_parked()
+            && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
+        {
+            if let Origin::Message { route, .. } = origin {
+                self.keep_spare(route, future, &outcome);
+            }
+            self.settle(origin, outcome);
+        }
         while !self.is_cut_off()
             && !budget.is_spent(batch)
+            && let Some(route) = self.lane.next_route()
+            && self.has_turn(route)
             && let Some((route, message)) = self.lane.next()
         {
             budget.spend(message.body().len());
@@ -228,8 +255,8 @@ impl ConnectionTask {
     fn settle_connect(&mut self, outcome: Outcome) {
         let reason = match outcome {
             Outcome::Silent | Outcome::Reply(_) | Outcome::Unclaimed => return self.admit(),
-            Outcome::Rejected(rejection) => text_of(&rejection),
-            Outcome::Failed(error) => text_of(&error),
+            Outcome::Rejected(rejection, _) => text_of(&rejection),
+            Outcome::Failed(error, _) => text_of(&error),
             Outcome::Panicked(message) => {
                 self.tell_panic(0, &message);
                 "on_connect panicked".to_owned()
@@ -244,37 +271,25 @@ impl ConnectionTask {
         let events = peer.endpoint().events();
         match outcome {
             Outcome::Silent => peer.receipts().handled.add(1),
-            Outcome::Reply(reply) => {
-                // A message under our own plain id answers one of ours that asked nothing. To
-                // answer it would let two echoing routers answer each other for ever.
-                if id == peer.ids().plain() {
-                    peer.receipts().handled.add(1);
-                    peer.receipts().unanswered.add(1);
-                    return;
-                }
-                let (reply_code, body) = reply.into_parts(code);
-                let reply = Message::from_parts(reply_code, id, body);
-                match within(reply, peer.endpoint().limits().max_message_size) {
-                    Ok(reply) => {
-                        peer.receipts().handled.add(1);
-                        self.push_reply(reply.into());
-                    }
-                    Err(error) => self.settle_message(code, id, Outcome::Failed(error.into())),
-                }
-            }
-            Outcome::Rejected(rejection) => {
+            Outcome::Reply(reply) => match self.reply(code, id, reply) {
+                Ok(()) => self.peer.receipts().handled.add(1),
+                Err(error) => self.settle_message(code, id, Outcome::Failed(error.into(), None)),
+            },
+            Outcome::Rejected(rejection, answer) => {
                 peer.receipts().rejected.add(1);
                 let reason = printable(&text_of(&rejection)).to_string();
                 let name = peer.endpoint().routes().name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
                 events.tell(|| Event::Rejected { peer: peer.clone(), code, reason });
+                self.tell_asker(code, id, answer);
             }
-            Outcome::Failed(error) => {
+            Outcome::Failed(error, answer) => {
                 peer.receipts().handled.add(1);
                 let error = printable(&text_of(&error)).to_string();
                 let name = peer.endpoint().routes().name(code);
                 tracing::warn!(%peer, message = name, code, %error, "the handler failed");
                 events.tell(|| Event::HandlerFailed { peer: peer.clone(), code, error });
+                self.tell_asker(code, id, answer);
             }
             Outcome::Panicked(message) => {
                 peer.receipts().handled.add(1);
@@ -282,6 +297,29 @@ impl ConnectionTask {
                 self.begin_end(CloseReason::HandlerPanicked);
             }
             Outcome::Unclaimed => self.on_unknown(code),
+        }
+    }
+
+    /// Answers a message. One under our own plain id answers one of ours that asked nothing, and
+    /// is not answered: two echoing routers would go on for ever.
+    fn reply(&mut self, code: u16, id: RequestId, reply: Reply) -> Result<(), EncodeError> {
+        let peer = &self.peer;
+        if id == peer.ids().plain() {
+            peer.receipts().unanswered.add(1);
+            return Ok(());
+        }
+        let (reply_code, body) = reply.into_parts(code);
+        let reply = Message::from_parts(reply_code, id, body);
+        let reply = within(reply, peer.endpoint().limits().max_message_size)?;
+        self.push_reply(reply.into());
+        Ok(())
+    }
+
+    /// Tells who asked why there is no answer, where the message says how.
+    fn tell_asker(&mut self, code: u16, id: RequestId, answer: Option<Box<Reply>>) {
+        let Some(answer) = answer else { return };
+        if let Err(error) = self.reply(code, id, *answer) {
+            tracing::warn!(peer = %self.peer, code, %error, "the error could not be told");
         }
     }
 

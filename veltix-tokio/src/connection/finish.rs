@@ -66,7 +66,10 @@ impl ConnectionTask {
 
     /// Ends what the lane holds, and counts it.
     fn cancel_lane(&mut self) -> Cancelled {
-        let cancelled = self.lane.cancel();
+        let mut cancelled = self.lane.cancel();
+        let parallel = self.parallel.cancel();
+        cancelled.handlers += parallel;
+        cancelled.messages += parallel;
         self.peer.receipts().closed.add(cancelled.messages);
         for _ in 0..cancelled.replies {
             self.peer.outbox().refuse(DropReason::Disconnected);
@@ -82,7 +85,7 @@ impl ConnectionTask {
     /// Whether the conversation is over: an end has begun and every handler has finished.
     pub(super) fn is_over(&self) -> bool {
         // A close by this side overtakes any other end: it cancels what an earlier one let finish.
-        self.ending.is_some() && self.lane.is_free()
+        self.ending.is_some() && self.lane.is_free() && self.parallel.is_empty()
     }
 
     /// Writes what is queued, leaves, tells `on_disconnect`, and lets go of the stream.
@@ -192,7 +195,7 @@ impl ConnectionTask {
             }
         };
         match outcome {
-            Outcome::Failed(error) => {
+            Outcome::Failed(error, _) => {
                 let error = printable(&text_of(&error)).to_string();
                 tracing::warn!(%peer, %error, "on_disconnect failed");
             }

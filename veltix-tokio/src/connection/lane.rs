@@ -67,6 +67,19 @@ impl Lane {
         self.inbox.push_back((route, message));
     }
 
+    /// Whether a reply waits for room.
+    pub(super) const fn is_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    /// The route of the message that is next, if nothing is before it.
+    pub(super) fn next_route(&self) -> Option<RouteId> {
+        if self.running.is_some() || self.parked.is_some() {
+            return None;
+        }
+        self.inbox.front().map(|(route, _)| *route)
+    }
+
     /// The message that is next, if nothing is before it.
     pub(super) fn next(&mut self) -> Option<(RouteId, Message)> {
         if self.running.is_some() || self.parked.is_some() {

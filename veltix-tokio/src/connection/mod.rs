@@ -16,6 +16,7 @@ mod dispatch;
 mod finish;
 pub(crate) mod handshake;
 mod lane;
+mod parallel;
 mod timer;
 
 use std::fmt;
@@ -48,6 +49,7 @@ use crate::transport::Stream;
 use deadlines::BegunFrame;
 use dispatch::UnknownCodes;
 use lane::Lane;
+use parallel::Parallel;
 use timer::Timer;
 
 type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, VeltixCodec>;
@@ -58,6 +60,7 @@ pub(crate) struct ConnectionTask {
     /// `None` once nothing more will be read.
     reader: Option<Reader>,
     lane: Lane,
+    parallel: Parallel,
     /// The box of the last handler's future, within a turn.
     spare: Option<(RouteId, Recycled)>,
     stage: Stage,
@@ -133,6 +136,7 @@ impl ConnectionTask {
             peer,
             reader: Some(reader),
             lane: Lane::default(),
+            parallel: Parallel::default(),
             spare: None,
             stage: Stage::Entering(now + limits.on_connect_timeout),
             ending: None,
@@ -245,7 +249,7 @@ impl ConnectionTask {
 
     fn look_for_end(&mut self) {
         if self.ending.is_some() {
-            if self.peer.is_cancelled() && !self.lane.is_free() {
+            if self.peer.is_cancelled() && !self.is_over() {
                 self.cut_off();
             }
         } else if let Some(reason) = self.peer.end_asked() {

@@ -1,5 +1,6 @@
 //! [`Peer`], the handle of the other end of a connection.
 
+mod attached;
 mod closing;
 mod sending;
 mod tags;
@@ -10,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
-use veltix_core::{EncodeError, Frame, Hello, IdSpace, Message, PeerId, ToMessage};
+use veltix_core::{Ask, EncodeError, Frame, Hello, IdSpace, Message, PeerId, ToMessage};
 
 use crate::batch;
 use crate::close::{CloseReason, Disconnected, Received};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
+use crate::events::Event;
 use crate::limits::HEADER_LEN;
 use crate::outbox::{Outbox, Overflow, OverflowPolicy, Push, Sent};
 use crate::planted::planted;
@@ -24,6 +26,7 @@ use crate::requests::{Calls, Over, Ping, Request};
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
 use crate::waiters::{Place, Waiters};
+use attached::Attached;
 pub use closing::Closing;
 pub use sending::Sending;
 
@@ -50,6 +53,7 @@ struct Shared {
     /// This side does not wait for handlers any more, whatever the reason for the end was.
     cancelled: AtomicBool,
     end: Mutex<End>,
+    attached: Mutex<Attached>,
 }
 
 #[derive(Default)]
@@ -82,6 +86,7 @@ impl Peer {
             end_asked: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             end: Mutex::default(),
+            attached: Mutex::default(),
         }))
     }
 
@@ -141,7 +146,7 @@ impl Peer {
     ///
     /// A handler may call its own peer: answers bypass the handlers. While such a call is
     /// pending, reading goes on past the inbox limit, up to 8 MiB.
-    pub fn request(&self, message: &(impl ToMessage + ?Sized)) -> Request {
+    pub fn request<Q: Ask + ?Sized>(&self, message: &Q) -> Request<Q> {
         Request::new(self.clone(), message)
     }
 
@@ -186,6 +191,12 @@ impl Peer {
 
     pub(crate) fn calls(&self) -> &Mutex<Calls> {
         &self.0.calls
+    }
+
+    /// Tells that a call of ours was not answered in time.
+    pub(crate) fn tell_timeout(&self, code: u16) {
+        let event = || Event::RequestTimedOut { peer: self.clone(), code };
+        self.0.endpoint.events().tell(event);
     }
 
     /// Fails every call, now and from now on: no answer will come.

@@ -28,10 +28,11 @@ pub enum Outcome {
     Silent,
     /// It answers.
     Reply(Reply),
-    /// One of its arguments could not be made; it was not called.
-    Rejected(Rejection),
-    /// It returned an error.
-    Failed(BoxError),
+    /// One of its arguments could not be made; it was not called. The sender is told if its
+    /// message says how.
+    Rejected(Box<Rejection>, Option<Box<Reply>>),
+    /// It returned an error. The sender is told if its message says how.
+    Failed(BoxError, Option<Box<Reply>>),
     /// It panicked, with this text.
     Panicked(String),
     /// Nobody wants the message.
@@ -43,8 +44,8 @@ impl fmt::Debug for Outcome {
         match self {
             Self::Silent => f.write_str("Silent"),
             Self::Reply(reply) => f.debug_tuple("Reply").field(reply).finish(),
-            Self::Rejected(rejection) => f.debug_tuple("Rejected").field(rejection).finish(),
-            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+            Self::Rejected(rejection, _) => f.debug_tuple("Rejected").field(rejection).finish(),
+            Self::Failed(error, _) => f.debug_tuple("Failed").field(error).finish(),
             Self::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
             Self::Unclaimed => f.write_str("Unclaimed"),
         }
@@ -85,14 +86,15 @@ impl<H, T, S, I> Bound<H, T, S, I> {
     }
 }
 
-impl<H, T, S, I> Erased<I> for Bound<H, T, S, I>
+impl<H, T, S, I, R> Erased<R> for Bound<H, T, S, I>
 where
     H: Handler<T, S, I>,
     S: Send + Sync,
-    I: Send,
+    I: From<R>,
 {
-    fn start(&self, cx: &Context<'_>, input: I, spare: Option<Recycled>) -> Started {
-        let called = catch_unwind(AssertUnwindSafe(|| self.handler.call(cx, &self.state, input)));
+    fn start(&self, cx: &Context<'_>, received: R, spare: Option<Recycled>) -> Started {
+        let call = || self.handler.call(cx, &self.state, received.into());
+        let called = catch_unwind(AssertUnwindSafe(call));
         let future = match called {
             Ok(Called::Done(outcome)) => return Started::Done(outcome),
             Ok(Called::Future(future)) => future,
@@ -108,8 +110,7 @@ where
     }
 
     fn spare(&self) -> Option<Recycled> {
-        // A plain function has no future, so the lock is not worth a look.
-        if H::IS_ASYNC { self.boxes.lock().pop() } else { None }
+        self.boxes.lock().pop()
     }
 
     fn recycle(&self, future: Recycled) {

@@ -1,14 +1,19 @@
 //! [`Handler`]: which functions can handle a message.
 
 use std::future::{Future, Ready};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::Map;
+use tower_layer::Layer;
 use veltix_core::Message;
 
 use super::erased::Outcome;
 use super::extract::{Context, FromContext, FromInput};
+use super::layer::{InboundService, MessageService};
+use super::options::{Configured, RouteOptions};
 use super::reply::IntoReply;
+use super::typed::Input;
 
 /// A function that can handle a message: async or plain, of up to eight extractors, the one that
 /// takes the body last. What it returns is the reply, see [`IntoReply`].
@@ -39,11 +44,13 @@ use super::reply::IntoReply;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot handle this",
     label = "not a handler",
-    note = "a handler is a function of up to eight extractors (`Hub`, `Peer`, `State<S>`, `RequestId`), \
-            the last of which may take the body (`Message`, `Text`, `Json<T>`, `Bytes`)",
-    note = "it returns nothing, a reply (`Message`, `Text`, `Json<T>`, `Bytes`, `String`), or a \
-            `Result` of one of them whose error is an `Error`; an async one is `Send`",
-    note = "a blocking handler is a plain function, not an async one"
+    note = "a handler is a function of up to eight extractors (`Hub`, `Peer`, `State<S>`, `RequestId`, \
+            `Extension<T>`), of which only the last may take the body (`Message`, `Msg<T>`, `Text`, `Json<T>`, \
+            `Bytes`); `on_connect` takes no body",
+    note = "it returns nothing, a reply (`Message`, `Text`, `Json<T>`, `Bytes`, `String`; for `Router::on` what \
+            the message declares), or a `Result` of one of them whose error is an `Error`",
+    note = "what an async one holds across an `.await` is `Send`; a blocking handler is a plain function",
+    note = "put `#[veltix::debug_handler]` on the function to learn which part does not fit"
 )]
 pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
     /// What an async handler returns.
@@ -57,6 +64,36 @@ pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
 
     /// Extracts the arguments and calls the function.
     fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future>;
+
+    /// How its route runs it: what [`concurrent`](Handler::concurrent), [`timeout`](Handler::timeout)
+    /// and [`layer`](Handler::layer) have set.
+    fn options(&self) -> RouteOptions {
+        RouteOptions::default()
+    }
+
+    /// Lets up to so many calls of this route run at once for one peer. They start in order; how
+    /// they go on and end is in no order any more, and messages of other routes do not wait for
+    /// them. A blocking route takes `max_workers − 1` threads for one peer at most.
+    fn concurrent(self, calls: usize) -> Configured<Self, T, S, I> {
+        Configured::new(self).concurrent(calls)
+    }
+
+    /// Gives each call of this route so long, waiting for a thread included. One that takes longer
+    /// is dropped and told as `HandlerFailed`; blocking code goes on, but its reply is discarded.
+    fn timeout(self, limit: Duration) -> Configured<Self, T, S, I> {
+        Configured::new(self).timeout(limit)
+    }
+
+    /// Puts a tower layer around this route: see [`Router::layer`](crate::Router::layer). The
+    /// layer that is added last sees a message first, and any of them sees it before the route's
+    /// timeout begins.
+    fn layer<L>(self, layer: L) -> Configured<Self, T, S, I>
+    where
+        L: Layer<MessageService> + Send + Sync + 'static,
+        L::Service: InboundService,
+    {
+        Configured::new(self).layer(layer)
+    }
 }
 
 /// What calling a [`Handler`] gave.
@@ -91,6 +128,11 @@ pub mod marker {
     #[non_exhaustive]
     pub enum ViaMessage {}
 
+    /// An argument that is a typed message.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum ViaTyped {}
+
     /// An argument that is the input itself.
     #[derive(Debug)]
     #[non_exhaustive]
@@ -104,7 +146,7 @@ macro_rules! extract {
     ($type:ident, $how:expr) => {
         match $how {
             Ok(value) => value,
-            Err(rejection) => return Called::Done(Outcome::Rejected(rejection)),
+            Err(rejection) => return Called::Done(I::reject(rejection)),
         }
     };
 }
@@ -122,7 +164,7 @@ macro_rules! impl_handler {
             F: Fn($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
             Fut: Future<Output = R> + Send + 'static,
             R: IntoReply<I> + 'static,
-            I: Send + 'static,
+            I: Input,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {
@@ -145,7 +187,7 @@ macro_rules! impl_handler {
         where
             F: Fn($($part,)* $($last)?) -> R + Clone + Send + Sync + 'static,
             R: IntoReply<I>,
-            I: Send + 'static,
+            I: Input,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {

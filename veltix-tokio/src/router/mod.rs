@@ -3,22 +3,37 @@
 mod erased;
 mod extract;
 mod handler;
+mod layer;
+mod options;
 mod reply;
+mod routes;
+mod typed;
+mod wrap;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::sync::Arc;
 
-use veltix_core::{CodeClass, Message, MessageType, Registry};
+use tower_layer::Layer;
+use veltix_core::{CodeClass, Message, MessageType, TypedMessage};
 
 use crate::close::Disconnected;
 
 pub use erased::Outcome;
-pub(crate) use erased::{Bound, Erased, Recycled, Started, poll_caught, text_of};
-pub use extract::{Context, FromContext, FromInput, FromMessage, Json, Rejection, State, Text};
-
+use erased::{Bound, Erased};
+pub(crate) use erased::{Recycled, Started, poll_caught, text_of};
+pub use extract::{
+    Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
+    Text,
+};
 pub use handler::{Called, Handler, marker};
+use layer::RouteLayer;
+pub use layer::{Inbound, InboundService, MessageService};
+pub use options::{Configured, RouteOptions};
 pub use reply::{IntoReply, Reply};
+pub(crate) use routes::{RouteId, Routes};
+pub use typed::{AnswerTo, Asked, FailWith, Input, TellsRejection};
 
 /// The routes of an application, and what happens when peers come and go.
 ///
@@ -39,27 +54,32 @@ struct Route<S> {
     added_at: &'static Location<'static>,
 }
 
-/// A handler that waits for its state.
-struct Unbound<S, I> {
-    bind: Box<dyn FnOnce(S) -> Box<dyn Erased<I>> + Send>,
+/// A handler that waits for its state. `R` is what is received for it.
+struct Unbound<S, R> {
+    bind: Box<dyn FnOnce(S) -> Box<dyn Erased<R>> + Send>,
     needs_hub: bool,
+    is_async: bool,
+    options: RouteOptions,
 }
 
-impl<S: Clone + Send + Sync + 'static, I: Send + 'static> Unbound<S, I> {
-    fn new<H, T>(handler: H) -> Self
+impl<S: Clone + Send + Sync + 'static, R: Send + 'static> Unbound<S, R> {
+    /// `I` is what the handler sees of what is received.
+    fn new<H, T, I>(handler: H) -> Self
     where
         H: Handler<T, S, I>,
         T: 'static,
+        I: Input + From<R>,
     {
-        let bind = |state| Box::new(Bound::new(handler, state)) as Box<dyn Erased<I>>;
-        Self { bind: Box::new(bind), needs_hub: H::NEEDS_HUB }
+        let options = handler.options();
+        let bind = |state| Box::new(Bound::new(handler, state)) as Box<dyn Erased<R>>;
+        Self { bind: Box::new(bind), needs_hub: H::NEEDS_HUB, is_async: H::IS_ASYNC, options }
     }
 
     /// The same, for a router whose state is given already.
-    fn with_state<S2>(self, state: &S) -> Unbound<S2, I> {
+    fn with_state<S2>(self, state: &S) -> Unbound<S2, R> {
+        let Self { bind, needs_hub, is_async, options } = self;
         let state = state.clone();
-        let bind = |_| (self.bind)(state);
-        Unbound { bind: Box::new(bind), needs_hub: self.needs_hub }
+        Unbound { bind: Box::new(|_| bind(state)), needs_hub, is_async, options }
     }
 }
 
@@ -82,7 +102,45 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.add(message_type.into(), Unbound::new(handler), false)
+        self.add(message_type.into(), Unbound::new::<_, _, Message>(handler), false)
+    }
+
+    /// Gives the messages of a typed message to a handler that ends with [`Msg`]: the type is read
+    /// off that argument. What it returns must be the message's declared reply.
+    ///
+    /// ```ignore
+    /// // doctested in the facade, which has the macro
+    /// Router::new().on(|Msg(say): Msg<Say>| println!("{}", say.text))
+    /// ```
+    ///
+    /// # Panics
+    /// As [`Router::route`].
+    #[must_use]
+    #[track_caller]
+    pub fn on<M, H, T>(self, handler: H) -> Self
+    where
+        M: TypedMessage<Error: TellsRejection>,
+        H: Handler<T, S, Asked<M>>,
+        T: 'static,
+    {
+        self.add(M::TYPE, Unbound::new::<_, _, Asked<M>>(handler), false)
+    }
+
+    /// As [`Router::on`], for a plain function that may block its thread: see
+    /// [`Router::route_blocking`].
+    ///
+    /// # Panics
+    /// As [`Router::route`].
+    #[must_use]
+    #[track_caller]
+    pub fn on_blocking<M, H, V, T>(self, handler: H) -> Self
+    where
+        M: TypedMessage<Error: TellsRejection>,
+        H: Handler<(marker::Plain, V, T), S, Asked<M>>,
+        V: 'static,
+        T: 'static,
+    {
+        self.add(M::TYPE, Unbound::new::<_, _, Asked<M>>(handler), true)
     }
 
     /// Gives the messages of a type to a plain function that may block its thread: it runs on a
@@ -98,7 +156,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         V: 'static,
         T: 'static,
     {
-        self.add(message_type.into(), Unbound::new(handler), true)
+        self.add(message_type.into(), Unbound::new::<_, _, Message>(handler), true)
     }
 
     #[track_caller]
@@ -112,16 +170,57 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             message_type.class() != CodeClass::System,
             "messages of {message_type:?} are the protocol's own and never reach a handler"
         );
-        let taken = self.routes.iter().find(|route| route.message_type == message_type);
+        let added_at = Location::caller();
+        self.push(Route { message_type, handler, blocking, added_at });
+        self
+    }
+
+    #[track_caller]
+    fn push(&mut self, route: Route<S>) {
+        let taken = self.routes.iter().find(|other| other.message_type == route.message_type);
         if let Some(taken) = taken {
             panic!(
                 "message code {} has a route already, added at {}: give each type one handler",
-                message_type.code(),
+                route.message_type.code(),
                 taken.added_at
             );
         }
-        let added_at = Location::caller();
-        self.routes.push(Route { message_type, handler, blocking, added_at });
+        self.routes.push(route);
+    }
+
+    /// Adds all that another router has, so that each part of an application can bring its own.
+    ///
+    /// # Panics
+    /// When both have a route for the same code, or both have a fallback, an `on_connect` or an
+    /// `on_disconnect`.
+    #[must_use]
+    #[track_caller]
+    pub fn merge(mut self, other: Self) -> Self {
+        other.routes.into_iter().for_each(|route| self.push(route));
+        merge_one(&mut self.fallback, other.fallback, "fallback");
+        merge_one(&mut self.on_connect, other.on_connect, "on_connect");
+        merge_one(&mut self.on_disconnect, other.on_disconnect, "on_disconnect");
+        self
+    }
+
+    /// Puts a [`tower` layer](https://docs.rs/tower-layer) around every route that was added so
+    /// far, the fallback included; the layer that is added last sees a message first. One route
+    /// alone is layered by [`Handler::layer`].
+    ///
+    /// The service sees [`Inbound`] messages and gives the reply; its readiness is waited for, in
+    /// the connection's lane, before it is called. An error of the layer's own is told as
+    /// [`HandlerFailed`](crate::Event::HandlerFailed).
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<MessageService> + Send + Sync + 'static,
+        L::Service: InboundService,
+    {
+        let layer: Arc<dyn RouteLayer> = Arc::new(layer);
+        let handlers = self.routes.iter_mut().map(|route| &mut route.handler);
+        for handler in handlers.chain(&mut self.fallback) {
+            handler.options.layers.push(Arc::clone(&layer));
+        }
         self
     }
 
@@ -133,7 +232,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.fallback = Some(Unbound::new(handler));
+        self.fallback = Some(Unbound::new::<_, _, Message>(handler));
         self
     }
 
@@ -146,7 +245,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S, ()>,
         T: 'static,
     {
-        self.on_connect = Some(Unbound::new(handler));
+        self.on_connect = Some(Unbound::new::<_, _, ()>(handler));
         self
     }
 
@@ -158,7 +257,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S, Disconnected>,
         T: 'static,
     {
-        self.on_disconnect = Some(Unbound::new(handler));
+        self.on_disconnect = Some(Unbound::new::<_, _, Disconnected>(handler));
         self
     }
 
@@ -197,35 +296,16 @@ impl Router<()> {
     pub(crate) const fn has_fallback(&self) -> bool {
         self.fallback.is_some()
     }
+}
 
-    pub(crate) fn build(self) -> Routes {
-        let mut registry = Registry::new();
-        let mut by_code = Vec::new();
-        let mut handlers = Vec::new();
-        for route in self.routes {
-            let code = usize::from(route.message_type.code());
-            if by_code.len() <= code {
-                by_code.resize(code + 1, NO_ROUTE);
-            }
-            // Codes have 16 bits and each has one route, so the indices fit.
-            by_code[code] = handlers.len() as u16;
-            let added = registry.register(route.message_type);
-            debug_assert!(added.is_ok(), "`add` refused doubles");
-            let handler = (route.handler.bind)(());
-            handlers.push(BoundRoute { handler, blocking: route.blocking });
-        }
-        let fallback = self.fallback.map(|fallback| {
-            handlers.push(BoundRoute { handler: (fallback.bind)(()), blocking: false });
-            RouteId((handlers.len() - 1) as u16)
-        });
-        Routes {
-            by_code,
-            handlers,
-            fallback,
-            on_connect: self.on_connect.map(|handler| (handler.bind)(())),
-            on_disconnect: self.on_disconnect.map(|handler| (handler.bind)(())),
-            registry,
-        }
+#[track_caller]
+fn merge_one<T>(ours: &mut Option<T>, theirs: Option<T>, what: &str) {
+    assert!(
+        ours.is_none() || theirs.is_none(),
+        "both routers have a {what}: keep it in one of them, or call one from the other"
+    );
+    if theirs.is_some() {
+        *ours = theirs;
     }
 }
 
@@ -243,54 +323,5 @@ impl<S> fmt::Debug for Router<S> {
             .field("fallback", &self.fallback.is_some())
             .field("state", &PhantomData::<S>)
             .finish_non_exhaustive()
-    }
-}
-
-/// No route, in the table of routes by code.
-const NO_ROUTE: u16 = u16::MAX;
-
-/// Which route a message takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RouteId(u16);
-
-/// A router that is ready to serve: handlers are found by index.
-pub(crate) struct Routes {
-    by_code: Vec<u16>,
-    handlers: Vec<BoundRoute>,
-    fallback: Option<RouteId>,
-    on_connect: Option<Box<dyn Erased<()>>>,
-    on_disconnect: Option<Box<dyn Erased<Disconnected>>>,
-    registry: Registry,
-}
-
-pub(crate) struct BoundRoute {
-    pub(crate) handler: Box<dyn Erased<Message>>,
-    pub(crate) blocking: bool,
-}
-
-impl Routes {
-    /// The route for a code: its own, or the fallback.
-    pub(crate) fn find(&self, code: u16) -> Option<RouteId> {
-        match self.by_code.get(usize::from(code)) {
-            Some(&index) if index != NO_ROUTE => Some(RouteId(index)),
-            _ => self.fallback,
-        }
-    }
-
-    pub(crate) fn route(&self, id: RouteId) -> &BoundRoute {
-        &self.handlers[usize::from(id.0)]
-    }
-
-    pub(crate) fn on_connect(&self) -> Option<&dyn Erased<()>> {
-        self.on_connect.as_deref()
-    }
-
-    pub(crate) fn on_disconnect(&self) -> Option<&dyn Erased<Disconnected>> {
-        self.on_disconnect.as_deref()
-    }
-
-    /// The name of a code's type, for logs.
-    pub(crate) fn name(&self, code: u16) -> &'static str {
-        self.registry.find(code).map_or("unknown", MessageType::name)
     }
 }

@@ -47,12 +47,15 @@ impl fmt::Debug for Reply {
 /// What a handler may return. `I` is what it handles, see [`Handler`](crate::Handler).
 ///
 /// - nothing: no answer;
-/// - [`Message`]: an answer of that code and body;
+/// - [`Message`]: an answer of that code and body; a [`Reply`] likewise, or with the code of the
+///   message it answers;
 /// - [`Bytes`], `Vec<u8>`, `String`, `&'static str`, [`Text`], [`Json`]: an answer with the code
 ///   of the message it answers;
 /// - `Option` of one of these: an answer, or none;
 /// - `Result` of one of these: an error is told as an event and logged, and sends nothing, so
 ///   that a caller at the other end runs into its timeout.
+///
+/// What the handler of a typed message returns is said by [`AnswerTo`](super::typed::AnswerTo).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be what this handler returns",
     label = "not a reply",
@@ -104,7 +107,7 @@ impl<T: Serialize> IntoReply for Json<T> {
     fn into_outcome(self) -> Outcome {
         match serde_json::to_vec(&self.0) {
             Ok(body) => Outcome::Reply(Reply::same(body)),
-            Err(error) => Outcome::Failed(error.into()),
+            Err(error) => Outcome::Failed(error.into(), None),
         }
     }
 }
@@ -127,11 +130,18 @@ impl<T: IntoReply> IntoReply for Option<T> {
     }
 }
 
-impl<I, T: IntoReply<I>, E: Into<BoxError>> IntoReply<I> for Result<T, E> {
-    fn into_outcome(self) -> Outcome {
-        match self {
-            Ok(reply) => reply.into_outcome(),
-            Err(error) => Outcome::Failed(error.into()),
+macro_rules! impl_into_reply_for_results {
+    ($($input:ty),*) => {$(
+        impl<T: IntoReply<$input>, E: Into<BoxError>> IntoReply<$input> for Result<T, E> {
+            fn into_outcome(self) -> Outcome {
+                match self {
+                    Ok(reply) => reply.into_outcome(),
+                    Err(error) => Outcome::Failed(error.into(), None),
+                }
+            }
         }
-    }
+    )*};
 }
+
+// One for every input would overlap with that for typed messages.
+impl_into_reply_for_results!(Message, (), Disconnected);

@@ -6,6 +6,8 @@ mod config;
 use std::fmt;
 use std::future::{Future, pending};
 use std::io;
+#[cfg(unix)]
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -15,7 +17,9 @@ use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{BindError, Result};
 use crate::hub::Hub;
 use crate::limits::UNKNOWN_PER_WINDOW;
-use crate::router::Router;
+use crate::router::{Router, Routes};
+#[cfg(unix)]
+use crate::transport::UnixSocketListener;
 use crate::transport::{Listener, PeerAddr, TcpAcceptor, TcpOptions};
 
 /// A server that is bound and not yet running.
@@ -54,6 +58,33 @@ impl Server {
         Self::with_listener(acceptor, config, router)
     }
 
+    /// Binds a Unix socket at this path, for the user that this process runs as; more is said at
+    /// [`UnixSocketListener`], as is how to let others in. The config's address is not used. To be
+    /// called on a Tokio runtime.
+    ///
+    /// ```no_run
+    /// # async fn f() -> veltix_tokio::Result<()> {
+    /// use veltix_tokio::{Router, Server, ServerConfig};
+    ///
+    /// Server::bind_unix("/run/app.sock", ServerConfig::default(), Router::new())?.run().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`UnixSocketListener::bind`], and [`BindError::Config`].
+    #[cfg(unix)]
+    pub fn bind_unix(
+        path: impl AsRef<Path>,
+        config: ServerConfig,
+        router: Router,
+    ) -> Result<Self, BindError> {
+        // Before there is a file.
+        config.check()?;
+        let listener = UnixSocketListener::bind(path)?;
+        warn_of_descriptors(config.max_connections);
+        Self::with_listener(listener, config, router)
+    }
+
     /// A server on a listener of another kind: in memory, for tests, or one of your own. The
     /// config's address is not used.
     ///
@@ -74,7 +105,7 @@ impl Server {
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
         };
-        let endpoint = Endpoint::new(side, limits, router.build());
+        let endpoint = Endpoint::new(side, limits, Routes::new(router));
         tracing::info!(addr = %endpoint.local_addr(), "listening");
         let serve = Box::pin(accept::serve(listener, Arc::clone(&endpoint)));
         Ok(Self { endpoint, serve: Some(serve) })

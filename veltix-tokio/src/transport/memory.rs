@@ -29,10 +29,11 @@ pub fn memory(capacity: usize) -> (MemoryListener, MemoryConnector) {
 /// Two streams, each of which reads what the other writes.
 #[must_use]
 pub fn memory_pair(capacity: usize) -> (Stream, Stream) {
-    pair(capacity, 0)
+    memory_pair_of(capacity, 0)
 }
 
-fn pair(capacity: usize, number: u64) -> (Stream, Stream) {
+/// The two streams of the connection with this number.
+pub(crate) fn memory_pair_of(capacity: usize, number: u64) -> (Stream, Stream) {
     let (there, back) = (Arc::new(Pipe::new(capacity)), Arc::new(Pipe::new(capacity)));
     let stream = |reads: &Arc<Pipe>, writes: &Arc<Pipe>| {
         Stream::new(
@@ -79,7 +80,7 @@ impl MemoryConnector {
     /// [`io::ErrorKind::ConnectionRefused`] when the listener is gone.
     pub async fn stream(&self) -> io::Result<Stream> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        let (ours, theirs) = pair(self.capacity, number);
+        let (ours, theirs) = memory_pair_of(self.capacity, number);
         let refused = |_| io::Error::from(io::ErrorKind::ConnectionRefused);
         self.sender.send(theirs).await.map_err(refused)?;
         Ok(ours)

@@ -6,6 +6,7 @@
 
 mod memory;
 mod tcp;
+mod unix;
 
 use std::fmt;
 use std::future::Future;
@@ -15,8 +16,13 @@ use std::task::{Context, Poll};
 
 use tokio::io::AsyncRead;
 
+#[cfg(feature = "testing")]
+pub(crate) use memory::memory_pair_of;
 pub use memory::{MemoryConnector, MemoryListener, memory, memory_pair};
 pub(crate) use tcp::{TcpAcceptor, TcpConnector, TcpOptions};
+pub use unix::{UnixAddr, UnixCredentials};
+#[cfg(unix)]
+pub use unix::{UnixSocketConnector, UnixSocketListener};
 
 /// Where connections come from.
 pub trait Listener: Send + 'static {
@@ -124,6 +130,8 @@ impl StreamWriter for Box<dyn StreamWriter> {
 pub enum PeerAddr {
     /// A TCP peer.
     Tcp(SocketAddr),
+    /// A peer on a Unix socket.
+    Unix(UnixAddr),
     /// A peer in this process, with the number of its connection.
     Memory(u64),
 }
@@ -134,7 +142,7 @@ impl PeerAddr {
     pub const fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(addr) => Some(addr.ip()),
-            Self::Memory(_) => None,
+            Self::Unix(_) | Self::Memory(_) => None,
         }
     }
 
@@ -143,7 +151,7 @@ impl PeerAddr {
     pub const fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(addr) => Some(*addr),
-            Self::Memory(_) => None,
+            Self::Unix(_) | Self::Memory(_) => None,
         }
     }
 }
@@ -152,6 +160,7 @@ impl fmt::Display for PeerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(addr) => addr.fmt(f),
+            Self::Unix(addr) => addr.fmt(f),
             Self::Memory(number) => write!(f, "memory:{number}"),
         }
     }

@@ -1,6 +1,6 @@
 //! Every kind of body, and what the attribute adds to an enum that has them.
 
-use veltix::{Ask, Message, MessageType, NoError, NoReply, ToMessage, Typed, TypedMessage};
+use veltix::{Ask, Message, MessageType, NoError, NoReply, ToMessage, Told, Typed, TypedMessage};
 
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Roster {
@@ -43,7 +43,7 @@ fn one<T: TypedMessage + std::fmt::Debug + Clone + Into<Chat>>(message: T) -> Me
 }
 
 fn asks<T: Ask<Reply = Roster, Error = Refused>>() {}
-fn is_asked<T: TypedMessage<Reply = Roster, Error = Refused>>() {}
+fn is_asked<T: TypedMessage<Reply = Roster, Error = Told<Refused>>>() {}
 fn is_told<T: TypedMessage<Reply = NoReply, Error = NoError>>() {}
 
 fn main() {

@@ -1,16 +1,18 @@
 //! Extractors: what a handler's arguments can be.
 
-use bytes::Bytes;
-use serde::de::DeserializeOwned;
+mod body;
+mod context;
+
 use thiserror::Error;
 use veltix_core::{BodyError, Message, RequestId};
 
 use super::handler::marker;
 use crate::close::Disconnected;
-use crate::endpoint::Role;
 use crate::error::BoxError;
-use crate::hub::Hub;
 use crate::peer::Peer;
+
+pub use body::{Json, Msg, Text};
+pub use context::{Extension, FromRef, State};
 
 /// What is known about the message at hand beside its body.
 #[derive(Clone, Copy, Debug)]
@@ -45,13 +47,35 @@ impl<'a> Context<'a> {
 }
 
 /// An argument that does not need the body. Implement it for your own.
+///
+/// ```
+/// use veltix_tokio::{Context, FromContext, Rejection};
+///
+/// /// Who may do what everybody may not.
+/// struct Admin(String);
+///
+/// impl<S> FromContext<S> for Admin {
+///     fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
+///         match cx.peer().get_tag("admin") {
+///             Some(name) => Ok(Self(name.to_string())),
+///             None => Err(Rejection::other("only for admins")),
+///         }
+///     }
+/// }
+///
+/// async fn ban(Admin(name): Admin) {
+///     println!("{name} bans");
+/// }
+/// # veltix_tokio::Router::<()>::new().fallback(ban);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument here",
     label = "not an extractor, or one that takes the body and so must come last",
-    note = "arguments before the last are `Hub`, `Peer`, `State<S>` or `RequestId`"
+    note = "arguments before the last are `Hub`, `Peer`, `State<S>`, `RequestId`, `Extension<T>`, or an \
+            `Option` or `Result<_, Rejection>` of one of them"
 )]
 pub trait FromContext<S>: Sized {
-    /// Whether it only works on a server, as [`Hub`] does. A client refuses such a handler when
+    /// Whether it only works on a server, as [`Hub`](crate::Hub) does. A client refuses such a handler when
     /// it connects, with an error that names the route.
     const NEEDS_HUB: bool = false;
 
@@ -66,7 +90,9 @@ pub trait FromContext<S>: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made from a message",
     label = "not an extractor",
-    note = "the last argument may be `Message`, `Text`, `Json<T>` or `Bytes`"
+    note = "the last argument may be `Message`, `Msg<T>`, `Text`, `Json<T>`, `Bytes`, or an `Option` or \
+            `Result<_, Rejection>` of one of them",
+    note = "`Msg<T>` takes a type of `#[veltix::message]`, `Json<T>` one that is `serde::Deserialize`"
 )]
 pub trait FromMessage<S>: Sized {
     /// As [`FromContext::NEEDS_HUB`].
@@ -84,8 +110,9 @@ pub trait FromMessage<S>: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the last argument here",
     label = "not an extractor for this handler",
-    note = "a message's handler ends with `Message`, `Text`, `Json<T>`, `Bytes` or an argument that does not \
-            need the body; `on_connect` takes only the latter; `on_disconnect` may end with `Disconnected`"
+    note = "a message's handler ends with `Message`, `Msg<T>`, `Text`, `Json<T>`, `Bytes` or an argument that \
+            does not need the body; one of `Router::on` ends with `Msg<T>`; `on_connect` takes no body; \
+            `on_disconnect` may end with `Disconnected`"
 )]
 pub trait FromInput<S, I, Via>: Sized {
     /// As [`FromContext::NEEDS_HUB`].
@@ -132,7 +159,15 @@ pub enum Rejection {
     /// The body is not what the argument takes.
     #[error("{0}")]
     Body(#[from] BodyError),
-    /// A [`Hub`] was asked for on a client.
+    /// Nothing of this type is attached to the peer.
+    #[error(
+        "nothing of type `{name}` is attached to the peer: attach it in `on_connect`, or take an `Option`"
+    )]
+    NotAttached {
+        /// The type's name.
+        name: &'static str,
+    },
+    /// A [`Hub`](crate::Hub) was asked for on a client.
     #[error("a client has no `Hub`: use `Peer` for the other end of the connection")]
     NoHub,
     /// The words of an application's own extractor.
@@ -145,81 +180,4 @@ impl Rejection {
     pub fn other(error: impl Into<BoxError>) -> Self {
         Self::Other(error.into())
     }
-}
-
-impl<S> FromContext<S> for Peer {
-    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
-        Ok(cx.peer.clone())
-    }
-}
-
-impl<S> FromContext<S> for Hub {
-    const NEEDS_HUB: bool = true;
-
-    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
-        let endpoint = cx.peer.endpoint();
-        match endpoint.role() {
-            Role::Server => Ok(Self::new(std::sync::Arc::clone(endpoint))),
-            Role::Client => Err(Rejection::NoHub),
-        }
-    }
-}
-
-impl<S> FromContext<S> for RequestId {
-    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
-        Ok(cx.id)
-    }
-}
-
-/// The application's state, a clone of what [`Router::with_state`](crate::Router::with_state) got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
-pub struct State<S>(pub S);
-
-impl<S: Clone> FromContext<S> for State<S> {
-    fn from_context(_cx: &Context<'_>, state: &S) -> Result<Self, Rejection> {
-        Ok(Self(state.clone()))
-    }
-}
-
-/// A body as UTF-8 text, at most `max_typed_body` bytes. As a return value: a reply of text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
-pub struct Text(pub String);
-
-impl<S> FromMessage<S> for Text {
-    fn from_message(cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
-        check_size(cx, &message)?;
-        Ok(Self(message.text()?.to_owned()))
-    }
-}
-
-/// A body as JSON, at most `max_typed_body` bytes. As a return value: a reply of JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
-pub struct Json<T>(pub T);
-
-impl<S, T: DeserializeOwned> FromMessage<S> for Json<T> {
-    fn from_message(cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
-        check_size(cx, &message)?;
-        Ok(Self(message.json()?))
-    }
-}
-
-impl<S> FromMessage<S> for Message {
-    fn from_message(_cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
-        Ok(message)
-    }
-}
-
-impl<S> FromMessage<S> for Bytes {
-    fn from_message(_cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
-        Ok(message.into_body())
-    }
-}
-
-/// A parser multiplies what it is given, so the size is judged before any parsing.
-fn check_size(cx: &Context<'_>, message: &Message) -> Result<(), Rejection> {
-    let (size, limit) = (message.body().len(), cx.peer.endpoint().limits().max_typed_body);
-    if size > limit { Err(BodyError::TooLarge { size, limit }.into()) } else { Ok(()) }
 }

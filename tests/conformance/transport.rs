@@ -1,0 +1,135 @@
+//! The transports, as the cases see them.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpStream;
+use veltix::transport::{Connector, MemoryConnector, PeerAddr, Stream, memory};
+use veltix::{Client, ClientConfig, ConnectError, Router, Server, ServerConfig};
+
+use crate::support::PIPE;
+
+/// A transport, and a place of its own to listen.
+pub(super) trait Transport: Sized {
+    /// Its name in the table of results.
+    const NAME: &'static str;
+
+    /// A place that no other test has.
+    async fn new() -> Self;
+
+    /// A server there. A case may bind again once the last server has ended.
+    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server;
+
+    /// A client of the server there, which finds the next one as well.
+    async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError>;
+
+    /// A connection without a client on it.
+    async fn stream(&self) -> Stream;
+}
+
+/// TCP on the loopback.
+pub(super) struct Tcp {
+    addr: String,
+}
+
+impl Transport for Tcp {
+    const NAME: &'static str = "tcp";
+
+    async fn new() -> Self {
+        Self { addr: "127.0.0.1:0".to_owned() }
+    }
+
+    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server {
+        let server = Server::bind(config.addr(&self.addr), router).await.expect("a free port");
+        self.addr = server.local_addr().to_string();
+        server
+    }
+
+    async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError> {
+        Client::connect(config.addr(&self.addr), router).await
+    }
+
+    async fn stream(&self) -> Stream {
+        let stream = TcpStream::connect(&self.addr).await.expect("the server listens");
+        let addr = PeerAddr::Tcp(stream.peer_addr().expect("it is connected"));
+        let (reader, writer) = stream.into_split();
+        Stream::new(reader, writer, addr)
+    }
+}
+
+/// A Unix socket in a temporary directory.
+#[cfg(unix)]
+pub(super) struct Unix {
+    dir: crate::support::TempDir,
+}
+
+#[cfg(unix)]
+impl Unix {
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("socket")
+    }
+}
+
+#[cfg(unix)]
+impl Transport for Unix {
+    const NAME: &'static str = "unix";
+
+    async fn new() -> Self {
+        Self { dir: crate::support::TempDir::new() }
+    }
+
+    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server {
+        Server::bind_unix(self.path(), config, router).expect("a path of our own")
+    }
+
+    async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError> {
+        Client::connect_unix(self.path(), config, router).await
+    }
+
+    async fn stream(&self) -> Stream {
+        let connector = veltix::transport::UnixSocketConnector::new(self.path());
+        connector.connect().await.expect("the server listens")
+    }
+}
+
+/// Inside the process.
+pub(super) struct Memory {
+    /// Leads to the newest server.
+    connector: Arc<Mutex<MemoryConnector>>,
+}
+
+impl Transport for Memory {
+    const NAME: &'static str = "memory";
+
+    async fn new() -> Self {
+        let (_, nowhere) = memory(PIPE);
+        Self { connector: Arc::new(Mutex::new(nowhere)) }
+    }
+
+    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server {
+        let (listener, connector) = memory(PIPE);
+        *self.connector.lock().expect("nobody panicked") = connector;
+        Server::with_listener(listener, config, router).expect("the config works")
+    }
+
+    async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError> {
+        Client::connect_with(Newest(Arc::clone(&self.connector)), config, router).await
+    }
+
+    async fn stream(&self) -> Stream {
+        Newest(Arc::clone(&self.connector)).connect().await.expect("the server listens")
+    }
+}
+
+struct Newest(Arc<Mutex<MemoryConnector>>);
+
+impl Connector for Newest {
+    async fn connect(&self) -> io::Result<Stream> {
+        let connector = self.0.lock().expect("nobody panicked").clone();
+        connector.connect().await
+    }
+
+    fn target(&self) -> String {
+        "memory".to_owned()
+    }
+}

@@ -1,0 +1,127 @@
+//! Links that are cut, frozen and healed.
+
+use tokio::time::Instant;
+use veltix::testing::TestServer;
+use veltix::{
+    Client, ClientConfig, ClientStatus, CloseReason, ConnectError, Message, Reconnect, Router,
+    ServerConfig, all,
+};
+
+use super::{chat, seconds};
+use crate::support::{ECHO, OTHER};
+
+const RESET: CloseReason = CloseReason::Io(std::io::ErrorKind::ConnectionReset);
+
+#[tokio::test]
+async fn a_cut_ends_the_connection_on_both_sides_at_once() {
+    let server = TestServer::start(chat()).await;
+    let (ann, mut bob) = (server.client("ann").await, server.client("bob").await);
+    let (at_server, at_client) = (server.peer(&bob), bob.client().peer());
+    let start = Instant::now();
+    // This is on its way, and lost.
+    at_server.try_send(&Message::from_text(OTHER, "lost")).unwrap();
+    bob.link().cut();
+    assert_eq!(at_server.closed().await.reason, RESET);
+    assert_eq!(at_client.closed().await.reason, RESET);
+    assert_eq!(start.elapsed(), seconds(0));
+    server.advance(seconds(100)).await;
+    assert!(matches!(
+        *bob.client().status().borrow(),
+        ClientStatus::Reconnecting { attempt: 100.. }
+    ));
+    assert_eq!(server.hub().list(all()), [server.peer(&ann)]);
+    bob.expect_nothing().await;
+
+    bob.link().heal();
+    bob.connected().await;
+    ann.send(&Message::from_text(OTHER, "welcome back")).await;
+    assert_eq!(bob.expect(OTHER).await.text().unwrap(), "welcome back");
+    assert_ne!(server.peer(&bob), at_server);
+}
+
+#[tokio::test]
+async fn nobody_comes_over_a_link_that_is_cut() {
+    let server = TestServer::start(chat()).await;
+    let link = server.link();
+    let connect = || Client::connect_with(link.clone(), ClientConfig::default(), Router::new());
+    link.cut();
+    let error = connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+    link.heal();
+    let client = connect().await.unwrap();
+    client.request(&Message::empty(ECHO)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_frozen_arrives_later() {
+    let server = TestServer::start(chat()).await;
+    let mut bob = server.client("bob").await;
+    let at_server = server.peer(&bob);
+    bob.link().freeze();
+    at_server.try_send(&Message::from_text(OTHER, "to you")).unwrap();
+    bob.send(&Message::from_text(ECHO, "and back")).await;
+    server.advance(seconds(40)).await;
+    bob.expect_nothing().await;
+    assert_eq!(at_server.stats().received.received, 0);
+    bob.link().heal();
+    bob.expect_message(&Message::from_text(OTHER, "to you")).await;
+    bob.expect_message(&Message::from_text(ECHO, "and back")).await;
+    // Both sides were about to give up, and have heard of each other.
+    server.advance(seconds(3600)).await;
+    assert!(!at_server.is_closed());
+}
+
+#[tokio::test]
+async fn two_sides_that_hear_nothing_give_up_on_their_own() {
+    let server = TestServer::start(chat()).await;
+    let config = ClientConfig::default().reconnect(Reconnect::fixed(seconds(1)));
+    let bob = server.client_with("bob", config, Router::new()).await;
+    let (at_server, at_client) = (server.peer(&bob), bob.client().peer());
+    bob.link().freeze();
+    let start = Instant::now();
+    let (here, there) = tokio::join!(at_server.closed(), at_client.closed());
+    assert_eq!(here.reason, CloseReason::HeartbeatTimeout);
+    assert_eq!(there.reason, CloseReason::HeartbeatTimeout);
+    // They counted from their last word, which was a little before.
+    assert!(seconds(45) - start.elapsed() < seconds(1), "{:?}", start.elapsed());
+    // An attempt over a frozen link is one that hangs.
+    server.advance(seconds(4)).await;
+    assert_eq!(*bob.client().status().borrow(), ClientStatus::Reconnecting { attempt: 1 });
+    bob.link().heal();
+    bob.connected().await;
+    assert_eq!(*bob.client().status().borrow(), ClientStatus::Connected);
+}
+
+#[tokio::test]
+async fn a_frozen_link_fills_up() {
+    let config = ServerConfig::default().heartbeat(None);
+    let server = TestServer::start_with(config, chat()).await;
+    let (slow, mut fast) = (server.client("slow").await, server.client("fast").await);
+    let peer = server.peer(&slow);
+    slow.link().freeze();
+    let large = Message::new(OTHER, vec![7; 40_000]);
+    let start = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(server.hub().broadcast(&large).unwrap().queued, 2);
+        fast.expect(OTHER).await;
+    }
+    assert_eq!(peer.stats().sent.written, 1, "and a part of the second: 64 KiB fit");
+    assert_eq!(peer.closed().await.reason, CloseReason::WriteStalled);
+    assert_eq!(start.elapsed(), seconds(10));
+}
+
+#[tokio::test]
+async fn a_cut_ends_what_was_frozen() {
+    let server = TestServer::start(chat()).await;
+    let bob = server.client("bob").await;
+    let at_server = server.peer(&bob);
+    bob.link().freeze();
+    server.settle().await;
+    bob.link().cut();
+    assert_eq!(at_server.closed().await.reason, RESET);
+    bob.link().freeze();
+    server.advance(seconds(10)).await;
+    assert!(server.hub().list(all()).is_empty());
+    bob.link().heal();
+    bob.connected().await;
+}

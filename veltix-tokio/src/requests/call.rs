@@ -1,0 +1,161 @@
+//! [`Call`]: a question on its way, and the wait for its answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use veltix_core::{EncodeError, Frame, Message, ToMessage};
+
+use super::calls::{CallFailed, CallId, Expected};
+use crate::batch;
+use crate::error::RequestError;
+use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use crate::outbox::Push;
+use crate::peer::Peer;
+use crate::waiters::Place;
+
+/// A call whose answer is not read yet. Nothing is sent before it is first polled.
+#[derive(Debug)]
+pub(super) struct Call {
+    peer: Peer,
+    message: Option<Result<Message, EncodeError>>,
+    pub(super) timeout: Duration,
+    pub(super) expected: Expected,
+    place: Place,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Unsent,
+    /// Registered, but the outbox had no room yet.
+    WaitingForRoom {
+        call: CallId,
+        frame: Frame,
+        answer: Waiting,
+    },
+    Sent {
+        call: CallId,
+        answer: Waiting,
+    },
+    Over,
+}
+
+type Waiting = oneshot::Receiver<Result<Message, CallFailed>>;
+
+impl Call {
+    pub(super) fn new(peer: Peer, message: &(impl ToMessage + ?Sized)) -> Self {
+        let message = peer.encode(message);
+        Self {
+            peer,
+            message: Some(message),
+            timeout: REQUEST_TIMEOUT,
+            expected: Expected::OneOf(&[]),
+            place: Place::default(),
+            state: State::Unsent,
+        }
+    }
+
+    pub(super) const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Registers the call: before its bytes can be sent, so that no answer can be too early.
+    fn begin(&mut self, message: Message) -> Result<(), RequestError> {
+        let (sender, answer) = oneshot::channel();
+        let mut calls = self.peer.calls().lock();
+        let must_check = calls.space().must_check_type();
+        if must_check && self.expected.first().is_none() {
+            return Err(RequestError::TypeNeeded);
+        }
+        let must_be = must_check.then_some(self.expected);
+        let now = Instant::now();
+        let deadline = now + self.timeout.min(FAR_FUTURE);
+        let call = calls.begin(message.code(), sender, deadline, must_be)?;
+        let frame = Frame::new(message.code(), call.id, message.into_body());
+        self.state = State::WaitingForRoom { call, frame, answer };
+        Ok(())
+    }
+
+    /// The call's deadline may be the connection's next, so its task must look at it. Inside its
+    /// own poll it does so anyway.
+    fn let_owner_see_deadline(&self) {
+        if !batch::is_inside(&self.peer) {
+            self.peer.outbox().wake_owner();
+        }
+    }
+
+    fn finish(&mut self, result: Result<Message, CallFailed>) -> Result<Message, RequestError> {
+        self.state = State::Over;
+        let message = result.map_err(|failure| match failure {
+            CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
+            CallFailed::ConnectionLost => RequestError::ConnectionLost,
+            CallFailed::Congested => RequestError::Congested { limit: INBOX_BYTES_WHILE_CALLING },
+        })?;
+        match self.expected.first() {
+            Some(expected) if !self.expected.allows(message.code()) => {
+                Err(RequestError::UnexpectedReply { code: message.code(), expected })
+            }
+            _ => Ok(message),
+        }
+    }
+}
+
+impl Future for Call {
+    type Output = Result<Message, RequestError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(message) = this.message.take() {
+            this.begin(message?)?;
+        }
+        if let State::WaitingForRoom { .. } = this.state
+            && let State::WaitingForRoom { call, frame, mut answer } =
+                std::mem::replace(&mut this.state, State::Over)
+        {
+            let line = (&mut this.place, cx.waker());
+            match this.peer.outbox().push_or_wait(frame, Some(line)) {
+                Push::Queued(queued) => {
+                    this.state = State::Sent { call, answer };
+                    batch::queued(&this.peer, queued);
+                    this.let_owner_see_deadline();
+                }
+                Push::Full(frame) => {
+                    // Its time may end, or the connection, before there is room.
+                    let ended = Pin::new(&mut answer).poll(cx);
+                    this.state = State::WaitingForRoom { call, frame, answer };
+                    this.let_owner_see_deadline();
+                    let result = ready!(ended).unwrap_or(Err(CallFailed::ConnectionLost));
+                    return Poll::Ready(this.finish(result));
+                }
+                Push::Closed => {
+                    let caller = this.peer.calls().lock().take_back(call);
+                    drop(caller);
+                    return Poll::Ready(Err(RequestError::Closed));
+                }
+            }
+        }
+        let State::Sent { answer, .. } = &mut this.state else {
+            return Poll::Ready(Err(RequestError::Closed));
+        };
+        let result = ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(CallFailed::ConnectionLost));
+        Poll::Ready(this.finish(result))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.peer.outbox().leave_line(&self.place);
+        let caller = match self.state {
+            State::Unsent | State::Over => None,
+            State::WaitingForRoom { call, .. } => self.peer.calls().lock().take_back(call),
+            // The answer may have come already, or the connection may be over: then there is
+            // nothing to give up.
+            State::Sent { call, .. } => self.peer.calls().lock().give_up(call),
+        };
+        drop(caller);
+    }
+}

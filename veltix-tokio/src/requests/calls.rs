@@ -1,0 +1,277 @@
+//! [`Calls`]: who waits for which answer until when.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
+
+use crate::error::RequestError;
+use crate::limits::{DETACH_BELOW, FAR_FUTURE};
+use crate::planted::planted;
+use crate::survey::SurveyAnswer;
+
+/// Deadlines kept beyond those of calls in flight before the stale ones are swept out.
+const STALE_DEADLINES: usize = 64;
+
+/// The calls in flight of one connection, with their deadlines.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pending: Pending<Caller>,
+    /// Deadlines, earliest first. One whose call is over is stale and skipped.
+    deadlines: BinaryHeap<Reverse<(Instant, u16)>>,
+    /// How many calls were made: the number of the next.
+    made: u64,
+    /// The connection is over: nothing may wait any more.
+    ended: bool,
+}
+
+/// A call as its future knows it. The id alone does not say enough: it may mean another call by
+/// the time that the future of an answered one is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallId {
+    pub(crate) id: RequestId,
+    number: u64,
+}
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    number: u64,
+    /// The code of the question.
+    code: u16,
+    asker: Asker,
+    deadline: Instant,
+    /// The codes that the answer must have to count at all, see [`IdSpace::must_check_type`].
+    must_be: Option<Expected>,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(crate) enum Asker {
+    /// To a call of its own.
+    Alone(oneshot::Sender<Result<Message, CallFailed>>),
+    /// To a survey of many, with the place of this call there.
+    Survey { index: usize, answers: mpsc::UnboundedSender<SurveyAnswer> },
+}
+
+/// The codes that an answer may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Expected {
+    One(u16),
+    /// None listed means any.
+    OneOf(&'static [u16]),
+}
+
+impl Expected {
+    pub(super) fn allows(self, code: u16) -> bool {
+        match self {
+            Self::One(expected) => code == expected,
+            Self::OneOf(codes) => codes.is_empty() || codes.contains(&code),
+        }
+    }
+
+    /// The code of a reply, unless it may have any.
+    pub(super) const fn first(self) -> Option<u16> {
+        match self {
+            Self::One(code) => Some(code),
+            Self::OneOf(codes) => codes.first().copied(),
+        }
+    }
+}
+
+/// Why a call ended without an answer, as the connection tells it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CallFailed {
+    Timeout,
+    ConnectionLost,
+    Congested,
+}
+
+/// A call that is over, and how; told outside the lock of the calls, since telling wakes tasks.
+#[derive(Debug)]
+#[must_use = "the caller is to be told"]
+pub(crate) struct Over {
+    caller: Caller,
+    result: Result<Message, CallFailed>,
+}
+
+impl Over {
+    /// The code of the question.
+    pub(crate) const fn code(&self) -> u16 {
+        self.caller.code
+    }
+
+    /// Tells the caller. One that is gone has given up its id in its drop, or is about to.
+    pub(crate) fn tell(self) {
+        match self.caller.asker {
+            Asker::Alone(answer) => drop(answer.send(self.result)),
+            Asker::Survey { index, answers } => drop(answers.send((index, self.result))),
+        }
+    }
+}
+
+/// What a received message turned out to be.
+#[derive(Debug)]
+pub(crate) enum Reception {
+    /// It is the answer to a call.
+    Answer(Over),
+    /// It is the answer to nothing that is in flight.
+    Late,
+    /// It is not an answer.
+    Other(Message),
+}
+
+impl Calls {
+    pub(crate) fn new(space: IdSpace) -> Self {
+        Self { pending: Pending::new(space), deadlines: BinaryHeap::new(), made: 0, ended: false }
+    }
+
+    pub(crate) const fn space(&self) -> IdSpace {
+        self.pending.space()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        code: u16,
+        answer: oneshot::Sender<Result<Message, CallFailed>>,
+        deadline: Instant,
+        must_be: Option<Expected>,
+    ) -> Result<CallId, RequestError> {
+        let call = self.register(code, Asker::Alone(answer), deadline, must_be)?;
+        if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
+            self.sweep();
+        }
+        self.deadlines.push(Reverse((deadline, call.id.value())));
+        Ok(call)
+    }
+
+    /// Begins a call whose asker watches its deadline: that of a survey, which has one for all.
+    pub(crate) fn begin_open(&mut self, code: u16, asker: Asker) -> Result<CallId, RequestError> {
+        self.register(code, asker, Instant::now() + FAR_FUTURE, None)
+    }
+
+    fn register(
+        &mut self,
+        code: u16,
+        asker: Asker,
+        deadline: Instant,
+        must_be: Option<Expected>,
+    ) -> Result<CallId, RequestError> {
+        if self.ended {
+            return Err(RequestError::Closed);
+        }
+        self.made += 1;
+        let number = self.made;
+        let caller = Caller { number, code, asker, deadline, must_be };
+        let id = self.pending.begin(caller, Instant::now().into_std())?;
+        Ok(CallId { id, number })
+    }
+
+    /// Drops the deadlines of calls that are over, so that they are never more than those in
+    /// flight by a constant factor.
+    fn sweep(&mut self) {
+        let mut deadlines = std::mem::take(&mut self.deadlines);
+        deadlines.retain(|Reverse((deadline, id))| self.is_live(*deadline, *id));
+        self.deadlines = deadlines;
+    }
+
+    /// Gives an answer to the call that it belongs to, if it belongs to one.
+    pub(crate) fn receive(&mut self, mut message: Message) -> Reception {
+        if planted!("late_reply_accepted")
+            && let Some(Reverse((_, id))) = self.deadlines.peek()
+        {
+            message = message.with_id(RequestId::new(*id));
+        }
+        if let Some(Caller { must_be: Some(expected), .. }) = self.pending.waiter(message.id())
+            && !expected.allows(message.code())
+        {
+            return Reception::Other(message);
+        }
+        match self.pending.answer(message.id()) {
+            Answer::Call(caller) => {
+                // The answer moves to another task, so it outlives the read buffer's batch.
+                let message = message.detach_below(DETACH_BELOW);
+                Reception::Answer(Over { caller, result: Ok(message) })
+            }
+            // The server's own numbering goes through our ids, so this is one of its messages.
+            Answer::Late if self.space().must_check_type() => Reception::Other(message),
+            Answer::Late => Reception::Late,
+            Answer::NotACall => Reception::Other(message),
+        }
+    }
+
+    /// When the next call's time is over.
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
+            if self.is_live(deadline, id) {
+                return Some(deadline);
+            }
+            self.deadlines.pop();
+        }
+        None
+    }
+
+    /// Ends the calls whose time is over.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Over> {
+        let mut over = Vec::new();
+        while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
+            let live = self.is_live(deadline, id);
+            if live && deadline > now {
+                break;
+            }
+            self.deadlines.pop();
+            if live && let Some(caller) = self.pending.give_up(RequestId::new(id), now.into_std()) {
+                over.push(Over { caller, result: Err(CallFailed::Timeout) });
+            }
+        }
+        over
+    }
+
+    fn is_live(&self, deadline: Instant, id: u16) -> bool {
+        let caller = self.pending.waiter(RequestId::new(id));
+        caller.is_some_and(|caller| caller.deadline == deadline)
+    }
+
+    /// Takes back a call that was never sent. Who waited is dropped outside the lock.
+    pub(crate) fn take_back(&mut self, call: CallId) -> Option<Caller> {
+        self.is_waiting(call).then(|| self.pending.take_back(call.id))?
+    }
+
+    /// Gives up a call whose answer may still come. Who waited is dropped outside the lock.
+    pub(crate) fn give_up(&mut self, call: CallId) -> Option<Caller> {
+        let now = Instant::now().into_std();
+        self.is_waiting(call).then(|| self.pending.give_up(call.id, now))?
+    }
+
+    fn is_waiting(&self, call: CallId) -> bool {
+        self.pending.waiter(call.id).is_some_and(|caller| caller.number == call.number)
+    }
+
+    /// Fails every call: so much came before the answers that reading has to stop. The answers
+    /// are still on their way, so the ids rest.
+    pub(crate) fn fail_congested(&mut self) -> Vec<Over> {
+        self.deadlines.clear();
+        let callers = self.pending.give_up_all(Instant::now().into_std());
+        failed(callers, CallFailed::Congested)
+    }
+
+    /// Fails every call, now and from now on: the connection is over.
+    pub(crate) fn end(&mut self) -> Vec<Over> {
+        if planted!("lost_calls_wait") {
+            return Vec::new();
+        }
+        self.ended = true;
+        self.deadlines = BinaryHeap::new();
+        failed(self.pending.end(), CallFailed::ConnectionLost)
+    }
+}
+
+fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<Over> {
+    callers.into_iter().map(|caller| Over { caller, result: Err(failure) }).collect()
+}

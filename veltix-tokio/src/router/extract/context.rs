@@ -1,0 +1,128 @@
+//! Arguments that do not need the body.
+
+use std::any::type_name;
+use std::sync::Arc;
+
+use veltix_core::RequestId;
+
+use super::{Context, FromContext, Rejection};
+use crate::endpoint::Role;
+use crate::hub::Hub;
+use crate::peer::Peer;
+
+impl<S> FromContext<S> for Peer {
+    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
+        Ok(cx.peer.clone())
+    }
+}
+
+impl<S> FromContext<S> for Hub {
+    const NEEDS_HUB: bool = true;
+
+    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
+        let endpoint = cx.peer.endpoint();
+        match endpoint.role() {
+            Role::Server => Ok(Self::new(Arc::clone(endpoint))),
+            Role::Client => Err(Rejection::NoHub),
+        }
+    }
+}
+
+impl<S> FromContext<S> for RequestId {
+    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
+        Ok(cx.id)
+    }
+}
+
+/// The application's state, or a part of it: a clone of what
+/// [`Router::with_state`](crate::Router::with_state) got, by [`FromRef`].
+///
+/// ```
+/// # use veltix_tokio::{Router, State};
+/// #[derive(Clone)]
+/// struct Db;
+///
+/// async fn count(State(db): State<Db>) {}
+///
+/// // Only a router that has its state can be served.
+/// let router: Router = Router::new().fallback(count).with_state(Db);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
+pub struct State<S>(pub S);
+
+impl<S, T: FromRef<S>> FromContext<S> for State<T> {
+    fn from_context(_cx: &Context<'_>, state: &S) -> Result<Self, Rejection> {
+        Ok(Self(T::from_ref(state)))
+    }
+}
+
+/// A part of a state: implement it so that handlers can take the part alone.
+///
+/// ```
+/// use veltix_tokio::{FromRef, State};
+///
+/// #[derive(Clone)]
+/// struct Db;
+///
+/// #[derive(Clone)]
+/// struct App {
+///     db: Db,
+/// }
+///
+/// impl FromRef<App> for Db {
+///     fn from_ref(app: &App) -> Self {
+///         app.db.clone()
+///     }
+/// }
+///
+/// async fn store(State(db): State<Db>) {}
+/// # veltix_tokio::Router::new().fallback(store).with_state::<()>(App { db: Db });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a part of the state `{S}`",
+    label = "not in the router's state",
+    note = "give the router this very type with `.with_state(..)`, or implement `FromRef<{S}>` for it"
+)]
+pub trait FromRef<S> {
+    /// A clone of the part.
+    fn from_ref(state: &S) -> Self;
+}
+
+impl<S: Clone> FromRef<Self> for S {
+    fn from_ref(state: &Self) -> Self {
+        state.clone()
+    }
+}
+
+/// A clone of a value that was attached to the peer, its session say: see [`Peer::attach`].
+///
+/// Without one of this type the message is rejected; as an `Option` the argument is `None` then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
+pub struct Extension<T>(pub T);
+
+impl<S, T: Clone + Send + Sync + 'static> FromContext<S> for Extension<T> {
+    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
+        match cx.peer.attached::<T>() {
+            Some(value) => Ok(Self(T::clone(&value))),
+            None => Err(Rejection::NotAttached { name: type_name::<T>() }),
+        }
+    }
+}
+
+impl<S, T: FromContext<S>> FromContext<S> for Option<T> {
+    const NEEDS_HUB: bool = T::NEEDS_HUB;
+
+    fn from_context(cx: &Context<'_>, state: &S) -> Result<Self, Rejection> {
+        Ok(T::from_context(cx, state).ok())
+    }
+}
+
+impl<S, T: FromContext<S>> FromContext<S> for Result<T, Rejection> {
+    const NEEDS_HUB: bool = T::NEEDS_HUB;
+
+    fn from_context(cx: &Context<'_>, state: &S) -> Result<Self, Rejection> {
+        Ok(T::from_context(cx, state))
+    }
+}

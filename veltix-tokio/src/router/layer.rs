@@ -1,0 +1,248 @@
+//! Tower layers around the handling of messages.
+//!
+//! A layered route is a stack of services: the handler innermost, as a [`MessageService`]; the
+//! route's own layers; the router's. A router without layers has no service at all.
+
+use std::fmt;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use futures::FutureExt;
+use tower_layer::Layer;
+use tower_service::Service;
+use veltix_core::Message;
+
+use super::erased::{Erased, Outcome, Recycled, Started};
+use super::extract::Context;
+use super::reply::Reply;
+use crate::error::BoxError;
+use crate::peer::Peer;
+
+/// A message on its way to its handler, as layers see it.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    peer: Peer,
+    message: Message,
+}
+
+impl Inbound {
+    /// Who sent it.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The message.
+    #[must_use]
+    pub const fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// The message, to be changed on its way. Its id must stay, for the answer to find its call.
+    pub const fn message_mut(&mut self) -> &mut Message {
+        &mut self.message
+    }
+}
+
+/// The service that layers wrap, and what each of them makes of it must be again: it takes an
+/// [`Inbound`] and gives the reply, if there is one.
+///
+/// Its error is what the handler returned, a rejected argument or a panic among them, or what a
+/// layer has to say. A layer's own error is told as `HandlerFailed`; the connection goes on.
+pub struct MessageService(Box<dyn CloneService>);
+
+type Answered = Pin<Box<dyn Future<Output = Result<Option<Reply>, BoxError>> + Send>>;
+
+/// What [`Router::layer`](crate::Router::layer) asks of a layer's service. It follows from tower's
+/// `Service`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot handle messages",
+    label = "not a service of this shape",
+    note = "a layer's service is a `Service<Inbound, Response = Option<Reply>>` whose error goes into a boxed \
+            error, and it is `Clone + Send + Sync + 'static`, its future `Send + 'static`"
+)]
+pub trait InboundService: Clone + Send + Sync + 'static {
+    /// The service behind one type.
+    fn boxed(self) -> MessageService;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> InboundService for T
+where
+    T: Service<Inbound, Response = Option<Reply>, Error: Into<BoxError>, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    fn boxed(self) -> MessageService {
+        MessageService(Box::new(self))
+    }
+}
+
+/// A service behind one type, and how to clone it.
+trait CloneService: Send + Sync {
+    fn clone_box(&self) -> Box<dyn CloneService>;
+
+    fn poll_free(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), BoxError>>;
+
+    fn handle(&mut self, inbound: Inbound) -> Answered;
+}
+
+impl<T> CloneService for T
+where
+    T: Service<Inbound, Response = Option<Reply>, Error: Into<BoxError>, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    fn clone_box(&self) -> Box<dyn CloneService> {
+        Box::new(self.clone())
+    }
+
+    fn poll_free(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn handle(&mut self, inbound: Inbound) -> Answered {
+        Box::pin(self.call(inbound).map(|result| result.map_err(Into::into)))
+    }
+}
+
+impl Service<Inbound> for MessageService {
+    type Response = Option<Reply>;
+    type Error = BoxError;
+    type Future = Answered;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_free(cx)
+    }
+
+    fn call(&mut self, inbound: Inbound) -> Answered {
+        self.0.handle(inbound)
+    }
+}
+
+impl Clone for MessageService {
+    fn clone(&self) -> Self {
+        Self(self.0.clone_box())
+    }
+}
+
+impl fmt::Debug for MessageService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageService").finish_non_exhaustive()
+    }
+}
+
+/// A layer behind one type.
+pub(super) trait RouteLayer: Send + Sync {
+    fn wrap(&self, inner: MessageService) -> MessageService;
+}
+
+impl<L> RouteLayer for L
+where
+    L: Layer<MessageService> + Send + Sync,
+    L::Service: InboundService,
+{
+    fn wrap(&self, inner: MessageService) -> MessageService {
+        self.layer(inner).boxed()
+    }
+}
+
+/// A handler inside layers.
+pub(super) struct Layered(MessageService);
+
+impl Layered {
+    /// The innermost layer comes first.
+    pub(super) fn new<'a>(
+        handler: Arc<dyn Erased<Message>>,
+        layers: impl IntoIterator<Item = &'a Arc<dyn RouteLayer>>,
+    ) -> Self {
+        let innermost = MessageService(Box::new(HandlerService(handler)));
+        Self(layers.into_iter().fold(innermost, |inner, layer| layer.wrap(inner)))
+    }
+}
+
+impl Erased<Message> for Layered {
+    fn start(&self, cx: &Context<'_>, message: Message, _spare: Option<Recycled>) -> Started {
+        let mut service = self.0.clone();
+        let inbound = Inbound { peer: cx.peer().clone(), message };
+        Started::Running(Recycled::new(async move {
+            let called = async {
+                std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+                service.call(inbound).await
+            };
+            match called.await {
+                Ok(reply) => reply.map_or(Outcome::Silent, Outcome::Reply),
+                Err(error) => match error.downcast::<HandlerError>() {
+                    Ok(own) => own.0,
+                    Err(error) => Outcome::Failed(error, None),
+                },
+            }
+        }))
+    }
+
+    fn spare(&self) -> Option<Recycled> {
+        None
+    }
+
+    fn recycle(&self, _future: Recycled) {}
+}
+
+/// The innermost service: the handler.
+#[derive(Clone)]
+struct HandlerService(Arc<dyn Erased<Message>>);
+
+impl Service<Inbound> for HandlerService {
+    type Response = Option<Reply>;
+    type Error = HandlerError;
+    type Future = Pin<Box<dyn Future<Output = Result<Option<Reply>, HandlerError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut task::Context<'_>) -> Poll<Result<(), HandlerError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, Inbound { peer, message }: Inbound) -> Self::Future {
+        let cx = Context::new(&peer, message.code(), message.id());
+        match self.0.start(&cx, message, None) {
+            Started::Done(outcome) => Box::pin(ready(answer(outcome))),
+            Started::Running(future) => Box::pin(future.map(answer)),
+        }
+    }
+}
+
+fn answer(outcome: Outcome) -> Result<Option<Reply>, HandlerError> {
+    match outcome {
+        Outcome::Silent => Ok(None),
+        Outcome::Reply(reply) => Ok(Some(reply)),
+        other => Err(HandlerError(other)),
+    }
+}
+
+/// What a handler ended with beside a reply, on its way out through the layers.
+struct HandlerError(Outcome);
+
+impl fmt::Debug for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Outcome::Rejected(rejection, _) => rejection.fmt(f),
+            Outcome::Failed(error, _) => error.fmt(f),
+            Outcome::Panicked(text) => write!(f, "the handler panicked: {text}"),
+            Outcome::Unclaimed | Outcome::Silent | Outcome::Reply(_) => {
+                f.write_str("nobody wants the message")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HandlerError {}

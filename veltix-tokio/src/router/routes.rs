@@ -1,0 +1,112 @@
+//! [`Routes`]: a router that is ready to serve.
+
+use std::sync::Arc;
+
+use veltix_core::{Message, MessageType, Registry};
+
+use super::erased::Erased;
+use super::layer::Layered;
+use super::wrap::{Blocking, Timed};
+use super::{Router, Unbound};
+use crate::close::Disconnected;
+
+/// No route, in the table of routes by code.
+const NO_ROUTE: u16 = u16::MAX;
+
+/// Which route a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RouteId(u16);
+
+/// A router that is ready to serve: handlers are found by index.
+pub(crate) struct Routes {
+    by_code: Vec<u16>,
+    handlers: Vec<BoundRoute>,
+    fallback: Option<RouteId>,
+    on_connect: Option<Box<dyn Erased<()>>>,
+    on_disconnect: Option<Box<dyn Erased<Disconnected>>>,
+    registry: Registry,
+}
+
+/// A route that is ready to serve.
+pub(crate) struct BoundRoute {
+    pub(crate) handler: Box<dyn Erased<Message>>,
+    /// Calls that may run at once for one peer, when the route gives up order.
+    pub(crate) concurrent: Option<usize>,
+    /// Whether it has futures, for which boxes are kept.
+    pub(crate) is_async: bool,
+    /// Whether it runs on the pool of threads.
+    pub(crate) blocking: bool,
+}
+
+impl BoundRoute {
+    fn new(handler: Unbound<(), Message>, blocking: bool) -> Self {
+        let Unbound { options, is_async, .. } = handler;
+        let mut erased = (handler.bind)(());
+        if blocking {
+            erased = Box::new(Blocking(Arc::from(erased)));
+        }
+        if let Some(limit) = options.timeout {
+            erased = Box::new(Timed { handler: Arc::from(erased), limit });
+        }
+        if !options.layers.is_empty() {
+            erased = Box::new(Layered::new(Arc::from(erased), &options.layers));
+        }
+        Self { handler: erased, concurrent: options.concurrent, is_async, blocking }
+    }
+}
+
+impl Routes {
+    pub(crate) fn new(router: Router) -> Self {
+        let mut registry = Registry::new();
+        let mut by_code = Vec::new();
+        let mut handlers = Vec::new();
+        for route in router.routes {
+            let code = usize::from(route.message_type.code());
+            if by_code.len() <= code {
+                by_code.resize(code + 1, NO_ROUTE);
+            }
+            // Codes have 16 bits and each has one route, so the indices fit.
+            by_code[code] = handlers.len() as u16;
+            let added = registry.register(route.message_type);
+            debug_assert!(added.is_ok(), "`Router::push` refused doubles");
+            handlers.push(BoundRoute::new(route.handler, route.blocking));
+        }
+        let fallback = router.fallback.map(|fallback| {
+            handlers.push(BoundRoute::new(fallback, false));
+            RouteId((handlers.len() - 1) as u16)
+        });
+        Self {
+            by_code,
+            handlers,
+            fallback,
+            on_connect: router.on_connect.map(|handler| (handler.bind)(())),
+            on_disconnect: router.on_disconnect.map(|handler| (handler.bind)(())),
+            registry,
+        }
+    }
+
+    /// The route for a code: its own, or the fallback.
+    pub(crate) fn find(&self, code: u16) -> Option<RouteId> {
+        match self.by_code.get(usize::from(code)) {
+            Some(&index) if index != NO_ROUTE => Some(RouteId(index)),
+            _ => self.fallback,
+        }
+    }
+
+    pub(crate) fn route(&self, id: RouteId) -> &BoundRoute {
+        &self.handlers[usize::from(id.0)]
+    }
+
+    pub(crate) fn on_connect(&self) -> Option<&dyn Erased<()>> {
+        self.on_connect.as_deref()
+    }
+
+    pub(crate) fn on_disconnect(&self) -> Option<&dyn Erased<Disconnected>> {
+        self.on_disconnect.as_deref()
+    }
+
+    /// The name of a code's type, for logs.
+    pub(crate) fn name(&self, code: u16) -> &'static str {
+        self.registry.find(code).map_or("unknown", MessageType::name)
+    }
+}

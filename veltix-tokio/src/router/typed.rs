@@ -1,0 +1,175 @@
+//! Handlers of typed messages: what they take, what they must answer, and how they fail.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use veltix_core::{Message, NoError, NoReply, Told, TypedMessage};
+
+use super::erased::Outcome;
+use super::extract::Rejection;
+use super::reply::{IntoReply, Reply};
+use crate::close::Disconnected;
+use crate::error::BoxError;
+
+/// What a handler of [`Router::on`](crate::Router::on) handles: a message that is an `M`.
+pub struct Asked<M> {
+    pub(super) message: Message,
+    message_type: PhantomData<fn() -> M>,
+}
+
+impl<M> From<Message> for Asked<M> {
+    fn from(message: Message) -> Self {
+        Self { message, message_type: PhantomData }
+    }
+}
+
+impl<M> fmt::Debug for Asked<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Asked").field(&self.message).finish()
+    }
+}
+
+/// What handlers handle: a [`Message`], an [`Asked`], nothing in `on_connect`, a [`Disconnected`]
+/// in `on_disconnect`.
+pub trait Input: Send + 'static {
+    /// The outcome when an argument could not be made.
+    fn reject(rejection: Rejection) -> Outcome;
+}
+
+impl Input for () {
+    fn reject(rejection: Rejection) -> Outcome {
+        Outcome::Rejected(Box::new(rejection), None)
+    }
+}
+
+impl Input for Message {
+    fn reject(rejection: Rejection) -> Outcome {
+        Outcome::Rejected(Box::new(rejection), None)
+    }
+}
+
+impl Input for Disconnected {
+    fn reject(rejection: Rejection) -> Outcome {
+        Outcome::Rejected(Box::new(rejection), None)
+    }
+}
+
+impl<M: TypedMessage<Error: TellsRejection>> Input for Asked<M> {
+    fn reject(rejection: Rejection) -> Outcome {
+        let told = M::Error::tell(&rejection);
+        Outcome::Rejected(Box::new(rejection), told.map(Box::new))
+    }
+}
+
+/// The `error = E` of a message, as far as rejected arguments go: `E` is made from the
+/// [`Rejection`].
+#[diagnostic::on_unimplemented(
+    message = "the error of this message cannot be made from a `Rejection`: `{Self}`",
+    note = "implement `From<&veltix::Rejection>` for the type that `error = …` names: a body that cannot be \
+            read is answered with it"
+)]
+pub trait TellsRejection {
+    /// The answer to who sent what was rejected.
+    fn tell(rejection: &Rejection) -> Option<Reply>;
+}
+
+impl TellsRejection for NoError {
+    fn tell(_rejection: &Rejection) -> Option<Reply> {
+        None
+    }
+}
+
+impl<E: TypedMessage + for<'a> From<&'a Rejection>> TellsRejection for Told<E> {
+    fn tell(rejection: &Rejection) -> Option<Reply> {
+        Some(E::from(rejection).to_message().ok()?.into())
+    }
+}
+
+impl<M, R> IntoReply<Asked<M>> for R
+where
+    M: TypedMessage,
+    R: AnswerTo<M::Reply, M::Error>,
+{
+    fn into_outcome(self) -> Outcome {
+        self.answer()
+    }
+}
+
+/// What the handler of a typed message may return: `Reply` is what the message declares as its
+/// reply, [`NoReply`] when it declares none, and `Error` the same for errors.
+///
+/// - without `reply = …`: nothing, or a `Result<(), E>`;
+/// - with `reply = T`: `T`, or a `Result<T, E>`;
+/// - `E` is anything that goes into a boxed error, or with `error = E` that very type.
+#[diagnostic::on_unimplemented(
+    message = "a handler of this message must answer with `{Reply}`, but returns `{Self}`",
+    label = "not an answer",
+    note = "return `{Reply}`, or a `Result` of it; where the message declares no reply (`NoReply`), return \
+            nothing or a `Result<(), E>`",
+    note = "the error of such a `Result` is an `Error`, or what the message declares as `error = …`"
+)]
+pub trait AnswerTo<Reply, Error> {
+    /// The outcome of the handler.
+    fn answer(self) -> Outcome;
+}
+
+impl<Error> AnswerTo<NoReply, Error> for () {
+    fn answer(self) -> Outcome {
+        Outcome::Silent
+    }
+}
+
+impl<Error, E: FailWith<Error>> AnswerTo<NoReply, Error> for Result<(), E> {
+    fn answer(self) -> Outcome {
+        self.map_or_else(FailWith::fail, |()| Outcome::Silent)
+    }
+}
+
+impl<T: TypedMessage, Error> AnswerTo<T, Error> for T {
+    fn answer(self) -> Outcome {
+        match self.to_message() {
+            Ok(message) => Outcome::Reply(message.into()),
+            Err(error) => Outcome::Failed(error.into(), None),
+        }
+    }
+}
+
+impl<T: TypedMessage, Error, E: FailWith<Error>> AnswerTo<T, Error> for Result<T, E> {
+    fn answer(self) -> Outcome {
+        self.map_or_else(FailWith::fail, AnswerTo::<T, Error>::answer)
+    }
+}
+
+/// The error that the handler of a typed message may return. `Error` is what the message declares
+/// with `error = …`, or [`NoError`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of this handler",
+    label = "not an error that can be told",
+    note = "without `error = …` on the message it is anything that goes into a boxed error; with it, it is \
+            that very type"
+)]
+pub trait FailWith<Error> {
+    /// The outcome of the handler.
+    fn fail(self) -> Outcome;
+}
+
+impl<E: Into<BoxError>> FailWith<NoError> for E {
+    fn fail(self) -> Outcome {
+        Outcome::Failed(self.into(), None)
+    }
+}
+
+impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
+    fn fail(self) -> Outcome {
+        let error = ToldError(format!("{self:?}")).into();
+        match self.to_message() {
+            Ok(message) => Outcome::Failed(error, Some(Box::new(message.into()))),
+            Err(error) => Outcome::Failed(error.into(), None),
+        }
+    }
+}
+
+/// An error that the asker is told, for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct ToldError(String);

@@ -1,0 +1,390 @@
+//! [`Survey`]: a question to many peers, and who of them has answered what.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep};
+use veltix_core::{AnswerError, Ask, Frame, Message};
+
+use crate::batch;
+use crate::error::RequestError;
+use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use crate::outbox::Push;
+use crate::peer::Peer;
+use crate::requests::{Asker, CallFailed, CallId};
+
+/// A question to many peers. Made by [`Broadcast::request`](crate::Broadcast::request).
+///
+/// It is a stream of the responses as they come ([`Survey::next`]), with a [roster](Survey::roster)
+/// of where each peer stands; awaited as a whole it gives all of them at once, as [`Responses`].
+/// Each peer responds exactly once.
+///
+/// Nothing is sent before it is first polled. Then it is sent to all at once, without waiting: a
+/// peer whose outbox is full responds [`Response::Full`].
+///
+/// # Cancel safety
+/// [`Survey::next`] is cancel safe. Dropping the survey gives up the calls that are not answered:
+/// late answers are counted and thrown away.
+#[must_use = "a survey is sent when it is polled"]
+pub struct Survey<Q: Ask + ?Sized = Message> {
+    /// The frame to send, and to whom, until it is sent.
+    unsent: Option<Frame>,
+    places: Vec<Place>,
+    /// The code of the question.
+    code: u16,
+    /// Those who could not be asked; told first.
+    ready: VecDeque<(usize, ResponseTo<Q>)>,
+    /// Bounded although the channel is not: each peer sends at most one.
+    answers: mpsc::UnboundedReceiver<SurveyAnswer>,
+    sender: mpsc::UnboundedSender<SurveyAnswer>,
+    timeout: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+    waiting: usize,
+    replies: usize,
+    until: Until,
+    question: PhantomData<fn(&Q)>,
+}
+
+/// An answer on its way to a survey, with its place there.
+pub(crate) type SurveyAnswer = (usize, Result<Message, CallFailed>);
+
+/// Where one peer stands.
+#[derive(Debug)]
+struct Place {
+    peer: Peer,
+    call: Option<CallId>,
+    status: SurveyStatus,
+}
+
+/// When a survey ends before everybody has responded.
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    All,
+    First(usize),
+    Quorum(usize),
+}
+
+/// Where a peer of a [`Survey`] stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SurveyStatus {
+    /// It has not responded yet.
+    Waiting,
+    /// It replied.
+    Replied,
+    /// Its time is over.
+    TimedOut,
+    /// Its connection ended first.
+    Left,
+    /// Its outbox had no room for the question.
+    Full,
+    /// It could not answer, or not so that it could be read.
+    Failed,
+    /// The survey ended early, without it.
+    GivenUp,
+}
+
+/// How one peer of a [`Survey`] responded.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Response<R = Message, E = std::convert::Infallible> {
+    /// It replied.
+    Reply(R),
+    /// It did not in time.
+    TimedOut,
+    /// Its connection ended first.
+    Left,
+    /// Its outbox had no room for the question.
+    Full,
+    /// It answered with the error that the message declares, or something else than the reply.
+    Failed(RequestError<E>),
+}
+
+/// How a peer responds to a `Q`.
+type ResponseTo<Q> = Response<<Q as Ask>::Reply, <Q as Ask>::Error>;
+
+impl<R, E> Response<R, E> {
+    const fn status(&self) -> SurveyStatus {
+        match self {
+            Self::Reply(_) => SurveyStatus::Replied,
+            Self::TimedOut => SurveyStatus::TimedOut,
+            Self::Left => SurveyStatus::Left,
+            Self::Full => SurveyStatus::Full,
+            Self::Failed(_) => SurveyStatus::Failed,
+        }
+    }
+}
+
+impl<Q: Ask + ?Sized> Survey<Q> {
+    pub(crate) fn new(frame: Frame, peers: impl IntoIterator<Item = Peer>) -> Self {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let place = |peer| Place { peer, call: None, status: SurveyStatus::Waiting };
+        let places: Vec<_> = peers.into_iter().map(place).collect();
+        Self {
+            code: frame.code(),
+            unsent: Some(frame),
+            waiting: places.len(),
+            places,
+            ready: VecDeque::new(),
+            answers,
+            sender,
+            timeout: REQUEST_TIMEOUT,
+            deadline: None,
+            replies: 0,
+            until: Until::All,
+            question: PhantomData,
+        }
+    }
+
+    /// How long the answers may take, from the first poll on. Default: 5 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Ends the survey with so many replies.
+    pub const fn first(mut self, replies: usize) -> Self {
+        self.until = Until::First(replies);
+        self
+    }
+
+    /// Ends the survey with so many replies, or as soon as they cannot be reached any more.
+    pub const fn quorum(mut self, replies: usize) -> Self {
+        self.until = Until::Quorum(replies);
+        self
+    }
+
+    /// Who was asked, and where each of them stands now.
+    pub fn roster(&self) -> impl Iterator<Item = (&Peer, SurveyStatus)> {
+        self.places.iter().map(|place| (&place.peer, place.status))
+    }
+
+    /// Replies so far.
+    #[must_use]
+    pub const fn replies(&self) -> usize {
+        self.replies
+    }
+
+    /// The next response; `None` when everybody has responded, or the survey has ended early.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no response is lost.
+    pub async fn next(&mut self) -> Option<(Peer, ResponseTo<Q>)> {
+        poll_fn(|cx| self.poll_response(cx)).await
+    }
+
+    /// Asks everybody, each under an id of its own: the body is shared.
+    fn send(&mut self, frame: &Frame) {
+        for (index, place) in self.places.iter_mut().enumerate() {
+            let asker = Asker::Survey { index, answers: self.sender.clone() };
+            let begun = place.peer.calls().lock().begin_open(frame.code(), asker);
+            let call = match begun {
+                Ok(call) => call,
+                Err(RequestError::Closed) => {
+                    self.ready.push_back((index, Response::Left));
+                    continue;
+                }
+                Err(error) => {
+                    self.ready.push_back((index, Response::Failed(error.widen())));
+                    continue;
+                }
+            };
+            let response = match place.peer.outbox().push(frame.clone().with_id(call.id)) {
+                Push::Queued(queued) => {
+                    batch::queued(&place.peer, queued);
+                    place.call = Some(call);
+                    continue;
+                }
+                Push::Full(_) => Response::Full,
+                Push::Closed => Response::Left,
+            };
+            let caller = place.peer.calls().lock().take_back(call);
+            drop(caller);
+            self.ready.push_back((index, response));
+        }
+        self.deadline = Some(Box::pin(sleep(self.timeout.min(FAR_FUTURE))));
+    }
+
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Peer, ResponseTo<Q>)>> {
+        if let Some(frame) = self.unsent.take() {
+            self.send(&frame);
+        }
+        if self.is_over() {
+            self.give_up();
+            return Poll::Ready(None);
+        }
+        if let Some((index, response)) = self.ready.pop_front() {
+            return Poll::Ready(Some(self.respond(index, response)));
+        }
+        // The survey holds a sender itself, so the channel does not end.
+        if let Poll::Ready(Some((index, answer))) = self.answers.poll_recv(cx) {
+            let response = self.read(index, answer);
+            return Poll::Ready(Some(self.respond(index, response)));
+        }
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            self.deadline = None;
+            self.time_out();
+            if let Some((index, response)) = self.ready.pop_front() {
+                return Poll::Ready(Some(self.respond(index, response)));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Gives up the calls whose time is over. One that cannot be given up is over already: its
+    /// answer, or the end of its connection, is on its way to us and still counts.
+    fn time_out(&mut self) {
+        for (index, place) in self.places.iter_mut().enumerate() {
+            let Some(call) = place.call.take() else { continue };
+            let caller = place.peer.calls().lock().give_up(call);
+            if caller.is_some() {
+                place.peer.tell_timeout(self.code);
+                self.ready.push_back((index, Response::TimedOut));
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self.until {
+            _ if self.waiting == 0 => true,
+            Until::All => false,
+            Until::First(replies) => self.replies >= replies,
+            Until::Quorum(replies) => {
+                self.replies >= replies || self.replies + self.waiting < replies
+            }
+        }
+    }
+
+    /// Books how a peer responded.
+    fn respond(&mut self, index: usize, response: ResponseTo<Q>) -> (Peer, ResponseTo<Q>) {
+        let place = &mut self.places[index];
+        place.call = None;
+        place.status = response.status();
+        self.waiting -= 1;
+        self.replies += usize::from(place.status == SurveyStatus::Replied);
+        (place.peer.clone(), response)
+    }
+
+    fn read(&self, index: usize, answer: Result<Message, CallFailed>) -> ResponseTo<Q> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(CallFailed::Timeout) => return Response::TimedOut,
+            Err(CallFailed::ConnectionLost) => return Response::Left,
+            Err(CallFailed::Congested) => {
+                let limit = INBOX_BYTES_WHILE_CALLING;
+                return Response::Failed(RequestError::Congested { limit });
+            }
+        };
+        let limit = self.places[index].peer.endpoint().limits().max_typed_body;
+        match Q::read(answer, limit) {
+            Ok(reply) => Response::Reply(reply),
+            Err(AnswerError::Remote(error)) => Response::Failed(RequestError::Remote(error)),
+            Err(AnswerError::Body(error)) => Response::Failed(RequestError::Body(error)),
+            Err(AnswerError::Unexpected { code, expected }) => {
+                Response::Failed(RequestError::UnexpectedReply { code, expected })
+            }
+        }
+    }
+
+    /// Gives up the calls that are not answered: their ids rest.
+    fn give_up(&mut self) {
+        for place in &mut self.places {
+            if place.status == SurveyStatus::Waiting {
+                place.status = SurveyStatus::GivenUp;
+            }
+            if let Some(call) = place.call.take() {
+                let caller = place.peer.calls().lock().give_up(call);
+                drop(caller);
+            }
+        }
+    }
+}
+
+impl<Q: Ask + ?Sized> Stream for Survey<Q> {
+    type Item = (Peer, ResponseTo<Q>);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_response(cx)
+    }
+}
+
+/// The survey is never pinned in its parts.
+impl<Q: Ask + ?Sized> Unpin for Survey<Q> {}
+
+impl<Q: Ask + ?Sized> Drop for Survey<Q> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl<Q> IntoFuture for Survey<Q>
+where
+    Q: Ask<Reply: Send, Error: Send> + ?Sized + 'static,
+{
+    type Output = Responses<Q::Reply, Q::Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut responses = Vec::with_capacity(self.places.len());
+            while let Some(response) = self.next().await {
+                responses.push(response);
+            }
+            let given_up = self.places.iter().filter(|place| place.status == SurveyStatus::GivenUp);
+            let given_up = given_up.map(|place| place.peer.clone()).collect();
+            let needed = match self.until {
+                Until::All => self.places.len(),
+                Until::First(replies) | Until::Quorum(replies) => replies,
+            };
+            Responses { replies: self.replies, needed, responses, given_up }
+        })
+    }
+}
+
+impl<Q: Ask + ?Sized> fmt::Debug for Survey<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Survey")
+            .field("asked", &self.places.len())
+            .field("replies", &self.replies)
+            .field("waiting", &self.waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How everybody responded to a [`Survey`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Responses<R = Message, E = std::convert::Infallible> {
+    /// Each peer that responded, in the order in which they did.
+    pub responses: Vec<(Peer, Response<R, E>)>,
+    /// Those who had not when the survey ended early.
+    pub given_up: Vec<Peer>,
+    replies: usize,
+    needed: usize,
+}
+
+impl<R, E> Responses<R, E> {
+    /// Whether there are as many replies as [`Survey::first`] or [`Survey::quorum`] asked for;
+    /// without one of them, whether everybody replied.
+    #[must_use]
+    pub const fn is_enough(&self) -> bool {
+        self.replies >= self.needed
+    }
+
+    /// The replies, and whose they are.
+    pub fn replies(&self) -> impl Iterator<Item = (&Peer, &R)> {
+        self.responses.iter().filter_map(|(peer, response)| match response {
+            Response::Reply(reply) => Some((peer, reply)),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! The paused clock of a test.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, advance, sleep};
+
+/// Random numbers of a test begin with this.
+const SEED: u64 = 0x7665_6c74_6978;
+
+/// The grain of Tokio's timers.
+const TICK: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// Whether a test with this kit has begun on this thread.
+    static BEGUN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Pauses the clock, unless it is, and makes chance the same each time. [`align`] does the rest.
+#[track_caller]
+pub(super) fn begin() {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    assert!(
+        matches!(flavor, Ok(RuntimeFlavor::CurrentThread)),
+        "the test kit pauses Tokio's clock, which only a runtime of one thread can: \
+         write `#[tokio::test]` above the test, without a flavor"
+    );
+    if !is_paused() {
+        tokio::time::pause();
+    }
+    fastrand::seed(SEED);
+    BEGUN.set(true);
+}
+
+/// Tokio pauses a clock only once, and does not say whether it has: `start_paused` may have.
+fn is_paused() -> bool {
+    let before = Instant::now();
+    #[expect(clippy::disallowed_methods, reason = "the real clock, to see whether Tokio's follows")]
+    let real = std::time::Instant::now;
+    let start = real();
+    while real() == start {
+        std::hint::spin_loop();
+    }
+    Instant::now() == before
+}
+
+/// Brings the clock to a tick of the timer, which has a millisecond: each wait takes exactly as
+/// long as it says from then on. A clock that is paused while it runs stands at a random place
+/// between two ticks, and waits are rounded up.
+pub(super) async fn align() {
+    /// How long a wait takes until its tick.
+    async fn wait(nanos: u64) -> Duration {
+        let start = Instant::now();
+        sleep(Duration::from_nanos(nanos)).await;
+        start.elapsed()
+    }
+
+    // A time that is too short for the tick after the next, and one that is not.
+    let (mut short, mut long) = (1, TICK.as_nanos() as u64);
+    if wait(long).await == TICK {
+        return;
+    }
+    while long - short > 1 {
+        let middle = short.midpoint(long);
+        if wait(middle).await == TICK {
+            short = middle;
+        } else {
+            long = middle;
+        }
+    }
+    advance(Duration::from_nanos(short)).await;
+}
+
+/// Waits until every other task does: only then a paused clock moves on by itself.
+pub(super) async fn settle() {
+    sleep(TICK).await;
+}
+
+/// A blocking job for which the clock of a test stands still, until it is done or dropped: the
+/// runtime cannot see the thread that runs it, and would take it for idleness.
+pub(crate) fn standing_still(job: impl FnOnce() + Send) -> impl FnOnce() + Send {
+    // Tokio's clock waits for its own blocking threads, so one of these waits for the job.
+    let hold = BEGUN.get().then(|| {
+        let (hold, released) = std::sync::mpsc::channel::<()>();
+        spawn_blocking(move || {
+            let _ = released.recv();
+        });
+        hold
+    });
+    move || {
+        job();
+        drop(hold);
+    }
+}

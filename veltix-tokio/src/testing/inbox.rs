@@ -1,0 +1,54 @@
+//! What a client has received, for expectations.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use veltix_core::Message;
+
+use crate::limits::DETACH_BELOW;
+use crate::router::Router;
+use crate::sync::Mutex;
+
+/// Keeps what no route of a client took, in order. It grows as long as its test goes on.
+#[derive(Clone, Default)]
+pub(super) struct Inbox(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    messages: Mutex<Vec<Message>>,
+    /// Told of each message; only one waits.
+    arrived: Notify,
+}
+
+impl Inbox {
+    /// The router, with a fallback that fills this; unless it has one of its own.
+    pub(super) fn fed_by(&self, router: Router) -> Router {
+        if router.has_fallback() {
+            return router;
+        }
+        let inbox = self.clone();
+        router.fallback(move |message: Message| {
+            inbox.0.messages.lock().push(message.detach_below(DETACH_BELOW));
+            inbox.0.arrived.notify_one();
+        })
+    }
+
+    /// Waits for the message at this place.
+    pub(super) async fn get(&self, index: usize) -> Message {
+        loop {
+            let message = self.0.messages.lock().get(index).cloned();
+            if let Some(message) = message {
+                return message;
+            }
+            self.0.arrived.notified().await;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.messages.lock().len()
+    }
+
+    pub(super) fn all(&self) -> Vec<Message> {
+        self.0.messages.lock().clone()
+    }
+}

@@ -1,0 +1,82 @@
+//! [`UnixAddr`]: who is at the other end of a Unix socket.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The other end of a connection over a Unix socket: the path that it is bound to, if any, and the
+/// process that opened it, as the kernel vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UnixAddr {
+    path: Option<PathBuf>,
+    credentials: Option<UnixCredentials>,
+}
+
+impl UnixAddr {
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such sockets"))]
+    pub(crate) const fn new(path: Option<PathBuf>, credentials: Option<UnixCredentials>) -> Self {
+        Self { path, credentials }
+    }
+
+    /// The path of the socket: that of a server, seen from its client. A client has none.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Which process is there, if the system says so. It said so when the connection was made: the
+    /// process may have ended since, or have given the socket to another.
+    #[must_use]
+    pub const fn credentials(&self) -> Option<UnixCredentials> {
+        self.credentials
+    }
+}
+
+impl fmt::Display for UnixAddr {
+    /// `unix:/run/app.sock`, or `unix:pid 4711` for a client, which has no path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.path, self.credentials.and_then(|credentials| credentials.pid)) {
+            (Some(path), _) => write!(f, "unix:{}", path.display()),
+            (None, Some(pid)) => write!(f, "unix:pid {pid}"),
+            (None, None) => f.write_str("unix:unnamed"),
+        }
+    }
+}
+
+/// The process at the other end of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct UnixCredentials {
+    /// The user that it runs as.
+    pub uid: u32,
+    /// The group that it runs as.
+    pub gid: u32,
+    /// Its number, where the system tells it.
+    pub pid: Option<i32>,
+}
+
+#[cfg(unix)]
+impl UnixCredentials {
+    pub(super) const fn new(uid: u32, gid: u32, pid: Option<i32>) -> Self {
+        Self { uid, gid, pid }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_shows_what_is_known() {
+        let credentials = UnixCredentials { uid: 1, gid: 2, pid: Some(3) };
+        let nameless = UnixCredentials { pid: None, ..credentials };
+        for (path, credentials, shown) in [
+            (Some("/run/app.sock"), Some(credentials), "unix:/run/app.sock"),
+            (None, Some(credentials), "unix:pid 3"),
+            (None, Some(nameless), "unix:unnamed"),
+            (None, None, "unix:unnamed"),
+        ] {
+            let addr = UnixAddr::new(path.map(PathBuf::from), credentials);
+            assert_eq!(addr.to_string(), shown);
+        }
+    }
+}
