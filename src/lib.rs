@@ -86,6 +86,46 @@ pub use veltix_core::{
     Tag, TagError, TagTarget, TagValue, Target, ToMessage, Told, TypeError, Typed, TypedMessage,
     UnknownCode, all, limits, tag,
 };
+/// Says which part of a handler does not fit.
+///
+/// Where a function is no [`Handler`], the compiler can only say so. With this attribute on it
+/// each part is checked by itself, and the error stands at the argument or the return type that
+/// causes it and says what to write instead. The function stays as it is.
+///
+/// ```
+/// use veltix::{Msg, Peer, State};
+///
+/// # #[derive(Clone)] struct Db;
+/// #[veltix::message]
+/// enum Rooms {
+///     #[message(code = 200, reply = Roster)]
+///     Who { room: String },
+///     #[message(code = 201)]
+///     Roster { names: Vec<String> },
+/// }
+///
+/// #[veltix::debug_handler]
+/// async fn who(peer: Peer, State(db): State<Db>, Msg(who): Msg<Who>) -> Roster {
+///     Roster { names: vec![who.room, peer.id().to_string()] }
+/// }
+/// # let _ = veltix::Router::new().on(who).with_state::<()>(Db);
+/// ```
+///
+/// What is checked: that there are at most eight arguments, that those before the last need no body
+/// ([`FromContext`]) and the last is one at all ([`FromInput`]), that what is returned is a reply
+/// ([`IntoReply`], [`AnswerTo`]), and that the future of an async function is [`Send`].
+///
+/// # Arguments
+///
+/// - The method of the [`Router`] that the handler is for: `on`, `route` (and `fallback`),
+///   `on_connect` or `on_disconnect`. By default one that ends with [`Msg`] is for `on`, one that
+///   ends with [`Disconnected`] for `on_disconnect`, any other for `route`. A handler of a whole enum, which
+///   ends with a `Msg` too, is for `fallback`: `#[veltix::debug_handler(fallback)]`.
+/// - `state = S`: the state of the router, by default what the argument [`State<S>`](State) takes.
+/// - `crate = path`, as for [`message`].
+///
+/// It goes on functions that are neither generic nor methods.
+pub use veltix_macros::debug_handler;
 #[doc = include_str!("message.md")]
 pub use veltix_macros::message;
 pub use veltix_tokio::{
@@ -105,7 +145,13 @@ pub use veltix_tokio::testing;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What the output of `#[veltix::message]` names.
+    //! What the output of the macros names.
+    pub mod handler {
+        pub use veltix_tokio::__private::Asked;
+        pub use veltix_tokio::__private::check::*;
+        pub use veltix_tokio::Disconnected;
+    }
+
     pub use veltix_core::__private::serde;
     pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{

@@ -8,6 +8,7 @@ mod generics;
 mod postcard;
 mod refused;
 mod round_trip;
+mod served;
 
 use std::collections::BTreeMap;
 

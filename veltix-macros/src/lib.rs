@@ -9,6 +9,7 @@ mod ast;
 mod bodies;
 mod check;
 mod codes;
+mod debug_handler;
 mod derives;
 mod errors;
 mod expand;
@@ -21,4 +22,10 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::message(arguments.into(), item.into()).into()
+}
+
+/// Says which part of a handler does not fit.
+#[proc_macro_attribute]
+pub fn debug_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    debug_handler::debug_handler(arguments.into(), item.into()).into()
 }
