@@ -1,13 +1,18 @@
 //! Finding the peers of a target: the index of the tag store beside a scan over every peer's map.
 //!
 //! Run with `cargo bench --bench tags`. There are 10 000 peers; one in a hundred is in the room
-//! "small" and one in ten in the room "large".
+//! "small" and one in ten in the room "large". Targets of several terms are looked up among
+//! 100 000 peers; there the ratio of the two is printed, and has to be at least 50.
+
+#![allow(clippy::print_stderr, reason = "a bench says what it measured")]
+#![allow(clippy::disallowed_methods, reason = "a bench measures on the real clock")]
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use veltix_core::{PeerId, TagStore, TagValue, tag};
+use veltix_core::{PeerId, TagStore, TagValue, Target, tag};
 
 const PEERS: u64 = 10_000;
 
@@ -104,5 +109,99 @@ fn churn(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, select, count, churn);
+/// Peers among whom targets of several terms are looked up.
+const CROWD: u64 = 100_000;
+
+/// A peer's region, role and plan. One in 10 is in the region "eu", one in 20 is a "player", one in
+/// 100 has the plan "gold", and one in 1 000 is all of it.
+fn traits(peer: u64) -> [(&'static str, &'static str); 3] {
+    let pick = |is, this| if is { this } else { "other" };
+    let gold = peer.is_multiple_of(1_000) || (peer % 1_000 > 100 && peer % 100 == 7);
+    [
+        ("region", pick(peer.is_multiple_of(10), "eu")),
+        ("role", pick((peer / 10).is_multiple_of(20), "player")),
+        ("plan", pick(gold, "gold")),
+    ]
+}
+
+fn crowd() -> (TagStore, Scanned) {
+    let (mut store, mut peers) = (TagStore::default(), Vec::new());
+    for number in 0..CROWD {
+        let peer = PeerId::new(number);
+        store.join(peer);
+        let mut tags = HashMap::new();
+        for (name, value) in traits(number) {
+            store.set(peer, (name, value)).expect("the tag is within the limits");
+            tags.insert(name.to_owned(), value.into());
+        }
+        let score = number.wrapping_mul(7_919) % CROWD;
+        let score = TagValue::try_from(score).expect("it is small");
+        store.set(peer, ("score", score.clone())).expect("the tag is within the limits");
+        tags.insert("score".to_owned(), score);
+        store.admit(peer);
+        peers.push((peer, tags));
+    }
+    (store, peers)
+}
+
+/// The least time of one call, among so many.
+fn fastest<T>(calls: usize, mut call: impl FnMut() -> T) -> Duration {
+    let one = |_| {
+        let start = Instant::now();
+        black_box(call());
+        start.elapsed()
+    };
+    (0..calls).map(one).min().expect("there are calls")
+}
+
+/// Three terms that one peer in 10, in 20 and in 100 fulfils, and all of them one in 1 000.
+fn three_terms(criterion: &mut Criterion) {
+    let (store, peers) = crowd();
+    let wanted = traits(0).map(|(name, value)| (name, TagValue::from(value)));
+    let target = wanted.iter().cloned().map(|(name, value)| tag(name).is(value));
+    let target = target.reduce(|target, term| target & term).expect("there are terms");
+    let scan = || {
+        let fulfils = |tags: &HashMap<String, TagValue>| {
+            wanted.iter().all(|(name, value)| tags.get(*name) == Some(value))
+        };
+        let found = peers.iter().filter(|(_, tags)| fulfils(tags));
+        found.map(|(peer, _)| *peer).collect::<Vec<_>>()
+    };
+    let index = || store.select(black_box(&target)).expect("the target is valid");
+    assert_eq!(index(), scan());
+    assert_eq!(index().len() as u64, CROWD / 1_000);
+    let (by_index, by_scan) = (fastest(2_000, index), fastest(50, scan));
+    let ratio = by_scan.as_secs_f64() / by_index.as_secs_f64();
+    eprintln!(
+        "three terms of 100 000: {by_index:?} by index, {by_scan:?} by scan: {ratio:.0} times"
+    );
+    assert!(ratio >= 50.0, "the index is not worth its while");
+
+    let mut group = criterion.benchmark_group("select three terms of 100 000");
+    group.bench_function("index", |bencher| bencher.iter(index));
+    group.bench_function("scan", |bencher| bencher.iter(scan));
+    group.finish();
+}
+
+/// Other forms, by the index alone.
+fn forms(criterion: &mut Criterion) {
+    let (store, _) = crowd();
+    let (eu, player) = (tag("region").is("eu"), tag("role").is("player"));
+    let targets: [(&str, Target); 7] = [
+        ("or of two", &eu | &player),
+        ("and not", &eu & !&player),
+        ("neither", !(&eu | &player)),
+        ("half of a number", tag("score").below(50_000)),
+        ("a tenth of a number", tag("score").at_least(40_000) & tag("score").below(50_000)),
+        ("a number of few", &eu & &player & tag("score").below(50_000)),
+        ("any of 100", tag("score").any_of(0..100)),
+    ];
+    let mut group = criterion.benchmark_group("count of 100 000");
+    for (form, target) in targets {
+        group.bench_function(form, |bencher| bencher.iter(|| store.count(black_box(&target))));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, select, count, churn, three_terms, forms);
 criterion_main!(benches);

@@ -53,7 +53,7 @@ async fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
 
 async fn join(hub: Hub, peer: Peer, Json(join): Json<Join>) -> veltix::Result<Message> {
     peer.set_tag(("room", join.room.as_str()))?;
-    let members = hub.count(tag("room").is(join.room.as_str()));
+    let members = hub.count(tag("room").is(join.room.as_str()))?;
     Ok(Message::from_json(Chat::Roster, &Roster { room: join.room, members })?)
 }
 

@@ -24,7 +24,7 @@ enum App {
 
 fn join(hub: Hub, peer: Peer, Text(room): Text) -> Result<String, Error> {
     peer.set_tag(("room", room.as_str()))?;
-    Ok(hub.count(tag("room").is(room)).to_string())
+    Ok(hub.count(tag("room").is(room))?.to_string())
 }
 
 fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {

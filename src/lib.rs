@@ -31,7 +31,10 @@
 //! - [`Server`] binds, runs and drains; [`Hub`] is its handle: broadcasts, lists, shuts down.
 //! - [`Client`] connects and reconnects; it owns its connection.
 //! - [`Peer`] is the other end of a connection, on both sides: sends, calls, pings, tags, closes.
-//! - [`tag`] and [`all`] make targets for [`Hub::to`], [`Hub::list`] and [`Hub::count`].
+//! - [`tag`], [`peers`], [`all`] and [`nobody`] make targets, and `&`, `|` and `!` make targets of
+//!   targets: `tag("room").is("lobby") & tag("level").at_least(5) & !tag("muted")`. They say whom
+//!   [`Hub::to`], [`Hub::list`], [`Hub::count`], [`Hub::tag`] and [`Hub::close`] mean, who is found
+//!   through an index; [`Hub::watch`] is a stream of who enters and leaves.
 //! - [`Event`] is everything that happens, as a stream: [`Hub::events`], [`Client::events`].
 //! - [`transport`] is the seam for other streams than TCP: Unix sockets (`Server::bind_unix`,
 //!   `Client::connect_unix`), those in memory, and your own.
@@ -62,7 +65,7 @@
 //!    if it was let in.
 //! 7. After the peer's end, a reset or a protocol error, the running handler and every message
 //!    that was received still run, under the drain deadline. Only a close by this side
-//!    ([`Peer::close`], [`Client::close`], the last clone of a client), an expired deadline, and
+//!    ([`Peer::close`], [`Hub::close`], [`Client::close`], the last clone of a client), an expired deadline, and
 //!    dropping the future of [`Server::run`] cancel a handler.
 //! 8. [`Hub::shutdown`] drains under one deadline and reports; inside a handler it does not wait.
 //! 9. No bytes from a peer can panic, hang or exhaust the process.
@@ -71,6 +74,36 @@
 //!     future of [`Server::run`] aborts every connection.
 //!
 //! A handler's panic is caught only where panics unwind: build without `panic = "abort"`.
+//!
+//! # Peers that read too slowly
+//!
+//! Each peer has an outbox, bounded in frames and bytes. Once its stream takes nothing more and the
+//! outbox is full, [`Peer::send`] waits, [`Peer::try_send`] says [`SendError::Full`], and a
+//! broadcast does what its message says, or else the server's
+//! [`on_full`](ServerConfig::on_full):
+//!
+//! | the message | what it does to a peer without room |
+//! |---|---|
+//! | [`on_full`](Message::on_full)[`(Disconnect)`](OverflowPolicy::Disconnect), the default | waiting messages that may be dropped go first; if that does not do, the peer is disconnected |
+//! | [`on_full`](Message::on_full)[`(DropNewest)`](OverflowPolicy::DropNewest) | it is dropped |
+//! | [`on_full`](Message::on_full)[`(DropOldest)`](OverflowPolicy::DropOldest) | the oldest that may be dropped make room for it |
+//! | [`latest(key)`](Message::latest) | it takes the place of the older value of its key that still waits |
+//!
+//! ```
+//! # use veltix::{Hub, Message, MessageType, SendError};
+//! const POSITION: MessageType = MessageType::new(210, "position", "");
+//!
+//! fn moved(hub: &Hub, player: u64, at: String) -> Result<(), SendError> {
+//!     hub.broadcast(&Message::from_text(POSITION, at).latest(player))?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What may be dropped is a broadcast of the two dropping policies, and a value however it was
+//! sent. All else that was sent to one peer alone stays, replies included. Nothing of this is on
+//! the wire, and the slow peer is told nothing. The application is: [`Event::SlowConsumer`] when there is no
+//! room, [`Event::Dropped`] with the counts when the peer has caught up or gone; [`Peer::stats`]
+//! counts by peer and [`Hub::dropped`] by type.
 //!
 //! # Python peers
 //!
@@ -81,10 +114,11 @@
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
-    AnswerError, Ask, BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted,
-    Message, MessageType, NoError, NoReply, PING, PONG, PeerId, ProtocolError, Registry, RequestId,
-    Tag, TagError, TagTarget, TagValue, Target, ToMessage, Told, TypeError, Typed, TypedMessage,
-    UnknownCode, all, limits, tag,
+    AnswerError, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, HandshakeError, Hello,
+    IdsExhausted, Key, Message, MessageType, NoError, NoReply, OverflowPolicy, PING, PONG, PeerId,
+    ProtocolError, Registry, RequestId, Tag, TagError, TagNumber, TagTarget, TagValue, Target,
+    TargetError, ToMessage, Told, TypeError, Typed, TypedMessage, UnknownCode, all, limits, nobody,
+    peers, tag,
 };
 /// Says which part of a handler does not fit.
 ///
@@ -131,12 +165,12 @@ pub use veltix_macros::message;
 pub use veltix_tokio::{
     AnswerTo, BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus,
     CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured, ConnectError,
-    Context, Delivery, Disconnected, Draining, Error, Event, EventStream, Extension, FromContext,
-    FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound, InboundService,
-    IntoReply, Json, MessageService, MessageStream, Msg, OverflowPolicy, Peer, PeerStats, Ping,
+    Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream, Extension,
+    FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound,
+    InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats, Ping,
     Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses, Result,
     Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
-    Survey, SurveyStatus, Text, VeltixCodec, transport,
+    Survey, SurveyStatus, Text, VeltixCodec, Watch, WatchEvent, transport,
 };
 
 #[cfg(feature = "testing")]

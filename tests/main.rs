@@ -13,6 +13,7 @@ mod macros {
 }
 mod promises;
 mod support;
+mod targets;
 mod tcp;
 mod testing;
 mod typed;

@@ -65,7 +65,7 @@ async fn application(core: SocketCore) -> ShutdownReport {
         assert_eq!(message.and_then(|m| Some(m.text().ok()?.to_owned())), number);
     }
     two.close().await;
-    let asked = hub.list(all()).into_iter().map(|peer| {
+    let asked = hub.list(all()).unwrap().into_iter().map(|peer| {
         let question = Message::from_text(ECHO, "and you?");
         peer.request(&question).timeout(PATIENCE)
     });

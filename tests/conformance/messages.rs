@@ -12,7 +12,7 @@ pub(super) async fn connect<T: Transport>(mut scene: Scene<T>) {
     let client = scene.client(Router::new()).await;
     let peer = server.next_peer().await;
     assert!(client.is_connected() && !peer.is_closed());
-    assert_eq!(server.hub.list(all()), [peer]);
+    assert_eq!(server.hub.list(all()).unwrap(), [peer]);
     // A client knows where it connected to.
     if T::NAME != "memory" {
         assert_eq!(client.peer().addr().to_string(), server.hub.local_addr().to_string());

@@ -69,7 +69,7 @@ impl Scene {
         let question = Message::from_text(ECHO, "still there?");
         let answer = self.bystander.request(&question).await.expect("an answer");
         assert_eq!(answer.body(), question.body());
-        assert_eq!(self.world.hub.count(all()), 1);
+        assert_eq!(self.world.hub.count(all()), Ok(1));
     }
 }
 

@@ -119,6 +119,6 @@ async fn closing_takes_effect_at_once() {
     assert_eq!(closing.await.reason, CloseReason::Closed);
     assert_eq!(scene.next_end().await.undelivered, 0);
     assert_eq!(raw.rest().await.len(), 1);
-    assert_eq!(scene.world.hub.count(all()), 1);
+    assert_eq!(scene.world.hub.count(all()), Ok(1));
     scene.check_bystander().await;
 }

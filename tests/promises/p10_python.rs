@@ -113,7 +113,7 @@ pub(crate) fn another_protocol_version_meets_silence() {
         };
         let theirs = HandshakeError::IncompatibleVersion { theirs: "2.0".to_owned() };
         assert_eq!(until(&mut events, failed).await, HandshakeFailure::Protocol(theirs.clone()));
-        assert_eq!(world.hub.count(all()), 0);
+        assert_eq!(world.hub.count(all()), Ok(0));
 
         let mut server = RawServer::new(PIPE);
         let config = ClientConfig::default();

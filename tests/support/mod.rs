@@ -75,7 +75,12 @@ impl World {
 
     /// The listed peer that came last.
     pub fn newest(&self) -> Peer {
-        self.hub.list(all()).into_iter().max_by_key(Peer::id).expect("a peer is listed")
+        self.hub
+            .list(all())
+            .expect("it is valid")
+            .into_iter()
+            .max_by_key(Peer::id)
+            .expect("a peer is listed")
     }
 
     /// Waits until `run` has returned.

@@ -226,7 +226,7 @@ async fn each_side_knows_the_others_process() {
     let client = connect(&path).await.unwrap();
     client.ping().await.unwrap();
     let uid = fs::metadata(dir.path()).unwrap().uid();
-    let peers = [client.peer(), hub.list(all()).pop().unwrap()];
+    let peers = [client.peer(), hub.list(all()).unwrap().pop().unwrap()];
     for (peer, expected) in peers.iter().zip([Some(path.as_path()), None]) {
         let PeerAddr::Unix(addr) = peer.addr() else { panic!("{peer}") };
         assert_eq!(addr.path(), expected);

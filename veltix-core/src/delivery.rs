@@ -42,6 +42,7 @@ pub enum DeliveryClass {
 impl DeliveryClass {
     /// The policy that a broadcast of this class follows, where the default is this one; `None` for
     /// [`DeliveryClass::Latest`].
+    #[inline]
     #[must_use]
     pub const fn policy(&self, default: OverflowPolicy) -> Option<OverflowPolicy> {
         match self {
@@ -52,6 +53,7 @@ impl DeliveryClass {
     }
 
     /// The key of which only the newest is worth sending.
+    #[inline]
     #[must_use]
     pub const fn key(&self) -> Option<&Key> {
         match self {
@@ -61,6 +63,7 @@ impl DeliveryClass {
     }
 
     /// Whether a frame of this class may be dropped for others while it waits.
+    #[inline]
     #[must_use]
     pub const fn is_droppable(&self) -> bool {
         match self {

@@ -229,4 +229,29 @@ pub enum TagError {
         /// The limit.
         limit: usize,
     },
+    /// The peers to be tagged were picked by a target that cannot be used.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+/// Why a target cannot be used.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// Its operators nest too deep.
+    #[error(
+        "the target nests deeper than {limit} levels: join terms with one operator, or pick by tags that say more"
+    )]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// It has too many names, values and peers.
+    #[error(
+        "the target has more than {limit} names, values and peers: tag the peers that are meant and pick them by that tag"
+    )]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
 }

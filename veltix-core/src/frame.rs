@@ -74,12 +74,14 @@ impl Frame {
     }
 
     /// What is done with the frame for a peer whose outbox is full. Nothing of it is in the bytes.
+    #[inline]
     #[must_use]
     pub const fn class(&self) -> &DeliveryClass {
         &self.class
     }
 
     /// Sets the class.
+    #[inline]
     pub fn set_class(&mut self, class: DeliveryClass) {
         self.class = class;
     }

@@ -21,7 +21,8 @@ mod types;
 pub use backoff::Backoff;
 pub use delivery::{DeliveryClass, Key, OverflowPolicy};
 pub use error::{
-    BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TypeError, UnknownCode,
+    BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TargetError, TypeError,
+    UnknownCode,
 };
 pub use frame::{Frame, FrameDecoder};
 pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};
@@ -29,7 +30,10 @@ pub use heartbeat::{Heartbeat, Pulse};
 pub use message::{Message, RequestId, ToMessage};
 pub use pending::{Answer, IdSpace, IdsExhausted, Pending};
 pub use registry::Registry;
-pub use tags::{PeerId, Tag, TagStore, TagTarget, TagValue, Target, all, tag};
+pub use tags::{
+    PeerId, Tag, TagNumber, TagStore, TagTarget, TagValue, Target, WatchId, WatchStep, all, nobody,
+    peers, tag,
+};
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};
 pub use types::{CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, MessageType, PING, PONG};
 

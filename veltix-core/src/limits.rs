@@ -97,6 +97,18 @@ pub const TAG_NAME_LEN: usize = 128;
 /// Bytes of a tag's value at most.
 pub const TAG_VALUE_LEN: usize = 1024;
 
+/// Levels of a target at most: whoever walks one recurses, on whatever stack a user's thread has.
+/// So many fit 256 KiB even without optimization, and nobody nests parentheses this deep by hand.
+pub const TARGET_DEPTH: usize = 32;
+
+/// Names, values and peers in one target at most: each is a look into the index while the lock of
+/// the tags is held, so this many take some milliseconds.
+pub const TARGET_TERMS: usize = 64 * 1024;
+
+/// Changes that a watch may be behind before it begins again with whoever is inside: as many as a
+/// subscriber to events.
+pub const WATCH_QUEUE: usize = EVENT_BUFFER;
+
 /// Threads for blocking handlers: what the Python package starts.
 pub const MAX_WORKERS: usize = 4;
 

@@ -16,6 +16,9 @@ pub enum CloseReason {
     PeerClosed,
     /// This side closed it, by [`Peer::close`](crate::Peer::close) or by dropping the client.
     Closed,
+    /// This side closed it by [`Hub::close`](crate::Hub::close), for this reason of the
+    /// application's.
+    ClosedFor(Box<str>),
     /// The server is shutting down.
     Shutdown,
     /// `on_connect` refused the peer; the text is the error's.
@@ -49,6 +52,7 @@ impl CloseReason {
         !matches!(
             self,
             Self::Closed
+                | Self::ClosedFor(_)
                 | Self::Refused(_)
                 | Self::ConnectTimeout
                 | Self::HandlerPanicked
@@ -62,6 +66,7 @@ impl CloseReason {
             self,
             Self::PeerClosed
                 | Self::Closed
+                | Self::ClosedFor(_)
                 | Self::Shutdown
                 | Self::Refused(_)
                 | Self::ConnectTimeout
@@ -87,6 +92,7 @@ impl fmt::Display for CloseReason {
         match self {
             Self::PeerClosed => f.write_str("the peer closed the connection"),
             Self::Closed => f.write_str("closed by this side"),
+            Self::ClosedFor(reason) => write!(f, "closed by this side: {reason}"),
             Self::Shutdown => f.write_str("the server shut down"),
             Self::Refused(reason) => write!(f, "refused by on_connect: {reason}"),
             Self::ConnectTimeout => f.write_str("on_connect did not return in time"),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
-use veltix_core::{BodyError, EncodeError, HandshakeError, IdsExhausted};
+use veltix_core::{BodyError, EncodeError, HandshakeError, IdsExhausted, TargetError};
 
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -191,6 +191,9 @@ pub enum SendError {
     /// The message could not be encoded.
     #[error("the message could not be encoded")]
     Encode(#[from] EncodeError),
+    /// Whom it was for is a target that cannot be used, so nobody got it.
+    #[error(transparent)]
+    Target(#[from] TargetError),
 }
 
 /// How a call ended that brought no answer. `E` is what the message declares with `error = E`.
@@ -299,6 +302,9 @@ pub enum Error {
     /// Of a tag.
     #[error(transparent)]
     Tag(#[from] veltix_core::TagError),
+    /// Of a target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// Of the standard library's IO, for examples and tests that read and write as well.
     #[error(transparent)]
     Io(#[from] io::Error),

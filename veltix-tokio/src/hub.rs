@@ -6,19 +6,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use veltix_core::{Ask, Frame, PeerId, Target, ToMessage, all};
+use veltix_core::{Ask, Frame, PeerId, Tag, TagError, Target, TargetError, ToMessage, all};
 
 use crate::batch;
-use crate::close::ShutdownReport;
+use crate::close::{CloseReason, ShutdownReport};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
-use crate::events::{Event, EventStream};
+use crate::events::EventStream;
 use crate::limits::DETACH_BELOW;
-use crate::outbox::{Overflow, OverflowPolicy};
+use crate::outbox::{Dropped, Overflow};
 use crate::peer::{Peer, within};
 use crate::planted::planted;
 use crate::survey::Survey;
 use crate::transport::PeerAddr;
+use crate::watch::Watch;
 
 /// A running server, as its handlers and whoever else holds one see it.
 ///
@@ -33,7 +34,9 @@ impl Hub {
     }
 
     /// Sends a message to every peer. It never waits: what finds no room is dealt with as the
-    /// [`OverflowPolicy`] says, by default by disconnecting that peer.
+    /// message says ([`Message::on_full`](veltix_core::Message::on_full),
+    /// [`Message::latest`](veltix_core::Message::latest)), or else as the server's
+    /// [`OverflowPolicy`](veltix_core::OverflowPolicy) does, by default by disconnecting that peer.
     ///
     /// # Errors
     /// [`SendError::Encode`]; then nobody got it.
@@ -48,6 +51,7 @@ impl Hub {
     /// # use veltix_tokio::{Hub, Peer, SendError};
     /// # fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
     /// hub.to(tag("room").is("lobby")).except(&peer).send(&message)?;
+    /// hub.to(tag("room").any_of(["lobby", "hall"]) & !tag("muted")).send(&message)?;
     /// # Ok(()) }
     /// ```
     pub fn to(&self, target: impl Into<Target>) -> Broadcast {
@@ -55,15 +59,66 @@ impl Hub {
     }
 
     /// The peers that a target means, in no order.
-    #[must_use]
-    pub fn list(&self, target: impl Into<Target>) -> Vec<Peer> {
-        self.0.peers().matching(&target.into()).to_vec()
+    ///
+    /// # Errors
+    /// [`TargetError`]: the target is over a limit. One that you write by hand never is.
+    pub fn list(&self, target: impl Into<Target>) -> Result<Vec<Peer>, TargetError> {
+        Ok(self.0.peers().matching(&target.into())?.to_vec())
     }
 
     /// How many peers a target means.
-    #[must_use]
-    pub fn count(&self, target: impl Into<Target>) -> usize {
+    ///
+    /// # Errors
+    /// As [`list`](Hub::list).
+    pub fn count(&self, target: impl Into<Target>) -> Result<usize, TargetError> {
         self.0.peers().count(&target.into())
+    }
+
+    /// Tags the peers that a target means, each in place of a tag of the same name: all of them
+    /// or, with an error, none. Says how many they are.
+    ///
+    /// ```
+    /// # use veltix_core::{TagError, tag};
+    /// # fn level_up(hub: veltix_tokio::Hub) -> Result<(), TagError> {
+    /// let levelled = hub.tag(tag("score").at_least(1_000), ("level", 2))?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TagError`]: the target or the tag is over a limit, or one of the peers would be.
+    pub fn tag(&self, target: impl Into<Target>, tag: impl Into<Tag>) -> Result<usize, TagError> {
+        self.0.peers().tag(&target.into(), tag.into())
+    }
+
+    /// Closes the connections of the peers that a target means, as [`Peer::close`] does: it takes
+    /// effect at once, cancels their handlers and writes what is queued (at most 1 s). Says how
+    /// many they are, and does not wait for their end.
+    ///
+    /// They end with [`CloseReason::ClosedFor`] this reason, unless another one came first. The
+    /// peers are not told of it: send them a message before.
+    ///
+    /// # Errors
+    /// As [`list`](Hub::list); then nobody is closed.
+    pub fn close(
+        &self,
+        target: impl Into<Target>,
+        reason: impl Into<Box<str>>,
+    ) -> Result<usize, TargetError> {
+        let peers = self.0.peers().matching(&target.into())?;
+        let reason = reason.into();
+        peers.iter().for_each(|peer| peer.cancel(CloseReason::ClosedFor(reason.clone())));
+        Ok(peers.len())
+    }
+
+    /// Who enters and who leaves what a target means, from now on. It begins with who is inside.
+    ///
+    /// A change of a tag costs more only if a watch depends on a tag of that name, and a peer that
+    /// comes or goes only for the watches that it may be in.
+    ///
+    /// # Errors
+    /// As [`list`](Hub::list).
+    pub fn watch(&self, target: impl Into<Target>) -> Result<Watch, TargetError> {
+        Watch::new(Arc::clone(&self.0), &target.into())
     }
 
     /// The peer with this id, while it is connected.
@@ -82,6 +137,13 @@ impl Hub {
     #[must_use]
     pub fn handler_panics(&self) -> u64 {
         self.0.panics().count()
+    }
+
+    /// Frames that were dropped since the server was bound, whoever they were for: each message
+    /// type of which there are any, by its code. [`Peer::stats`] has those of one peer.
+    #[must_use]
+    pub fn dropped(&self) -> Vec<Dropped> {
+        self.0.drops().snapshot()
     }
 
     /// Where the server listens.
@@ -160,24 +222,25 @@ impl Broadcast {
     /// Sends the message. It is encoded once, whatever the number of peers, and never waits.
     ///
     /// # Errors
-    /// [`SendError::Encode`]; then nobody got it.
+    /// [`SendError::Encode`], or [`SendError::Target`] for a target that is over a limit; then
+    /// nobody got it.
     pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         let endpoint = &self.hub.0;
         let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
         let plain = endpoint.plain_id();
-        let mut frame = Frame::new(message.code(), plain, message.into_body());
+        let mut frame = Frame::from(message.with_id(plain));
         let policy = endpoint.limits().overflow;
         let mut delivery = Delivery::default();
-        for peer in endpoint.peers().matching(&self.target).iter() {
+        for peer in endpoint.peers().matching(&self.target)?.iter() {
             if self.except.contains(&peer.id()) {
                 continue;
             }
             let overflow = peer.push_or(frame.clone(), policy);
-            if matches!(overflow, Overflow::Queued(queued, _) if queued.waits) {
+            if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
                 // One copy for all who make it wait.
                 frame.detach_below(DETACH_BELOW);
             }
-            delivery.count(peer, overflow, endpoint, policy);
+            delivery.count(overflow);
         }
         Ok(delivery)
     }
@@ -202,13 +265,13 @@ impl Broadcast {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Encode`]; then nobody is asked.
+    /// [`SendError::Encode`], [`SendError::Target`]; then nobody is asked.
     pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<Survey<Q>, SendError> {
         let endpoint = &self.hub.0;
         let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
         // Each peer's frame gets the id of its own call.
         let frame = Frame::new(message.code(), endpoint.plain_id(), message.into_body());
-        let matching = endpoint.peers().matching(&self.target);
+        let matching = endpoint.peers().matching(&self.target)?;
         let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
         Ok(Survey::new(frame, asked.cloned()))
     }
@@ -227,31 +290,11 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    fn count(
-        &mut self,
-        peer: &Peer,
-        overflow: Overflow,
-        endpoint: &Endpoint,
-        policy: OverflowPolicy,
-    ) {
+    const fn count(&mut self, overflow: Overflow) {
         self.matched += 1;
-        let lost = match overflow {
-            Overflow::Queued(_, older) => {
-                self.queued += 1;
-                older > 0
-            }
-            Overflow::Closed => {
-                self.dropped += 1;
-                false
-            }
-            Overflow::Refused | Overflow::Disconnect => {
-                self.dropped += 1;
-                true
-            }
-        };
-        if lost && peer.outbox().begins_overflow() {
-            tracing::warn!(%peer, ?policy, "the peer reads too slowly and its outbox is full");
-            endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+        match overflow {
+            Overflow::Queued(_) => self.queued += 1,
+            Overflow::Refused | Overflow::Disconnect | Overflow::Closed => self.dropped += 1,
         }
     }
 }

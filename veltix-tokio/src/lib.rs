@@ -31,6 +31,7 @@ pub mod testing;
 pub mod transport;
 mod unknown;
 mod waiters;
+mod watch;
 mod workers;
 
 pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
@@ -42,7 +43,7 @@ pub use error::{
 };
 pub use events::{Event, EventStream, HandshakeFailure};
 pub use hub::{Broadcast, Delivery, Draining, Hub};
-pub use outbox::{OverflowPolicy, Sent};
+pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};
 pub use router::{
@@ -52,6 +53,7 @@ pub use router::{
 };
 pub use server::{Server, ServerConfig};
 pub use survey::{Response, Responses, Survey, SurveyStatus};
+pub use watch::{Watch, WatchEvent};
 
 pub(crate) use veltix_core::limits;
 

@@ -1,10 +1,12 @@
 //! The live table: who is connected, with which tags, and whom a target means.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
-use veltix_core::{PeerId, TagStore, Target};
+use futures::task::AtomicWaker;
+use veltix_core::{PeerId, Tag, TagError, TagStore, Target, TargetError, WatchId, WatchStep};
 
 use crate::peer::Peer;
 use crate::sync::Mutex;
@@ -18,6 +20,8 @@ pub(crate) struct Peers {
     entered: DashMap<PeerId, Peer>,
     admitted: DashMap<PeerId, Peer>,
     tags: Mutex<TagStore>,
+    /// Who waits for the changes of each watch.
+    watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
     ids: AtomicU64,
     /// Grows after every change of `admitted`; tells whether a snapshot still holds.
     version: AtomicU64,
@@ -37,6 +41,7 @@ impl Peers {
             entered: DashMap::new(),
             admitted: DashMap::new(),
             tags: Mutex::new(tags),
+            watchers: Mutex::default(),
             ids: AtomicU64::new(1),
             version: AtomicU64::new(0),
             snapshot: Mutex::new(None),
@@ -48,20 +53,39 @@ impl Peers {
         PeerId::new(self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Everyone's tags. The lock is held for one call of the store, never across another lock.
-    pub(crate) const fn tags(&self) -> &Mutex<TagStore> {
-        &self.tags
+    /// Reads everyone's tags. The lock is held for one call of the store, never across another
+    /// lock or the caller's code.
+    pub(crate) fn read_tags<R>(&self, read: impl FnOnce(&TagStore) -> R) -> R {
+        read(&self.tags.lock())
+    }
+
+    /// Changes everyone's tags, under the same rule.
+    ///
+    /// Watches keep their changes inside the store, in the order in which they happened. So it
+    /// does not matter which of two threads gets to wake a watcher first: whoever is woken takes
+    /// what the store has next, under the same lock that each change was made under.
+    pub(crate) fn change_tags<R>(&self, change: impl FnOnce(&mut TagStore) -> R) -> R {
+        let (result, woken) = {
+            let mut tags = self.tags.lock();
+            (change(&mut tags), tags.take_woken())
+        };
+        for watch in woken {
+            let watcher = self.watchers.lock().get(&watch).map(Arc::clone);
+            // A waker is the application's code: no lock is held any more.
+            watcher.inspect(|watcher| watcher.wake());
+        }
+        result
     }
 
     pub(crate) fn enter(&self, peer: &Peer) {
-        self.tags.lock().join(peer.id());
+        self.change_tags(|tags| tags.join(peer.id()));
         self.entered.insert(peer.id(), peer.clone());
     }
 
     pub(crate) fn admit(&self, peer: &Peer) {
         self.admitted.insert(peer.id(), peer.clone());
         self.entered.remove(&peer.id());
-        self.tags.lock().admit(peer.id());
+        self.change_tags(|tags| tags.admit(peer.id()));
         // After the insertion: a snapshot that missed it has an older version.
         self.version.fetch_add(1, Ordering::Release);
     }
@@ -71,7 +95,7 @@ impl Peers {
     pub(crate) fn leave(&self, peer: &Peer) {
         self.entered.remove(&peer.id());
         let was_admitted = self.admitted.remove(&peer.id()).is_some();
-        self.tags.lock().retire(peer.id());
+        self.change_tags(|tags| tags.retire(peer.id()));
         if was_admitted {
             self.version.fetch_add(1, Ordering::Release);
             // A snapshot that nobody asks for again must not keep those who left.
@@ -82,7 +106,7 @@ impl Peers {
 
     /// Nobody will ask for the peer's tags any more.
     pub(crate) fn forget(&self, peer: &Peer) {
-        self.tags.lock().leave(peer.id());
+        self.change_tags(|tags| tags.leave(peer.id()));
     }
 
     pub(crate) fn get(&self, id: PeerId) -> Option<Peer> {
@@ -117,16 +141,47 @@ impl Peers {
     }
 
     /// The admitted peers that a target means, found through the index.
-    pub(crate) fn matching(&self, target: &Target) -> Arc<[Peer]> {
+    pub(crate) fn matching(&self, target: &Target) -> Result<Arc<[Peer]>, TargetError> {
         if target.is_all() {
-            return self.all();
+            return Ok(self.all());
         }
-        let ids = self.tags.lock().select(target);
-        ids.into_iter().filter_map(|id| self.get(id)).collect()
+        let ids = self.read_tags(|tags| tags.select(target))?;
+        Ok(ids.into_iter().filter_map(|id| self.get(id)).collect())
     }
 
-    pub(crate) fn count(&self, target: &Target) -> usize {
-        if target.is_all() { self.len() } else { self.tags.lock().count(target) }
+    pub(crate) fn count(&self, target: &Target) -> Result<usize, TargetError> {
+        if target.is_all() { Ok(self.len()) } else { self.read_tags(|tags| tags.count(target)) }
+    }
+
+    /// Tags every admitted peer that a target means, or none.
+    pub(crate) fn tag(&self, target: &Target, tag: Tag) -> Result<usize, TagError> {
+        self.change_tags(|tags| tags.set_all(target, tag))
+    }
+
+    /// Begins a watch, and says by whom it waits.
+    pub(crate) fn watch(
+        &self,
+        target: &Target,
+    ) -> Result<(WatchId, Arc<AtomicWaker>), TargetError> {
+        let watch = self.change_tags(|tags| tags.watch(target))?;
+        let waker = Arc::new(AtomicWaker::new());
+        self.watchers.lock().insert(watch, Arc::clone(&waker));
+        Ok((watch, waker))
+    }
+
+    pub(crate) fn next_change(&self, watch: WatchId) -> WatchStep {
+        self.change_tags(|tags| tags.next_change(watch))
+    }
+
+    pub(crate) fn unwatch(&self, watch: WatchId) {
+        self.change_tags(|tags| tags.unwatch(watch));
+        let watcher = self.watchers.lock().remove(&watch);
+        drop(watcher);
+    }
+
+    /// The server is over: watches end with the last peer.
+    pub(crate) fn end_watches(&self) {
+        self.change_tags(TagStore::end_watches);
     }
 
     /// Wakes the task of every connection, admitted or not.

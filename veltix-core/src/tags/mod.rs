@@ -3,19 +3,28 @@
 //! The store answers from an index, so that a message to one room among ten thousand peers costs
 //! what the room costs.
 
+mod expression;
 mod index;
 #[cfg(test)]
 mod model;
+mod number;
+mod plan;
+mod set;
 mod store;
 mod target;
+#[cfg(test)]
+mod tests;
 mod value;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use number::TagNumber;
 pub use store::TagStore;
-pub use target::{TagTarget, Target, all, tag};
+pub use target::{TagTarget, Target, all, nobody, peers, tag};
 pub use value::TagValue;
+pub use watch::{WatchId, WatchStep};
 
 /// The number of a peer: given out by whoever owns the connections, in order, never twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +41,12 @@ impl PeerId {
     #[must_use]
     pub const fn value(self) -> u64 {
         self.0
+    }
+}
+
+impl From<&Self> for PeerId {
+    fn from(id: &Self) -> Self {
+        *id
     }
 }
 

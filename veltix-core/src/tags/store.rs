@@ -1,13 +1,15 @@
 //! The tags of all peers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::mem;
 
 use super::index::Index;
-use super::target::{Expression, Target};
+use super::plan::Lookup;
+use super::target::Target;
 use super::value::TagValue;
+use super::watch::{WatchId, WatchStep, Watches};
 use super::{PeerId, Tag};
-use crate::error::TagError;
+use crate::error::{TagError, TargetError};
 use crate::limits::{TAG_NAME_LEN, TAG_VALUE_LEN, TAGS_PER_PEER};
 
 /// The tags of all peers. A plain struct: whoever shares it brings the lock.
@@ -24,26 +26,38 @@ use crate::limits::{TAG_NAME_LEN, TAG_VALUE_LEN, TAGS_PER_PEER};
 /// store.join(peer);
 /// store.add(peer, ("room", "lobby"))?;
 /// store.admit(peer);
-/// assert_eq!(store.select(&tag("room").is("lobby")), [peer]);
+/// assert_eq!(store.select(&tag("room").is("lobby"))?, [peer]);
 /// # Ok::<(), veltix_core::TagError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct TagStore {
-    /// A tree for the reasons that the index is one.
+    /// A tree for the reasons that the index is made of some.
     peers: BTreeMap<PeerId, PeerTags>,
-    /// How many of `peers` are admitted.
-    admitted: usize,
+    /// The admitted peers. The index knows them by their places here, their slots, of which there
+    /// are therefore never more than peers: the last one takes the place of one that goes.
+    slots: Vec<PeerId>,
     index: Index,
+    watches: Watches,
 }
 
 /// What is known of one peer.
 #[derive(Debug, Default)]
-struct PeerTags {
+pub(super) struct PeerTags {
     /// Each name once. A search among at most [`TAGS_PER_PEER`] is as fast as a map, which would
     /// be several times as large.
     tags: Vec<Tag>,
-    /// Whether targets reach the peer. The index holds its tags exactly then.
-    admitted: bool,
+    /// Its slot, if it is admitted. The index holds its tags exactly then.
+    slot: Option<u32>,
+}
+
+impl PeerTags {
+    pub(super) fn tags(&self) -> &[Tag] {
+        &self.tags
+    }
+
+    pub(super) const fn slot(&self) -> Option<u32> {
+        self.slot
+    }
 }
 
 impl TagStore {
@@ -54,19 +68,39 @@ impl TagStore {
 
     /// Lets targets reach the peer. One that is not there stays away.
     pub fn admit(&mut self, peer: PeerId) {
-        let Some(PeerTags { tags, admitted }) = self.peers.get_mut(&peer) else { return };
-        if !mem::replace(admitted, true) {
-            self.admitted += 1;
-            tags.iter_mut().for_each(|tag| self.index.insert(peer, tag));
+        let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return };
+        if slot.is_some() {
+            return;
         }
+        let looked = self.watches.look_at_peer(peer, tags, false);
+        // Memory ends long before the numbers do.
+        let number = self.slots.len() as u32;
+        *slot = Some(number);
+        self.slots.push(peer);
+        tags.iter_mut().for_each(|tag| self.index.insert(number, tag));
+        self.watches.tell(peer, Some(tags), looked);
     }
 
     /// Lets targets reach the peer no more. Its tags can still be read, until it leaves.
     pub fn retire(&mut self, peer: PeerId) {
-        let Some(PeerTags { tags, admitted }) = self.peers.get_mut(&peer) else { return };
-        if mem::take(admitted) {
-            self.admitted -= 1;
-            tags.iter().for_each(|tag| self.index.remove(peer, tag));
+        let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return };
+        let Some(number) = slot.take() else { return };
+        let looked = self.watches.look_at_peer(peer, tags, true);
+        tags.iter().for_each(|tag| self.index.remove(number, tag));
+        self.watches.tell(peer, None, looked);
+
+        self.slots.swap_remove(number as usize);
+        if let Some(moved) = self.slots.get(number as usize)
+            && let Some(PeerTags { tags, slot }) = self.peers.get_mut(moved)
+            && let Some(last) = slot.replace(number)
+        {
+            tags.iter().for_each(|tag| self.index.shift(last, number, tag));
+        }
+        if self.slots.len() < self.slots.capacity() / 4 {
+            self.slots.shrink_to(self.slots.len() * 2);
+        }
+        if self.slots.is_empty() {
+            self.watches.nobody_is_left();
         }
     }
 
@@ -97,17 +131,18 @@ impl TagStore {
     pub fn set(&mut self, peer: PeerId, tag: impl Into<Tag>) -> Result<(), TagError> {
         let tag = tag.into();
         check_lengths(&tag)?;
-        let PeerTags { tags, admitted } = self.peers.get_mut(&peer).ok_or(TagError::Closed)?;
+        let PeerTags { tags, slot } = self.peers.get_mut(&peer).ok_or(TagError::Closed)?;
+        if !has_room(tags, tag.name()) {
+            return Err(TagError::TooMany { limit: TAGS_PER_PEER });
+        }
+        let looked = slot.map(|_| self.watches.look(peer, tags, tag.name()));
         let at = match position(tags, tag.name()) {
             Some(at) => {
                 let old = mem::replace(&mut tags[at], tag);
-                if *admitted {
-                    self.index.remove(peer, &old);
+                if let Some(slot) = *slot {
+                    self.index.remove(slot, &old);
                 }
                 at
-            }
-            None if tags.len() >= TAGS_PER_PEER => {
-                return Err(TagError::TooMany { limit: TAGS_PER_PEER });
             }
             None => {
                 // Most peers have one tag or two, for which a `Vec` would make room for four.
@@ -116,30 +151,56 @@ impl TagStore {
                 tags.len() - 1
             }
         };
-        if *admitted {
-            self.index.insert(peer, &mut tags[at]);
+        if let Some(slot) = *slot {
+            self.index.insert(slot, &mut tags[at]);
         }
+        self.watches.tell(peer, Some(tags), looked.unwrap_or_default());
         Ok(())
+    }
+
+    /// Gives every peer that the target reaches a tag, in place of one of the same name: all of
+    /// them or, with an error, none. How many there are.
+    ///
+    /// # Errors
+    /// [`TagError`] when the target cannot be used, when the tag's name or value is over its
+    /// limit, or when one of the peers has as many tags as it may have.
+    pub fn set_all(&mut self, target: &Target, tag: impl Into<Tag>) -> Result<usize, TagError> {
+        let tag = tag.into();
+        check_lengths(&tag)?;
+        let peers = self.select(target)?;
+        let has_room =
+            |peer| self.peers.get(peer).is_some_and(|entry| has_room(&entry.tags, tag.name()));
+        if !peers.iter().all(has_room) {
+            return Err(TagError::TooMany { limit: TAGS_PER_PEER });
+        }
+        for &peer in &peers {
+            self.set(peer, tag.clone())?;
+        }
+        Ok(peers.len())
     }
 
     /// Removes the peer's tag of this name. Whether it had one.
     pub fn remove(&mut self, peer: PeerId, name: &str) -> bool {
-        let Some(PeerTags { tags, admitted }) = self.peers.get_mut(&peer) else { return false };
+        let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return false };
         let Some(at) = position(tags, name) else { return false };
+        let looked = slot.map(|_| self.watches.look(peer, tags, name));
         let tag = tags.remove(at);
-        if *admitted {
-            self.index.remove(peer, &tag);
+        if let Some(slot) = *slot {
+            self.index.remove(slot, &tag);
         }
+        self.watches.tell(peer, Some(tags), looked.unwrap_or_default());
         true
     }
 
     /// Removes all tags of the peer. How many it had.
     pub fn clear(&mut self, peer: PeerId) -> usize {
-        let Some(PeerTags { tags, admitted }) = self.peers.get_mut(&peer) else { return 0 };
+        let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return 0 };
+        let looked = slot.map(|_| self.watches.look_at_tags(peer, tags));
         let tags = mem::take(tags);
-        if *admitted {
-            tags.iter().for_each(|tag| self.index.remove(peer, tag));
+        if let Some(slot) = *slot {
+            tags.iter().for_each(|tag| self.index.remove(slot, tag));
         }
+        self.watches.tell(peer, Some(&[]), looked.unwrap_or_default());
         tags.len()
     }
 
@@ -173,42 +234,91 @@ impl TagStore {
         tags.map(|tag| (tag.name(), tag.value()))
     }
 
-    /// The peers that the target reaches, each once, in the order of their ids.
-    #[must_use]
-    pub fn select(&self, target: &Target) -> Vec<PeerId> {
-        match &target.0 {
-            Expression::All => {
-                let mut peers = Vec::with_capacity(self.admitted);
-                let admitted = self.peers.iter().filter(|(_, entry)| entry.admitted);
-                peers.extend(admitted.map(|(peer, _)| peer));
-                peers
-            }
-            Expression::Has(name) => list(self.index.with_name(name)),
-            Expression::Is(name, value) => list(self.index.with_value(name, value)),
-        }
+    /// The peers that the target reaches, each once, in no particular order.
+    ///
+    /// # Errors
+    /// [`TargetError`] when the target cannot be used.
+    pub fn select(&self, target: &Target) -> Result<Vec<PeerId>, TargetError> {
+        target.check()?;
+        Ok(self.find(target))
     }
 
     /// How many peers the target reaches.
-    #[must_use]
-    pub fn count(&self, target: &Target) -> usize {
-        match &target.0 {
-            Expression::All => self.admitted,
-            Expression::Has(name) => self.index.with_name(name).map_or(0, BTreeSet::len),
-            Expression::Is(name, value) => {
-                self.index.with_value(name, value).map_or(0, BTreeSet::len)
-            }
-        }
+    ///
+    /// # Errors
+    /// [`TargetError`] when the target cannot be used.
+    pub fn count(&self, target: &Target) -> Result<usize, TargetError> {
+        target.check()?;
+        Ok(self.lookup().count(&target.0))
     }
 
     /// Whether the target reaches this peer: [`select`](TagStore::select) would name it.
+    ///
+    /// # Errors
+    /// [`TargetError`] when the target cannot be used.
+    pub fn matches(&self, peer: PeerId, target: &Target) -> Result<bool, TargetError> {
+        target.check()?;
+        let entry = self.peers.get(&peer).filter(|entry| entry.slot.is_some());
+        Ok(entry.is_some_and(|entry| target.0.matches(peer, &entry.tags)))
+    }
+
+    fn find(&self, target: &Target) -> Vec<PeerId> {
+        if target.is_all() {
+            return self.slots.clone();
+        }
+        let slots = self.lookup().select(&target.0).into_iter();
+        slots.filter_map(|slot| self.slots.get(slot as usize).copied()).collect()
+    }
+
+    const fn lookup(&self) -> Lookup<'_> {
+        Lookup { index: &self.index, peers: &self.peers, slots: self.slots.as_slice() }
+    }
+
+    /// Begins to watch whom the target reaches. [`next_change`](TagStore::next_change) then says,
+    /// one step after the other, who is inside, who enters and who leaves.
+    ///
+    /// # Errors
+    /// [`TargetError`] when the target cannot be used.
+    pub fn watch(&mut self, target: &Target) -> Result<WatchId, TargetError> {
+        target.check()?;
+        Ok(self.watches.begin(target.clone()))
+    }
+
+    /// Ends a watch. One that has ended stays so.
+    pub fn unwatch(&mut self, watch: WatchId) {
+        self.watches.end(watch);
+    }
+
+    /// The next thing that whoever has this watch is to be told.
+    pub fn next_change(&mut self, watch: WatchId) -> WatchStep {
+        if let Some(target) = self.watches.take_reset(watch) {
+            return WatchStep::Reset(self.find(&target));
+        }
+        match self.watches.next(watch) {
+            WatchStep::Idle if self.watches.are_over() && self.slots.is_empty() => WatchStep::Over,
+            step => step,
+        }
+    }
+
+    /// Nobody will be admitted any more: each watch is over once all peers have left and it has
+    /// told so.
+    pub fn end_watches(&mut self) {
+        self.watches.end_all();
+        if self.slots.is_empty() {
+            self.watches.nobody_is_left();
+        }
+    }
+
+    /// The watches that have something to tell again since the last time this was asked: their
+    /// [`next_change`](TagStore::next_change) is not [`Idle`](WatchStep::Idle) any more.
     #[must_use]
-    pub fn matches(&self, peer: PeerId, target: &Target) -> bool {
-        self.peers.get(&peer).is_some_and(|entry| entry.admitted)
-            && match &target.0 {
-                Expression::All => true,
-                Expression::Has(name) => self.has(peer, name),
-                Expression::Is(name, value) => self.value(peer, name) == Some(value),
-            }
+    pub fn take_woken(&mut self) -> Vec<WatchId> {
+        self.watches.take_woken()
+    }
+
+    #[cfg(test)]
+    pub(super) fn watches_nobody(&self) -> bool {
+        self.watches.is_empty()
     }
 
     /// How many different tags, as pairs of name and value, the admitted peers have. This is the
@@ -223,8 +333,9 @@ fn position(tags: &[Tag], name: &str) -> Option<usize> {
     tags.iter().position(|tag| tag.name() == name)
 }
 
-fn list(peers: Option<&BTreeSet<PeerId>>) -> Vec<PeerId> {
-    peers.map_or_else(Vec::new, |peers| peers.iter().copied().collect())
+/// Whether a tag of this name can be given to a peer with these tags.
+fn has_room(tags: &[Tag], name: &str) -> bool {
+    tags.len() < TAGS_PER_PEER || position(tags, name).is_some()
 }
 
 fn check_lengths(tag: &Tag) -> Result<(), TagError> {
@@ -237,143 +348,5 @@ fn check_lengths(tag: &Tag) -> Result<(), TagError> {
             Err(TagError::ValueLength { length: text.len(), limit: TAG_VALUE_LEN })
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::target::{all, tag};
-    use super::*;
-
-    const PEER: PeerId = PeerId::new(1);
-
-    /// A store with one admitted peer.
-    fn store() -> TagStore {
-        let mut store = TagStore::default();
-        store.join(PEER);
-        store.admit(PEER);
-        store
-    }
-
-    #[test]
-    fn add_keeps_what_is_there_and_set_does_not() {
-        let mut store = store();
-        assert_eq!(store.add(PEER, ("role", "admin")), Ok(true));
-        assert_eq!(store.add(PEER, ("role", "guest")), Ok(false));
-        assert_eq!(store.value(PEER, "role"), Some(&"admin".into()));
-        assert_eq!(store.set(PEER, ("role", "guest")), Ok(()));
-        assert_eq!(store.value(PEER, "role"), Some(&"guest".into()));
-        assert_eq!(store.count(&tag("role").is("admin")), 0);
-        assert_eq!(store.add(PEER, "bare"), Ok(true));
-        assert_eq!(store.tags(PEER).count(), 2);
-        assert_eq!((store.remove(PEER, "bare"), store.remove(PEER, "bare")), (true, false));
-        assert_eq!((store.clear(PEER), store.clear(PEER)), (1, 0));
-        assert_eq!(store.index_len(), 0);
-    }
-
-    #[test]
-    fn all_and_any_of_no_names() {
-        let mut store = store();
-        store.add(PEER, "a").unwrap();
-        store.add(PEER, "b").unwrap();
-        for (names, has_all, has_any) in [
-            (&[][..], true, false),
-            (&["a"][..], true, true),
-            (&["a", "b"][..], true, true),
-            (&["a", "c"][..], false, true),
-            (&["c"][..], false, false),
-        ] {
-            assert_eq!(store.has_all(PEER, names), has_all, "{names:?}");
-            assert_eq!(store.has_any(PEER, names), has_any, "{names:?}");
-        }
-    }
-
-    #[test]
-    fn a_peer_that_is_not_there_has_nothing_and_gets_nothing() {
-        let mut store = TagStore::default();
-        store.admit(PEER);
-        store.leave(PEER);
-        assert_eq!(store.add(PEER, "a"), Err(TagError::Closed));
-        assert_eq!(store.set(PEER, "a"), Err(TagError::Closed));
-        assert!(!store.remove(PEER, "a"));
-        assert_eq!(store.clear(PEER), 0);
-        assert!(!store.has(PEER, "a"));
-        assert!(!store.has_all(PEER, [""; 0]));
-        assert!(!store.has_any(PEER, ["a"]));
-        assert_eq!(store.tags(PEER).count(), 0);
-        assert!(!store.matches(PEER, &all()));
-        assert_eq!(store.count(&all()), 0);
-    }
-
-    #[test]
-    fn a_staged_peer_is_in_no_answer() {
-        let mut store = TagStore::default();
-        store.join(PEER);
-        store.add(PEER, ("room", "lobby")).unwrap();
-        let targets = [all(), tag("room").into(), tag("room").is("lobby")];
-        for admitted in [false, true] {
-            for target in &targets {
-                assert_eq!(store.matches(PEER, target), admitted, "{target}");
-                assert_eq!(store.count(target), usize::from(admitted), "{target}");
-                assert_eq!(store.select(target).len(), usize::from(admitted), "{target}");
-            }
-            assert!(store.has(PEER, "room"), "the peer itself knows");
-            store.admit(PEER);
-        }
-        store.join(PEER);
-        assert_eq!(store.count(&all()), 1, "whoever is there stays admitted");
-    }
-
-    #[test]
-    fn limits_hold() {
-        let mut store = store();
-        let text = |length| "x".repeat(length);
-        for (name, refused) in
-            [(0, true), (1, false), (TAG_NAME_LEN, false), (TAG_NAME_LEN + 1, true)]
-        {
-            let error = TagError::NameLength { length: name, limit: TAG_NAME_LEN };
-            let expected = if refused { Err(error) } else { Ok(true) };
-            assert_eq!(store.add(PEER, text(name)), expected);
-        }
-        assert_eq!(store.add(PEER, ("longest", text(TAG_VALUE_LEN))), Ok(true));
-        assert_eq!(
-            store.add(PEER, ("too long", text(TAG_VALUE_LEN + 1))),
-            Err(TagError::ValueLength { length: TAG_VALUE_LEN + 1, limit: TAG_VALUE_LEN })
-        );
-        for number in store.tags(PEER).count()..TAGS_PER_PEER {
-            assert_eq!(store.add(PEER, number.to_string()), Ok(true));
-        }
-        assert_eq!(store.add(PEER, "more"), Err(TagError::TooMany { limit: TAGS_PER_PEER }));
-        assert_eq!(store.set(PEER, "more"), Err(TagError::TooMany { limit: TAGS_PER_PEER }));
-        assert_eq!(store.set(PEER, ("longest", 1)), Ok(()), "one that is there can change");
-    }
-
-    #[test]
-    fn numbers_are_found_by_worth_and_keep_their_kind() {
-        let mut store = store();
-        let other = PeerId::new(2);
-        store.join(other);
-        store.admit(other);
-        store.add(PEER, ("level", 1)).unwrap();
-        store.add(other, ("level", 1.0)).unwrap();
-        assert_eq!(store.select(&tag("level").is(1)), [PEER, other]);
-        assert!(matches!(store.value(PEER, "level"), Some(TagValue::Int(1))));
-        assert!(matches!(store.value(other, "level"), Some(TagValue::Float(_))));
-    }
-
-    #[test]
-    fn peers_share_names_and_texts() {
-        let mut store = TagStore::default();
-        let mut texts = Vec::new();
-        for peer in [1, 2].map(PeerId::new) {
-            store.join(peer);
-            store.add(peer, ("room", "lobby")).unwrap();
-            store.admit(peer);
-            texts.extend(store.tags(peer).map(|(name, value)| match value {
-                TagValue::Text(text) => (name.as_ptr(), text.as_ptr()),
-                other => panic!("{other:?}"),
-            }));
-        }
-        assert_eq!(texts[0], texts[1]);
     }
 }

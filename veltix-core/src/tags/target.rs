@@ -1,31 +1,58 @@
 //! Targets: which peers a message is for, as a value.
 
 use std::fmt;
+use std::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Not};
 use std::sync::Arc;
 
+use super::PeerId;
+use super::expression::Expression;
+use super::number::{Comparison, TagNumber};
 use super::value::TagValue;
+use crate::error::TargetError;
 
-/// Which peers a message is for: [`all`] of them, or those with a [`tag`].
+/// Which peers a message is for: [`all`] of them, [`nobody`], those with a [`tag`], those that are
+/// named by [`peers`], and what `&`, `|` and `!` make of targets.
 ///
-/// A target is a value: it can be stored, cloned (cheaply) and printed, and says nothing about
-/// which peers there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A target is a value: it can be stored, cloned (cheaply), used by reference, and printed, and
+/// says nothing about which peers there are. Two targets are equal when they are written the same
+/// way.
+///
+/// ```
+/// use veltix_core::tag;
+///
+/// let guests = !tag("account") | tag("role").is("guest");
+/// let audible = tag("room").any_of(["lobby", "hall"]) & tag("level").at_least(5) & !tag("muted");
+/// assert_eq!(
+///     (guests & audible).to_string(),
+///     r#"(!tag("account") | tag("role").is("guest")) & tag("room").any_of(["hall", "lobby"]) & tag("level").at_least(5) & !tag("muted")"#,
+/// );
+/// ```
+///
+/// # Limits
+/// `a & b & c` is one level, however many terms it has; a target has at most
+/// [`TARGET_DEPTH`](crate::limits::TARGET_DEPTH) levels and
+/// [`TARGET_TERMS`](crate::limits::TARGET_TERMS) names, values and peers. What would be over a
+/// limit becomes a target that every use refuses with a [`TargetError`], and so does whatever is
+/// made of it; [`check`](Target::check) tells beforehand.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target(pub(super) Expression);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Expression {
-    All,
-    /// The peers that have a tag of this name, whatever its value.
-    Has(Arc<str>),
-    /// The peers whose tag of this name has this value.
-    Is(Arc<str>, TagValue),
-}
 
 impl Target {
     /// Whether it means every peer, so that no index is needed to find them.
     #[must_use]
     pub const fn is_all(&self) -> bool {
         matches!(self.0, Expression::All)
+    }
+
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    /// [`TargetError`] when it was over a limit as it was put together.
+    pub const fn check(&self) -> Result<(), TargetError> {
+        match self.0 {
+            Expression::Invalid(error) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -35,7 +62,38 @@ pub const fn all() -> Target {
     Target(Expression::All)
 }
 
-/// Every peer that has a tag of this name, whatever its value; narrowed by [`TagTarget::is`].
+/// No peer: where a target that is put together with `|` begins.
+///
+/// ```
+/// use veltix_core::{nobody, tag};
+///
+/// let mut rooms = nobody();
+/// for room in ["lobby", "hall"] {
+///     rooms |= tag("room").is(room);
+/// }
+/// assert_eq!(rooms.to_string(), r#"tag("room").is("lobby") | tag("room").is("hall")"#);
+/// ```
+#[must_use]
+pub const fn nobody() -> Target {
+    Target(Expression::Nobody)
+}
+
+/// These peers, by their ids or their handles. One that is gone, or was never there, is simply not
+/// meant.
+///
+/// ```
+/// use veltix_core::{PeerId, all, peers};
+///
+/// let (ada, bob) = (PeerId::new(1), PeerId::new(2));
+/// let others = all() & !peers([ada, bob]);
+/// ```
+#[must_use]
+pub fn peers(peers: impl IntoIterator<Item: Into<PeerId>>) -> Target {
+    Target(Expression::peers(peers.into_iter().map(Into::into)))
+}
+
+/// Every peer that has a tag of this name, whatever its value; narrowed by [`TagTarget::is`] and
+/// its neighbours.
 ///
 /// ```
 /// use veltix_core::{Target, tag};
@@ -61,6 +119,40 @@ impl TagTarget {
     pub fn is(self, value: impl Into<TagValue>) -> Target {
         Target(Expression::Is(self.name, value.into()))
     }
+
+    /// Every peer whose tag of this name has one of these values.
+    #[must_use]
+    pub fn any_of(self, values: impl IntoIterator<Item: Into<TagValue>>) -> Target {
+        Target(Expression::any_of(self.name, values.into_iter().map(Into::into)))
+    }
+
+    /// Every peer whose tag of this name is a number, and that not below this one.
+    #[must_use]
+    pub fn at_least(self, number: impl Into<TagNumber>) -> Target {
+        self.compare(Comparison::AtLeast, number.into())
+    }
+
+    /// Every peer whose tag of this name is a number, and that not above this one.
+    #[must_use]
+    pub fn at_most(self, number: impl Into<TagNumber>) -> Target {
+        self.compare(Comparison::AtMost, number.into())
+    }
+
+    /// Every peer whose tag of this name is a number above this one.
+    #[must_use]
+    pub fn above(self, number: impl Into<TagNumber>) -> Target {
+        self.compare(Comparison::Above, number.into())
+    }
+
+    /// Every peer whose tag of this name is a number below this one.
+    #[must_use]
+    pub fn below(self, number: impl Into<TagNumber>) -> Target {
+        self.compare(Comparison::Below, number.into())
+    }
+
+    fn compare(self, comparison: Comparison, number: TagNumber) -> Target {
+        Target(Expression::Compare(self.name, comparison, number))
+    }
 }
 
 impl From<TagTarget> for Target {
@@ -81,31 +173,158 @@ impl From<&Self> for Target {
     }
 }
 
+macro_rules! operators {
+    ($($operand:ty)*) => {
+        $(
+            impl<T: Into<Target>> BitAnd<T> for $operand {
+                type Output = Target;
+
+                /// The peers that both mean.
+                fn bitand(self, other: T) -> Target {
+                    Target(Target::from(self).0.and(other.into().0))
+                }
+            }
+
+            impl<T: Into<Target>> BitOr<T> for $operand {
+                type Output = Target;
+
+                /// The peers that one of them means.
+                fn bitor(self, other: T) -> Target {
+                    Target(Target::from(self).0.or(other.into().0))
+                }
+            }
+
+            impl Not for $operand {
+                type Output = Target;
+
+                /// The peers that it does not mean.
+                fn not(self) -> Target {
+                    Target(Target::from(self).0.not())
+                }
+            }
+        )*
+    };
+}
+
+operators!(Target &Target TagTarget &TagTarget);
+
+impl<T: Into<Self>> BitAndAssign<T> for Target {
+    fn bitand_assign(&mut self, other: T) {
+        *self = std::mem::replace(self, all()) & other;
+    }
+}
+
+impl<T: Into<Self>> BitOrAssign<T> for Target {
+    fn bitor_assign(&mut self, other: T) {
+        *self = std::mem::replace(self, nobody()) | other;
+    }
+}
+
 impl fmt::Display for Target {
-    /// As in Rust source.
+    /// As in Rust source, with parentheses only where they change what is meant.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Expression::All => f.write_str("all()"),
-            Expression::Has(name) => write!(f, "tag({name:?})"),
-            Expression::Is(name, value) => write!(f, "tag({name:?}).is({value})"),
-        }
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{TARGET_DEPTH, TARGET_TERMS};
 
     #[test]
     fn targets_print_as_source() {
+        let ids = || [2, 1, 2].map(PeerId::new);
+        let (a, b, c) = (tag("a"), tag("b"), tag("c"));
         for (target, expected) in [
             (all(), "all()"),
             (tag("room").into(), r#"tag("room")"#),
             (tag("room").is("lobby"), r#"tag("room").is("lobby")"#),
             (tag("level").is(3), r#"tag("level").is(3)"#),
             (tag("a\n").is(()), r#"tag("a\n").is(())"#),
+            (tag("a").any_of(["y", "x", "y"]), r#"tag("a").any_of(["x", "y"])"#),
+            (tag("a").any_of([true; 0]), r#"tag("a").any_of([])"#),
+            (tag("a").at_least(5), r#"tag("a").at_least(5)"#),
+            (tag("a").at_most(-1), r#"tag("a").at_most(-1)"#),
+            (tag("a").above(0.5), r#"tag("a").above(0.5)"#),
+            (tag("a").below(3_u8), r#"tag("a").below(3)"#),
+            (peers(ids()), "peers([PeerId::new(1), PeerId::new(2)])"),
+            (!&a, r#"!tag("a")"#),
+            (!!a.clone(), r#"tag("a")"#),
+            (&a & &b & &c, r#"tag("a") & tag("b") & tag("c")"#),
+            (&a & (&b & &c), r#"tag("a") & tag("b") & tag("c")"#),
+            (&a | (&b | &c), r#"tag("a") | tag("b") | tag("c")"#),
+            (&a | &b & &c, r#"tag("a") | tag("b") & tag("c")"#),
+            ((&a | &b) & &c, r#"(tag("a") | tag("b")) & tag("c")"#),
+            (!(&a | &b) & &c, r#"!(tag("a") | tag("b")) & tag("c")"#),
+            (!(&a & &b) | !&c, r#"!(tag("a") & tag("b")) | !tag("c")"#),
+            (all() & &a, r#"tag("a")"#),
+            (&a | nobody(), r#"tag("a")"#),
+            (&a & nobody(), "nobody()"),
+            (all() | &a, "all()"),
+            (!all(), "nobody()"),
         ] {
             assert_eq!(target.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_target_can_be_put_together_from_anything() {
+        let (a, b) = (tag("a"), tag("b"));
+        let expected = a.clone() & b.clone();
+        let (x, y) = (Target::from(&a), Target::from(&b));
+        for target in [&a & &b, &a & y.clone(), x.clone() & &b, &x & &y, x.clone() & b.clone()] {
+            assert_eq!(target, expected);
+        }
+        let mut grown = x.clone();
+        grown &= &b;
+        assert_eq!(grown, expected);
+        assert_ne!(&y & &x, expected, "equal means written the same way");
+        let mut grown = nobody();
+        grown |= a;
+        grown |= &y;
+        assert_eq!(grown, x | y);
+    }
+
+    #[test]
+    fn what_is_too_deep_is_refused_and_so_is_what_is_made_of_it() {
+        let error = Err(TargetError::TooDeep { limit: TARGET_DEPTH });
+        let mut target: Target = tag("a").into();
+        let mut levels = 1;
+        while target.check().is_ok() {
+            target = if levels % 2 == 0 { tag("a") & target } else { tag("b") | target };
+            levels += 1;
+        }
+        assert_eq!((target.check(), levels), (error, TARGET_DEPTH + 1));
+        for _ in 0..1_000_000 {
+            target = !(tag("a") & !target);
+        }
+        assert_eq!((target.check(), (tag("a") | &target).check()), (error, error));
+        assert!(target.to_string().contains("nest"), "{target}");
+        let flat = (0..1_000).fold(all(), |target, _| target & !tag("a"));
+        assert_eq!(flat.check(), Ok(()), "no deeper than its terms");
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let error = Err(TargetError::TooLarge { limit: TARGET_TERMS });
+        let ids = |count: usize| peers((0..count as u64).map(PeerId::new));
+        assert_eq!(ids(TARGET_TERMS).check(), Ok(()));
+        assert_eq!(ids(TARGET_TERMS + 1).check(), error);
+        assert_eq!(tag("a").any_of(0..=TARGET_TERMS as i64).check(), error);
+        assert_eq!(tag("a").any_of((0..).map(i64::from)).check(), error, "and without end");
+        assert_eq!((ids(TARGET_TERMS) & tag("a")).check(), error);
+        assert_eq!((!ids(TARGET_TERMS - 1) | tag("a")).check(), Ok(()));
+        let mut target = nobody();
+        for _ in 0..TARGET_TERMS {
+            target |= tag("a");
+        }
+        assert_eq!((target.check(), (target | tag("a")).check()), (Ok(()), error));
     }
 }

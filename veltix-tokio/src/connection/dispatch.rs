@@ -308,9 +308,8 @@ impl ConnectionTask {
             peer.receipts().unanswered.add(1);
             return Ok(());
         }
-        let (reply_code, body) = reply.into_parts(code);
-        let reply = Message::from_parts(reply_code, id, body);
-        let reply = within(reply, peer.endpoint().limits().max_message_size)?;
+        let limit = peer.endpoint().limits().max_message_size;
+        let reply = within(reply.answering(code, id), limit)?;
         self.push_reply(reply.into());
         Ok(())
     }
@@ -335,10 +334,11 @@ impl ConnectionTask {
 
     /// Queues a reply; without room for it the lane waits, and nothing is handled meanwhile.
     fn push_reply(&mut self, reply: Frame) {
+        let code = reply.code();
         match self.peer.outbox().push(reply) {
-            Push::Queued(queued) => batch::queued(&self.peer, queued),
+            Push::Queued(queued) => self.peer.see_to(queued),
             Push::Full(reply) => self.lane.park(reply),
-            Push::Closed => self.peer.outbox().refuse(DropReason::Disconnected),
+            Push::Closed => self.peer.outbox().refuse(DropReason::Disconnected, code),
         }
     }
 

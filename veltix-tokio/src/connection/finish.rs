@@ -71,8 +71,8 @@ impl ConnectionTask {
         cancelled.handlers += parallel;
         cancelled.messages += parallel;
         self.peer.receipts().closed.add(cancelled.messages);
-        for _ in 0..cancelled.replies {
-            self.peer.outbox().refuse(DropReason::Disconnected);
+        if let Some(code) = cancelled.reply {
+            self.peer.outbox().refuse(DropReason::Disconnected, code);
         }
         cancelled
     }
@@ -96,7 +96,7 @@ impl ConnectionTask {
         self.peer.end_calls();
         if reason.lets_queue_flush() && !planted!("queue_not_flushed") {
             let limit = match reason {
-                CloseReason::Closed => Instant::now() + CLOSE_FLUSH,
+                CloseReason::Closed | CloseReason::ClosedFor(_) => Instant::now() + CLOSE_FLUSH,
                 _ => deadline.max(Instant::now() + CLOSE_FLUSH),
             };
             let limit = self.within_drain(limit);
@@ -146,6 +146,7 @@ impl ConnectionTask {
         }
         let why = outcome.reason.to_string();
         tracing::debug!(%peer, reason = %printable(&why), undelivered, "disconnected");
+        peer.tell_dropped();
         if self.stage == Stage::Admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().tell(event);

@@ -113,13 +113,13 @@ impl Lane {
         let handlers = u64::from(running.is_some());
         let in_handler = matches!(running, Some((Origin::Message { .. }, _)));
         let messages = self.inbox.len() as u64 + u64::from(in_handler);
-        let replies = u64::from(self.parked.take().is_some());
+        let reply = self.parked.take().map(|reply| reply.code());
         self.inbox = VecDeque::new();
         self.inbox_charge = 0;
         if planted!("cancelled_uncounted") {
             return Cancelled::default();
         }
-        Cancelled { handlers, messages, replies }
+        Cancelled { handlers, messages, reply }
     }
 }
 
@@ -129,8 +129,8 @@ pub(super) struct Cancelled {
     pub(super) handlers: u64,
     /// Messages whose handler ran, or that waited for theirs.
     pub(super) messages: u64,
-    /// Replies that had found no room yet.
-    pub(super) replies: u64,
+    /// The code of a reply that had found no room yet.
+    pub(super) reply: Option<u16>,
 }
 
 fn charge(message: &Message) -> usize {

@@ -119,7 +119,7 @@ impl ConnectionTask {
             stream.addr,
             hello,
             Arc::clone(endpoint),
-            Outbox::new(stream.writer, limits.outbox),
+            Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),
             Calls::new(ids),
         );
         let codec = VeltixCodec::new(limits.max_message_size);
@@ -236,6 +236,9 @@ impl ConnectionTask {
         if glance.queued {
             self.peer.outbox().flush();
             glance = self.peer.outbox().glance(cx.waker());
+        }
+        if glance.dropped {
+            self.peer.tell_dropped();
         }
         self.stalled_since = glance.stalled_since;
         self.write_failure = glance.failure;

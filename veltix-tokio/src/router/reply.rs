@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use veltix_core::Message;
+use veltix_core::{DeliveryClass, Message, RequestId};
 
 use super::erased::Outcome;
 use super::extract::{Json, Text};
@@ -15,23 +15,26 @@ use crate::error::BoxError;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     code: Option<u16>,
+    class: DeliveryClass,
     body: Bytes,
 }
 
 impl Reply {
     /// An answer with the code of the question.
     pub fn same(body: impl Into<Bytes>) -> Self {
-        Self { code: None, body: body.into() }
+        Self { code: None, class: DeliveryClass::Default, body: body.into() }
     }
 
-    pub(crate) fn into_parts(self, question: u16) -> (u16, Bytes) {
-        (self.code.unwrap_or(question), self.body)
+    /// The answer to the message of this code and id.
+    pub(crate) fn answering(self, code: u16, id: RequestId) -> Message {
+        Message::from_parts(self.code.unwrap_or(code), id, self.body).with_class(self.class)
     }
 }
 
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
-        Self { code: Some(message.code()), body: message.into_body() }
+        let class = message.delivery_class().clone();
+        Self { code: Some(message.code()), class, body: message.into_body() }
     }
 }
 

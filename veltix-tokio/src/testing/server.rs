@@ -144,7 +144,8 @@ impl TestServer {
     #[track_caller]
     pub fn peer(&self, client: &TestClient) -> Peer {
         let addr = client.link().addr();
-        let found = self.hub.list(all()).into_iter().find(|peer| *peer.addr() == addr);
+        let listed = self.hub.list(all()).into_iter().flatten();
+        let found = listed.into_iter().find(|peer| *peer.addr() == addr);
         match found {
             Some(peer) => peer,
             None => panic!("{}", client.failure(&"is not listed by the server", None)),

@@ -1,0 +1,282 @@
+//! Watches: whoever replays one knows who is inside.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures::{FutureExt, Stream};
+use tokio::task::coop::unconstrained;
+use tokio::time::timeout;
+use veltix::{Hub, Peer, PeerId, Router, Target, Watch, WatchEvent, all, limits, peers, tag};
+
+use super::room;
+use crate::support::{PATIENCE, World, quiet};
+
+/// What a reader of a watch knows.
+struct Replay {
+    watch: Watch,
+    inside: BTreeMap<PeerId, Peer>,
+    resets: usize,
+}
+
+impl Replay {
+    fn new(hub: &Hub, target: impl Into<Target>) -> Self {
+        let watch = hub.watch(target).expect("the target is valid");
+        Self { watch, inside: BTreeMap::new(), resets: 0 }
+    }
+
+    /// Does what the event says, which must be news.
+    fn apply(&mut self, event: WatchEvent) {
+        match event {
+            WatchEvent::Reset(peers) => {
+                let listed = peers.len();
+                self.inside = peers.into_iter().map(|peer| (peer.id(), peer)).collect();
+                assert_eq!(self.inside.len(), listed);
+                self.resets += 1;
+            }
+            WatchEvent::Entered(peer) => {
+                assert_eq!(self.inside.insert(peer.id(), peer), None, "it was inside");
+            }
+            WatchEvent::Left(id) => assert!(self.inside.remove(&id).is_some(), "it was not inside"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Follows what there is; says whether the stream has ended.
+    fn follow(&mut self) -> bool {
+        loop {
+            // Tokio's budget would say "nothing yet" after some 128 events.
+            match unconstrained(self.watch.next()).now_or_never() {
+                Some(Some(event)) => self.apply(event),
+                Some(None) => return true,
+                None => return false,
+            }
+        }
+    }
+
+    fn ids(&mut self) -> Vec<PeerId> {
+        self.follow();
+        self.inside.keys().copied().collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_tells_who_is_inside_and_then_who_enters_and_leaves() {
+    let (world, mut raws, listed) = room(3).await;
+    listed[0].set_tag(("room", "lobby")).unwrap();
+    let mut watch = world.hub.watch(tag("room").is("lobby") & !tag("muted")).unwrap();
+    let next = async |watch: &mut Watch| timeout(PATIENCE, watch.next()).await.expect("an event");
+    let (zero, one) = (listed[0].clone(), listed[1].clone());
+
+    assert_eq!(next(&mut watch).await, Some(WatchEvent::Reset(vec![zero.clone()])));
+    one.set_tag(("room", "lobby")).unwrap();
+    listed[2].set_tag(("room", "hall")).unwrap();
+    one.set_tag(("mood", "good")).unwrap();
+    zero.add_tag("muted").unwrap();
+    assert_eq!(next(&mut watch).await, Some(WatchEvent::Entered(one.clone())));
+    assert_eq!(next(&mut watch).await, Some(WatchEvent::Left(zero.id())));
+    assert_eq!(watch.next().now_or_never(), None, "nothing else has happened");
+    zero.remove_tag("muted");
+    one.clear_tags();
+    assert_eq!(next(&mut watch).await, Some(WatchEvent::Entered(zero.clone())));
+    assert_eq!(next(&mut watch).await, Some(WatchEvent::Left(one.id())));
+    world.hub.tag(peers([&one]), ("room", "lobby")).unwrap();
+    assert_eq!(next(&mut watch).await, Some(WatchEvent::Entered(one.clone())));
+    raws[1].end();
+    assert_eq!(next(&mut watch).await, Some(WatchEvent::Left(one.id())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_enters_when_it_is_admitted_and_not_before() {
+    let world = World::new(Router::new().on_connect(|peer: Peer| async move {
+        peer.set_tag("staged")?;
+        quiet().await;
+        if peer.id().value() == 2 { Err("not you".into()) } else { Ok::<_, veltix::BoxError>(()) }
+    }));
+    let mut replay = Replay::new(&world.hub, tag("staged"));
+    let mut other = Replay::new(&world.hub, !tag("staged"));
+    let mut raws = Vec::new();
+    for (number, before, after) in [(1, 0, 1), (2, 1, 1), (3, 1, 2)] {
+        raws.push(world.raw().await);
+        assert_eq!(replay.ids().len(), before, "{number} is still staged");
+        quiet().await;
+        quiet().await;
+        assert_eq!((replay.ids().len(), other.ids().len()), (after, 0), "{number}");
+    }
+    assert_eq!((replay.resets, other.resets), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_came_and_went_unread_is_not_told_of() {
+    let world = World::new(Router::new());
+    let mut replay = Replay::new(&world.hub, all());
+    assert_eq!(replay.ids(), []);
+    let (staying, _) = world.join().await;
+    let (mut going, peer) = world.join().await;
+    peer.set_tag("a").unwrap();
+    going.end();
+    peer.closed().await;
+    let next = replay.watch.next().now_or_never().flatten();
+    assert!(matches!(&next, Some(WatchEvent::Entered(peer)) if peer.id().value() == 1), "{next:?}");
+    assert_eq!(replay.watch.next().now_or_never(), None);
+    drop(staying);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_was_left_behind_begins_again() {
+    let (world, _raws, listed) = room(2).await;
+    let mut replay = Replay::new(&world.hub, tag("inside"));
+    assert_eq!((replay.ids(), replay.resets), (vec![], 1));
+    let toggle = |times: usize| {
+        for time in 0..times {
+            match time % 2 {
+                0 => listed[0].set_tag("inside").unwrap(),
+                _ => assert!(listed[0].remove_tag("inside")),
+            }
+        }
+    };
+    toggle(limits::WATCH_QUEUE);
+    assert_eq!((replay.ids(), replay.resets), (vec![], 1), "as much as it keeps");
+    toggle(limits::WATCH_QUEUE + 1);
+    listed[1].set_tag("inside").unwrap();
+    assert_eq!((replay.ids().len(), replay.resets), (2, 2));
+    listed[0].remove_tag("inside");
+    assert_eq!((replay.ids(), replay.resets), (vec![listed[1].id()], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_end_with_the_server_when_everybody_has_left() {
+    for abort in [false, true] {
+        let (world, raws, listed) = room(2).await;
+        let mut of_all = Replay::new(&world.hub, all());
+        let mut of_nobody = Replay::new(&world.hub, tag("nobody"));
+        assert_eq!((of_all.ids().len(), of_nobody.ids().len()), (2, 0));
+        let hub = world.hub.clone();
+        if abort {
+            world.abort();
+        } else {
+            let _ = hub.shutdown().now_or_never();
+        }
+        // Each is woken for its end.
+        for replay in [&mut of_all, &mut of_nobody] {
+            let to_the_end = async {
+                while let Some(event) = replay.watch.next().await {
+                    replay.apply(event);
+                }
+            };
+            timeout(PATIENCE, to_the_end).await.expect("the watch ends");
+            assert!(replay.inside.is_empty(), "everybody has left, and it was told");
+        }
+        let mut late = Replay::new(&hub, all());
+        assert!(late.follow() && late.inside.is_empty() && late.resets == 1);
+        drop((raws, listed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_watch_leaves_nothing_behind() {
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let (world, _raws, listed) = room(1).await;
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&count));
+    let cx = &mut Context::from_waker(&waker);
+    let mut watch = world.hub.watch(tag("a")).unwrap();
+    let first = Pin::new(&mut watch).poll_next(cx);
+    assert_eq!(first, Poll::Ready(Some(WatchEvent::Reset(Vec::new()))));
+    assert_eq!(Pin::new(&mut watch).poll_next(cx), Poll::Pending);
+    listed[0].set_tag("b").unwrap();
+    assert_eq!(count.0.load(Ordering::Relaxed), 0, "it does not depend on that");
+    listed[0].set_tag("a").unwrap();
+    listed[0].set_tag(("a", 2)).unwrap();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(Pin::new(&mut watch).poll_next(cx).is_ready());
+    assert!(Pin::new(&mut watch).poll_next(cx).is_pending());
+    drop(watch);
+    listed[0].remove_tag("a");
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert_eq!(Arc::strong_count(&count), 2, "the test's own");
+}
+
+/// Threads change tags, and peers come and go, while others read: whatever the order in which
+/// they get to wake a reader, what it is told is in the order in which it happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_on_many_threads_are_told_in_their_order() {
+    let world = World::new(Router::new());
+    let hub = world.hub.clone();
+    let done = Arc::new(AtomicBool::new(false));
+    let targets = [
+        Target::from(tag("a")),
+        tag("a").at_least(2) & !tag("b"),
+        tag("b") | tag("a").is(1),
+        all(),
+    ];
+    let readers = targets.clone().map(|target| {
+        let (done, mut replay) = (Arc::clone(&done), Replay::new(&hub, target));
+        tokio::spawn(async move {
+            loop {
+                match timeout(Duration::from_millis(5), replay.watch.next()).await {
+                    Ok(Some(event)) => replay.apply(event),
+                    Ok(None) => panic!("the server is there"),
+                    Err(_) if done.load(Ordering::Acquire) => return replay,
+                    Err(_) => {}
+                }
+            }
+        })
+    });
+    let mut raws = Vec::new();
+    for _ in 0..8 {
+        raws.push(world.raw().await);
+    }
+    let threads = [1_u64, 2, 3].map(|seed| {
+        let hub = hub.clone();
+        std::thread::spawn(move || {
+            let mut random = seed;
+            for _ in 0..4_000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
+                let listed = hub.list(all()).expect("it is valid");
+                let Some(peer) = listed.get((random >> 40) as usize % listed.len().max(1)) else {
+                    continue;
+                };
+                let level = (random >> 50) as i64 & 3;
+                // Each of them says so when the peer has just gone, which does not matter here.
+                let _ = match random >> 60 {
+                    0..5 => peer.set_tag(("a", level)).is_ok(),
+                    5..8 => peer.remove_tag("a"),
+                    8..12 => peer.set_tag("b").is_ok(),
+                    12..15 => peer.remove_tag("b"),
+                    _ => hub.tag(tag("a").is(3), "b").is_ok(),
+                };
+            }
+        })
+    });
+    for _ in 0..60 {
+        raws.push(world.raw().await);
+        raws.swap_remove(0);
+    }
+    for thread in threads {
+        while !thread.is_finished() {
+            raws.push(world.raw().await);
+            raws.swap_remove(0);
+        }
+        thread.join().expect("it ends");
+    }
+    while hub.count(all()) != Ok(raws.len()) {
+        tokio::task::yield_now().await;
+    }
+    done.store(true, Ordering::Release);
+    for (reader, target) in readers.into_iter().zip(targets) {
+        let mut replay = reader.await.expect("what it is told is news");
+        let listed = hub.list(&target).expect("it is valid");
+        let mut expected: Vec<_> = listed.iter().map(Peer::id).collect();
+        expected.sort_unstable();
+        assert_eq!(replay.ids(), expected, "{target}");
+    }
+}

@@ -1,0 +1,252 @@
+//! The tree that a target is made of.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::number::{Comparison, Range, TagNumber};
+use super::value::TagValue;
+use super::{PeerId, Tag};
+use crate::error::TargetError;
+use crate::limits::{TARGET_DEPTH, TARGET_TERMS};
+
+/// See [`Target`](super::Target). Trees are shared, never changed in place, and at most
+/// [`TARGET_DEPTH`] levels deep, so that whoever walks one, drops one included, may recurse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Expression {
+    All,
+    Nobody,
+    /// The peers that have a tag of this name, whatever its value.
+    Has(Arc<str>),
+    /// The peers whose tag of this name has this value.
+    Is(Arc<str>, TagValue),
+    /// The peers whose tag of this name has one of these values, which are in ascending order.
+    AnyOf(Arc<str>, Arc<[TagValue]>),
+    /// The peers whose tag of this name has a number that compares so with this one.
+    Compare(Arc<str>, Comparison, TagNumber),
+    /// These peers, in ascending order.
+    Peers(Arc<[PeerId]>),
+    Not(Arc<Self>),
+    /// Two terms or more, none of which is itself an `And`.
+    And(Arc<Terms>),
+    /// Two terms or more, none of which is itself an `Or`.
+    Or(Arc<Terms>),
+    /// What would have been over a limit. What it was made of is gone.
+    Invalid(TargetError),
+}
+
+/// The terms of an `And` or an `Or`, with what the limits are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) list: Vec<Expression>,
+    /// Levels of the deepest term.
+    depth: usize,
+    /// Names, values and peers of all terms.
+    size: usize,
+}
+
+impl Expression {
+    pub(super) fn any_of(name: Arc<str>, values: impl IntoIterator<Item = TagValue>) -> Self {
+        let values = values.into_iter().take(TARGET_TERMS + 1);
+        match ascending(values) {
+            Ok(values) => Self::AnyOf(name, values),
+            Err(error) => Self::Invalid(error),
+        }
+    }
+
+    pub(super) fn peers(peers: impl IntoIterator<Item = PeerId>) -> Self {
+        match ascending(peers.into_iter().take(TARGET_TERMS + 1)) {
+            Ok(peers) => Self::Peers(peers),
+            Err(error) => Self::Invalid(error),
+        }
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (invalid @ Self::Invalid(_), _) | (_, invalid @ Self::Invalid(_)) => invalid,
+            (Self::All, term) | (term, Self::All) => term,
+            (Self::Nobody, _) | (_, Self::Nobody) => Self::Nobody,
+            (Self::And(left), Self::And(right)) => Self::joined(Self::And, left, right),
+            (Self::And(left), right) => Self::joined(Self::And, left, right.into()),
+            (left, Self::And(right)) => Self::joined(Self::And, left.into(), right),
+            (left, right) => Self::joined(Self::And, left.into(), right.into()),
+        }
+    }
+
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (invalid @ Self::Invalid(_), _) | (_, invalid @ Self::Invalid(_)) => invalid,
+            (Self::Nobody, term) | (term, Self::Nobody) => term,
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::Or(left), Self::Or(right)) => Self::joined(Self::Or, left, right),
+            (Self::Or(left), right) => Self::joined(Self::Or, left, right.into()),
+            (left, Self::Or(right)) => Self::joined(Self::Or, left.into(), right),
+            (left, right) => Self::joined(Self::Or, left.into(), right.into()),
+        }
+    }
+
+    pub(super) fn not(self) -> Self {
+        match self {
+            Self::All => Self::Nobody,
+            Self::Nobody => Self::All,
+            Self::Not(term) => Arc::unwrap_or_clone(term),
+            Self::Invalid(error) => Self::Invalid(error),
+            term if term.depth() >= TARGET_DEPTH => {
+                Self::Invalid(TargetError::TooDeep { limit: TARGET_DEPTH })
+            }
+            term => Self::Not(Arc::new(term)),
+        }
+    }
+
+    fn joined(join: impl FnOnce(Arc<Terms>) -> Self, left: Arc<Terms>, right: Arc<Terms>) -> Self {
+        let depth = left.depth.max(right.depth);
+        let size = left.size + right.size;
+        if depth >= TARGET_DEPTH {
+            return Self::Invalid(TargetError::TooDeep { limit: TARGET_DEPTH });
+        }
+        if size > TARGET_TERMS {
+            return Self::Invalid(TargetError::TooLarge { limit: TARGET_TERMS });
+        }
+        // The left one is grown in place unless somebody shares it, so that a target that is put
+        // together in a loop costs what its terms cost.
+        let mut list = Arc::unwrap_or_clone(left).list;
+        list.extend(Arc::unwrap_or_clone(right).list);
+        join(Arc::new(Terms { list, depth, size }))
+    }
+
+    /// Levels: 1 without operators.
+    fn depth(&self) -> usize {
+        match self {
+            Self::Not(term) => 1 + term.depth(),
+            Self::And(terms) | Self::Or(terms) => 1 + terms.depth,
+            _ => 1,
+        }
+    }
+
+    /// Names, values and peers.
+    fn size(&self) -> usize {
+        match self {
+            Self::AnyOf(_, values) => values.len().max(1),
+            Self::Peers(peers) => peers.len().max(1),
+            Self::Not(term) => term.size(),
+            Self::And(terms) | Self::Or(terms) => terms.size,
+            _ => 1,
+        }
+    }
+
+    /// Whether a peer with these tags is meant.
+    pub(super) fn matches(&self, peer: PeerId, tags: &[Tag]) -> bool {
+        let value = |name: &str| tags.iter().find(|tag| tag.name() == name).map(Tag::value);
+        match self {
+            Self::All => true,
+            Self::Nobody | Self::Invalid(_) => false,
+            Self::Has(name) => value(name).is_some(),
+            Self::Is(name, wanted) => value(name) == Some(wanted),
+            Self::AnyOf(name, wanted) => {
+                value(name).is_some_and(|value| wanted.binary_search(value).is_ok())
+            }
+            Self::Compare(name, comparison, number) => {
+                value(name).is_some_and(|value| Range::new(*comparison, number).contains(value))
+            }
+            Self::Peers(peers) => peers.binary_search(&peer).is_ok(),
+            Self::Not(term) => !term.matches(peer, tags),
+            Self::And(terms) => terms.list.iter().all(|term| term.matches(peer, tags)),
+            Self::Or(terms) => terms.list.iter().any(|term| term.matches(peer, tags)),
+        }
+    }
+
+    /// Whether peers are named, which are then told apart by more than their tags.
+    pub(super) fn names_peers(&self) -> bool {
+        match self {
+            Self::Peers(_) => true,
+            Self::Not(term) => term.names_peers(),
+            Self::And(terms) | Self::Or(terms) => terms.list.iter().any(Self::names_peers),
+            _ => false,
+        }
+    }
+
+    /// Visits the name of each tag that it depends on, each as often as it stands there.
+    pub(super) fn visit_names(&self, visit: &mut impl FnMut(&Arc<str>)) {
+        match self {
+            Self::Has(name)
+            | Self::Is(name, _)
+            | Self::AnyOf(name, _)
+            | Self::Compare(name, _, _) => visit(name),
+            Self::Not(term) => term.visit_names(visit),
+            Self::And(terms) | Self::Or(terms) => {
+                terms.list.iter().for_each(|term| term.visit_names(visit));
+            }
+            Self::All | Self::Nobody | Self::Peers(_) | Self::Invalid(_) => {}
+        }
+    }
+}
+
+/// A single term.
+impl From<Expression> for Arc<Terms> {
+    fn from(term: Expression) -> Self {
+        let (depth, size) = (term.depth(), term.size());
+        Self::new(Terms { list: vec![term], depth, size })
+    }
+}
+
+fn ascending<T: Ord>(items: impl Iterator<Item = T>) -> Result<Arc<[T]>, TargetError> {
+    let mut items: Vec<T> = items.collect();
+    if items.len() > TARGET_TERMS {
+        return Err(TargetError::TooLarge { limit: TARGET_TERMS });
+    }
+    items.sort_unstable();
+    items.dedup();
+    Ok(items.into())
+}
+
+impl fmt::Display for Expression {
+    /// As in Rust source, with parentheses only where they change what is meant.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all()"),
+            Self::Nobody => f.write_str("nobody()"),
+            Self::Has(name) => write!(f, "tag({name:?})"),
+            Self::Is(name, value) => write!(f, "tag({name:?}).is({value})"),
+            Self::AnyOf(name, values) => {
+                write!(f, "tag({name:?}).any_of([")?;
+                separated(f, ", ", values.iter(), |f, value| value.fmt(f))?;
+                f.write_str("])")
+            }
+            Self::Compare(name, comparison, number) => {
+                write!(f, "tag({name:?}).{}({number})", comparison.method())
+            }
+            Self::Peers(peers) => {
+                f.write_str("peers([")?;
+                separated(f, ", ", peers.iter(), |f, peer| write!(f, "PeerId::new({peer})"))?;
+                f.write_str("])")
+            }
+            Self::Not(term) => {
+                f.write_str("!")?;
+                grouped(f, term, matches!(**term, Self::And(_) | Self::Or(_)))
+            }
+            Self::And(terms) => separated(f, " & ", terms.list.iter(), |f, term| {
+                grouped(f, term, matches!(term, Self::Or(_)))
+            }),
+            Self::Or(terms) => separated(f, " | ", terms.list.iter(), |f, term| term.fmt(f)),
+            Self::Invalid(error) => write!(f, "nobody() /* {error} */"),
+        }
+    }
+}
+
+fn separated<T>(
+    f: &mut fmt::Formatter<'_>,
+    separator: &str,
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut fmt::Formatter<'_>, T) -> fmt::Result,
+) -> fmt::Result {
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            f.write_str(separator)?;
+        }
+        write(f, item)?;
+    }
+    Ok(())
+}
+
+fn grouped(f: &mut fmt::Formatter<'_>, term: &Expression, parentheses: bool) -> fmt::Result {
+    if parentheses { write!(f, "({term})") } else { write!(f, "{term}") }
+}

@@ -1,0 +1,182 @@
+//! Comparisons of a tag's value with a number.
+
+use std::fmt;
+use std::num::TryFromIntError;
+use std::ops::Bound;
+
+use super::value::TagValue;
+
+/// A number that the value of a tag is compared with, see
+/// [`TagTarget::at_least`](super::TagTarget::at_least) and its neighbours.
+///
+/// Integers and floats compare by what they are worth, exactly. As everywhere, NaN is neither
+/// above nor below any number, so a comparison with it means nobody.
+///
+/// ```
+/// use veltix_core::tag;
+///
+/// let adults = tag("age").at_least(18);
+/// let near = tag("distance").below(2.5);
+/// ```
+///
+/// A `u64` and a `usize` may be beyond an `i64`, so they are converted with `try_from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagNumber(TagValue);
+
+macro_rules! from_numbers {
+    (from: $($number:ty)*; try_from: $($maybe:ty)*) => {
+        $(impl From<$number> for TagNumber {
+            fn from(number: $number) -> Self {
+                Self(number.into())
+            }
+        })*
+        $(impl TryFrom<$maybe> for TagNumber {
+            type Error = TryFromIntError;
+
+            fn try_from(number: $maybe) -> Result<Self, TryFromIntError> {
+                number.try_into().map(Self)
+            }
+        })*
+    };
+}
+
+from_numbers!(from: i8 i16 i32 i64 u8 u16 u32 f32 f64; try_from: u64 isize usize);
+
+impl fmt::Display for TagNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How a value compares with a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
+}
+
+impl Comparison {
+    /// The name of the method that asks for it.
+    pub(super) const fn method(self) -> &'static str {
+        match self {
+            Self::AtLeast => "at_least",
+            Self::AtMost => "at_most",
+            Self::Above => "above",
+            Self::Below => "below",
+        }
+    }
+}
+
+/// Numbers between two ends. Values are in one order, whatever their kind, and the numbers among
+/// them are a stretch of it: from the negative infinity to right below NaN.
+#[derive(Clone, Debug)]
+pub(super) struct Range {
+    low: TagValue,
+    /// The low end itself is not in it. As a pair, a greater low end is a narrower one.
+    low_excluded: bool,
+    high: TagValue,
+    /// The high end itself is in it. As a pair, a smaller high end is a narrower one.
+    high_included: bool,
+}
+
+const NAN: TagValue = TagValue::Float(f64::NAN);
+
+impl Range {
+    pub(super) fn new(comparison: Comparison, TagNumber(number): &TagNumber) -> Self {
+        let low = TagValue::Float(f64::NEG_INFINITY);
+        let mut range = Self { low, low_excluded: false, high: NAN, high_included: false };
+        match comparison {
+            // Nothing is between NaN and right below it.
+            _ if *number == NAN => range.low = NAN,
+            Comparison::AtLeast => range.low = number.clone(),
+            Comparison::AtMost => (range.high, range.high_included) = (number.clone(), true),
+            Comparison::Above => (range.low, range.low_excluded) = (number.clone(), true),
+            Comparison::Below => range.high = number.clone(),
+        }
+        range
+    }
+
+    /// The numbers of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        let lows = [(self.low, self.low_excluded), (other.low, other.low_excluded)];
+        let highs = [(self.high, self.high_included), (other.high, other.high_included)];
+        let ([one, two], [three, four]) = (lows, highs);
+        let ((low, low_excluded), (high, high_included)) = (one.max(two), three.min(four));
+        Self { low, low_excluded, high, high_included }
+    }
+
+    pub(super) fn contains(&self, value: &TagValue) -> bool {
+        let above = if self.low_excluded { *value > self.low } else { *value >= self.low };
+        above && if self.high_included { *value <= self.high } else { *value < self.high }
+    }
+
+    /// The ends as `BTreeMap::range` takes them; `None` when no number is in between, for which it
+    /// may panic.
+    pub(super) fn bounds(&self) -> Option<(Bound<&TagValue>, Bound<&TagValue>)> {
+        let only = self.low == self.high && !self.low_excluded && self.high_included;
+        if self.low >= self.high && !only {
+            return None;
+        }
+        let low = if self.low_excluded { Bound::Excluded } else { Bound::Included };
+        let high = if self.high_included { Bound::Included } else { Bound::Excluded };
+        Some((low(&self.low), high(&self.high)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(comparison: Comparison, number: impl Into<TagNumber>) -> Range {
+        Range::new(comparison, &number.into())
+    }
+
+    #[test]
+    fn comparisons_are_those_of_numbers() {
+        use Comparison::*;
+        let numbers = [f64::NEG_INFINITY, -1.5, -0.0, 0.0, 2.0, 2.5, f64::INFINITY, f64::NAN];
+        for bound in numbers {
+            for value in numbers {
+                for (comparison, expected) in [
+                    (AtLeast, value >= bound),
+                    (AtMost, value <= bound),
+                    (Above, value > bound),
+                    (Below, value < bound),
+                ] {
+                    let range = range(comparison, bound);
+                    let context = format!("{value} {comparison:?} {bound}");
+                    assert_eq!(range.contains(&value.into()), expected, "{context}");
+                    if range.bounds().is_none() {
+                        assert!(!expected, "{context}");
+                    }
+                }
+            }
+            for other in [().into(), true.into(), "3".into()] {
+                for comparison in [AtLeast, AtMost, Above, Below] {
+                    assert!(!range(comparison, bound).contains(&other), "{other} {comparison:?}");
+                }
+            }
+        }
+        assert!(range(Above, 1).contains(&1.5.into()));
+        assert!(range(AtMost, (1_i64 << 53) + 1).contains(&((1_i64 << 53) as f64).into()));
+    }
+
+    #[test]
+    fn ranges_narrow_each_other() {
+        use Comparison::*;
+        let one_to_three = range(AtLeast, 1)
+            .and(range(Above, 1))
+            .and(range(AtMost, 3))
+            .and(range(AtMost, 4))
+            .and(range(AtLeast, 0));
+        for (value, expected) in [(1, false), (2, true), (3, true), (4, false)] {
+            assert_eq!(one_to_three.contains(&value.into()), expected, "{value}");
+        }
+        let below = one_to_three.and(range(Below, 3));
+        assert!(!below.contains(&3.into()) && below.bounds().is_some());
+        assert!(below.and(range(Below, 0)).bounds().is_none());
+        assert!(range(AtLeast, 1).and(range(AtMost, 1)).bounds().is_some());
+    }
+}

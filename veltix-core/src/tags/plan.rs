@@ -1,0 +1,329 @@
+//! How the peers of a target are found: each name and value is looked up once, and then sets are
+//! combined, the smallest first.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::PeerId;
+use super::expression::Expression;
+use super::index::{Holders, Index};
+use super::number::Range;
+use super::set::Set;
+use super::store::PeerTags;
+
+/// What it costs to look for one tag of one peer, in words of a bitmap or members of a list.
+const LOOK: usize = 16;
+
+/// Different values up to which a range is counted before it is decided how to go about it.
+const COUNTED_VALUES: usize = 64;
+
+/// Where targets are looked up.
+#[derive(Clone, Copy)]
+pub(super) struct Lookup<'a> {
+    pub(super) index: &'a Index,
+    pub(super) peers: &'a BTreeMap<PeerId, PeerTags>,
+    /// The admitted peers by their slots.
+    pub(super) slots: &'a [PeerId],
+}
+
+/// Slots, as those that are in a set or as all others: `!` costs nothing, and no complement is
+/// made unless it is the answer.
+struct Found<'a> {
+    set: Cow<'a, Set>,
+    negated: bool,
+}
+
+/// An expression whose names and values have been looked up.
+struct Plan<'a> {
+    test: Test<'a>,
+    step: Step<'a>,
+    /// No more peers than this.
+    bound: usize,
+    /// What it costs to find them, in the unit of [`LOOK`]; nothing when the index has the set.
+    work: usize,
+    /// How many tags are looked for to tell of one peer whether it is meant.
+    looks: usize,
+}
+
+/// What tells of one peer whether it is meant.
+enum Test<'a> {
+    Expression(&'a Expression),
+    /// Of several comparisons, which are one range.
+    Range(&'a str, Range),
+}
+
+enum Step<'a> {
+    Set(Cow<'a, Set>),
+    /// The peers that have one of several values of one name.
+    Union(Vec<&'a Set>),
+    /// Many values between two ends, not looked at so far.
+    Range(&'a Holders, Range),
+    Not(Box<Plan<'a>>),
+    And(Vec<Plan<'a>>),
+    Or(Vec<Plan<'a>>),
+}
+
+impl<'a> Lookup<'a> {
+    /// The slots of the peers that are meant, in ascending order.
+    pub(super) fn select(self, expression: &'a Expression) -> Vec<u32> {
+        let found = self.find(self.plan(expression));
+        let mut slots = Vec::with_capacity(found.len(self.all()));
+        if found.negated {
+            slots.extend(found.set.absent(self.all() as u32));
+        } else {
+            slots.extend(found.set.iter());
+        }
+        slots
+    }
+
+    /// How many peers are meant. The last step only counts.
+    pub(super) fn count(self, expression: &'a Expression) -> usize {
+        let mut plan = self.plan(expression);
+        match &mut plan.step {
+            Step::And(terms) => {
+                sort(terms);
+                let Some(last) = terms.pop() else { return self.all() };
+                let found = self.all_of(std::mem::take(terms));
+                match self.filtered(&found, &last) {
+                    Some(kept) => kept.len(),
+                    None => found.count_and(&self.find(last), self.all()),
+                }
+            }
+            // A peer has one value of a name, so these sets have nobody in common.
+            Step::Union(sets) => sets.iter().map(|set| set.len()).sum(),
+            Step::Range(holders, range) => holders.in_range(range).map(Set::len).sum(),
+            _ => self.find(plan).len(self.all()),
+        }
+    }
+
+    fn all(self) -> usize {
+        self.slots.len()
+    }
+
+    fn plan(self, expression: &'a Expression) -> Plan<'a> {
+        let test = Test::Expression(expression);
+        let (step, bound, work, looks) = match expression {
+            Expression::All => {
+                let nobody = self.leaf(Test::Expression(&Expression::Nobody), None);
+                return self.plan_not(test, nobody);
+            }
+            Expression::Nobody | Expression::Invalid(_) => return self.leaf(test, None),
+            Expression::Has(name) => {
+                let set = self.index.with_name(name).map(|holders| &holders.all);
+                return self.leaf(test, set);
+            }
+            Expression::Is(name, value) => {
+                return self.leaf(test, self.index.with_value(name, value));
+            }
+            Expression::AnyOf(name, values) => {
+                let holders = self.index.with_name(name);
+                let sets = values.iter().filter_map(|value| holders?.by_value.get(value));
+                return plan_union(test, sets.collect());
+            }
+            Expression::Compare(name, comparison, number) => {
+                return self.plan_range(name, Range::new(*comparison, number));
+            }
+            Expression::Peers(peers) => {
+                let slot = |peer| self.peers.get(peer).and_then(PeerTags::slot);
+                let set: Set = peers.iter().filter_map(slot).collect();
+                let bound = set.len();
+                (Step::Set(Cow::Owned(set)), bound, 0, 1)
+            }
+            Expression::Not(term) => return self.plan_not(test, self.plan(term)),
+            Expression::And(terms) => {
+                let terms = self.plan_terms(&terms.list);
+                let bound = terms.iter().map(|term| term.bound).min().unwrap_or_default();
+                let work = terms.iter().map(Plan::reading).sum();
+                let looks = terms.iter().map(|term| term.looks).sum();
+                (Step::And(terms), bound, work, looks)
+            }
+            Expression::Or(terms) => {
+                let terms: Vec<_> = terms.list.iter().map(|term| self.plan(term)).collect();
+                let bound: usize = terms.iter().map(|term| term.bound).sum();
+                let work = terms.iter().map(Plan::reading).sum();
+                let looks = terms.iter().map(|term| term.looks).sum();
+                (Step::Or(terms), bound.min(self.all()), work, looks)
+            }
+        };
+        Plan { test, step, bound, work, looks }
+    }
+
+    fn leaf(self, test: Test<'a>, set: Option<&'a Set>) -> Plan<'a> {
+        let set = set.map_or_else(|| Cow::Owned(Set::default()), Cow::Borrowed);
+        let bound = set.len();
+        Plan { test, step: Step::Set(set), bound, work: 0, looks: 1 }
+    }
+
+    fn plan_not(self, test: Test<'a>, term: Plan<'a>) -> Plan<'a> {
+        let (work, looks) = (term.work, term.looks);
+        Plan { test, step: Step::Not(Box::new(term)), bound: self.all(), work, looks }
+    }
+
+    /// The terms of an `And`, where comparisons of one name become one range: a peer has one
+    /// value of a name, which is then in all of them or not.
+    fn plan_terms(self, terms: &'a [Expression]) -> Vec<Plan<'a>> {
+        let mut plans = Vec::with_capacity(terms.len());
+        let mut ranges: BTreeMap<&str, Range> = BTreeMap::new();
+        for term in terms {
+            let Expression::Compare(name, comparison, number) = term else {
+                plans.push(self.plan(term));
+                continue;
+            };
+            let mut range = Range::new(*comparison, number);
+            if let Some(known) = ranges.remove(&**name) {
+                range = range.and(known);
+            }
+            ranges.insert(name, range);
+        }
+        plans.extend(ranges.into_iter().map(|(name, range)| self.plan_range(name, range)));
+        plans
+    }
+
+    fn plan_range(self, name: &'a str, range: Range) -> Plan<'a> {
+        let test = Test::Range(name, range.clone());
+        let Some(holders) = self.index.with_name(name) else { return self.leaf(test, None) };
+        let mut sets = holders.in_range(&range);
+        let first: Vec<_> = sets.by_ref().take(COUNTED_VALUES).collect();
+        if sets.next().is_none() {
+            return plan_union(test, first);
+        }
+        drop(sets);
+        let bound = holders.all.len();
+        // A tree's entry costs more to come by than a list's.
+        let work = bound + holders.by_value.len() * 4;
+        Plan { test, step: Step::Range(holders, range), bound, work, looks: 1 }
+    }
+
+    fn find(self, plan: Plan<'a>) -> Found<'a> {
+        match plan.step {
+            Step::Set(set) => Found { set, negated: false },
+            Step::Union(sets) => Found { set: Set::union(sets.iter().copied()), negated: false },
+            Step::Range(holders, range) => {
+                let sets: Vec<_> = holders.in_range(&range).collect();
+                Found { set: Set::union(sets.iter().copied()), negated: false }
+            }
+            Step::Not(term) => self.find(*term).not(),
+            Step::And(mut terms) => {
+                sort(&mut terms);
+                self.all_of(terms)
+            }
+            Step::Or(terms) => self.any_of(terms),
+        }
+    }
+
+    /// The slots that every term means.
+    fn all_of(self, terms: Vec<Plan<'a>>) -> Found<'a> {
+        let mut found = Found { set: Cow::Owned(Set::default()), negated: true };
+        for term in terms {
+            if !found.negated && found.set.is_empty() {
+                break;
+            }
+            found = match self.filtered(&found, &term) {
+                Some(kept) => Found { set: Cow::Owned(kept), negated: false },
+                None => found.and(self.find(term)),
+            };
+        }
+        found
+    }
+
+    /// Those of the found that the term means, by a look at each peer, where that is cheaper than
+    /// to find everybody whom the term means.
+    fn filtered(self, found: &Found<'_>, term: &Plan<'_>) -> Option<Set> {
+        if found.negated || found.set.len() * term.looks * LOOK >= term.work {
+            return None;
+        }
+        let tags = |slot: u32| {
+            let peer = self.slots.get(slot as usize)?;
+            Some((*peer, self.peers.get(peer)?.tags()))
+        };
+        Some(found.set.filter(|slot| {
+            tags(slot).is_some_and(|(peer, tags)| match &term.test {
+                Test::Expression(expression) => expression.matches(peer, tags),
+                Test::Range(name, range) => {
+                    tags.iter().any(|tag| tag.name() == *name && range.contains(tag.value()))
+                }
+            })
+        }))
+    }
+
+    /// The slots that one term means at least.
+    fn any_of(self, terms: Vec<Plan<'a>>) -> Found<'a> {
+        let mut named = Vec::with_capacity(terms.len());
+        // Of "all but these or all but those", nobody is missing who is not in both.
+        let mut missing: Option<Found<'a>> = None;
+        for found in terms.into_iter().map(|term| self.find(term)) {
+            if found.negated {
+                let found = found.not();
+                missing = Some(match missing {
+                    Some(missing) => missing.and(found),
+                    None => found,
+                });
+            } else {
+                named.push(found.set);
+            }
+        }
+        let union = Set::union(named.iter().map(AsRef::as_ref));
+        match missing {
+            Some(missing) => Found { set: Cow::Owned(missing.set.without(&union)), negated: true },
+            None => Found { set: Cow::Owned(union.into_owned()), negated: false },
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    fn not(self) -> Self {
+        Self { negated: !self.negated, ..self }
+    }
+
+    fn and(self, other: Self) -> Self {
+        let (set, negated) = match (self.negated, other.negated) {
+            (false, false) => (self.set.and(&other.set), false),
+            (false, true) => (self.set.without(&other.set), false),
+            (true, _) if self.set.is_empty() => return other,
+            (true, false) => (other.set.without(&self.set), false),
+            (true, true) => (Set::union([&*self.set, &*other.set].into_iter()).into_owned(), true),
+        };
+        Found { set: Cow::Owned(set), negated }
+    }
+
+    fn count_and(&self, other: &Self, all: usize) -> usize {
+        let both = self.set.count_and(&other.set);
+        let (one, two) = (self.set.len(), other.set.len());
+        match (self.negated, other.negated) {
+            (false, false) => both,
+            (false, true) => one - both,
+            (true, false) => two - both,
+            (true, true) => all - (one + two - both),
+        }
+    }
+
+    fn len(&self, all: usize) -> usize {
+        if self.negated { all - self.set.len() } else { self.set.len() }
+    }
+}
+
+impl Plan<'_> {
+    /// What it costs to find the set and to read it once.
+    fn reading(&self) -> usize {
+        match &self.step {
+            Step::Set(set) => set.work(),
+            Step::Not(term) => term.reading(),
+            _ => self.work,
+        }
+    }
+}
+
+fn plan_union<'a>(test: Test<'a>, sets: Vec<&'a Set>) -> Plan<'a> {
+    let bound = sets.iter().map(|set| set.len()).sum();
+    let work = sets.iter().map(|set| set.work()).sum();
+    match sets.as_slice() {
+        [only] => Plan { test, step: Step::Set(Cow::Borrowed(only)), bound, work: 0, looks: 1 },
+        _ => Plan { test, step: Step::Union(sets), bound, work, looks: 1 },
+    }
+}
+
+/// The terms of an `And` in the order in which they are looked at: the smallest first, and what
+/// takes peers away last.
+fn sort(terms: &mut [Plan<'_>]) {
+    terms.sort_by_key(|term| (matches!(term.step, Step::Not(_)), term.bound));
+}
