@@ -45,6 +45,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `postcard` | bodies in postcard, for peers that are both in Rust: `#[message(code = 200, postcard)]` |
 //! | `testing` | the module `testing`, for the tests of applications: their router in memory, clients with expectations, links that fail on demand, a paused clock. Enable it under `[dev-dependencies]` |
 //!
 //! # What is promised

@@ -1,6 +1,6 @@
 //! Each body is exactly what a Python peer sends and reads.
 
-use veltix::{MessageType, ToMessage};
+use veltix::{DeliveryClass, MessageType, ToMessage};
 
 use super::*;
 
@@ -37,6 +37,13 @@ fn no_fields_are_no_body() {
 fn one_field_is_its_value() {
     check(roster(), 205, br#"{"room":"lobby","names":["ann","bob"]}"#);
     check(Scores(vec![("ann".to_owned(), 3)]), 208, br#"[["ann",3]]"#);
+    check(Color(0xff), 212, br#""ff""#);
+    let (one, whole) = (Color(7).to_message().unwrap(), Chat::Color(7).to_message().unwrap());
+    assert_eq!((one.delivery_class(), one.delivery_class()), (whole.delivery_class(), &latest(7)));
+}
+
+fn latest(key: u32) -> DeliveryClass {
+    DeliveryClass::Latest(key.into())
 }
 
 #[test]
@@ -93,6 +100,7 @@ fn the_types_are_known_by_code_name_and_description() {
         (209, "strict"),
         (210, "nudge"),
         (211, "tagged"),
+        (212, "color"),
     ];
     assert_eq!(types, names);
     assert_eq!(Say::TYPE.description(), "A line of chat, to everybody.");

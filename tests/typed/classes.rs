@@ -1,7 +1,6 @@
 //! What a message says about its own delivery.
 
-use veltix::ToMessage;
-use veltix_core::{DeliveryClass, Key, OverflowPolicy};
+use veltix::{DeliveryClass, Key, OverflowPolicy, ToMessage};
 
 use super::*;
 

@@ -68,6 +68,8 @@ enum Chat {
     #[message(code = 211)]
     #[serde(tag = "kind")]
     Tagged { is: bool },
+    #[message(code = 212, latest = "0")]
+    Color(#[serde(with = "hexadecimal")] u32),
 }
 
 mod hexadecimal {

@@ -35,6 +35,7 @@ fn chat() -> impl Strategy<Value = Chat> {
         any::<bool>().prop_map(|exact| Chat::Strict { exact }),
         Just(Chat::Nudge {}),
         any::<bool>().prop_map(|is| Chat::Tagged { is }),
+        any::<u32>().prop_map(Chat::Color),
     ]
 }
 
@@ -47,12 +48,12 @@ proptest! {
     }
 
     #[test]
-    fn no_body_panics(code in 200_u16..213, body in vec(any::<u8>(), 0..64)) {
+    fn no_body_panics(code in 200_u16..214, body in vec(any::<u8>(), 0..64)) {
         let _ = Chat::from_message(received(code, body), ROOM);
     }
 
     #[test]
-    fn no_text_panics(code in 200_u16..213, body in r#"[\{\}\[\]":,a-z0-9 ]{0,40}"#) {
+    fn no_text_panics(code in 200_u16..214, body in r#"[\{\}\[\]":,a-z0-9 ]{0,40}"#) {
         let _ = Chat::from_message(received(code, body), ROOM);
     }
 }

@@ -11,7 +11,7 @@ use super::ast::{Field, Shape, Variant};
 pub(crate) fn expand(item: &ItemEnum, variant: &Variant, names: &Names) -> TokenStream {
     let vis = &item.vis;
     let Variant { ident, moved, generics, options, .. } = variant;
-    let (declared, _, predicates) = (generics, (), &generics.where_clause);
+    let predicates = &generics.where_clause;
     let field = |field: &Field| {
         let Field { ident, ty, .. } = field;
         let has_serde = variant.has_serde();
@@ -59,6 +59,6 @@ pub(crate) fn expand(item: &ItemEnum, variant: &Variant, names: &Names) -> Token
         #[derive(::core::fmt::Debug, ::core::clone::Clone #(, #derives)*)]
         #serde
         #(#moved)*
-        #vis struct #ident #declared #body
+        #vis struct #ident #generics #body
     }
 }

@@ -90,12 +90,13 @@ fn input<'a>(
 ) -> (TokenStream, Option<&'a Type>) {
     let last = types.last();
     let message = last.and_then(message_of);
-    let ends = |name| last.is_some_and(|ty| is_named(ty, name));
-    let method = arguments.method.unwrap_or(match message {
-        Some(_) => Method::On,
-        None if ends("Disconnected") => Method::OnDisconnect,
-        None => Method::Route,
-    });
+    let ends_with = |name| last.is_some_and(|ty| is_named(ty, name));
+    let method = match (arguments.method, message) {
+        (Some(method), _) => method,
+        (None, Some(_)) => Method::On,
+        (None, None) if ends_with("Disconnected") => Method::OnDisconnect,
+        (None, None) => Method::Route,
+    };
     match (method, message) {
         (Method::On, Some(message)) => (quote!(#private::handler::Asked<#message>), Some(message)),
         (Method::On | Method::Route, _) => (quote!(#private::Message), None),
