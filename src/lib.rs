@@ -45,6 +45,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `postcard` | bodies in postcard, for peers that are both in Rust: `#[message(code = 200, postcard)]` |
 //! | `testing` | the module `testing`, for the tests of applications: their router in memory, clients with expectations, links that fail on demand, a paused clock. Enable it under `[dev-dependencies]` |
 //!
 //! # What is promised
@@ -120,53 +121,47 @@ pub use veltix_core::{
     TargetError, ToMessage, Told, TypeError, Typed, TypedMessage, UnknownCode, all, limits, nobody,
     peers, tag,
 };
-/// Makes a message type of each variant of an enum.
+/// Says which part of a handler does not fit.
 ///
-/// Each variant gets a code of its own, written as its discriminant: 200 to 499 for applications,
-/// 500 to 65535 for plugins; the codes below 200 belong to the protocol. Its name is the variant
-/// in snake case, its description the first paragraph of its doc comment.
+/// Where a function is no [`Handler`], the compiler can only say so. With this attribute on it
+/// each part is checked by itself, and the error stands at the argument or the return type that
+/// causes it and says what to write instead. The function stays as it is.
 ///
 /// ```
-/// use veltix::{Message, MessageType, ToMessage};
+/// use veltix::{Msg, Peer, State};
 ///
+/// # #[derive(Clone)] struct Db;
 /// #[veltix::message]
-/// enum App {
-///     /// A line of chat.
-///     Chat = 200,
-///     FileTransfer = 201,
+/// enum Rooms {
+///     #[message(code = 200, reply = Roster)]
+///     Who { room: String },
+///     #[message(code = 201)]
+///     Roster { names: Vec<String> },
 /// }
 ///
-/// const CHAT: MessageType = App::Chat.message_type();
-/// assert_eq!(CHAT.description(), "A line of chat.");
-/// assert_eq!(App::FileTransfer.message_type().name(), "file_transfer");
-/// assert_eq!(App::try_from(201), Ok(App::FileTransfer));
-/// assert_eq!(App::ALL.len(), 2);
-///
-/// // A variant names the type of a message, and is itself one with an empty body.
-/// let hello = Message::from_text(App::Chat, "hello");
-/// assert_eq!(hello.code(), App::Chat.code());
-/// assert_eq!(App::Chat.to_message()?, Message::empty(App::Chat));
-/// # Ok::<(), veltix::EncodeError>(())
+/// #[veltix::debug_handler]
+/// async fn who(peer: Peer, State(db): State<Db>, Msg(who): Msg<Who>) -> Roster {
+///     Roster { names: vec![who.room, peer.id().to_string()] }
+/// }
+/// # let _ = veltix::Router::new().on(who).with_state::<()>(Db);
 /// ```
 ///
-/// # What it adds
-///
-/// With the visibility of the enum: `ALL` (`&'static [Self]`, in the order of declaration),
-/// `const fn code(self) -> u16`, `const fn message_type(self) -> MessageType` and
-/// `fn registry() -> Registry`. Further [`ToMessage`], `From` into [`MessageType`] and `u16`,
-/// `TryFrom<u16>` with [`UnknownCode`], and those of `Clone`, `Copy`, `Debug`, `Eq`, `Hash` and
-/// `PartialEq` that the enum does not derive itself.
-///
-/// # Where it stands
-///
-/// First, above every `#[derive]`. A derive above it has run by the time the attribute runs, which
-/// then derives the same trait again: the compiler reports conflicting implementations at both
-/// places (E0119). The same holds for one of the six traits that is implemented by hand.
+/// What is checked: that there are at most eight arguments, that those before the last need no body
+/// ([`FromContext`]) and the last is one at all ([`FromInput`]), that what is returned is a reply
+/// ([`IntoReply`], [`AnswerTo`]), and that the future of an async function is [`Send`].
 ///
 /// # Arguments
 ///
-/// `crate = path` says where this crate is found, when it is not `::veltix`: an absolute path such
-/// as `#[veltix::message(crate = ::my_framework::veltix)]` or `crate = crate::vendor::veltix`.
+/// - The method of the [`Router`] that the handler is for: `on`, `route` (and `fallback`),
+///   `on_connect` or `on_disconnect`. By default one that ends with [`Msg`] is for `on`, one that
+///   ends with [`Disconnected`] for `on_disconnect`, any other for `route`. A handler of a whole enum, which
+///   ends with a `Msg` too, is for `fallback`: `#[veltix::debug_handler(fallback)]`.
+/// - `state = S`: the state of the router, by default what the argument [`State<S>`](State) takes.
+/// - `crate = path`, as for [`message`].
+///
+/// It goes on functions that are neither generic nor methods.
+pub use veltix_macros::debug_handler;
+#[doc = include_str!("message.md")]
 pub use veltix_macros::message;
 pub use veltix_tokio::{
     AnswerTo, BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus,
@@ -185,10 +180,18 @@ pub use veltix_tokio::testing;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What the output of `#[veltix::message]` names.
+    //! What the output of the macros names.
+    pub mod handler {
+        pub use veltix_tokio::__private::Asked;
+        pub use veltix_tokio::__private::check::*;
+        pub use veltix_tokio::Disconnected;
+    }
+
+    pub use veltix_core::__private::serde;
+    pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
-        AnswerError, Ask, BodyError, EncodeError, Message, MessageType, Registry, ToMessage, Typed,
-        UnknownCode,
+        AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageType, NoError, NoReply,
+        OverflowPolicy, Registry, ToMessage, Told, Typed, TypedMessage, UnknownCode,
     };
 }
 

@@ -16,6 +16,7 @@ mod support;
 mod targets;
 mod tcp;
 mod testing;
+mod typed;
 #[cfg(unix)]
 mod unix;
 mod wire;

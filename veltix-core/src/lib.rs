@@ -36,3 +36,9 @@ pub use tags::{
 };
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};
 pub use types::{CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, MessageType, PING, PONG};
+
+#[doc(hidden)]
+pub mod __private {
+    //! What the output of `#[veltix::message]` names and the facade does not depend on.
+    pub use serde;
+}

@@ -63,6 +63,6 @@ pub mod __private {
     #[cfg(veltix_planted_bugs)]
     pub use crate::planted::plant;
     pub use crate::router::{
-        Asked, Called, FailWith, Input, Outcome, RouteOptions, TellsRejection, marker,
+        Asked, Called, FailWith, Input, Outcome, RouteOptions, TellsRejection, check, marker,
     };
 }
