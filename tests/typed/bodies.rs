@@ -43,7 +43,7 @@ fn one_field_is_its_value() {
 }
 
 fn latest(key: u32) -> DeliveryClass {
-    DeliveryClass::Latest(key.into())
+    DeliveryClass::of_key(key)
 }
 
 #[test]

@@ -33,18 +33,18 @@ fn check(message: impl ToMessage + Clone + Into<Game>, class: DeliveryClass) {
 
 #[test]
 fn the_newest_is_known_by_the_value_of_a_field() {
-    check(Position { player: 7, x: 0.5 }, DeliveryClass::Latest(7.into()));
-    check(Position { player: 8, x: 0.5 }, DeliveryClass::Latest(8.into()));
-    check(Cursor("ann".to_owned()), DeliveryClass::Latest("ann".into()));
-    check(Tick { at: 1 }, DeliveryClass::Latest(Key::from(())));
-    check(Kind { r#type: "a".to_owned() }, DeliveryClass::Latest("a".into()));
+    check(Position { player: 7, x: 0.5 }, DeliveryClass::of_key(7));
+    check(Position { player: 8, x: 0.5 }, DeliveryClass::of_key(8));
+    check(Cursor("ann".to_owned()), DeliveryClass::of_key("ann"));
+    check(Tick { at: 1 }, DeliveryClass::of_key(Key::from(())));
+    check(Kind { r#type: "a".to_owned() }, DeliveryClass::of_key("a"));
 }
 
 #[test]
 fn a_policy_goes_along() {
-    let policy = |policy| DeliveryClass::Policy(policy);
+    let policy = |policy| DeliveryClass::of_policy(policy);
     check(Sound { name: String::new() }, policy(OverflowPolicy::DropOldest));
     check(Spark, policy(OverflowPolicy::DropNewest));
     check(State(Bytes::new()), policy(OverflowPolicy::Disconnect));
-    check(Plain { text: String::new() }, DeliveryClass::Default);
+    check(Plain { text: String::new() }, DeliveryClass::DEFAULT);
 }
