@@ -45,6 +45,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `postcard` | bodies in postcard, for peers that are both in Rust: `#[message(code = 200, postcard)]` |
 //! | `testing` | the module `testing`, for the tests of applications: their router in memory, clients with expectations, links that fail on demand, a paused clock. Enable it under `[dev-dependencies]` |
 //!
 //! # What is promised
@@ -75,6 +76,36 @@
 //!
 //! A handler's panic is caught only where panics unwind: build without `panic = "abort"`.
 //!
+//! # Peers that read too slowly
+//!
+//! Each peer has an outbox, bounded in frames and bytes. Once its stream takes nothing more and the
+//! outbox is full, [`Peer::send`] waits, [`Peer::try_send`] says [`SendError::Full`], and a
+//! broadcast does what its message says, or else the server's
+//! [`on_full`](ServerConfig::on_full):
+//!
+//! | the message | what it does to a peer without room |
+//! |---|---|
+//! | [`on_full`](Message::on_full)[`(Disconnect)`](OverflowPolicy::Disconnect), the default | waiting messages that may be dropped go first; if that does not do, the peer is disconnected |
+//! | [`on_full`](Message::on_full)[`(DropNewest)`](OverflowPolicy::DropNewest) | it is dropped |
+//! | [`on_full`](Message::on_full)[`(DropOldest)`](OverflowPolicy::DropOldest) | the oldest that may be dropped make room for it |
+//! | [`latest(key)`](Message::latest) | it takes the place of the older value of its key that still waits |
+//!
+//! ```
+//! # use veltix::{Hub, Message, MessageType, SendError};
+//! const POSITION: MessageType = MessageType::new(210, "position", "");
+//!
+//! fn moved(hub: &Hub, player: u64, at: String) -> Result<(), SendError> {
+//!     hub.broadcast(&Message::from_text(POSITION, at).latest(player))?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What may be dropped is a broadcast of the two dropping policies, and a value however it was
+//! sent. All else that was sent to one peer alone stays, replies included. Nothing of this is on
+//! the wire, and the slow peer is told nothing. The application is: [`Event::SlowConsumer`] when there is no
+//! room, [`Event::Dropped`] with the counts when the peer has caught up or gone; [`Peer::stats`]
+//! counts by peer and [`Hub::dropped`] by type.
+//!
 //! # Python peers
 //!
 //! Versions 2.0.3 and later of the Python package join; 1.x has another header and cannot. A Python
@@ -84,65 +115,60 @@
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
-    AnswerError, Ask, BodyError, CodeClass, EncodeError, HandshakeError, Hello, IdsExhausted,
-    Message, MessageType, NoError, NoReply, PING, PONG, PeerId, ProtocolError, Registry, RequestId,
-    Tag, TagError, TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Told, TypeError,
-    Typed, TypedMessage, UnknownCode, all, limits, nobody, peers, tag,
+    AnswerError, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, HandshakeError, Hello,
+    IdsExhausted, Key, Message, MessageType, NoError, NoReply, OverflowPolicy, PING, PONG, PeerId,
+    ProtocolError, Registry, RequestId, Tag, TagError, TagNumber, TagTarget, TagValue, Target,
+    TargetError, ToMessage, Told, TypeError, Typed, TypedMessage, UnknownCode, all, limits, nobody,
+    peers, tag,
 };
-/// Makes a message type of each variant of an enum.
+/// Says which part of a handler does not fit.
 ///
-/// Each variant gets a code of its own, written as its discriminant: 200 to 499 for applications,
-/// 500 to 65535 for plugins; the codes below 200 belong to the protocol. Its name is the variant
-/// in snake case, its description the first paragraph of its doc comment.
+/// Where a function is no [`Handler`], the compiler can only say so. With this attribute on it
+/// each part is checked by itself, and the error stands at the argument or the return type that
+/// causes it and says what to write instead. The function stays as it is.
 ///
 /// ```
-/// use veltix::{Message, MessageType, ToMessage};
+/// use veltix::{Msg, Peer, State};
 ///
+/// # #[derive(Clone)] struct Db;
 /// #[veltix::message]
-/// enum App {
-///     /// A line of chat.
-///     Chat = 200,
-///     FileTransfer = 201,
+/// enum Rooms {
+///     #[message(code = 200, reply = Roster)]
+///     Who { room: String },
+///     #[message(code = 201)]
+///     Roster { names: Vec<String> },
 /// }
 ///
-/// const CHAT: MessageType = App::Chat.message_type();
-/// assert_eq!(CHAT.description(), "A line of chat.");
-/// assert_eq!(App::FileTransfer.message_type().name(), "file_transfer");
-/// assert_eq!(App::try_from(201), Ok(App::FileTransfer));
-/// assert_eq!(App::ALL.len(), 2);
-///
-/// // A variant names the type of a message, and is itself one with an empty body.
-/// let hello = Message::from_text(App::Chat, "hello");
-/// assert_eq!(hello.code(), App::Chat.code());
-/// assert_eq!(App::Chat.to_message()?, Message::empty(App::Chat));
-/// # Ok::<(), veltix::EncodeError>(())
+/// #[veltix::debug_handler]
+/// async fn who(peer: Peer, State(db): State<Db>, Msg(who): Msg<Who>) -> Roster {
+///     Roster { names: vec![who.room, peer.id().to_string()] }
+/// }
+/// # let _ = veltix::Router::new().on(who).with_state::<()>(Db);
 /// ```
 ///
-/// # What it adds
-///
-/// With the visibility of the enum: `ALL` (`&'static [Self]`, in the order of declaration),
-/// `const fn code(self) -> u16`, `const fn message_type(self) -> MessageType` and
-/// `fn registry() -> Registry`. Further [`ToMessage`], `From` into [`MessageType`] and `u16`,
-/// `TryFrom<u16>` with [`UnknownCode`], and those of `Clone`, `Copy`, `Debug`, `Eq`, `Hash` and
-/// `PartialEq` that the enum does not derive itself.
-///
-/// # Where it stands
-///
-/// First, above every `#[derive]`. A derive above it has run by the time the attribute runs, which
-/// then derives the same trait again: the compiler reports conflicting implementations at both
-/// places (E0119). The same holds for one of the six traits that is implemented by hand.
+/// What is checked: that there are at most eight arguments, that those before the last need no body
+/// ([`FromContext`]) and the last is one at all ([`FromInput`]), that what is returned is a reply
+/// ([`IntoReply`], [`AnswerTo`]), and that the future of an async function is [`Send`].
 ///
 /// # Arguments
 ///
-/// `crate = path` says where this crate is found, when it is not `::veltix`: an absolute path such
-/// as `#[veltix::message(crate = ::my_framework::veltix)]` or `crate = crate::vendor::veltix`.
+/// - The method of the [`Router`] that the handler is for: `on`, `route` (and `fallback`),
+///   `on_connect` or `on_disconnect`. By default one that ends with [`Msg`] is for `on`, one that
+///   ends with [`Disconnected`] for `on_disconnect`, any other for `route`. A handler of a whole enum, which
+///   ends with a `Msg` too, is for `fallback`: `#[veltix::debug_handler(fallback)]`.
+/// - `state = S`: the state of the router, by default what the argument [`State<S>`](State) takes.
+/// - `crate = path`, as for [`message`].
+///
+/// It goes on functions that are neither generic nor methods.
+pub use veltix_macros::debug_handler;
+#[doc = include_str!("message.md")]
 pub use veltix_macros::message;
 pub use veltix_tokio::{
     AnswerTo, BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus,
     CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured, ConnectError,
-    Context, Delivery, Disconnected, Draining, Error, Event, EventStream, Extension, FromContext,
-    FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound, InboundService,
-    IntoReply, Json, MessageService, MessageStream, Msg, OverflowPolicy, Peer, PeerStats, Ping,
+    Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream, Extension,
+    FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound,
+    InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats, Ping,
     Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses, Result,
     Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
     Survey, SurveyStatus, Text, VeltixCodec, Watch, WatchEvent, transport,
@@ -154,10 +180,18 @@ pub use veltix_tokio::testing;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What the output of `#[veltix::message]` names.
+    //! What the output of the macros names.
+    pub mod handler {
+        pub use veltix_tokio::__private::Asked;
+        pub use veltix_tokio::__private::check::*;
+        pub use veltix_tokio::Disconnected;
+    }
+
+    pub use veltix_core::__private::serde;
+    pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
-        AnswerError, Ask, BodyError, EncodeError, Message, MessageType, Registry, ToMessage, Typed,
-        UnknownCode,
+        AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageType, NoError, NoReply,
+        OverflowPolicy, Registry, ToMessage, Told, Typed, TypedMessage, UnknownCode,
     };
 }
 

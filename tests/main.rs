@@ -17,6 +17,7 @@ mod support;
 mod targets;
 mod tcp;
 mod testing;
+mod typed;
 #[cfg(unix)]
 mod unix;
 mod wire;

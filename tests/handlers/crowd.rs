@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 use std::future::{IntoFuture, pending};
+use std::time::Duration;
 
-use futures::future::join_all;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
-use veltix::{Response, Router, ServerConfig, Text, all};
+use veltix::{Client, Response, Router, Text, all};
 
 use super::seconds;
 use super::survey::{answering, question};
 use crate::promises::paused;
-use crate::support::{ECHO, PIPE, World, quiet};
+use crate::support::{ECHO, World, quiet};
 
 #[test]
 fn thousands_are_asked_together() {
@@ -51,36 +52,61 @@ fn answers_at_the_very_deadline_count_once() {
     });
 }
 
-/// On threads and the real clock: answers, ends of connections and the deadline race each other.
+/// A world with so many clients, who answer after two milliseconds, or never each eighth.
+async fn crowd(peers: usize) -> (World, Vec<Client>) {
+    let world = World::new(Router::new());
+    let mut clients = Vec::new();
+    for n in 0..peers {
+        let answer = move |Text(text): Text| async move {
+            sleep(Duration::from_millis(2)).await;
+            if n % 8 == 7 {
+                pending::<()>().await;
+            }
+            text
+        };
+        clients.push(world.client(Router::new().route(ECHO, answer)).await);
+    }
+    while world.hub.count(all()).unwrap() < peers {
+        yield_now().await;
+    }
+    (world, clients)
+}
+
+/// Surveys the crowd on a task of its own; each of them responds, and once.
+async fn check_once(world: &World, peers: usize, limit: Duration) {
+    let survey = world.hub.to(all()).request(&question()).unwrap().timeout(limit);
+    let responses = tokio::spawn(survey.into_future()).await.expect("no panic");
+    let who: HashSet<_> = responses.responses.iter().map(|(peer, _)| peer.id()).collect();
+    assert_eq!((who.len(), responses.responses.len()), (peers, peers));
+}
+
+/// On threads and the real clock, as the next: answers race the deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whatever_races_everybody_responds_once() {
-    for round in 0..40_u64 {
-        let world = World::with(ServerConfig::default(), PIPE, Router::new());
-        let mut clients = Vec::new();
-        for n in 0..24_u64 {
-            let answer = move |Text(text): Text| async move {
-                sleep(std::time::Duration::from_micros(n * 200)).await;
-                if n % 8 == 7 {
-                    pending::<()>().await;
-                }
-                text
-            };
-            clients.push(world.client(Router::new().route(ECHO, answer)).await);
-        }
-        while world.hub.count(all()).unwrap() < clients.len() {
-            tokio::task::yield_now().await;
-        }
-        let limit = std::time::Duration::from_micros(1_000 + round * 50);
-        let survey = world.hub.to(all()).request(&question()).unwrap().timeout(limit);
-        let leaving = clients.iter().enumerate().filter(|(n, _)| n % 3 == 0);
-        let leaving: Vec<_> = leaving.map(|(_, client)| client.clone()).collect();
-        let leave = tokio::spawn(join_all(leaving.into_iter().map(|client| async move {
-            tokio::task::yield_now().await;
-            client.close().await
-        })));
-        let responses = tokio::spawn(survey.into_future()).await.expect("no panic");
-        let who: HashSet<_> = responses.responses.iter().map(|(peer, _)| peer.id()).collect();
-        assert_eq!((who.len(), responses.responses.len()), (24, 24), "in round {round}");
+async fn answers_that_race_the_deadline_count_once() {
+    const PEERS: usize = 300;
+    let (world, _clients) = crowd(PEERS).await;
+    for round in 0..60 {
+        check_once(&world, PEERS, Duration::from_millis(1 + round % 4)).await;
+    }
+}
+
+/// Connections end while they are asked, and while they answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ends_that_race_a_survey_count_once() {
+    const PEERS: usize = 60;
+    for _ in 0..20 {
+        let (world, clients) = crowd(PEERS).await;
+        let leave = tokio::spawn(async move {
+            for client in clients {
+                drop(client.close());
+                yield_now().await;
+            }
+        });
+        let asked = world.hub.to(all()).request(&question()).unwrap();
+        let count = asked.roster().count();
+        let responses = tokio::spawn(asked.into_future()).await.expect("no panic").responses;
+        let who: HashSet<_> = responses.iter().map(|(peer, _)| peer.id()).collect();
+        assert_eq!((who.len(), responses.len()), (count, count));
         leave.await.expect("no panic");
     }
 }

@@ -7,6 +7,7 @@ mod p01_order;
 mod p02_accounting;
 mod p03_requests;
 mod p04_handlers;
+mod p05_classes;
 mod p05_slow_peers;
 mod p06_on_connect;
 mod p07_ends;

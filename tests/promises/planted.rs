@@ -8,8 +8,8 @@ use std::time::Duration;
 use veltix_tokio::__private::plant;
 
 use super::{
-    p01_order, p02_accounting, p03_requests, p04_handlers, p05_slow_peers, p06_on_connect,
-    p07_ends, p08_shutdown, p09_hostile, p10_python, p11_ownership,
+    p01_order, p02_accounting, p03_requests, p04_handlers, p05_classes, p05_slow_peers,
+    p06_on_connect, p07_ends, p08_shutdown, p09_hostile, p10_python, p11_ownership,
 };
 
 /// Whether a test passes with this bug, or with none. One that hangs does not.
@@ -37,9 +37,11 @@ macro_rules! bugs {
 bugs! {
     // Promise 1.
     partial_write_repeated: p01_order::both_directions_keep_their_order_through_pipes_of_any_size,
+    latest_reorders: p05_classes::a_newer_value_takes_the_place_of_the_older_one,
     lane_reorders: p04_handlers::handlers_start_in_order_and_one_at_a_time_although_some_wait,
     // Promise 2.
     closing_drops_uncounted: p02_accounting::a_close_says_what_it_could_not_write,
+    superseded_uncounted: p05_classes::every_dropped_message_is_counted_by_peer_and_by_type,
     cancelled_uncounted: p02_accounting::what_waits_is_counted_and_a_close_discards_it,
     // Promise 3.
     late_reply_accepted: p03_requests::a_late_answer_completes_no_other_call,

@@ -107,6 +107,10 @@ pub enum EncodeError {
     /// The value cannot be written as JSON.
     #[error("the value cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    /// The value cannot be written in postcard.
+    #[cfg(feature = "postcard")]
+    #[error("the value cannot be written in postcard")]
+    Postcard(#[from] postcard::Error),
     /// The frame would be over the limit.
     #[error("the message of {size} bytes is over max_message_size ({limit})")]
     TooLarge {
@@ -124,6 +128,10 @@ pub enum BodyError {
     /// The body is not JSON, or not of the type asked for.
     #[error("the body is not the JSON that was expected")]
     Json(#[from] serde_json::Error),
+    /// The body is not postcard, or not of the type asked for.
+    #[cfg(feature = "postcard")]
+    #[error("the body is not the postcard that was expected")]
+    Postcard(#[from] postcard::Error),
     /// The body is not UTF-8.
     #[error("the body is not UTF-8 text")]
     Utf8(#[from] Utf8Error),
@@ -137,7 +145,7 @@ pub enum BodyError {
     },
     /// The body is over the limit for bodies that are parsed.
     #[error(
-        "the body of {size} bytes is over max_typed_body ({limit}): raise the limit, or take the body as Bytes"
+        "the body of {size} bytes is over max_typed_body ({limit}): raise that, or the limit of this message with `#[message(max = …)]`, or take the body as Bytes"
     )]
     TooLarge {
         /// The body's length.

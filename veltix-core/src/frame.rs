@@ -13,6 +13,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::delivery::DeliveryClass;
 use crate::error::ProtocolError;
 use crate::limits::HEADER_LEN;
 use crate::message::{Message, RequestId};
@@ -30,6 +31,7 @@ pub struct Frame {
     header: [u8; HEADER_LEN],
     /// The body has a buffer of its own, which it may share with clones of this frame.
     detached: bool,
+    class: DeliveryClass,
     body: Bytes,
 }
 
@@ -48,7 +50,7 @@ impl Frame {
         header[5..9].copy_from_slice(&(body.len() as u32).to_be_bytes());
         header[9..13].copy_from_slice(&checksum.to_be_bytes());
         header[13..15].copy_from_slice(&id.value().to_be_bytes());
-        Self { header, detached: false, body }
+        Self { header, detached: false, class: DeliveryClass::DEFAULT, body }
     }
 
     /// The same frame under another id: the id is not covered by the checksum, so an answer or a
@@ -63,6 +65,25 @@ impl Frame {
     #[must_use]
     pub const fn code(&self) -> u16 {
         u16::from_be_bytes([self.header[3], self.header[4]])
+    }
+
+    /// The request id.
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        RequestId::new(u16::from_be_bytes([self.header[13], self.header[14]]))
+    }
+
+    /// What is done with the frame for a peer whose outbox is full. Nothing of it is in the bytes.
+    #[inline]
+    #[must_use]
+    pub const fn class(&self) -> &DeliveryClass {
+        &self.class
+    }
+
+    /// Sets the class.
+    #[inline]
+    pub fn set_class(&mut self, class: DeliveryClass) {
+        self.class = class;
     }
 
     /// The header's bytes.
@@ -110,8 +131,12 @@ impl PartialEq for Frame {
 impl Eq for Frame {}
 
 impl From<Message> for Frame {
+    #[inline]
     fn from(message: Message) -> Self {
-        Self::new(message.code(), message.id(), message.into_body())
+        let (code, id, class, body) = message.into_parts();
+        let mut frame = Self::new(code, id, body);
+        frame.class = class;
+        frame
     }
 }
 

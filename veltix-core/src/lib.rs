@@ -4,6 +4,7 @@
 //! sockets and the clock: `veltix-tokio` does so on Tokio. Applications use the `veltix` crate.
 
 mod backoff;
+mod delivery;
 mod error;
 mod frame;
 mod handshake;
@@ -18,6 +19,7 @@ pub mod typed;
 mod types;
 
 pub use backoff::Backoff;
+pub use delivery::{DeliveryClass, Key, OverflowPolicy};
 pub use error::{
     BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TargetError, TypeError,
     UnknownCode,
@@ -34,3 +36,9 @@ pub use tags::{
 };
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};
 pub use types::{CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, MessageType, PING, PONG};
+
+#[doc(hidden)]
+pub mod __private {
+    //! What the output of `#[veltix::message]` names and the facade does not depend on.
+    pub use serde;
+}

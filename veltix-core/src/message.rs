@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::delivery::{DeliveryClass, Key, OverflowPolicy};
 use crate::error::{BodyError, EncodeError};
 use crate::types::MessageType;
 
@@ -39,10 +40,13 @@ impl fmt::Display for RequestId {
 ///
 /// A clone is cheap: the body is shared, not copied. A body that was received is a slice of a
 /// larger read buffer; one that is kept for long should be [detached](Message::detach).
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Messages are equal when code, id and body are: the [`DeliveryClass`] is no part of what arrives.
+#[derive(Clone)]
 pub struct Message {
     code: u16,
     id: RequestId,
+    class: DeliveryClass,
     body: Bytes,
 }
 
@@ -80,7 +84,7 @@ impl Message {
     /// A message of any code and id, system codes included, as the decoder makes them.
     #[must_use]
     pub const fn from_parts(code: u16, id: RequestId, body: Bytes) -> Self {
-        Self { code, id, body }
+        Self { code, id, class: DeliveryClass::DEFAULT, body }
     }
 
     /// The code of the message's type.
@@ -143,7 +147,83 @@ impl Message {
     pub fn with_id(self, id: RequestId) -> Self {
         Self { id, ..self }
     }
+
+    /// The same message, with a policy of its own for peers whose outbox is full, in place of the
+    /// server's default.
+    ///
+    /// It is followed by broadcasts. Who sends to one peer is told that there is no room, or waits
+    /// for it, and such a message is not dropped for others later. It replaces what
+    /// [`latest`](Message::latest) said.
+    ///
+    /// ```
+    /// use veltix_core::{Message, MessageType, OverflowPolicy};
+    ///
+    /// const TYPING: MessageType = MessageType::new(203, "typing", "");
+    /// let message = Message::empty(TYPING).on_full(OverflowPolicy::DropNewest);
+    /// assert_eq!(message, Message::empty(TYPING), "it says nothing on the wire");
+    /// ```
+    #[must_use]
+    pub fn on_full(self, policy: OverflowPolicy) -> Self {
+        self.with_class(DeliveryClass::of_policy(policy))
+    }
+
+    /// The same message, as a value of which only the newest per code and key is worth sending: a
+    /// position, a price, a cursor.
+    ///
+    /// While a peer's stream is full, a newer value takes the place of the older one that still
+    /// waits for that peer, whoever sent either; so the values of one key arrive in their order,
+    /// all else keeps its order too, and a slow peer costs one frame for each key. The older one
+    /// counts as dropped: superseded. For a value that takes nobody's place and finds no room,
+    /// waiting frames that may be dropped are, the oldest before the others; if that does not do,
+    /// a broadcast of it is dropped, and who sends it to one peer is told so, or waits. It never
+    /// disconnects the peer. It replaces what [`on_full`](Message::on_full) said.
+    ///
+    /// It holds for sends, broadcasts and replies. A value supersedes only those under the same
+    /// request id, so that no reply takes the place of another caller's; a request itself is
+    /// never superseded or dropped.
+    ///
+    /// ```
+    /// use veltix_core::{Message, MessageType};
+    ///
+    /// const POSITION: MessageType = MessageType::new(210, "position", "");
+    /// let (player, x, y) = (7_u64, 3, 4);
+    /// let message = Message::from_text(POSITION, format!("{player} {x} {y}")).latest(player);
+    /// # drop(message);
+    /// ```
+    #[must_use]
+    pub fn latest(self, key: impl Into<Key>) -> Self {
+        self.with_class(DeliveryClass::of_key(key))
+    }
+
+    /// What is done with the message for a peer whose outbox is full.
+    #[must_use]
+    pub const fn delivery_class(&self) -> &DeliveryClass {
+        &self.class
+    }
+
+    /// The same message with this class: what [`on_full`](Message::on_full) and
+    /// [`latest`](Message::latest) say.
+    #[must_use]
+    pub fn with_class(self, class: DeliveryClass) -> Self {
+        Self { class, ..self }
+    }
+
+    /// Code, id, class and body.
+    #[inline]
+    #[must_use]
+    pub fn into_parts(self) -> (u16, RequestId, DeliveryClass, Bytes) {
+        (self.code, self.id, self.class, self.body)
+    }
 }
+
+impl PartialEq for Message {
+    /// By code, id and body.
+    fn eq(&self, other: &Self) -> bool {
+        self.code == other.code && self.id == other.id && self.body == other.body
+    }
+}
+
+impl Eq for Message {}
 
 impl fmt::Debug for Message {
     /// Code, id and length; never the body, which may be large or private.

@@ -174,11 +174,23 @@ pub mod body {
         name: &'static str,
         limit: usize,
     ) -> Result<(), BodyError> {
-        if message.code() != code {
-            return Err(BodyError::WrongType { code: message.code(), expected: name });
-        }
+        check_code(message, code, name)?;
         let size = message.body().len();
         if size > limit { Err(BodyError::TooLarge { size, limit }) } else { Ok(()) }
+    }
+
+    /// Refuses a message of another code.
+    ///
+    /// # Errors
+    /// [`BodyError::WrongType`].
+    pub fn check_code(message: &Message, code: u16, name: &'static str) -> Result<(), BodyError> {
+        if message.code() == code { Ok(()) } else { Err(wrong_code(message.code(), name)) }
+    }
+
+    /// That a code is none of the enum or message of this name.
+    #[must_use]
+    pub const fn wrong_code(code: u16, name: &'static str) -> BodyError {
+        BodyError::WrongType { code, expected: name }
     }
 
     /// A value as JSON.
@@ -197,6 +209,51 @@ pub mod body {
         Ok(serde_json::from_slice(body)?)
     }
 
+    /// A value with named fields from JSON. No body at all is an object without fields, so that
+    /// a message that had none can be given some, with defaults.
+    ///
+    /// # Errors
+    /// [`BodyError::Json`].
+    pub fn from_json_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+        from_json(if body.is_empty() { b"{}" } else { body })
+    }
+
+    /// The body encoding of `#[message(postcard)]`.
+    #[derive(Debug)]
+    #[allow(clippy::exhaustive_enums, reason = "it has no values")]
+    pub enum Postcard {}
+
+    /// An encoding that a feature of the crate brings.
+    #[diagnostic::on_unimplemented(
+        message = "bodies in postcard need the feature `postcard` of the crate `veltix`",
+        label = "the feature is not enabled",
+        note = "enable it in Cargo.toml: `veltix = {{ version = \"…\", features = [\"postcard\"] }}`"
+    )]
+    pub trait Encoding {
+        /// A value as a body.
+        ///
+        /// # Errors
+        /// What the encoding reports.
+        fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError>;
+
+        /// A value from a body.
+        ///
+        /// # Errors
+        /// What the encoding reports.
+        fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError>;
+    }
+
+    #[cfg(feature = "postcard")]
+    impl Encoding for Postcard {
+        fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
+            Ok(postcard::to_allocvec(value)?.into())
+        }
+
+        fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+            Ok(postcard::from_bytes(body)?)
+        }
+    }
+
     /// What `#[message(text)]` takes as its field.
     #[diagnostic::on_unimplemented(
         message = "the body of a `text` message is a `String`, not `{Self}`",
@@ -204,34 +261,24 @@ pub mod body {
         note = "leave `text` out for a body in JSON"
     )]
     pub trait TextBody: Sized {
-        /// The text.
-        fn as_text(&self) -> &str;
+        /// The text as a body.
+        fn to_body(&self) -> Bytes;
 
-        /// From the text.
-        fn of_text(text: &str) -> Self;
+        /// From a body.
+        ///
+        /// # Errors
+        /// [`BodyError::Utf8`].
+        fn of_body(body: &[u8]) -> Result<Self, BodyError>;
     }
 
     impl TextBody for String {
-        fn as_text(&self) -> &str {
-            self
+        fn to_body(&self) -> Bytes {
+            Bytes::copy_from_slice(self.as_bytes())
         }
 
-        fn of_text(text: &str) -> Self {
-            text.to_owned()
+        fn of_body(body: &[u8]) -> Result<Self, BodyError> {
+            Ok(std::str::from_utf8(body)?.to_owned())
         }
-    }
-
-    /// A value as UTF-8.
-    pub fn to_text<T: TextBody>(value: &T) -> Bytes {
-        Bytes::copy_from_slice(value.as_text().as_bytes())
-    }
-
-    /// A value from UTF-8.
-    ///
-    /// # Errors
-    /// [`BodyError::Utf8`].
-    pub fn from_text<T: TextBody>(body: &[u8]) -> Result<T, BodyError> {
-        Ok(T::of_text(std::str::from_utf8(body)?))
     }
 
     /// What `#[message(raw)]` takes as its field.
@@ -241,36 +288,55 @@ pub mod body {
         note = "leave `raw` out for a body in JSON"
     )]
     pub trait RawBody: Sized {
-        /// The bytes.
-        fn to_raw(&self) -> Bytes;
+        /// The bytes as a body.
+        fn to_body(&self) -> Bytes;
 
-        /// From the bytes.
-        fn of_raw(body: Bytes) -> Self;
+        /// From a body.
+        fn of_body(body: Bytes) -> Self;
     }
 
     impl RawBody for Bytes {
-        fn to_raw(&self) -> Bytes {
+        fn to_body(&self) -> Bytes {
             self.clone()
         }
 
-        fn of_raw(body: Bytes) -> Self {
+        fn of_body(body: Bytes) -> Self {
             body
         }
     }
 
     impl RawBody for Vec<u8> {
-        fn to_raw(&self) -> Bytes {
+        fn to_body(&self) -> Bytes {
             Bytes::copy_from_slice(self)
         }
 
-        fn of_raw(body: Bytes) -> Self {
+        fn of_body(body: Bytes) -> Self {
             body.into()
         }
     }
+
+    /// What serde reads and writes. It says so before the derives do, once and at the type.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot travel in a body: serde does not know how to read and write it",
+        label = "not both `Serialize` and `Deserialize`",
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it, or say how it is \
+                written with `#[serde(with = \"…\")]`"
+    )]
+    pub trait Part {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T: Serialize + DeserializeOwned> Part for T {}
+
+    /// Holds that a type can travel in a body.
+    pub const fn check_part<T: Part>() {}
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -281,5 +347,14 @@ mod tests {
         assert!(matches!(large, Err(BodyError::TooLarge { size: 5, limit: 4 })));
         let wrong = body::check(&message, 201, "roster", 5);
         assert!(matches!(wrong, Err(BodyError::WrongType { code: 200, expected: "roster" })));
+    }
+
+    #[test]
+    fn no_body_is_an_object_without_fields() {
+        let read = body::from_json_object::<BTreeMap<String, u8>>;
+        assert_eq!(read(b"").unwrap(), BTreeMap::new());
+        assert_eq!(read(br#"{"a": 1}"#).unwrap(), BTreeMap::from([("a".to_owned(), 1)]));
+        assert!(matches!(read(b" "), Err(BodyError::Json(_))));
+        assert!(matches!(body::from_json::<u8>(b""), Err(BodyError::Json(_))));
     }
 }

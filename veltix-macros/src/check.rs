@@ -1,6 +1,6 @@
 //! Whether the user's enum can be message types; everything that stands against it is reported.
 
-use syn::{Attribute, Fields, ItemEnum};
+use syn::{Attribute, ItemEnum};
 
 use crate::ast::Variant;
 use crate::errors::Errors;
@@ -12,7 +12,6 @@ const TAKEN_NAMES: [&str; 4] = ["ALL", "code", "message_type", "registry"];
 /// The message types of the enum, or `None` when its shape allows none. The item is left in a
 /// state that rustc has nothing to add to.
 pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Variant>> {
-    take_own_attributes(item, errors);
     if item.variants.is_empty() {
         errors.at(
             &item.ident,
@@ -25,8 +24,6 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Vari
     let has_shape = check_shape(item, errors);
     let codes = codes::settle(item, errors);
     if !has_shape {
-        // Beside fields, rustc takes no discriminants without a `#[repr]` (E0732).
-        item.variants.iter_mut().for_each(|variant| variant.discriminant = None);
         return None;
     }
     let variants = item.variants.iter().zip(codes).map(|(variant, code)| Variant {
@@ -41,22 +38,10 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Vari
 
 /// Reports and removes the attributes that would be this macro's: left in place, rustc would
 /// report them a second time, as unknown.
-fn take_own_attributes(item: &mut ItemEnum, errors: &mut Errors) {
+pub(crate) fn take_own_attributes(item: &mut ItemEnum, errors: &mut Errors) {
     let is_own = |attribute: &Attribute| attribute.path().is_ident("message");
     for attribute in item.attrs.extract_if(.., |one| is_own(one) || is_second(one)) {
         errors.at(attribute.path(), "`#[veltix::message]` is there twice: remove this one");
-    }
-    for variant in &mut item.variants {
-        for attribute in variant.attrs.extract_if(.., |one| is_own(one)) {
-            errors.at(
-                attribute,
-                format_args!(
-                    "the code of a unit variant is its discriminant: remove this attribute and \
-                     write `{} = …`",
-                    variant.ident,
-                ),
-            );
-        }
     }
 }
 
@@ -78,17 +63,6 @@ fn check_shape(item: &ItemEnum, errors: &mut Errors) -> bool {
         errors.at(clause, "message types cannot be generic: remove the `where` clause");
     }
     for variant in &item.variants {
-        if !matches!(variant.fields, Fields::Unit) {
-            has_shape = false;
-            errors.at(
-                &variant.fields,
-                format_args!(
-                    "variants with fields come with their typed bodies, which this version does \
-                     not have: write `{} = …` without fields",
-                    variant.ident,
-                ),
-            );
-        }
         if TAKEN_NAMES.iter().any(|name| variant.ident == name) {
             has_shape = false;
             errors.at(

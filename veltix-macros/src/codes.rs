@@ -1,4 +1,4 @@
-//! The code of each variant, read from its discriminant.
+//! The code of each variant, read from its discriminant or its attribute.
 //!
 //! A variant without a usable code gets a stand-in, the first free one. So the expansion is the
 //! same with errors as without: the user sees what is wrong, and not a second error at every
@@ -7,7 +7,7 @@
 use std::collections::btree_map::{BTreeMap, Entry};
 
 use proc_macro2::Literal;
-use syn::{Expr, ExprLit, ExprUnary, Fields, Ident, ItemEnum, Lit, UnOp, Variant, parse_quote};
+use syn::{Expr, ExprLit, ExprUnary, Ident, ItemEnum, Lit, UnOp, Variant, parse_quote};
 
 use crate::errors::Errors;
 
@@ -15,8 +15,8 @@ use crate::errors::Errors;
 /// which this crate does not depend.
 const FIRST_CODE: u16 = 200;
 
-/// Why a discriminant is not a code.
-enum Problem {
+/// Why what stands at a place is not a code.
+pub(crate) enum Problem {
     Duplicate { code: u16, first: Ident },
     Missing,
     NotANumber,
@@ -24,36 +24,70 @@ enum Problem {
     TooHigh,
 }
 
-/// The code of each variant. What is not a code is reported, and replaced in the item.
-pub(crate) fn settle(item: &mut ItemEnum, errors: &mut Errors) -> Vec<u16> {
-    let read: Vec<Result<u16, Problem>> = read_all(item);
-    let taken: Vec<u16> = read.iter().flatten().copied().collect();
-    let mut free = (FIRST_CODE..=u16::MAX).filter(|code| !taken.contains(code));
-    let mut codes = Vec::new();
-    for (variant, code) in item.variants.iter_mut().zip(read) {
-        codes.push(code.unwrap_or_else(|problem| {
-            let stand_in = free.next().unwrap_or(u16::MAX);
-            report(variant, &problem, stand_in, errors);
-            replace(variant, &problem, stand_in);
-            stand_in
-        }));
-    }
-    codes
+/// Where the code of a variant is written.
+pub(crate) struct Place<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) value: Option<&'a Expr>,
+    /// A `#[cfg]` may leave only one of two variants with the same code. Whether it does is
+    /// rustc's to say, which refuses those that remain (E0081).
+    pub(crate) is_conditional: bool,
 }
 
-fn read_all(item: &ItemEnum) -> Vec<Result<u16, Problem>> {
+/// How a code is written, for the texts that propose one.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// `Chat = 200`.
+    Discriminant,
+    /// `#[message(code = 200)]`.
+    Attribute,
+}
+
+/// The code of each variant of a unit-only enum. What is not a code is reported, and replaced in
+/// the item.
+pub(crate) fn settle(item: &mut ItemEnum, errors: &mut Errors) -> Vec<u16> {
+    let places = item.variants.iter().map(|variant| Place {
+        ident: &variant.ident,
+        value: variant.discriminant.as_ref().map(|(_, value)| value),
+        is_conditional: variant.attrs.iter().any(|one| one.path().is_ident("cfg")),
+    });
+    let settled = settle_all(&places.collect::<Vec<_>>(), Form::Discriminant, errors);
+    for (variant, (code, problem)) in item.variants.iter_mut().zip(&settled) {
+        if let Some(problem) = problem {
+            replace(variant, problem, *code);
+        }
+    }
+    settled.into_iter().map(|(code, _)| code).collect()
+}
+
+/// The code at each place, and what is wrong with what stands there, which is reported.
+pub(crate) fn settle_all(
+    places: &[Place<'_>],
+    form: Form,
+    errors: &mut Errors,
+) -> Vec<(u16, Option<Problem>)> {
+    let read = read_all(places);
+    let taken: Vec<u16> = read.iter().flatten().copied().collect();
+    let mut free = (FIRST_CODE..=u16::MAX).filter(|code| !taken.contains(code));
+    let settled = places.iter().zip(read).map(|(place, code)| match code {
+        Ok(code) => (code, None),
+        Err(problem) => {
+            let stand_in = free.next().unwrap_or(u16::MAX);
+            report(place, form, &problem, stand_in, errors);
+            (stand_in, Some(problem))
+        }
+    });
+    settled.collect()
+}
+
+fn read_all(places: &[Place<'_>]) -> Vec<Result<u16, Problem>> {
     let mut owners = BTreeMap::new();
     let mut codes = Vec::new();
-    for variant in &item.variants {
-        let discriminant = variant.discriminant.as_ref().map(|(_, value)| value);
-        let code = discriminant.ok_or(Problem::Missing).and_then(read);
-        // A `#[cfg]` may leave only one of two variants with the same code. Whether it does is
-        // rustc's to say, which refuses those that remain (E0081).
-        let is_conditional = variant.attrs.iter().any(|one| one.path().is_ident("cfg"));
+    for place in places {
+        let code = place.value.ok_or(Problem::Missing).and_then(read);
         codes.push(match code {
-            Ok(code) if !is_conditional => match owners.entry(code) {
+            Ok(code) if !place.is_conditional => match owners.entry(code) {
                 Entry::Vacant(entry) => {
-                    entry.insert(&variant.ident);
+                    entry.insert(place.ident);
                     Ok(code)
                 }
                 Entry::Occupied(entry) => {
@@ -66,8 +100,8 @@ fn read_all(item: &ItemEnum) -> Vec<Result<u16, Problem>> {
     codes
 }
 
-fn read(discriminant: &Expr) -> Result<u16, Problem> {
-    match discriminant {
+fn read(value: &Expr) -> Result<u16, Problem> {
+    match value {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => match number.base10_parse() {
             Ok(code) if code < FIRST_CODE => Err(Problem::Reserved),
             Ok(code) => Ok(code),
@@ -81,19 +115,26 @@ fn read(discriminant: &Expr) -> Result<u16, Problem> {
     }
 }
 
-fn report(variant: &Variant, problem: &Problem, stand_in: u16, errors: &mut Errors) {
-    let ident = &variant.ident;
-    let example = format!("`{ident} = {stand_in}`");
+fn report(place: &Place<'_>, form: Form, problem: &Problem, stand_in: u16, errors: &mut Errors) {
+    let ident = place.ident;
+    let example = match form {
+        Form::Discriminant => format!("`{ident} = {stand_in}`"),
+        Form::Attribute => format!("`code = {stand_in}`"),
+    };
     let message = match problem {
         Problem::Duplicate { code, first } => {
             format!("{code} is the code of `{first}` already: take another, such as {example}")
         }
-        // The fields of such a variant have been reported, and its code would not yet help.
-        Problem::Missing if !matches!(variant.fields, Fields::Unit) => return,
-        Problem::Missing => format!(
-            "give `{ident}` a code of its own: {example}; numbering by order would move codes on \
-             the wire"
-        ),
+        Problem::Missing => {
+            let example = match form {
+                Form::Discriminant => example,
+                Form::Attribute => format!("`#[message(code = {stand_in})]`"),
+            };
+            format!(
+                "give `{ident}` a code of its own: {example}; numbering by order would move codes \
+                 on the wire"
+            )
+        }
         Problem::NotANumber => format!(
             "write the code as a number, such as {example}: the macro reads this text and cannot \
              know its value"
@@ -105,8 +146,8 @@ fn report(variant: &Variant, problem: &Problem, stand_in: u16, errors: &mut Erro
             format!("codes end at 65535, the highest u16: take a lower one, such as {example}")
         }
     };
-    match &variant.discriminant {
-        Some((_, value)) => errors.at(value, message),
+    match place.value {
+        Some(value) => errors.at(value, message),
         None => errors.at(ident, message),
     }
 }

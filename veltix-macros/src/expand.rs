@@ -6,7 +6,7 @@ use syn::{Ident, ItemEnum};
 
 use crate::ast::Variant;
 use crate::errors::Errors;
-use crate::{check, derives, parse};
+use crate::{bodies, check, derives, parse};
 
 /// The whole of `#[veltix::message]`. The item comes out again whatever happens, or the editor
 /// would know nothing of it until the last error is gone.
@@ -20,6 +20,11 @@ pub(crate) fn message(arguments: TokenStream, item: TokenStream) -> TokenStream 
             return quote!(#item #errors);
         }
     };
+    check::take_own_attributes(&mut item, &mut errors);
+    if bodies::are_in(&item) {
+        let code = bodies::expand(&mut item, &facade, &mut errors);
+        return quote!(#item #code #errors);
+    }
     match check::check(&mut item, &mut errors) {
         Some(variants) => {
             // Last, so that they see what the user's other attributes make of the enum.

@@ -42,6 +42,21 @@ fn doc(attribute: &Attribute) -> Option<String> {
     }
 }
 
+/// How many letters must change, come or go to make one word the other: below 3 it is a slip.
+pub(crate) fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (column, &theirs) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != theirs);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use syn::parse_quote;
@@ -67,6 +82,16 @@ mod tests {
             assert_eq!(snake_case(&ident), name);
         }
         assert_eq!(snake_case(&parse_quote!(r#Type)), "type");
+    }
+
+    #[test]
+    fn distances_are_slips() {
+        for (one, other, expected) in
+            [("code", "code", 0), ("code", "cod", 1), ("code", "cdoe", 2), ("", "raw", 3)]
+        {
+            assert_eq!(distance(one, other), expected);
+            assert_eq!(distance(other, one), expected);
+        }
     }
 
     #[test]

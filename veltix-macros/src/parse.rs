@@ -42,7 +42,8 @@ pub(crate) fn facade(arguments: TokenStream, errors: &mut Errors) -> Path {
     facade.unwrap_or_else(|| parse_quote!(::veltix))
 }
 
-fn absolute(value: Expr, errors: &mut Errors) -> Option<Path> {
+/// A path that means the same everywhere; any other is reported.
+pub(crate) fn absolute(value: Expr, errors: &mut Errors) -> Option<Path> {
     let path = match value {
         Expr::Path(path) if path.qself.is_none() => path.path,
         other => {

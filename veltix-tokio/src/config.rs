@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use veltix_core::OverflowPolicy;
+
 use crate::endpoint::{BufferSize, Limits, SocketCore};
 use crate::error::ConfigError;
 use crate::limits;
-use crate::outbox::{Capacity, OverflowPolicy};
+use crate::outbox::Capacity;
 
 /// The settings of each connection, as a config holds them.
 #[derive(Clone, Debug)]
@@ -153,7 +155,9 @@ macro_rules! connection_setters {
             self
         }
 
-        /// What a broadcast does to a peer whose outbox is full. Default:
+        /// What a broadcast does to a peer whose outbox is full, unless the message says otherwise
+        /// ([`Message::on_full`](veltix_core::Message::on_full),
+        /// [`Message::latest`](veltix_core::Message::latest)). Default:
         /// [`OverflowPolicy::Disconnect`].
         #[must_use]
         pub const fn on_full(mut self, policy: OverflowPolicy) -> Self {

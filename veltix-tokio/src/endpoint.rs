@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use veltix_core::{IdSpace, RequestId, TagStore};
+use veltix_core::{IdSpace, OverflowPolicy, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
 use crate::drain::Drain;
 use crate::events::{Event, Events};
 use crate::limits;
-use crate::outbox::{Capacity, OverflowPolicy};
+use crate::outbox::{Capacity, Drops};
 use crate::peers::Peers;
 use crate::router::Routes;
 use crate::transport::PeerAddr;
@@ -108,6 +108,8 @@ pub(crate) struct Endpoint {
     slots: Slots,
     handshakes: Handshakes,
     events: Events,
+    /// What the outboxes drop, by type.
+    drops: Arc<Drops>,
     workers: Workers,
     drain: Drain,
     unknown: UnknownLog,
@@ -152,6 +154,7 @@ impl Endpoint {
                 side.max_pending_handshakes_per_address,
             ),
             events: Events::new(),
+            drops: Arc::default(),
             workers: Workers::new(side.max_workers),
             drain: Drain::new(),
             unknown: UnknownLog::default(),
@@ -189,6 +192,10 @@ impl Endpoint {
 
     pub(crate) const fn events(&self) -> &Events {
         &self.events
+    }
+
+    pub(crate) const fn drops(&self) -> &Arc<Drops> {
+        &self.drops
     }
 
     pub(crate) const fn workers(&self) -> &Workers {

@@ -11,6 +11,7 @@ use veltix_core::HandshakeError;
 
 use crate::close::Disconnected;
 use crate::limits::EVENT_BUFFER;
+use crate::outbox::Dropped;
 use crate::peer::Peer;
 use crate::transport::PeerAddr;
 
@@ -79,7 +80,7 @@ pub enum Event {
         code: u16,
     },
     /// A peer's outbox was full; the peer is disconnected, or frames for it are dropped. Told once,
-    /// until the outbox has been empty again; [`Peer::stats`] says how many were dropped.
+    /// at the first frame that finds no room, until the outbox has been empty again.
     SlowConsumer {
         /// The peer.
         peer: Peer,
@@ -90,6 +91,16 @@ pub enum Event {
         peer: Peer,
         /// The question's code.
         code: u16,
+    },
+    /// A peer read too slowly, and frames for it were dropped for the sake of others, superseded
+    /// ones included. Told once, when its outbox is empty again or its connection ends, with what
+    /// was dropped in between. Meanwhile, [`Peer::stats`] and [`Hub::dropped`](crate::Hub::dropped)
+    /// count them.
+    Dropped {
+        /// The peer.
+        peer: Peer,
+        /// How many, each message type by its code.
+        dropped: Vec<Dropped>,
     },
     /// A client lost its connection and tries again.
     Reconnecting {

@@ -12,9 +12,9 @@ use crate::batch;
 use crate::close::{CloseReason, ShutdownReport};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
-use crate::events::{Event, EventStream};
+use crate::events::EventStream;
 use crate::limits::DETACH_BELOW;
-use crate::outbox::{Overflow, OverflowPolicy};
+use crate::outbox::{Dropped, Overflow};
 use crate::peer::{Peer, within};
 use crate::planted::planted;
 use crate::survey::Survey;
@@ -34,7 +34,9 @@ impl Hub {
     }
 
     /// Sends a message to every peer. It never waits: what finds no room is dealt with as the
-    /// [`OverflowPolicy`] says, by default by disconnecting that peer.
+    /// message says ([`Message::on_full`](veltix_core::Message::on_full),
+    /// [`Message::latest`](veltix_core::Message::latest)), or else as the server's
+    /// [`OverflowPolicy`](veltix_core::OverflowPolicy) does, by default by disconnecting that peer.
     ///
     /// # Errors
     /// [`SendError::Encode`]; then nobody got it.
@@ -137,6 +139,13 @@ impl Hub {
         self.0.panics().count()
     }
 
+    /// Frames that were dropped since the server was bound, whoever they were for: each message
+    /// type of which there are any, by its code. [`Peer::stats`] has those of one peer.
+    #[must_use]
+    pub fn dropped(&self) -> Vec<Dropped> {
+        self.0.drops().snapshot()
+    }
+
     /// Where the server listens.
     #[must_use]
     pub fn local_addr(&self) -> &PeerAddr {
@@ -219,19 +228,20 @@ impl Broadcast {
         let endpoint = &self.hub.0;
         let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
         let plain = endpoint.plain_id();
-        let mut frame = Frame::new(message.code(), plain, message.into_body());
+        let mut frame = Frame::from(message.with_id(plain));
         let policy = endpoint.limits().overflow;
+        frame.set_class(frame.class().clone().resolve(policy));
         let mut delivery = Delivery::default();
         for peer in endpoint.peers().matching(&self.target)?.iter() {
             if self.except.contains(&peer.id()) {
                 continue;
             }
             let overflow = peer.push_or(frame.clone(), policy);
-            if matches!(overflow, Overflow::Queued(queued, _) if queued.waits) {
+            if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
                 // One copy for all who make it wait.
                 frame.detach_below(DETACH_BELOW);
             }
-            delivery.count(peer, overflow, endpoint, policy);
+            delivery.count(overflow);
         }
         Ok(delivery)
     }
@@ -281,31 +291,11 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    fn count(
-        &mut self,
-        peer: &Peer,
-        overflow: Overflow,
-        endpoint: &Endpoint,
-        policy: OverflowPolicy,
-    ) {
+    const fn count(&mut self, overflow: Overflow) {
         self.matched += 1;
-        let lost = match overflow {
-            Overflow::Queued(_, older) => {
-                self.queued += 1;
-                older > 0
-            }
-            Overflow::Closed => {
-                self.dropped += 1;
-                false
-            }
-            Overflow::Refused | Overflow::Disconnect => {
-                self.dropped += 1;
-                true
-            }
-        };
-        if lost && peer.outbox().begins_overflow() {
-            tracing::warn!(%peer, ?policy, "the peer reads too slowly and its outbox is full");
-            endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+        match overflow {
+            Overflow::Queued(_) => self.queued += 1,
+            Overflow::Refused | Overflow::Disconnect | Overflow::Closed => self.dropped += 1,
         }
     }
 }

@@ -43,7 +43,7 @@ pub use error::{
 };
 pub use events::{Event, EventStream, HandshakeFailure};
 pub use hub::{Broadcast, Delivery, Draining, Hub};
-pub use outbox::{OverflowPolicy, Sent};
+pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};
 pub use router::{
@@ -63,6 +63,6 @@ pub mod __private {
     #[cfg(veltix_planted_bugs)]
     pub use crate::planted::plant;
     pub use crate::router::{
-        Asked, Called, FailWith, Input, Outcome, RouteOptions, TellsRejection, marker,
+        Asked, Called, FailWith, Input, Outcome, RouteOptions, TellsRejection, check, marker,
     };
 }

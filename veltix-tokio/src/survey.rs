@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 use veltix_core::{AnswerError, Ask, Frame, Message};
 
-use crate::batch;
 use crate::error::RequestError;
 use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use crate::outbox::Push;
@@ -199,7 +198,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             };
             let response = match place.peer.outbox().push(frame.clone().with_id(call.id)) {
                 Push::Queued(queued) => {
-                    batch::queued(&place.peer, queued);
+                    place.peer.see_to(queued);
                     place.call = Some(call);
                     continue;
                 }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use veltix_core::Backoff;
+use veltix_core::{Backoff, OverflowPolicy};
 
 use crate::config::{ConnectionConfig, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
 use crate::limits;
-use crate::outbox::OverflowPolicy;
 
 /// Where a client connects to, and how. Start from the default and change what you need.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use crate::close::CloseReason;
 use crate::events::Event;
 use crate::limits::{DETACH_BELOW, UNKNOWN_WINDOW};
 use crate::outbox::{DropReason, Push};
-use crate::peer::within;
+use crate::peer::check_size;
 use crate::planted::planted;
 use crate::requests::Reception;
 use crate::router::{Context, Outcome, Recycled, Reply, RouteId, Started, poll_caught, text_of};
@@ -71,7 +71,13 @@ impl ConnectionTask {
             self.on_unknown(code);
             return;
         }
-        let Some(message) = self.take_answer(message) else { return };
+        // Most messages are not answers, and their ids say so without a lock.
+        let message = if self.peer.ids().is_call(message.id()) {
+            let Some(message) = self.take_answer(message) else { return };
+            message
+        } else {
+            message
+        };
         if code == PONG.code() {
             // The answer to a heartbeat's ping.
             self.peer.receipts().handled.add(1);
@@ -147,6 +153,7 @@ impl ConnectionTask {
         let message = if concurrent { message.detach_below(DETACH_BELOW) } else { message };
         let context = Context::new(&self.peer, code, id);
         let mut future = match bound.handler.start(&context, message, spare) {
+            Started::Done(Outcome::Silent) => return self.peer.receipts().handled.add(1),
             Started::Done(outcome) => return self.settle_message(code, id, outcome),
             Started::Running(future) => future,
         };
@@ -164,7 +171,10 @@ impl ConnectionTask {
             }
             Poll::Ready(outcome) => {
                 self.keep_spare(route, future, &outcome);
-                self.settle_message(code, id, outcome);
+                match outcome {
+                    Outcome::Silent => self.peer.receipts().handled.add(1),
+                    outcome => self.settle_message(code, id, outcome),
+                }
             }
         }
     }
@@ -198,7 +208,9 @@ impl ConnectionTask {
     /// panicked and must not be seen again.
     fn keep_spare(&mut self, route: RouteId, future: Recycled, outcome: &Outcome) {
         if !matches!(outcome, Outcome::Panicked(_)) {
-            self.give_spare_back();
+            if self.spare.is_some() {
+                self.give_spare_back();
+            }
             self.spare = Some((route, future));
         }
     }
@@ -310,10 +322,8 @@ impl ConnectionTask {
             peer.receipts().unanswered.add(1);
             return Ok(());
         }
-        let (reply_code, body) = reply.into_parts(code);
-        let reply = Message::from_parts(reply_code, id, body);
-        let reply = within(reply, peer.endpoint().limits().max_message_size)?;
-        self.push_reply(reply.into());
+        check_size(reply.body().len(), peer.endpoint().limits().max_message_size)?;
+        self.push_reply(reply.into_frame(code, id));
         Ok(())
     }
 
@@ -354,10 +364,11 @@ impl ConnectionTask {
 
     /// Queues a reply, or gives it back when there is no room for it.
     fn push(&self, reply: Frame) -> Option<Frame> {
+        let code = reply.code();
         match self.peer.outbox().push(reply) {
-            Push::Queued(queued) => batch::queued(&self.peer, queued),
+            Push::Queued(queued) => self.peer.see_to(queued),
             Push::Full(reply) => return Some(reply),
-            Push::Closed => self.peer.outbox().refuse(DropReason::Disconnected),
+            Push::Closed => self.peer.outbox().refuse(DropReason::Disconnected, code),
         }
         None
     }

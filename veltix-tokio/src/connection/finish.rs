@@ -71,8 +71,8 @@ impl ConnectionTask {
         cancelled.handlers += parallel;
         cancelled.messages += parallel;
         self.peer.receipts().closed.add(cancelled.messages);
-        for _ in 0..cancelled.replies {
-            self.peer.outbox().refuse(DropReason::Disconnected);
+        for code in cancelled.replies.drain(..) {
+            self.peer.outbox().refuse(DropReason::Disconnected, code);
         }
         cancelled
     }
@@ -146,6 +146,7 @@ impl ConnectionTask {
         }
         let why = outcome.reason.to_string();
         tracing::debug!(%peer, reason = %printable(&why), undelivered, "disconnected");
+        peer.tell_dropped();
         if self.stage == Stage::Admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().tell(event);

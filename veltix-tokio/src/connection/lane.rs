@@ -126,7 +126,8 @@ impl Lane {
         let in_handler = matches!(running, Some((Origin::Message { .. }, _)));
         drop_caught(running);
         let messages = self.inbox.len() as u64 + u64::from(in_handler);
-        let replies = std::mem::take(&mut self.parked).len() as u64;
+        let parked = std::mem::take(&mut self.parked);
+        let replies = parked.iter().map(Frame::code).collect();
         self.inbox = VecDeque::new();
         self.inbox_charge = 0;
         if planted!("cancelled_uncounted") {
@@ -137,13 +138,13 @@ impl Lane {
 }
 
 /// What [`Lane::cancel`] ended.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Cancelled {
     pub(super) handlers: u64,
     /// Messages whose handler ran, or that waited for theirs.
     pub(super) messages: u64,
-    /// Replies that had found no room yet.
-    pub(super) replies: u64,
+    /// The codes of replies that had found no room yet.
+    pub(super) replies: Vec<u16>,
 }
 
 fn charge(message: &Message) -> usize {

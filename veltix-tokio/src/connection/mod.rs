@@ -119,7 +119,7 @@ impl ConnectionTask {
             stream.addr,
             hello,
             Arc::clone(endpoint),
-            Outbox::new(stream.writer, limits.outbox),
+            Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),
             Calls::new(ids),
         );
         let codec = VeltixCodec::new(limits.max_message_size);
@@ -237,6 +237,9 @@ impl ConnectionTask {
             self.peer.outbox().flush();
             glance = self.peer.outbox().glance(cx.waker());
         }
+        if glance.dropped {
+            self.peer.tell_dropped();
+        }
         self.stalled_since = glance.stalled_since;
         self.write_failure = glance.failure;
         if glance.taken != self.taken {
@@ -319,7 +322,17 @@ impl ConnectionTask {
         self.reader.is_some() && self.may_read_on()
     }
 
+    #[inline]
     fn may_read_on(&self) -> bool {
+        let limits = self.limits();
+        let is_easy = self.ending.is_none()
+            && !self.peer.outbox().is_congested()
+            && self.lane.has_room(limits.inbox_messages, limits.inbox_bytes);
+        is_easy || self.may_read_in_need()
+    }
+
+    #[cold]
+    fn may_read_in_need(&self) -> bool {
         let reads = match &self.ending {
             None => true,
             // New work is turned away during a shutdown, but a handler may wait for an answer.

@@ -18,8 +18,19 @@
 //! - The stream is given up in `Closed`, so a handle that outlives its connection holds no
 //!   descriptor.
 //!
+//! What is done with a frame that finds no room is said by its class, see
+//! [`DeliveryClass`](veltix_core::DeliveryClass). Nothing is done before the stream was full:
+//! - In `Blocked`, a value of a key takes the place of the older one, and what a flush finds
+//!   waiting when it meets a full stream is brought to the same: one frame for each key.
+//! - A broadcast that finds no room goes before waiting frames that may be dropped: the oldest of
+//!   them make room, and where they cannot, its policy decides.
+//! - A begun frame is finished, and what was sent to this peer alone is not dropped for others.
+//!
 //! Accounting, always: `accepted = written + dropped + queued`.
 
+mod drops;
+mod push;
+mod queue;
 mod state;
 mod tally;
 #[cfg(test)]
@@ -29,67 +40,28 @@ mod write;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
-use veltix_core::Frame;
 
-use crate::limits::{DETACH_BELOW, FRAME_OVERHEAD};
-use crate::planted::planted;
+use crate::limits::FRAME_OVERHEAD;
 use crate::sync::Mutex;
 use crate::transport::StreamWriter;
 use crate::waiters::Place;
 
+pub use drops::Dropped;
+pub(crate) use drops::{DropReason, Drops};
+pub(crate) use push::{Overflow, Push, Queued};
 pub(crate) use state::Capacity;
-use state::{Flight, Phase, State, charge};
-pub(crate) use tally::DropReason;
+use state::{Flight, Phase, State};
 pub use tally::Sent;
 use write::Scratch;
 
 /// Writes of one flush at most; a peer that is fed faster than it is written hands over to its
 /// own task then, so that no publisher is held.
 const WRITES_PER_FLUSH: usize = 16;
-
-/// What is done with a broadcast for a peer whose outbox has no room. It applies only once the
-/// stream has refused to take more; until then whoever fills the outbox empties it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OverflowPolicy {
-    /// The peer is disconnected: its stream would have a hole.
-    #[default]
-    Disconnect,
-    /// The frame is dropped.
-    DropNewest,
-    /// The longest waiting frames are dropped until it fits.
-    DropOldest,
-}
-
-/// What happened to a frame.
-#[derive(Debug)]
-pub(crate) enum Push {
-    /// It is queued.
-    Queued(Queued),
-    /// There is no room; nothing was changed.
-    Full(Frame),
-    /// The connection is over.
-    Closed,
-}
-
-/// Where somebody waits for room, and who.
-pub(crate) type InLine<'a> = (&'a mut Place, &'a Waker);
-
-/// A frame is queued, and this is what its sender must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the first to queue a frame must see to a flush"]
-pub(crate) struct Queued {
-    /// The queue was idle: the sender must see to a flush. Otherwise somebody else does.
-    pub(crate) first: bool,
-    /// Enough is queued for a large write, so a read batch should end here.
-    pub(crate) heavy: bool,
-    /// The stream is full, so the frame is going to wait.
-    pub(crate) waits: bool,
-}
 
 /// The outbox of one peer, shared by all who send to it.
 pub(crate) struct Outbox {
@@ -116,117 +88,20 @@ pub(crate) struct Glance {
     pub(crate) taken_at: Option<Instant>,
     /// Since when it has taken nothing although something waits.
     pub(crate) stalled_since: Option<Instant>,
+    /// Frames were dropped for others, and the outbox has been empty since: the application is to
+    /// be told what [`Outbox::take_dropped`] gives.
+    pub(crate) dropped: bool,
 }
 
 impl Outbox {
-    pub(crate) fn new(writer: Box<dyn StreamWriter>, capacity: Capacity) -> Self {
-        let state = State::new(writer);
+    /// What it drops is counted in `drops` too, which the side's outboxes share.
+    pub(crate) fn new(
+        writer: Box<dyn StreamWriter>,
+        capacity: Capacity,
+        drops: Arc<Drops>,
+    ) -> Self {
+        let state = State::new(writer, drops);
         Self { state: Mutex::new(state), congested: AtomicBool::new(false), capacity }
-    }
-
-    /// Queues a frame if there is room. A full outbox that has not met `WouldBlock` is emptied
-    /// first, by the caller: no policy may fire only because nobody has written yet.
-    pub(crate) fn push(&self, frame: Frame) -> Push {
-        self.push_or_wait(frame, None)
-    }
-
-    /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found
-    /// none.
-    pub(crate) fn push_or_wait(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
-        let mut state = self.state.lock();
-        if state.phase == Phase::Blocked {
-            // It is going to wait. Its body may run its owner's code when it goes, here and below:
-            // outside the lock.
-            drop(state);
-            frame.detach_below(DETACH_BELOW);
-            state = self.state.lock();
-        }
-        let mut pushed = state.push(frame, self.capacity);
-        if let Err(mut frame) = pushed {
-            let untried = state.phase == Phase::Queued && !state.is_over();
-            if untried && !planted!("policy_before_flush") {
-                drop(state);
-                self.flush();
-                // It may have to wait now.
-                frame.detach_below(DETACH_BELOW);
-                state = self.state.lock();
-            }
-            let allowance = state.allowance(self.capacity);
-            pushed = state.push(frame, allowance);
-        }
-        let refused = match pushed {
-            Ok(queued) => return Push::Queued(queued),
-            Err(frame) => frame,
-        };
-        if state.is_over() {
-            drop(state);
-            return Push::Closed;
-        }
-        state.owner_waits = true;
-        if let Some((place, waker)) = line {
-            state.room_waiters.wait(place, waker);
-        }
-        Push::Full(refused)
-    }
-
-    /// Queues a frame whether there is room or not: only for the connection's own answers to
-    /// pings, whose number is bounded by pausing its reading.
-    pub(crate) fn push_beyond(&self, frame: Frame) -> Push {
-        let mut state = self.state.lock();
-        let pushed = state.push(frame, Capacity { frames: usize::MAX, bytes: usize::MAX });
-        // Only here: who waits for room to send is read all the same, or two sides that fill each
-        // other's outbox would wait for each other.
-        if pushed.is_ok()
-            && state.phase == Phase::Blocked
-            && !self.capacity.twice().fits(state.frames, state.charge, 0)
-        {
-            self.congested.store(true, Ordering::Relaxed);
-        }
-        pushed.map_or(Push::Closed, Push::Queued)
-    }
-
-    /// Queues a frame, or does what the policy says.
-    pub(crate) fn push_or(&self, frame: Frame, policy: OverflowPolicy) -> Overflow {
-        match self.push(frame) {
-            Push::Queued(queued) => Overflow::Queued(queued, 0),
-            Push::Closed => Overflow::Closed,
-            Push::Full(frame) => self.overflow(frame, policy),
-        }
-    }
-
-    fn overflow(&self, frame: Frame, policy: OverflowPolicy) -> Overflow {
-        let mut state = self.state.lock();
-        if state.is_over() {
-            return Overflow::Closed;
-        }
-        let allowance = state.allowance(self.capacity);
-        if planted!("unbounded_outbox")
-            && let Ok(queued) =
-                state.push(frame.clone(), Capacity { frames: usize::MAX, bytes: usize::MAX })
-        {
-            return Overflow::Queued(queued, 0);
-        }
-        if policy == OverflowPolicy::DropOldest
-            && let Some(old) = state.make_room(charge(frame.len()), allowance)
-            && let Ok(queued) = state.push(frame, allowance)
-        {
-            let waiters = self.settle_room(&mut state);
-            drop(state);
-            waiters.into_iter().for_each(Waker::wake);
-            return Overflow::Queued(queued, old.len());
-        }
-        if policy == OverflowPolicy::Disconnect {
-            state.tally.refuse(DropReason::SlowConsumer);
-            // Nothing may follow the hole, however long the peer's task takes to end it.
-            state.sealed = true;
-            let waiters: Vec<_> = state.room_waiters.take().collect();
-            drop(state);
-            waiters.into_iter().for_each(Waker::wake);
-            Overflow::Disconnect
-        } else {
-            state.tally.refuse(DropReason::Policy);
-            Overflow::Refused
-        }
     }
 
     /// Writes what is queued, as far as the stream takes it. Does nothing when another flusher is
@@ -241,6 +116,7 @@ impl Outbox {
     /// Says who must be woken then: the task, and those who wait for room if there is some.
     fn fly(&self, mut flight: Flight, scratch: &mut Scratch) -> (Option<Waker>, Vec<Waker>) {
         let mut writes = 0;
+        let mut gone = Vec::new();
         loop {
             writes += 1;
             // A stream that panics has failed; whoever publishes to it must not go down with it.
@@ -250,17 +126,21 @@ impl Outbox {
             let mut state = self.state.lock();
             state.settle(&mut flight);
             // What was pushed meanwhile follows what is left in our hands.
-            flight.frames.append(&mut state.queue);
-            while failure == Some(io::ErrorKind::WouldBlock) && !flight.is_detached() {
-                // Outside the lock: a body may run its owner's code when it goes.
+            flight.queue.append(&mut state.queue);
+            while failure == Some(io::ErrorKind::WouldBlock) && !flight.queue.is_settled() {
+                // Outside the lock: it takes its time, and a body may run its owner's code when
+                // it goes.
                 drop(state);
-                flight.detach();
+                let superseded = flight.queue.compact();
+                flight.queue.detach();
                 state = self.state.lock();
-                flight.frames.append(&mut state.queue);
+                state.book_dropped(DropReason::Superseded, &superseded);
+                gone.extend(superseded);
+                flight.queue.append(&mut state.queue);
             }
             let phase = match failure {
                 _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
-                None if flight.frames.is_empty() => Phase::Idle,
+                None if flight.queue.frames().is_empty() => Phase::Idle,
                 Some(io::ErrorKind::WouldBlock) => Phase::Blocked,
                 None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
                 None | Some(io::ErrorKind::Interrupted) => Phase::Queued,
@@ -298,7 +178,7 @@ impl Outbox {
         let mut state = self.state.lock();
         if state.phase == Phase::Blocked {
             // What came while the stream was full was detached when it came.
-            state.detached = state.queue.len();
+            state.queue.mark_detached();
             state.phase = Phase::Queued;
         }
         Poll::Ready(())
@@ -353,6 +233,7 @@ impl Outbox {
             taken: state.taken,
             taken_at: state.taken_at,
             stalled_since: state.stalled_since,
+            dropped: state.tally.is_episode_over(),
         }
     }
 
@@ -405,15 +286,15 @@ impl Outbox {
         self.congested.load(Ordering::Relaxed)
     }
 
-    /// Counts a frame that was taken on and finds the connection over.
-    pub(crate) fn refuse(&self, reason: DropReason) {
-        self.state.lock().tally.refuse(reason);
-    }
-
     /// Whether this is the first frame that found no room since there was some: the application
     /// is told once, and the counters say how often.
     pub(crate) fn begins_overflow(&self) -> bool {
         !std::mem::replace(&mut self.state.lock().overflowing, true)
+    }
+
+    /// What was dropped for others and not told yet, by code.
+    pub(crate) fn take_dropped(&self) -> Vec<Dropped> {
+        self.state.lock().tally.take_episode()
     }
 
     /// Gives up a wait for room.
@@ -445,17 +326,4 @@ impl fmt::Debug for Outbox {
             .field("charge", &state.charge)
             .finish_non_exhaustive()
     }
-}
-
-/// What [`Outbox::push_or`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Overflow {
-    /// The frame is queued, and so many older ones were dropped for it.
-    Queued(Queued, usize),
-    /// The frame is dropped.
-    Refused,
-    /// The frame is dropped and the peer is to be disconnected.
-    Disconnect,
-    /// The connection is over.
-    Closed,
 }

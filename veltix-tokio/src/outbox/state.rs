@@ -1,15 +1,17 @@
 //! The state machine of an outbox, without its lock: every step is one call under it.
 
-use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::time::Instant;
 use veltix_core::Frame;
 
-use super::tally::{DropReason, Tally};
+use super::drops::{DropReason, Drops};
+use super::queue::Queue;
+use super::tally::Tally;
 use super::{Queued, write};
-use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW, FRAME_OVERHEAD};
+use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD};
 use crate::planted::planted;
 use crate::transport::StreamWriter;
 use crate::waiters::Waiters;
@@ -36,9 +38,7 @@ impl Capacity {
 /// What an [`Outbox`](super::Outbox) guards with its lock.
 pub(super) struct State {
     pub(super) phase: Phase,
-    pub(super) queue: VecDeque<Frame>,
-    /// Bytes of the queue's first frame that are written already.
-    pub(super) head_written: usize,
+    pub(super) queue: Queue,
     /// Frames and their charge that are accepted and neither written nor dropped, those in a
     /// flusher's hands included.
     pub(super) frames: usize,
@@ -47,8 +47,6 @@ pub(super) struct State {
     pub(super) writer: Option<Box<dyn StreamWriter>>,
     /// Nothing more is accepted; what is queued is still written.
     pub(super) sealed: bool,
-    /// Frames at the front whose bodies were detached already.
-    pub(super) detached: usize,
     /// The connection's own task.
     pub(super) owner: Option<Waker>,
     /// What the task has seen changes when the flight under way lands, or it has a frame that
@@ -83,11 +81,7 @@ pub(super) enum Phase {
 
 /// What a flusher holds while it writes.
 pub(super) struct Flight {
-    pub(super) frames: VecDeque<Frame>,
-    /// Bytes of the first frame that are written already.
-    pub(super) head_written: usize,
-    /// Frames at the front whose bodies were detached already.
-    pub(super) detached: usize,
+    pub(super) queue: Queue,
     pub(super) writer: Box<dyn StreamWriter>,
     /// Frames, charge and bytes that the stream took since they were last settled.
     pub(super) done_frames: usize,
@@ -95,31 +89,15 @@ pub(super) struct Flight {
     pub(super) written: usize,
 }
 
-impl Flight {
-    /// What waits for a full stream outlives the batch that it was read in.
-    pub(super) fn detach(&mut self) {
-        for frame in self.frames.range_mut(self.detached..) {
-            frame.detach_below(DETACH_BELOW);
-        }
-        self.detached = self.frames.len();
-    }
-
-    pub(super) fn is_detached(&self) -> bool {
-        self.detached == self.frames.len()
-    }
-}
-
 impl State {
-    pub(super) fn new(writer: Box<dyn StreamWriter>) -> Self {
+    pub(super) fn new(writer: Box<dyn StreamWriter>, drops: Arc<Drops>) -> Self {
         Self {
             phase: Phase::Idle,
-            queue: VecDeque::new(),
-            head_written: 0,
+            queue: Queue::default(),
             frames: 0,
             charge: 0,
             writer: Some(writer),
             sealed: false,
-            detached: 0,
             owner: None,
             owner_waits: false,
             room_waiters: Waiters::default(),
@@ -127,7 +105,7 @@ impl State {
             stalled_since: None,
             taken: 0,
             taken_at: None,
-            tally: Tally::default(),
+            tally: Tally::new(drops),
             closed_for: DropReason::Disconnected,
             failure: None,
         }
@@ -141,23 +119,58 @@ impl State {
     /// work nobody knows yet whether the stream is full. Until then only memory counts, twice as
     /// much of it: a flusher whose thread is not scheduled for a moment must not cost its peer the
     /// connection, however fast others publish.
-    pub(super) const fn allowance(&self, capacity: Capacity) -> Capacity {
+    pub(super) fn allowance(&self, capacity: Capacity) -> Capacity {
         match self.phase {
             Phase::Blocked => capacity,
+            _ if planted!("policy_before_flush") => capacity,
             _ => Capacity { frames: usize::MAX, bytes: capacity.twice().bytes },
         }
     }
 
     /// Queues a frame; gives it back when there is no room, or when nothing is accepted any more.
-    pub(super) fn push(&mut self, frame: Frame, capacity: Capacity) -> Result<Queued, Frame> {
-        let cost = charge(frame.len());
-        if self.is_over() || !capacity.fits(self.frames, self.charge, cost) {
+    /// What it supersedes is put into `gone`: a body may run its owner's code when it goes, which
+    /// must not be under the lock.
+    pub(super) fn push(
+        &mut self,
+        mut frame: Frame,
+        capacity: Capacity,
+        gone: &mut Vec<Frame>,
+    ) -> Result<Queued, Frame> {
+        if self.is_over() {
             return Err(frame);
         }
-        if self.queue.capacity() == 0 {
-            self.queue = write::spare_queue();
+        if self.phase == Phase::Blocked && frame.class().key().is_some() {
+            frame = match self.supersede(frame, capacity, gone) {
+                Ok(queued) => return Ok(queued),
+                Err(frame) => frame,
+            };
         }
-        self.queue.push_back(frame);
+        let cost = charge(frame.len());
+        if !capacity.fits(self.frames, self.charge, cost) {
+            return Err(frame);
+        }
+        Ok(self.accept(frame, cost))
+    }
+
+    /// Queues a frame where nothing else needs to be looked at: the stream is not full, as far as
+    /// anybody knows, and there is room.
+    #[inline]
+    pub(super) fn push_at_once(
+        &mut self,
+        frame: Frame,
+        capacity: Capacity,
+    ) -> Result<Queued, Frame> {
+        let cost = charge(frame.len());
+        let open = matches!(self.phase, Phase::Idle | Phase::Queued | Phase::Writing);
+        if !open || self.sealed || !capacity.fits(self.frames, self.charge, cost) {
+            return Err(frame);
+        }
+        Ok(self.accept(frame, cost))
+    }
+
+    #[inline]
+    fn accept(&mut self, frame: Frame, cost: usize) -> Queued {
+        self.queue.push(frame);
         self.frames += 1;
         self.charge += cost;
         self.tally.accept();
@@ -170,28 +183,75 @@ impl State {
             Phase::Queued => {
                 self.frames >= BATCH_OUTBOX_FRAMES || self.charge >= BATCH_OUTBOX_BYTES
             }
-            Phase::Writing => self.queue.len() >= BATCH_OUTBOX_FRAMES,
+            Phase::Writing => self.queue.frames().len() >= BATCH_OUTBOX_FRAMES,
             Phase::Idle | Phase::Blocked | Phase::Closed => false,
         };
-        Ok(Queued { first, heavy, waits: self.phase == Phase::Blocked })
+        Queued { first, heavy, waits: self.phase == Phase::Blocked, dropped: 0 }
     }
 
-    /// Takes out the longest waiting frames until there is room for so much. `None`, and nothing
-    /// is taken, if all of them would not do: a begun frame must be finished, and what a flusher
-    /// holds is out of reach.
-    pub(super) fn make_room(&mut self, cost: usize, capacity: Capacity) -> Option<Vec<Frame>> {
-        let begun = usize::from(self.head_written > 0);
-        let mut waiting = self.queue.iter().skip(begun);
-        let (mut count, mut freed) = (0, 0);
-        while !capacity.fits(self.frames - count, self.charge - freed, cost) {
-            freed += charge(waiting.next()?.len());
-            count += 1;
+    /// Puts a value in the place of an older one that waits for the full stream.
+    fn supersede(
+        &mut self,
+        frame: Frame,
+        capacity: Capacity,
+        gone: &mut Vec<Frame>,
+    ) -> Result<Queued, Frame> {
+        let Some(at) = self.queue.older(&frame) else { return Err(frame) };
+        let older = charge(self.queue.frames()[at].len());
+        let cost = charge(frame.len());
+        // A newer value may be a larger one.
+        if !capacity.fits(self.frames - 1, self.charge - older, cost) {
+            return Err(frame);
         }
-        self.frames -= count;
-        self.charge -= freed;
-        self.detached = self.detached.saturating_sub(count);
-        self.tally.drop_accepted(DropReason::Policy, count as u64);
-        Some(self.queue.drain(begun..begun + count).collect())
+        let older = self.queue.replace(at, frame);
+        self.frames += 1;
+        self.charge += cost;
+        self.tally.accept();
+        self.book_dropped(DropReason::Superseded, [&older]);
+        gone.push(older);
+        Ok(Queued { first: false, heavy: false, waits: true, dropped: 0 })
+    }
+
+    /// As [`State::push`], but the longest waiting frames that may be dropped are, until there is
+    /// room. None of them is if all of them would not do: the others stay, a begun frame must be
+    /// finished, and what a flusher holds is out of reach.
+    pub(super) fn push_over(
+        &mut self,
+        mut frame: Frame,
+        capacity: Capacity,
+        gone: &mut Vec<Frame>,
+    ) -> Result<Queued, Frame> {
+        let (frames, freed) = self.queue.droppable();
+        if !capacity.fits(self.frames - frames, self.charge - freed, charge(frame.len())) {
+            return Err(frame);
+        }
+        let mut dropped = 0;
+        loop {
+            frame = match self.push(frame, capacity, gone) {
+                Ok(queued) => return Ok(Queued { dropped, ..queued }),
+                Err(frame) => frame,
+            };
+            if self.is_over() {
+                return Err(frame);
+            }
+            let Some(oldest) = self.queue.drop_oldest() else { return Err(frame) };
+            self.book_dropped(DropReason::Policy, [&oldest]);
+            gone.push(oldest);
+            dropped += 1;
+        }
+    }
+
+    /// Counts frames that are not in the queue any more, for the sake of others.
+    pub(super) fn book_dropped<'a>(
+        &mut self,
+        reason: DropReason,
+        gone: impl IntoIterator<Item = &'a Frame>,
+    ) {
+        for frame in gone {
+            self.frames -= 1;
+            self.charge -= charge(frame.len());
+            self.tally.prefer_others(reason, frame.code());
+        }
     }
 
     /// `Queued → Writing`: hands the queue and the stream to a flusher.
@@ -202,9 +262,7 @@ impl State {
         let writer = self.writer.take()?;
         self.phase = Phase::Writing;
         Some(Flight {
-            frames: std::mem::take(&mut self.queue),
-            head_written: std::mem::take(&mut self.head_written),
-            detached: std::mem::take(&mut self.detached),
+            queue: std::mem::take(&mut self.queue),
             writer,
             done_frames: 0,
             done_charge: 0,
@@ -232,15 +290,15 @@ impl State {
         if phase == Phase::Blocked {
             self.stalled_since.get_or_insert_with(Instant::now);
         }
-        self.head_written = flight.head_written;
-        self.detached = flight.detached;
         self.writer = Some(flight.writer);
         self.phase = phase;
-        write::keep_queue(std::mem::replace(&mut self.queue, flight.frames));
-        let owner_waits = std::mem::take(&mut self.owner_waits);
+        let taken = std::mem::replace(&mut self.queue, flight.queue);
+        write::keep_queue(taken.into_frames());
+        let mut owner_waits = std::mem::take(&mut self.owner_waits);
         if phase == Phase::Idle {
             self.overflowing = false;
-            write::keep_queue(std::mem::take(&mut self.queue));
+            owner_waits |= self.tally.end_episode();
+            write::keep_queue(std::mem::take(&mut self.queue).into_frames());
             if !owner_waits {
                 return None;
             }
@@ -250,7 +308,9 @@ impl State {
 
     /// A flusher returns to an outbox that was closed: what it still holds is dropped.
     pub(super) fn abandon(&mut self, flight: &Flight) -> Option<Waker> {
-        self.tally.drop_accepted(self.closed_for, flight.frames.len() as u64);
+        for frame in flight.queue.frames() {
+            self.tally.drop_accepted(self.closed_for, frame.code());
+        }
         self.frames = 0;
         self.charge = 0;
         self.owner.clone()
@@ -258,16 +318,18 @@ impl State {
 
     /// Counts what is queued as dropped; what a flusher holds stays for [`State::abandon`]. Gives
     /// what was queued, and who waited for room and must be woken.
-    pub(super) fn close(&mut self, reason: DropReason) -> (VecDeque<Frame>, Vec<Waker>) {
+    pub(super) fn close(&mut self, reason: DropReason) -> (Queue, Vec<Waker>) {
         if self.phase == Phase::Closed {
             return Default::default();
         }
         let queue = std::mem::take(&mut self.queue);
-        if !planted!("closing_drops_uncounted") {
-            self.tally.drop_accepted(reason, queue.len() as u64);
+        for frame in queue.frames() {
+            self.frames -= 1;
+            self.charge -= charge(frame.len());
+            if !planted!("closing_drops_uncounted") {
+                self.tally.drop_accepted(reason, frame.code());
+            }
         }
-        self.frames -= queue.len();
-        self.charge -= queue.iter().map(|frame| charge(frame.len())).sum::<usize>();
         self.closed_for = reason;
         self.stalled_since = None;
         self.phase = Phase::Closed;

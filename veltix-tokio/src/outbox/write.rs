@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use veltix_core::Frame;
 
-use super::{Flight, charge};
+use super::state::Flight;
 use crate::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 use crate::planted::planted;
 
@@ -19,7 +19,7 @@ const SPARE_QUEUES: usize = 8;
 const SPARE_CAPACITY: usize = 1_024;
 
 thread_local! {
-    static COPIES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
     static SPARES: Cell<Vec<VecDeque<Frame>>> = const { Cell::new(Vec::new()) };
 }
 
@@ -40,9 +40,12 @@ pub(super) fn keep_queue(queue: VecDeque<Frame>) {
     SPARES.set(spares);
 }
 
-/// The buffer that small frames are copied into: the thread's, taken out while it is used.
+/// What a write is put together in: the thread's, taken out while it is used.
+#[derive(Default)]
 pub(super) struct Scratch {
+    /// Where small frames are copied together.
     copies: Vec<u8>,
+    pieces: Vec<Piece>,
 }
 
 /// A slice of the write to come.
@@ -54,10 +57,14 @@ enum Piece {
 }
 
 impl Scratch {
+    const fn new() -> Self {
+        Self { copies: Vec::new(), pieces: Vec::new() }
+    }
+
     pub(super) fn with<R>(use_it: impl FnOnce(&mut Self) -> R) -> R {
-        let mut scratch = Self { copies: COPIES.take() };
+        let mut scratch = SCRATCH.take();
         let result = use_it(&mut scratch);
-        COPIES.set(scratch.copies);
+        SCRATCH.set(scratch);
         result
     }
 
@@ -66,17 +73,16 @@ impl Scratch {
     /// # Errors
     /// The stream's error; a stream that takes nothing is `WouldBlock`.
     pub(super) fn write(&mut self, flight: &mut Flight) -> io::Result<()> {
-        let pieces = self.gather(&flight.frames, flight.head_written);
+        let queue = &flight.queue;
+        self.gather(queue.frames(), queue.head_written);
         let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
-        let mut count = 0;
-        for (slice, piece) in slices.iter_mut().zip(&pieces) {
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
             *slice = IoSlice::new(match piece {
                 Piece::Copies(range) => &self.copies[range.clone()],
-                Piece::Body { frame, from } => &flight.frames[*frame].body()[*from..],
+                Piece::Body { frame, from } => &queue.frames()[*frame].body()[*from..],
             });
-            count += 1;
         }
-        let written = flight.writer.try_write_vectored(&slices[..count])?;
+        let written = flight.writer.try_write_vectored(&slices[..self.pieces.len()])?;
         if written == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -84,9 +90,11 @@ impl Scratch {
         Ok(())
     }
 
-    fn gather(&mut self, frames: &VecDeque<Frame>, head_written: usize) -> Vec<Piece> {
-        self.copies.clear();
-        let mut pieces = Vec::new();
+    /// Puts the pieces of one write together.
+    fn gather(&mut self, frames: &VecDeque<Frame>, head_written: usize) {
+        let Self { copies, pieces } = self;
+        copies.clear();
+        pieces.clear();
         let mut total = 0;
         let mut copied_from = 0;
         let mut skip = head_written;
@@ -95,25 +103,24 @@ impl Scratch {
             if total >= WRITE_BYTES || pieces.len() + 2 > WRITE_SLICES {
                 break;
             }
-            self.copies.extend_from_slice(&frame.header()[skip.min(HEADER_LEN)..]);
+            copies.extend_from_slice(&frame.header()[skip.min(HEADER_LEN)..]);
             let from = skip.saturating_sub(HEADER_LEN);
             let body = &frame.body()[from..];
             if body.len() < COPY_BELOW {
-                self.copies.extend_from_slice(body);
+                copies.extend_from_slice(body);
             } else {
-                if copied_from < self.copies.len() {
-                    pieces.push(Piece::Copies(copied_from..self.copies.len()));
-                    copied_from = self.copies.len();
+                if copied_from < copies.len() {
+                    pieces.push(Piece::Copies(copied_from..copies.len()));
+                    copied_from = copies.len();
                 }
                 pieces.push(Piece::Body { frame: index, from });
             }
             total += frame.len() - skip;
             skip = 0;
         }
-        if copied_from < self.copies.len() {
-            pieces.push(Piece::Copies(copied_from..self.copies.len()));
+        if copied_from < copies.len() {
+            pieces.push(Piece::Copies(copied_from..copies.len()));
         }
-        pieces
     }
 }
 
@@ -121,20 +128,11 @@ impl Flight {
     /// Takes off what the stream took.
     fn advance(&mut self, written: usize) {
         self.written += written;
-        let waiting = self.frames.len();
-        let mut rest = self.head_written + written;
-        while let Some(frame) = self.frames.front()
-            && rest >= frame.len()
-        {
-            rest -= frame.len();
-            self.done_frames += 1;
-            self.done_charge += charge(frame.len());
-            self.frames.pop_front();
-        }
-        self.head_written = rest;
+        let (frames, charge) = self.queue.advance(written);
+        self.done_frames += frames;
+        self.done_charge += charge;
         if planted!("partial_write_repeated") {
-            self.head_written = 0;
+            self.queue.head_written = 0;
         }
-        self.detached = self.detached.saturating_sub(waiting - self.frames.len());
     }
 }

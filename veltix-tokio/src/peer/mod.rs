@@ -12,7 +12,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use tokio::sync::Semaphore;
-use veltix_core::{Ask, EncodeError, Frame, Hello, IdSpace, Message, PeerId, ToMessage};
+use veltix_core::{
+    Ask, EncodeError, Frame, Hello, IdSpace, Message, OverflowPolicy, PeerId, ToMessage,
+};
 
 use crate::batch;
 use crate::close::{CloseReason, Disconnected, Received};
@@ -20,7 +22,7 @@ use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::Event;
 use crate::limits::HEADER_LEN;
-use crate::outbox::{Outbox, Overflow, OverflowPolicy, Push, Sent};
+use crate::outbox::{Dropped, Outbox, Overflow, Push, Queued, Sent};
 use crate::planted::planted;
 use crate::received::Receipts;
 use crate::requests::{Calls, Over, Ping, Request};
@@ -137,7 +139,7 @@ impl Peer {
         let frame = self.plain_frame(message)?;
         match self.0.outbox.push(frame) {
             Push::Queued(queued) => {
-                batch::queued(self, queued);
+                self.see_to(queued);
                 Ok(())
             }
             Push::Full(_) => Err(SendError::Full),
@@ -237,21 +239,52 @@ impl Peer {
     fn plain_frame(&self, message: &(impl ToMessage + ?Sized)) -> Result<Frame, SendError> {
         let message = self.encode(message)?;
         if planted!("plain_id_of_a_call") {
-            let id = veltix_core::RequestId::new(1);
-            return Ok(Frame::new(message.code(), id, message.into_body()));
+            return Ok(message.with_id(veltix_core::RequestId::new(1)).into());
         }
-        Ok(Frame::new(message.code(), self.0.ids.plain(), message.into_body()))
+        Ok(message.with_id(self.0.ids.plain()).into())
+    }
+
+    /// Sees to what was queued for the peer: its flush, and that the application learns it if
+    /// others had to go for it.
+    pub(crate) fn see_to(&self, queued: Queued) {
+        batch::queued(self, queued);
+        if queued.dropped > 0 {
+            self.tell_overflow();
+        }
+    }
+
+    /// Tells the application that there was no room, once until the outbox has been empty.
+    fn tell_overflow(&self) {
+        if self.0.outbox.begins_overflow() {
+            tracing::warn!(peer = %self, "the peer reads too slowly and its outbox is full");
+            self.0.endpoint.events().tell(|| Event::SlowConsumer { peer: self.clone() });
+        }
+    }
+
+    /// Tells the application what was dropped for others and not told yet.
+    pub(crate) fn tell_dropped(&self) {
+        let dropped = self.0.outbox.take_dropped();
+        if dropped.is_empty() {
+            return;
+        }
+        let frames: u64 = dropped.iter().map(Dropped::total).sum();
+        tracing::info!(peer = %self, frames, "frames were dropped while the peer read too slowly");
+        self.0.endpoint.events().tell(|| Event::Dropped { peer: self.clone(), dropped });
     }
 
     /// Queues a broadcast's frame, or does what the policy says.
     pub(crate) fn push_or(&self, frame: Frame, policy: OverflowPolicy) -> Overflow {
         let overflow = self.0.outbox.push_or(frame, policy);
         match overflow {
-            Overflow::Queued(queued, _) => batch::queued(self, queued),
+            Overflow::Queued(queued) => self.see_to(queued),
             // Told once, however much comes before its task ends it.
             Overflow::Disconnect if self.is_closed() => return Overflow::Closed,
-            Overflow::Disconnect => self.end(CloseReason::SlowConsumer),
-            Overflow::Refused | Overflow::Closed => {}
+            Overflow::Disconnect => {
+                self.tell_overflow();
+                self.end(CloseReason::SlowConsumer);
+            }
+            Overflow::Refused => self.tell_overflow(),
+            Overflow::Closed => {}
         }
         overflow
     }
@@ -298,8 +331,14 @@ impl Peer {
 
 /// Refuses a message that would be over the limit on the wire.
 pub(crate) fn within(message: Message, limit: usize) -> Result<Message, EncodeError> {
-    let size = HEADER_LEN + message.body().len();
-    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(message) }
+    check_size(message.body().len(), limit)?;
+    Ok(message)
+}
+
+/// Refuses a body whose message would be over the limit on the wire.
+pub(crate) const fn check_size(body: usize, limit: usize) -> Result<(), EncodeError> {
+    let size = HEADER_LEN + body;
+    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(()) }
 }
 
 /// For [`peers`](veltix_core::peers).

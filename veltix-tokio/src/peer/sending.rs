@@ -8,7 +8,6 @@ use tokio::time::{Sleep, sleep};
 use veltix_core::Frame;
 
 use super::Peer;
-use crate::batch;
 use crate::error::SendError;
 use crate::limits::SEND_GRACE;
 use crate::outbox::Push;
@@ -42,7 +41,7 @@ impl Future for Sending {
         let line = (&mut this.place, cx.waker());
         match peer.0.outbox.push_or_wait(frame, Some(line)) {
             Push::Queued(queued) => {
-                batch::queued(&peer, queued);
+                peer.see_to(queued);
                 Poll::Ready(Ok(()))
             }
             Push::Full(frame) => {

@@ -120,7 +120,7 @@ impl Future for Call {
             match this.peer.outbox().push_or_wait(frame, Some(line)) {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
-                    batch::queued(&this.peer, queued);
+                    this.peer.see_to(queued);
                     this.let_owner_see_deadline();
                 }
                 Push::Full(frame) => {

@@ -1,5 +1,6 @@
 //! [`Router`]: which handler takes which message.
 
+pub mod check;
 mod erased;
 mod extract;
 mod handler;

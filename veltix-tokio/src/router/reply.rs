@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use veltix_core::Message;
+use veltix_core::{DeliveryClass, Frame, Message, RequestId};
 
 use super::erased::Outcome;
 use super::extract::{Json, Text};
@@ -15,23 +15,35 @@ use crate::error::BoxError;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     code: Option<u16>,
+    class: DeliveryClass,
     body: Bytes,
 }
 
 impl Reply {
     /// An answer with the code of the question.
     pub fn same(body: impl Into<Bytes>) -> Self {
-        Self { code: None, body: body.into() }
+        Self { code: None, class: DeliveryClass::DEFAULT, body: body.into() }
     }
 
-    pub(crate) fn into_parts(self, question: u16) -> (u16, Bytes) {
-        (self.code.unwrap_or(question), self.body)
+    pub(crate) const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The answer to the message of this code and id.
+    #[inline]
+    pub(crate) fn into_frame(self, code: u16, id: RequestId) -> Frame {
+        let mut frame = Frame::new(self.code.unwrap_or(code), id, self.body);
+        if !self.class.is_default() {
+            frame.set_class(self.class);
+        }
+        frame
     }
 }
 
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
-        Self { code: Some(message.code()), body: message.into_body() }
+        let (code, _, class, body) = message.into_parts();
+        Self { code: Some(code), class, body }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use veltix_core::OverflowPolicy;
+
 use crate::config::{ConnectionConfig, at_least_one, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
 use crate::error::ConfigError;
 use crate::limits;
-use crate::outbox::OverflowPolicy;
 
 /// How a server listens and what it takes. Start from the default and change what you need.
 ///

@@ -5,9 +5,10 @@ enum Twice {
 }
 
 #[veltix::message]
-enum Variants {
-    #[message(code = 200)]
-    Chat,
+#[message(code = 200)]
+enum OnTheEnum {
+    #[message(code = 201)]
+    Typing,
 }
 
 fn main() {}

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use veltix_core::{Frame, FrameDecoder, RequestId};
+use veltix_core::{DeliveryClass, Frame, FrameDecoder, Key, Message, OverflowPolicy, RequestId};
 
 use super::*;
 use crate::limits::HEADER_LEN;
@@ -62,7 +62,7 @@ impl Socket {
     }
 
     fn outbox(&self, capacity: Capacity) -> Arc<Outbox> {
-        Arc::new(Outbox::new(Box::new(self.clone()), capacity))
+        Arc::new(Outbox::new(Box::new(self.clone()), capacity, Arc::default()))
     }
 
     /// The peer reads: there is room for so much more.
@@ -75,15 +75,23 @@ impl Socket {
         writer.into_iter().for_each(Waker::wake);
     }
 
-    /// The frames that came whole, as code and id; what follows them is a part of one more.
-    fn frames(&self) -> Vec<(u16, u16)> {
+    /// The messages that came whole; what follows them is a part of one more.
+    fn messages(&self) -> Vec<Message> {
         let mut bytes = self.0.lock().got.as_slice().into();
         let mut decoder = FrameDecoder::new(1 << 20);
-        let mut frames = Vec::new();
-        while let Some(message) = decoder.decode(&mut bytes).expect("whole frames, in order") {
-            frames.push((message.code(), message.id().value()));
-        }
-        frames
+        let next = || decoder.decode(&mut bytes).expect("whole frames, in order");
+        std::iter::from_fn(next).collect()
+    }
+
+    /// The frames that came whole, as code and id.
+    fn frames(&self) -> Vec<(u16, u16)> {
+        self.messages().iter().map(|message| (message.code(), message.id().value())).collect()
+    }
+
+    /// The frames that came whole, as code and length of the body.
+    #[cfg(shuttle)]
+    fn lengths(&self) -> Vec<(u16, usize)> {
+        self.messages().iter().map(|message| (message.code(), message.body().len())).collect()
     }
 }
 
@@ -132,6 +140,12 @@ impl StreamWriter for Socket {
 /// A frame of this code and id, and of so many bytes on the wire.
 fn frame(code: u16, id: u16, length: usize) -> Frame {
     Frame::new(code, RequestId::new(id), Bytes::from(vec![id as u8; length - HEADER_LEN]))
+}
+
+/// The same frame, as a value of this key.
+fn latest(key: impl Into<Key>, mut frame: Frame) -> Frame {
+    frame.set_class(DeliveryClass::of_key(key));
+    frame
 }
 
 /// One turn of the connection's own task, as far as it concerns the outbox.

@@ -1,15 +1,19 @@
 //! The outbox against a plain list of frames, under random uses of it.
 
+use std::collections::BTreeMap;
+
 use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::state::charge;
 use super::*;
 
 /// What may be done to an outbox and its stream.
 #[derive(Clone, Debug)]
 enum Use {
-    Push(usize, Option<OverflowPolicy>),
+    /// A frame of this code, length and class is sent, or broadcast where this is the default.
+    Push(u16, usize, DeliveryClass, Option<OverflowPolicy>),
     PushBeyond(usize),
     Flush,
     /// The stream takes so many bytes more.
@@ -18,22 +22,38 @@ enum Use {
     Block,
     /// The connection's own task looks whether the stream is writable.
     Look,
+    /// The connection's own task tells what was dropped.
+    Tell,
     Seal,
     Close,
 }
 
-fn any_use() -> impl Strategy<Value = Use> {
+fn any_policy() -> impl Strategy<Value = OverflowPolicy> {
     use OverflowPolicy::{Disconnect, DropNewest, DropOldest};
-    let length = HEADER_LEN..3_000;
-    let policy =
-        prop::sample::select(vec![None, Some(Disconnect), Some(DropNewest), Some(DropOldest)]);
+    prop::sample::select(vec![Disconnect, DropNewest, DropNewest, DropOldest, DropOldest])
+}
+
+fn any_class() -> impl Strategy<Value = DeliveryClass> {
     prop_oneof![
-        120 => (length.clone(), policy).prop_map(|(length, policy)| Use::Push(length, policy)),
+        Just(DeliveryClass::DEFAULT),
+        any_policy().prop_map(DeliveryClass::of_policy),
+        (0u8..3).prop_map(DeliveryClass::of_key),
+    ]
+}
+
+fn any_use() -> impl Strategy<Value = Use> {
+    let length = HEADER_LEN + 2..3_000;
+    let push = (1u16..3, length.clone(), any_class(), prop::option::of(any_policy()));
+    prop_oneof![
+        120 => push.prop_map(|(code, length, class, default)| {
+            Use::Push(code, length, class, default)
+        }),
         3 => length.prop_map(Use::PushBeyond),
         30 => Just(Use::Flush),
         20 => (0usize..6_000).prop_map(Use::Take),
         10 => Just(Use::Block),
         30 => Just(Use::Look),
+        3 => Just(Use::Tell),
         1 => Just(Use::Seal),
         1 => Just(Use::Close),
     ]
@@ -54,6 +74,11 @@ struct Model {
     begun: usize,
     accepted: u64,
     written: u64,
+    /// Of each code, how many were dropped for each reason; those that are yet to be told, too.
+    dropped: BTreeMap<u16, Dropped>,
+    untold: BTreeMap<u16, Dropped>,
+    /// The outbox has been empty since the last of the latter.
+    over: bool,
 }
 
 impl Model {
@@ -71,28 +96,49 @@ impl Model {
             begun: 0,
             accepted: 0,
             written: 0,
+            dropped: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            over: false,
         }
     }
 
-    fn apply(&mut self, id: u16, step: Use) {
+    /// Frames are told apart by their bodies, since those of a kind share code and id.
+    fn frame(number: u16, code: u16, length: usize, class: DeliveryClass) -> Frame {
+        let body = number.to_be_bytes().repeat((length - HEADER_LEN).div_ceil(2));
+        let mut frame = Frame::new(code, RequestId::new(0), body.into());
+        frame.set_class(class);
+        frame
+    }
+
+    fn apply(&mut self, number: u16, step: Use) {
         let over = self.sealed || self.phase == Phase::Closed;
         let mut cx = Context::from_waker(Waker::noop());
         match step {
-            Use::Push(length, policy) => {
-                let frame = frame(id, id, length);
-                let outcome = match policy {
-                    Some(policy) => self.outbox.push_or(frame.clone(), policy),
+            Use::Push(code, length, class, default) => {
+                let mut frame = Self::frame(number, code, length, class);
+                let outcome = match default {
+                    Some(default) => self.outbox.push_or(frame.clone(), default),
                     None => match self.outbox.push(frame.clone()) {
-                        Push::Queued(queued) => Overflow::Queued(queued, 0),
+                        Push::Queued(queued) => Overflow::Queued(queued),
                         Push::Full(_) => Overflow::Refused,
                         Push::Closed => Overflow::Closed,
                     },
                 };
-                let expected = if over { Overflow::Closed } else { self.push(frame, policy) };
+                if frame.class().key().is_none() {
+                    frame.set_class(match (default, frame.class()) {
+                        (Some(policy), class) if class.is_default() => {
+                            DeliveryClass::of_policy(policy)
+                        }
+                        (Some(_), own) => own.clone(),
+                        (None, _) => DeliveryClass::DEFAULT,
+                    });
+                }
+                let expected =
+                    if over { Overflow::Closed } else { self.push(frame, default.is_some()) };
                 assert_eq!(outcome, expected);
             }
             Use::PushBeyond(length) => {
-                let frame = frame(id, id, length);
+                let frame = Self::frame(number, 9, length, DeliveryClass::DEFAULT);
                 let pushed = self.outbox.push_beyond(frame.clone());
                 assert_eq!(matches!(pushed, Push::Closed), over);
                 if !over {
@@ -114,13 +160,20 @@ impl Model {
                     self.phase = Phase::Queued;
                 }
             }
+            Use::Tell => {
+                let untold = std::mem::take(&mut self.untold).into_values();
+                assert!(self.outbox.take_dropped().into_iter().eq(untold));
+                self.over = false;
+            }
             Use::Seal => {
                 self.outbox.seal();
                 self.sealed = true;
             }
             Use::Close => {
                 self.outbox.close(DropReason::Disconnected);
-                self.queue.clear();
+                for frame in std::mem::take(&mut self.queue) {
+                    self.book(&frame, DropReason::Disconnected);
+                }
                 self.phase = Phase::Closed;
                 self.congested = false;
             }
@@ -128,35 +181,108 @@ impl Model {
     }
 
     /// What a push should have done.
-    fn push(&mut self, frame: Frame, policy: Option<OverflowPolicy>) -> Overflow {
+    fn push(&mut self, frame: Frame, is_broadcast: bool) -> Overflow {
         let cost = charge(frame.len());
+        if let Some(overflow) = self.supersede(&frame) {
+            return overflow;
+        }
         let fits = self.fits(cost, 1);
         if !fits && self.phase == Phase::Queued {
             self.see_flush();
+            // A flush that met a full stream may have left an older value in its place.
+            if let Some(overflow) = self.supersede(&frame) {
+                return overflow;
+            }
         }
         if fits || self.is_allowed(cost) {
             return self.accept(frame, 0);
         }
-        self.accepted += u64::from(policy.is_some());
-        match policy {
-            Some(OverflowPolicy::Disconnect) => {
-                self.sealed = true;
-                Overflow::Disconnect
-            }
-            Some(OverflowPolicy::DropNewest) | None => Overflow::Refused,
-            Some(OverflowPolicy::DropOldest) => {
-                let (all, begun) = (self.queue.clone(), usize::from(self.begun > 0));
-                while !self.is_allowed(cost) {
-                    if self.queue.remove(begun).is_none() {
-                        self.queue = all;
-                        return Overflow::Refused;
-                    }
+        let policy = frame.class().policy(OverflowPolicy::Disconnect);
+        // A value makes room however it is sent, other frames only as broadcasts.
+        if (is_broadcast && policy != Some(OverflowPolicy::DropNewest)) || policy.is_none() {
+            let before = self.queue.clone();
+            let mut gone = Vec::new();
+            loop {
+                if let Some(Overflow::Queued(queued)) = self.supersede(&frame) {
+                    gone.iter().for_each(|frame| self.book(frame, DropReason::Policy));
+                    return Overflow::Queued(Queued { dropped: gone.len(), ..queued });
                 }
-                self.accepted -= 1;
-                let overflow = self.accept(frame, all.len() - self.queue.len());
-                self.congested &= !self.fits(FRAME_OVERHEAD, 1);
-                overflow
+                if self.is_allowed(cost) {
+                    gone.iter().for_each(|frame| self.book(frame, DropReason::Policy));
+                    let overflow = self.accept(frame, gone.len());
+                    self.congested &= !self.fits(FRAME_OVERHEAD, 1);
+                    return overflow;
+                }
+                let begun = usize::from(self.begun > 0);
+                let mut waiting = self.queue.iter().skip(begun);
+                let Some(at) = waiting.position(|it| it.class().is_droppable()) else { break };
+                gone.extend(self.queue.remove(begun + at));
             }
+            self.queue = before;
+        }
+        if !is_broadcast {
+            return Overflow::Refused;
+        }
+        self.accepted += 1;
+        if policy == Some(OverflowPolicy::Disconnect) {
+            self.book(&frame, DropReason::SlowConsumer);
+            self.sealed = true;
+            Overflow::Disconnect
+        } else {
+            self.book(&frame, DropReason::Policy);
+            Overflow::Refused
+        }
+    }
+
+    /// Puts a value in the place of an older one, if the stream is full and it fits there.
+    fn supersede(&mut self, frame: &Frame) -> Option<Overflow> {
+        let at = self.older(frame, self.queue.len())?;
+        if self.phase != Phase::Blocked {
+            return None;
+        }
+        let (frames, total) = (self.queue.len() - 1, self.charge() - charge(self.queue[at].len()));
+        if !self.capacity.fits(frames, total, charge(frame.len())) {
+            return None;
+        }
+        let older = std::mem::replace(&mut self.queue[at], frame.clone());
+        self.book(&older, DropReason::Superseded);
+        self.accepted += 1;
+        self.congested &= !self.fits(FRAME_OVERHEAD, 1);
+        Some(Overflow::Queued(Queued { first: false, heavy: false, waits: true, dropped: 0 }))
+    }
+
+    /// Where a value of the same code and key waits, among the first so many.
+    fn older(&self, frame: &Frame, among: usize) -> Option<usize> {
+        let key = frame.class().key()?;
+        let same = |it: &Frame| it.code() == frame.code() && it.class().key() == Some(key);
+        (usize::from(self.begun > 0)..among).find(|at| same(&self.queue[*at]))
+    }
+
+    /// What waits when a flush meets a full stream: one of each key, the newest in the place of
+    /// the oldest.
+    fn compact(&mut self) {
+        let mut at = usize::from(self.begun > 0);
+        while at < self.queue.len() {
+            match self.older(&self.queue[at], at) {
+                None => at += 1,
+                Some(place) => {
+                    self.queue.swap(place, at);
+                    let older = self.queue.remove(at).expect("it is there");
+                    self.book(&older, DropReason::Superseded);
+                }
+            }
+        }
+    }
+
+    fn book(&mut self, frame: &Frame, reason: DropReason) {
+        let code = frame.code();
+        let book = |dropped: &mut BTreeMap<u16, Dropped>| {
+            *dropped.entry(code).or_insert_with(|| Dropped::none_of(code)).of(reason) += 1;
+        };
+        book(&mut self.dropped);
+        if reason != DropReason::Disconnected {
+            book(&mut self.untold);
+            self.over = false;
         }
     }
 
@@ -186,7 +312,7 @@ impl Model {
             self.phase = Phase::Queued;
         }
         let waits = self.phase == Phase::Blocked;
-        Overflow::Queued(Queued { first, heavy: false, waits }, dropped)
+        Overflow::Queued(Queued { first, heavy: false, waits, dropped })
     }
 
     /// Takes over what the stream got, which must be what waits, in order.
@@ -211,6 +337,11 @@ impl Model {
             (false, false) => Phase::Queued,
         };
         drop(wire);
+        match self.phase {
+            Phase::Blocked => self.compact(),
+            Phase::Idle => self.over = !self.untold.is_empty(),
+            _ => {}
+        }
         self.congested &= !self.fits(FRAME_OVERHEAD, 1);
         let handed_over = self.phase == Phase::Queued;
         assert!(!handed_over || self.seen.1 - calls == WRITES_PER_FLUSH);
@@ -225,22 +356,32 @@ impl Model {
             [self.accepted, self.written, queued]
         );
         assert_eq!(self.outbox.is_congested(), self.congested);
+        assert_eq!(self.outbox.glance(Waker::noop()).dropped, self.over);
         let state = self.outbox.state.lock();
         assert_eq!(state.phase, self.phase);
-        assert!(self.phase != Phase::Idle || state.queue.capacity() == 0);
+        assert!(self.phase != Phase::Idle || state.queue.frames().capacity() == 0);
+        assert!(state.queue.frames() == &self.queue);
+        assert_eq!(state.charge, self.charge());
+        let by_type = state.tally.drops.snapshot();
+        assert!(by_type.iter().eq(self.dropped.values()), "{by_type:?}");
+        let total = |reason: fn(&Dropped) -> u64| by_type.iter().map(reason).sum::<u64>();
+        assert_eq!(sent.dropped_policy, total(|it| it.policy));
+        assert_eq!(sent.dropped_superseded, total(|it| it.superseded));
+        assert_eq!(sent.dropped_slow_consumer, total(|it| it.slow_consumer));
+        assert_eq!(sent.dropped_disconnected, total(|it| it.disconnected));
     }
 }
 
 proptest! {
     #[test]
     fn it_does_what_a_plain_list_would(
-        (frames, bytes) in (1usize..6, 1_000usize..9_000),
+        (frames, bytes) in (1usize..9, 1_000usize..12_000),
         per_call in prop_oneof![1usize..200, 200usize..5_000, Just(usize::MAX)],
         uses in vec(any_use(), 1..80),
     ) {
         let mut model = Model::new(Capacity { frames, bytes }, per_call);
-        for (step, id) in uses.into_iter().zip(0..) {
-            model.apply(id, step);
+        for (step, number) in uses.into_iter().zip(0..) {
+            model.apply(number, step);
             model.check();
         }
         // The peer reads on, and gets the rest.
@@ -252,5 +393,6 @@ proptest! {
             matches!(model.phase, Phase::Idle | Phase::Closed)
         });
         prop_assert!(ends);
+        model.apply(0, Use::Tell);
     }
 }

@@ -21,6 +21,9 @@ const SCHEDULES: usize = 10_000;
 const SENDERS: u16 = 2;
 const FRAMES: u16 = 3;
 
+/// The code of the values of the first key.
+const FIRST_VALUE: u16 = SENDERS + 1;
+
 fn check(test: fn()) {
     ::shuttle::check_random(test, SCHEDULES);
     ::shuttle::check_pct(test, SCHEDULES / 4, 3);
@@ -41,6 +44,13 @@ impl World {
     fn new() -> Self {
         let socket = Socket::new(random(0, 60), random(1, 40));
         let outbox = socket.outbox(Capacity { frames: random(1, 4), bytes: 1_500 });
+        Self { outbox, socket, others: Vec::new() }
+    }
+
+    /// With room for whatever its users push.
+    fn roomy() -> Self {
+        let socket = Socket::new(random(0, 60), random(1, 40));
+        let outbox = socket.outbox(Capacity { frames: 100, bytes: usize::MAX });
         Self { outbox, socket, others: Vec::new() }
     }
 
@@ -80,8 +90,29 @@ impl World {
                 let policy = [OverflowPolicy::DropOldest, OverflowPolicy::DropNewest];
                 let policy = policy[random(0, 1)];
                 let overflow = outbox.push_or(frame(SENDERS, id, random(HEADER_LEN, 40)), policy);
-                let first = matches!(overflow, Overflow::Queued(queued, _) if queued.first);
+                let first = matches!(overflow, Overflow::Queued(queued) if queued.first);
                 see_to_it(outbox, first, SENDERS);
+            }
+        });
+    }
+
+    /// Values of two keys, sent or broadcast by one thread; nothing else in the outbox is
+    /// droppable, unless [`World::broadcast`] is there too.
+    fn publish(&mut self) {
+        self.spawn(|outbox, _| {
+            for id in 0..2 * FRAMES {
+                // The id is no part of what is superseded here, so it is the body's length.
+                let key = random(0, 1) as u16;
+                let code = FIRST_VALUE + key;
+                let frame = latest(key, frame(code, 0, HEADER_LEN + usize::from(id)));
+                let first = if random(0, 1) == 0 {
+                    let overflow = outbox.push_or(frame, OverflowPolicy::Disconnect);
+                    assert_ne!(overflow, Overflow::Disconnect, "a value never disconnects");
+                    matches!(overflow, Overflow::Queued(queued) if queued.first)
+                } else {
+                    matches!(outbox.push(frame), Push::Queued(queued) if queued.first)
+                };
+                see_to_it(outbox, first, code);
             }
         });
     }
@@ -110,6 +141,13 @@ impl World {
             let ids: Vec<_> = frames.iter().filter(|(code, _)| *code == sender).collect();
             assert!(ids.is_sorted_by(|a, b| a < b), "{frames:?}");
         }
+        let values = self.socket.lengths();
+        for code in [FIRST_VALUE, FIRST_VALUE + 1] {
+            let lengths: Vec<_> = values.iter().filter(|(of, _)| *of == code).collect();
+            assert!(lengths.is_sorted_by(|a, b| a < b), "each key in order: {values:?}");
+        }
+        let by_type = self.outbox.state.lock().tally.drops.snapshot();
+        assert_eq!(by_type.iter().map(Dropped::total).sum::<u64>(), sent.dropped());
     }
 }
 
@@ -134,6 +172,8 @@ struct OwnerState {
     woken: bool,
     asleep: bool,
     over: bool,
+    /// Dropped frames that it was told of.
+    told: u64,
 }
 
 impl Wake for Owner {
@@ -159,7 +199,12 @@ impl Owner {
             let waker = Waker::from(Arc::clone(&self));
             loop {
                 self.change(|state| (state.woken, state.asleep) = (false, false));
-                let seen = turn(&outbox, &mut Context::from_waker(&waker));
+                let mut seen = turn(&outbox, &mut Context::from_waker(&waker));
+                if seen.dropped {
+                    let told = outbox.take_dropped().iter().map(Dropped::total).sum::<u64>();
+                    self.change(|state| state.told += told);
+                    seen.dropped = false;
+                }
                 self.change(|state| state.asleep = true);
                 self.wait(|state| state.woken || state.over);
                 if !self.state.lock().unwrap().woken {
@@ -185,6 +230,7 @@ fn no_frame_and_no_wake_is_lost() {
         let running = Arc::clone(&owner).run(Arc::clone(&world.outbox));
         world.send();
         world.broadcast();
+        world.publish();
         world.spawn(|outbox, _| outbox.flush());
         world.read();
         world.join();
@@ -196,6 +242,46 @@ fn no_frame_and_no_wake_is_lost() {
     });
 }
 
+/// With room for all, of the values of a key the newest comes last, and what it superseded is
+/// counted and told.
+#[test]
+fn the_newest_value_of_each_key_arrives() {
+    check(|| {
+        let mut world = World::roomy();
+        let owner = Arc::new(Owner::default());
+        let running = Arc::clone(&owner).run(Arc::clone(&world.outbox));
+        world.send();
+        let newest = Arc::new(Mutex::new([0; 2]));
+        let told = Arc::clone(&newest);
+        world.spawn(move |outbox, _| {
+            for length in 1..=2 * FRAMES {
+                let key = random(0, 1) as u16;
+                let frame = frame(FIRST_VALUE + key, 0, HEADER_LEN + usize::from(length));
+                let queued = outbox.push(latest(key, frame));
+                let first = matches!(queued, Push::Queued(queued) if queued.first);
+                see_to_it(outbox, first, key);
+                told.lock().unwrap()[usize::from(key)] = usize::from(length);
+            }
+        });
+        world.read();
+        world.join();
+        owner.rest();
+        world.verify();
+        owner.change(|state| state.over = true);
+        let seen = running.join().unwrap();
+        let values = world.socket.lengths();
+        for (code, newest) in (FIRST_VALUE..).zip(*newest.lock().unwrap()) {
+            let last = values.iter().rfind(|(of, _)| *of == code);
+            assert_eq!(last.map_or(0, |(_, length)| *length), newest, "{values:?}");
+        }
+        let sent = world.outbox.sent();
+        assert_eq!(sent.dropped(), sent.dropped_superseded);
+        assert!(!seen.dropped, "the owner has told it");
+        assert!(world.outbox.take_dropped().is_empty());
+        assert_eq!(owner.state.lock().unwrap().told, sent.dropped());
+    });
+}
+
 /// A closed outbox settles, whoever was at it, and nobody waits for it for ever.
 #[test]
 fn a_close_counts_every_frame() {
@@ -203,6 +289,7 @@ fn a_close_counts_every_frame() {
         let mut world = World::new();
         world.send();
         world.broadcast();
+        world.publish();
         world.read();
         world.spawn(|outbox, _| {
             turns(outbox);

@@ -3,7 +3,7 @@
 use ::bytes::BytesMut;
 
 use super::*;
-use crate::limits::{COPY_BELOW, WRITE_BYTES};
+use crate::limits::{COPY_BELOW, DETACH_BELOW, WRITE_BYTES};
 
 /// Writes frames of these lengths to a stream that takes `first` bytes, is full, and goes on.
 #[track_caller]
@@ -92,7 +92,7 @@ fn one_write_has_a_bound() {
 fn an_idle_outbox_holds_no_queue() {
     let socket = Socket::new(ALL, ALL);
     let outbox = socket.outbox(ROOMY);
-    let capacity = || outbox.state.lock().queue.capacity();
+    let capacity = || outbox.state.lock().queue.frames().capacity();
     assert_eq!(capacity(), 0);
     push(&outbox, &[20; 3]);
     let used = capacity();
@@ -112,7 +112,7 @@ fn a_huge_queue_is_not_kept() {
 
 /// The address of each queued body.
 fn bodies(outbox: &Outbox) -> Vec<usize> {
-    outbox.state.lock().queue.iter().map(|frame| frame.body().as_ptr().addr()).collect()
+    outbox.state.lock().queue.frames().iter().map(|frame| frame.body().as_ptr().addr()).collect()
 }
 
 #[test]
@@ -143,6 +143,30 @@ fn small_bodies_are_detached_once_when_they_wait() {
     socket.0.lock().meanwhile = Some(Box::new(move || drop(during.push(late))));
     act(&outbox);
     assert_ne!(bodies(&outbox)[4], address, "nor is what came meanwhile forgotten");
+}
+
+#[test]
+fn what_is_dropped_leaves_none_to_wait_undetached() {
+    // The stream takes so little at a time that a flush ends before it is full.
+    let socket = Socket::new(1, 1);
+    let outbox = socket.outbox(Capacity { frames: 9, bytes: 1_500 });
+    broadcast(&outbox, OverflowPolicy::DropOldest, &[100; 3]);
+    outbox.flush();
+    check_phase(&outbox, Phase::Blocked);
+    socket.give(ALL);
+    assert!(outbox.poll_writable(&mut Context::from_waker(Waker::noop())).is_ready());
+    let buffer = Bytes::from(vec![7; READ_BUFFER]);
+    for from in 0..7 {
+        let frame = Frame::new(200, RequestId::new(0), buffer.slice(from..from + 85));
+        let _ = outbox.push_or(frame, OverflowPolicy::DropOldest);
+    }
+    check_phase(&outbox, Phase::Queued);
+    assert!(outbox.sent().dropped_policy > 0);
+    socket.0.lock().room = NOTHING;
+    outbox.flush();
+    let range = buffer.as_ptr_range();
+    let shared = |body: &usize| (range.start.addr()..range.end.addr()).contains(body);
+    assert_eq!(bodies(&outbox).iter().filter(|body| shared(body)).count(), 0);
 }
 
 #[test]

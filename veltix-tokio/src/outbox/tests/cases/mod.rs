@@ -1,8 +1,10 @@
 //! The rules of the outbox, one by one.
 
 mod bytes;
+mod classes;
 mod life;
 mod room;
+mod telling;
 
 use std::sync::atomic::AtomicUsize;
 use std::task::Wake;
@@ -41,6 +43,26 @@ fn push(outbox: &Outbox, lengths: &[usize]) {
         let pushed = outbox.push(frame(200, id, *length));
         assert!(matches!(pushed, Push::Queued(_)), "{pushed:?}");
     }
+}
+
+/// Broadcasts frames of these lengths under this policy, numbered on; each must find room.
+#[track_caller]
+fn broadcast(outbox: &Outbox, policy: OverflowPolicy, lengths: &[usize]) {
+    for length in lengths {
+        let id = outbox.sent().accepted as u16;
+        let overflow = outbox.push_or(frame(200, id, *length), policy);
+        assert!(matches!(overflow, Overflow::Queued(_)), "{overflow:?}");
+    }
+}
+
+/// An outbox of three frames, all of them broadcasts, whose stream is full, and that has met it.
+fn full_of_broadcasts(policy: OverflowPolicy) -> (Socket, Arc<Outbox>) {
+    let socket = Socket::new(NOTHING, ALL);
+    let outbox = socket.outbox(Capacity { frames: 3, bytes: 16 << 20 });
+    broadcast(&outbox, policy, &[100]);
+    outbox.flush();
+    broadcast(&outbox, policy, &[100, 100]);
+    (socket, outbox)
 }
 
 #[track_caller]

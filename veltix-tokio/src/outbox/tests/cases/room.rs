@@ -66,30 +66,34 @@ fn no_policy_fires_before_the_stream_was_full() {
 
 #[test]
 fn each_policy_does_what_it_says() {
-    let (socket, outbox) = full();
+    let (socket, outbox) = full_of_broadcasts(OverflowPolicy::DropNewest);
     let push_or = |id, policy| outbox.push_or(frame(200, id, 100), policy);
     assert_eq!(push_or(3, OverflowPolicy::DropNewest), Overflow::Refused);
-    let queued = Queued { first: false, heavy: false, waits: true };
-    assert_eq!(push_or(4, OverflowPolicy::DropOldest), Overflow::Queued(queued, 1));
+    let queued = Queued { first: false, heavy: false, waits: true, dropped: 1 };
+    assert_eq!(push_or(4, OverflowPolicy::DropOldest), Overflow::Queued(queued));
     assert_eq!(outbox.sent().dropped_policy, 2);
-    assert_eq!(push_or(5, OverflowPolicy::Disconnect), Overflow::Disconnect);
-    assert_eq!(outbox.sent().dropped_slow_consumer, 1);
-    check_sent(&outbox, [6, 0, 3, 3]);
+    for id in 5..8 {
+        let overflow = push_or(id, OverflowPolicy::Disconnect);
+        assert_eq!(overflow, Overflow::Queued(queued), "others go before the connection");
+    }
+    assert_eq!(push_or(8, OverflowPolicy::Disconnect), Overflow::Disconnect);
+    assert_eq!((outbox.sent().dropped_policy, outbox.sent().dropped_slow_consumer), (5, 1));
+    check_sent(&outbox, [9, 0, 3, 6]);
     socket.give(ALL);
     act(&outbox);
-    assert_eq!(ids(&socket), [1, 2, 4]);
-    assert_eq!(push_or(6, OverflowPolicy::Disconnect), Overflow::Closed, "nothing follows a hole");
-    check_sent(&outbox, [6, 3, 0, 3]);
+    assert_eq!(ids(&socket), [5, 6, 7]);
+    assert_eq!(push_or(9, OverflowPolicy::Disconnect), Overflow::Closed, "nothing follows a hole");
+    check_sent(&outbox, [9, 3, 0, 6]);
 }
 
 #[test]
 fn drop_oldest_spares_a_begun_frame_and_what_need_not_go() {
     let socket = Socket::new(30, ALL);
     let outbox = socket.outbox(Capacity { frames: 9, bytes: 3 * (100 + FRAME_OVERHEAD) });
-    push(&outbox, &[100, 100, 100]);
+    broadcast(&outbox, OverflowPolicy::DropOldest, &[100, 100, 100]);
     outbox.flush();
     let push_or = |id, length| outbox.push_or(frame(200, id, length), OverflowPolicy::DropOldest);
-    assert!(matches!(push_or(3, 20), Overflow::Queued(_, 1)));
+    assert!(matches!(push_or(3, 20), Overflow::Queued(Queued { dropped: 1, .. })));
     assert_eq!(push_or(4, 900), Overflow::Refused, "not even alone beside the begun frame");
     check_sent(&outbox, [5, 0, 3, 2]);
     socket.give(ALL);
@@ -104,13 +108,32 @@ fn drop_oldest_drops_no_more_than_it_must_while_a_flusher_is_at_work() {
     push(&outbox, &[20; 3]);
     let during = Arc::clone(&outbox);
     socket.0.lock().meanwhile = Some(Box::new(move || {
-        push(&during, &[20; 3]);
+        broadcast(&during, OverflowPolicy::DropOldest, &[20; 3]);
         let overflow = during.push_or(frame(200, 6, 20), OverflowPolicy::DropOldest);
-        assert!(matches!(overflow, Overflow::Queued(_, 1)), "{overflow:?}");
+        assert!(matches!(overflow, Overflow::Queued(Queued { dropped: 1, .. })), "{overflow:?}");
     }));
     outbox.flush();
     assert_eq!(ids(&socket), [0, 1, 2, 4, 5, 6]);
     check_sent(&outbox, [7, 6, 0, 1]);
+}
+
+#[test]
+fn drop_oldest_begins_anew_with_what_comes_after_each_write_of_a_flight() {
+    let socket = Socket::new(ALL, 60);
+    let outbox = socket.outbox(Capacity { frames: 3, bytes: 3 * (20 + FRAME_OVERHEAD) });
+    push(&outbox, &[20; 3]);
+    let (first, again) = (Arc::clone(&outbox), socket.clone());
+    socket.0.lock().meanwhile = Some(Box::new(move || {
+        push(&first, &[20; 2]);
+        broadcast(&first, OverflowPolicy::DropOldest, &[20, 20]);
+        let second = Arc::clone(&first);
+        again.0.lock().meanwhile = Some(Box::new(move || {
+            broadcast(&second, OverflowPolicy::DropOldest, &[20; 4]);
+        }));
+    }));
+    outbox.flush();
+    assert_eq!(ids(&socket), [0, 1, 2, 3, 4, 6, 8, 9, 10]);
+    check_sent(&outbox, [11, 9, 0, 2]);
 }
 
 #[test]
@@ -132,10 +155,10 @@ fn who_waits_for_room_is_woken_when_others_are_dropped() {
     let outbox = socket.outbox(Capacity { frames: 9, bytes: 2_000 });
     push(&outbox, &[1_000]);
     outbox.flush();
-    push(&outbox, &[400]);
+    broadcast(&outbox, OverflowPolicy::DropNewest, &[400]);
     let wakes = wait_for_room(&outbox);
     let overflow = outbox.push_or(frame(200, 2, 100), OverflowPolicy::DropOldest);
-    assert!(matches!(overflow, Overflow::Queued(_, 1)), "{overflow:?}");
+    assert!(matches!(overflow, Overflow::Queued(Queued { dropped: 1, .. })), "{overflow:?}");
     assert_eq!(wakes.take(), 1);
     push(&outbox, &[100]);
 }

@@ -1,0 +1,18 @@
+// What the compiler says where a typed message is asked for and something else is there.
+use veltix::{Ask, Typed, TypedMessage};
+
+#[veltix::message]
+enum Chat {
+    #[message(code = 200)]
+    Say { text: String },
+}
+
+fn typed<T: Typed>() {}
+fn one<T: TypedMessage>() {}
+fn ask<T: Ask>(_: T) {}
+
+fn main() {
+    typed::<String>();
+    one::<Chat>();
+    ask("hello");
+}

@@ -1,0 +1,131 @@
+//! One small function for each check, with the types where the user wrote them.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{GenericArgument, ItemFn, PathArguments, Type, parse_quote};
+
+use super::arguments::{Arguments, Method};
+use super::output;
+use crate::errors::Errors;
+
+/// Arguments that need no body.
+const WITHOUT_BODY: [&str; 5] = ["Extension", "Hub", "Peer", "RequestId", "State"];
+
+/// The checks of a function with arguments of these types.
+pub(crate) fn expand(
+    function: &ItemFn,
+    types: &[Type],
+    arguments: &Arguments,
+    errors: &mut Errors,
+) -> TokenStream {
+    let facade = &arguments.facade;
+    let private = quote!(#facade::__private);
+    let Some(state) = state(types, arguments, errors) else {
+        return TokenStream::new();
+    };
+    let (input, message) = input(types, arguments, &private);
+
+    // Of an argument that is known to need no body there is more to say, whatever its place.
+    let takes_body = |ty: &&Type| !WITHOUT_BODY.iter().any(|name| is_named(ty, name));
+    let last = types.last().filter(takes_body);
+    let parts = &types[..types.len() - usize::from(last.is_some())];
+    let parts = parts.iter().map(|ty| quote_spanned!(ty.span()=> part::<#ty, #state>;));
+    let last = last.map(|ty| quote_spanned!(ty.span()=> last::<#ty, #state, #input, _>;));
+    let asked = message.map(|ty| quote_spanned!(ty.span()=> asked::<#ty>;));
+    let output = output(function).map(|output| match message {
+        Some(message) => quote_spanned!(output.span()=> answer::<#output, #message>;),
+        None => quote_spanned!(output.span()=> output::<#output, #input>;),
+    });
+    let checks = parts.chain(last).chain(asked).chain(output);
+    let checks = checks.map(|check| quote!(let _ = #private::handler::#check));
+    let ident = &function.sig.ident;
+    let future = function.sig.asyncness.map(|_| {
+        let made = types.iter().map(|ty| quote!(#private::handler::made::<#ty>()));
+        quote_spanned!(ident.span()=> #private::handler::future(#ident(#(#made),*));)
+    });
+    let cfgs = function.attrs.iter().filter(|one| one.path().is_ident("cfg"));
+    quote! {
+        #(#cfgs)*
+        #[allow(warnings, clippy::all, clippy::pedantic)]
+        const _: () = {
+            fn __check() {
+                #(#checks)*
+                #future
+            }
+        };
+    }
+}
+
+/// The state: what is said, or what the `State<S>` of the arguments takes.
+fn state(types: &[Type], arguments: &Arguments, errors: &mut Errors) -> Option<Type> {
+    if let Some(state) = &arguments.state {
+        return Some(state.clone());
+    }
+    let mut states: Vec<&Type> = Vec::new();
+    for state in types.iter().filter_map(|ty| argument_of(ty, "State")) {
+        if !states.iter().any(|known| is_same(known, state)) {
+            states.push(state);
+        }
+    }
+    match states.as_slice() {
+        [] => Some(parse_quote!(())),
+        [state] => Some((*state).clone()),
+        [_, second, ..] => {
+            errors.at(
+                second,
+                "the handler takes parts of a state: say which one has them, with \
+                 `#[veltix::debug_handler(state = S)]`",
+            );
+            None
+        }
+    }
+}
+
+/// What the handler handles, and the typed message in it where there is one.
+fn input<'a>(
+    types: &'a [Type],
+    arguments: &Arguments,
+    private: &TokenStream,
+) -> (TokenStream, Option<&'a Type>) {
+    let last = types.last();
+    let message = last.and_then(message_of);
+    let ends_with = |name| last.is_some_and(|ty| is_named(ty, name));
+    let method = match (arguments.method, message) {
+        (Some(method), _) => method,
+        (None, Some(_)) => Method::On,
+        (None, None) if ends_with("Disconnected") => Method::OnDisconnect,
+        (None, None) => Method::Route,
+    };
+    match (method, message) {
+        (Method::On, Some(message)) => (quote!(#private::handler::Asked<#message>), Some(message)),
+        (Method::On | Method::Route, _) => (quote!(#private::Message), None),
+        (Method::OnConnect, _) => (quote!(()), None),
+        (Method::OnDisconnect, _) => (quote!(#private::handler::Disconnected), None),
+    }
+}
+
+/// The `T` of `Msg<T>`, also inside an `Option` or a `Result`.
+fn message_of(ty: &Type) -> Option<&Type> {
+    let inner = argument_of(ty, "Option").or_else(|| argument_of(ty, "Result")).unwrap_or(ty);
+    argument_of(inner, "Msg")
+}
+
+/// The first argument of a generic type of this name.
+fn argument_of<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == name)?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.first()? {
+        GenericArgument::Type(argument) => Some(argument),
+        _ => None,
+    }
+}
+
+fn is_same(one: &Type, other: &Type) -> bool {
+    one.to_token_stream().to_string() == other.to_token_stream().to_string()
+}
+
+fn is_named(ty: &Type, name: &str) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|one| one.ident == name))
+}

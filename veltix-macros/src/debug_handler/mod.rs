@@ -1,0 +1,76 @@
+//! `#[veltix::debug_handler]`: the function stays as it is, and beside it stand checks of its
+//! parts, each of which the compiler blames on the part itself.
+
+mod arguments;
+mod checks;
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{FnArg, ItemFn, ReturnType, Type};
+
+use crate::errors::Errors;
+
+/// How many arguments a handler may have.
+const MOST_ARGUMENTS: usize = 8;
+
+/// The whole of the attribute.
+pub(crate) fn debug_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let arguments = arguments::read(arguments, &mut errors);
+    let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
+        let first = item.clone().into_iter().next();
+        errors.at(first, "`#[veltix::debug_handler]` goes on a function that is a handler");
+        return quote!(#item #errors);
+    };
+    let checks = types(&function, &mut errors)
+        .map(|types| checks::expand(&function, &types, &arguments, &mut errors));
+    quote!(#item #checks #errors)
+}
+
+/// The types of the arguments, if they can be checked one by one.
+fn types(function: &ItemFn, errors: &mut Errors) -> Option<Vec<Type>> {
+    let signature = &function.sig;
+    let mut can_be_checked = true;
+    let mut refuse = |tokens: &dyn quote::ToTokens, text: &str| {
+        can_be_checked = false;
+        errors.at(tokens, text);
+    };
+    if !signature.generics.params.is_empty() {
+        refuse(
+            &signature.generics,
+            "a generic handler is a handler for some types only: check a function that calls it \
+             with the types you mean",
+        );
+    }
+    let mut types = Vec::new();
+    for argument in &signature.inputs {
+        match argument {
+            FnArg::Receiver(receiver) => refuse(
+                receiver,
+                "a handler has no `self`: take what it needs by `State<S>`, or call the method \
+                 from a function",
+            ),
+            FnArg::Typed(argument) => match &*argument.ty {
+                Type::ImplTrait(ty) => refuse(ty, "write the type: `impl Trait` is any of many"),
+                ty => types.push(ty.clone()),
+            },
+        }
+    }
+    if let Some(ninth) = types.get(MOST_ARGUMENTS) {
+        refuse(ninth, "a handler has at most eight arguments: put some of them in one of your own");
+    }
+    can_be_checked.then_some(types)
+}
+
+/// What the function returns, or its future gives. `None` when that has no name.
+fn output(function: &ItemFn) -> Option<Type> {
+    match &function.sig.output {
+        // Without a type to stand at, the name of the function is blamed.
+        ReturnType::Default => {
+            let unit = quote_spanned!(function.sig.ident.span()=> ());
+            syn::parse2(unit).ok()
+        }
+        ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_) | Type::Never(_)) => None,
+        ReturnType::Type(_, ty) => Some((**ty).clone()),
+    }
+}

@@ -1,0 +1,146 @@
+//! How many frames were dropped, of which type and why.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why an accepted frame was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DropReason {
+    /// Its peer did not read fast enough and was disconnected for it.
+    SlowConsumer,
+    /// The connection ended first.
+    Disconnected,
+    /// The overflow policy chose it.
+    Policy,
+    /// A newer value of its key took its place.
+    Superseded,
+    /// A shutdown's deadline passed first.
+    Shutdown,
+}
+
+impl DropReason {
+    const ALL: [Self; 5] =
+        [Self::SlowConsumer, Self::Disconnected, Self::Policy, Self::Superseded, Self::Shutdown];
+}
+
+/// How many frames of one message type were dropped, by reason: see [`Sent`](crate::Sent).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// The code of the type.
+    pub code: u16,
+    /// Frames dropped because the peer did not read fast enough and was disconnected for it.
+    pub slow_consumer: u64,
+    /// Frames dropped because the connection ended first.
+    pub disconnected: u64,
+    /// Frames dropped by a policy that prefers others to them.
+    pub policy: u64,
+    /// Frames whose place was taken by a newer value of their key.
+    pub superseded: u64,
+    /// Frames dropped because a shutdown's deadline passed first.
+    pub shutdown: u64,
+}
+
+impl Dropped {
+    pub(super) fn none_of(code: u16) -> Self {
+        Self { code, ..Self::default() }
+    }
+
+    /// For all reasons together.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.slow_consumer + self.disconnected + self.policy + self.superseded + self.shutdown
+    }
+
+    pub(super) const fn of(&mut self, reason: DropReason) -> &mut u64 {
+        match reason {
+            DropReason::SlowConsumer => &mut self.slow_consumer,
+            DropReason::Disconnected => &mut self.disconnected,
+            DropReason::Policy => &mut self.policy,
+            DropReason::Superseded => &mut self.superseded,
+            DropReason::Shutdown => &mut self.shutdown,
+        }
+    }
+}
+
+/// The codes of one page.
+const PAGE: usize = 256;
+
+/// Counters of [`PAGE`] codes.
+type Page = [[AtomicU64; DropReason::ALL.len()]; PAGE];
+
+/// Dropped frames of all connections of a side, for its lifetime.
+///
+/// They are counted under the outboxes' locks, so without a lock of their own. A page of counters
+/// is made when the first of its codes is dropped: most sides drop frames of a few types at most.
+pub(crate) struct Drops([OnceLock<Box<Page>>; 1 + u16::MAX as usize / PAGE]);
+
+impl Drops {
+    pub(super) fn add(&self, reason: DropReason, code: u16) {
+        let code = usize::from(code);
+        let page = self.0[code / PAGE].get_or_init(|| {
+            Box::new([const { [const { AtomicU64::new(0) }; DropReason::ALL.len()] }; PAGE])
+        });
+        page[code % PAGE][reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The types of which frames were dropped, by code.
+    pub(crate) fn snapshot(&self) -> Vec<Dropped> {
+        let mut types = Vec::new();
+        for (number, page) in self.0.iter().enumerate() {
+            let Some(page) = page.get() else { continue };
+            for (at, counters) in page.iter().enumerate() {
+                let mut dropped = Dropped::none_of((number * PAGE + at) as u16);
+                for reason in DropReason::ALL {
+                    *dropped.of(reason) = counters[reason as usize].load(Ordering::Relaxed);
+                }
+                if dropped.total() > 0 {
+                    types.push(dropped);
+                }
+            }
+        }
+        types
+    }
+}
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self([const { OnceLock::new() }; 1 + u16::MAX as usize / PAGE])
+    }
+}
+
+impl fmt::Debug for Drops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.snapshot()).finish()
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_counter_for_each_reason() {
+        let drops = Drops::default();
+        assert!(drops.snapshot().is_empty());
+        for code in (0..=u16::MAX).rev() {
+            for (reason, times) in DropReason::ALL.into_iter().zip(1..) {
+                (0..times).for_each(|_| drops.add(reason, code));
+            }
+        }
+        let snapshot = drops.snapshot();
+        assert_eq!(snapshot.len(), 1 + usize::from(u16::MAX));
+        for (dropped, code) in snapshot.iter().zip(0..=u16::MAX) {
+            let expected = Dropped {
+                code,
+                slow_consumer: 1,
+                disconnected: 2,
+                policy: 3,
+                superseded: 4,
+                shutdown: 5,
+            };
+            assert_eq!((*dropped, dropped.total()), (expected, 15));
+        }
+    }
+}
