@@ -5,20 +5,55 @@
 //! runs, divided by the difference of their messages, is what one message costs; see
 //! `benches/instructions.sh`.
 
+use std::hint::black_box;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
+use tower_layer::layer_fn;
+use tower_service::Service;
 use veltix::transport::{Listener, PeerAddr, Stream, StreamWriter};
-use veltix::{Hub, Message, RequestId, Router, Server, ServerConfig};
+use veltix::{BodyError, Hub, Inbound, Message, Msg, RequestId, Router, Server, ServerConfig};
 use veltix_core::{ClientHandshake, Frame};
 
 #[veltix::message]
 enum Load {
     Echo = 200,
     Sink = 201,
+    Typed = 202,
+}
+
+#[veltix::message]
+enum Chat {
+    #[message(code = 202)]
+    Say { from: String, text: String },
+}
+
+/// What a user would write without typed messages.
+#[derive(serde::Deserialize)]
+struct Line {
+    from: String,
+    text: String,
+}
+
+/// A layer that does nothing but call what is in it.
+#[derive(Clone)]
+struct Through<S>(S);
+
+impl<S: Service<Inbound>> Service<Inbound> for Through<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, inbound: Inbound) -> S::Future {
+        self.0.call(inbound)
+    }
 }
 
 /// A body of 64 bytes, JSON so that every case can take it.
@@ -32,6 +67,19 @@ fn case(name: &str) -> Option<(Load, Router)> {
         "sink-async" => (Load::Sink, router.route(Load::Sink, async |_: Message| ())),
         "echo" => (Load::Echo, router.route(Load::Echo, |message: Message| message)),
         "echo-async" => (Load::Echo, router.route(Load::Echo, async |message: Message| message)),
+        "sink-layered" => {
+            let router = router.route(Load::Sink, |_: Message| ());
+            (Load::Sink, router.layer(layer_fn(Through)))
+        }
+        "typed" => (Load::Typed, router.on(|Msg(say): Msg<Say>| drop(black_box(say)))),
+        "by-hand" => {
+            let by_hand = |message: Message| -> Result<(), BodyError> {
+                let line: Line = message.json()?;
+                black_box((line.from, line.text));
+                Ok(())
+            };
+            (Load::Typed, router.route(Load::Typed, by_hand))
+        }
         _ => return None,
     })
 }
