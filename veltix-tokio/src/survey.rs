@@ -390,3 +390,45 @@ impl<R, E> Responses<R, E> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use veltix_core::{MessageType, all};
+
+    use super::*;
+    use crate::requests::Reception;
+    use crate::transport::memory;
+    use crate::{Client, ClientConfig, Router, Server, ServerConfig};
+
+    /// An answer is taken off its call first and told next, so that a deadline may fall between the
+    /// two: it counts as the answer that it is, and once.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_on_its_way_at_the_deadline_counts_once() {
+        let (listener, connector) = memory(1 << 16);
+        let server = Server::with_listener(listener, ServerConfig::default(), Router::new());
+        let server = server.expect("the config works");
+        let hub = server.hub();
+        let running = tokio::spawn(server.run());
+        let connect = Client::connect_with(connector, ClientConfig::default(), Router::new());
+        let client = connect.await.expect("it connects");
+        let question = Message::empty(MessageType::new(200, "question", ""));
+        let limit = Duration::from_secs(1);
+        let mut survey = hub.to(all()).request(&question).expect("it is encoded").timeout(limit);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(survey.poll_response(cx).is_pending());
+        let (peer, id) = (survey.places[0].peer.clone(), survey.places[0].call.expect("asked").id);
+        let received = peer.calls().lock().receive(question.with_id(id));
+        let Reception::Answer(over) = received else { panic!("it is an answer: {received:?}") };
+        tokio::time::advance(2 * limit).await;
+        assert!(survey.poll_response(cx).is_pending(), "it has not timed out");
+        over.tell();
+        let Poll::Ready(Some((_, response))) = survey.poll_response(cx) else {
+            panic!("it is told")
+        };
+        assert!(matches!(response, Response::Reply(_)), "{response:?}");
+        assert!(matches!(survey.poll_response(cx), Poll::Ready(None)));
+        drop((client, running));
+    }
+}
