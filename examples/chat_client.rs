@@ -6,49 +6,26 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
+#[path = "chat/messages.rs"]
+mod messages;
+
 use std::io::BufRead;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use veltix::{
-    Client, ClientConfig, ClientStatus, Json, Message, Peer, Reconnect, Router, State, Text,
-};
+use veltix::{Client, ClientConfig, ClientStatus, Msg, Peer, Reconnect, Router, State};
 
-#[veltix::message]
-enum Chat {
-    Say = 200,
-    Join = 201,
-    Roster = 202,
-    Motd = 203,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Say {
-    from: String,
-    text: String,
-}
-
-#[derive(Serialize)]
-struct Join {
-    room: String,
-}
-
-#[derive(Deserialize)]
-struct Roster {
-    room: String,
-    members: usize,
-}
+use messages::{Join, Motd, Say};
 
 /// The room to go back to when the connection is a new one.
 type Room = Arc<Mutex<Option<String>>>;
 
-async fn heard(Json(say): Json<Say>) {
-    println!("{}: {}", say.from, say.text);
+async fn heard(Msg(Say { from, text }): Msg<Say>) {
+    println!("{from}: {text}");
 }
 
-async fn motd(Text(text): Text) {
+async fn motd(Msg(Motd(text)): Msg<Motd>) {
     println!("{text}");
 }
 
@@ -56,14 +33,9 @@ async fn motd(Text(text): Text) {
 async fn rejoin(peer: Peer, State(room): State<Room>) -> veltix::Result<()> {
     let room = room.lock().expect("no holder panics").clone();
     if let Some(room) = room {
-        join(&peer, room).await?;
+        peer.request(&Join { room }).await?;
     }
     Ok(())
-}
-
-async fn join(server: &Peer, room: String) -> veltix::Result<Roster> {
-    let message = Message::from_json(Chat::Join, &Join { room })?;
-    Ok(server.request(&message).expect(Chat::Roster).await?.json()?)
 }
 
 #[tokio::main]
@@ -76,11 +48,7 @@ async fn main() -> veltix::Result<()> {
     let addr = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
 
     let room = Room::default();
-    let router = Router::new()
-        .on_connect(rejoin)
-        .route(Chat::Say, heard)
-        .route(Chat::Motd, motd)
-        .with_state(Arc::clone(&room));
+    let router = Router::new().on_connect(rejoin).on(heard).on(motd).with_state(Arc::clone(&room));
     // A person waits at the keyboard, so the pauses between attempts stay short.
     let short = (Duration::from_millis(200), Duration::from_secs(2));
     let reconnect = Reconnect::backoff().windows(short.0, short.1);
@@ -124,13 +92,12 @@ async fn command(client: &Client, name: &str, room: &Room, line: &str) -> veltix
         return Ok(());
     }
     if let Some(to) = line.strip_prefix("/join ") {
-        let roster = join(&client.peer(), to.trim().to_owned()).await?;
+        let roster = client.request(&Join { room: to.trim().to_owned() }).await?;
         println!("{}: {} here", roster.room, roster.members);
         *room.lock().expect("no holder panics") = Some(roster.room);
         return Ok(());
     }
-    let say = Say { from: name.to_owned(), text: line.to_owned() };
-    client.send(&Message::from_json(Chat::Say, &say)?).await?;
+    client.send(&Say { from: name.to_owned(), text: line.to_owned() }).await?;
     Ok(())
 }
 

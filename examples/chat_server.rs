@@ -13,55 +13,42 @@
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
-use serde::{Deserialize, Serialize};
-use veltix::{Hub, Json, Message, Peer, Router, SendError, Server, ServerConfig, TagValue, tag};
+#[path = "chat/messages.rs"]
+mod messages;
 
-#[veltix::message]
-enum Chat {
-    Say = 200,
-    Join = 201,
-    Roster = 202,
-    Motd = 203,
-}
+use veltix::{
+    Hub, Message, Msg, Peer, Router, SendError, Server, ServerConfig, TagValue, TypedMessage, tag,
+};
 
-#[derive(Deserialize)]
-struct Join {
-    room: String,
-}
-
-#[derive(Serialize)]
-struct Roster {
-    room: String,
-    members: usize,
-}
+use messages::{Join, Motd, Roster, Say};
 
 const LOBBY: &str = "lobby";
 
 /// Runs before the peer's first message, and before anybody's message reaches the peer.
 async fn greet(peer: Peer) -> veltix::Result<()> {
     peer.set_tag(("room", LOBBY))?;
-    peer.send(&Message::from_text(Chat::Motd, "Welcome! /join ROOM to change rooms.")).await?;
+    peer.send(&Motd("Welcome! /join ROOM to change rooms.".to_owned())).await?;
     Ok(())
 }
 
-/// Passes the message on as it came: its body is neither parsed nor copied.
+/// Passes the message on as it came: as a [`Message`], its body is neither parsed nor copied.
 async fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
     let room = peer.get_tag("room").unwrap_or_else(|| TagValue::from(LOBBY));
     hub.to(tag("room").is(room)).except(&peer).send(&message)?;
     Ok(())
 }
 
-async fn join(hub: Hub, peer: Peer, Json(join): Json<Join>) -> veltix::Result<Message> {
-    peer.set_tag(("room", join.room.as_str()))?;
-    let members = hub.count(tag("room").is(join.room.as_str()))?;
-    Ok(Message::from_json(Chat::Roster, &Roster { room: join.room, members })?)
+async fn join(hub: Hub, peer: Peer, Msg(Join { room }): Msg<Join>) -> veltix::Result<Roster> {
+    peer.set_tag(("room", room.as_str()))?;
+    let members = hub.count(tag("room").is(room.as_str()))?;
+    Ok(Roster { room, members })
 }
 
 #[tokio::main]
 async fn main() -> veltix::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let addr = std::env::var("VELTIX_ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    let router = Router::new().on_connect(greet).route(Chat::Say, say).route(Chat::Join, join);
+    let router = Router::new().on_connect(greet).route(Say::TYPE, say).on(join);
     let server = Server::bind(ServerConfig::default().addr(addr), router).await?;
     println!("listening on {}", server.local_addr());
     server.run_until(stopped()).await?;

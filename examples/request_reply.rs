@@ -7,44 +7,40 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use veltix::{Client, ClientConfig, Message, Peer, Router, Server, ServerConfig, Text};
+use veltix::{Client, ClientConfig, Msg, Peer, Router, Server, ServerConfig};
 
 #[veltix::message]
 enum Shop {
-    /// What does it cost? Answered by a `Price`.
-    Ask = 200,
-    Price = 201,
-    /// In which currency? Asked by the server, answered by text.
-    Currency = 202,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Price {
-    item: String,
-    price: String,
+    /// What does it cost?
+    #[message(code = 200, reply = Price)]
+    Ask { item: String },
+    #[message(code = 201)]
+    Price { item: String, price: String },
+    /// In which currency? Asked by the server.
+    #[message(code = 202, reply = Currency)]
+    WhichCurrency,
+    #[message(code = 203, text)]
+    Currency(String),
 }
 
 /// Awaits the very peer that it serves: answers bypass the handlers, so this cannot deadlock.
-async fn price(peer: Peer, Text(item): Text) -> veltix::Result<Message> {
-    let question = Message::empty(Shop::Currency);
-    let currency = peer.request(&question).timeout(Duration::from_secs(1)).await?;
-    let price = format!("42 {}", currency.text()?);
-    Ok(Message::from_json(Shop::Price, &Price { item, price })?)
+async fn price(peer: Peer, Msg(Ask { item }): Msg<Ask>) -> veltix::Result<Price> {
+    let question = peer.request(&WhichCurrency).timeout(Duration::from_secs(1));
+    let Currency(currency) = question.await?;
+    Ok(Price { item, price: format!("42 {currency}") })
 }
 
 #[tokio::main]
 async fn main() -> veltix::Result<()> {
-    let router = Router::new().route(Shop::Ask, price);
+    let router = Router::new().on(price);
     let server = Server::bind(ServerConfig::default().addr("127.0.0.1:0"), router).await?;
     let (addr, hub) = (server.local_addr().to_string(), server.hub());
     let running = tokio::spawn(server.run());
 
-    let router = Router::new().route(Shop::Currency, async || "EUR");
+    let router = Router::new().on(async |_: Msg<WhichCurrency>| Currency("EUR".to_owned()));
     let client = Client::connect(ClientConfig::default().addr(addr), router).await?;
-    let question = Message::from_text(Shop::Ask, "towel");
-    let answer: Price = client.request(&question).expect(Shop::Price).await?.json()?;
-    println!("{}: {}", answer.item, answer.price);
+    let Price { item, price } = client.request(&Ask { item: "towel".to_owned() }).await?;
+    println!("{item}: {price}");
     println!("round trip: {:?}", client.ping().await?);
 
     client.close().await;

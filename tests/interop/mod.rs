@@ -14,6 +14,7 @@ mod examples;
 mod handshake;
 mod lab;
 mod large;
+mod order;
 mod process;
 mod python;
 mod run;

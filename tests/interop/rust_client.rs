@@ -9,7 +9,8 @@ use veltix::{
     Reconnect, RequestError, Router,
 };
 
-use super::lab::{ASK_BACK, COUNT, ECHO, MOTD, PING_ME, QUESTION, SAY, client, soon};
+use super::lab::{ASK_BACK, ECHO, MOTD, PING_ME, QUESTION, SAY, client, soon};
+use super::order;
 use super::python::Kind;
 use super::run::cases;
 
@@ -71,26 +72,8 @@ async fn in_order(kind: Kind) {
     let (client, mut ears) = client(ClientConfig::default(), port).await;
     python.event("connected").await;
 
-    for first in (0..2000).step_by(kind.burst()) {
-        let mut burst = json!({ "do": "burst", "code": COUNT.code(), "count": kind.burst() });
-        burst["index"] = json!(0);
-        burst["from"] = json!(first);
-        python.tell(burst).await;
-        for n in first..first + kind.burst() {
-            let message = ears.next(COUNT).await;
-            assert_eq!(message.json::<Value>().unwrap(), json!({ "n": n }));
-        }
-    }
-
-    python.tell(json!({ "do": "collect", "code": COUNT.code() })).await;
-    for n in 0..2000 {
-        client.send(&Message::from_json(COUNT, &json!({ "n": n })).unwrap()).await.unwrap();
-    }
-    let collected =
-        json!({ "do": "collected", "code": COUNT.code(), "count": 2000, "timeout": 20 });
-    let collected = python.tell(collected).await;
-    assert_eq!(collected["in_order"], true, "{collected}");
-    assert_eq!((&collected["count"], &collected["last"]), (&json!(2000), &json!(1999)));
+    let burst = json!({ "index": 0 });
+    order::check(kind, &mut python, burst, &client.peer(), &mut ears).await;
 }
 
 async fn non_ascii(kind: Kind) {

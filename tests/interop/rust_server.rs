@@ -6,7 +6,8 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use veltix::{CloseReason, Event, HandshakeFailure, Message, RequestError, ServerConfig, all};
 
-use super::lab::{COUNT, Lab, MOTD, QUESTION, SAY, event, soon, until};
+use super::lab::{Lab, MOTD, QUESTION, SAY, event, soon, until};
+use super::order;
 use super::python::Kind;
 use super::run::cases;
 
@@ -78,25 +79,7 @@ async fn in_order(kind: Kind) {
     let mut python = kind.connected(lab.port).await;
     let peer = lab.joined().await;
 
-    for first in (0..2000).step_by(kind.burst()) {
-        let burst =
-            json!({ "do": "burst", "code": COUNT.code(), "count": kind.burst(), "from": first });
-        python.tell(burst).await;
-        for n in first..first + kind.burst() {
-            let message = lab.ears.next(COUNT).await;
-            assert_eq!(message.json::<Value>().unwrap(), json!({ "n": n }));
-        }
-    }
-
-    python.tell(json!({ "do": "collect", "code": COUNT.code() })).await;
-    for n in 0..2000 {
-        peer.send(&Message::from_json(COUNT, &json!({ "n": n })).unwrap()).await.unwrap();
-    }
-    let collected =
-        json!({ "do": "collected", "code": COUNT.code(), "count": 2000, "timeout": 20 });
-    let collected = python.tell(collected).await;
-    assert_eq!(collected["in_order"], true, "{collected}");
-    assert_eq!((&collected["count"], &collected["last"]), (&json!(2000), &json!(1999)));
+    order::check(kind, &mut python, json!({}), &peer, &mut lab.ears).await;
 }
 
 async fn non_ascii(kind: Kind) {
