@@ -153,7 +153,6 @@ impl ConnectionTask {
         let message = if concurrent { message.detach_below(DETACH_BELOW) } else { message };
         let context = Context::new(&self.peer, code, id);
         let mut future = match bound.handler.start(&context, message, spare) {
-            Started::Done(Outcome::Silent) => return self.peer.receipts().handled.add(1),
             Started::Done(outcome) => return self.settle_message(code, id, outcome),
             Started::Running(future) => future,
         };
@@ -171,10 +170,7 @@ impl ConnectionTask {
             }
             Poll::Ready(outcome) => {
                 self.keep_spare(route, future, &outcome);
-                match outcome {
-                    Outcome::Silent => self.peer.receipts().handled.add(1),
-                    outcome => self.settle_message(code, id, outcome),
-                }
+                self.settle_message(code, id, outcome);
             }
         }
     }
@@ -280,15 +276,24 @@ impl ConnectionTask {
         self.begin_end(CloseReason::Refused(reason.into()));
     }
 
+    #[inline]
     fn settle_message(&mut self, code: u16, id: RequestId, outcome: Outcome) {
+        match outcome {
+            Outcome::Silent => self.peer.receipts().handled.add(1),
+            Outcome::Reply(reply) => match self.reply(code, id, reply) {
+                Ok(()) => self.peer.receipts().handled.add(1),
+                Err(error) => self.settle_failure(code, id, Outcome::Failed(error.into(), None)),
+            },
+            failure => self.settle_failure(code, id, failure),
+        }
+    }
+
+    #[cold]
+    fn settle_failure(&mut self, code: u16, id: RequestId, outcome: Outcome) {
         let peer = &self.peer;
         let events = peer.endpoint().events();
         match outcome {
-            Outcome::Silent => peer.receipts().handled.add(1),
-            Outcome::Reply(reply) => match self.reply(code, id, reply) {
-                Ok(()) => self.peer.receipts().handled.add(1),
-                Err(error) => self.settle_message(code, id, Outcome::Failed(error.into(), None)),
-            },
+            Outcome::Silent | Outcome::Reply(_) => {}
             Outcome::Rejected(rejection, answer) => {
                 peer.receipts().rejected.add(1);
                 let reason = printable(&text_of(&*rejection)).to_string();
