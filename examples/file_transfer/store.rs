@@ -44,9 +44,8 @@ impl Store {
         check(offer)?;
         let path = self.0.directory.join(&offer.name);
         let Ok(metadata) = fs::symlink_metadata(&path) else { return Ok(false) };
-        let is_it = metadata.is_file()
-            && metadata.len() == offer.size
-            && sha256(&path)? == offer.sha256;
+        let is_it =
+            metadata.is_file() && metadata.len() == offer.size && sha256(&path)? == offer.sha256;
         if is_it { Ok(true) } else { Err(name_is_taken()) }
     }
 

@@ -1,6 +1,7 @@
 //! A player that needs nobody at the keyboard: it runs in circles, and keeps in mind who is where.
 
 use std::collections::HashMap;
+use std::f32::consts::TAU;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use veltix::{Client, ClientConfig, Msg, Router, SendError, State};
 use super::arena::{Enter, Left, Move, Position, SIDE};
 
 /// The time between two moves: they are made at 64 Hz.
-pub(crate) const TICK: Duration = Duration::from_nanos(1_000_000_000 / 64);
+const TICK: Duration = Duration::from_nanos(1_000_000_000 / 64);
 
 /// What one round takes, in seconds.
 const ROUND: f32 = 8.0;
@@ -19,7 +20,7 @@ const ROUND: f32 = 8.0;
 #[derive(Clone)]
 struct View {
     positions: Arc<Mutex<HashMap<u64, Position>>>,
-    /// How long it looks at each position: a bot that takes long falls behind.
+    /// A bot that looks for long at each position falls behind.
     look: Duration,
 }
 
@@ -34,30 +35,36 @@ fn left(State(view): State<View>, Msg(left): Msg<Left>) {
     view.positions.lock().expect("no holder panics").remove(&left.player);
 }
 
-/// Plays until the server ends. `number` is the bot's, and says where on the circle it begins.
-pub(crate) async fn play(
-    addr: String,
-    enter: Enter,
-    number: usize,
-    look: Duration,
-) -> veltix::Result<()> {
-    let view = View { positions: Arc::default(), look };
-    // Who has joined it does not need to hear: it has no names in mind.
-    let router = Router::new().on(seen).on(left).with_state(view);
-    let client = Client::connect(ClientConfig::default().addr(addr), router).await?;
-    client.request(&enter).await?;
+/// A player that has entered.
+pub(crate) struct Bot {
+    client: Client,
+}
 
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let begun = ticks.tick().await;
-    loop {
-        let now = ticks.tick().await;
-        let rounds = (now - begun).as_secs_f32() / ROUND;
-        // If there is no room for it, the next move is as good.
-        match client.try_send(&step(number as f32 + rounds * std::f32::consts::TAU)) {
-            Ok(()) | Err(SendError::Full) => {}
-            Err(SendError::Closed) => return Ok(()),
-            Err(error) => return Err(error.into()),
+impl Bot {
+    /// Enters. `look` is how long it looks at each position that it is told.
+    pub(crate) async fn join(addr: &str, enter: &Enter, look: Duration) -> veltix::Result<Self> {
+        let view = View { positions: Arc::default(), look };
+        // Who has joined it does not need to hear: it has no names in mind.
+        let router = Router::new().on(seen).on(left).with_state(view);
+        let client = Client::connect(ClientConfig::default().addr(addr), router).await?;
+        client.request(enter).await?;
+        Ok(Self { client })
+    }
+
+    /// Plays until the server ends. The angle, in radians, is where on the circle it begins.
+    pub(crate) async fn play(self, angle: f32) -> veltix::Result<()> {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let begun = ticks.tick().await;
+        loop {
+            let now = ticks.tick().await;
+            let rounds = (now - begun).as_secs_f32() / ROUND;
+            // If there is no room for it, the next move is as good.
+            match self.client.try_send(&step(angle + rounds * TAU)) {
+                Ok(()) | Err(SendError::Full) => {}
+                Err(SendError::Closed) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }

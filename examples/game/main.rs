@@ -34,13 +34,17 @@ use tokio::time::{interval, sleep};
 use veltix::{Hub, Server, ServerConfig};
 
 use arena::Enter;
+use bot::Bot;
 use report::Report;
 
 /// Where the bots are.
 const ARENA: &str = "main";
 
 /// How long a slow bot looks at each position.
-const SLOW: Duration = Duration::from_millis(20);
+const SLOW: Duration = Duration::from_millis(2);
+
+/// Positions that the system has taken cannot be replaced by newer ones, so it gets few at a time.
+const MAX_UNSENT: u32 = 8 * 1024;
 
 struct Settings {
     addr: String,
@@ -83,38 +87,35 @@ async fn main() -> ExitCode {
 }
 
 async fn play(settings: Settings) -> veltix::Result<()> {
-    let config = ServerConfig::default().addr(&settings.addr);
+    let config = ServerConfig::default().addr(&settings.addr).max_unsent(MAX_UNSENT);
     let server = Server::bind(config, arena::router()).await?;
     let (hub, addr) = (server.hub(), server.local_addr().to_string());
     println!("listening on {addr}");
     let running = tokio::spawn(server.run());
 
-    let bots = bots(&settings, &addr);
+    let bots = bots(&settings, &addr).await?;
     tokio::select! {
         failed = report(&hub) => failed?,
         () = over(settings.seconds) => {}
     }
     let report = hub.shutdown().await;
     // They have nobody to play with any more, and end.
-    bots.join_all().await;
+    bots.join_all().await.into_iter().collect::<veltix::Result<()>>()?;
     running.await.expect("the server does not panic")?;
     println!("over, for {} players", report.connections);
     Ok(())
 }
 
-fn bots(settings: &Settings, addr: &str) -> JoinSet<()> {
+/// Lets the bots join, one after the other: a server has few handshakes at a time with one address.
+async fn bots(settings: &Settings, addr: &str) -> veltix::Result<JoinSet<veltix::Result<()>>> {
     let mut bots = JoinSet::new();
     for number in 0..settings.players {
         let look = if number < settings.slow { SLOW } else { Duration::ZERO };
         let enter = Enter { name: format!("bot {number}"), arena: ARENA.to_owned() };
-        let playing = bot::play(addr.to_owned(), enter, number, look);
-        bots.spawn(async move {
-            if let Err(error) = playing.await {
-                eprintln!("bot {number}: {error}");
-            }
-        });
+        let bot = Bot::join(addr, &enter, look).await?;
+        bots.spawn(bot.play(number as f32));
     }
-    bots
+    Ok(bots)
 }
 
 /// Says each second what happened. It ends only with an error.

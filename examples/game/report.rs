@@ -35,7 +35,8 @@ impl Report {
             if change.superseded + change.dropped > 0 {
                 let Change { superseded, dropped, .. } = change;
                 let name = name_of(peer);
-                let _ = write!(slow, "\n  slow: {name}, {superseded} superseded, {dropped} dropped");
+                let _ =
+                    write!(slow, "\n  slow: {name}, {superseded} superseded, {dropped} dropped");
             }
         }
         self.before = now;

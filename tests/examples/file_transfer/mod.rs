@@ -53,8 +53,7 @@ impl Disk {
     fn received(&self) -> Vec<String> {
         let entries = fs::read_dir(self.inbox()).expect("it was made");
         let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
-        let mut names: Vec<_> =
-            entries.map(|entry| name(entry).into_string().unwrap()).collect();
+        let mut names: Vec<_> = entries.map(|entry| name(entry).into_string().unwrap()).collect();
         names.sort();
         names
     }

@@ -32,8 +32,19 @@ async fn names_that_lead_elsewhere_are_refused() {
     let ann = server.client("ann").await;
     let long = "x".repeat(181);
     let names = [
-        "", ".", "..", "../up", "/etc/passwd", "a/b", "a\\b", "C:\\x", "c:x", ".hidden", "nul\0",
-        "line\nfeed", &long,
+        "",
+        ".",
+        "..",
+        "../up",
+        "/etc/passwd",
+        "a/b",
+        "a\\b",
+        "C:\\x",
+        "c:x",
+        ".hidden",
+        "nul\0",
+        "line\nfeed",
+        &long,
     ];
     for name in names {
         refused(&ann, &offer(name, HELLO), "not a plain file name").await;
