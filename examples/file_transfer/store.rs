@@ -91,7 +91,7 @@ impl SharedUpload {
 /// Nothing of an offer is believed before this.
 fn check(offer: &Offer) -> Result<(), Refused> {
     if !is_plain(&offer.name) {
-        return Err(Refused::because(format_args!("{:?} is not a plain file name", offer.name)));
+        return Err(Refused::because("that is not a plain file name"));
     }
     if !is_sha256(&offer.sha256) {
         return Err(Refused::because("the checksum must be a SHA-256 in lower case"));
