@@ -78,7 +78,8 @@
 //!
 //! # Peers that read too slowly
 //!
-//! Each peer has an outbox, bounded in frames and bytes. Once its stream takes nothing more and the
+//! Each peer has an outbox, bounded in frames and bytes. Once its stream takes nothing more (over TCP
+//! that is after some MiB, or as soon as [`max_unsent`](ServerConfig::max_unsent) says) and the
 //! outbox is full, [`Peer::send`] waits, [`Peer::try_send`] says [`SendError::Full`], and a
 //! broadcast does what its message says, or else the server's
 //! [`on_full`](ServerConfig::on_full):

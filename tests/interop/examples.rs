@@ -1,4 +1,4 @@
-//! The examples `chat_server` and `chat_client` as child processes, driven as a person would.
+//! The examples as child processes, driven as a person would.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub(crate) fn chat_client(name: &str, port: u16) -> Process {
 }
 
 /// `cargo test` builds examples beside the tests.
-fn example(name: &str) -> Command {
+pub(crate) fn example(name: &str) -> Command {
     let this = std::env::current_exe().expect("a test has a file");
     let dir = this.parent().and_then(|deps| deps.parent()).expect("it is in target/PROFILE/deps");
     let path: PathBuf = dir.join("examples").join(name);

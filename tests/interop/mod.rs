@@ -11,6 +11,8 @@ mod chat;
 mod chat_client;
 mod env;
 mod examples;
+mod file_transfer;
+mod game;
 mod handshake;
 mod lab;
 mod large;

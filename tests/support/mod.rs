@@ -291,10 +291,8 @@ pub async fn quiet() {
 }
 
 /// A directory of a test's own, removed with everything in it.
-#[cfg(unix)]
 pub struct TempDir(std::path::PathBuf);
 
-#[cfg(unix)]
 impl TempDir {
     pub fn new() -> Self {
         use std::sync::atomic::{AtomicU32, Ordering};
@@ -313,7 +311,6 @@ impl TempDir {
     }
 }
 
-#[cfg(unix)]
 impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);

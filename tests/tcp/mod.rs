@@ -223,3 +223,35 @@ async fn a_hundred_clients_come_chat_and_leave() {
     }
     assert_eq!(hub.count(all()), Ok(0));
 }
+
+/// What the system has taken cannot be superseded, so there is a way to let it take less.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn max_unsent_keeps_values_out_of_the_systems_hands() {
+    let unbounded = written_to_who_does_not_read(ServerConfig::default()).await;
+    let bounded = written_to_who_does_not_read(ServerConfig::default().max_unsent(16 * 1024)).await;
+    assert!(bounded < unbounded / 2, "{bounded} KiB with a bound, {unbounded} without");
+}
+
+/// How many KiB go to a peer that reads nothing, until its outbox has to keep some.
+#[cfg(target_os = "linux")]
+async fn written_to_who_does_not_read(config: ServerConfig) -> u64 {
+    let (hub, addr) = serve(config, chat()).await;
+    let mut events = hub.events();
+    let mut deaf = raw(dial(&addr).await);
+    deaf.shake_hands().await.unwrap();
+    let connected = |event| match event {
+        Event::Connected { peer } => Some(peer),
+        _ => None,
+    };
+    let peer = until(&mut events, connected).await;
+    let value = Message::new(OTHER, vec![0; 1024]).latest(());
+    loop {
+        peer.send(&value).await.unwrap();
+        let sent = peer.stats().sent;
+        if sent.dropped_superseded > 100 {
+            return sent.written;
+        }
+        tokio::task::yield_now().await;
+    }
+}

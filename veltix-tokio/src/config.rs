@@ -8,6 +8,7 @@ use crate::endpoint::{BufferSize, Limits, SocketCore};
 use crate::error::ConfigError;
 use crate::limits;
 use crate::outbox::Capacity;
+use crate::transport::TcpOptions;
 
 /// The settings of each connection, as a config holds them.
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct ConnectionConfig {
     pub(crate) outbox_bytes: usize,
     pub(crate) overflow: OverflowPolicy,
     pub(crate) write_stall: Option<Duration>,
+    pub(crate) max_unsent: Option<u32>,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) inbox_messages: usize,
     pub(crate) inbox_bytes: usize,
@@ -41,6 +43,7 @@ impl ConnectionConfig {
             outbox_bytes: limits::OUTBOX_BYTES,
             overflow: OverflowPolicy::Disconnect,
             write_stall,
+            max_unsent: None,
             heartbeat: Some(limits::HEARTBEAT_INTERVAL),
             inbox_messages: limits::INBOX_MESSAGES,
             inbox_bytes: limits::INBOX_BYTES,
@@ -89,9 +92,14 @@ impl ConnectionConfig {
         })
     }
 
+    /// What each TCP socket is set to.
+    pub(crate) fn tcp_options(&self) -> TcpOptions {
+        TcpOptions { user_timeout: self.user_timeout(), max_unsent: self.max_unsent }
+    }
+
     /// How long sent bytes may stay unacknowledged. The kernel's clock also ends a live peer that
     /// merely does not read, so it is never shorter than what we allow such a peer.
-    pub(crate) fn user_timeout(&self) -> Duration {
+    fn user_timeout(&self) -> Duration {
         const UNLIMITED: Duration = Duration::from_secs(60);
         // The system counts milliseconds in 31 bits.
         const MOST: Duration = Duration::from_millis(i32::MAX as u64);
@@ -113,6 +121,20 @@ pub(crate) const fn at_least_one(name: &'static str, value: usize) -> Result<(),
 /// The setters of [`ConnectionConfig`], for a config with a field `connection` of that type.
 macro_rules! connection_setters {
     () => {
+        /// Over TCP, how many bytes the system takes on before it has sent those that it has.
+        /// Default: as many as it likes, up to a few MiB for each connection, which suits
+        /// throughput.
+        ///
+        /// What the system has taken is on its way: no policy drops it any more, and no newer value
+        /// takes its place. For [`latest`](veltix_core::Message::latest) values that matter only
+        /// while they are new, a few KiB keep what a slow peer gets from being old. It is
+        /// `TCP_NOTSENT_LOWAT`, and without effect elsewhere than on Linux and Android.
+        #[must_use]
+        pub const fn max_unsent(mut self, bytes: u32) -> Self {
+            self.connection.max_unsent = Some(bytes);
+            self
+        }
+
         /// What one read may take in. Default: [`BufferSize::Large`], 64 KiB; lent while bytes
         /// come, so it costs an idle connection nothing.
         #[must_use]

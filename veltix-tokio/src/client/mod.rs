@@ -31,7 +31,7 @@ use crate::requests::{Ping, Request};
 use crate::router::{Router, Routes};
 #[cfg(unix)]
 use crate::transport::UnixSocketConnector;
-use crate::transport::{Connector, PeerAddr, TcpConnector, TcpOptions};
+use crate::transport::{Connector, PeerAddr, TcpConnector};
 use control::Control;
 use dial::Dialer;
 use messages::Messages;
@@ -85,7 +85,7 @@ impl Client {
     /// # Cancel safety
     /// Cancel safe: dropped, it closes what it has opened.
     pub async fn connect(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
-        let options = TcpOptions { user_timeout: config.connection.user_timeout() };
+        let options = config.connection.tcp_options();
         let connector = TcpConnector { addr: config.addr.clone(), options };
         Self::connect_with(connector, config, router).await
     }

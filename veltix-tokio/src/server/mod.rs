@@ -20,7 +20,7 @@ use crate::limits::UNKNOWN_PER_WINDOW;
 use crate::router::{Router, Routes};
 #[cfg(unix)]
 use crate::transport::UnixSocketListener;
-use crate::transport::{Listener, PeerAddr, TcpAcceptor, TcpOptions};
+use crate::transport::{Listener, PeerAddr, TcpAcceptor};
 
 /// A server that is bound and not yet running.
 ///
@@ -47,7 +47,7 @@ impl Server {
     /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::Config`].
     pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
         config.check()?;
-        let options = TcpOptions { user_timeout: config.connection.user_timeout() };
+        let options = config.connection.tcp_options();
         let addr = config.addr.clone();
         let acceptor =
             TcpAcceptor::bind(&addr, options).await.map_err(|source| match source.kind() {

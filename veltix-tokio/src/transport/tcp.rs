@@ -22,6 +22,8 @@ pub(crate) struct TcpOptions {
     /// How long sent bytes may stay unacknowledged. It also ends a live peer that does not read,
     /// so it is never shorter than the write stall and the heartbeat's total.
     pub(crate) user_timeout: Duration,
+    /// How many unsent bytes the kernel holds before it takes no more; `None` leaves it to it.
+    pub(crate) max_unsent: Option<u32>,
 }
 
 impl TcpOptions {
@@ -30,7 +32,12 @@ impl TcpOptions {
         let socket = SockRef::from(stream);
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE))?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        socket.set_tcp_user_timeout(Some(self.user_timeout))?;
+        {
+            socket.set_tcp_user_timeout(Some(self.user_timeout))?;
+            if let Some(bytes) = self.max_unsent {
+                socket.set_tcp_notsent_lowat(bytes)?;
+            }
+        }
         Ok(())
     }
 
