@@ -127,18 +127,10 @@ async fn read_chunk(file: &mut File, offset: u64) -> io::Result<(Chunk, u64)> {
 
 /// Waits for a connection, unless the client has given up.
 async fn connected(client: &Client) -> Result<Peer, TransferError> {
-    let mut status = client.status();
-    loop {
-        if client.is_connected() {
-            return Ok(client.peer());
-        }
-        if let ClientStatus::Lost { reason } = &*status.borrow_and_update() {
-            return Err(TransferError::Lost(reason.clone()));
-        }
-        if status.changed().await.is_err() {
-            return Err(TransferError::Lost("the client is closed".to_owned()));
-        }
-    }
+    client.connected().await.map_err(|status| match status {
+        ClientStatus::Lost { reason } => TransferError::Lost(reason),
+        _ => TransferError::Lost("the client is closed".to_owned()),
+    })
 }
 
 /// Why a file was not sent.

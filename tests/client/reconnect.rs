@@ -13,7 +13,7 @@ use veltix::{
 };
 
 use super::{accept, attempt, break_and_accept, config, connected, gave_up, lost, next, seconds};
-use crate::support::{ECHO, PIPE, PYTHON, RawServer, until};
+use crate::support::{ECHO, PIPE, PYTHON, RawServer, quiet, until};
 
 #[tokio::test(start_paused = true)]
 async fn after_a_fixed_pause_routes_and_on_connect_are_there_again() {
@@ -348,4 +348,28 @@ async fn a_question_that_is_not_answered_in_time_is_told() {
         _ => None,
     };
     assert_eq!(until(&mut events, timed_out).await, (client.peer(), ECHO.code()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_can_be_waited_for() {
+    let mut server = RawServer::new(PIPE);
+    let reconnect = config(Reconnect::fixed(seconds(3)).attempts(1));
+    let (client, raw) = server.client(reconnect, Router::new()).await;
+    assert_eq!(client.connected().await.unwrap(), client.peer());
+    let start = Instant::now();
+    let first = client.peer();
+    drop(raw);
+    quiet().await;
+    let (peer, raw) = tokio::join!(client.connected(), async {
+        let mut raw = accept(&mut server).await;
+        raw.welcome(PYTHON).await.unwrap();
+        raw
+    });
+    assert_ne!(peer.unwrap(), first);
+    assert_eq!(start.elapsed(), seconds(3));
+    drop((raw, server));
+    quiet().await;
+    assert!(matches!(client.connected().await, Err(ClientStatus::Lost { .. })));
+    client.close().await;
+    assert_eq!(client.connected().await, Err(ClientStatus::Closed));
 }

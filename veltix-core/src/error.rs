@@ -87,7 +87,7 @@ pub enum HandshakeError {
     },
     /// The stream ended before the handshake was over.
     #[error(
-        "the peer closed the connection during the handshake, as a server does that does not accept the protocol version"
+        "the peer closed the connection during the handshake, as a server does that does not accept the protocol version, or that has too many handshakes at once: try again a little later"
     )]
     Closed,
 }

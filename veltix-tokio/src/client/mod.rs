@@ -217,6 +217,30 @@ impl Client {
         *self.status().borrow() == ClientStatus::Connected && !self.peer().is_closed()
     }
 
+    /// Waits until there is a connection; gives its other end.
+    ///
+    /// # Errors
+    /// The status, when there is none and nobody tries to get one: [`ClientStatus::Lost`] or
+    /// [`ClientStatus::Closed`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn connected(&self) -> Result<Peer, ClientStatus> {
+        let mut status = self.status();
+        loop {
+            let now = status.borrow_and_update().clone();
+            match now {
+                ClientStatus::Lost { .. } | ClientStatus::Closed => return Err(now),
+                // The status follows a moment after the end of a connection.
+                ClientStatus::Connected if !self.peer().is_closed() => return Ok(self.peer()),
+                ClientStatus::Connected | ClientStatus::Reconnecting { .. } => {}
+            }
+            if status.changed().await.is_err() {
+                return Err(ClientStatus::Closed);
+            }
+        }
+    }
+
     /// Stops trying to reconnect, now and after later losses, until [`Client::retry`].
     pub fn stop_retry(&self) {
         self.0.control.stop_retry();
