@@ -50,7 +50,7 @@ if not judged.wait(timeout=10) or user is None:
     sys.exit(1)
 print(f"welcome, {user}")
 
-roster = client.send_and_wait(Request(WHO_IS_HERE))
+roster = client.send_and_wait(Request(WHO_IS_HERE, b""))
 print(f"here: {', '.join(roster.json['users'])}")
 answer = client.send_and_wait(Request(KICK, json={"user": "nobody"}))
 if answer.type.code == KICKED.code:

@@ -6,6 +6,7 @@
 mod client;
 mod config;
 mod conformance;
+mod examples;
 mod faults;
 mod interop;
 mod macros {

@@ -11,9 +11,7 @@
 
 mod app;
 
-use app::{
-    Accounts, App, Journal, Kick, Refused, Token, Welcome, WhoAreYou, WhoIsHere, router,
-};
+use app::{Accounts, App, Journal, Kick, Refused, Token, Welcome, WhoAreYou, WhoIsHere, router};
 use veltix::{Client, ClientConfig, Error, Msg, RequestError, Router, Server, ServerConfig};
 
 #[tokio::main]

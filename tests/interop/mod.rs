@@ -7,14 +7,15 @@
 
 #![allow(clippy::unwrap_used, reason = "cases are tests, though not marked as such")]
 
+mod auth;
 mod chat;
 mod chat_client;
 mod env;
-mod examples;
+pub(crate) mod examples;
 mod handshake;
 mod lab;
 mod large;
-mod process;
+pub(crate) mod process;
 mod python;
 mod run;
 mod rust_client;
