@@ -5,7 +5,7 @@ Usage: auth_client.py TOKEN [PORT]. Needs the package: pip install veltix==3.3.0
 import sys
 import threading
 
-from veltix import Client, ClientConfig, MessageType, Request
+from veltix import Client, ClientConfig, Logger, LoggerConfig, MessageType, Request
 
 WHO_ARE_YOU = MessageType(200, "who_are_you")
 TOKEN = MessageType(201, "token")
@@ -20,9 +20,10 @@ DENIED = MessageType(208, "denied")
 token = sys.argv[1] if len(sys.argv) > 1 else "sesame-bob"
 port = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
 
+Logger.get_instance().configure(LoggerConfig(enabled=False))
 client = Client(ClientConfig(server_addr="127.0.0.1", port=port))
 judged = threading.Event()
-user = None
+user = reason = None
 
 
 @client.route(WHO_ARE_YOU)
@@ -40,14 +41,16 @@ def welcome(response):
 
 @client.route(REFUSED)
 def refused(response):
-    print(f"refused: {response.json['reason']}")
+    global reason
+    reason = response.json["reason"]
     judged.set()
 
 
 if not client.connect():
     sys.exit(f"nobody listens on port {port}")
-if not judged.wait(timeout=10) or user is None:
-    sys.exit(1)
+judged.wait(timeout=10)
+if user is None:
+    sys.exit(f"refused: {reason}")
 print(f"welcome, {user}")
 
 roster = client.send_and_wait(Request(WHO_IS_HERE, b""))

@@ -26,7 +26,7 @@ fn python_clients_are_asked_for_their_token() {
         assert!(ask(port, "sesame-ann", &ann).await);
         let bob = ["welcome, bob", "here: bob", "denied: bob is no admin"];
         assert!(ask(port, "sesame-bob", &bob).await);
-        assert!(!ask(port, "guessed", &["refused: nobody has this token"]).await);
+        assert!(!ask(port, "guessed", &["stderr: refused: nobody has this token"]).await);
         server.interrupt().await;
         server.line("journal: ann kicked nobody (0)").await;
         assert!(server.ended().await.success());

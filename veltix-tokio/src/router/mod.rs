@@ -211,6 +211,43 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// The service sees [`Inbound`] messages and gives the reply; its readiness is waited for, in
     /// the connection's lane, before it is called. An error of the layer's own is told as
     /// [`HandlerFailed`](crate::Event::HandlerFailed).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::task::{Context, Poll};
+    ///
+    /// use tower_layer::layer_fn;
+    /// use tower_service::Service;
+    /// use veltix_tokio::{Inbound, MessageService, Router, Text};
+    ///
+    /// /// Counts the messages that go through it.
+    /// #[derive(Clone)]
+    /// struct Counted {
+    ///     inner: MessageService,
+    ///     count: Arc<AtomicU64>,
+    /// }
+    ///
+    /// impl Service<Inbound> for Counted {
+    ///     type Response = <MessageService as Service<Inbound>>::Response;
+    ///     type Error = <MessageService as Service<Inbound>>::Error;
+    ///     type Future = <MessageService as Service<Inbound>>::Future;
+    ///
+    ///     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    ///         self.inner.poll_ready(cx)
+    ///     }
+    ///
+    ///     fn call(&mut self, inbound: Inbound) -> Self::Future {
+    ///         self.count.fetch_add(1, Ordering::Relaxed);
+    ///         self.inner.call(inbound)
+    ///     }
+    /// }
+    ///
+    /// let count = Arc::new(AtomicU64::new(0));
+    /// let counted = move |inner| Counted { inner, count: Arc::clone(&count) };
+    /// let router: Router =
+    ///     Router::new().fallback(|Text(text): Text| text).layer(layer_fn(counted));
+    /// ```
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
