@@ -61,7 +61,6 @@
 #![doc = include_str!("docs/features.md")]
 #![doc = include_str!("docs/promises.md")]
 #![doc = include_str!("docs/python.md")]
-
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};

@@ -40,12 +40,12 @@ async fn main() -> veltix::Result<()> {
     load.shutdown().await;
     let report = hub.shutdown().await;
     running.await.expect("the server does not panic")?;
-    showing.abort();
+    showing.await.expect("the board does not panic");
     println!("drained {} connections in {:?}", report.connections, report.took);
     Ok(())
 }
 
-/// Counts events as they come, and draws each second.
+/// Counts events as they come, and draws each second, until the server has ended.
 async fn show(hub: Hub, mut events: EventStream) {
     let second = Duration::from_secs(1);
     let (mut board, mut drawn) = (Board::default(), 0);

@@ -253,6 +253,8 @@ impl Drop for ConnectionTask {
             ending.aborted_handlers += cancelled.handlers;
             self.leave();
         }
-        self.peer.endpoint().peers().forget(&self.peer);
+        let endpoint = self.peer.endpoint();
+        endpoint.peers().forget(&self.peer);
+        endpoint.events().end();
     }
 }

@@ -263,7 +263,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     /// Gives the messages that no route takes to a handler. With it every code from 200 up is
-    /// known; without it they are counted and dropped.
+    /// known; without it they are counted and dropped. A second fallback replaces the first, and so
+    /// it is with `on_connect` and `on_disconnect`.
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
@@ -276,7 +277,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Called when a peer's handshake is over, before its first message is handled. The handler
     /// may send, request and tag; the peer is listed once it has returned `Ok`, and refused if it
-    /// returns an error or takes longer than 10 s.
+    /// returns an error, panics, or takes longer than the
+    /// [`on_connect_timeout`](crate::ServerConfig::on_connect_timeout), by default 10 s.
     #[must_use]
     pub fn on_connect<H, T>(mut self, handler: H) -> Self
     where
@@ -288,7 +290,9 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     /// Called once for each peer that `on_connect` let in, after its last message was handled.
-    /// [`Disconnected`] as the last argument says how it ended.
+    /// [`Disconnected`] as the last argument says how it ended. It has as long as a
+    /// [drain](crate::ServerConfig::drain_timeout), by default 10 s; what it returns or fails with
+    /// is only logged.
     #[must_use]
     pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
     where
