@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use veltix::{
     Client, ClientConfig, Hub, Message, MessageType, Msg, Reconnect, Router, TypedMessage, tag,
 };
@@ -29,11 +29,18 @@ pub(crate) fn start(addr: &str, hub: &Hub) -> JoinSet<veltix::Result<()>> {
     load
 }
 
+/// A pace that is not made up for: a machine that cannot keep it would do nothing else any more.
+fn every(period: Duration) -> Interval {
+    let mut pace = interval(period);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
+}
+
 /// Echoes all the time, and a word to all now and then.
 async fn talk(addr: String, number: u32) -> veltix::Result<()> {
     let router = Router::new().on(|Msg(_): Msg<HowAreYou>| Fine).on(|Msg(_): Msg<Say>| ());
     let client = Client::connect(ClientConfig::default().addr(addr), router).await?;
-    let mut pace = interval(Duration::from_millis(2));
+    let mut pace = every(Duration::from_millis(2));
     for said in 0.. {
         pace.tick().await;
         client.request(&Echo(format!("{number}: {said}"))).await?;
@@ -80,7 +87,7 @@ async fn stumble(addr: String) -> veltix::Result<()> {
 
 /// Films, as fast as anybody would look.
 async fn serve_pictures(hub: Hub) -> veltix::Result<()> {
-    let mut pace = interval(Duration::from_millis(20));
+    let mut pace = every(Duration::from_millis(20));
     loop {
         pace.tick().await;
         film(&hub, CAMERAS).await?;
@@ -89,7 +96,7 @@ async fn serve_pictures(hub: Hub) -> veltix::Result<()> {
 
 /// Asks everybody who takes no pictures how they are, each second.
 async fn ask_around(hub: Hub) -> veltix::Result<()> {
-    let mut pace = interval(Duration::from_secs(1));
+    let mut pace = every(Duration::from_secs(1));
     loop {
         pace.tick().await;
         let survey = hub.to(!tag(VIEWER)).request(&HowAreYou)?;
