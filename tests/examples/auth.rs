@@ -5,6 +5,8 @@ use std::time::Duration;
 use veltix::testing::{TestClient, TestServer};
 use veltix::{ClientConfig, ClientStatus, CloseReason, Event, Message, Msg, RequestError, Router};
 
+use super::soon;
+
 #[path = "../../examples/auth/app.rs"]
 mod app;
 
@@ -45,8 +47,8 @@ async fn who_has_none_is_told_why_and_never_listed() {
     let mut events = server.hub().events();
     let mut eve = joins(&server, "eve", "guessed").await;
     eve.expect_message(&Refused { reason: "nobody has this token".into() }).await;
-    assert_eq!(eve.client().peer().closed().await.reason, CloseReason::PeerClosed);
-    let first = events.next().await;
+    assert_eq!(soon(eve.client().peer().closed()).await.reason, CloseReason::PeerClosed);
+    let first = soon(events.next()).await;
     let Some(Event::Refused { reason, .. }) = first else { panic!("{first:?}") };
     assert_eq!(reason, "nobody has this token");
 }
@@ -73,10 +75,10 @@ async fn who_does_not_say_is_refused() {
     server.advance(Duration::from_secs(4)).await;
     assert!(!silent.client().peer().is_closed());
     server.advance(Duration::from_secs(2)).await;
-    let _ = status.wait_for(|status| *status != ClientStatus::Connected).await;
-    let refused = events.next().await;
+    let _ = soon(status.wait_for(|status| *status != ClientStatus::Connected)).await;
+    let refused = soon(events.next()).await;
     assert!(matches!(refused, Some(Event::RequestTimedOut { .. })), "{refused:?}");
-    assert!(matches!(events.next().await, Some(Event::Refused { .. })));
+    assert!(matches!(soon(events.next()).await, Some(Event::Refused { .. })));
 }
 
 #[tokio::test]
@@ -96,7 +98,7 @@ async fn only_an_admin_kicks() {
     let Kicked { connections } = ann.request(&kick("bob")).await;
     assert_eq!(connections, 1);
     let reason = CloseReason::ClosedFor("kicked by ann".into());
-    assert_eq!(at_server.closed().await.reason, reason);
+    assert_eq!(soon(at_server.closed()).await.reason, reason);
     assert_eq!(app.journal.lines(), ["ann kicked bob (1)"]);
 
     let oneself = ann.client().request(&kick("ann")).await;

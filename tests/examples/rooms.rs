@@ -3,6 +3,8 @@
 use veltix::testing::{TestClient, TestServer};
 use veltix::{ClientConfig, Msg, Router, WatchEvent};
 
+use super::soon;
+
 #[path = "../../examples/rooms/app.rs"]
 mod app;
 
@@ -77,12 +79,12 @@ async fn a_vote_needs_its_quorum() {
 async fn who_enters_a_watched_room_has_a_name() {
     let server = TestServer::start(router()).await;
     let mut lobby = server.hub().watch(room("lobby")).unwrap();
-    assert_eq!(lobby.next().await, Some(WatchEvent::Reset(Vec::new())));
+    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Reset(Vec::new())));
     let ann = enters(&server, "ann", "lobby", 1).await;
     let peer = server.peer(&ann);
     assert_eq!(app::name(&peer), "ann");
-    assert_eq!(lobby.next().await, Some(WatchEvent::Entered(peer.clone())));
+    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Entered(peer.clone())));
     let enter = Enter { name: "ann".into(), room: "hall".into(), level: 1 };
     ann.request(&enter).await;
-    assert_eq!(lobby.next().await, Some(WatchEvent::Left(peer.id())));
+    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Left(peer.id())));
 }
