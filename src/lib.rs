@@ -2,116 +2,65 @@
 //! request/response, tags, broadcast and reconnection, on the wire of the Python package `veltix`.
 //!
 //! ```no_run
-//! use veltix::{Hub, Message, Peer, Router, SendError, Server, ServerConfig, all};
+//! use veltix::{Hub, Msg, Peer, Router, SendError, Server, ServerConfig, all};
 //!
 //! #[veltix::message]
-//! enum App {
-//!     Say = 200,
+//! enum Chat {
+//!     #[message(code = 200)]
+//!     Say { from: String, text: String },
 //! }
 //!
-//! async fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
-//!     hub.to(all()).except(&peer).send(&message)?;
+//! async fn say(hub: Hub, peer: Peer, Msg(say): Msg<Say>) -> Result<(), SendError> {
+//!     hub.to(all()).except(&peer).send(&say)?;
 //!     Ok(())
 //! }
 //!
 //! #[tokio::main]
 //! async fn main() -> veltix::Result<()> {
-//!     let router = Router::new().route(App::Say, say);
-//!     Server::bind(ServerConfig::default(), router).await?.run().await?;
-//!     Ok(())
+//!     let router = Router::new().on(say);
+//!     let server = Server::bind(ServerConfig::default(), router).await?;
+//!     println!("listening on {}", server.local_addr()); // 127.0.0.1:8080
+//!     server.run_until(tokio::signal::ctrl_c()).await // then drains
 //! }
 //! ```
 //!
-//! # The parts
+//! # Contents
 //!
-//! - [`Router`] says which handler takes which message; a [`Handler`] is a function of extractors
-//!   ([`Hub`], [`Peer`], [`State`], [`RequestId`], [`Message`], [`Text`], [`Json`], and `Bytes` of
-//!   the crate `bytes`), and what it returns
-//!   is the reply ([`IntoReply`]). The same router serves both sides.
-//! - [`Server`] binds, runs and drains; [`Hub`] is its handle: broadcasts, lists, shuts down.
-//! - [`Client`] connects and reconnects; it owns its connection.
-//! - [`Peer`] is the other end of a connection, on both sides: sends, calls, pings, tags, closes.
-//! - [`tag`], [`peers`], [`all`] and [`nobody`] make targets, and `&`, `|` and `!` make targets of
-//!   targets: `tag("room").is("lobby") & tag("level").at_least(5) & !tag("muted")`. They say whom
-//!   [`Hub::to`], [`Hub::list`], [`Hub::count`], [`Hub::tag`] and [`Hub::close`] mean, who is found
-//!   through an index; [`Hub::watch`] is a stream of who enters and leaves.
-//! - [`Event`] is everything that happens, as a stream: [`Hub::events`], [`Client::events`].
-//! - [`transport`] is the seam for other streams than TCP: Unix sockets (`Server::bind_unix`,
-//!   `Client::connect_unix`), those in memory, and your own.
+//! An application is an enum of [messages](#messages) and a [`Router`](#routes) of
+//! [handlers](#handlers-and-extractors), functions of what they need, which return their
+//! [reply](#replies-and-errors) or an error. They share [state](#state), a peer may have a
+//! [session](#sessions), and a handler may [block](#blocking-code), be
+//! [concurrent or limited in time](#concurrency-and-timeouts), or be wrapped in [layers](#layers).
 //!
-//! # Features
+//! A [`Server`] or a [`Client`](#clients-and-reconnecting) serves the router, and each other end is
+//! a [`Peer`], which one [sends](#sending-and-backpressure) to and
+//! [asks](#requests-and-surveys) on both sides alike. The server's [`Hub`] reaches many at once: all,
+//! or those whom [tags](#tags) and [targets](#targets-and-watches) mean. What happens when peers
+//! [come and go](#connecting-and-leaving) is the router's as well, and everything that happens is
+//! among the [events and logs](#events-and-logs).
 //!
-//! None is on by default.
+//! For operation there are [other transports](#transports) than TCP, [tests](#testing) in memory,
+//! [limits and their defaults](#limits-and-defaults), [features](#features),
+//! [what is promised](#what-is-promised), and what to know of [Python peers](#python-peers).
 //!
-//! | feature | what it adds |
-//! |---|---|
-//! | `postcard` | bodies in postcard, for peers that are both in Rust: `#[message(code = 200, postcard)]` |
-//! | `testing` | the module `testing`, for the tests of applications: their router in memory, clients with expectations, links that fail on demand, a paused clock. Enable it under `[dev-dependencies]` |
-//!
-//! # What is promised
-//!
-//! 1. Per connection and direction: in order, no duplicates, nothing corrupt. At most once; a
-//!    reconnect is a new stream.
-//! 2. No silent loss: `accepted = written + dropped + queued` ([`Sent`]) and `received = handled +
-//!    rejected + discarded + waiting` ([`Received`]), per connection, always. Every call says what
-//!    it did.
-//! 3. A [`Request`] ends exactly once: with the reply, an error that says why there is none
-//!    ([`RequestError`]), or cancelled by dropping it. Only the peer that was asked can answer.
-//! 4. Handlers of one connection start in order, one at a time. Replies and pings bypass them, so
-//!    a handler may call its own peer. Two handlers that each wait for the other side's next
-//!    handler do block each other, until one call times out.
-//! 5. A slow or dead peer never delays another and costs bounded memory.
-//! 6. `on_connect` finishes before that peer's first message is handled, and may refuse the peer;
-//!    the peer is listed, counted and reached only after that. `on_disconnect` runs exactly once
-//!    if it was let in.
-//! 7. After the peer's end, a reset or a protocol error, the running handler and every message
-//!    that was received still run, under the drain deadline. Only a close by this side
-//!    ([`Peer::close`], [`Hub::close`], [`Client::close`], the last clone of a client), an expired deadline, and
-//!    dropping the future of [`Server::run`] cancel a handler.
-//! 8. [`Hub::shutdown`] drains under one deadline and reports; inside a handler it does not wait.
-//! 9. No bytes from a peer can panic, hang or exhaust the process.
-//! 10. Nothing is negotiated that a Python peer would notice.
-//! 11. The [`Client`] owns its connection; [`Peer`] and [`Hub`] keep nothing alive. Dropping the
-//!     future of [`Server::run`] aborts every connection.
-//!
-//! A handler's panic is caught only where panics unwind: build without `panic = "abort"`.
-//!
-//! # Peers that read too slowly
-//!
-//! Each peer has an outbox, bounded in frames and bytes. Once its stream takes nothing more (over TCP
-//! that is after some MiB, or as soon as [`max_unsent`](ServerConfig::max_unsent) says) and the
-//! outbox is full, [`Peer::send`] waits, [`Peer::try_send`] says [`SendError::Full`], and a
-//! broadcast does what its message says, or else the server's
-//! [`on_full`](ServerConfig::on_full):
-//!
-//! | the message | what it does to a peer without room |
-//! |---|---|
-//! | [`on_full`](Message::on_full)[`(Disconnect)`](OverflowPolicy::Disconnect), the default | waiting messages that may be dropped go first; if that does not do, the peer is disconnected |
-//! | [`on_full`](Message::on_full)[`(DropNewest)`](OverflowPolicy::DropNewest) | it is dropped |
-//! | [`on_full`](Message::on_full)[`(DropOldest)`](OverflowPolicy::DropOldest) | the oldest that may be dropped make room for it |
-//! | [`latest(key)`](Message::latest) | it takes the place of the older value of its key that still waits |
-//!
-//! ```
-//! # use veltix::{Hub, Message, MessageType, SendError};
-//! const POSITION: MessageType = MessageType::new(210, "position", "");
-//!
-//! fn moved(hub: &Hub, player: u64, at: String) -> Result<(), SendError> {
-//!     hub.broadcast(&Message::from_text(POSITION, at).latest(player))?;
-//!     Ok(())
-//! }
-//! ```
-//!
-//! What may be dropped is a broadcast of the two dropping policies, and a value however it was
-//! sent. All else that was sent to one peer alone stays, replies included. Nothing of this is on
-//! the wire, and the slow peer is told nothing. The application is: [`Event::SlowConsumer`] when there is no
-//! room, [`Event::Dropped`] with the counts when the peer has caught up or gone; [`Peer::stats`]
-//! counts by peer and [`Hub::dropped`] by type.
-//!
-//! # Python peers
-//!
-//! Versions 2.0.3 and later of the Python package join; 1.x has another header and cannot. A Python
-//! server or client notices nothing of the other side's being Rust. PROTOCOL.md has the wire.
-
+#![doc = include_str!("docs/messages.md")]
+#![doc = include_str!("docs/handlers.md")]
+#![doc = include_str!("docs/replies.md")]
+#![doc = include_str!("docs/routes.md")]
+#![doc = include_str!("docs/blocking.md")]
+#![doc = include_str!("docs/layers.md")]
+#![doc = include_str!("docs/state.md")]
+#![doc = include_str!("docs/sending.md")]
+#![doc = include_str!("docs/targets.md")]
+#![doc = include_str!("docs/requests.md")]
+#![doc = include_str!("docs/lifecycle.md")]
+#![doc = include_str!("docs/clients.md")]
+#![doc = include_str!("docs/events.md")]
+#![doc = include_str!("docs/transports.md")]
+#![doc = include_str!("docs/limits.md")]
+#![doc = include_str!("docs/features.md")]
+#![doc = include_str!("docs/promises.md")]
+#![doc = include_str!("docs/python.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};

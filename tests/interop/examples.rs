@@ -10,7 +10,18 @@ use super::process::Process;
 pub(crate) async fn chat_server(port: u16) -> (Process, u16) {
     let mut command = example("chat_server");
     command.env("VELTIX_ADDR", format!("127.0.0.1:{port}"));
-    let mut server = Process::start("chat_server", command);
+    listening(Process::start("chat_server", command)).await
+}
+
+/// Starts the server of `auth`; the port that it listens on.
+pub(crate) async fn auth_server() -> (Process, u16) {
+    let mut command = example("auth");
+    command.arg("serve").env("VELTIX_ADDR", "127.0.0.1:0");
+    listening(Process::start("auth", command)).await
+}
+
+/// Waits until a server says where it listens.
+async fn listening(mut server: Process) -> (Process, u16) {
     let port = server.find("listening on ADDR", |line| {
         line.strip_prefix("listening on 127.0.0.1:")?.parse().ok()
     });

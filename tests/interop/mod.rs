@@ -7,17 +7,18 @@
 
 #![allow(clippy::unwrap_used, reason = "cases are tests, though not marked as such")]
 
+mod auth;
 mod chat;
 mod chat_client;
 mod env;
-mod examples;
+pub(crate) mod examples;
 mod file_transfer;
 mod game;
 mod handshake;
 mod lab;
 mod large;
 mod order;
-mod process;
+pub(crate) mod process;
 mod python;
 mod run;
 mod rust_client;

@@ -43,6 +43,19 @@ where
     }
 }
 
+/// Runs a case with something else of this version of the package than a [`Kind`].
+pub(crate) fn run_with<V: Verdict>(
+    version: &'static str,
+    role: &str,
+    case: &str,
+    body: impl Future<Output = V>,
+) {
+    let place = [version, "", role, case];
+    if has_python(&[version], place) {
+        recorded(place, body);
+    }
+}
+
 /// Runs a case with peers of all versions.
 pub(crate) fn run_with_all<V: Verdict>(role: &str, case: &str, body: impl Future<Output = V>) {
     let place = ["all at once", "", role, case];

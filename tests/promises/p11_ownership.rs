@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use veltix::transport::memory;
 use veltix::{
-    Client, ClientConfig, CloseReason, Event, PING, Router, SendError, Server, ServerConfig,
-    SocketCore, all,
+    Client, ClientConfig, CloseReason, Event, EventStream, PING, Peer, Router, SendError, Server,
+    ServerConfig, SocketCore, all,
 };
 
 use super::{Drops, check, numbered, numbers, paused};
@@ -182,4 +182,65 @@ async fn dropping_the_future_of_run_ends_connections_with_threads() {
     world.abort();
     assert_eq!(peer.closed().await.reason, CloseReason::Aborted);
     assert!(raw.all().await.is_empty());
+}
+
+/// Events told until the stream ends, by the names of their variants, although handles of all kinds
+/// are held.
+async fn until_the_end(mut events: EventStream) -> Vec<String> {
+    let mut told = Vec::new();
+    while let Some(event) = timeout(Duration::from_secs(60), events.next()).await.expect("an end") {
+        let event = format!("{event:?}");
+        told.push(event.split([' ', '(']).next().unwrap_or_default().to_owned());
+    }
+    told
+}
+
+#[test]
+pub(crate) fn streams_of_events_end_with_the_server_whoever_holds_a_hub() {
+    paused(async {
+        for aborted in [false, true] {
+            let world = World::new(Router::new());
+            let (hub, events) = (world.hub.clone(), world.hub.events());
+            let (_first, _second) = (world.raw().await, world.raw().await);
+            quiet().await;
+            let peers = hub.list(all()).unwrap();
+            if aborted {
+                world.abort();
+            } else {
+                hub.shutdown().await;
+            }
+            let mut expected = vec!["Connected"; 2];
+            expected.extend(if aborted { None } else { Some("Draining") });
+            expected.extend(["Disconnected"; 2]);
+            assert_eq!(until_the_end(events).await, expected);
+            assert!(until_the_end(hub.events()).await.is_empty(), "nothing more will come");
+            assert!(peers.iter().all(Peer::is_closed));
+        }
+    });
+}
+
+#[test]
+pub(crate) fn a_stream_of_events_ends_with_its_client_whoever_holds_it() {
+    paused(async {
+        let mut server = RawServer::new(PIPE);
+        let (client, _raw) = server.client(ClientConfig::default(), Router::new()).await;
+        let events = client.events();
+        client.close().await;
+        assert_eq!(until_the_end(events).await, ["Disconnected"]);
+    });
+}
+
+#[test]
+pub(crate) fn a_client_that_lost_its_connection_may_still_have_something_to_tell() {
+    paused(async {
+        let mut server = RawServer::new(PIPE);
+        let (client, raw) = server.client(ClientConfig::default(), Router::new()).await;
+        let mut events = client.events();
+        drop(raw);
+        until(&mut events, |event| matches!(event, Event::GaveUp { .. }).then_some(())).await;
+        let next = timeout(Duration::from_secs(60), events.next()).await;
+        assert!(next.is_err(), "{next:?}");
+        drop(client);
+        assert!(until_the_end(events).await.is_empty());
+    });
 }

@@ -136,7 +136,8 @@ macro_rules! connection_setters {
         }
 
         /// What one read may take in. Default: [`BufferSize::Large`], 64 KiB; lent while bytes
-        /// come, so it costs an idle connection nothing.
+        /// come, so it costs an idle connection nothing. More than 64 MiB is a
+        /// [`ConfigError`](crate::ConfigError) where the config is used.
         #[must_use]
         pub const fn buffer_size(mut self, size: BufferSize) -> Self {
             self.connection.buffer_size = size;
@@ -145,15 +146,17 @@ macro_rules! connection_setters {
 
         /// The largest message that is received or sent, in bytes with its 15-byte header.
         /// Default: 10 MiB, as the Python package. A larger one is refused from its header, and
-        /// its connection closed.
+        /// its connection closed. Less than a header, or more than 32 bits can say, is a
+        /// [`ConfigError`](crate::ConfigError) where the config is used.
         #[must_use]
         pub const fn max_message_size(mut self, bytes: usize) -> Self {
             self.connection.max_message_size = bytes;
             self
         }
 
-        /// The largest body that `Text` and `Json` parse, in bytes. Default: 1 MiB. A larger one
-        /// is a rejection before any parsing; the connection goes on.
+        /// The largest body that `Msg`, `Text` and `Json` parse, in bytes, unless a typed message
+        /// has a limit of its own. Default: 1 MiB. A larger one is a rejection before any
+        /// parsing; the connection goes on.
         #[must_use]
         pub const fn max_typed_body(mut self, bytes: usize) -> Self {
             self.connection.max_typed_body = bytes;
@@ -204,7 +207,8 @@ macro_rules! connection_setters {
         }
 
         /// How much of one peer waits for its handler at most, before its reading pauses: messages,
-        /// and bytes where each message counts 256 beside its own. Default: 64 and 1 MiB.
+        /// and bytes where each message counts 256 beside its own. Default: 64 and 1 MiB. One
+        /// message always fits; zero is an error.
         #[must_use]
         pub const fn inbox(mut self, messages: usize, bytes: usize) -> Self {
             self.connection.inbox_messages = messages;
@@ -234,7 +238,8 @@ macro_rules! connection_setters {
             self
         }
 
-        /// Threads for blocking handlers, started when first needed. Default: 4.
+        /// Threads for blocking handlers, started when first needed; one peer holds at most all
+        /// but one of them. Default: 4; zero is an error.
         #[must_use]
         pub const fn max_workers(mut self, workers: usize) -> Self {
             self.connection.max_workers = workers;

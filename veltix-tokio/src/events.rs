@@ -1,6 +1,7 @@
 //! [`Event`]: everything that happens, as a bounded stream.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::close::Disconnected;
 use crate::limits::EVENT_BUFFER;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
+use crate::sync::Mutex;
 use crate::transport::PeerAddr;
 
 /// Something that happened. Texts that come from a peer are escaped and cut.
@@ -144,23 +146,50 @@ pub enum HandshakeFailure {
 
 /// Tells whoever listens.
 #[derive(Debug)]
-pub(crate) struct Events(broadcast::Sender<Event>);
+pub(crate) struct Events {
+    /// `None` when there is nothing more to tell: handles that are still held keep no stream open.
+    sender: Mutex<Option<broadcast::Sender<Event>>>,
+    /// The server or client itself, and its connections.
+    tellers: AtomicUsize,
+}
 
 impl Events {
+    /// With one teller, the server or client itself.
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(EVENT_BUFFER))
+        let sender = Mutex::new(Some(broadcast::Sender::new(EVENT_BUFFER)));
+        Self { sender, tellers: AtomicUsize::new(1) }
+    }
+
+    /// There is one more teller.
+    pub(crate) fn begin(&self) {
+        self.tellers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// There is one teller less. With the last one the streams end.
+    pub(crate) fn end(&self) {
+        // What others have told comes before the end.
+        if self.tellers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let sender = self.sender.lock().take();
+            // Wakes the listeners, and so not under the lock.
+            drop(sender);
+        }
     }
 
     /// Tells an event, which is only made when somebody listens.
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
-        if self.0.receiver_count() > 0 {
+        let listening = |sender: &&broadcast::Sender<Event>| sender.receiver_count() > 0;
+        let sender = self.sender.lock().as_ref().filter(listening).cloned();
+        if let Some(sender) = sender {
             // It fails only when the last listener has left meanwhile.
-            let _ = self.0.send(event());
+            let _ = sender.send(event());
         }
     }
 
     pub(crate) fn subscribe(&self) -> EventStream {
-        EventStream { next: ReusableBoxFuture::new(next(self.0.subscribe())) }
+        let receiver = self.sender.lock().as_ref().map(broadcast::Sender::subscribe);
+        // Of nobody, so that the stream is over at once.
+        let receiver = receiver.unwrap_or_else(|| broadcast::Sender::new(1).subscribe());
+        EventStream { next: ReusableBoxFuture::new(next(receiver)) }
     }
 }
 
@@ -172,7 +201,8 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// The next event; `None` when the server or client is gone.
+    /// The next event; `None` when the server or client has ended, and so have its connections:
+    /// handles that are still held change nothing in that.
     ///
     /// # Cancel safety
     /// Cancel safe: no event is lost.

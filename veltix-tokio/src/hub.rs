@@ -164,6 +164,9 @@ impl Hub {
     /// It takes effect at once, whether the future is awaited or not. Awaited in a handler it does
     /// not wait, since it would wait for that handler: the report is then not
     /// [`complete`](ShutdownReport::complete).
+    ///
+    /// # Cancel safety
+    /// Dropping the future only ends the waiting.
     pub fn shutdown(&self) -> Draining {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);

@@ -50,6 +50,32 @@ enum Key<'a> {
 }
 
 impl TagValue {
+    /// The text, of a value that is one. (Displayed, a text is quoted.)
+    ///
+    /// ```
+    /// use veltix_core::TagValue;
+    ///
+    /// let room = TagValue::from("lobby");
+    /// assert_eq!((room.as_str(), room.as_i64()), (Some("lobby"), None));
+    /// assert_eq!(room.to_string(), r#""lobby""#);
+    /// ```
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number, of a value that is an integer.
+    #[must_use]
+    pub const fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     fn key(&self) -> Key<'_> {
         match self {
             Self::Unit => Key::Unit,

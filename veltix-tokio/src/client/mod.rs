@@ -181,12 +181,13 @@ impl Client {
         self.peer().try_send(message)
     }
 
-    /// Calls the server: see [`Peer::request`].
+    /// Calls the server: see [`Peer::request`]. While there is no connection it fails at once, as
+    /// [`RequestError::Closed`](crate::RequestError::Closed).
     pub fn request<Q: Ask + ?Sized>(&self, message: &Q) -> Request<Q> {
         self.peer().request(message)
     }
 
-    /// Asks the server whether it is there; resolves to the round-trip time.
+    /// Asks the server whether it is there; resolves to the round-trip time: see [`Peer::ping`].
     pub fn ping(&self) -> Ping {
         self.peer().ping()
     }
@@ -254,6 +255,9 @@ impl Client {
 
     /// Closes the connection for good: cancels handlers, writes what is queued (at most 1 s), and
     /// ends. It takes effect at once; the future resolves to how the last connection ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future only ends the waiting.
     pub fn close(&self) -> ClosingClient {
         self.0.control.close();
         let control = self.control();

@@ -239,5 +239,6 @@ impl<C> Drop for ClientTask<C> {
             messages.end();
         }
         self.control.set_status(ClientStatus::Closed);
+        self.dialer.endpoint.events().end();
     }
 }

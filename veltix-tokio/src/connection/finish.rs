@@ -261,7 +261,9 @@ impl Drop for ConnectionTask {
             ending.aborted_handlers += cancelled.handlers;
             self.leave();
         }
-        self.peer.endpoint().peers().forget(&self.peer);
         self.peer.detach_all();
+        let endpoint = self.peer.endpoint();
+        endpoint.peers().forget(&self.peer);
+        endpoint.events().end();
     }
 }

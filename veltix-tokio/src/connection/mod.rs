@@ -132,6 +132,7 @@ impl ConnectionTask {
         };
         let reader = FramedRead::with_capacity(bytes, codec, 0);
         let now = Instant::now();
+        endpoint.events().begin();
         Self {
             peer,
             reader: Some(reader),

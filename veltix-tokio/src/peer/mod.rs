@@ -156,7 +156,8 @@ impl Peer {
         Request::new(self.clone(), message)
     }
 
-    /// Asks the peer whether it is there; resolves to the round-trip time.
+    /// Asks the peer whether it is there; resolves to the round-trip time, within 5 s unless
+    /// [`timeout`](Ping::timeout) says otherwise. Errors and cancel safety: see [`Ping`].
     pub fn ping(&self) -> Ping {
         Ping::new(self.clone())
     }
@@ -164,6 +165,9 @@ impl Peer {
     /// Closes the connection: cancels its handlers, writes what is queued (at most 1 s), and ends.
     /// It takes effect at once; the future need not be awaited, and resolves to how the
     /// connection ended. Awaited in a handler of this very connection, the handler ends there.
+    ///
+    /// # Cancel safety
+    /// Dropping the future only ends the waiting.
     pub fn close(&self) -> Closing {
         self.cancel(CloseReason::Closed);
         self.closed()

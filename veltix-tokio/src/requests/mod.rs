@@ -29,6 +29,10 @@ pub use ping::Ping;
 /// Nothing is sent before the future is first polled. It ends exactly once: with the answer, with
 /// a [`RequestError`], or by being dropped, which cancels it.
 ///
+/// # Errors
+/// [`RequestError`]: no answer in time, a connection that is over or ends first, an answer that is
+/// not what was expected or cannot be read, or what the peer says instead of answering.
+///
 /// # Cancel safety
 /// Dropping it gives the call up: a late answer is counted and thrown away. Whether the peer has
 /// handled the message is unknown then.

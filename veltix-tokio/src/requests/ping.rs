@@ -15,6 +15,10 @@ use crate::peer::Peer;
 
 /// A ping: resolves to the round-trip time. Made by [`Peer::ping`].
 ///
+/// # Errors
+/// [`RequestError`], as a [`Request`](crate::Request): that the peer did not answer in time, or is
+/// gone.
+///
 /// # Cancel safety
 /// As that of [`Request`](crate::Request).
 #[derive(Debug)]
@@ -31,7 +35,7 @@ impl Ping {
         Self { call, sent_at: None }
     }
 
-    /// How long the answer may take. Default: 5 s.
+    /// How long the answer may take, from the first poll on. Default: 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.call.timeout = timeout;
         self

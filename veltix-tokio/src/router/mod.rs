@@ -218,6 +218,43 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// The service sees [`Inbound`] messages and gives the reply; its readiness is waited for, in
     /// the connection's lane, before it is called. An error of the layer's own is told as
     /// [`HandlerFailed`](crate::Event::HandlerFailed).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::task::{Context, Poll};
+    ///
+    /// use tower_layer::layer_fn;
+    /// use tower_service::Service;
+    /// use veltix_tokio::{Inbound, MessageService, Router, Text};
+    ///
+    /// /// Counts the messages that go through it.
+    /// #[derive(Clone)]
+    /// struct Counted {
+    ///     inner: MessageService,
+    ///     count: Arc<AtomicU64>,
+    /// }
+    ///
+    /// impl Service<Inbound> for Counted {
+    ///     type Response = <MessageService as Service<Inbound>>::Response;
+    ///     type Error = <MessageService as Service<Inbound>>::Error;
+    ///     type Future = <MessageService as Service<Inbound>>::Future;
+    ///
+    ///     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    ///         self.inner.poll_ready(cx)
+    ///     }
+    ///
+    ///     fn call(&mut self, inbound: Inbound) -> Self::Future {
+    ///         self.count.fetch_add(1, Ordering::Relaxed);
+    ///         self.inner.call(inbound)
+    ///     }
+    /// }
+    ///
+    /// let count = Arc::new(AtomicU64::new(0));
+    /// let counted = move |inner| Counted { inner, count: Arc::clone(&count) };
+    /// let router: Router =
+    ///     Router::new().fallback(|Text(text): Text| text).layer(layer_fn(counted));
+    /// ```
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
@@ -233,7 +270,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     /// Gives the messages that no route takes to a handler. With it every code from 200 up is
-    /// known; without it they are counted and dropped. The last one that is given counts.
+    /// known; without it they are counted and dropped. A second fallback replaces the first, and so
+    /// it is with `on_connect` and `on_disconnect`.
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
@@ -246,7 +284,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Called when a peer's handshake is over, before its first message is handled. The handler
     /// may send, request and tag; the peer is listed once it has returned `Ok`, and refused if it
-    /// returns an error or takes longer than 10 s. The last handler that is given counts.
+    /// returns an error, panics, or takes longer than the
+    /// [`on_connect_timeout`](crate::ServerConfig::on_connect_timeout), by default 10 s.
     #[must_use]
     pub fn on_connect<H, T>(mut self, handler: H) -> Self
     where
@@ -258,8 +297,9 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     /// Called once for each peer that `on_connect` let in, after its last message was handled.
-    /// [`Disconnected`] as the last argument says how it ended. The last handler that is given
-    /// counts.
+    /// [`Disconnected`] as the last argument says how it ended. It has as long as a
+    /// [drain](crate::ServerConfig::drain_timeout), by default 10 s; what it returns or fails with
+    /// is only logged and told.
     #[must_use]
     pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
     where

@@ -164,6 +164,7 @@ impl Drop for Server {
         drop(self.serve.take());
         self.endpoint.drain().finish(false);
         self.endpoint.peers().end_watches();
+        self.endpoint.events().end();
     }
 }
 

@@ -1,0 +1,154 @@
+//! The server: who gets in, and who may do what.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use veltix::{
+    BoxError, Context, Extension, FromContext, FromRef, Hub, Msg, Peer, Rejection, Router, State,
+    tag,
+};
+
+#[veltix::message]
+pub(crate) enum Auth {
+    /// What the server asks first of all.
+    #[message(code = 200, reply = Token)]
+    WhoAreYou,
+    #[message(code = 201)]
+    Token { token: String },
+    /// You are in.
+    #[message(code = 202)]
+    Welcome { user: String },
+    /// You are not, and the connection ends.
+    #[message(code = 203)]
+    Refused { reason: String },
+    /// For everybody who is in.
+    #[message(code = 204, reply = Roster)]
+    WhoIsHere,
+    #[message(code = 205)]
+    Roster { users: Vec<String> },
+    /// For admins only.
+    #[message(code = 206, reply = Kicked, error = Denied)]
+    Kick { user: String },
+    #[message(code = 207)]
+    Kicked { connections: usize },
+    #[message(code = 208)]
+    Denied { reason: String },
+}
+
+/// What handlers share. Each of them takes the part that it needs, as `State<Part>`.
+#[derive(Clone, Default)]
+pub(crate) struct App {
+    pub(crate) accounts: Accounts,
+    pub(crate) journal: Journal,
+}
+
+impl FromRef<App> for Accounts {
+    fn from_ref(app: &App) -> Self {
+        app.accounts.clone()
+    }
+}
+
+impl FromRef<App> for Journal {
+    fn from_ref(app: &App) -> Self {
+        app.journal.clone()
+    }
+}
+
+/// Whose token is whose. A real one would ask a database, and hold no token in the clear.
+#[derive(Clone, Default)]
+pub(crate) struct Accounts(Arc<HashMap<String, Session>>);
+
+impl Accounts {
+    /// Of (token, user, whether an admin).
+    pub(crate) fn of<const N: usize>(accounts: [(&str, &str, bool); N]) -> Self {
+        let account = |(token, user, is_admin): (&str, &str, bool)| {
+            (token.to_owned(), Session { user: user.to_owned(), is_admin })
+        };
+        Self(Arc::new(accounts.into_iter().map(account).collect()))
+    }
+}
+
+/// What admins have done.
+#[derive(Clone, Default)]
+pub(crate) struct Journal(Arc<Mutex<Vec<String>>>);
+
+impl Journal {
+    fn note(&self, line: String) {
+        self.0.lock().expect("no holder panics").push(line);
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().expect("no holder panics").clone()
+    }
+}
+
+/// Who a peer is. It is attached to the peer, and handlers take it as `Extension<Session>`.
+#[derive(Clone)]
+pub(crate) struct Session {
+    user: String,
+    is_admin: bool,
+}
+
+/// Asks for the token. Until this has returned `Ok`, no message of the peer is handled, and the
+/// peer is neither listed nor reached by broadcasts.
+async fn authenticate(peer: Peer, State(accounts): State<Accounts>) -> Result<(), BoxError> {
+    let answer = peer.request(&WhoAreYou).timeout(Duration::from_secs(5)).await?;
+    let Some(session) = accounts.0.get(&answer.token) else {
+        // The peer is told no reason for the end of its connection, unless we do. What is queued
+        // is still written.
+        peer.send(&Refused { reason: "nobody has this token".into() }).await?;
+        return Err("nobody has this token".into());
+    };
+    peer.set_tag(("user", session.user.as_str()))?;
+    peer.attach(session.clone());
+    peer.send(&Welcome { user: session.user.clone() }).await?;
+    Ok(())
+}
+
+async fn who_is_here(hub: Hub, Msg(_): Msg<WhoIsHere>) -> veltix::Result<Roster> {
+    let name = |peer: &Peer| Some(peer.attached::<Session>()?.user.clone());
+    let mut users: Vec<_> = hub.list(tag("user"))?.iter().filter_map(name).collect();
+    users.sort();
+    Ok(Roster { users })
+}
+
+/// An extractor: who sends the message is an admin, or it does not get to the handler.
+struct Admin(Session);
+
+impl<S> FromContext<S> for Admin {
+    fn from_context(cx: &Context<'_>, state: &S) -> Result<Self, Rejection> {
+        let Extension(session) = Extension::<Session>::from_context(cx, state)?;
+        if session.is_admin {
+            Ok(Self(session))
+        } else {
+            Err(Rejection::other(format!("{} is no admin", session.user)))
+        }
+    }
+}
+
+/// What is rejected, for lack of rights or for its body, is answered.
+impl From<&Rejection> for Denied {
+    fn from(rejection: &Rejection) -> Self {
+        Self { reason: rejection.to_string() }
+    }
+}
+
+async fn kick(
+    hub: Hub,
+    Admin(admin): Admin,
+    State(journal): State<Journal>,
+    Msg(kick): Msg<Kick>,
+) -> Result<Kicked, Denied> {
+    if kick.user == admin.user {
+        return Err(Denied { reason: "that is you".into() });
+    }
+    let kicked = hub.close(tag("user").is(kick.user.as_str()), format!("kicked by {}", admin.user));
+    let connections = kicked.map_err(|error| Denied { reason: error.to_string() })?;
+    journal.note(format!("{} kicked {} ({connections})", admin.user, kick.user));
+    Ok(Kicked { connections })
+}
+
+pub(crate) fn router(app: App) -> Router {
+    Router::new().on_connect(authenticate).on(who_is_here).on(kick).with_state(app)
+}

@@ -1,0 +1,81 @@
+//! What a server is doing, live: peers, rates, what was dropped and why, who is slow, what fails.
+//!
+//! Run it with `cargo run --example dashboard`. It serves an echo and a chat on `VELTIX_ADDR`, by
+//! default a free port, makes its own load, and draws its board each second: as a table on a
+//! terminal, as a line each elsewhere. It ends after `VELTIX_SECONDS`, by default 10, or with Ctrl-C.
+
+#![allow(clippy::print_stdout, reason = "it talks to a person")]
+
+mod app;
+mod board;
+mod load;
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use app::App;
+use board::Board;
+use tokio::time::{Instant, interval_at, sleep};
+use veltix::{EventStream, Hub, Server};
+
+#[tokio::main]
+async fn main() -> veltix::Result<()> {
+    let addr = env::var("VELTIX_ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
+    let seconds = env::var("VELTIX_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    // The board tells of panics.
+    std::panic::set_hook(Box::new(|_| {}));
+
+    let server = Server::bind(app::config().addr(addr), app::router()).await?;
+    let (addr, hub) = (server.local_addr().to_string(), server.hub());
+    println!("listening on {addr}, for {seconds} s or until Ctrl-C");
+    let showing = tokio::spawn(show(hub.clone(), hub.events()));
+    let mut load = load::start(&addr, &hub);
+    let running = tokio::spawn(server.run());
+
+    tokio::select! {
+        () = sleep(Duration::from_secs(seconds)) => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    load.shutdown().await;
+    let report = hub.shutdown().await;
+    running.await.expect("the server does not panic")?;
+    showing.await.expect("the board does not panic");
+    println!("drained {} connections in {:?}", report.connections, report.took);
+    Ok(())
+}
+
+/// Counts events as they come, and draws each second, until the server has ended.
+async fn show(hub: Hub, mut events: EventStream) {
+    let second = Duration::from_secs(1);
+    let (mut board, mut drawn) = (Board::default(), 0);
+    let mut pace = interval_at(Instant::now() + second, second);
+    loop {
+        tokio::select! {
+            // Whoever is slow here loses events, and is told how many: `Event::Lagged`.
+            event = events.next() => match event {
+                Some(event) => board.note(&event),
+                None => return,
+            },
+            _ = pace.tick() => {
+                board.look(&hub, &App::registry(), second);
+                drawn = draw(&board, drawn);
+            }
+        }
+    }
+}
+
+/// Draws the board over the one that has so many lines; says how many it has itself.
+fn draw(board: &Board, over: usize) -> usize {
+    let mut out = io::stdout().lock();
+    let lines = board.table();
+    let drawn = if out.is_terminal() {
+        // Up to where the last one began, and clear to the end of the screen.
+        let up = if over > 0 { format!("\x1b[{over}A\x1b[J") } else { String::new() };
+        writeln!(out, "{up}{}", lines.join("\n"))
+    } else {
+        writeln!(out, "{board}")
+    };
+    // Nobody looks any more: the server goes on.
+    drawn.map_or(0, |()| lines.len())
+}

@@ -1,0 +1,136 @@
+//! Whom a message is for: rooms, levels and the muted, said with tags and the targets made of them;
+//! a watch, a survey, and the tagging and closing of many at once.
+//!
+//! Run it with `cargo run --example rooms`. Four clients act a script, and it ends by itself.
+
+#![allow(clippy::print_stdout, reason = "it talks to a person")]
+
+mod app;
+
+use std::collections::HashMap;
+
+use app::{Announce, Ballot, Enter, Heard, Mute, Say, Vote, audience, name, room, router, vote};
+use veltix::{
+    Client, ClientConfig, Hub, Msg, Router, Server, ServerConfig, Watch, WatchEvent, tag,
+};
+
+#[tokio::main]
+async fn main() -> veltix::Result<()> {
+    let server = Server::bind(ServerConfig::default().addr("127.0.0.1:0"), router()).await?;
+    let (addr, hub) = (server.local_addr().to_string(), server.hub());
+    let watching = tokio::spawn(tell_who_comes_and_goes(hub.watch(room("lobby"))?));
+    let running = tokio::spawn(server.run());
+
+    act(&hub, &addr).await?;
+
+    let report = hub.shutdown().await;
+    println!("* the server is down; connections that it has ended: {}", report.connections);
+    running.await.expect("the server does not panic")?;
+    watching.await.expect("the watch does not panic");
+    Ok(())
+}
+
+/// The script.
+async fn act(hub: &Hub, addr: &str) -> veltix::Result<()> {
+    let ann = enter(addr, "ann", "lobby", 7, true).await?;
+    let bob = enter(addr, "bob", "lobby", 3, true).await?;
+    let cat = enter(addr, "cat", "lobby", 5, false).await?;
+    let dan = enter(addr, "dan", "hall", 9, true).await?;
+
+    let everyone = [&ann, &bob, &cat, &dan];
+
+    println!("\n- To a room but for one, and not to who does not listen: `&`, `!`, `.except`");
+    cat.send(&Mute).await?;
+    arrived(&everyone).await?;
+    let passed = ann.request(&Say { text: "hello, lobby".into() }).await?;
+    arrived(&everyone).await?;
+    println!("ann is heard by {} of {} in the lobby", passed.to, hub.count(room("lobby"))?);
+
+    println!("\n- To two rooms, from level 8 up, or to the staff: `.any_of`, `.at_least`, `|`");
+    hub.tag(tag("name").is("ann"), "staff")?;
+    let rooms = vec!["lobby".into(), "hall".into()];
+    let text = "a meeting for those who know their way".to_owned();
+    let passed = bob.request(&Announce { rooms, level: 8, text }).await?;
+    arrived(&everyone).await?;
+    println!("bob is heard by {}", passed.to);
+
+    println!("\n- A tag for many at once: `hub.tag(target, tag)`");
+    let newcomers = room("lobby") & tag("level").below(5);
+    println!("{newcomers} means {}", hub.count(&newcomers)?);
+    println!("raised to level 5: {}", hub.tag(&newcomers, ("level", 5))?);
+    println!("and then it means {}", hub.count(&newcomers)?);
+
+    println!("\n- A survey with a quorum: `hub.to(room).request(&question)?.quorum(n)`");
+    for (place, quorum) in [("lobby", 3), ("hall", 2)] {
+        match vote(hub, place, "more tea?", quorum).await? {
+            Some(yes) => println!("of {quorum} in the {place}, {yes} want more tea"),
+            None => println!("in the {place} there are no {quorum} to ask"),
+        }
+    }
+
+    println!("\n- Who moves is found elsewhere: `hub.list(target)`");
+    bob.request(&Enter { name: "bob".into(), room: "hall".into(), level: 5 }).await?;
+    let mut there: Vec<_> = hub.list(audience("hall"))?.iter().map(name).collect();
+    there.sort();
+    println!("listening in the hall: {}", there.join(", "));
+
+    println!("\n- The end of a room: `hub.close(target, reason)`");
+    let closed = hub.close(room("lobby"), "the lobby closes at eight")?;
+    println!("{closed} are sent home, who see no more of it than this:");
+    for (name, client) in [("ann", ann), ("cat", cat)] {
+        println!("  {name}: {}", client.peer().closed().await.reason);
+    }
+    // What the server says of the same end is in its events: `CloseReason::ClosedFor`.
+
+    bob.close().await;
+    Ok(())
+}
+
+/// Waits until what the server has handled so far is on everybody's screen: the answer to a ping
+/// stands behind it.
+async fn arrived(clients: &[&Client]) -> veltix::Result<()> {
+    for client in clients {
+        client.ping().await?;
+    }
+    Ok(())
+}
+
+/// A client in a room, who says what it hears, and is for everything or against it.
+async fn enter(
+    addr: &str,
+    name: &'static str,
+    room: &str,
+    level: u32,
+    yes: bool,
+) -> veltix::Result<Client> {
+    let router = Router::new()
+        .on(move |Msg(heard): Msg<Heard>| println!("  {name} hears {}: {}", heard.from, heard.text))
+        .on(move |Msg(_): Msg<Vote>| Ballot { yes });
+    let client = Client::connect(ClientConfig::default().addr(addr), router).await?;
+    let roster = client.request(&Enter { name: name.into(), room: room.into(), level }).await?;
+    println!("  {name} is in the {} with: {}", roster.room, roster.names.join(", "));
+    Ok(client)
+}
+
+/// Says who enters and leaves, until the server has ended.
+async fn tell_who_comes_and_goes(mut lobby: Watch) {
+    // Who has left is known by number only: the peer is gone, and its tags with it.
+    let mut names = HashMap::new();
+    while let Some(event) = lobby.next().await {
+        match event {
+            // At the start, and whenever this loop could not keep up.
+            WatchEvent::Reset(peers) => {
+                names = peers.iter().map(|peer| (peer.id(), name(peer))).collect();
+                println!("* {} in the lobby", names.len());
+            }
+            WatchEvent::Entered(peer) => {
+                println!("* {} enters the lobby", name(&peer));
+                names.insert(peer.id(), name(&peer));
+            }
+            WatchEvent::Left(id) => {
+                println!("* {} leaves the lobby", names.remove(&id).unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+}

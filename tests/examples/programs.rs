@@ -1,0 +1,72 @@
+//! The examples as programs: they say what they should, and end by themselves.
+
+use tokio::process::Command;
+
+use crate::interop::examples::example;
+use crate::interop::process::Process;
+
+fn start(name: &str, variables: &[(&str, &str)]) -> Process {
+    let mut command: Command = example(name);
+    command.envs(variables.iter().copied());
+    Process::start(name, command)
+}
+
+async fn says(name: &str, lines: &[&str]) {
+    let mut program = start(name, &[]);
+    for line in lines {
+        program.line(line).await;
+    }
+    assert!(program.ended().await.success());
+}
+
+#[tokio::test]
+async fn rooms() {
+    says(
+        "rooms",
+        &[
+            "  bob hears ann: hello, lobby",
+            "ann is heard by 1 of 3 in the lobby",
+            "  dan hears bob: a meeting for those who know their way",
+            "bob is heard by 2",
+            "of 3 in the lobby, 2 want more tea",
+            "in the hall there are no 2 to ask",
+            "listening in the hall: bob, dan",
+            "* cat leaves the lobby",
+            "  cat: the peer closed the connection",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn auth() {
+    says(
+        "auth",
+        &[
+            "guessed: refused, nobody has this token",
+            "bob kicks ann: denied: bob is no admin",
+            "ann kicks bob: done, 1 connection",
+            "here: ann",
+            "journal: ann kicked bob (1)",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn dashboard() {
+    let mut program = start("dashboard", &[("VELTIX_SECONDS", "2")]);
+    let peers = |line: &str| line.strip_prefix("peers ")?.split(' ').next()?.parse::<u32>().ok();
+    assert!(program.find("a line with peers", peers).await >= 10);
+    program.find("drained", |line| line.starts_with("drained ").then_some(())).await;
+    assert!(program.ended().await.success());
+}
+
+#[tokio::test]
+async fn dashboard_ends_with_ctrl_c() {
+    let mut program = start("dashboard", &[("VELTIX_SECONDS", "600")]);
+    program.find("a line", |line| line.starts_with("peers ").then_some(())).await;
+    program.interrupt().await;
+    program.find("drained", |line| line.starts_with("drained ").then_some(())).await;
+    assert!(program.ended().await.success());
+}
