@@ -63,6 +63,10 @@ use write::Scratch;
 /// own task then, so that no publisher is held.
 const WRITES_PER_FLUSH: usize = 16;
 
+/// Looks of one flush at what was pushed while it put the queue in order for a full stream. Under
+/// a storm of values, where each look is followed by another, the peer's own task goes on.
+const SETTLE_ROUNDS: usize = 4;
+
 /// The outbox of one peer, shared by all who send to it.
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -116,7 +120,7 @@ impl Outbox {
     /// Says who must be woken then: the task, and those who wait for room if there is some.
     fn fly(&self, mut flight: Flight, scratch: &mut Scratch) -> (Option<Waker>, Vec<Waker>) {
         let mut writes = 0;
-        let mut gone = Vec::new();
+        let mut gone;
         loop {
             writes += 1;
             // A stream that panics has failed; whoever publishes to it must not go down with it.
@@ -127,23 +131,31 @@ impl Outbox {
             state.settle(&mut flight);
             // What was pushed meanwhile follows what is left in our hands.
             flight.queue.append(&mut state.queue);
-            while failure == Some(io::ErrorKind::WouldBlock) && !flight.queue.is_settled() {
+            let is_full = failure == Some(io::ErrorKind::WouldBlock);
+            let mut rounds = 0;
+            while is_full && !flight.queue.is_settled() && rounds < SETTLE_ROUNDS {
+                rounds += 1;
                 // Outside the lock: it takes its time, and a body may run its owner's code when
                 // it goes.
                 drop(state);
-                let superseded = flight.queue.compact();
+                gone = flight.queue.compact();
                 flight.queue.detach();
                 state = self.state.lock();
-                state.book_dropped(DropReason::Superseded, &superseded);
-                gone.extend(superseded);
+                state.book_dropped(DropReason::Superseded, &gone);
                 flight.queue.append(&mut state.queue);
+            }
+            if is_full {
+                state.stalled_since.get_or_insert_with(Instant::now);
             }
             let phase = match failure {
                 _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
                 None if flight.queue.frames().is_empty() => Phase::Idle,
-                Some(io::ErrorKind::WouldBlock) => Phase::Blocked,
+                Some(io::ErrorKind::WouldBlock) if flight.queue.is_settled() => Phase::Blocked,
                 None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
-                None | Some(io::ErrorKind::Interrupted) => Phase::Queued,
+                // In the last case others push faster than their frames are looked at.
+                None | Some(io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                    Phase::Queued
+                }
                 Some(kind) => {
                     state.failure = Some(kind);
                     let (_, waiters) = state.close(DropReason::Disconnected);

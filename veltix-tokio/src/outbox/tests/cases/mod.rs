@@ -4,6 +4,7 @@ mod bytes;
 mod classes;
 mod life;
 mod room;
+mod storm;
 mod telling;
 
 use std::sync::atomic::AtomicUsize;
