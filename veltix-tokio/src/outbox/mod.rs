@@ -45,6 +45,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
+use veltix_core::Frame;
 
 use crate::limits::FRAME_OVERHEAD;
 use crate::sync::Mutex;
@@ -112,15 +113,22 @@ impl Outbox {
     /// at it or the stream is full.
     pub(crate) fn flush(&self) {
         let Some(flight) = self.state.lock().take_off() else { return };
-        let (owner, waiters) = Scratch::with(|scratch| self.fly(flight, scratch));
+        let mut gone = Vec::new();
+        let (owner, waiters) = Scratch::with(|scratch| self.fly(flight, scratch, &mut gone));
         owner.into_iter().chain(waiters).for_each(Waker::wake);
+        let_go(&mut gone);
     }
 
     /// Writes until the queue is empty, the stream is full, or the peer's own task should go on.
     /// Says who must be woken then: the task, and those who wait for room if there is some.
-    fn fly(&self, mut flight: Flight, scratch: &mut Scratch) -> (Option<Waker>, Vec<Waker>) {
+    /// What is superseded on the way is put into `gone`, which takes no more than one round's.
+    fn fly(
+        &self,
+        mut flight: Flight,
+        scratch: &mut Scratch,
+        gone: &mut Vec<Frame>,
+    ) -> (Option<Waker>, Vec<Waker>) {
         let mut writes = 0;
-        let mut gone;
         loop {
             writes += 1;
             // A stream that panics has failed; whoever publishes to it must not go down with it.
@@ -138,10 +146,12 @@ impl Outbox {
                 // Outside the lock: it takes its time, and a body may run its owner's code when
                 // it goes.
                 drop(state);
-                gone = flight.queue.compact();
-                flight.queue.detach();
+                let_go(gone);
+                *gone = flight.queue.compact();
+                // What a body that panics leaves undone is done in the next round.
+                let _ = catch_unwind(AssertUnwindSafe(|| flight.queue.detach()));
                 state = self.state.lock();
-                state.book_dropped(DropReason::Superseded, &gone);
+                state.book_dropped(DropReason::Superseded, &*gone);
                 flight.queue.append(&mut state.queue);
             }
             if is_full {
@@ -326,6 +336,14 @@ impl Outbox {
     pub(crate) fn sent(&self) -> Sent {
         let state = self.state.lock();
         state.tally.sent(state.frames as u64)
+    }
+}
+
+/// Drops frames. A body that panics as it goes, which is its owner's code, must not take the stream
+/// with it, nor whoever publishes; nor may a second one, which would end the process.
+fn let_go(gone: &mut Vec<Frame>) {
+    for frame in gone.drain(..) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(frame)));
     }
 }
 

@@ -3,8 +3,9 @@
 mod bytes;
 mod classes;
 mod life;
+mod owners;
 mod room;
-mod storm;
+
 mod telling;
 
 use std::sync::atomic::AtomicUsize;

@@ -1,4 +1,4 @@
-//! Values that come faster than they are looked at, while a flush meets a full stream.
+//! Bodies that belong to the application, whose code runs as they go: in the middle of a flush.
 
 use super::*;
 
@@ -51,4 +51,53 @@ fn a_storm_of_values_holds_no_flush() {
     }
     check_phase(&outbox, Phase::Blocked);
     check_sent(&outbox, [STORM as u64, 0, 1, STORM as u64 - 1]);
+}
+
+/// A body that panics as it goes, like an application's own buffer that is in disorder.
+struct Panicking;
+
+impl AsRef<[u8]> for Panicking {
+    fn as_ref(&self) -> &[u8] {
+        b"a body"
+    }
+}
+
+impl Drop for Panicking {
+    fn drop(&mut self) {
+        panic!("the owner of a body");
+    }
+}
+
+fn panicking() -> Frame {
+    Frame::new(300, RequestId::new(0), Bytes::from_owner(Panicking))
+}
+
+#[test]
+fn a_body_that_panics_as_it_waits_takes_nobody_with_it() {
+    let socket = Socket::new(NOTHING, ALL);
+    let outbox = socket.outbox(ROOMY);
+    for _ in 0..9 {
+        let _ = queued(outbox.push(panicking()));
+        let _ = queued(outbox.push(latest(1, panicking())));
+    }
+    outbox.flush();
+    while act(&outbox).queued {}
+    check_sent(&outbox, [18, 0, 10, 8]);
+    socket.give(ALL);
+    drain(&outbox);
+    check_sent(&outbox, [18, 10, 0, 8]);
+    assert_eq!(socket.messages().len(), 10);
+}
+
+#[test]
+fn a_body_that_panics_once_it_is_written_is_counted() {
+    let socket = Socket::new(ALL, ALL);
+    let outbox = socket.outbox(ROOMY);
+    let _ = queued(outbox.push(frame(200, 1, 20)));
+    let _ = queued(outbox.push(panicking()));
+    let _ = queued(outbox.push(frame(200, 2, 20)));
+    outbox.flush();
+    let sent = outbox.sent();
+    assert_eq!(sent.accepted, sent.written + sent.dropped() + sent.queued, "{sent:?}");
+    assert_eq!(sent.written, socket.messages().len() as u64);
 }
