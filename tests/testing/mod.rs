@@ -3,6 +3,7 @@
 mod clock;
 mod expectations;
 mod links;
+mod spans;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;

@@ -1,5 +1,6 @@
 //! The tree that a target is made of.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub(super) enum Expression {
 /// The terms of an `And` or an `Or`, with what the limits are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
-    pub(super) list: Vec<Expression>,
+    pub(super) list: VecDeque<Expression>,
     /// Levels of the deepest term.
     depth: usize,
     /// Names, values and peers of all terms.
@@ -106,10 +107,16 @@ impl Expression {
         if size > TARGET_TERMS {
             return Self::Invalid(TargetError::TooLarge { limit: TARGET_TERMS });
         }
-        // The left one is grown in place unless somebody shares it, so that a target that is put
-        // together in a loop costs what its terms cost.
-        let mut list = Arc::unwrap_or_clone(left).list;
-        list.extend(Arc::unwrap_or_clone(right).list);
+        // The longer one is grown in place unless somebody shares it, so that a target that is put
+        // together in a loop costs what its terms cost, from whichever end.
+        let (mut list, mut others) =
+            (Arc::unwrap_or_clone(left).list, Arc::unwrap_or_clone(right).list);
+        if list.len() < others.len() {
+            list.drain(..).rev().for_each(|term| others.push_front(term));
+            list = others;
+        } else {
+            list.append(&mut others);
+        }
         join(Arc::new(Terms { list, depth, size }))
     }
 
@@ -184,7 +191,7 @@ impl Expression {
 impl From<Expression> for Arc<Terms> {
     fn from(term: Expression) -> Self {
         let (depth, size) = (term.depth(), term.size());
-        Self::new(Terms { list: vec![term], depth, size })
+        Self::new(Terms { list: VecDeque::from([term]), depth, size })
     }
 }
 

@@ -2,7 +2,7 @@
 //! combined, the smallest first.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::PeerId;
 use super::expression::Expression;
@@ -161,7 +161,7 @@ impl<'a> Lookup<'a> {
 
     /// The terms of an `And`, where comparisons of one name become one range: a peer has one
     /// value of a name, which is then in all of them or not.
-    fn plan_terms(self, terms: &'a [Expression]) -> Vec<Plan<'a>> {
+    fn plan_terms(self, terms: &'a VecDeque<Expression>) -> Vec<Plan<'a>> {
         let mut plans = Vec::with_capacity(terms.len());
         let mut ranges: BTreeMap<&str, Range> = BTreeMap::new();
         for term in terms {

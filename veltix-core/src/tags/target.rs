@@ -260,6 +260,10 @@ mod tests {
             (&a & &b & &c, r#"tag("a") & tag("b") & tag("c")"#),
             (&a & (&b & &c), r#"tag("a") & tag("b") & tag("c")"#),
             (&a | (&b | &c), r#"tag("a") | tag("b") | tag("c")"#),
+            (
+                (&a | &b) | (&b | (&c | &a)),
+                r#"tag("a") | tag("b") | tag("b") | tag("c") | tag("a")"#,
+            ),
             (&a | &b & &c, r#"tag("a") | tag("b") & tag("c")"#),
             ((&a | &b) & &c, r#"(tag("a") | tag("b")) & tag("c")"#),
             (!(&a | &b) & &c, r#"!(tag("a") | tag("b")) & tag("c")"#),
@@ -326,5 +330,11 @@ mod tests {
             target |= tag("a");
         }
         assert_eq!((target.check(), (target | tag("a")).check()), (Ok(()), error));
+        // From the other end it takes no longer: every term is moved a few times, not thousands.
+        let mut target = nobody();
+        for _ in 0..TARGET_TERMS {
+            target = tag("a") | target;
+        }
+        assert_eq!((target.check(), (tag("a") | target).check()), (Ok(()), error));
     }
 }

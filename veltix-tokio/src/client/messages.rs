@@ -65,8 +65,10 @@ impl Messages {
 
     /// The stream, for the first who asks.
     pub(super) fn take(&self) -> Option<MessageStream> {
+        let mut channel = self.0.channel.lock();
+        // Under the lock: it must not be taken back by a stream that just begins.
         self.0.asked_for.store(true, Ordering::Release);
-        self.0.channel.lock().receiver.take().map(MessageStream)
+        channel.receiver.take().map(MessageStream)
     }
 
     /// Ends the stream behind what it holds: nothing more will come, whoever still has a handle.

@@ -211,6 +211,14 @@ impl ConnectionTask {
         }
     }
 
+    /// The same for a future that had to wait. A span that it waited in is in the box, and would not
+    /// close before the next message.
+    fn keep_waited(&mut self, route: RouteId, future: Recycled, outcome: &Outcome) {
+        if LevelFilter::current() < LevelFilter::DEBUG {
+            self.keep_spare(route, future, outcome);
+        }
+    }
+
     /// Gives the box back to its route: an idle connection holds none.
     pub(super) fn give_spare_back(&mut self) {
         if let Some((route, spare)) = self.spare.take() {
@@ -228,7 +236,7 @@ impl ConnectionTask {
         self.push_parked();
         if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
-                self.keep_spare(route, future, &outcome);
+                self.keep_waited(route, future, &outcome);
             }
             self.settle(origin, outcome);
         }
@@ -239,7 +247,7 @@ impl ConnectionTask {
         {
             budget.spend(0);
             if let Origin::Message { route, .. } = origin {
-                self.keep_spare(route, future, &outcome);
+                self.keep_waited(route, future, &outcome);
             }
             self.settle(origin, outcome);
         }

@@ -45,6 +45,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
+use veltix_core::Frame;
 
 use crate::limits::FRAME_OVERHEAD;
 use crate::sync::Mutex;
@@ -62,6 +63,10 @@ use write::Scratch;
 /// Writes of one flush at most; a peer that is fed faster than it is written hands over to its
 /// own task then, so that no publisher is held.
 const WRITES_PER_FLUSH: usize = 16;
+
+/// Looks of one flush at what was pushed while it put the queue in order for a full stream. Under
+/// a storm of values, where each look is followed by another, the peer's own task goes on.
+const SETTLE_ROUNDS: usize = 4;
 
 /// The outbox of one peer, shared by all who send to it.
 pub(crate) struct Outbox {
@@ -108,15 +113,22 @@ impl Outbox {
     /// at it or the stream is full.
     pub(crate) fn flush(&self) {
         let Some(flight) = self.state.lock().take_off() else { return };
-        let (owner, waiters) = Scratch::with(|scratch| self.fly(flight, scratch));
+        let mut gone = Vec::new();
+        let (owner, waiters) = Scratch::with(|scratch| self.fly(flight, scratch, &mut gone));
         owner.into_iter().chain(waiters).for_each(Waker::wake);
+        let_go(&mut gone);
     }
 
     /// Writes until the queue is empty, the stream is full, or the peer's own task should go on.
     /// Says who must be woken then: the task, and those who wait for room if there is some.
-    fn fly(&self, mut flight: Flight, scratch: &mut Scratch) -> (Option<Waker>, Vec<Waker>) {
+    /// What is superseded on the way is put into `gone`, which takes no more than one round's.
+    fn fly(
+        &self,
+        mut flight: Flight,
+        scratch: &mut Scratch,
+        gone: &mut Vec<Frame>,
+    ) -> (Option<Waker>, Vec<Waker>) {
         let mut writes = 0;
-        let mut gone = Vec::new();
         loop {
             writes += 1;
             // A stream that panics has failed; whoever publishes to it must not go down with it.
@@ -127,23 +139,33 @@ impl Outbox {
             state.settle(&mut flight);
             // What was pushed meanwhile follows what is left in our hands.
             flight.queue.append(&mut state.queue);
-            while failure == Some(io::ErrorKind::WouldBlock) && !flight.queue.is_settled() {
+            let is_full = failure == Some(io::ErrorKind::WouldBlock);
+            let mut rounds = 0;
+            while is_full && !flight.queue.is_settled() && rounds < SETTLE_ROUNDS {
+                rounds += 1;
                 // Outside the lock: it takes its time, and a body may run its owner's code when
                 // it goes.
                 drop(state);
-                let superseded = flight.queue.compact();
-                flight.queue.detach();
+                let_go(gone);
+                *gone = flight.queue.compact();
+                // What a body that panics leaves undone is done in the next round.
+                let _ = catch_unwind(AssertUnwindSafe(|| flight.queue.detach()));
                 state = self.state.lock();
-                state.book_dropped(DropReason::Superseded, &superseded);
-                gone.extend(superseded);
+                state.book_dropped(DropReason::Superseded, &*gone);
                 flight.queue.append(&mut state.queue);
+            }
+            if is_full {
+                state.stalled_since.get_or_insert_with(Instant::now);
             }
             let phase = match failure {
                 _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
                 None if flight.queue.frames().is_empty() => Phase::Idle,
-                Some(io::ErrorKind::WouldBlock) => Phase::Blocked,
+                Some(io::ErrorKind::WouldBlock) if flight.queue.is_settled() => Phase::Blocked,
                 None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
-                None | Some(io::ErrorKind::Interrupted) => Phase::Queued,
+                // In the last case others push faster than their frames are looked at.
+                None | Some(io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                    Phase::Queued
+                }
                 Some(kind) => {
                     state.failure = Some(kind);
                     let (_, waiters) = state.close(DropReason::Disconnected);
@@ -314,6 +336,14 @@ impl Outbox {
     pub(crate) fn sent(&self) -> Sent {
         let state = self.state.lock();
         state.tally.sent(state.frames as u64)
+    }
+}
+
+/// Drops frames. A body that panics as it goes, which is its owner's code, must not take the stream
+/// with it, nor whoever publishes; nor may a second one, which would end the process.
+fn let_go(gone: &mut Vec<Frame>) {
+    for frame in gone.drain(..) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(frame)));
     }
 }
 

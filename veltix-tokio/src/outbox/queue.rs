@@ -74,7 +74,8 @@ impl Queue {
         other.index = None;
     }
 
-    /// Takes out what so many more bytes have finished; says how many frames, and their charge.
+    /// Notes that so many more bytes are written; says how many frames at the front that finishes,
+    /// and their charge. They are to be [taken out](Queue::drop_first).
     pub(super) fn advance(&mut self, written: usize) -> (usize, usize) {
         let mut rest = self.head_written + written;
         let (mut count, mut total) = (0, 0);
@@ -88,10 +89,14 @@ impl Queue {
         }
         self.head_written = rest;
         self.forget_first(count);
-        // Dropped where they are: to move each of them out would cost more than all else here.
-        self.frames.drain(..count);
         self.detached = self.detached.saturating_sub(count);
         (count, total)
+    }
+
+    /// Takes out what [`Queue::advance`] found finished.
+    pub(super) fn drop_first(&mut self, count: usize) {
+        // Dropped where they are: to move each of them out would cost more than all else here.
+        self.frames.drain(..count);
     }
 
     /// So many frames leave at the front.

@@ -287,9 +287,6 @@ impl State {
     /// `Writing → Idle | Queued | Blocked`: takes back what the flusher held. Whoever is returned
     /// must be woken: the connection's own task, which goes on from here.
     pub(super) fn land(&mut self, flight: Flight, phase: Phase) -> Option<Waker> {
-        if phase == Phase::Blocked {
-            self.stalled_since.get_or_insert_with(Instant::now);
-        }
         self.writer = Some(flight.writer);
         self.phase = phase;
         let taken = std::mem::replace(&mut self.queue, flight.queue);

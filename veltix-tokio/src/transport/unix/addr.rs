@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use veltix_core::text::printable;
+
 /// The other end of a connection over a Unix socket: the path that it is bound to, if any, and the
 /// process that opened it, as the kernel vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +19,8 @@ impl UnixAddr {
         Self { path, credentials }
     }
 
-    /// The path of the socket: that of a server, seen from its client. A client has none.
+    /// The path of the socket: that of a server, seen from its client. A client has none, unless it
+    /// has bound its end to one of its choice.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -32,10 +35,11 @@ impl UnixAddr {
 }
 
 impl fmt::Display for UnixAddr {
-    /// `unix:/run/app.sock`, or `unix:pid 4711` for a client, which has no path.
+    /// `unix:/run/app.sock`, or `unix:pid 4711` for a client, which has no path as a rule. One that
+    /// it has chosen is escaped, as it may be meant for whoever reads the logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.path, self.credentials.and_then(|credentials| credentials.pid)) {
-            (Some(path), _) => write!(f, "unix:{}", path.display()),
+            (Some(path), _) => write!(f, "unix:{}", printable(&path.to_string_lossy())),
             (None, Some(pid)) => write!(f, "unix:pid {pid}"),
             (None, None) => f.write_str("unix:unnamed"),
         }
@@ -71,6 +75,7 @@ mod tests {
         let nameless = UnixCredentials { pid: None, ..credentials };
         for (path, credentials, shown) in [
             (Some("/run/app.sock"), Some(credentials), "unix:/run/app.sock"),
+            (Some("/tmp/a\n\u{1b}[31mb"), None, r"unix:/tmp/a\n\u{1b}[31mb"),
             (None, Some(credentials), "unix:pid 3"),
             (None, Some(nameless), "unix:unnamed"),
             (None, None, "unix:unnamed"),

@@ -3,7 +3,9 @@
 mod bytes;
 mod classes;
 mod life;
+mod owners;
 mod room;
+
 mod telling;
 
 use std::sync::atomic::AtomicUsize;
