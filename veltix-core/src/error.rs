@@ -248,7 +248,7 @@ pub enum TargetError {
     },
     /// It has too many names, values and peers.
     #[error(
-        "the target has more than {limit} names, values and peers: tag the peers that are meant and pick them by that tag"
+        "the target has more than {limit} names, values and peers, a comparison counting as 1024 of them: tag the peers that are meant and pick them by that tag"
     )]
     TooLarge {
         /// The limit.

@@ -102,8 +102,12 @@ pub const TAG_VALUE_LEN: usize = 1024;
 pub const TARGET_DEPTH: usize = 32;
 
 /// Names, values and peers in one target at most: each is a look into the index while the lock of
-/// the tags is held, so this many take some milliseconds.
+/// the tags is held.
 pub const TARGET_TERMS: usize = 64 * 1024;
+
+/// As how many of [`TARGET_TERMS`] a comparison counts, so that there are at most 64 in a target: it
+/// may have to look at every value of its name, of which there can be one for each peer.
+pub const TARGET_COMPARISON: usize = 1024;
 
 /// Changes that a watch may be behind before it begins again with whoever is inside: as many as a
 /// subscriber to events.

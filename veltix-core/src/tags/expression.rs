@@ -8,7 +8,7 @@ use super::number::{Comparison, Range, TagNumber};
 use super::value::TagValue;
 use super::{PeerId, Tag};
 use crate::error::TargetError;
-use crate::limits::{TARGET_DEPTH, TARGET_TERMS};
+use crate::limits::{TARGET_COMPARISON, TARGET_DEPTH, TARGET_TERMS};
 
 /// See [`Target`](super::Target). Trees are shared, never changed in place, and at most
 /// [`TARGET_DEPTH`] levels deep, so that whoever walks one, drops one included, may recurse.
@@ -134,6 +134,7 @@ impl Expression {
         match self {
             Self::AnyOf(_, values) => values.len().max(1),
             Self::Peers(peers) => peers.len().max(1),
+            Self::Compare(..) => TARGET_COMPARISON,
             Self::Not(term) => term.size(),
             Self::And(terms) | Self::Or(terms) => terms.size,
             _ => 1,

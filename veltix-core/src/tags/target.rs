@@ -326,6 +326,9 @@ mod tests {
         assert_eq!((ids(TARGET_TERMS) & tag("a")).check(), error);
         assert_eq!((!ids(TARGET_TERMS - 1) | tag("a")).check(), Ok(()));
         let mut target = nobody();
+        let comparisons = |count: i64| (0..count).fold(nobody(), |all, n| all | tag("a").above(n));
+        assert_eq!(comparisons(64).check(), Ok(()));
+        assert_eq!(comparisons(65).check(), error);
         for _ in 0..TARGET_TERMS {
             target |= tag("a");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
+use veltix_core::text::printable;
 use veltix_core::{Backoff, HandshakeError};
 
 use super::ClientStatus;
@@ -222,7 +223,7 @@ impl<C: Connector> ClientTask<C> {
             return;
         }
         let attempts = self.attempts.made;
-        tracing::info!(attempts, reason = %lost, "gave up reconnecting");
+        tracing::info!(attempts, reason = %printable(&lost), "gave up reconnecting");
         self.dialer.endpoint.events().tell(|| Event::GaveUp { attempts });
         if let Some(messages) = &self.messages {
             messages.end();

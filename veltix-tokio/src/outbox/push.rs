@@ -161,7 +161,9 @@ impl Outbox {
         }
     }
 
-    fn overflow(&self, frame: Frame, policy: OverflowPolicy) -> Overflow {
+    fn overflow(&self, mut frame: Frame, policy: OverflowPolicy) -> Overflow {
+        // The stream may have become full since it was offered.
+        frame.detach_below(DETACH_BELOW);
         let code = frame.code();
         let mut gone = Vec::new();
         let mut state = self.state.lock();

@@ -70,6 +70,9 @@ impl Peer {
     #[must_use]
     pub fn tags(&self) -> Vec<(String, TagValue)> {
         let owned = |(name, value): (&str, &TagValue)| (name.to_owned(), value.clone());
-        self.0.endpoint.peers().read_tags(|tags| tags.tags(self.0.id).map(owned).collect())
+        let mut all: Vec<_> =
+            self.0.endpoint.peers().read_tags(|tags| tags.tags(self.0.id).map(owned).collect());
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        all
     }
 }
