@@ -2,21 +2,21 @@
 //! it is ours.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::error::BindError;
 use crate::limits::BACKLOG;
 
-/// A lock of this age is that of a server that died while it held it, some system calls long.
-const LOCK_AGE: Duration = Duration::from_secs(10);
+/// How often a lock is taken anew that was removed while it was taken. Each time another server has
+/// come and gone.
+const LOCK_ATTEMPTS: usize = 16;
 
 /// A socket's file that is ours, as long as nobody puts another in its place.
 #[derive(Debug)]
@@ -96,8 +96,12 @@ pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile
     Ok((socket.into(), file))
 }
 
-/// Held while a server comes to listen: a file beside the socket's, removed on drop.
-struct Lock(PathBuf);
+/// Held while a server comes to listen: a file beside the socket's, locked as long as it is open
+/// and removed on drop. The system unlocks that of a server which dies.
+struct Lock {
+    path: PathBuf,
+    _locked: File,
+}
 
 impl Lock {
     /// `None` while another server holds it.
@@ -105,28 +109,28 @@ impl Lock {
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(".lock");
-        let lock = path.with_file_name(name);
-        for _ in 0..2 {
-            match File::create_new(&lock) {
-                Ok(_) => return Ok(Some(Self(lock))),
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                // Its server died on the way: what it is held for takes no time.
-                Err(_) if is_old(&lock) => fs::remove_file(&lock)?,
-                Err(_) => return Ok(None),
+        let path = path.with_file_name(name);
+        for _ in 0..LOCK_ATTEMPTS {
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
             }
+            let ours = inode(&file.metadata()?);
+            if fs::symlink_metadata(&path).is_ok_and(|found| inode(&found) == ours) {
+                return Ok(Some(Self { path, _locked: file }));
+            }
+            // Who held it before has removed it since it was opened: it locks nobody out any more.
         }
         Ok(None)
     }
 }
 
-fn is_old(lock: &Path) -> bool {
-    let made = fs::symlink_metadata(lock).and_then(|found| found.modified());
-    made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > LOCK_AGE))
-}
-
 impl Drop for Lock {
+    /// Removes the file while it is still locked, so that it is nobody else's.
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -25,7 +25,7 @@ const OWNER_ONLY: u32 = 0o600;
 /// A file of a server that has died is taken over; a server that lives is not touched, and neither
 /// is a file that is not a socket. Two servers that start at the same time do not take it from each
 /// other: one of them gets [`BindError::SocketInUse`]. For that there is a second file beside it for
-/// a moment, `.app.sock.lock` say; one that is left by a crash counts for 10 s.
+/// a moment, `.app.sock.lock` say; one that is left by a crash locks nobody out.
 ///
 /// The file is removed when the listener is dropped, which a shutdown does first of all, if it is
 /// still this listener's: what another process has put in its place stays.
