@@ -39,7 +39,15 @@ struct Scope {
 }
 
 /// Sees to the flush of a frame that was just queued for this peer.
+#[inline]
 pub(crate) fn queued(peer: &Peer, queued: Queued) {
+    // Behind another frame, and not too many of them: it goes out with those.
+    if queued.first || queued.heavy {
+        note(peer, queued);
+    }
+}
+
+fn note(peer: &Peer, queued: Queued) {
     let noted = CURRENT.with_borrow_mut(|current| match current {
         Some(scope) if !scope.own_only || scope.own == *peer => {
             scope.heavy |= queued.heavy;
