@@ -109,10 +109,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Gives the messages of a typed message to a handler that ends with [`Msg`]: the type is read
     /// off that argument. What it returns must be the message's declared reply.
     ///
-    /// ```ignore
-    /// // doctested in the facade, which has the macro
-    /// Router::new().on(|Msg(say): Msg<Say>| println!("{}", say.text))
-    /// ```
+    /// In code: `Router::new().on(|Msg(say): Msg<Say>| println!("{}", say.text))`.
     ///
     /// # Panics
     /// As [`Router::route`].
