@@ -319,8 +319,8 @@ pub mod body {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot travel in a body: serde does not know how to read and write it",
         label = "not both `Serialize` and `Deserialize`",
-        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it, or say how it is \
-                written with `#[serde(with = \"…\")]`"
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it (`cargo add serde --features \
+                derive`), or say how it is written with `#[serde(with = \"…\")]`"
     )]
     pub trait Part {}
 

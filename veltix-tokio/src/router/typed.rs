@@ -64,7 +64,8 @@ impl<M: TypedMessage<Error: TellsRejection>> Input for Asked<M> {
 /// The `error = E` of a message, as far as rejected arguments go: `E` is made from the
 /// [`Rejection`].
 #[diagnostic::on_unimplemented(
-    message = "the error of this message cannot be made from a `Rejection`: `{Self}`",
+    message = "the `error = …` of this message cannot be made from a `Rejection`: `{Self}`",
+    label = "its `From<&Rejection>` is missing",
     note = "implement `From<&veltix::Rejection>` for the type that `error = …` names: a body that cannot be \
             read is answered with it"
 )]
@@ -79,6 +80,7 @@ impl TellsRejection for NoError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: TypedMessage + for<'a> From<&'a Rejection>> TellsRejection for Told<E> {
     fn tell(rejection: &Rejection) -> Option<Reply> {
         Some(E::from(rejection).to_message().ok()?.into())
