@@ -10,6 +10,15 @@ use super::seconds;
 use crate::promises::{Drops, check, paused};
 use crate::support::{ECHO, OTHER, RawPeer, World, quiet, until};
 
+/// A peer whose five messages find three calls that never end.
+async fn five_for_three(drops: &Drops) -> (World, RawPeer, Peer) {
+    let world = World::new(Router::new().route(ECHO, drops.stuck().concurrent(3)));
+    let (mut raw, peer) = world.join().await;
+    send_all(&mut raw, echoes(5)).await;
+    quiet().await;
+    (world, raw, peer)
+}
+
 #[test]
 fn after_an_end_of_the_peer_s_they_finish_with_all_that_was_received() {
     paused(async {
@@ -73,10 +82,7 @@ fn after_a_protocol_error_they_finish_under_the_drain_deadline() {
 fn a_close_cancels_all_of_them() {
     paused(async {
         let drops = Drops::default();
-        let world = World::new(Router::new().route(ECHO, drops.stuck().concurrent(3)));
-        let (mut raw, peer) = world.join().await;
-        send_all(&mut raw, echoes(5)).await;
-        quiet().await;
+        let (_world, _raw, peer) = five_for_three(&drops).await;
         let outcome = peer.close().await;
         assert_eq!((outcome.reason.clone(), drops.count()), (CloseReason::Closed, 3));
         check(outcome.sent, outcome.received);
@@ -168,10 +174,7 @@ fn a_shutdown_lets_them_finish_and_reports_those_that_it_cancels() {
 fn an_aborted_server_counts_them_too() {
     paused(async {
         let drops = Drops::default();
-        let world = World::new(Router::new().route(ECHO, drops.stuck().concurrent(3)));
-        let (mut raw, peer) = world.join().await;
-        send_all(&mut raw, echoes(5)).await;
-        quiet().await;
+        let (world, _raw, peer) = five_for_three(&drops).await;
         world.abort();
         let outcome = peer.closed().await;
         assert_eq!((outcome.reason, drops.count()), (CloseReason::Aborted, 3));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
-use veltix_core::{BodyError, EncodeError, HandshakeError, IdsExhausted, TargetError};
+use veltix_core::{AnswerError, BodyError, EncodeError, HandshakeError, IdsExhausted, TargetError};
 
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -265,6 +265,17 @@ impl<E> RequestError<E> {
             Self::TypeNeeded => RequestError::TypeNeeded,
             Self::IdsExhausted(error) => RequestError::IdsExhausted(error),
             Self::Encode(error) => RequestError::Encode(error),
+        }
+    }
+}
+
+/// Why an answer is not the one that was asked for, as the end of its call.
+impl<E> From<AnswerError<E>> for RequestError<E> {
+    fn from(error: AnswerError<E>) -> Self {
+        match error {
+            AnswerError::Remote(error) => Self::Remote(error),
+            AnswerError::Body(error) => Self::Body(error),
+            AnswerError::Unexpected { code, expected } => Self::UnexpectedReply { code, expected },
         }
     }
 }

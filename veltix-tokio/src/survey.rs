@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
-use veltix_core::{AnswerError, Ask, Frame, Message};
+use veltix_core::{Ask, Frame, Message};
 
 use crate::error::RequestError;
 use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
@@ -287,14 +287,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             }
         };
         let limit = self.places[index].peer.endpoint().limits().max_typed_body;
-        match Q::read(answer, limit) {
-            Ok(reply) => Response::Reply(reply),
-            Err(AnswerError::Remote(error)) => Response::Failed(RequestError::Remote(error)),
-            Err(AnswerError::Body(error)) => Response::Failed(RequestError::Body(error)),
-            Err(AnswerError::Unexpected { code, expected }) => {
-                Response::Failed(RequestError::UnexpectedReply { code, expected })
-            }
-        }
+        Q::read(answer, limit).map_or_else(|error| Response::Failed(error.into()), Response::Reply)
     }
 
     /// Gives up the calls that are not answered: their ids rest.

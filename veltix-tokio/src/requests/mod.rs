@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use veltix_core::{AnswerError, Ask, Message, MessageType};
+use veltix_core::{Ask, Message, MessageType};
 
 use crate::error::RequestError;
 use crate::peer::Peer;
@@ -72,13 +72,7 @@ impl<Q: Ask + ?Sized> Future for Request<Q> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.call).poll(cx)).map_err(RequestError::widen)?;
         let limit = self.call.peer().endpoint().limits().max_typed_body;
-        Poll::Ready(Q::read(answer, limit).map_err(|error| match error {
-            AnswerError::Remote(error) => RequestError::Remote(error),
-            AnswerError::Body(error) => RequestError::Body(error),
-            AnswerError::Unexpected { code, expected } => {
-                RequestError::UnexpectedReply { code, expected }
-            }
-        }))
+        Poll::Ready(Q::read(answer, limit).map_err(RequestError::from))
     }
 }
 

@@ -146,22 +146,23 @@ fn what_is_kept_for_one_peer_is_not_dropped_for_others() {
 
 #[test]
 fn droppable_frames_go_before_a_peer_is_disconnected_but_only_if_they_make_room() {
-    let socket = Socket::new(30, ALL);
-    let outbox = socket.outbox(Capacity { frames: 99, bytes: 4 * (100 + FRAME_OVERHEAD) });
-    broadcast(&outbox, OverflowPolicy::DropOldest, &[100, 20, 100]);
-    outbox.flush();
-    push_values(&outbox, &[(1, 3)]);
-    let push_or = |id, length| outbox.push_or(frame(200, id, length), OverflowPolicy::Disconnect);
-    assert_eq!(push_or(4, 900), Overflow::Disconnect, "the first of them is begun");
+    let full = || {
+        let socket = Socket::new(30, ALL);
+        let outbox = socket.outbox(Capacity { frames: 99, bytes: 4 * (100 + FRAME_OVERHEAD) });
+        broadcast(&outbox, OverflowPolicy::DropOldest, &[100, 20, 100]);
+        outbox.flush();
+        push_values(&outbox, &[(1, 3)]);
+        (socket, outbox)
+    };
+    let push_or =
+        |outbox: &Outbox, length| outbox.push_or(frame(200, 4, length), OverflowPolicy::Disconnect);
+
+    let (_, outbox) = full();
+    assert_eq!(push_or(&outbox, 900), Overflow::Disconnect, "the first of them is begun");
     check_sent(&outbox, [5, 0, 4, 1]);
 
-    let socket = Socket::new(30, ALL);
-    let outbox = socket.outbox(Capacity { frames: 99, bytes: 4 * (100 + FRAME_OVERHEAD) });
-    broadcast(&outbox, OverflowPolicy::DropOldest, &[100, 20, 100]);
-    outbox.flush();
-    push_values(&outbox, &[(1, 3)]);
-    let push_or = |id, length| outbox.push_or(frame(200, id, length), OverflowPolicy::Disconnect);
-    assert!(matches!(push_or(4, 500), Overflow::Queued(Queued { dropped: 2, .. })));
+    let (socket, outbox) = full();
+    assert!(matches!(push_or(&outbox, 500), Overflow::Queued(Queued { dropped: 2, .. })));
     assert_eq!(read_all(&socket, &outbox), [0, 3, 4]);
     assert_eq!((outbox.sent().dropped_policy, outbox.sent().dropped_slow_consumer), (2, 0));
 }
