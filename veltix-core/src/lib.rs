@@ -4,6 +4,7 @@
 //! sockets and the clock: `veltix-tokio` does so on Tokio. Applications use the `veltix` crate.
 
 mod backoff;
+mod decoder;
 mod delivery;
 mod error;
 mod frame;
@@ -19,12 +20,13 @@ pub mod typed;
 mod types;
 
 pub use backoff::Backoff;
+pub use decoder::{Burst, FrameDecoder};
 pub use delivery::{DeliveryClass, Key, OverflowPolicy};
 pub use error::{
     BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TargetError, TypeError,
     UnknownCode,
 };
-pub use frame::{Frame, FrameDecoder};
+pub use frame::Frame;
 pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};
 pub use heartbeat::{Heartbeat, Pulse};
 pub use message::{Message, RequestId, ToMessage};

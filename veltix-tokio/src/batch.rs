@@ -8,7 +8,7 @@
 //! However a poll ends, no outbox that it touched is forgotten: what was noted is a guard that
 //! flushes, or wakes, on drop.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -24,6 +24,9 @@ const LOOK_EVERY: usize = 8;
 
 thread_local! {
     static CURRENT: RefCell<Option<Scope>> = const { RefCell::new(None) };
+    /// An outbox that the poll has filled has enough for a large write. Beside the rest, since it is
+    /// asked for after every message.
+    static HEAVY: Cell<bool> = const { Cell::new(false) };
     static BLOCKING: RefCell<Option<Peer>> = const { RefCell::new(None) };
 }
 
@@ -34,8 +37,6 @@ struct Scope {
     /// Other peers' outboxes are left to their own tasks: this task has a thread of its own.
     own_only: bool,
     touched: Vec<Peer>,
-    /// An outbox has enough for a large write.
-    heavy: bool,
 }
 
 /// Sees to the flush of a frame that was just queued for this peer.
@@ -50,7 +51,9 @@ pub(crate) fn queued(peer: &Peer, queued: Queued) {
 fn note(peer: &Peer, queued: Queued) {
     let noted = CURRENT.with_borrow_mut(|current| match current {
         Some(scope) if !scope.own_only || scope.own == *peer => {
-            scope.heavy |= queued.heavy;
+            if queued.heavy {
+                HEAVY.set(true);
+            }
             if queued.first {
                 scope.touched.push(peer.clone());
             }
@@ -89,19 +92,20 @@ pub(crate) fn blocking<R>(peer: &Peer, handler: impl FnOnce() -> R) -> R {
 pub(crate) struct Batch {
     /// A poll inside a poll happens when a handler drives a runtime of its own.
     outer: Option<Scope>,
+    outer_heavy: bool,
     left: bool,
 }
 
 impl Batch {
     pub(crate) fn enter(own: &Peer, own_only: bool) -> Self {
-        let scope = Scope { own: own.clone(), own_only, touched: Vec::new(), heavy: false };
+        let scope = Scope { own: own.clone(), own_only, touched: Vec::new() };
         let outer = CURRENT.replace(Some(scope));
-        Self { outer, left: false }
+        Self { outer, outer_heavy: HEAVY.replace(false), left: false }
     }
 
     /// Whether an outbox has enough for a large write, so that reading should pause for it.
     pub(crate) fn is_heavy(&self) -> bool {
-        CURRENT.with_borrow(|current| current.as_ref().is_some_and(|scope| scope.heavy))
+        HEAVY.get()
     }
 
     /// Ends the poll; what it touched is still to be flushed.
@@ -111,6 +115,7 @@ impl Batch {
 
     fn close(&mut self) -> Flushes {
         self.left = true;
+        HEAVY.set(self.outer_heavy);
         let scope = CURRENT.replace(self.outer.take());
         if planted!("flushes_lost") {
             return Flushes::default();

@@ -6,7 +6,7 @@ use std::io;
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio_util::codec::{Decoder, Encoder};
-use veltix_core::{Frame, FrameDecoder, Message, ProtocolError};
+use veltix_core::{Burst, Frame, FrameDecoder, Message, ProtocolError};
 
 use crate::limits::MAX_MESSAGE_SIZE;
 
@@ -24,10 +24,9 @@ impl VeltixCodec {
         Self { decoder: FrameDecoder::new(max_message_size), max_message_size }
     }
 
-    /// Bytes of the frame that these bytes begin, `None` when there is nothing: see
-    /// [`FrameDecoder::begun`].
-    pub(crate) fn begun(&self, rest: &[u8]) -> Option<u64> {
-        self.decoder.begun(rest)
+    /// A decoder of all that came together, for a connection's own reading.
+    pub(crate) const fn bursts(max_message_size: usize) -> BurstDecoder {
+        BurstDecoder(FrameDecoder::new(max_message_size))
     }
 }
 
@@ -65,6 +64,35 @@ impl Encoder<Message> for VeltixCodec {
         }
         frame.write_to(buffer);
         Ok(())
+    }
+}
+
+/// As [`VeltixCodec`], but it gives what one read brought at once. `FramedRead` and the buffer have
+/// their costs for each item, and a read brings hundreds of small messages.
+#[derive(Debug)]
+pub(crate) struct BurstDecoder(FrameDecoder);
+
+impl BurstDecoder {
+    /// Bytes of the frame that these bytes begin, `None` when there is nothing: see
+    /// [`FrameDecoder::begun`].
+    pub(crate) fn begun(&self, rest: &[u8]) -> Option<u64> {
+        self.0.begun(rest)
+    }
+}
+
+impl Decoder for BurstDecoder {
+    type Item = Burst;
+    type Error = CodecError;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {
+        Ok(self.0.decode_burst(buffer)?)
+    }
+
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {
+        match self.0.decode_burst(buffer)? {
+            Some(burst) => Ok(Some(burst)),
+            None => Ok(self.0.end(buffer).map(|()| None)?),
+        }
     }
 }
 

@@ -63,6 +63,7 @@ pub mod __private {
     #[cfg(veltix_planted_bugs)]
     pub use crate::planted::plant;
     pub use crate::router::{
-        Asked, Called, FailWith, Input, Outcome, RouteOptions, TellsRejection, check, marker,
+        Asked, Called, FailWith, Failure, Input, Outcome, RouteOptions, TellsRejection, check,
+        marker,
     };
 }

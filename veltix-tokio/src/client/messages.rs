@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use veltix_core::Message;
 
 use crate::limits::{DETACH_BELOW, INBOX_MESSAGES};
-use crate::router::{IntoReply, Outcome};
+use crate::router::{Failure, IntoReply, Outcome};
 use crate::sync::Mutex;
 
 /// Where messages wait for [`MessageStream`]: 64 at most.
@@ -103,7 +103,7 @@ impl IntoReply for Offered {
     fn into_outcome(self) -> Outcome {
         match self {
             Self::Taken => Outcome::Silent,
-            Self::Unclaimed => Outcome::Unclaimed,
+            Self::Unclaimed => Failure::Unclaimed.into(),
         }
     }
 }

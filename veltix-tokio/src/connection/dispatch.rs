@@ -19,7 +19,9 @@ use crate::outbox::{DropReason, Push};
 use crate::peer::check_size;
 use crate::planted::planted;
 use crate::requests::Reception;
-use crate::router::{Context, Outcome, Recycled, Reply, RouteId, Started, poll_caught, text_of};
+use crate::router::{
+    Context, Failure, Outcome, Recycled, Reply, RouteId, Started, poll_caught, text_of,
+};
 
 impl ConnectionTask {
     /// Puts the peer at the door: `on_connect` decides, and no message is handled before.
@@ -52,40 +54,36 @@ impl ConnectionTask {
         }
     }
 
-    /// Does with a message what its code and id ask for.
-    pub(super) fn receive(&mut self, cx: &mut task::Context<'_>, message: Message) {
-        let receipts = self.peer.receipts();
-        receipts.received.add(1);
-        let code = message.code();
-        if code == PING.code() {
-            receipts.handled.add(1);
-            let pong = Frame::new(PONG.code(), message.id(), bytes::Bytes::new());
-            // Bounded all the same: a peer that does not take its pongs is not read any more.
-            if let Push::Queued(queued) = self.peer.outbox().push_beyond(pong) {
-                batch::queued(&self.peer, queued);
+    /// Does with a message what its code and id ask for. `is_calm` is what
+    /// [`is_calm`](Self::is_calm) said just before.
+    #[inline]
+    pub(super) fn receive(&mut self, cx: &mut task::Context<'_>, message: Message, is_calm: bool) {
+        self.peer.receipts().received.add(1);
+        if message.code() < FIRST_APPLICATION_CODE {
+            self.receive_system(message);
+        } else if self.peer.ids().is_call(message.id()) {
+            // Most messages are not answers, and their ids say so without a lock.
+            if let Some(message) = self.take_answer(message) {
+                self.route(cx, message);
             }
-            return;
-        }
-        if code < FIRST_APPLICATION_CODE && code != PONG.code() {
-            // A code of the protocol that means nothing yet, so it answers nothing either.
-            self.on_unknown(code);
-            return;
-        }
-        // Most messages are not answers, and their ids say so without a lock.
-        let message = if self.peer.ids().is_call(message.id()) {
-            let Some(message) = self.take_answer(message) else { return };
-            message
+        } else if is_calm
+            && let Some(route) = self.peer.endpoint().routes().find(message.code())
+            && self.has_turn(route)
+        {
+            if self.is_plain(route) {
+                self.call(route, message);
+            } else {
+                self.handle(cx, route, message);
+            }
         } else {
-            message
-        };
-        if code == PONG.code() {
-            // The answer to a heartbeat's ping.
-            self.peer.receipts().handled.add(1);
-            return;
+            self.route(cx, message);
         }
-        let endpoint = self.peer.endpoint();
-        let Some(route) = endpoint.routes().find(code) else {
-            self.on_unknown(code);
+    }
+
+    /// Gives a message to its route: now, or in its turn.
+    fn route(&mut self, cx: &mut task::Context<'_>, message: Message) {
+        let Some(route) = self.peer.endpoint().routes().find(message.code()) else {
+            self.on_unknown(message.code());
             return;
         };
         if self.ending.as_ref().is_some_and(|ending| ending.reason == CloseReason::Shutdown) {
@@ -94,6 +92,25 @@ impl ConnectionTask {
             self.handle(cx, route, message);
         } else {
             self.lane.wait(route, message);
+        }
+    }
+
+    /// A message of the protocol's own. It never reaches a handler.
+    fn receive_system(&mut self, message: Message) {
+        let receipts = self.peer.receipts();
+        if message.code() == PING.code() {
+            receipts.handled.add(1);
+            let pong = Frame::new(PONG.code(), message.id(), bytes::Bytes::new());
+            // Bounded all the same: a peer that does not take its pongs is not read any more.
+            if let Push::Queued(queued) = self.peer.outbox().push_beyond(pong) {
+                batch::queued(&self.peer, queued);
+            }
+        } else if message.code() != PONG.code() {
+            // A code that means nothing yet, so it answers nothing either.
+            self.on_unknown(message.code());
+        } else if self.take_answer(message).is_some() {
+            // The answer to a heartbeat's ping.
+            self.peer.receipts().handled.add(1);
         }
     }
 
@@ -124,7 +141,7 @@ impl ConnectionTask {
         if LevelFilter::current() >= LevelFilter::DEBUG {
             self.handle_in_span(cx, route, message);
         } else {
-            self.handle_now(cx, route, message, None);
+            self.start(cx, route, message, None);
         }
     }
 
@@ -133,11 +150,35 @@ impl ConnectionTask {
         let name = self.peer.endpoint().routes().name(message.code());
         let span = tracing::debug_span!("message", peer = %self.peer, name);
         let _entered = span.enter();
-        self.handle_now(cx, route, message, Some(&span));
+        self.start(cx, route, message, Some(&span));
     }
 
+    /// Whether [`call`](Self::call) will do: nobody watches, and nothing stands around a plain
+    /// handler.
     #[inline]
-    fn handle_now(
+    fn is_plain(&self, route: RouteId) -> bool {
+        LevelFilter::current() < LevelFilter::DEBUG
+            && self.peer.endpoint().routes().route(route).is_plain
+    }
+
+    /// Calls a plain handler: the short way of [`handle`](Self::handle).
+    #[inline]
+    fn call(&mut self, route: RouteId, message: Message) {
+        let (code, id) = (message.code(), message.id());
+        let context = Context::new(&self.peer, code, id);
+        let bound = self.peer.endpoint().routes().route(route);
+        match bound.handler.start(&context, message, None) {
+            // Taken apart here, so that the most common outcome is neither moved nor dropped.
+            Started::Done(Outcome::Silent) => self.peer.receipts().handled.add(1),
+            Started::Done(Outcome::Reply(reply)) => self.settle_reply(code, id, reply),
+            Started::Done(Outcome::Failure(failure)) => self.settle_failure(code, id, *failure),
+            Started::Running(future) => {
+                self.lane.run(Origin::Message { route, code, id }, future);
+            }
+        }
+    }
+
+    fn start(
         &mut self,
         cx: &mut task::Context<'_>,
         route: RouteId,
@@ -145,10 +186,10 @@ impl ConnectionTask {
         span: Option<&Span>,
     ) {
         let (code, id) = (message.code(), message.id());
-        let bound = self.peer.endpoint().routes().route(route);
+        let routes = self.peer.endpoint().routes();
+        let bound = routes.route(route);
         let concurrent = bound.concurrent.is_some();
-        let spare = if bound.is_async { self.take_spare(route) } else { None };
-        let bound = self.peer.endpoint().routes().route(route);
+        let spare = if bound.is_async { self.spare.take(route, routes) } else { None };
         // Many calls at once would each keep the read buffer that their message came in.
         let message = if concurrent { message.detach_below(DETACH_BELOW) } else { message };
         let context = Context::new(&self.peer, code, id);
@@ -169,7 +210,7 @@ impl ConnectionTask {
                 }
             }
             Poll::Ready(outcome) => {
-                self.keep_spare(route, future, &outcome);
+                self.spare.keep(route, routes, future, &outcome);
                 self.settle_message(code, id, outcome);
             }
         }
@@ -187,45 +228,6 @@ impl ConnectionTask {
         !self.parallel.is_full(route, limit)
     }
 
-    /// A box for a handler's future: the one of the last handler, when it had the same route, or
-    /// one that the route keeps. A batch is mostly of one type, so the route is asked once.
-    fn take_spare(&mut self, route: RouteId) -> Option<Recycled> {
-        match self.spare.take() {
-            Some((of, spare)) if of == route => Some(spare),
-            other => {
-                self.spare = other;
-                self.give_spare_back();
-                self.peer.endpoint().routes().route(route).handler.spare()
-            }
-        }
-    }
-
-    /// Keeps the box of a future that is over for the next message of this batch, unless it
-    /// panicked and must not be seen again.
-    fn keep_spare(&mut self, route: RouteId, future: Recycled, outcome: &Outcome) {
-        if !matches!(outcome, Outcome::Panicked(_)) {
-            if self.spare.is_some() {
-                self.give_spare_back();
-            }
-            self.spare = Some((route, future));
-        }
-    }
-
-    /// The same for a future that had to wait. A span that it waited in is in the box, and would not
-    /// close before the next message.
-    fn keep_waited(&mut self, route: RouteId, future: Recycled, outcome: &Outcome) {
-        if LevelFilter::current() < LevelFilter::DEBUG {
-            self.keep_spare(route, future, outcome);
-        }
-    }
-
-    /// Gives the box back to its route: an idle connection holds none.
-    pub(super) fn give_spare_back(&mut self) {
-        if let Some((route, spare)) = self.spare.take() {
-            self.peer.endpoint().routes().route(route).handler.recycle(spare);
-        }
-    }
-
     /// Goes on with what runs and what waits, as far as the budget allows.
     pub(super) fn advance_lane(
         &mut self,
@@ -236,7 +238,8 @@ impl ConnectionTask {
         self.push_parked();
         if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
-                self.keep_waited(route, future, &outcome);
+                let routes = self.peer.endpoint().routes();
+                self.spare.keep_waited(route, routes, future, &outcome);
             }
             self.settle(origin, outcome);
         }
@@ -247,7 +250,8 @@ impl ConnectionTask {
         {
             budget.spend(0);
             if let Origin::Message { route, .. } = origin {
-                self.keep_waited(route, future, &outcome);
+                let routes = self.peer.endpoint().routes();
+                self.spare.keep_waited(route, routes, future, &outcome);
             }
             self.settle(origin, outcome);
         }
@@ -271,11 +275,12 @@ impl ConnectionTask {
     }
 
     fn settle_connect(&mut self, outcome: Outcome) {
-        let reason = match outcome {
-            Outcome::Silent | Outcome::Reply(_) | Outcome::Unclaimed => return self.admit(),
-            Outcome::Rejected(rejection, _) => text_of(&*rejection),
-            Outcome::Failed(error, _) => text_of(&*error),
-            Outcome::Panicked(message) => {
+        let Outcome::Failure(failure) = outcome else { return self.admit() };
+        let reason = match *failure {
+            Failure::Unclaimed => return self.admit(),
+            Failure::Rejected(rejection, _) => text_of(&rejection),
+            Failure::Failed(error, _) => text_of(&*error),
+            Failure::Panicked(message) => {
                 self.tell_panic(0, &message);
                 "on_connect panicked".to_owned()
             }
@@ -288,29 +293,33 @@ impl ConnectionTask {
     fn settle_message(&mut self, code: u16, id: RequestId, outcome: Outcome) {
         match outcome {
             Outcome::Silent => self.peer.receipts().handled.add(1),
-            Outcome::Reply(reply) => match self.reply(code, id, reply) {
-                Ok(()) => self.peer.receipts().handled.add(1),
-                Err(error) => self.settle_failure(code, id, Outcome::Failed(error.into(), None)),
-            },
-            failure => self.settle_failure(code, id, failure),
+            Outcome::Reply(reply) => self.settle_reply(code, id, reply),
+            Outcome::Failure(failure) => self.settle_failure(code, id, *failure),
+        }
+    }
+
+    #[inline]
+    fn settle_reply(&mut self, code: u16, id: RequestId, reply: Reply) {
+        match self.reply(code, id, reply) {
+            Ok(()) => self.peer.receipts().handled.add(1),
+            Err(error) => self.settle_failure(code, id, Failure::Failed(error.into(), None)),
         }
     }
 
     #[cold]
-    fn settle_failure(&mut self, code: u16, id: RequestId, outcome: Outcome) {
+    fn settle_failure(&mut self, code: u16, id: RequestId, failure: Failure) {
         let peer = &self.peer;
         let events = peer.endpoint().events();
-        match outcome {
-            Outcome::Silent | Outcome::Reply(_) => {}
-            Outcome::Rejected(rejection, answer) => {
+        match failure {
+            Failure::Rejected(rejection, answer) => {
                 peer.receipts().rejected.add(1);
-                let reason = printable(&text_of(&*rejection)).to_string();
+                let reason = printable(&text_of(&rejection)).to_string();
                 let name = peer.endpoint().routes().name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
                 events.tell(|| Event::Rejected { peer: peer.clone(), code, reason });
                 self.tell_asker(code, id, answer);
             }
-            Outcome::Failed(error, answer) => {
+            Failure::Failed(error, answer) => {
                 peer.receipts().handled.add(1);
                 let error = printable(&text_of(&*error)).to_string();
                 let name = peer.endpoint().routes().name(code);
@@ -318,12 +327,12 @@ impl ConnectionTask {
                 events.tell(|| Event::HandlerFailed { peer: peer.clone(), code, error });
                 self.tell_asker(code, id, answer);
             }
-            Outcome::Panicked(message) => {
+            Failure::Panicked(message) => {
                 peer.receipts().handled.add(1);
                 self.tell_panic(code, &message);
                 self.begin_end(CloseReason::HandlerPanicked);
             }
-            Outcome::Unclaimed => self.on_unknown(code),
+            Failure::Unclaimed => self.on_unknown(code),
         }
     }
 
@@ -341,9 +350,9 @@ impl ConnectionTask {
     }
 
     /// Tells who asked why there is no answer, where the message says how.
-    fn tell_asker(&mut self, code: u16, id: RequestId, answer: Option<Box<Reply>>) {
+    fn tell_asker(&mut self, code: u16, id: RequestId, answer: Option<Reply>) {
         let Some(answer) = answer else { return };
-        if let Err(error) = self.reply(code, id, *answer) {
+        if let Err(error) = self.reply(code, id, answer) {
             tracing::warn!(peer = %self.peer, code, %error, "the error could not be told");
         }
     }

@@ -18,7 +18,7 @@ use crate::events::Event;
 use crate::limits::{CLOSE_FLUSH, LINGER};
 use crate::outbox::{DropReason, Sent};
 use crate::planted::planted;
-use crate::router::{Context, Outcome, Started, poll_caught, text_of};
+use crate::router::{Context, Failure, Outcome, Started, poll_caught, text_of};
 
 /// Bytes that are read and thrown away at a time while lingering.
 const LINGER_READ: usize = 4 * 1024;
@@ -195,25 +195,26 @@ impl ConnectionTask {
                 }
             }
         };
-        match outcome {
-            Outcome::Failed(error, _) => {
+        let Outcome::Failure(failure) = outcome else { return };
+        match *failure {
+            Failure::Failed(error, _) => {
                 let error = printable(&text_of(&*error)).to_string();
                 tracing::warn!(%peer, %error, "on_disconnect failed");
                 endpoint.events().tell(|| Event::HandlerFailed { peer, code: 0, error });
             }
-            Outcome::Rejected(rejection, _) => {
-                let reason = printable(&text_of(&*rejection)).to_string();
+            Failure::Rejected(rejection, _) => {
+                let reason = printable(&text_of(&rejection)).to_string();
                 tracing::warn!(%peer, %reason, "on_disconnect was not called");
                 endpoint.events().tell(|| Event::Rejected { peer, code: 0, reason });
             }
-            Outcome::Panicked(panic) => {
+            Failure::Panicked(panic) => {
                 endpoint.panics().add();
                 let panic = printable(&panic).to_string();
                 tracing::error!(%peer, %panic, "on_disconnect panicked");
                 let message = panic;
                 endpoint.events().tell(|| Event::HandlerPanicked { peer, code: 0, message });
             }
-            _ => {}
+            Failure::Unclaimed => {}
         }
     }
 

@@ -17,6 +17,7 @@ mod finish;
 pub(crate) mod handshake;
 mod lane;
 mod parallel;
+mod spare;
 mod timer;
 
 use std::fmt;
@@ -32,37 +33,42 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::coop;
 use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
-use veltix_core::{Heartbeat, Hello, IdSpace};
+use veltix_core::{Burst, Heartbeat, Hello, IdSpace};
 
 use crate::batch::{Batch, Flushes};
 use crate::close::CloseReason;
-use crate::codec::{CodecError, VeltixCodec};
+use crate::codec::{BurstDecoder, CodecError, VeltixCodec};
 use crate::endpoint::{Endpoint, Limits, SocketCore};
-use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME};
+use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, DETACH_BELOW};
 use crate::outbox::{Outbox, Sent};
 use crate::peer::Peer;
 use crate::planted::planted;
 use crate::read_buffer;
 use crate::requests::{Calls, Over};
-use crate::router::{Recycled, RouteId};
 use crate::transport::Stream;
 use deadlines::BegunFrame;
 use dispatch::UnknownCodes;
 use lane::Lane;
 use parallel::Parallel;
+use spare::Spare;
 use timer::Timer;
 
-type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, VeltixCodec>;
+/// Messages between two looks at the clock. A batch ends at a look.
+const LOOK_EVERY: usize = 16;
+const _: () = assert!(BATCH_FRAMES.is_multiple_of(LOOK_EVERY));
+
+type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, BurstDecoder>;
 
 /// See the module. It owns the connection: dropped, it closes it.
 pub(crate) struct ConnectionTask {
     peer: Peer,
     /// `None` once nothing more will be read.
     reader: Option<Reader>,
+    /// What was read and is not handled yet, for want of room or time.
+    unhandled: Burst,
     lane: Lane,
     parallel: Parallel,
-    /// The box of the last handler's future, within a turn.
-    spare: Option<(RouteId, Recycled)>,
+    spare: Spare,
     stage: Stage,
     /// Why the connection is ending, and when handlers are cut off.
     ending: Option<Ending>,
@@ -122,7 +128,6 @@ impl ConnectionTask {
             Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),
             Calls::new(ids),
         );
-        let codec = VeltixCodec::new(limits.max_message_size);
         let bytes = if surplus.is_empty() {
             stream.reader
         } else {
@@ -130,15 +135,17 @@ impl ConnectionTask {
             // A copy, since it is kept: the handshake's buffer may be much larger.
             Box::new(Cursor::new(surplus.to_vec()).chain(stream.reader))
         };
-        let reader = FramedRead::with_capacity(bytes, codec, 0);
+        let reader =
+            FramedRead::with_capacity(bytes, VeltixCodec::bursts(limits.max_message_size), 0);
         let now = Instant::now();
         endpoint.events().begin();
         Self {
             peer,
             reader: Some(reader),
+            unhandled: Burst::default(),
             lane: Lane::default(),
             parallel: Parallel::default(),
-            spare: None,
+            spare: Spare::default(),
             stage: Stage::Entering(now + limits.on_connect_timeout),
             ending: None,
             heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
@@ -190,7 +197,7 @@ impl ConnectionTask {
         loop {
             let batch = Batch::enter(&self.peer, self.own_only());
             let turn = self.turn(cx, &batch);
-            self.give_spare_back();
+            self.spare.give_back(self.peer.endpoint().routes());
             self.flushes.extend(batch.leave());
             self.flushes.flush_some();
             match turn {
@@ -274,6 +281,7 @@ impl ConnectionTask {
         read_buffer::lend(reader.read_buffer_mut(), size);
         let mut frames = 0;
         let end = loop {
+            frames += self.receive_burst(cx, batch, budget);
             if budget.is_spent(batch) || !self.may_read_on() {
                 break None;
             }
@@ -282,11 +290,7 @@ impl ConnectionTask {
                 // `Pending` although there is more, and has woken this task already.
                 Poll::Pending if !coop::has_budget_remaining() => break None,
                 Poll::Pending => break self.write_failure.map(CloseReason::Io),
-                Poll::Ready(Some(Ok(message))) => {
-                    frames += 1;
-                    budget.spend(message.body().len());
-                    self.receive(cx, message);
-                }
+                Poll::Ready(Some(Ok(burst))) => self.unhandled = burst,
                 Poll::Ready(Some(Err(CodecError::Protocol(error)))) => {
                     break Some(CloseReason::Protocol(error));
                 }
@@ -309,6 +313,9 @@ impl ConnectionTask {
             self.begin_end(reason);
             return;
         }
+        if !self.may_read_on() {
+            self.unhandled.detach_below(DETACH_BELOW);
+        }
         read_buffer::give_back(reader.read_buffer_mut(), size);
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {
@@ -318,18 +325,34 @@ impl ConnectionTask {
         self.note_pause();
     }
 
+    /// Handles what was read, as far as the batch goes and there is room; says how much it was.
+    fn receive_burst(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> usize {
+        let before = budget.frames;
+        while !budget.is_spent(batch) {
+            let is_calm = self.is_calm();
+            if !is_calm && !self.may_read_in_need() {
+                break;
+            }
+            let Some(message) = self.unhandled.next() else { break };
+            budget.spend(message.body().len());
+            self.receive(cx, message, is_calm);
+        }
+        budget.frames - before
+    }
+
     /// Whether reading may go on: there is something to read, and room for it.
     fn may_read(&self) -> bool {
         self.reader.is_some() && self.may_read_on()
     }
 
-    #[inline]
     fn may_read_on(&self) -> bool {
-        let limits = self.limits();
-        let is_easy = self.ending.is_none()
-            && !self.peer.outbox().is_congested()
-            && self.lane.has_room(limits.inbox_messages, limits.inbox_bytes);
-        is_easy || self.may_read_in_need()
+        self.is_calm() || self.may_read_in_need()
+    }
+
+    /// Whether a message may be read and handled at once: nothing waits, nothing ends.
+    #[inline]
+    fn is_calm(&self) -> bool {
+        self.lane.is_free() && self.ending.is_none() && !self.peer.outbox().is_congested()
     }
 
     #[cold]
@@ -391,25 +414,37 @@ struct Budget {
     start: Instant,
     frames: usize,
     bytes: usize,
-    late: bool,
+    /// How many frames there are when it is looked at next.
+    next_look: usize,
+    spent: bool,
 }
 
 impl Budget {
     fn new() -> Self {
-        Self { start: Instant::now(), frames: 0, bytes: 0, late: false }
+        Self { start: Instant::now(), frames: 0, bytes: 0, next_look: 1, spent: false }
     }
 
-    /// Counts a message. The clock is looked at after the 1st, 2nd, 4th, 8th and then every 16th:
-    /// a look costs as much as a small message, and slow handlers show themselves early.
+    /// Counts a message.
+    #[inline]
     fn spend(&mut self, bytes: usize) {
         self.frames += 1;
         self.bytes += bytes;
-        if self.frames.is_power_of_two() || self.frames.is_multiple_of(16) {
-            self.late = self.start.elapsed() >= BATCH_TIME;
+        if self.frames >= self.next_look || self.bytes >= BATCH_BYTES {
+            self.look();
         }
     }
 
+    /// Looks at the clock, after the 1st, 2nd, 4th, 8th message and then every 16th: a look costs
+    /// as much as a small message, and slow handlers show themselves early.
+    fn look(&mut self) {
+        self.next_look += self.frames.min(LOOK_EVERY);
+        self.spent = self.frames >= BATCH_FRAMES
+            || self.bytes >= BATCH_BYTES
+            || self.start.elapsed() >= BATCH_TIME;
+    }
+
+    #[inline]
     fn is_spent(&self, batch: &Batch) -> bool {
-        self.frames >= BATCH_FRAMES || self.bytes >= BATCH_BYTES || self.late || batch.is_heavy()
+        self.spent || batch.is_heavy()
     }
 }

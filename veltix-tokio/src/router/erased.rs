@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::error::Error as StdError;
-use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,10 +10,9 @@ use std::task::{self, Poll};
 
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::extract::{Context, Rejection};
+use super::extract::Context;
 use super::handler::{Called, Handler};
-use super::reply::Reply;
-use crate::error::BoxError;
+use super::outcome::{Failure, Outcome};
 use crate::planted::planted;
 use crate::sync::Mutex;
 
@@ -24,37 +22,6 @@ const KEPT_BOXES: usize = 8;
 
 /// Causes of an error that are told at most: an error may name itself as its cause.
 const MAX_CAUSES: usize = 16;
-
-/// How a handler ended.
-#[non_exhaustive]
-pub enum Outcome {
-    /// It has nothing to say.
-    Silent,
-    /// It answers.
-    Reply(Reply),
-    /// One of its arguments could not be made; it was not called. The sender is told if its
-    /// message says how.
-    Rejected(Box<Rejection>, Option<Box<Reply>>),
-    /// It returned an error. The sender is told if its message says how.
-    Failed(BoxError, Option<Box<Reply>>),
-    /// It panicked, with this text.
-    Panicked(String),
-    /// Nobody wants the message.
-    Unclaimed,
-}
-
-impl fmt::Debug for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Silent => f.write_str("Silent"),
-            Self::Reply(reply) => f.debug_tuple("Reply").field(reply).finish(),
-            Self::Rejected(rejection, _) => f.debug_tuple("Rejected").field(rejection).finish(),
-            Self::Failed(error, _) => f.debug_tuple("Failed").field(error).finish(),
-            Self::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
-            Self::Unclaimed => f.write_str("Unclaimed"),
-        }
-    }
-}
 
 /// A handler's future on its way: already boxed, so that it can move while it waits.
 pub(crate) type Recycled = ReusableBoxFuture<'static, Outcome>;
@@ -169,5 +136,5 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
         (None, Some(text)) => text.clone(),
         (None, None) => "a panic without a text".to_owned(),
     };
-    Outcome::Panicked(text)
+    Failure::Panicked(text).into()
 }

@@ -8,10 +8,10 @@ use futures::future::Map;
 use tower_layer::Layer;
 use veltix_core::Message;
 
-use super::erased::Outcome;
 use super::extract::{Context, FromContext, FromInput};
 use super::layer::{InboundService, MessageService};
 use super::options::{Configured, RouteOptions};
+use super::outcome::Outcome;
 use super::reply::IntoReply;
 use super::typed::Input;
 

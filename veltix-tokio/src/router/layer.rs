@@ -16,8 +16,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 use veltix_core::Message;
 
-use super::erased::{Erased, Outcome, Recycled, Started, panicked, poll_caught};
+use super::erased::{Erased, Recycled, Started, panicked, poll_caught};
 use super::extract::Context;
+use super::outcome::{Failure, Outcome};
 use super::reply::Reply;
 use crate::error::BoxError;
 use crate::peer::Peer;
@@ -185,8 +186,8 @@ impl Erased<Message> for Layered {
             match called.await {
                 Ok(reply) => reply.map_or(Outcome::Silent, Outcome::Reply),
                 Err(error) => match error.downcast::<HandlerError>() {
-                    Ok(own) => own.0,
-                    Err(error) => Outcome::Failed(error, None),
+                    Ok(own) => own.0.into(),
+                    Err(error) => Outcome::failed(error),
                 },
             }
         }))
@@ -228,12 +229,12 @@ fn answer(outcome: Outcome) -> Result<Option<Reply>, HandlerError> {
     match outcome {
         Outcome::Silent => Ok(None),
         Outcome::Reply(reply) => Ok(Some(reply)),
-        other => Err(HandlerError(other)),
+        Outcome::Failure(failure) => Err(HandlerError(*failure)),
     }
 }
 
 /// What a handler ended with beside a reply, on its way out through the layers.
-struct HandlerError(Outcome);
+struct HandlerError(Failure);
 
 impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,12 +245,10 @@ impl fmt::Debug for HandlerError {
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Outcome::Rejected(rejection, _) => rejection.fmt(f),
-            Outcome::Failed(error, _) => error.fmt(f),
-            Outcome::Panicked(text) => write!(f, "the handler panicked: {text}"),
-            Outcome::Unclaimed | Outcome::Silent | Outcome::Reply(_) => {
-                f.write_str("nobody wants the message")
-            }
+            Failure::Rejected(rejection, _) => rejection.fmt(f),
+            Failure::Failed(error, _) => error.fmt(f),
+            Failure::Panicked(text) => write!(f, "the handler panicked: {text}"),
+            Failure::Unclaimed => f.write_str("nobody wants the message"),
         }
     }
 }
@@ -257,9 +256,9 @@ impl fmt::Display for HandlerError {
 impl StdError for HandlerError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0 {
-            Outcome::Rejected(rejection, _) => rejection.source(),
-            Outcome::Failed(error, _) => error.source(),
-            _ => None,
+            Failure::Rejected(rejection, _) => rejection.source(),
+            Failure::Failed(error, _) => error.source(),
+            Failure::Panicked(_) | Failure::Unclaimed => None,
         }
     }
 }

@@ -6,6 +6,7 @@ mod extract;
 mod handler;
 mod layer;
 mod options;
+mod outcome;
 mod reply;
 mod routes;
 mod typed;
@@ -21,7 +22,6 @@ use veltix_core::{CodeClass, Message, MessageType, TypedMessage};
 
 use crate::close::Disconnected;
 
-pub use erased::Outcome;
 use erased::{Bound, Erased};
 pub(crate) use erased::{Recycled, Started, drop_caught, poll_caught, text_of};
 pub use extract::{
@@ -32,6 +32,7 @@ pub use handler::{Called, Handler, marker};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
 pub use options::{Configured, RouteOptions};
+pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
 pub(crate) use routes::{RouteId, Routes};
 pub use typed::{AnswerTo, Asked, FailWith, Input, TellsRejection};

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use veltix_core::{DeliveryClass, Frame, Message, RequestId};
 
-use super::erased::Outcome;
 use super::extract::{Json, Text};
+use super::outcome::Outcome;
 use crate::close::Disconnected;
 use crate::error::BoxError;
 
@@ -119,7 +119,7 @@ impl<T: Serialize> IntoReply for Json<T> {
     fn into_outcome(self) -> Outcome {
         match serde_json::to_vec(&self.0) {
             Ok(body) => Outcome::Reply(Reply::same(body)),
-            Err(error) => Outcome::Failed(error.into(), None),
+            Err(error) => Outcome::failed(error),
         }
     }
 }
@@ -148,7 +148,7 @@ macro_rules! impl_into_reply_for_results {
             fn into_outcome(self) -> Outcome {
                 match self {
                     Ok(reply) => reply.into_outcome(),
-                    Err(error) => Outcome::Failed(error.into(), None),
+                    Err(error) => Outcome::failed(error),
                 }
             }
         }

@@ -32,6 +32,8 @@ pub(crate) struct BoundRoute {
     pub(crate) handler: Box<dyn Erased<Message>>,
     /// Calls that may run at once for one peer, when the route gives up order.
     pub(crate) concurrent: Option<usize>,
+    /// Whether it is a plain function and nothing stands around it: a call is done when it returns.
+    pub(crate) is_plain: bool,
     /// Whether it has futures, for which boxes are kept.
     pub(crate) is_async: bool,
     /// Whether it runs on the pool of threads.
@@ -41,6 +43,8 @@ pub(crate) struct BoundRoute {
 impl BoundRoute {
     fn new(handler: Unbound<(), Message>, blocking: bool) -> Self {
         let Unbound { options, is_async, .. } = handler;
+        let wrapped = blocking || options.timeout.is_some() || !options.layers.is_empty();
+        let is_plain = !(is_async || wrapped);
         let mut erased = (handler.bind)(());
         if blocking {
             erased = Box::new(Blocking(Arc::from(erased)));
@@ -51,7 +55,7 @@ impl BoundRoute {
         if !options.layers.is_empty() {
             erased = Box::new(Layered::new(Arc::from(erased), &options.layers));
         }
-        Self { handler: erased, concurrent: options.concurrent, is_async, blocking }
+        Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking }
     }
 }
 

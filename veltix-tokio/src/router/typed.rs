@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use veltix_core::{Message, NoError, NoReply, Told, TypedMessage};
 
-use super::erased::Outcome;
 use super::extract::Rejection;
+use super::outcome::{Failure, Outcome};
 use super::reply::{IntoReply, Reply};
 use crate::close::Disconnected;
 use crate::error::BoxError;
@@ -38,26 +38,26 @@ pub trait Input: Send + 'static {
 
 impl Input for () {
     fn reject(rejection: Rejection) -> Outcome {
-        Outcome::Rejected(Box::new(rejection), None)
+        Outcome::rejected(rejection)
     }
 }
 
 impl Input for Message {
     fn reject(rejection: Rejection) -> Outcome {
-        Outcome::Rejected(Box::new(rejection), None)
+        Outcome::rejected(rejection)
     }
 }
 
 impl Input for Disconnected {
     fn reject(rejection: Rejection) -> Outcome {
-        Outcome::Rejected(Box::new(rejection), None)
+        Outcome::rejected(rejection)
     }
 }
 
 impl<M: TypedMessage<Error: TellsRejection>> Input for Asked<M> {
     fn reject(rejection: Rejection) -> Outcome {
         let told = M::Error::tell(&rejection);
-        Outcome::Rejected(Box::new(rejection), told.map(Box::new))
+        Failure::Rejected(rejection, told).into()
     }
 }
 
@@ -131,7 +131,7 @@ impl<T: TypedMessage, Error> AnswerTo<T, Error> for T {
     fn answer(self) -> Outcome {
         match self.to_message() {
             Ok(message) => Outcome::Reply(message.into()),
-            Err(error) => Outcome::Failed(error.into(), None),
+            Err(error) => Outcome::failed(error),
         }
     }
 }
@@ -157,7 +157,7 @@ pub trait FailWith<Error> {
 
 impl<E: Into<BoxError>> FailWith<NoError> for E {
     fn fail(self) -> Outcome {
-        Outcome::Failed(self.into(), None)
+        Outcome::failed(self)
     }
 }
 
@@ -165,8 +165,8 @@ impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
     fn fail(self) -> Outcome {
         let error = ToldError(format!("{self:?}")).into();
         match self.to_message() {
-            Ok(message) => Outcome::Failed(error, Some(Box::new(message.into()))),
-            Err(error) => Outcome::Failed(error.into(), None),
+            Ok(message) => Failure::Failed(error, Some(message.into())).into(),
+            Err(error) => Outcome::failed(error),
         }
     }
 }

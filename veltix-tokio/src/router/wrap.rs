@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use veltix_core::Message;
 
-use super::erased::{Erased, Outcome, Recycled, Started};
+use super::erased::{Erased, Recycled, Started};
 use super::extract::Context;
+use super::outcome::Outcome;
 use crate::batch;
 
 /// Runs a plain handler on a thread of the pool.
@@ -23,7 +24,7 @@ impl Erased<Message> for Blocking {
             // The job keeps it to its end, also when nobody waits for that any more: however many
             // calls of one peer run out of time, the others have a thread.
             let Ok(turn) = Arc::clone(peer.threads()).acquire_owned().await else {
-                return Outcome::Failed(NoThread.into(), None);
+                return Outcome::failed(NoThread);
             };
             let (done, outcome) = oneshot::channel();
             let endpoint = Arc::clone(peer.endpoint());
@@ -43,7 +44,7 @@ impl Erased<Message> for Blocking {
                 }
             });
             // A job catches its handler's panic, so it goes without a word only unrun.
-            outcome.await.unwrap_or_else(|_| Outcome::Failed(NoThread.into(), None))
+            outcome.await.unwrap_or_else(|_| Outcome::failed(NoThread))
         }))
     }
 
@@ -71,11 +72,11 @@ impl<R> Erased<R> for Timed<R> {
     fn start(&self, cx: &Context<'_>, received: R, spare: Option<Recycled>) -> Started {
         let limit = self.limit;
         match self.handler.start(cx, received, spare) {
-            Started::Done(outcome) => Started::Done(outcome),
             Started::Running(future) => Started::Running(Recycled::new(async move {
-                let late = |_| Outcome::Failed(HandlerTimeout { limit }.into(), None);
+                let late = |_| Outcome::failed(HandlerTimeout { limit });
                 timeout(limit, future).await.unwrap_or_else(late)
             })),
+            done => done,
         }
     }
 

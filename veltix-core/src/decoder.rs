@@ -1,0 +1,444 @@
+//! Messages out of a stream of bytes.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::error::ProtocolError;
+use crate::frame::{Header, checksum};
+use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN};
+use crate::message::Message;
+
+/// Room that a begun frame is given at first; from there its buffer doubles with the bytes that
+/// came, so a header that promises 10 MiB and stops costs no more than this.
+const FIRST_GROWTH: usize = 16 * 1024;
+
+/// Takes messages off the front of a byte buffer.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use veltix_core::{Frame, FrameDecoder, RequestId};
+///
+/// let mut buffer = BytesMut::new();
+/// Frame::new(200, RequestId::new(7), Bytes::from("hi")).write_to(&mut buffer);
+/// let mut decoder = FrameDecoder::new(1024);
+/// let message = decoder.decode(&mut buffer).unwrap().unwrap();
+/// assert_eq!((message.code(), message.text().unwrap()), (200, "hi"));
+/// assert_eq!(decoder.decode(&mut buffer), Ok(None));
+/// ```
+#[derive(Clone, Debug)]
+pub struct FrameDecoder {
+    max_message_size: usize,
+    /// Frames whose flags byte was not 0. No flag is defined, so they are accepted and counted.
+    flagged: u64,
+}
+
+impl FrameDecoder {
+    /// A decoder that accepts frames up to this size, header included.
+    #[must_use]
+    pub const fn new(max_message_size: usize) -> Self {
+        Self { max_message_size, flagged: 0 }
+    }
+
+    /// The next message, or `None` until more bytes have come.
+    ///
+    /// The body is split off the buffer, not copied. A frame over the limit is refused from its
+    /// header, before anything is allocated for it; a frame within it makes room as its bytes
+    /// come, never for what it merely announces.
+    ///
+    /// # Errors
+    /// The [`ProtocolError`] that ends the connection. After one the buffer's content means
+    /// nothing any more.
+    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Message>, ProtocolError> {
+        Ok(self.take(buffer, 1)?.and_then(|mut burst| burst.next()))
+    }
+
+    /// The whole frames at the front of the buffer, in one piece, or `None` until more bytes have
+    /// come: at most 256 of them, and no more once they are 64 KiB.
+    ///
+    /// All of them are checked here, so taking the messages off the burst cannot fail. A bad frame
+    /// is told when it is at the front: those before it are a burst of their own.
+    ///
+    /// # Errors
+    /// As [`decode`](FrameDecoder::decode).
+    pub fn decode_burst(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, ProtocolError> {
+        self.take(buffer, BATCH_FRAMES)
+    }
+
+    fn take(
+        &mut self,
+        buffer: &mut BytesMut,
+        frames: usize,
+    ) -> Result<Option<Burst>, ProtocolError> {
+        let mut whole = 0;
+        for _ in 0..frames {
+            match self.check(&buffer[whole..]) {
+                Ok(Step::Whole(total)) => whole += total,
+                Ok(Step::Begun(total)) if whole == 0 => {
+                    grow(buffer, total);
+                    return Ok(None);
+                }
+                Err(error) if whole == 0 => return Err(error),
+                Ok(Step::Begun(_) | Step::Nothing) | Err(_) => break,
+            }
+            if whole >= BATCH_BYTES {
+                break;
+            }
+        }
+        Ok((whole > 0).then(|| Burst { bytes: buffer.split_to(whole).freeze(), at: 0 }))
+    }
+
+    /// Looks at the frame that begins here.
+    #[inline]
+    fn check(&mut self, bytes: &[u8]) -> Result<Step, ProtocolError> {
+        let Some(header) = Header::parse(bytes)? else { return Ok(Step::Nothing) };
+        let total = header.total();
+        if total > self.max_message_size as u64 {
+            return Err(ProtocolError::Oversize { total, limit: self.max_message_size });
+        }
+        let total = total as usize;
+        let Some(body) = bytes.get(HEADER_LEN..total) else { return Ok(Step::Begun(total)) };
+        let computed = checksum(body);
+        if computed != header.checksum {
+            return Err(ProtocolError::ChecksumMismatch { announced: header.checksum, computed });
+        }
+        self.flagged += u64::from(header.flags != 0);
+        Ok(Step::Whole(total))
+    }
+
+    /// What the stream's end means with these bytes left over.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Truncated`] when a frame has begun.
+    pub fn end(&self, rest: &[u8]) -> Result<(), ProtocolError> {
+        match self.begun(rest) {
+            None => Ok(()),
+            Some(expected) => Err(ProtocolError::Truncated { received: rest.len(), expected }),
+        }
+    }
+
+    /// Bytes of the frame that these bytes begin: its whole length once the header is there, the
+    /// header's before that, `None` when there is nothing.
+    #[must_use]
+    pub fn begun(&self, rest: &[u8]) -> Option<u64> {
+        match Header::parse(rest) {
+            _ if rest.is_empty() => None,
+            Ok(Some(header)) => Some(header.total()),
+            Ok(None) | Err(_) => Some(HEADER_LEN as u64),
+        }
+    }
+
+    /// Accepted frames whose flags byte was not 0.
+    #[must_use]
+    pub const fn flagged(&self) -> u64 {
+        self.flagged
+    }
+}
+
+/// What stands at some place of a stream.
+enum Step {
+    /// A good frame of this length.
+    Whole(usize),
+    /// A frame of this length, of which more is to come.
+    Begun(usize),
+    /// Not even a header.
+    Nothing,
+}
+
+/// Messages that came together and are good: an iterator over them. They share one buffer.
+///
+/// Made by [`FrameDecoder::decode_burst`]; the default has none.
+#[derive(Clone, Debug, Default)]
+pub struct Burst {
+    /// Whole frames, each of them checked.
+    bytes: Bytes,
+    /// Where the next one begins. Behind the last one there are no bytes any more.
+    at: usize,
+}
+
+impl Burst {
+    /// Whether no message is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
+    /// wait, it should not keep a much larger read buffer.
+    pub fn detach_below(&mut self, limit: usize) {
+        let rest = &self.bytes[self.at..];
+        if !rest.is_empty() && rest.len() < limit {
+            *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0 };
+        }
+    }
+}
+
+impl Iterator for Burst {
+    type Item = Message;
+
+    #[inline]
+    fn next(&mut self) -> Option<Message> {
+        let header = Header::of(self.bytes.get(self.at..)?.first_chunk()?);
+        let begin = self.at + HEADER_LEN;
+        let end = begin + header.length as usize;
+        self.at = end;
+        let body = if end < self.bytes.len() {
+            self.bytes.slice(begin..end)
+        } else {
+            // The last one has the block to itself.
+            let mut bytes = std::mem::take(self).bytes;
+            bytes.advance(begin);
+            bytes
+        };
+        Some(Message::from_parts(header.code, header.id, body))
+    }
+}
+
+/// Makes room for more of a frame of `total` bytes, doubling: all growth together copies the
+/// frame at most once, and memory follows what came, not what was announced.
+fn grow(buffer: &mut BytesMut, total: usize) {
+    let missing = total - buffer.len();
+    let spare = buffer.capacity() - buffer.len();
+    if spare == 0 || spare < missing.min(FIRST_GROWTH) {
+        buffer.reserve(missing.min(buffer.len().max(FIRST_GROWTH)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::Frame;
+    use crate::message::RequestId;
+
+    fn frame(code: u16, id: u16, body: &[u8]) -> BytesMut {
+        let mut buffer = BytesMut::new();
+        Frame::new(code, RequestId::new(id), Bytes::copy_from_slice(body)).write_to(&mut buffer);
+        buffer
+    }
+
+    /// Feeds the chunks one after the other and collects what comes out.
+    fn decode_all(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
+        let mut decoder = FrameDecoder::new(1 << 20);
+        let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
+        for chunk in chunks {
+            buffer.extend_from_slice(chunk);
+            while let Some(message) = decoder.decode(&mut buffer)? {
+                messages.push(message);
+            }
+        }
+        decoder.end(&buffer)?;
+        Ok(messages)
+    }
+
+    /// The same, but as a connection takes them: in bursts.
+    fn decode_bursts(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
+        let mut decoder = FrameDecoder::new(1 << 20);
+        let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
+        for chunk in chunks {
+            buffer.extend_from_slice(chunk);
+            while let Some(burst) = decoder.decode_burst(&mut buffer)? {
+                messages.extend(burst);
+            }
+        }
+        decoder.end(&buffer)?;
+        Ok(messages)
+    }
+
+    #[test]
+    fn a_burst_is_what_came_whole_up_to_its_limits() {
+        let mut buffer = BytesMut::new();
+        for id in 0..BATCH_FRAMES as u16 + 1 {
+            buffer.extend_from_slice(&frame(200, id, b"x"));
+        }
+        buffer.extend_from_slice(&frame(200, 1, &[0; BATCH_BYTES]));
+        buffer.extend_from_slice(&frame(200, 2, b"next"));
+        buffer.extend_from_slice(&frame(200, 3, b"begun")[..18]);
+        let mut decoder = FrameDecoder::new(1 << 20);
+        let mut sizes = Vec::new();
+        while let Some(burst) = decoder.decode_burst(&mut buffer).unwrap() {
+            sizes.push(burst.count());
+        }
+        assert_eq!(sizes, [BATCH_FRAMES, 2, 1], "by frames, by bytes, and what was left");
+        assert_eq!(buffer.len(), 18, "a begun frame stays where it is");
+    }
+
+    #[test]
+    fn what_came_before_a_bad_frame_is_a_burst() {
+        let mut buffer = frame(200, 1, b"good");
+        let mut bad = frame(200, 2, b"bad");
+        bad[15] ^= 1;
+        buffer.extend_from_slice(&bad);
+        let mut decoder = FrameDecoder::new(1 << 20);
+        let burst = decoder.decode_burst(&mut buffer).unwrap().unwrap();
+        assert_eq!(burst.map(|message| message.id().value()).collect::<Vec<_>>(), [1]);
+        let refused = decoder.decode_burst(&mut buffer);
+        assert!(matches!(refused, Err(ProtocolError::ChecksumMismatch { .. })));
+    }
+
+    #[test]
+    fn the_rest_of_a_burst_can_have_a_buffer_of_its_own() {
+        let mut buffer = frame(200, 1, b"taken");
+        buffer.extend_from_slice(&frame(200, 2, b"waits"));
+        let block = buffer.as_ptr() as usize..buffer.as_ptr() as usize + buffer.len();
+        let mut burst = FrameDecoder::new(100).decode_burst(&mut buffer).unwrap().unwrap();
+        let taken = burst.next().unwrap();
+        assert!(block.contains(&(taken.body().as_ptr() as usize)));
+        burst.detach_below(20);
+        assert!(block.contains(&(burst.bytes.as_ptr() as usize)), "it is not below the limit");
+        burst.detach_below(21);
+        let waits = burst.next().unwrap();
+        assert_eq!(&waits.body()[..], b"waits");
+        assert!(!block.contains(&(waits.body().as_ptr() as usize)));
+        assert!(burst.is_empty());
+    }
+
+    #[test]
+    fn every_split_point_gives_the_same_messages() {
+        let mut stream = frame(200, 1, b"first");
+        stream.extend_from_slice(&frame(65535, 65535, b""));
+        stream.extend_from_slice(&frame(300, 2, &[0x56; 300]));
+        let whole = decode_all(&[&stream]).unwrap();
+        assert_eq!(whole.len(), 3);
+        for first in 0..=stream.len() {
+            for second in [first, (first + 7).min(stream.len()), stream.len()] {
+                let chunks = [&stream[..first], &stream[first..second], &stream[second..]];
+                assert_eq!(decode_all(&chunks).unwrap(), whole, "split at {first} and {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn bad_bytes_are_told_apart() {
+        let good = frame(200, 1, b"body");
+        let with = |at: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            bytes
+        };
+        assert_eq!(
+            decode_all(&[b"HT"]),
+            Err(ProtocolError::BadMagic { found: *b"HT" }),
+            "two bytes are enough"
+        );
+        assert!(matches!(decode_all(&[&with(1, b'Y')]), Err(ProtocolError::BadMagic { .. })));
+        assert!(matches!(
+            decode_all(&[&with(15, b'B')]),
+            Err(ProtocolError::ChecksumMismatch { .. })
+        ));
+        assert_eq!(
+            decode_all(&[&with(5, 1)]),
+            Err(ProtocolError::Oversize { total: 15 + 4 + (1 << 24), limit: 1 << 20 })
+        );
+        assert_eq!(
+            decode_all(&[&good[..17]]),
+            Err(ProtocolError::Truncated { received: 17, expected: 19 })
+        );
+        assert_eq!(decode_all(&[&with(2, 0xff)]).unwrap().len(), 1, "flags are ignored");
+    }
+
+    #[test]
+    fn the_limit_counts_the_header() {
+        let bytes = frame(200, 0, &[0; 85]);
+        assert!(FrameDecoder::new(100).decode(&mut bytes.clone()).unwrap().is_some());
+        assert_eq!(
+            FrameDecoder::new(99).decode(&mut bytes.clone()),
+            Err(ProtocolError::Oversize { total: 100, limit: 99 })
+        );
+    }
+
+    #[test]
+    fn a_promised_length_reserves_no_more_than_a_first_step() {
+        let mut decoder = FrameDecoder::new(10 << 20);
+        let mut buffer = BytesMut::from(&frame(200, 0, &vec![0; 8 << 20])[..16]);
+        assert_eq!(decoder.decode(&mut buffer), Ok(None));
+        assert!(buffer.capacity() <= 2 * FIRST_GROWTH, "{} bytes", buffer.capacity());
+    }
+
+    #[test]
+    fn a_large_body_moves_at_most_once_while_it_grows() {
+        let bytes = frame(200, 0, &vec![7; 1 << 20]);
+        let mut decoder = FrameDecoder::new(10 << 20);
+        let mut buffer = BytesMut::new();
+        let (mut at, mut moved) = (0, 0);
+        while at < bytes.len() {
+            let room = buffer.capacity() - buffer.len();
+            let take = room.max(64).min(bytes.len() - at);
+            let before = buffer.as_ptr();
+            buffer.extend_from_slice(&bytes[at..at + take]);
+            at += take;
+            let message = decoder.decode(&mut buffer).unwrap();
+            moved += if buffer.as_ptr() == before { 0 } else { buffer.len() };
+            assert_eq!(message.is_some(), at == bytes.len());
+        }
+        assert!(moved <= bytes.len() + FIRST_GROWTH, "{moved} bytes were copied");
+    }
+
+    fn arbitrary_frame() -> impl Strategy<Value = (u16, u16, Vec<u8>)> {
+        (any::<u16>(), any::<u16>(), proptest::collection::vec(any::<u8>(), 0..200))
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_back_as_they_were(
+            frames in proptest::collection::vec(arbitrary_frame(), 1..8),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..10),
+        ) {
+            let mut stream = BytesMut::new();
+            for (code, id, body) in &frames {
+                stream.extend_from_slice(&frame(*code, *id, body));
+            }
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+            cuts.extend([0, stream.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<_> = cuts.windows(2).map(|cut| &stream[cut[0]..cut[1]]).collect();
+            let messages = decode_all(&chunks).unwrap();
+            prop_assert_eq!(&decode_bursts(&chunks).unwrap(), &messages);
+            let back: Vec<_> = messages
+                .iter()
+                .map(|message| (message.code(), message.id().value(), message.body().to_vec()))
+                .collect();
+            prop_assert_eq!(back, frames);
+        }
+
+        #[test]
+        fn mutated_bytes_never_panic(
+            (code, id, body) in arbitrary_frame(),
+            flips in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4),
+            keep in any::<prop::sample::Index>(),
+        ) {
+            let mut stream = frame(code, id, &body);
+            for (at, bits) in flips {
+                let at = at.index(stream.len());
+                stream[at] ^= bits;
+            }
+            stream.truncate(keep.index(stream.len() + 1));
+            prop_assert_eq!(decode_all(&[&stream]), decode_bursts(&[&stream]));
+            // A message from mutated bytes has lost nothing but what the checksum does not cover.
+            if let Ok(messages) = decode_all(&[&stream]) {
+                for message in messages {
+                    prop_assert!(message.body().len() <= stream.len());
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            prop_assert_eq!(decode_all(&[&bytes]), decode_bursts(&[&bytes]));
+        }
+
+        #[test]
+        fn frames_inside_a_body_are_never_seen(inner in arbitrary_frame(), junk in any::<u16>()) {
+            let inner = frame(inner.0, inner.1, &inner.2);
+            let mut body = junk.to_be_bytes().to_vec();
+            body.extend_from_slice(&inner);
+            let mut outer = frame(200, 1, &body);
+            outer[9] ^= 1;
+            let refused = matches!(
+                decode_all(&[&outer]),
+                Err(ProtocolError::ChecksumMismatch { .. })
+            );
+            prop_assert!(refused);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The box of the last handler's future, kept for the next message of the same route.
+//!
+//! A batch is mostly of one type, so its messages pass one box on, and the route that keeps a few
+//! is asked once.
+
+use tracing::level_filters::LevelFilter;
+
+use crate::router::{Failure, Outcome, Recycled, RouteId, Routes};
+
+/// See the module. It is empty between turns: an idle connection holds no box.
+#[derive(Default)]
+pub(super) struct Spare(Option<(RouteId, Recycled)>);
+
+impl Spare {
+    /// A box for a future of this route, if there is one.
+    pub(super) fn take(&mut self, route: RouteId, routes: &Routes) -> Option<Recycled> {
+        match self.0.take() {
+            Some((of, spare)) if of == route => Some(spare),
+            other => {
+                self.0 = other;
+                self.give_back(routes);
+                routes.route(route).handler.spare()
+            }
+        }
+    }
+
+    /// Keeps the box of a future that is over, unless it panicked and must not be seen again.
+    pub(super) fn keep(
+        &mut self,
+        route: RouteId,
+        routes: &Routes,
+        future: Recycled,
+        outcome: &Outcome,
+    ) {
+        if let Outcome::Failure(failure) = outcome
+            && let Failure::Panicked(_) = **failure
+        {
+            return;
+        }
+        self.give_back(routes);
+        self.0 = Some((route, future));
+    }
+
+    /// The same for a future that had to wait. A span that it waited in is in the box, and would
+    /// not close before the next message.
+    pub(super) fn keep_waited(
+        &mut self,
+        route: RouteId,
+        routes: &Routes,
+        future: Recycled,
+        outcome: &Outcome,
+    ) {
+        if LevelFilter::current() < LevelFilter::DEBUG {
+            self.keep(route, routes, future, outcome);
+        }
+    }
+
+    /// Gives the box back to its route.
+    pub(super) fn give_back(&mut self, routes: &Routes) {
+        if let Some((route, spare)) = self.0.take() {
+            routes.route(route).handler.recycle(spare);
+        }
+    }
+}
