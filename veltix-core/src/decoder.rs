@@ -188,7 +188,7 @@ impl Iterator for Burst {
             bytes.advance(begin);
             bytes
         };
-        Some(Message::from_parts(header.code, header.id, body))
+        Some(Message::received(header.code, header.id, header.checksum, body))
     }
 }
 

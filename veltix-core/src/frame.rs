@@ -41,8 +41,13 @@ impl Frame {
     /// `max_message_size`, which a `u32` always holds.
     #[must_use]
     pub fn new(code: u16, id: RequestId, body: Bytes) -> Self {
-        debug_assert!(u32::try_from(body.len()).is_ok(), "the length field has 32 bits");
         let checksum = checksum(&body);
+        Self::with_checksum(code, id, checksum, body)
+    }
+
+    #[inline]
+    fn with_checksum(code: u16, id: RequestId, checksum: u32, body: Bytes) -> Self {
+        debug_assert!(u32::try_from(body.len()).is_ok(), "the length field has 32 bits");
         let mut header = [0; HEADER_LEN];
         header[0..2].copy_from_slice(&MAGIC);
         header[3..5].copy_from_slice(&code.to_be_bytes());
@@ -64,6 +69,13 @@ impl Frame {
     #[must_use]
     pub const fn code(&self) -> u16 {
         u16::from_be_bytes([self.header[3], self.header[4]])
+    }
+
+    /// The same frame under another code.
+    #[must_use]
+    pub const fn with_code(mut self, code: u16) -> Self {
+        [self.header[3], self.header[4]] = code.to_be_bytes();
+        self
     }
 
     /// The request id.
@@ -132,8 +144,13 @@ impl Eq for Frame {}
 impl From<Message> for Frame {
     #[inline]
     fn from(message: Message) -> Self {
+        // A message that is passed on brings its checksum along.
+        let checksum = match message.checksum() {
+            Some(known) => known.get(),
+            None => checksum(message.body()),
+        };
         let (code, id, class, body) = message.into_parts();
-        let mut frame = Self::new(code, id, body);
+        let mut frame = Self::with_checksum(code, id, checksum, body);
         frame.class = class;
         frame
     }
@@ -199,6 +216,19 @@ mod tests {
         let mut bytes = BytesMut::new();
         Frame::new(200, RequestId::new(4), Bytes::from("123456789")).write_to(&mut bytes);
         assert_eq!(&bytes[..], expected);
+    }
+
+    #[test]
+    fn a_message_that_is_passed_on_keeps_its_checksum() {
+        let body = Bytes::from("as it came");
+        let fresh = Frame::new(200, RequestId::new(1), body.clone());
+        let known = Message::received(200, RequestId::new(1), checksum(&body), body.clone());
+        assert_eq!(Frame::from(known.clone().detach()), fresh);
+        let code = Frame::new(300, RequestId::new(1), body.clone());
+        assert_eq!(Frame::from(known).with_code(300), code);
+        // It is what the decoder has checked, and not computed anew.
+        let wrong = Message::received(200, RequestId::new(1), 7, body);
+        assert_eq!(Frame::from(wrong).header()[9..13], [0, 0, 0, 7]);
     }
 
     #[test]

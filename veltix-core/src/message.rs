@@ -1,6 +1,7 @@
 //! A message: code, request id and body, as it travels in one frame.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -46,6 +47,9 @@ impl fmt::Display for RequestId {
 pub struct Message {
     code: u16,
     id: RequestId,
+    /// The body's CRC-32, of a message that was received: it was checked then, and whoever passes the
+    /// message on need not compute it again.
+    checksum: Option<NonZeroU32>,
     class: DeliveryClass,
     body: Bytes,
 }
@@ -84,7 +88,14 @@ impl Message {
     /// A message of any code and id, system codes included, as the decoder makes them.
     #[must_use]
     pub const fn from_parts(code: u16, id: RequestId, body: Bytes) -> Self {
-        Self { code, id, class: DeliveryClass::DEFAULT, body }
+        Self { code, id, checksum: None, class: DeliveryClass::DEFAULT, body }
+    }
+
+    /// A message off the wire, whose checksum is right.
+    #[inline]
+    pub(crate) const fn received(code: u16, id: RequestId, checksum: u32, body: Bytes) -> Self {
+        let checksum = NonZeroU32::new(checksum);
+        Self { code, id, checksum, class: DeliveryClass::DEFAULT, body }
     }
 
     /// The code of the message's type.
@@ -208,10 +219,14 @@ impl Message {
         Self { class, ..self }
     }
 
+    /// The body's CRC-32, if it is known.
+    pub(crate) const fn checksum(&self) -> Option<NonZeroU32> {
+        self.checksum
+    }
+
     /// Code, id, class and body.
     #[inline]
-    #[must_use]
-    pub fn into_parts(self) -> (u16, RequestId, DeliveryClass, Bytes) {
+    pub(crate) fn into_parts(self) -> (u16, RequestId, DeliveryClass, Bytes) {
         (self.code, self.id, self.class, self.body)
     }
 }

@@ -209,9 +209,17 @@ impl ConnectionTask {
                     self.lane.run(origin, future);
                 }
             }
-            Poll::Ready(outcome) => {
-                self.spare.keep(route, routes, future, &outcome);
-                self.settle_message(code, id, outcome);
+            Poll::Ready(Outcome::Silent) => {
+                self.spare.keep(route, routes, future);
+                self.peer.receipts().handled.add(1);
+            }
+            Poll::Ready(Outcome::Reply(reply)) => {
+                self.spare.keep(route, routes, future);
+                self.settle_reply(code, id, reply);
+            }
+            Poll::Ready(Outcome::Failure(failure)) => {
+                self.spare.keep_unless_panicked(route, routes, future, &failure);
+                self.settle_failure(code, id, *failure);
             }
         }
     }

@@ -13,6 +13,7 @@ pub(super) struct Spare(Option<(RouteId, Recycled)>);
 
 impl Spare {
     /// A box for a future of this route, if there is one.
+    #[inline]
     pub(super) fn take(&mut self, route: RouteId, routes: &Routes) -> Option<Recycled> {
         match self.0.take() {
             Some((of, spare)) if of == route => Some(spare),
@@ -24,21 +25,26 @@ impl Spare {
         }
     }
 
-    /// Keeps the box of a future that is over, unless it panicked and must not be seen again.
-    pub(super) fn keep(
+    /// Keeps the box of a future that is over.
+    #[inline]
+    pub(super) fn keep(&mut self, route: RouteId, routes: &Routes, future: Recycled) {
+        if self.0.is_some() {
+            self.give_back(routes);
+        }
+        self.0 = Some((route, future));
+    }
+
+    /// The same, but a box whose future panicked must not be seen again.
+    pub(super) fn keep_unless_panicked(
         &mut self,
         route: RouteId,
         routes: &Routes,
         future: Recycled,
-        outcome: &Outcome,
+        failure: &Failure,
     ) {
-        if let Outcome::Failure(failure) = outcome
-            && let Failure::Panicked(_) = **failure
-        {
-            return;
+        if !matches!(failure, Failure::Panicked(_)) {
+            self.keep(route, routes, future);
         }
-        self.give_back(routes);
-        self.0 = Some((route, future));
     }
 
     /// The same for a future that had to wait. A span that it waited in is in the box, and would
@@ -50,8 +56,12 @@ impl Spare {
         future: Recycled,
         outcome: &Outcome,
     ) {
-        if LevelFilter::current() < LevelFilter::DEBUG {
-            self.keep(route, routes, future, outcome);
+        if LevelFilter::current() >= LevelFilter::DEBUG {
+            return;
+        }
+        match outcome {
+            Outcome::Failure(failure) => self.keep_unless_panicked(route, routes, future, failure),
+            Outcome::Silent | Outcome::Reply(_) => self.keep(route, routes, future),
         }
     }
 

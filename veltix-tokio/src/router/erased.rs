@@ -93,6 +93,7 @@ where
 }
 
 /// Polls a handler's future; a panic is an outcome.
+#[inline]
 pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> Poll<Outcome> {
     if planted!("panic_escapes") {
         return Pin::new(future).poll(cx);

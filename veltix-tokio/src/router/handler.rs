@@ -1,10 +1,12 @@
 //! [`Handler`]: which functions can handle a message.
 
 use std::future::{Future, Ready};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::Map;
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use veltix_core::Message;
 
@@ -145,8 +147,24 @@ pub mod marker {
     pub enum ViaInput {}
 }
 
-/// A handler's future, with its output made an [`Outcome`].
-type Answering<F> = Map<F, fn(<F as Future>::Output) -> Outcome>;
+pin_project! {
+    /// A handler's future, with its output made an [`Outcome`].
+    #[derive(Debug)]
+    pub struct Answering<F, I> {
+        #[pin]
+        future: F,
+        input: PhantomData<fn(I)>,
+    }
+}
+
+impl<F: Future<Output: IntoReply<I>>, I> Future for Answering<F, I> {
+    type Output = Outcome;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Outcome> {
+        self.project().future.poll(cx).map(IntoReply::into_outcome)
+    }
+}
 
 macro_rules! extract {
     ($type:ident, $how:expr) => {
@@ -174,7 +192,7 @@ macro_rules! impl_handler {
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {
-            type Future = Answering<Fut>;
+            type Future = Answering<Fut, I>;
             const IS_ASYNC: bool = true;
             const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
 
@@ -182,7 +200,7 @@ macro_rules! impl_handler {
                 $(let $part = extract!($part, $part::from_context(cx, state));)*
                 $(let $last = extract!($last, $last::from_input(cx, state, input));)?
                 let future = self($($part,)* $($last)?);
-                Called::Future(future.map(IntoReply::into_outcome as fn(R) -> Outcome))
+                Called::Future(Answering { future, input: PhantomData })
             }
         }
 

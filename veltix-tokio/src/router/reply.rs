@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use veltix_core::{DeliveryClass, Frame, Message, RequestId};
+use veltix_core::{Frame, Message, RequestId};
 
 use super::extract::{Json, Text};
 use super::outcome::Outcome;
@@ -14,44 +14,41 @@ use crate::error::BoxError;
 /// An answer to a message: a body, and a code unless it is the question's own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
-    code: Option<u16>,
-    class: DeliveryClass,
-    body: Bytes,
+    message: Message,
+    /// The message's code means nothing: it is the question's.
+    same_code: bool,
 }
 
 impl Reply {
     /// An answer with the code of the question.
     pub fn same(body: impl Into<Bytes>) -> Self {
-        Self { code: None, class: DeliveryClass::DEFAULT, body: body.into() }
+        let message = Message::from_parts(0, RequestId::default(), body.into());
+        Self { message, same_code: true }
     }
 
     pub(crate) const fn body(&self) -> &Bytes {
-        &self.body
+        self.message.body()
     }
 
     /// The answer to the message of this code and id.
     #[inline]
     pub(crate) fn into_frame(self, code: u16, id: RequestId) -> Frame {
-        let mut frame = Frame::new(self.code.unwrap_or(code), id, self.body);
-        if !self.class.is_default() {
-            frame.set_class(self.class);
-        }
-        frame
+        let code = if self.same_code { code } else { self.message.code() };
+        Frame::from(self.message).with_code(code).with_id(id)
     }
 }
 
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
-        let (code, _, class, body) = message.into_parts();
-        Self { code: Some(code), class, body }
+        Self { message, same_code: false }
     }
 }
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
-            .field("code", &self.code)
-            .field("body_len", &self.body.len())
+            .field("code", &(!self.same_code).then_some(self.message.code()))
+            .field("body_len", &self.message.body().len())
             .finish()
     }
 }
