@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::error::ProtocolError;
 use crate::frame::{Header, checksum};
 use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN};
-use crate::message::Message;
+use crate::message::{Message, RequestId};
 
 /// Room that a begun frame is given at first; from there its buffer doubles with the bytes that
 /// came, so a header that promises 10 MiB and stops costs no more than this.
@@ -150,7 +150,7 @@ enum Step {
 pub struct Burst {
     /// Whole frames, each of them checked.
     bytes: Bytes,
-    /// Where the next one begins. Behind the last one there are no bytes any more.
+    /// Where the next one begins.
     at: usize,
 }
 
@@ -158,16 +158,26 @@ impl Burst {
     /// Whether no message is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.at == self.bytes.len()
     }
 
     /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
     /// wait, it should not keep a much larger read buffer.
     pub fn detach_below(&mut self, limit: usize) {
         let rest = &self.bytes[self.at..];
-        if !rest.is_empty() && rest.len() < limit {
+        if rest.len() < limit {
             *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0 };
         }
+    }
+}
+
+impl Burst {
+    /// The next message, with its body still in the burst: what to do with it can be told before.
+    #[inline]
+    pub fn arrive(&mut self) -> Option<Arrival<'_>> {
+        let header = Header::of(self.bytes.get(self.at..)?.first_chunk()?);
+        self.at += header.total() as usize;
+        Some(Arrival { burst: self, header })
     }
 }
 
@@ -176,19 +186,55 @@ impl Iterator for Burst {
 
     #[inline]
     fn next(&mut self) -> Option<Message> {
-        let header = Header::of(self.bytes.get(self.at..)?.first_chunk()?);
-        let begin = self.at + HEADER_LEN;
-        let end = begin + header.length as usize;
-        self.at = end;
-        let body = if end < self.bytes.len() {
-            self.bytes.slice(begin..end)
+        self.arrive().map(Arrival::into_message)
+    }
+}
+
+/// The next message of a [`Burst`]. Dropped, the message is skipped.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// It stands behind this message already.
+    burst: &'a mut Burst,
+    header: Header,
+}
+
+impl Arrival<'_> {
+    /// The code of the message's type.
+    #[inline]
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        self.header.code
+    }
+
+    /// The request id.
+    #[inline]
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        self.header.id
+    }
+
+    /// Bytes of the body.
+    #[inline]
+    #[must_use]
+    pub const fn body_len(&self) -> usize {
+        self.header.length as usize
+    }
+
+    /// The message. Its body shares the burst's buffer.
+    #[inline]
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        let Self { burst, header } = self;
+        let begin = burst.at - header.length as usize;
+        let body = if burst.at < burst.bytes.len() {
+            burst.bytes.slice(begin..burst.at)
         } else {
-            // The last one has the block to itself.
-            let mut bytes = std::mem::take(self).bytes;
+            // The last one has the buffer to itself.
+            let mut bytes = std::mem::take(burst).bytes;
             bytes.advance(begin);
             bytes
         };
-        Some(Message::received(header.code, header.id, header.checksum, body))
+        Message::received(header.code, header.id, header.checksum, body)
     }
 }
 
@@ -209,7 +255,6 @@ mod tests {
 
     use super::*;
     use crate::frame::Frame;
-    use crate::message::RequestId;
 
     fn frame(code: u16, id: u16, body: &[u8]) -> BytesMut {
         let mut buffer = BytesMut::new();

@@ -157,6 +157,7 @@ impl From<Message> for Frame {
 }
 
 /// A received header, taken apart.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub(crate) flags: u8,
     pub(crate) code: u16,

@@ -20,7 +20,7 @@ pub mod typed;
 mod types;
 
 pub use backoff::Backoff;
-pub use decoder::{Burst, FrameDecoder};
+pub use decoder::{Arrival, Burst, FrameDecoder};
 pub use delivery::{DeliveryClass, Key, OverflowPolicy};
 pub use error::{
     BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TargetError, TypeError,

@@ -7,7 +7,9 @@ use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
 use veltix_core::text::printable;
-use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, Message, PING, PONG, RequestId};
+use veltix_core::{
+    Arrival, EncodeError, FIRST_APPLICATION_CODE, Frame, Message, PING, PONG, RequestId,
+};
 
 use super::lane::Origin;
 use super::{Budget, ConnectionTask, Stage};
@@ -57,26 +59,31 @@ impl ConnectionTask {
     /// Does with a message what its code and id ask for. `is_calm` is what
     /// [`is_calm`](Self::is_calm) said just before.
     #[inline]
-    pub(super) fn receive(&mut self, cx: &mut task::Context<'_>, message: Message, is_calm: bool) {
+    pub(super) fn receive(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        arrival: Arrival<'_>,
+        is_calm: bool,
+    ) {
         self.peer.receipts().received.add(1);
-        if message.code() < FIRST_APPLICATION_CODE {
-            self.receive_system(message);
-        } else if self.peer.ids().is_call(message.id()) {
+        if arrival.code() < FIRST_APPLICATION_CODE {
+            self.receive_system(arrival.into_message());
+        } else if self.peer.ids().is_call(arrival.id()) {
             // Most messages are not answers, and their ids say so without a lock.
-            if let Some(message) = self.take_answer(message) {
+            if let Some(message) = self.take_answer(arrival.into_message()) {
                 self.route(cx, message);
             }
         } else if is_calm
-            && let Some(route) = self.peer.endpoint().routes().find(message.code())
+            && let Some(route) = self.peer.endpoint().routes().find(arrival.code())
             && self.has_turn(route)
         {
             if self.is_plain(route) {
-                self.call(route, message);
+                self.call(route, arrival);
             } else {
-                self.handle(cx, route, message);
+                self.handle(cx, route, arrival.into_message());
             }
         } else {
-            self.route(cx, message);
+            self.route(cx, arrival.into_message());
         }
     }
 
@@ -163,11 +170,11 @@ impl ConnectionTask {
 
     /// Calls a plain handler: the short way of [`handle`](Self::handle).
     #[inline]
-    fn call(&mut self, route: RouteId, message: Message) {
-        let (code, id) = (message.code(), message.id());
+    fn call(&mut self, route: RouteId, arrival: Arrival<'_>) {
+        let (code, id) = (arrival.code(), arrival.id());
         let context = Context::new(&self.peer, code, id);
         let bound = self.peer.endpoint().routes().route(route);
-        match bound.handler.start(&context, message, None) {
+        match bound.handler.start(&context, arrival.into_message(), None) {
             // Taken apart here, so that the most common outcome is neither moved nor dropped.
             Started::Done(Outcome::Silent) => self.peer.receipts().handled.add(1),
             Started::Done(Outcome::Reply(reply)) => self.settle_reply(code, id, reply),

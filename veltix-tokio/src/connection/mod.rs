@@ -328,15 +328,17 @@ impl ConnectionTask {
     /// Handles what was read, as far as the batch goes and there is room; says how much it was.
     fn receive_burst(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> usize {
         let before = budget.frames;
+        let mut burst = std::mem::take(&mut self.unhandled);
         while !budget.is_spent(batch) {
             let is_calm = self.is_calm();
             if !is_calm && !self.may_read_in_need() {
                 break;
             }
-            let Some(message) = self.unhandled.next() else { break };
-            budget.spend(message.body().len());
-            self.receive(cx, message, is_calm);
+            let Some(arrival) = burst.arrive() else { break };
+            budget.spend(arrival.body_len());
+            self.receive(cx, arrival, is_calm);
         }
+        self.unhandled = burst;
         budget.frames - before
     }
 
