@@ -57,8 +57,25 @@ impl Frame {
         Self { header, detached: false, class: DeliveryClass::DEFAULT, body }
     }
 
+    /// The frame of this message under another code and id: an answer, or a call.
+    ///
+    /// The checksum of a message that was received and is passed on is known and not computed again.
+    #[inline]
+    #[must_use]
+    pub fn of(message: Message, code: u16, id: RequestId) -> Self {
+        let checksum = match message.checksum() {
+            Some(known) => known.get(),
+            None => checksum(message.body()),
+        };
+        let (class, body) = message.into_class_and_body();
+        let mut frame = Self::with_checksum(code, id, checksum, body);
+        frame.class = class;
+        frame
+    }
+
     /// The same frame under another id: the id is not covered by the checksum, so an answer or a
     /// call per peer costs two bytes and shares the body.
+    #[inline]
     #[must_use]
     pub fn with_id(mut self, id: RequestId) -> Self {
         self.header[13..15].copy_from_slice(&id.value().to_be_bytes());
@@ -69,13 +86,6 @@ impl Frame {
     #[must_use]
     pub const fn code(&self) -> u16 {
         u16::from_be_bytes([self.header[3], self.header[4]])
-    }
-
-    /// The same frame under another code.
-    #[must_use]
-    pub const fn with_code(mut self, code: u16) -> Self {
-        [self.header[3], self.header[4]] = code.to_be_bytes();
-        self
     }
 
     /// The request id.
@@ -144,15 +154,8 @@ impl Eq for Frame {}
 impl From<Message> for Frame {
     #[inline]
     fn from(message: Message) -> Self {
-        // A message that is passed on brings its checksum along.
-        let checksum = match message.checksum() {
-            Some(known) => known.get(),
-            None => checksum(message.body()),
-        };
-        let (code, id, class, body) = message.into_parts();
-        let mut frame = Self::with_checksum(code, id, checksum, body);
-        frame.class = class;
-        frame
+        let (code, id) = (message.code(), message.id());
+        Self::of(message, code, id)
     }
 }
 
@@ -226,7 +229,7 @@ mod tests {
         let known = Message::received(200, RequestId::new(1), checksum(&body), body.clone());
         assert_eq!(Frame::from(known.clone().detach()), fresh);
         let code = Frame::new(300, RequestId::new(1), body.clone());
-        assert_eq!(Frame::from(known).with_code(300), code);
+        assert_eq!(Frame::of(known, 300, RequestId::new(1)), code);
         // It is what the decoder has checked, and not computed anew.
         let wrong = Message::received(200, RequestId::new(1), 7, body);
         assert_eq!(Frame::from(wrong).header()[9..13], [0, 0, 0, 7]);

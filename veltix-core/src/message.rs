@@ -86,6 +86,7 @@ impl Message {
     }
 
     /// A message of any code and id, system codes included, as the decoder makes them.
+    #[inline]
     #[must_use]
     pub const fn from_parts(code: u16, id: RequestId, body: Bytes) -> Self {
         Self { code, id, checksum: None, class: DeliveryClass::DEFAULT, body }
@@ -99,24 +100,28 @@ impl Message {
     }
 
     /// The code of the message's type.
+    #[inline]
     #[must_use]
     pub const fn code(&self) -> u16 {
         self.code
     }
 
     /// The request id. On a message that is yet to be sent it says nothing: sending sets it.
+    #[inline]
     #[must_use]
     pub const fn id(&self) -> RequestId {
         self.id
     }
 
     /// The body.
+    #[inline]
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
     /// The body, by value.
+    #[inline]
     #[must_use]
     pub fn into_body(self) -> Bytes {
         self.body
@@ -148,12 +153,14 @@ impl Message {
     }
 
     /// The same message, [detached](Message::detach) if its body is shorter than `limit` bytes.
+    #[inline]
     #[must_use]
     pub fn detach_below(self, limit: usize) -> Self {
         if self.body.len() < limit { self.detach() } else { self }
     }
 
     /// The same message under another id.
+    #[inline]
     #[must_use]
     pub fn with_id(self, id: RequestId) -> Self {
         Self { id, ..self }
@@ -224,10 +231,9 @@ impl Message {
         self.checksum
     }
 
-    /// Code, id, class and body.
     #[inline]
-    pub(crate) fn into_parts(self) -> (u16, RequestId, DeliveryClass, Bytes) {
-        (self.code, self.id, self.class, self.body)
+    pub(crate) fn into_class_and_body(self) -> (DeliveryClass, Bytes) {
+        (self.class, self.body)
     }
 }
 

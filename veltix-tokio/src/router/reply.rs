@@ -34,7 +34,7 @@ impl Reply {
     #[inline]
     pub(crate) fn into_frame(self, code: u16, id: RequestId) -> Frame {
         let code = if self.same_code { code } else { self.message.code() };
-        Frame::from(self.message).with_code(code).with_id(id)
+        Frame::of(self.message, code, id)
     }
 }
 
