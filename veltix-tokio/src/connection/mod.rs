@@ -9,9 +9,10 @@
 //!
 //! One turn of the task is one poll: finish what runs, read one batch and handle it, then flush
 //! each outbox that was filled, once. [`dispatch`] has the handling of a message, [`deadlines`]
-//! what time brings, [`finish`] the end of a connection.
+//! what time brings, [`deferral`] which flush waits, [`finish`] the end of a connection.
 
 mod deadlines;
+mod deferral;
 mod dispatch;
 mod finish;
 pub(crate) mod handshake;
@@ -47,6 +48,7 @@ use crate::requests::{Calls, Over};
 use crate::router::{Recycled, RouteId};
 use crate::transport::Stream;
 use deadlines::BegunFrame;
+use deferral::Deferral;
 use dispatch::UnknownCodes;
 use lane::Lane;
 use parallel::Parallel;
@@ -73,6 +75,7 @@ pub(crate) struct ConnectionTask {
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
     flushes: Flushes,
+    deferral: Deferral,
     /// What the outbox had written when this task last looked: progress is life.
     taken: u64,
     /// When the outbox was last seen to have written something.
@@ -146,6 +149,7 @@ impl ConnectionTask {
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
             flushes: Flushes::default(),
+            deferral: Deferral::default(),
             taken: 0,
             spoke: now,
             stalled_since: None,
@@ -234,7 +238,8 @@ impl ConnectionTask {
         if glance.blocked && self.peer.outbox().poll_writable(cx).is_ready() {
             glance.queued = true;
         }
-        if glance.queued {
+        let may_grow = || glance.queued && self.peer.calls().lock().len() > 1;
+        if !self.deferral.defers(cx, may_grow) && glance.queued {
             self.peer.outbox().flush();
             glance = self.peer.outbox().glance(cx.waker());
         }
@@ -309,6 +314,7 @@ impl ConnectionTask {
             self.begin_end(reason);
             return;
         }
+        self.deferral.after_batch(cx);
         read_buffer::give_back(reader.read_buffer_mut(), size);
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {

@@ -136,6 +136,11 @@ impl Calls {
         self.pending.is_empty()
     }
 
+    /// How many calls wait for their answer.
+    pub(crate) const fn len(&self) -> usize {
+        self.pending.len()
+    }
+
     pub(super) fn begin(
         &mut self,
         code: u16,
