@@ -12,7 +12,7 @@ use std::task::Context;
 #[derive(Debug, Default)]
 pub(super) struct Deferral {
     /// Answers that this turn's batch has given to calls.
-    answers: usize,
+    answers: u32,
     /// The other tasks have had a turn since the task's last.
     had: bool,
 }

@@ -66,8 +66,8 @@ pub(crate) struct ConnectionTask {
     /// The box of the last handler's future, within a turn.
     spare: Option<(RouteId, Recycled)>,
     stage: Stage,
-    /// Why the connection is ending, and when handlers are cut off.
-    ending: Option<Ending>,
+    /// Why the connection is ending, and when handlers are cut off. Boxed: most are open.
+    ending: Option<Box<Ending>>,
     heartbeat: Option<Heartbeat>,
     /// Since when the frame that has begun is awaited, and how long it may take.
     begun: Option<BegunFrame>,
@@ -120,7 +120,7 @@ impl ConnectionTask {
         let peer = Peer::new(
             endpoint.peers().next_id(),
             stream.addr,
-            hello,
+            endpoint.hellos().share(hello),
             Arc::clone(endpoint),
             Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),
             Calls::new(ids),
