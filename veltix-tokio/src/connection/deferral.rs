@@ -44,3 +44,36 @@ impl Deferral {
         cx.waker().wake_by_ref();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::task::noop_waker;
+
+    use super::*;
+
+    #[test]
+    fn a_flush_waits_once_for_those_who_may_ask() {
+        let (waker, deferral) = (noop_waker(), &mut Deferral::default());
+        let cx = &Context::from_waker(&waker);
+        assert!(!deferral.defers(cx, || false), "nothing is queued, or a call is alone");
+        assert!(deferral.defers(cx, || true));
+        assert!(!deferral.defers(cx, || true), "nothing waits twice");
+        assert!(deferral.defers(cx, || true));
+    }
+
+    #[test]
+    fn after_two_answers_the_others_have_had_their_turn() {
+        let (waker, deferral) = (noop_waker(), &mut Deferral::default());
+        let cx = &Context::from_waker(&waker);
+        deferral.count_answer();
+        deferral.after_batch(cx);
+        assert!(deferral.defers(cx, || true), "one answer wakes one task: it is not waited for");
+        assert!(!deferral.defers(cx, || true));
+        deferral.count_answer();
+        deferral.count_answer();
+        deferral.after_batch(cx);
+        assert!(!deferral.defers(cx, || true));
+        deferral.after_batch(cx);
+        assert!(deferral.defers(cx, || true), "the answers of another batch do not count");
+    }
+}

@@ -164,9 +164,15 @@ impl Calls {
     }
 
     /// Begins a call whose asker watches its deadline: that of a survey, which has one for all.
-    pub(crate) fn begin_open(&mut self, code: u16, asker: Asker) -> Result<CallId, RequestError> {
+    /// Says also whether it is the first in flight.
+    pub(crate) fn begin_open(
+        &mut self,
+        code: u16,
+        asker: Asker,
+    ) -> Result<(CallId, bool), RequestError> {
         let now = Instant::now();
-        self.register(code, asker, now, now + FAR_FUTURE, None)
+        let call = self.register(code, asker, now, now + FAR_FUTURE, None)?;
+        Ok((call, self.len() == 1))
     }
 
     fn register(
