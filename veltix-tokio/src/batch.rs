@@ -156,7 +156,8 @@ impl Flushes {
     /// flushed.
     pub(crate) fn flush_some(&mut self) {
         if self.0.len() <= LOOK_EVERY {
-            self.0.drain(..).for_each(|peer| peer.outbox().flush());
+            // Taken, not drained: an idle connection holds no list.
+            std::mem::take(&mut self.0).iter().for_each(|peer| peer.outbox().flush());
             return;
         }
         let start = Instant::now();

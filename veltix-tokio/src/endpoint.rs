@@ -11,6 +11,7 @@ use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
 use crate::drain::Drain;
 use crate::events::{Event, Events};
+use crate::hellos::Hellos;
 use crate::limits;
 use crate::outbox::{Capacity, Drops};
 use crate::peers::Peers;
@@ -107,6 +108,7 @@ pub(crate) struct Endpoint {
     peers: Peers,
     slots: Slots,
     handshakes: Handshakes,
+    hellos: Hellos,
     events: Events,
     /// What the outboxes drop, by type.
     drops: Arc<Drops>,
@@ -153,6 +155,7 @@ impl Endpoint {
                 side.max_pending_handshakes,
                 side.max_pending_handshakes_per_address,
             ),
+            hellos: Hellos::default(),
             events: Events::new(),
             drops: Arc::default(),
             workers: Workers::new(side.max_workers),
@@ -188,6 +191,10 @@ impl Endpoint {
 
     pub(crate) const fn handshakes(&self) -> &Handshakes {
         &self.handshakes
+    }
+
+    pub(crate) const fn hellos(&self) -> &Hellos {
+        &self.hellos
     }
 
     pub(crate) const fn events(&self) -> &Events {

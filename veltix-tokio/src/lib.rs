@@ -13,6 +13,7 @@ mod drain;
 mod endpoint;
 mod error;
 mod events;
+mod hellos;
 mod hub;
 mod outbox;
 mod peer;

@@ -185,7 +185,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         for (index, place) in self.places.iter_mut().enumerate() {
             let asker = Asker::Survey { index, answers: self.sender.clone() };
             let begun = place.peer.calls().lock().begin_open(frame.code(), asker);
-            let call = match begun {
+            let (call, is_first) = match begun {
                 Ok(call) => call,
                 Err(RequestError::Closed) => {
                     self.ready.push_back((index, Response::Left));
@@ -199,6 +199,10 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             let response = match place.peer.outbox().push(frame.clone().with_id(call.id)) {
                 Push::Queued(queued) => {
                     place.peer.see_to(queued);
+                    if is_first {
+                        // Its task may have to read on for the answer, past the inbox's limit.
+                        place.peer.outbox().wake_owner();
+                    }
                     place.call = Some(call);
                     continue;
                 }

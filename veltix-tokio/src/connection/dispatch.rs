@@ -122,7 +122,7 @@ impl ConnectionTask {
     }
 
     /// Gives an answer to its call; gives back what is none.
-    fn take_answer(&self, message: Message) -> Option<Message> {
+    fn take_answer(&mut self, message: Message) -> Option<Message> {
         if planted!("answers_wait_in_the_lane") && !self.lane.is_free() {
             return Some(message);
         }
@@ -135,6 +135,7 @@ impl ConnectionTask {
             Reception::Other(message) => return Some(message),
             Reception::Answer(over) => {
                 receipts.handled.add(1);
+                self.deferral.count_answer();
                 over.tell();
             }
             Reception::Late => receipts.late.add(1),

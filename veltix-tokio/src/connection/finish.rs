@@ -48,7 +48,7 @@ impl ConnectionTask {
             _ => Instant::now() + limits.drain_timeout,
         };
         let sent_before = peer.outbox().sent();
-        self.ending = Some(Ending { reason, deadline, sent_before, aborted_handlers: 0 });
+        self.ending = Some(Box::new(Ending { reason, deadline, sent_before, aborted_handlers: 0 }));
         if !finishes || planted!("any_end_cancels") {
             self.cut_off();
         }
@@ -132,7 +132,7 @@ impl ConnectionTask {
     /// Takes the peer off the table and says the last word on it. Runs however the task ends.
     fn leave(&mut self) -> Disconnected {
         let Ending { reason, sent_before: before, aborted_handlers, .. } =
-            self.ending.take().unwrap_or_else(Ending::aborted);
+            *self.ending.take().unwrap_or_else(Ending::aborted);
         let peer = &self.peer;
         let endpoint = peer.endpoint();
         endpoint.peers().leave(peer);
@@ -241,13 +241,13 @@ impl ConnectionTask {
 
 impl Ending {
     /// The end of a task that was aborted before it ended by itself.
-    fn aborted() -> Self {
-        Self {
+    fn aborted() -> Box<Self> {
+        Box::new(Self {
             reason: CloseReason::Aborted,
             deadline: Instant::now(),
             sent_before: Sent::default(),
             aborted_handlers: 0,
-        }
+        })
     }
 }
 

@@ -9,9 +9,10 @@
 //!
 //! One turn of the task is one poll: finish what runs, read one batch and handle it, then flush
 //! each outbox that was filled, once. [`dispatch`] has the handling of a message, [`deadlines`]
-//! what time brings, [`finish`] the end of a connection.
+//! what time brings, [`deferral`] which flush waits, [`finish`] the end of a connection.
 
 mod deadlines;
+mod deferral;
 mod dispatch;
 mod finish;
 pub(crate) mod handshake;
@@ -47,6 +48,7 @@ use crate::read_buffer;
 use crate::requests::{Calls, Over};
 use crate::transport::Stream;
 use deadlines::BegunFrame;
+use deferral::Deferral;
 use dispatch::UnknownCodes;
 use lane::Lane;
 use parallel::Parallel;
@@ -70,8 +72,8 @@ pub(crate) struct ConnectionTask {
     parallel: Parallel,
     spare: Spare,
     stage: Stage,
-    /// Why the connection is ending, and when handlers are cut off.
-    ending: Option<Ending>,
+    /// Why the connection is ending, and when handlers are cut off. Boxed: most are open.
+    ending: Option<Box<Ending>>,
     heartbeat: Option<Heartbeat>,
     /// Since when the frame that has begun is awaited, and how long it may take.
     begun: Option<BegunFrame>,
@@ -79,6 +81,7 @@ pub(crate) struct ConnectionTask {
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
     flushes: Flushes,
+    deferral: Deferral,
     /// What the outbox had written when this task last looked: progress is life.
     taken: u64,
     /// When the outbox was last seen to have written something.
@@ -123,7 +126,7 @@ impl ConnectionTask {
         let peer = Peer::new(
             endpoint.peers().next_id(),
             stream.addr,
-            hello,
+            endpoint.hellos().share(hello),
             Arc::clone(endpoint),
             Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),
             Calls::new(ids),
@@ -153,6 +156,7 @@ impl ConnectionTask {
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
             flushes: Flushes::default(),
+            deferral: Deferral::default(),
             taken: 0,
             spoke: now,
             stalled_since: None,
@@ -241,7 +245,8 @@ impl ConnectionTask {
         if glance.blocked && self.peer.outbox().poll_writable(cx).is_ready() {
             glance.queued = true;
         }
-        if glance.queued {
+        let may_grow = || glance.queued && self.peer.calls().lock().len() > 1;
+        if !self.deferral.defers(cx, may_grow) && glance.queued {
             self.peer.outbox().flush();
             glance = self.peer.outbox().glance(cx.waker());
         }
@@ -316,6 +321,7 @@ impl ConnectionTask {
         if !self.may_read_on() {
             self.unhandled.detach_below(DETACH_BELOW);
         }
+        self.deferral.after_batch(cx);
         read_buffer::give_back(reader.read_buffer_mut(), size);
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {

@@ -23,7 +23,7 @@ impl Future for Closing {
         let Self { peer, place } = self.get_mut();
         let mut end = peer.0.end.lock();
         if let Some(outcome) = &end.outcome {
-            return Poll::Ready(outcome.clone());
+            return Poll::Ready(Disconnected::clone(outcome));
         }
         end.waiting.wait(place, cx.waker());
         Poll::Pending

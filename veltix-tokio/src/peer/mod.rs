@@ -44,7 +44,7 @@ pub struct Peer(Arc<Shared>);
 struct Shared {
     id: PeerId,
     addr: PeerAddr,
-    hello: Hello,
+    hello: Arc<Hello>,
     endpoint: Arc<Endpoint>,
     outbox: Outbox,
     calls: Mutex<Calls>,
@@ -65,8 +65,8 @@ struct Shared {
 struct End {
     /// The first reason that anybody gave.
     asked: Option<CloseReason>,
-    /// What the task said last.
-    outcome: Option<Disconnected>,
+    /// What the task said last. Boxed: most peers are still there.
+    outcome: Option<Box<Disconnected>>,
     waiting: Waiters,
 }
 
@@ -74,7 +74,7 @@ impl Peer {
     pub(crate) fn new(
         id: PeerId,
         addr: PeerAddr,
-        hello: Hello,
+        hello: Arc<Hello>,
         endpoint: Arc<Endpoint>,
         outbox: Outbox,
         calls: Calls,
@@ -325,7 +325,7 @@ impl Peer {
         let waiting = {
             let mut end = self.0.end.lock();
             end.asked.get_or_insert_with(|| outcome.reason.clone());
-            end.outcome = Some(outcome);
+            end.outcome = Some(Box::new(outcome));
             end.waiting.take()
         };
         self.0.end_asked.store(true, Ordering::Release);

@@ -6,13 +6,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use veltix_core::{EncodeError, Frame, Message, ToMessage};
 
 use super::calls::{CallFailed, CallId, Expected};
 use crate::batch;
 use crate::error::RequestError;
-use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use crate::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::waiters::Place;
@@ -26,6 +25,8 @@ pub(super) struct Call {
     pub(super) expected: Expected,
     place: Place,
     state: State,
+    /// The connection's task must look at its calls because of this one.
+    is_news: bool,
 }
 
 #[derive(Debug)]
@@ -56,6 +57,7 @@ impl Call {
             expected: Expected::OneOf(&[]),
             place: Place::default(),
             state: State::Unsent,
+            is_news: false,
         }
     }
 
@@ -72,18 +74,17 @@ impl Call {
             return Err(RequestError::TypeNeeded);
         }
         let must_be = must_check.then_some(self.expected);
-        let now = Instant::now();
-        let deadline = now + self.timeout.min(FAR_FUTURE);
-        let call = calls.begin(message.code(), sender, deadline, must_be)?;
+        let call;
+        (call, self.is_news) = calls.begin(message.code(), sender, self.timeout, must_be)?;
         let frame = Frame::new(message.code(), call.id, message.into_body());
         self.state = State::WaitingForRoom { call, frame, answer };
         Ok(())
     }
 
-    /// The call's deadline may be the connection's next, so its task must look at it. Inside its
-    /// own poll it does so anyway.
-    fn let_owner_see_deadline(&self) {
-        if !batch::is_inside(&self.peer) {
+    /// Has the connection's task look at its calls, if this one is news. Inside its own poll it
+    /// does so anyway.
+    fn let_owner_see(&mut self) {
+        if std::mem::take(&mut self.is_news) && !batch::is_inside(&self.peer) {
             self.peer.outbox().wake_owner();
         }
     }
@@ -121,13 +122,13 @@ impl Future for Call {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
                     this.peer.see_to(queued);
-                    this.let_owner_see_deadline();
+                    this.let_owner_see();
                 }
                 Push::Full(frame) => {
                     // Its time may end, or the connection, before there is room.
                     let ended = Pin::new(&mut answer).poll(cx);
                     this.state = State::WaitingForRoom { call, frame, answer };
-                    this.let_owner_see_deadline();
+                    this.let_owner_see();
                     let result = ready!(ended).unwrap_or(Err(CallFailed::ConnectionLost));
                     return Poll::Ready(this.finish(result));
                 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ const STALE_DEADLINES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Calls {
     pending: Pending<Caller>,
-    /// Deadlines, earliest first. One whose call is over is stale and skipped.
+    /// Deadlines, earliest first. One whose call is over is stale, until it is swept or due.
     deadlines: BinaryHeap<Reverse<(Instant, u16)>>,
     /// How many calls were made: the number of the next.
     made: u64,
@@ -136,30 +137,49 @@ impl Calls {
         self.pending.is_empty()
     }
 
+    /// How many calls wait for their answer.
+    pub(crate) const fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Begins a call. Says also whether the connection's task must look at the calls for it: its
+    /// deadline has become the [next](Self::next_deadline), or it is the first in flight, for which
+    /// reading goes on past the inbox's limit.
     pub(super) fn begin(
         &mut self,
         code: u16,
         answer: oneshot::Sender<Result<Message, CallFailed>>,
-        deadline: Instant,
+        timeout: Duration,
         must_be: Option<Expected>,
-    ) -> Result<CallId, RequestError> {
-        let call = self.register(code, Asker::Alone(answer), deadline, must_be)?;
+    ) -> Result<(CallId, bool), RequestError> {
+        let now = Instant::now();
+        let deadline = now + timeout.min(FAR_FUTURE);
+        let call = self.register(code, Asker::Alone(answer), now, deadline, must_be)?;
         if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
             self.sweep();
         }
+        let is_next = self.next_deadline().is_none_or(|next| deadline < next);
         self.deadlines.push(Reverse((deadline, call.id.value())));
-        Ok(call)
+        Ok((call, is_next || self.len() == 1))
     }
 
     /// Begins a call whose asker watches its deadline: that of a survey, which has one for all.
-    pub(crate) fn begin_open(&mut self, code: u16, asker: Asker) -> Result<CallId, RequestError> {
-        self.register(code, asker, Instant::now() + FAR_FUTURE, None)
+    /// Says also whether it is the first in flight.
+    pub(crate) fn begin_open(
+        &mut self,
+        code: u16,
+        asker: Asker,
+    ) -> Result<(CallId, bool), RequestError> {
+        let now = Instant::now();
+        let call = self.register(code, asker, now, now + FAR_FUTURE, None)?;
+        Ok((call, self.len() == 1))
     }
 
     fn register(
         &mut self,
         code: u16,
         asker: Asker,
+        now: Instant,
         deadline: Instant,
         must_be: Option<Expected>,
     ) -> Result<CallId, RequestError> {
@@ -169,7 +189,7 @@ impl Calls {
         self.made += 1;
         let number = self.made;
         let caller = Caller { number, code, asker, deadline, must_be };
-        let id = self.pending.begin(caller, Instant::now().into_std())?;
+        let id = self.pending.begin(caller, now.into_std())?;
         Ok(CallId { id, number })
     }
 
@@ -206,15 +226,11 @@ impl Calls {
         }
     }
 
-    /// When the next call's time is over.
-    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
-        while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
-            if self.is_live(deadline, id) {
-                return Some(deadline);
-            }
-            self.deadlines.pop();
-        }
-        None
+    /// When to [look](Self::expire) for calls whose time is over. That of a call which is over
+    /// already counts too: to look in vain, once in its timeout at most, costs less than to take
+    /// each out.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
     }
 
     /// Ends the calls whose time is over.
@@ -229,6 +245,10 @@ impl Calls {
             if live && let Some(caller) = self.pending.give_up(RequestId::new(id), now.into_std()) {
                 over.push(Over { caller, result: Err(CallFailed::Timeout) });
             }
+        }
+        if self.deadlines.is_empty() {
+            // A connection that calls no more holds no memory for it.
+            self.deadlines = BinaryHeap::new();
         }
         over
     }
@@ -274,4 +294,46 @@ impl Calls {
 
 fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<Over> {
     callers.into_iter().map(|caller| Over { caller, result: Err(failure) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::REQUEST_TIMEOUT;
+
+    fn begin(calls: &mut Calls, timeout: Duration) -> (CallId, bool) {
+        calls.begin(200, oneshot::channel().0, timeout, None).expect("ids are free")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_task_looks_for_the_first_call_and_for_earlier_deadlines() {
+        let calls = &mut Calls::new(IdSpace::client());
+        let (first, is_news) = begin(calls, REQUEST_TIMEOUT);
+        assert!(is_news);
+        let due = calls.next_deadline();
+        assert!(!begin(calls, REQUEST_TIMEOUT).1 && calls.next_deadline() == due);
+        let (earlier, is_news) = begin(calls, REQUEST_TIMEOUT / 2);
+        assert!(is_news && calls.next_deadline() < due);
+        assert!(!begin(calls, REQUEST_TIMEOUT).1);
+        tokio::time::advance(REQUEST_TIMEOUT / 2).await;
+        let over = calls.expire(Instant::now());
+        assert!(over.len() == 1 && calls.give_up(earlier).is_none() && calls.len() == 3);
+        assert_eq!(calls.next_deadline(), due);
+        assert!(calls.give_up(first).is_some() && !begin(calls, REQUEST_TIMEOUT).1);
+        calls.fail_congested();
+        assert!(begin(calls, REQUEST_TIMEOUT).1, "the first again, with a deadline like others");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deadlines_of_calls_that_are_over_are_few_and_go() {
+        let calls = &mut Calls::new(IdSpace::client());
+        for _ in 0..10 * STALE_DEADLINES {
+            let (call, _) = begin(calls, REQUEST_TIMEOUT);
+            assert!(calls.take_back(call).is_some());
+        }
+        assert!((1..=STALE_DEADLINES).contains(&calls.deadlines.len()));
+        tokio::time::advance(REQUEST_TIMEOUT).await;
+        assert!(calls.expire(Instant::now()).is_empty());
+        assert_eq!((calls.next_deadline(), calls.deadlines.capacity()), (None, 0));
+    }
 }

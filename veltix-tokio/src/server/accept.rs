@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
-use crate::admission::Ticket;
+use crate::admission::{Slot, Ticket};
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, Welcome, welcome};
 use crate::endpoint::{Endpoint, SocketCore};
@@ -88,27 +88,38 @@ fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet
 }
 
 /// A connection from its first byte to its last: the handshake under its deadline, then its task.
-#[allow(clippy::manual_async_fn, reason = "its future would hold its arguments twice")]
 fn connection(
-    mut stream: Stream,
+    stream: Stream,
     endpoint: Arc<Endpoint>,
     ticket: Ticket,
 ) -> impl Future<Output = ()> + Send {
+    // Boxed, so that the connection does not pay for it, and what it takes, as long as it lives.
+    let entering = Box::pin(enter(stream, endpoint, ticket));
     async move {
-        // Boxed, so that the connection does not pay for it as long as it lives.
-        let welcome = match Box::pin(welcome_in_time(&mut stream, &endpoint, ticket)).await {
-            Ok(welcome) => welcome,
-            Err(failure) => {
-                if let Some(failure) = failure {
-                    tell_failure(&endpoint, stream.addr, failure);
-                }
-                return;
-            }
-        };
-        let Welcome { hello, surplus, slot } = welcome;
-        let task = ConnectionTask::new(&endpoint, stream, hello, surplus, IdSpace::server());
+        // Taken apart at once: what an `if let` looks at would be held beside the task.
+        let Some((task, slot)) = entering.await else { return };
         task.run().await;
         drop(slot);
+    }
+}
+
+/// The handshake; gives the connection's task, and the slot that it holds as long as it lives.
+async fn enter(
+    mut stream: Stream,
+    endpoint: Arc<Endpoint>,
+    ticket: Ticket,
+) -> Option<(ConnectionTask, Slot)> {
+    match welcome_in_time(&mut stream, &endpoint, ticket).await {
+        Ok(Welcome { hello, surplus, slot }) => {
+            let ids = IdSpace::server();
+            Some((ConnectionTask::new(&endpoint, stream, hello, surplus, ids), slot))
+        }
+        Err(failure) => {
+            if let Some(failure) = failure {
+                tell_failure(&endpoint, stream.addr, failure);
+            }
+            None
+        }
     }
 }
 
