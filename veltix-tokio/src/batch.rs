@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
+use crate::fan_out::FanOut;
 use crate::limits::{BATCH_TIME, FLUSH_PEERS};
 use crate::outbox::Queued;
 use crate::peer::Peer;
@@ -36,6 +37,8 @@ struct Scope {
     touched: Vec<Peer>,
     /// An outbox has enough for a large write.
     heavy: bool,
+    /// What its broadcasts have in common. It goes before the touched outboxes are flushed.
+    fan_out: FanOut,
 }
 
 /// Sees to the flush of a frame that was just queued for this peer.
@@ -61,6 +64,28 @@ fn note(peer: &Peer, queued: Queued) {
     if !noted && queued.first {
         peer.outbox().wake_owner();
     }
+}
+
+/// Notes that an outbox has enough for a large write.
+pub(crate) fn heavy() {
+    CURRENT.with_borrow_mut(|current| current.iter_mut().for_each(|scope| scope.heavy = true));
+}
+
+/// Calls this with what the broadcasts of the batch have in common; where others' outboxes are not
+/// flushed by a batch, with nothing.
+pub(crate) fn with_fan_out<R>(call: impl FnOnce(&mut FanOut) -> R) -> R {
+    let swap = |fan_out: &mut FanOut| {
+        CURRENT.with_borrow_mut(|current| match current {
+            Some(scope) if !scope.own_only => std::mem::swap(&mut scope.fan_out, fan_out),
+            _ => {}
+        });
+    };
+    // Taken out, since the call touches outboxes; and nothing must be left of it outside a batch.
+    let mut fan_out = FanOut::Single;
+    swap(&mut fan_out);
+    let result = call(&mut fan_out);
+    swap(&mut fan_out);
+    result
 }
 
 /// Whether the caller runs inside a handler of this peer's connection.
@@ -94,7 +119,9 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn enter(own: &Peer, own_only: bool) -> Self {
-        let scope = Scope { own: own.clone(), own_only, touched: Vec::new(), heavy: false };
+        let own = own.clone();
+        let fan_out = FanOut::default();
+        let scope = Scope { own, own_only, touched: Vec::new(), heavy: false, fan_out };
         let outer = CURRENT.replace(Some(scope));
         Self { outer, left: false }
     }
