@@ -31,34 +31,41 @@ impl Targets {
     fn are(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.peers, &other.peers) && self.except == other.except
     }
+
+    /// Pushes a frame to one after the other.
+    fn push(&self, frame: Frame, policy: OverflowPolicy) -> Delivery {
+        push_to(self.iter().map(|(_, peer)| peer), frame, policy)
+    }
 }
 
-/// The broadcasts of a batch, as far as it is known what they have in common.
+fn push_to<'a>(
+    peers: impl Iterator<Item = &'a Peer>,
+    mut frame: Frame,
+    policy: OverflowPolicy,
+) -> Delivery {
+    let mut delivery = Delivery::default();
+    for peer in peers {
+        let overflow = peer.push_or(frame.clone(), policy);
+        if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
+            // One copy for all who make it wait.
+            frame.detach_below(DETACH_BELOW);
+        }
+        delivery.count(overflow);
+    }
+    delivery
+}
+
+/// The broadcasts of a batch, as far as it is known what they have in common. Those that follow
+/// each other to the same targets are a [`Run`].
 #[derive(Debug, Default)]
 pub(crate) enum FanOut {
-    /// The next one is pushed to each of its peers.
+    /// The next one begins a run.
     #[default]
     New,
-    /// One was pushed to each of these. If the next has the same targets, it begins a run: most
-    /// batches have one broadcast, which pays nothing for what it has no use of.
-    Once(Targets),
-    /// A run is under way.
+    /// A run is under way, and grows as long as the targets stay the same.
     Running(Running),
-    /// A run was of no use: all of this batch are pushed to each of their peers.
+    /// A run was of no use: the rest of the batch is pushed to one peer after the other.
     Single,
-}
-
-/// A run under way, and who has it.
-#[derive(Debug)]
-pub(crate) struct Running {
-    targets: Targets,
-    run: Arc<Run>,
-    /// How many the targets are.
-    matched: usize,
-    /// Those of them who have not joined, or left.
-    outside: Vec<Member>,
-    /// What the fullest of the others held beside the run.
-    held: Size,
 }
 
 impl FanOut {
@@ -75,33 +82,40 @@ impl FanOut {
                 *self = if goes_on { Self::Running(running) } else { Self::Single };
                 return delivery;
             }
-            Self::Once(last) if last.are(&targets) => {
+            // Nothing has followed its first frame. To begin the next one would cost each peer that
+            // is in both more than a push.
+            Self::Running(running) if running.frames == 1 => *self = Self::Single,
+            Self::Running(_) | Self::New if targets.peers.len() >= RUN_PEERS => {
                 if let Some(run) = Run::begin(&frame) {
-                    let (delivery, running) = Running::begin(targets, run, frame, policy);
+                    let running = Running::begin(targets, run);
+                    let delivery = running.deliver(frame, policy);
                     *self = Self::Running(running);
                     return delivery;
                 }
             }
-            Self::Single => *self = Self::Single,
-            Self::New | Self::Once(_) | Self::Running(_) => {}
+            before => *self = before,
         }
-        let may_be_first = matches!(self, Self::New) && Run::takes(&frame);
-        let delivery = push_to(targets.iter().map(|(_, peer)| peer), frame, policy);
-        if may_be_first && targets.peers.len() >= RUN_PEERS {
-            *self = Self::Once(targets);
-        }
-        delivery
+        targets.push(frame, policy)
     }
 }
 
+/// A run under way, and who has it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    targets: Targets,
+    run: Arc<Run>,
+    frames: usize,
+    /// How many the targets are.
+    matched: usize,
+    /// Those of them who have not joined, or left.
+    outside: Vec<Member>,
+    /// What the fullest of the others held before it began.
+    held: Size,
+}
+
 impl Running {
-    /// Offers a run of one frame to its targets, and sends the frame to those who cannot join.
-    fn begin(
-        targets: Targets,
-        run: Run,
-        frame: Frame,
-        policy: OverflowPolicy,
-    ) -> (Delivery, Self) {
+    /// Offers a run of one frame to its targets.
+    fn begin(targets: Targets, run: Run) -> Self {
         let run = Arc::new(run);
         let (mut matched, mut outside) = (0, Vec::new());
         let mut held = Size::default();
@@ -115,26 +129,25 @@ impl Running {
                 None => outside.push(member),
             }
         }
-        let running = Self { targets, run, matched, outside, held };
-        (running.deliver(frame, policy), running)
+        Self { targets, run, frames: 1, matched, outside, held }
     }
 
     /// Sends one more frame; says, too, whether the run goes on.
     fn send(&mut self, frame: Frame, policy: OverflowPolicy) -> (Delivery, bool) {
         let Some(size) = self.run.add(&frame, &mut self.outside) else {
-            let everyone = self.targets.iter().map(|(_, peer)| peer);
-            return (push_to(everyone, frame, policy), false);
+            return (self.targets.push(frame, policy), false);
         };
-        let goes_on = 2 * self.outside.len() <= self.matched;
+        self.frames = size.frames;
         if size.frames + self.held.frames >= BATCH_OUTBOX_FRAMES
             || size.charge + self.held.charge >= BATCH_OUTBOX_BYTES
         {
             batch::heavy();
         }
+        let goes_on = 2 * self.outside.len() <= self.matched;
         (self.deliver(frame, policy), goes_on)
     }
 
-    /// What becomes of a frame that is in the run: the others get it one by one.
+    /// What becomes of a frame that is in the run: those who are not get it one by one.
     fn deliver(&self, frame: Frame, policy: OverflowPolicy) -> Delivery {
         let others = self.outside.iter().map(|member| &self.targets.peers[*member as usize]);
         let mut delivery = push_to(others, frame, policy);
@@ -149,22 +162,4 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.run.finish();
     }
-}
-
-/// Pushes a frame to each of these peers.
-fn push_to<'a>(
-    peers: impl Iterator<Item = &'a Peer>,
-    mut frame: Frame,
-    policy: OverflowPolicy,
-) -> Delivery {
-    let mut delivery = Delivery::default();
-    for peer in peers {
-        let overflow = peer.push_or(frame.clone(), policy);
-        if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
-            // One copy for all who make it wait.
-            frame.detach_below(DETACH_BELOW);
-        }
-        delivery.count(overflow);
-    }
-    delivery
 }

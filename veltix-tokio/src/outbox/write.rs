@@ -33,9 +33,16 @@ pub(super) fn spare_queue() -> VecDeque<Frame> {
 }
 
 /// Takes back an empty queue.
+#[inline]
 pub(super) fn keep_queue(queue: VecDeque<Frame>) {
+    if queue.capacity() > 0 {
+        keep_room(queue);
+    }
+}
+
+fn keep_room(queue: VecDeque<Frame>) {
     let mut spares = SPARES.take();
-    if spares.len() < SPARE_QUEUES && (1..=SPARE_CAPACITY).contains(&queue.capacity()) {
+    if spares.len() < SPARE_QUEUES && queue.capacity() <= SPARE_CAPACITY {
         spares.push(queue);
     }
     SPARES.set(spares);
@@ -89,15 +96,22 @@ impl Scratch {
         }
         let queue = &flight.queue;
         let run = flight.run.as_deref().and_then(Run::whole).map_or(&[][..], |run| &run.bytes);
-        let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
-        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-            *slice = IoSlice::new(match piece {
+        let slice = |piece: &Piece| {
+            IoSlice::new(match piece {
                 Piece::Copies(range) => &self.copies[range.clone()],
                 Piece::Body { frame, from } => &queue.frames()[*frame].body()[*from..],
                 Piece::Run => run,
-            });
-        }
-        let written = flight.writer.try_write_vectored(&slices[..self.pieces.len()])?;
+            })
+        };
+        let written = match &self.pieces[..] {
+            // As almost always: the others need an array to be made.
+            [one] => flight.writer.try_write_vectored(&[slice(one)])?,
+            pieces => {
+                let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
+                slices.iter_mut().zip(pieces).for_each(|(to, piece)| *to = slice(piece));
+                flight.writer.try_write_vectored(&slices[..pieces.len()])?
+            }
+        };
         if written == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -147,14 +161,22 @@ impl Scratch {
 
 impl Flight {
     /// Queues the frames of the run behind the others.
+    #[inline]
     pub(super) fn queue_run(&mut self) {
-        let Some(run) = self.run.take() else { return };
+        if let Some(run) = self.run.take() {
+            self.queue_frames(&run);
+        }
+    }
+
+    #[cold]
+    fn queue_frames(&mut self, run: &Run) {
         for frame in run.whole().iter().flat_map(|run| &run.frames) {
             self.queue.push(frame.clone());
         }
     }
 
     /// Takes off the run, which the stream took whole; says how many bytes that was.
+    #[inline]
     fn finish_run(&mut self) -> usize {
         let Some(run) = self.run.take() else { return 0 };
         let Some(run) = run.whole() else { return 0 };
