@@ -184,13 +184,15 @@ impl Outbox {
         };
         state.phase = Phase::Queued;
         state.run = Some(Membership { run: Arc::clone(run), member });
-        let queued = Queued { first, heavy: false, waits: false, dropped: 0 };
+        let heavy = held.frames >= BATCH_OUTBOX_FRAMES || held.charge >= BATCH_OUTBOX_BYTES;
+        let queued = Queued { first, heavy, waits: false, dropped: 0 };
         Some(Joined { queued, held })
     }
 }
 
 impl State {
     /// Leaves the run, with what it has become: queued as if each frame had been pushed.
+    #[cold]
     pub(super) fn leave_run(&mut self) {
         let Some(Membership { run, member }) = self.run.take() else { return };
         run.leave(member, |frames| {

@@ -15,6 +15,10 @@ enum Use {
     /// A frame of this code, length and class is sent, or broadcast where this is the default.
     Push(u16, usize, DeliveryClass, Option<OverflowPolicy>),
     PushBeyond(usize),
+    /// A frame of this code and length is added to the run under way, or begins one.
+    Run(u16, usize),
+    /// The run is finished.
+    EndRun,
     Flush,
     /// The stream takes so many bytes more.
     Take(usize),
@@ -49,6 +53,8 @@ fn any_use() -> impl Strategy<Value = Use> {
             Use::Push(code, length, class, default)
         }),
         3 => length.prop_map(Use::PushBeyond),
+        60 => (1u16..3, HEADER_LEN + 2..900).prop_map(|(code, length)| Use::Run(code, length)),
+        15 => Just(Use::EndRun),
         30 => Just(Use::Flush),
         20 => (0usize..6_000).prop_map(Use::Take),
         10 => Just(Use::Block),
@@ -58,6 +64,9 @@ fn any_use() -> impl Strategy<Value = Use> {
         1 => Just(Use::Close),
     ]
 }
+
+/// A run that fits most of the outboxes.
+const LARGEST_RUN: Capacity = Capacity { frames: 3, bytes: 2_500 };
 
 /// An outbox, and what should be true of it.
 struct Model {
@@ -69,6 +78,8 @@ struct Model {
     phase: Phase,
     sealed: bool,
     congested: bool,
+    /// A run that the outbox has joined.
+    run: Option<Arc<Run>>,
     /// Frames that wait, the first of them begun by so many bytes.
     queue: VecDeque<Frame>,
     begun: usize,
@@ -92,6 +103,7 @@ impl Model {
             phase: Phase::Idle,
             sealed: false,
             congested: false,
+            run: None,
             queue: VecDeque::new(),
             begun: 0,
             accepted: 0,
@@ -146,6 +158,12 @@ impl Model {
                     self.congested |= self.phase == Phase::Blocked && !self.fits(0, 2);
                 }
             }
+            Use::Run(code, length) => self.fan_out(number, code, length),
+            Use::EndRun => {
+                if let Some(run) = self.run.take() {
+                    run.finish();
+                }
+            }
             Use::Flush => {
                 self.outbox.flush();
                 self.see_flush();
@@ -177,6 +195,39 @@ impl Model {
                 self.phase = Phase::Closed;
                 self.congested = false;
             }
+        }
+    }
+
+    /// Adds a frame to the run, as whoever broadcasts does: what has left gets it by itself.
+    fn fan_out(&mut self, number: u16, code: u16, length: usize) {
+        let frame = Self::frame(number, code, length, DeliveryClass::DEFAULT);
+        let Some(run) = self.run.take() else {
+            let run = Arc::new(Run::of(LARGEST_RUN, &frame).expect("it is small"));
+            let has_room = self.queue.len() + LARGEST_RUN.frames <= self.capacity.frames
+                && self.charge() + LARGEST_RUN.bytes <= self.capacity.bytes;
+            let is_open = !self.sealed && matches!(self.phase, Phase::Idle | Phase::Queued);
+            let joined = self.outbox.join(&run, 7);
+            assert_eq!(joined.is_some(), has_room && is_open);
+            if let Some(joined) = joined {
+                assert_eq!(
+                    (joined.held.frames, joined.held.charge),
+                    (self.queue.len(), self.charge())
+                );
+                assert_eq!(Overflow::Queued(joined.queued), self.accept(frame, 0));
+                self.run = Some(run);
+            }
+            return;
+        };
+        let mut left = Vec::new();
+        let added = run.add(&frame, &mut left);
+        if added.is_some() && left.is_empty() {
+            self.accept(frame, 0);
+            self.run = Some(run);
+        } else {
+            assert!(left.is_empty() || left == [7]);
+            let push = Use::Push(code, length, DeliveryClass::DEFAULT, None);
+            self.apply(number, push);
+            run.finish();
         }
     }
 
@@ -377,12 +428,15 @@ proptest! {
     fn it_does_what_a_plain_list_would(
         (frames, bytes) in (1usize..9, 1_000usize..12_000),
         per_call in prop_oneof![1usize..200, 200usize..5_000, Just(usize::MAX)],
-        uses in vec(any_use(), 1..80),
+        uses in vec((any_use(), prop::bool::weighted(0.3)), 1..80),
     ) {
         let mut model = Model::new(Capacity { frames, bytes }, per_call);
-        for (step, number) in uses.into_iter().zip(0..) {
+        for ((step, looks), number) in uses.into_iter().zip(0..) {
             model.apply(number, step);
-            model.check();
+            // Not each time: a look ends a run.
+            if looks {
+                model.check();
+            }
         }
         // The peer reads on, and gets the rest.
         model.socket.give(usize::MAX);
