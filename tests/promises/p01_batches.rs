@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::unbounded_channel;
-use veltix::{Delivery, Event, Hub, Message, OverflowPolicy, Peer, Router, ServerConfig, all};
+use veltix::{Delivery, Event, Hub, Message, OverflowPolicy, Peer, Router, ServerConfig, all, tag};
 
 use super::{body, check, number, numbered, numbers, paused};
 use crate::support::{ECHO, OTHER, RawPeer, World, frame, until};
@@ -93,6 +93,39 @@ pub(crate) fn what_is_sent_between_broadcasts_of_a_batch_comes_between_them() {
             assert_eq!(seen, &expected.collect::<Vec<_>>());
             check(peer.stats().sent, peer.stats().received);
         }
+    });
+}
+
+#[test]
+pub(crate) fn a_tag_changed_between_broadcasts_of_a_batch_counts_from_there_on() {
+    paused(async {
+        // The newest peer is out of the room for the second quarter of the batch, and for the
+        // fourth somebody else is.
+        let handler = |hub: Hub, asked: Bytes| {
+            let n = number(&asked);
+            let peers = hub.list(all()).expect("it is valid");
+            let newest = peers.iter().max_by_key(|peer| peer.id()).expect("there are some");
+            let oldest = peers.iter().min_by_key(|peer| peer.id()).expect("there are some");
+            match n {
+                0 => drop(hub.tag(all(), ("room", "lobby")).expect("it is valid")),
+                16 => drop(newest.remove_tag("room")),
+                32 => drop(newest.set_tag(("room", "lobby"))),
+                48 => drop(oldest.set_tag(("room", "hall"))),
+                _ => {}
+            }
+            let lobby = hub.to(tag("room").is("lobby"));
+            let delivery = lobby.send(&numbered(OTHER, n)).expect("it is encoded");
+            check_delivery(delivery, if n / 16 % 2 == 0 { 8 } else { 7 });
+        };
+        let world = World::new(Router::new().route(ECHO, handler));
+        let (mut raws, peers) = crowd(&world).await;
+        publish(&mut raws[0], BATCH).await;
+        raws[0].end();
+        peers[0].closed().await;
+        let seen = all_numbers(&world, raws).await;
+        assert!(seen[0].iter().copied().eq(0..48));
+        assert!(seen[1..7].iter().all(|seen| seen.iter().copied().eq(0..BATCH)));
+        assert!(seen[7].iter().copied().eq((0..16).chain(32..BATCH)), "{:?}", seen[7]);
     });
 }
 

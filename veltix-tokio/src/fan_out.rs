@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use veltix_core::{Frame, OverflowPolicy, PeerId};
+use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
 use crate::batch;
+use crate::endpoint::Endpoint;
 use crate::hub::Delivery;
 use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW};
 use crate::outbox::{Member, Overflow, Run, Size};
@@ -16,8 +17,11 @@ const RUN_PEERS: usize = 4;
 /// Whom a broadcast is for.
 #[derive(Debug)]
 pub(crate) struct Targets {
-    pub(crate) peers: Arc<[Peer]>,
-    pub(crate) except: Vec<PeerId>,
+    peers: Arc<[Peer]>,
+    except: Vec<PeerId>,
+    /// What they were found by, and when.
+    target: Target,
+    version: u64,
 }
 
 impl Targets {
@@ -30,6 +34,16 @@ impl Targets {
     /// other list can be where it is.
     fn are(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.peers, &other.peers) && self.except == other.except
+    }
+
+    /// Whether they are whom this target means, too. All peers are found at once anyway, and by a
+    /// version of their own.
+    fn hold(&self, endpoint: &Arc<Endpoint>, target: &Target, version: u64) -> bool {
+        !target.is_all()
+            && self.version == version
+            && self.target == *target
+            // A batch may broadcast to the peers of two servers.
+            && self.peers.first().is_some_and(|peer| Arc::ptr_eq(peer.endpoint(), endpoint))
     }
 
     /// Pushes a frame to one after the other.
@@ -69,6 +83,25 @@ pub(crate) enum FanOut {
 }
 
 impl FanOut {
+    /// Finds whom a broadcast is for. Those of the run under way are not looked for again, unless a
+    /// tag was changed or a peer came or went.
+    pub(crate) fn find(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        target: Target,
+        except: Vec<PeerId>,
+    ) -> Result<Targets, TargetError> {
+        // Before the look: what changes meanwhile makes it an old one.
+        let version = endpoint.peers().tags_version();
+        let peers = match self {
+            Self::Running(Running { targets, .. }) if targets.hold(endpoint, &target, version) => {
+                Arc::clone(&targets.peers)
+            }
+            _ => endpoint.peers().matching(&target)?,
+        };
+        Ok(Targets { peers, except, target, version })
+    }
+
     /// Sends a broadcast's frame to each of its targets, where this is the default policy.
     pub(crate) fn send(
         &mut self,

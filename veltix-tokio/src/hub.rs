@@ -13,7 +13,6 @@ use crate::close::{CloseReason, ShutdownReport};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::EventStream;
-use crate::fan_out::Targets;
 use crate::outbox::{Dropped, Overflow};
 use crate::peer::{Peer, within};
 use crate::planted::planted;
@@ -234,9 +233,11 @@ impl Broadcast {
         let mut frame = Frame::from(message.with_id(plain));
         let policy = endpoint.limits().overflow;
         frame.set_class(frame.class().clone().resolve(policy));
-        let peers = endpoint.peers().matching(&self.target)?;
-        let targets = Targets { peers, except: self.except };
-        Ok(batch::with_fan_out(|fan_out| fan_out.send(targets, frame, policy)))
+        let Self { target, except, .. } = self;
+        batch::with_fan_out(|fan_out| {
+            let targets = fan_out.find(endpoint, target, except)?;
+            Ok(fan_out.send(targets, frame, policy))
+        })
     }
 }
 
