@@ -19,6 +19,8 @@ enum Use {
     Run(u16, usize),
     /// The run is finished.
     EndRun,
+    /// A batch: a run of frames of these lengths, and the flush at its end.
+    Batch(Vec<usize>),
     Flush,
     /// The stream takes so many bytes more.
     Take(usize),
@@ -55,6 +57,7 @@ fn any_use() -> impl Strategy<Value = Use> {
         3 => length.prop_map(Use::PushBeyond),
         60 => (1u16..3, HEADER_LEN + 2..900).prop_map(|(code, length)| Use::Run(code, length)),
         15 => Just(Use::EndRun),
+        30 => vec(HEADER_LEN + 2..900, 1..4).prop_map(Use::Batch),
         30 => Just(Use::Flush),
         20 => (0usize..6_000).prop_map(Use::Take),
         10 => Just(Use::Block),
@@ -163,6 +166,14 @@ impl Model {
                 if let Some(run) = self.run.take() {
                     run.finish();
                 }
+            }
+            Use::Batch(lengths) => {
+                self.apply(number, Use::EndRun);
+                for length in lengths {
+                    self.apply(number, Use::Run(3, length));
+                }
+                self.apply(number, Use::EndRun);
+                self.apply(number, Use::Flush);
             }
             Use::Flush => {
                 self.outbox.flush();
@@ -428,7 +439,7 @@ proptest! {
     fn it_does_what_a_plain_list_would(
         (frames, bytes) in (1usize..9, 1_000usize..12_000),
         per_call in prop_oneof![1usize..200, 200usize..5_000, Just(usize::MAX)],
-        uses in vec((any_use(), prop::bool::weighted(0.3)), 1..80),
+        uses in vec((any_use(), prop::bool::weighted(0.5)), 1..80),
     ) {
         let mut model = Model::new(Capacity { frames, bytes }, per_call);
         for ((step, looks), number) in uses.into_iter().zip(0..) {

@@ -114,7 +114,9 @@ fn what_a_full_stream_leaves_of_a_run_waits() {
 #[test]
 fn a_run_goes_out_behind_whatever_is_queued() {
     let large = WRITE_BYTES - 60;
-    for lengths in [vec![20], vec![large], vec![WRITE_BYTES; 3], vec![COPY_BELOW * 2; 80]] {
+    let cases =
+        [(vec![20], 1), (vec![large], 2), (vec![WRITE_BYTES; 3], 4), (vec![COPY_BELOW * 2; 80], 3)];
+    for (lengths, writes) in cases {
         let socket = Socket::new(ALL, ALL);
         let outbox = socket.outbox(ROOMY);
         push(&outbox, &lengths);
@@ -128,7 +130,26 @@ fn a_run_goes_out_behind_whatever_is_queued() {
         assert_eq!(ids(&socket), expected, "{lengths:?}");
         check_sent(&outbox, [u64::from(queued) + 9, u64::from(queued) + 9, 0, 0]);
         assert!(socket.0.lock().slices.len() <= WRITE_SLICES);
+        assert_eq!(socket.0.lock().calls, writes, "{lengths:?}");
     }
+}
+
+#[test]
+fn a_run_goes_out_behind_a_begun_frame_and_all_that_follow_it() {
+    // The rest of the begun body is one slice, so the last of them is free and yet the run's turn
+    // has not come.
+    let socket = Socket::new(1_000, ALL);
+    let outbox = socket.outbox(ROOMY);
+    push(&outbox, &[COPY_BELOW * 2; 80]);
+    outbox.flush();
+    check_phase(&outbox, Phase::Blocked);
+    socket.give(ALL);
+    assert!(outbox.poll_writable(&mut Context::from_waker(Waker::noop())).is_ready());
+    let run = begin([&outbox]);
+    run.finish();
+    outbox.flush();
+    assert_eq!(ids(&socket), (0..80).chain([0]).collect::<Vec<_>>());
+    check_sent(&outbox, [81, 81, 0, 0]);
 }
 
 #[test]
