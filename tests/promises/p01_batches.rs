@@ -120,7 +120,7 @@ pub(crate) fn a_tag_changed_between_broadcasts_of_a_batch_counts_from_there_on()
             }
             let lobby = hub.to(tag("room").is("lobby"));
             let delivery = lobby.send(&numbered(OTHER, n)).expect("it is encoded");
-            check_delivery(delivery, if n / 16 % 2 == 0 { 8 } else { 7 });
+            check_delivery(delivery, if (n / 16).is_multiple_of(2) { 8 } else { 7 });
         };
         let world = World::new(Router::new().route(ECHO, handler));
         let (mut raws, peers) = crowd(&world).await;
