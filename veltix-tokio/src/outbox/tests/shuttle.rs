@@ -311,11 +311,11 @@ fn a_run_arrives_everywhere() {
             see_to_it(outbox, matches!(queued, Push::Queued(queued) if queued.first), 0);
             outbox.flush();
         });
-        worlds.each_mut().map(World::read);
+        worlds.iter_mut().for_each(World::read);
         let published = worlds[0].fan_out(&[&worlds[1]]);
         let taken = published.join().unwrap();
         assert_eq!(taken, [2 * FRAMES; 2]);
-        worlds.each_mut().map(World::join);
+        worlds.iter_mut().for_each(World::join);
         for (world, owner) in worlds.iter().zip([&owner, &other_owner]) {
             owner.rest();
             world.verify();
@@ -324,7 +324,9 @@ fn a_run_arrives_everywhere() {
             assert!(ids.eq(0..2 * FRAMES), "{frames:?}");
             owner.change(|state| state.over = true);
         }
-        running.map(|running| running.join().unwrap());
+        for running in running {
+            running.join().unwrap();
+        }
     });
 }
 
