@@ -3,6 +3,7 @@
 
 mod ends;
 mod meddler;
+mod p01_batches;
 mod p01_order;
 mod p02_accounting;
 mod p03_requests;

@@ -130,8 +130,10 @@ pub const CLOSE_FLUSH: Duration = Duration::from_secs(1);
 /// section 9.6).
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// Frames of one read batch at most, so that one busy peer cannot hold a worker.
-pub const BATCH_FRAMES: usize = 256;
+/// Frames of one read batch at most, so that one busy peer cannot hold a worker. A full read of
+/// small messages has 829 of 64 bytes; with fewer a batch, their rest would keep the read buffer, and
+/// the next connection would read into another one that no cache knows.
+pub const BATCH_FRAMES: usize = 1024;
 
 /// Bytes of one read batch at most.
 pub const BATCH_BYTES: usize = 64 * 1024;

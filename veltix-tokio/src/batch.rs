@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
+use crate::fan_out::FanOut;
 use crate::limits::{BATCH_TIME, FLUSH_PEERS};
 use crate::outbox::Queued;
 use crate::peer::Peer;
@@ -37,6 +38,8 @@ struct Scope {
     /// Other peers' outboxes are left to their own tasks: this task has a thread of its own.
     own_only: bool,
     touched: Vec<Peer>,
+    /// What its broadcasts have in common. It goes before the touched outboxes are flushed.
+    fan_out: FanOut,
 }
 
 /// Sees to the flush of a frame that was just queued for this peer.
@@ -52,7 +55,7 @@ fn note(peer: &Peer, queued: Queued) {
     let noted = CURRENT.with_borrow_mut(|current| match current {
         Some(scope) if !scope.own_only || scope.own == *peer => {
             if queued.heavy {
-                HEAVY.set(true);
+                heavy();
             }
             if queued.first {
                 scope.touched.push(peer.clone());
@@ -64,6 +67,28 @@ fn note(peer: &Peer, queued: Queued) {
     if !noted && queued.first {
         peer.outbox().wake_owner();
     }
+}
+
+/// Notes that an outbox of this batch has enough for a large write.
+pub(crate) fn heavy() {
+    HEAVY.set(true);
+}
+
+/// Calls this with what the broadcasts of the batch have in common; where others' outboxes are not
+/// flushed by a batch, with nothing.
+pub(crate) fn with_fan_out<R>(call: impl FnOnce(&mut FanOut) -> R) -> R {
+    let swap = |fan_out: &mut FanOut| {
+        CURRENT.with_borrow_mut(|current| match current {
+            Some(scope) if !scope.own_only => std::mem::swap(&mut scope.fan_out, fan_out),
+            _ => {}
+        });
+    };
+    // Taken out, since the call touches outboxes; and nothing must be left of it outside a batch.
+    let mut fan_out = FanOut::Single;
+    swap(&mut fan_out);
+    let result = call(&mut fan_out);
+    swap(&mut fan_out);
+    result
 }
 
 /// Whether the caller runs inside a handler of this peer's connection.
@@ -98,7 +123,8 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn enter(own: &Peer, own_only: bool) -> Self {
-        let scope = Scope { own: own.clone(), own_only, touched: Vec::new() };
+        let (own, fan_out) = (own.clone(), FanOut::default());
+        let scope = Scope { own, own_only, touched: Vec::new(), fan_out };
         let outer = CURRENT.replace(Some(scope));
         Self { outer, outer_heavy: HEAVY.replace(false), left: false }
     }

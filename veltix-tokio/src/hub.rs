@@ -13,7 +13,6 @@ use crate::close::{CloseReason, ShutdownReport};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::EventStream;
-use crate::limits::DETACH_BELOW;
 use crate::outbox::{Dropped, Overflow};
 use crate::peer::{Peer, within};
 use crate::planted::planted;
@@ -234,19 +233,11 @@ impl Broadcast {
         let mut frame = Frame::from(message.with_id(plain));
         let policy = endpoint.limits().overflow;
         frame.set_class(frame.class().clone().resolve(policy));
-        let mut delivery = Delivery::default();
-        for peer in endpoint.peers().matching(&self.target)?.iter() {
-            if self.except.contains(&peer.id()) {
-                continue;
-            }
-            let overflow = peer.push_or(frame.clone(), policy);
-            if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
-                // One copy for all who make it wait.
-                frame.detach_below(DETACH_BELOW);
-            }
-            delivery.count(overflow);
-        }
-        Ok(delivery)
+        let Self { target, except, .. } = self;
+        batch::with_fan_out(|fan_out| {
+            let targets = fan_out.find(endpoint, target, except)?;
+            Ok(fan_out.send(targets, frame, policy))
+        })
     }
 }
 
@@ -294,7 +285,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    const fn count(&mut self, overflow: Overflow) {
+    pub(crate) const fn count(&mut self, overflow: Overflow) {
         self.matched += 1;
         match overflow {
             Overflow::Queued(_) => self.queued += 1,

@@ -13,6 +13,7 @@ mod drain;
 mod endpoint;
 mod error;
 mod events;
+mod fan_out;
 mod hellos;
 mod hub;
 mod outbox;

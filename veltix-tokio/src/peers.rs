@@ -20,6 +20,8 @@ pub(crate) struct Peers {
     entered: DashMap<PeerId, Peer>,
     admitted: DashMap<PeerId, Peer>,
     tags: Mutex<TagStore>,
+    /// Grows with every change of `tags`; tells whether what a target meant still holds.
+    tags_version: AtomicU64,
     /// Who waits for the changes of each watch.
     watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
     ids: AtomicU64,
@@ -41,6 +43,7 @@ impl Peers {
             entered: DashMap::new(),
             admitted: DashMap::new(),
             tags: Mutex::new(tags),
+            tags_version: AtomicU64::new(0),
             watchers: Mutex::default(),
             ids: AtomicU64::new(1),
             version: AtomicU64::new(0),
@@ -67,7 +70,9 @@ impl Peers {
     pub(crate) fn change_tags<R>(&self, change: impl FnOnce(&mut TagStore) -> R) -> R {
         let (result, woken) = {
             let mut tags = self.tags.lock();
-            (change(&mut tags), tags.take_woken())
+            let result = change(&mut tags);
+            self.tags_version.fetch_add(1, Ordering::Release);
+            (result, tags.take_woken())
         };
         for watch in woken {
             let watcher = self.watchers.lock().get(&watch).map(Arc::clone);
@@ -147,6 +152,11 @@ impl Peers {
         }
         let ids = self.read_tags(|tags| tags.select(target))?;
         Ok(ids.into_iter().filter_map(|id| self.get(id)).collect())
+    }
+
+    /// As long as this stays the same, so does what every target means.
+    pub(crate) fn tags_version(&self) -> u64 {
+        self.tags_version.load(Ordering::Acquire)
     }
 
     pub(crate) fn count(&self, target: &Target) -> Result<usize, TargetError> {

@@ -2,10 +2,14 @@
 //! the outbox's state machine is checked against many schedules (`--cfg shuttle`).
 
 #[cfg(not(shuttle))]
-use std::sync::{Mutex as Inner, MutexGuard as Guard, PoisonError};
+pub(crate) use std::sync::MutexGuard as Guard;
+#[cfg(not(shuttle))]
+use std::sync::{Mutex as Inner, PoisonError};
 
 #[cfg(shuttle)]
-use shuttle::sync::{Mutex as Inner, MutexGuard as Guard};
+use shuttle::sync::Mutex as Inner;
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::MutexGuard as Guard;
 #[cfg(shuttle)]
 use std::sync::PoisonError;
 

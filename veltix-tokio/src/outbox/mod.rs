@@ -17,6 +17,8 @@
 //! - In `Blocked` only the connection's own task may act: it waits until the stream is writable.
 //! - The stream is given up in `Closed`, so a handle that outlives its connection holds no
 //!   descriptor.
+//! - Broadcasts of one batch may stand behind the queue as a [`run`] that many outboxes share. Nobody
+//!   sees the difference: whatever happens to the outbox first queues what it has of the run.
 //!
 //! What is done with a frame that finds no room is said by its class, see
 //! [`DeliveryClass`](veltix_core::DeliveryClass). Nothing is done before the stream was full:
@@ -31,6 +33,7 @@
 mod drops;
 mod push;
 mod queue;
+mod run;
 mod state;
 mod tally;
 #[cfg(test)]
@@ -48,13 +51,14 @@ use tokio::time::Instant;
 use veltix_core::Frame;
 
 use crate::limits::FRAME_OVERHEAD;
-use crate::sync::Mutex;
+use crate::sync::{Guard, Mutex};
 use crate::transport::StreamWriter;
 use crate::waiters::Place;
 
 pub use drops::Dropped;
 pub(crate) use drops::{DropReason, Drops};
 pub(crate) use push::{Overflow, Push, Queued};
+pub(crate) use run::{Member, Run, Size};
 pub(crate) use state::Capacity;
 use state::{Flight, Phase, State};
 pub use tally::Sent;
@@ -109,6 +113,16 @@ impl Outbox {
         Self { state: Mutex::new(state), congested: AtomicBool::new(false), capacity }
     }
 
+    /// Takes the lock. Whoever looks, or comes, comes behind the run that the outbox is in.
+    #[inline]
+    fn lock(&self) -> Guard<'_, State> {
+        let mut state = self.state.lock();
+        if state.run.is_some() {
+            state.leave_run();
+        }
+        state
+    }
+
     /// Writes what is queued, as far as the stream takes it. Does nothing when another flusher is
     /// at it or the stream is full.
     pub(crate) fn flush(&self) {
@@ -134,6 +148,7 @@ impl Outbox {
             // A stream that panics has failed; whoever publishes to it must not go down with it.
             let result = catch_unwind(AssertUnwindSafe(|| scratch.write(&mut flight)))
                 .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+            flight.queue_run();
             let failure = result.err().map(|error| error.kind());
             let mut state = self.state.lock();
             state.settle(&mut flight);
@@ -241,7 +256,7 @@ impl Outbox {
 
     /// Registers the connection's own task, and tells it how things stand.
     pub(crate) fn glance(&self, owner: &Waker) -> Glance {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         match &state.owner {
             Some(known) if known.will_wake(owner) => {}
             _ => state.owner = Some(owner.clone()),
@@ -271,7 +286,7 @@ impl Outbox {
     /// moment is counted when it returns, which [`Outbox::poll_settled`] waits for.
     pub(crate) fn close(&self, reason: DropReason) {
         let (writer, (queue, waiters)) = {
-            let mut state = self.state.lock();
+            let mut state = self.lock();
             self.congested.store(false, Ordering::Relaxed);
             (state.writer.take(), state.close(reason))
         };
@@ -284,7 +299,7 @@ impl Outbox {
     /// Accepts nothing more; what is queued is still written.
     pub(crate) fn seal(&self) {
         let waiters = {
-            let mut state = self.state.lock();
+            let mut state = self.lock();
             state.sealed = true;
             state.room_waiters.take()
         };
@@ -334,7 +349,7 @@ impl Outbox {
 
     /// What was accepted, written, dropped and is queued.
     pub(crate) fn sent(&self) -> Sent {
-        let state = self.state.lock();
+        let state = self.lock();
         state.tally.sent(state.frames as u64)
     }
 }
@@ -349,7 +364,7 @@ fn let_go(gone: &mut Vec<Frame>) {
 
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state.lock();
+        let state = self.lock();
         f.debug_struct("Outbox")
             .field("phase", &state.phase)
             .field("frames", &state.frames)

@@ -71,7 +71,7 @@ impl Outbox {
 
     #[inline]
     fn offer(&self, frame: Frame, line: Option<InLine<'_>>) -> Push {
-        let pushed = self.state.lock().push_at_once(frame, self.capacity);
+        let pushed = self.lock().push_at_once(frame, self.capacity);
         match pushed {
             Ok(queued) => Push::Queued(queued),
             Err(frame) => self.offer_in_need(frame, line),
@@ -84,11 +84,11 @@ impl Outbox {
         // A body may run its owner's code when it goes, so what gives way here, and what is copied
         // because it is going to wait, goes outside the lock.
         let mut gone = Vec::new();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.phase == Phase::Blocked {
             drop(state);
             frame.detach_below(DETACH_BELOW);
-            state = self.state.lock();
+            state = self.lock();
         }
         let mut pushed = state.push(frame, self.capacity, &mut gone);
         if let Err(mut frame) = pushed {
@@ -98,7 +98,7 @@ impl Outbox {
                 self.flush();
                 // It may have to wait now.
                 frame.detach_below(DETACH_BELOW);
-                state = self.state.lock();
+                state = self.lock();
             }
             let allowance = state.allowance(self.capacity);
             pushed = if frame.class().key().is_some() {
@@ -133,7 +133,7 @@ impl Outbox {
     /// pings, whose number is bounded by pausing its reading.
     pub(crate) fn push_beyond(&self, frame: Frame) -> Push {
         let mut gone = Vec::new();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let unlimited = Capacity { frames: usize::MAX, bytes: usize::MAX };
         let pushed = state.push(frame, unlimited, &mut gone);
         // Only here: who waits for room to send is read all the same, or two sides that fill each
@@ -166,7 +166,7 @@ impl Outbox {
         frame.detach_below(DETACH_BELOW);
         let code = frame.code();
         let mut gone = Vec::new();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.is_over() {
             return Overflow::Closed;
         }

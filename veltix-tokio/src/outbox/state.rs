@@ -9,6 +9,7 @@ use veltix_core::Frame;
 
 use super::drops::{DropReason, Drops};
 use super::queue::Queue;
+use super::run::{Membership, Run};
 use super::tally::Tally;
 use super::{Queued, write};
 use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD};
@@ -39,6 +40,9 @@ impl Capacity {
 pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) queue: Queue,
+    /// A run that stands behind the queue, while the phase is `Queued`. Its frames are not booked
+    /// before the outbox leaves it, which comes before all else.
+    pub(super) run: Option<Membership>,
     /// Frames and their charge that are accepted and neither written nor dropped, those in a
     /// flusher's hands included.
     pub(super) frames: usize,
@@ -82,6 +86,9 @@ pub(super) enum Phase {
 /// What a flusher holds while it writes.
 pub(super) struct Flight {
     pub(super) queue: Queue,
+    /// A finished run behind the queue, until the first write: whatever that leaves of it is
+    /// queued.
+    pub(super) run: Option<Arc<Run>>,
     pub(super) writer: Box<dyn StreamWriter>,
     /// Frames, charge and bytes that the stream took since they were last settled.
     pub(super) done_frames: usize,
@@ -94,6 +101,7 @@ impl State {
         Self {
             phase: Phase::Idle,
             queue: Queue::default(),
+            run: None,
             frames: 0,
             charge: 0,
             writer: Some(writer),
@@ -173,7 +181,7 @@ impl State {
         self.queue.push(frame);
         self.frames += 1;
         self.charge += cost;
-        self.tally.accept();
+        self.tally.accept(1);
         let first = self.phase == Phase::Idle;
         if first {
             self.phase = Phase::Queued;
@@ -206,7 +214,7 @@ impl State {
         let older = self.queue.replace(at, frame);
         self.frames += 1;
         self.charge += cost;
-        self.tally.accept();
+        self.tally.accept(1);
         self.book_dropped(DropReason::Superseded, [&older]);
         gone.push(older);
         Ok(Queued { first: false, heavy: false, waits: true, dropped: 0 })
@@ -260,9 +268,11 @@ impl State {
             return None;
         }
         let writer = self.writer.take()?;
+        let run = self.take_run();
         self.phase = Phase::Writing;
         Some(Flight {
             queue: std::mem::take(&mut self.queue),
+            run,
             writer,
             done_frames: 0,
             done_charge: 0,

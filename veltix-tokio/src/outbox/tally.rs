@@ -66,8 +66,8 @@ impl Tally {
         Self { sent: Sent::default(), drops, episode: None }
     }
 
-    pub(super) const fn accept(&mut self) {
-        self.sent.accepted += 1;
+    pub(super) const fn accept(&mut self, frames: u64) {
+        self.sent.accepted += frames;
     }
 
     pub(super) const fn write(&mut self, frames: u64) {
@@ -122,7 +122,7 @@ impl Tally {
 
     /// A frame is dropped at the door: it was taken on, and no room was found, or nobody.
     pub(super) fn refuse(&mut self, reason: DropReason, code: u16) {
-        self.accept();
+        self.accept(1);
         match reason {
             DropReason::Policy | DropReason::SlowConsumer => self.prefer_others(reason, code),
             _ => self.drop_accepted(reason, code),

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use veltix_core::Frame;
 
+use super::run::Run;
 use super::state::Flight;
 use crate::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 use crate::planted::planted;
@@ -32,9 +33,16 @@ pub(super) fn spare_queue() -> VecDeque<Frame> {
 }
 
 /// Takes back an empty queue.
+#[inline]
 pub(super) fn keep_queue(queue: VecDeque<Frame>) {
+    if queue.capacity() > 0 {
+        keep_room(queue);
+    }
+}
+
+fn keep_room(queue: VecDeque<Frame>) {
     let mut spares = SPARES.take();
-    if spares.len() < SPARE_QUEUES && (1..=SPARE_CAPACITY).contains(&queue.capacity()) {
+    if spares.len() < SPARE_QUEUES && queue.capacity() <= SPARE_CAPACITY {
         spares.push(queue);
     }
     SPARES.set(spares);
@@ -54,6 +62,8 @@ enum Piece {
     Copies(Range<usize>),
     /// The body of a frame, from an offset on.
     Body { frame: usize, from: usize },
+    /// The bytes of the run, which is behind all frames.
+    Run,
 }
 
 impl Scratch {
@@ -73,34 +83,58 @@ impl Scratch {
     /// # Errors
     /// The stream's error; a stream that takes nothing is `WouldBlock`.
     pub(super) fn write(&mut self, flight: &mut Flight) -> io::Result<()> {
+        let mut offered = self.gather(flight.queue.frames(), flight.queue.head_written);
+        if let Some(run) = flight.run.as_deref().and_then(Run::whole) {
+            offered = offered.map(|bytes| bytes + run.bytes.len());
+            let has_room = self.pieces.len() < WRITE_SLICES;
+            if has_room && offered.is_some_and(|bytes| bytes <= WRITE_BYTES) {
+                self.pieces.push(Piece::Run);
+            } else {
+                flight.queue_run();
+                offered = self.gather(flight.queue.frames(), flight.queue.head_written);
+            }
+        }
         let queue = &flight.queue;
-        self.gather(queue.frames(), queue.head_written);
-        let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
-        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-            *slice = IoSlice::new(match piece {
+        let run = flight.run.as_deref().and_then(Run::whole).map_or(&[][..], |run| &run.bytes);
+        let slice = |piece: &Piece| {
+            IoSlice::new(match piece {
                 Piece::Copies(range) => &self.copies[range.clone()],
                 Piece::Body { frame, from } => &queue.frames()[*frame].body()[*from..],
-            });
-        }
-        let written = flight.writer.try_write_vectored(&slices[..self.pieces.len()])?;
+                Piece::Run => run,
+            })
+        };
+        let written = match &self.pieces[..] {
+            // As almost always: the others need an array to be made.
+            [one] => flight.writer.try_write_vectored(&[slice(one)])?,
+            pieces => {
+                let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
+                slices.iter_mut().zip(pieces).for_each(|(to, piece)| *to = slice(piece));
+                flight.writer.try_write_vectored(&slices[..pieces.len()])?
+            }
+        };
         if written == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        flight.advance(written);
+        let of_run = if offered == Some(written) { flight.finish_run() } else { 0 };
+        flight.queue_run();
+        flight.advance(written - of_run);
         Ok(())
     }
 
-    /// Puts the pieces of one write together.
-    fn gather(&mut self, frames: &VecDeque<Frame>, head_written: usize) {
+    /// Puts the pieces of one write together. Says how many bytes they have, if every frame has
+    /// found a place.
+    fn gather(&mut self, frames: &VecDeque<Frame>, head_written: usize) -> Option<usize> {
         let Self { copies, pieces } = self;
         copies.clear();
         pieces.clear();
         let mut total = 0;
         let mut copied_from = 0;
         let mut skip = head_written;
+        let mut all = true;
         for (index, frame) in frames.iter().enumerate() {
             // A body may need a piece of its own, and what is copied before it another.
             if total >= WRITE_BYTES || pieces.len() + 2 > WRITE_SLICES {
+                all = false;
                 break;
             }
             copies.extend_from_slice(&frame.header()[skip.min(HEADER_LEN)..]);
@@ -121,10 +155,37 @@ impl Scratch {
         if copied_from < copies.len() {
             pieces.push(Piece::Copies(copied_from..copies.len()));
         }
+        all.then_some(total)
     }
 }
 
 impl Flight {
+    /// Queues the frames of the run behind the others.
+    #[inline]
+    pub(super) fn queue_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            self.queue_frames(&run);
+        }
+    }
+
+    #[cold]
+    fn queue_frames(&mut self, run: &Run) {
+        for frame in run.whole().iter().flat_map(|run| &run.frames) {
+            self.queue.push(frame.clone());
+        }
+    }
+
+    /// Takes off the run, which the stream took whole; says how many bytes that was.
+    #[inline]
+    fn finish_run(&mut self) -> usize {
+        let Some(run) = self.run.take() else { return 0 };
+        let Some(run) = run.whole() else { return 0 };
+        self.done_frames += run.frames.len();
+        self.done_charge += run.charge;
+        self.written += run.bytes.len();
+        run.bytes.len()
+    }
+
     /// Takes off what the stream took.
     fn advance(&mut self, written: usize) {
         self.written += written;

@@ -9,6 +9,8 @@ mod cases;
 mod model;
 #[cfg(shuttle)]
 mod shuttle;
+#[cfg(not(shuttle))]
+mod uses;
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

@@ -7,57 +7,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::state::charge;
+use super::uses::{Use, any_use};
 use super::*;
 
-/// What may be done to an outbox and its stream.
-#[derive(Clone, Debug)]
-enum Use {
-    /// A frame of this code, length and class is sent, or broadcast where this is the default.
-    Push(u16, usize, DeliveryClass, Option<OverflowPolicy>),
-    PushBeyond(usize),
-    Flush,
-    /// The stream takes so many bytes more.
-    Take(usize),
-    /// The stream takes nothing more.
-    Block,
-    /// The connection's own task looks whether the stream is writable.
-    Look,
-    /// The connection's own task tells what was dropped.
-    Tell,
-    Seal,
-    Close,
-}
-
-fn any_policy() -> impl Strategy<Value = OverflowPolicy> {
-    use OverflowPolicy::{Disconnect, DropNewest, DropOldest};
-    prop::sample::select(vec![Disconnect, DropNewest, DropNewest, DropOldest, DropOldest])
-}
-
-fn any_class() -> impl Strategy<Value = DeliveryClass> {
-    prop_oneof![
-        Just(DeliveryClass::DEFAULT),
-        any_policy().prop_map(DeliveryClass::of_policy),
-        (0u8..3).prop_map(DeliveryClass::of_key),
-    ]
-}
-
-fn any_use() -> impl Strategy<Value = Use> {
-    let length = HEADER_LEN + 2..3_000;
-    let push = (1u16..3, length.clone(), any_class(), prop::option::of(any_policy()));
-    prop_oneof![
-        120 => push.prop_map(|(code, length, class, default)| {
-            Use::Push(code, length, class, default)
-        }),
-        3 => length.prop_map(Use::PushBeyond),
-        30 => Just(Use::Flush),
-        20 => (0usize..6_000).prop_map(Use::Take),
-        10 => Just(Use::Block),
-        30 => Just(Use::Look),
-        3 => Just(Use::Tell),
-        1 => Just(Use::Seal),
-        1 => Just(Use::Close),
-    ]
-}
+/// A run that fits most of the outboxes.
+const LARGEST_RUN: Capacity = Capacity { frames: 3, bytes: 2_500 };
 
 /// An outbox, and what should be true of it.
 struct Model {
@@ -69,6 +23,8 @@ struct Model {
     phase: Phase,
     sealed: bool,
     congested: bool,
+    /// A run that the outbox has joined.
+    run: Option<Arc<Run>>,
     /// Frames that wait, the first of them begun by so many bytes.
     queue: VecDeque<Frame>,
     begun: usize,
@@ -92,6 +48,7 @@ impl Model {
             phase: Phase::Idle,
             sealed: false,
             congested: false,
+            run: None,
             queue: VecDeque::new(),
             begun: 0,
             accepted: 0,
@@ -146,6 +103,20 @@ impl Model {
                     self.congested |= self.phase == Phase::Blocked && !self.fits(0, 2);
                 }
             }
+            Use::Run(code, length) => self.fan_out(number, code, length),
+            Use::EndRun => {
+                if let Some(run) = self.run.take() {
+                    run.finish();
+                }
+            }
+            Use::Batch(lengths) => {
+                self.apply(number, Use::EndRun);
+                for length in lengths {
+                    self.apply(number, Use::Run(3, length));
+                }
+                self.apply(number, Use::EndRun);
+                self.apply(number, Use::Flush);
+            }
             Use::Flush => {
                 self.outbox.flush();
                 self.see_flush();
@@ -177,6 +148,39 @@ impl Model {
                 self.phase = Phase::Closed;
                 self.congested = false;
             }
+        }
+    }
+
+    /// Adds a frame to the run, as whoever broadcasts does: what has left gets it by itself.
+    fn fan_out(&mut self, number: u16, code: u16, length: usize) {
+        let frame = Self::frame(number, code, length, DeliveryClass::DEFAULT);
+        let Some(run) = self.run.take() else {
+            let run = Arc::new(Run::of(LARGEST_RUN, &frame).expect("it is small"));
+            let has_room = self.queue.len() + LARGEST_RUN.frames <= self.capacity.frames
+                && self.charge() + LARGEST_RUN.bytes <= self.capacity.bytes;
+            let is_open = !self.sealed && matches!(self.phase, Phase::Idle | Phase::Queued);
+            let joined = self.outbox.join(&run, 7);
+            assert_eq!(joined.is_some(), has_room && is_open);
+            if let Some(joined) = joined {
+                assert_eq!(
+                    (joined.held.frames, joined.held.charge),
+                    (self.queue.len(), self.charge())
+                );
+                assert_eq!(Overflow::Queued(joined.queued), self.accept(frame, 0));
+                self.run = Some(run);
+            }
+            return;
+        };
+        let mut left = Vec::new();
+        let added = run.add(&frame, &mut left);
+        if added.is_some() && left.is_empty() {
+            self.accept(frame, 0);
+            self.run = Some(run);
+        } else {
+            assert!(left.is_empty() || left == [7]);
+            let push = Use::Push(code, length, DeliveryClass::DEFAULT, None);
+            self.apply(number, push);
+            run.finish();
         }
     }
 
@@ -377,12 +381,15 @@ proptest! {
     fn it_does_what_a_plain_list_would(
         (frames, bytes) in (1usize..9, 1_000usize..12_000),
         per_call in prop_oneof![1usize..200, 200usize..5_000, Just(usize::MAX)],
-        uses in vec(any_use(), 1..80),
+        uses in vec((any_use(), prop::bool::weighted(0.5)), 1..80),
     ) {
         let mut model = Model::new(Capacity { frames, bytes }, per_call);
-        for (step, number) in uses.into_iter().zip(0..) {
+        for ((step, looks), number) in uses.into_iter().zip(0..) {
             model.apply(number, step);
-            model.check();
+            // Not each time: a look ends a run.
+            if looks {
+                model.check();
+            }
         }
         // The peer reads on, and gets the rest.
         model.socket.give(usize::MAX);

@@ -24,6 +24,12 @@ const FRAMES: u16 = 3;
 /// The code of the values of the first key.
 const FIRST_VALUE: u16 = SENDERS + 1;
 
+/// The code of what is broadcast in runs.
+const RUN: u16 = FIRST_VALUE + 2;
+
+/// A run that most of the outboxes have room for.
+const LARGEST: Capacity = Capacity { frames: 3, bytes: 900 };
+
 fn check(test: fn()) {
     ::shuttle::check_random(test, SCHEDULES);
     ::shuttle::check_pct(test, SCHEDULES / 4, 3);
@@ -117,6 +123,20 @@ impl World {
         });
     }
 
+    /// Broadcasts of two batches, shared as runs with the outboxes of these other worlds. Gives how
+    /// many frames each of the outboxes took.
+    fn fan_out(&self, others: &[&Self]) -> JoinHandle<Vec<u16>> {
+        let mut outboxes = vec![Arc::clone(&self.outbox)];
+        outboxes.extend(others.iter().map(|world| Arc::clone(&world.outbox)));
+        thread::spawn(move || {
+            let mut taken = vec![0; outboxes.len()];
+            for batch in 0..2 {
+                fan_out(&outboxes, batch * FRAMES, &mut taken);
+            }
+            taken
+        })
+    }
+
     /// The other end, which reads all in the end.
     fn read(&mut self) {
         self.spawn(|_, socket| {
@@ -137,7 +157,7 @@ impl World {
         assert_eq!((sent.queued, sent.accepted), (0, sent.written + sent.dropped()));
         let frames = self.socket.frames();
         assert_eq!(frames.len() as u64, sent.written);
-        for sender in 0..=SENDERS {
+        for sender in (0..=SENDERS).chain([RUN]) {
             let ids: Vec<_> = frames.iter().filter(|(code, _)| *code == sender).collect();
             assert!(ids.is_sorted_by(|a, b| a < b), "{frames:?}");
         }
@@ -148,6 +168,41 @@ impl World {
         }
         let by_type = self.outbox.state.lock().tally.drops.snapshot();
         assert_eq!(by_type.iter().map(Dropped::total).sum::<u64>(), sent.dropped());
+    }
+}
+
+/// One batch of broadcasts, as `FanOut` does it; the id of the first is this.
+fn fan_out(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
+    let first_frame = frame(RUN, from, random(HEADER_LEN, 40));
+    let run = Arc::new(Run::of(LARGEST, &first_frame).expect("it is small"));
+    let mut outside = Vec::new();
+    let mut flushes = vec![false; outboxes.len()];
+    for (outbox, member) in outboxes.iter().zip(0..) {
+        match outbox.join(&run, member) {
+            Some(joined) => flushes[member as usize] |= joined.queued.first,
+            None => outside.push(member),
+        }
+    }
+    for id in from..from + FRAMES {
+        let mut frame = frame(RUN, id, random(HEADER_LEN, 40));
+        if id == from {
+            frame = first_frame.clone();
+        } else {
+            assert!(run.add(&frame, &mut outside).is_some());
+        }
+        for member in (0..).take(outboxes.len()) {
+            let at = member as usize;
+            if !outside.contains(&member) {
+                taken[at] += 1;
+            } else if let Push::Queued(queued) = outboxes[at].push(frame.clone()) {
+                taken[at] += 1;
+                flushes[at] |= queued.first;
+            }
+        }
+    }
+    run.finish();
+    for (outbox, first) in outboxes.iter().zip(flushes) {
+        see_to_it(outbox, first, random(0, 1) as u16);
     }
 }
 
@@ -242,6 +297,39 @@ fn no_frame_and_no_wake_is_lost() {
     });
 }
 
+/// Each outbox of a run has all of it, in order, whatever else happens to it meanwhile.
+#[test]
+fn a_run_arrives_everywhere() {
+    check(|| {
+        let mut worlds = [World::roomy(), World::roomy()];
+        let owner = Arc::new(Owner::default());
+        let other_owner = Arc::new(Owner::default());
+        let running = [(&owner, &worlds[0]), (&other_owner, &worlds[1])]
+            .map(|(owner, world)| Arc::clone(owner).run(Arc::clone(&world.outbox)));
+        worlds[0].spawn(|outbox, _| {
+            let queued = outbox.push(frame(0, 0, 20));
+            see_to_it(outbox, matches!(queued, Push::Queued(queued) if queued.first), 0);
+            outbox.flush();
+        });
+        worlds.iter_mut().for_each(World::read);
+        let published = worlds[0].fan_out(&[&worlds[1]]);
+        let taken = published.join().unwrap();
+        assert_eq!(taken, [2 * FRAMES; 2]);
+        worlds.iter_mut().for_each(World::join);
+        for (world, owner) in worlds.iter().zip([&owner, &other_owner]) {
+            owner.rest();
+            world.verify();
+            let frames = world.socket.frames();
+            let ids = frames.iter().filter(|(code, _)| *code == RUN).map(|(_, id)| *id);
+            assert!(ids.eq(0..2 * FRAMES), "{frames:?}");
+            owner.change(|state| state.over = true);
+        }
+        for running in running {
+            running.join().unwrap();
+        }
+    });
+}
+
 /// With room for all, of the values of a key the newest comes last, and what it superseded is
 /// counted and told.
 #[test]
@@ -290,12 +378,14 @@ fn a_close_counts_every_frame() {
         world.send();
         world.broadcast();
         world.publish();
+        let published = world.fan_out(&[]);
         world.read();
         world.spawn(|outbox, _| {
             turns(outbox);
             outbox.close(DropReason::Shutdown);
             block_on(poll_fn(|cx| outbox.poll_settled(cx)));
         });
+        published.join().unwrap();
         world.join();
         world.verify();
     });

@@ -5,7 +5,7 @@ mod classes;
 mod life;
 mod owners;
 mod room;
-
+mod runs;
 mod telling;
 
 use std::sync::atomic::AtomicUsize;

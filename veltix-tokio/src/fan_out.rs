@@ -1,0 +1,198 @@
+//! What becomes of the broadcasts of one batch.
+
+use std::sync::Arc;
+
+use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
+
+use crate::batch;
+use crate::endpoint::Endpoint;
+use crate::hub::Delivery;
+use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW};
+use crate::outbox::{Member, Overflow, Run, Size};
+use crate::peer::Peer;
+
+/// A run for fewer peers than this costs more than it saves.
+const RUN_PEERS: usize = 4;
+
+/// Whom a broadcast is for.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    peers: Arc<[Peer]>,
+    except: Vec<PeerId>,
+    /// What they were found by, and when.
+    target: Target,
+    version: u64,
+}
+
+impl Targets {
+    /// Each of them, with its number.
+    fn iter(&self) -> impl Iterator<Item = (Member, &Peer)> {
+        (0..).zip(&*self.peers).filter(|(_, peer)| !self.except.contains(&peer.id()))
+    }
+
+    /// Whether they are the same, as far as can be told at once. While one of the two is there, no
+    /// other list can be where it is.
+    fn are(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.peers, &other.peers) && self.except == other.except
+    }
+
+    /// Whether they are whom this target means, too. All peers are found at once anyway, and by a
+    /// version of their own.
+    fn hold(&self, endpoint: &Arc<Endpoint>, target: &Target, version: u64) -> bool {
+        !target.is_all()
+            && self.version == version
+            && self.target == *target
+            // A batch may broadcast to the peers of two servers.
+            && self.peers.first().is_some_and(|peer| Arc::ptr_eq(peer.endpoint(), endpoint))
+    }
+
+    /// Pushes a frame to one after the other.
+    fn push(&self, frame: Frame, policy: OverflowPolicy) -> Delivery {
+        push_to(self.iter().map(|(_, peer)| peer), frame, policy)
+    }
+}
+
+fn push_to<'a>(
+    peers: impl Iterator<Item = &'a Peer>,
+    mut frame: Frame,
+    policy: OverflowPolicy,
+) -> Delivery {
+    let mut delivery = Delivery::default();
+    for peer in peers {
+        let overflow = peer.push_or(frame.clone(), policy);
+        if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
+            // One copy for all who make it wait.
+            frame.detach_below(DETACH_BELOW);
+        }
+        delivery.count(overflow);
+    }
+    delivery
+}
+
+/// The broadcasts of a batch, as far as it is known what they have in common. Those that follow
+/// each other to the same targets are a [`Run`].
+#[derive(Debug, Default)]
+pub(crate) enum FanOut {
+    /// The next one begins a run.
+    #[default]
+    New,
+    /// A run is under way, and grows as long as the targets stay the same.
+    Running(Running),
+    /// A run was of no use: the rest of the batch is pushed to one peer after the other.
+    Single,
+}
+
+impl FanOut {
+    /// Finds whom a broadcast is for. Those of the run under way are not looked for again, unless a
+    /// tag was changed or a peer came or went.
+    pub(crate) fn find(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        target: Target,
+        except: Vec<PeerId>,
+    ) -> Result<Targets, TargetError> {
+        // Before the look: what changes meanwhile makes it an old one.
+        let version = endpoint.peers().tags_version();
+        let peers = match self {
+            Self::Running(Running { targets, .. }) if targets.hold(endpoint, &target, version) => {
+                Arc::clone(&targets.peers)
+            }
+            _ => endpoint.peers().matching(&target)?,
+        };
+        Ok(Targets { peers, except, target, version })
+    }
+
+    /// Sends a broadcast's frame to each of its targets, where this is the default policy.
+    pub(crate) fn send(
+        &mut self,
+        targets: Targets,
+        frame: Frame,
+        policy: OverflowPolicy,
+    ) -> Delivery {
+        match std::mem::take(self) {
+            Self::Running(mut running) if running.targets.are(&targets) => {
+                let (delivery, goes_on) = running.send(frame, policy);
+                *self = if goes_on { Self::Running(running) } else { Self::Single };
+                return delivery;
+            }
+            // Nothing has followed its first frame. To begin the next one would cost each peer that
+            // is in both more than a push.
+            Self::Running(running) if running.frames == 1 => *self = Self::Single,
+            Self::Running(_) | Self::New if targets.peers.len() >= RUN_PEERS => {
+                if let Some(run) = Run::begin(&frame) {
+                    let running = Running::begin(targets, run);
+                    let delivery = running.deliver(frame, policy);
+                    *self = Self::Running(running);
+                    return delivery;
+                }
+            }
+            before => *self = before,
+        }
+        targets.push(frame, policy)
+    }
+}
+
+/// A run under way, and who has it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    targets: Targets,
+    run: Arc<Run>,
+    frames: usize,
+    /// How many the targets are.
+    matched: usize,
+    /// Those of them who have not joined, or left.
+    outside: Vec<Member>,
+    /// What the fullest of the others held before it began.
+    held: Size,
+}
+
+impl Running {
+    /// Offers a run of one frame to its targets.
+    fn begin(targets: Targets, run: Run) -> Self {
+        let run = Arc::new(run);
+        let (mut matched, mut outside) = (0, Vec::new());
+        let mut held = Size::default();
+        for (member, peer) in targets.iter() {
+            matched += 1;
+            match peer.outbox().join(&run, member) {
+                Some(joined) => {
+                    batch::queued(peer, joined.queued);
+                    held = held.max(joined.held);
+                }
+                None => outside.push(member),
+            }
+        }
+        Self { targets, run, frames: 1, matched, outside, held }
+    }
+
+    /// Sends one more frame; says, too, whether the run goes on.
+    fn send(&mut self, frame: Frame, policy: OverflowPolicy) -> (Delivery, bool) {
+        let Some(size) = self.run.add(&frame, &mut self.outside) else {
+            return (self.targets.push(frame, policy), false);
+        };
+        self.frames = size.frames;
+        if size.frames + self.held.frames >= BATCH_OUTBOX_FRAMES
+            || size.charge + self.held.charge >= BATCH_OUTBOX_BYTES
+        {
+            batch::heavy();
+        }
+        let goes_on = 2 * self.outside.len() <= self.matched;
+        (self.deliver(frame, policy), goes_on)
+    }
+
+    /// What becomes of a frame that is in the run: those who are not get it one by one.
+    fn deliver(&self, frame: Frame, policy: OverflowPolicy) -> Delivery {
+        let others = self.outside.iter().map(|member| &self.targets.peers[*member as usize]);
+        let mut delivery = push_to(others, frame, policy);
+        let inside = self.matched - self.outside.len();
+        delivery.matched += inside;
+        delivery.queued += inside;
+        delivery
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.run.finish();
+    }
+}

@@ -1,0 +1,233 @@
+//! A run: the broadcasts of a batch that have the same targets, shared by the outboxes of all of
+//! them as one piece.
+//!
+//! The frames of a run are kept once, however many outboxes have it, and one more costs the same
+//! for any number of peers. In each of the outboxes it stands behind all else:
+//!
+//! - To *join* it an outbox must have room for whatever the run may become, and keeps nothing of
+//!   it but a pointer.
+//! - Whatever else happens to the outbox, a push, a flush, a close or a look at its counters, comes
+//!   behind what the run has become so far. So the outbox first *leaves*: the frames are booked and
+//!   queued as if each had been pushed there. It does not get what the run becomes later, and the
+//!   publisher is told with its next frame, to push to this outbox alone from there on.
+//! - At the end of the batch the run is *finished*: its bytes are put one behind the other, once,
+//!   and a flush of an outbox that has it writes them where they are.
+//!
+//! An outbox's lock is taken before a run's, never the other way round.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+use veltix_core::Frame;
+
+use super::state::{Capacity, Phase, State, charge};
+use super::{Outbox, Queued};
+use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, COPY_BELOW};
+use crate::planted::planted;
+use crate::sync::Mutex;
+
+/// What a run becomes at most: what ends a batch anyway, since it fills a large write.
+const LARGEST: Capacity = Capacity { frames: BATCH_OUTBOX_FRAMES, bytes: BATCH_OUTBOX_BYTES };
+
+/// See the module.
+pub(crate) struct Run {
+    largest: Capacity,
+    growing: Mutex<Growing>,
+    /// What it was when it was finished.
+    whole: OnceLock<Whole>,
+}
+
+#[derive(Default)]
+struct Growing {
+    frames: Vec<Frame>,
+    charge: usize,
+    /// The members that left since the publisher was told last.
+    left: Vec<Member>,
+}
+
+/// The number of an outbox among those that a run was offered to.
+pub(crate) type Member = u32;
+
+/// A finished run.
+pub(super) struct Whole {
+    pub(super) bytes: Bytes,
+    pub(super) frames: Vec<Frame>,
+    pub(super) charge: usize,
+}
+
+/// Frames and their charge.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) frames: usize,
+    pub(crate) charge: usize,
+}
+
+impl Size {
+    /// The larger of either, each for itself.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { frames: self.frames.max(other.frames), charge: self.charge.max(other.charge) }
+    }
+}
+
+impl Run {
+    /// A run of one frame, or `None` for a frame that does not belong into one: since it may go for
+    /// others while it waits, or is better gathered by the kernel than copied.
+    pub(crate) fn begin(frame: &Frame) -> Option<Self> {
+        Self::of(LARGEST, frame)
+    }
+
+    pub(super) fn of(largest: Capacity, frame: &Frame) -> Option<Self> {
+        let run = Self { largest, growing: Mutex::default(), whole: OnceLock::new() };
+        run.add(frame, &mut Vec::new()).map(|_| run)
+    }
+
+    /// Whether such a frame may be in a run.
+    pub(crate) fn takes(frame: &Frame) -> bool {
+        frame.class().is_default() && frame.body().len() < COPY_BELOW
+    }
+
+    /// Adds a frame, which all outboxes have now that joined and did not leave. Those that left
+    /// before are put into `left`, each of them once, whether the frame was added or not.
+    ///
+    /// Says what the run is then; `None` when the frame does not belong into a run or finds no
+    /// room: it was not added.
+    pub(crate) fn add(&self, frame: &Frame, left: &mut Vec<Member>) -> Option<Size> {
+        let cost = charge(frame.len());
+        let own = Self::takes(frame).then(|| own_copy(frame));
+        let mut growing = self.growing.lock();
+        left.append(&mut growing.left);
+        let has_room = growing.frames.len() < self.largest.frames
+            && growing.charge + cost <= self.largest.bytes
+            && self.whole.get().is_none();
+        let frame = own.filter(|_| has_room)?;
+        growing.frames.push(frame);
+        growing.charge += cost;
+        Some(Size { frames: growing.frames.len(), charge: growing.charge })
+    }
+
+    /// Nothing is added any more.
+    pub(crate) fn finish(&self) {
+        let mut growing = self.growing.lock();
+        let frames = std::mem::take(&mut growing.frames);
+        let length = frames.iter().map(Frame::len).sum();
+        let mut bytes = BytesMut::with_capacity(length);
+        frames.iter().for_each(|frame| frame.write_to(&mut bytes));
+        let whole = Whole { bytes: bytes.freeze(), frames, charge: growing.charge };
+        // Only its publisher does this, and once.
+        let _ = self.whole.set(whole);
+    }
+
+    pub(super) fn whole(&self) -> Option<&Whole> {
+        self.whole.get()
+    }
+
+    /// An outbox leaves with what there is.
+    fn leave(&self, member: Member, mut take: impl FnMut(&[Frame])) {
+        if let Some(whole) = self.whole() {
+            return take(&whole.frames);
+        }
+        let mut growing = self.growing.lock();
+        match self.whole() {
+            Some(whole) => take(&whole.frames),
+            None => {
+                if !planted!("leaves_a_run_in_silence") {
+                    growing.left.push(member);
+                }
+                take(&growing.frames);
+            }
+        }
+    }
+}
+
+/// The frame with a body of its own: what a run holds may outlive the batch that it came in, and
+/// runs no code of the application when it goes, whoever is the last to have it.
+fn own_copy(frame: &Frame) -> Frame {
+    let mut own = frame.clone();
+    if own.body().is_empty() {
+        return Frame::new(own.code(), own.id(), Bytes::new());
+    }
+    own.detach_below(COPY_BELOW);
+    own
+}
+
+/// The place of an outbox in a run.
+pub(super) struct Membership {
+    run: Arc<Run>,
+    member: Member,
+}
+
+/// An outbox has joined a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joined {
+    pub(crate) queued: Queued,
+    /// What it held before.
+    pub(crate) held: Size,
+}
+
+impl Outbox {
+    /// Joins a run of one frame as this member, which queues that frame. `None`, and nothing was
+    /// changed, when there is no room for what the run may become, or the stream is full or being
+    /// written, or the connection over.
+    pub(crate) fn join(&self, run: &Arc<Run>, member: Member) -> Option<Joined> {
+        let mut state = self.lock();
+        let held = Size { frames: state.frames, charge: state.charge };
+        let has_room = held.frames + run.largest.frames <= self.capacity.frames
+            && held.charge.saturating_add(run.largest.bytes) <= self.capacity.bytes;
+        if !has_room || state.sealed {
+            return None;
+        }
+        let first = match state.phase {
+            Phase::Idle => true,
+            Phase::Queued => false,
+            Phase::Writing | Phase::Blocked | Phase::Closed => return None,
+        };
+        state.phase = Phase::Queued;
+        state.run = Some(Membership { run: Arc::clone(run), member });
+        let heavy = held.frames >= BATCH_OUTBOX_FRAMES || held.charge >= BATCH_OUTBOX_BYTES;
+        let queued = Queued { first, heavy, waits: false, dropped: 0 };
+        Some(Joined { queued, held })
+    }
+}
+
+impl State {
+    /// Leaves the run, with what it has become: queued as if each frame had been pushed.
+    #[cold]
+    pub(super) fn leave_run(&mut self) {
+        let Some(Membership { run, member }) = self.run.take() else { return };
+        run.leave(member, |frames| {
+            for frame in frames {
+                self.frames += 1;
+                self.charge += charge(frame.len());
+                self.queue.push(frame.clone());
+            }
+            self.tally.accept(frames.len() as u64);
+        });
+    }
+
+    /// Books a finished run as accepted, and gives it to a flusher as one piece. One that is not
+    /// finished is left.
+    pub(super) fn take_run(&mut self) -> Option<Arc<Run>> {
+        let Some(whole) = self.run.as_ref()?.run.whole() else {
+            self.leave_run();
+            return None;
+        };
+        self.frames += whole.frames.len();
+        self.charge += whole.charge;
+        self.tally.accept(whole.frames.len() as u64);
+        self.run.take().map(|membership| membership.run)
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let frames = match self.whole() {
+            Some(whole) => whole.frames.len(),
+            None => self.growing.lock().frames.len(),
+        };
+        f.debug_struct("Run")
+            .field("frames", &frames)
+            .field("finished", &self.whole().is_some())
+            .finish_non_exhaustive()
+    }
+}

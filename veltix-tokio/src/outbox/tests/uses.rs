@@ -1,0 +1,65 @@
+//! Random uses of an outbox, for [`model`](super::model).
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+/// What may be done to an outbox and its stream.
+#[derive(Clone, Debug)]
+pub(super) enum Use {
+    /// A frame of this code, length and class is sent, or broadcast where this is the default.
+    Push(u16, usize, DeliveryClass, Option<OverflowPolicy>),
+    PushBeyond(usize),
+    /// A frame of this code and length is added to the run under way, or begins one.
+    Run(u16, usize),
+    /// The run is finished.
+    EndRun,
+    /// A batch: a run of frames of these lengths, and the flush at its end.
+    Batch(Vec<usize>),
+    Flush,
+    /// The stream takes so many bytes more.
+    Take(usize),
+    /// The stream takes nothing more.
+    Block,
+    /// The connection's own task looks whether the stream is writable.
+    Look,
+    /// The connection's own task tells what was dropped.
+    Tell,
+    Seal,
+    Close,
+}
+
+fn any_policy() -> impl Strategy<Value = OverflowPolicy> {
+    use OverflowPolicy::{Disconnect, DropNewest, DropOldest};
+    prop::sample::select(vec![Disconnect, DropNewest, DropNewest, DropOldest, DropOldest])
+}
+
+fn any_class() -> impl Strategy<Value = DeliveryClass> {
+    prop_oneof![
+        Just(DeliveryClass::DEFAULT),
+        any_policy().prop_map(DeliveryClass::of_policy),
+        (0u8..3).prop_map(DeliveryClass::of_key),
+    ]
+}
+
+pub(super) fn any_use() -> impl Strategy<Value = Use> {
+    let length = HEADER_LEN + 2..3_000;
+    let push = (1u16..3, length.clone(), any_class(), prop::option::of(any_policy()));
+    prop_oneof![
+        120 => push.prop_map(|(code, length, class, default)| {
+            Use::Push(code, length, class, default)
+        }),
+        3 => length.prop_map(Use::PushBeyond),
+        60 => (1u16..3, HEADER_LEN + 2..900).prop_map(|(code, length)| Use::Run(code, length)),
+        15 => Just(Use::EndRun),
+        30 => vec(HEADER_LEN + 2..900, 1..4).prop_map(Use::Batch),
+        30 => Just(Use::Flush),
+        20 => (0usize..6_000).prop_map(Use::Take),
+        10 => Just(Use::Block),
+        30 => Just(Use::Look),
+        3 => Just(Use::Tell),
+        1 => Just(Use::Seal),
+        1 => Just(Use::Close),
+    ]
+}
