@@ -1,14 +1,28 @@
 //! The servers that are part of this program. Each has `serve`, which prints its address and runs
 //! until it is killed.
 
+mod delimited;
+mod hub;
+mod message_io;
+mod tarpc;
+mod tungstenite;
+
 use std::future::Future;
 use std::net::SocketAddr;
+
+pub(crate) use tarpc::{EchoClient, EchoRequest, EchoResponse};
 
 /// Runs the server of this name, or says that there is none.
 pub(crate) fn serve(name: &str) -> Option<()> {
     match name {
+        "delimited" => delimited::serve(delimited::Writing::OneByOne),
+        "delimited-batch" => delimited::serve(delimited::Writing::Batched),
+        "message-io" => message_io::serve(),
+        "tarpc" => tarpc::serve(),
+        "tungstenite" => tungstenite::serve(),
         _ => return None,
     }
+    Some(())
 }
 
 /// Runs a server on two workers, as every server on Tokio here does.

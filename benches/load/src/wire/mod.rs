@@ -1,11 +1,27 @@
 //! What the servers' protocols look like from outside.
 
+mod delimited;
+mod message_io;
+mod nats;
+mod payload;
+mod redis;
+mod stream;
+mod tarpc;
 mod veltix;
+mod websocket;
 
 use std::io;
 use std::net::TcpStream;
+use std::time::Duration;
 
+pub(crate) use delimited::Delimited;
+pub(crate) use message_io::MessageIo;
+pub(crate) use nats::Nats;
+pub(crate) use payload::Request;
+pub(crate) use redis::Redis;
+pub(crate) use tarpc::Tarpc;
 pub(crate) use veltix::Veltix;
+pub(crate) use websocket::WebSocket;
 
 /// How one server's protocol looks from outside. Every message, answer and delivery of one kind
 /// and body has a fixed length on the wire, so that the generator only counts bytes.
@@ -32,6 +48,17 @@ pub(crate) trait Wire: Send + Sync {
         body[..8].copy_from_slice(&seq.to_be_bytes());
         body
     }
+
+    /// Whether the answer to an echo has its body in it.
+    fn echoes_bodies(&self) -> bool {
+        true
+    }
+
+    /// For how long after a connection was made the server may send something that nobody asked
+    /// for. Whoever counts bytes waits so long after the last join and discards what has come.
+    fn unrest(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What a message asks for.
@@ -56,4 +83,11 @@ pub(crate) enum Role {
     Subscriber,
     /// Gets them, and has the tag.
     Tagged,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    pub(super) const KINDS: [Kind; 4] = [Kind::Echo, Kind::Sink, Kind::Publish, Kind::PublishTag];
 }
