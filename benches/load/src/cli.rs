@@ -26,6 +26,16 @@ enum Command {
         #[arg(long, hide = true)]
         with_parent: bool,
     },
+    /// Become another program, on one processor alone if one is given, which ends when the process
+    /// that started this one does.
+    #[command(hide = true)]
+    Exec {
+        #[arg(long)]
+        cpu: Option<usize>,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
     /// Send messages through a server in memory, for counting instructions (see
     /// `benches/instructions.sh`).
     Path {
@@ -48,6 +58,13 @@ impl Cli {
                     process::pin(cpu)?;
                 }
                 server::serve(&name).with_context(|| format!("no server is called {name}"))?;
+            }
+            Command::Exec { cpu, command } => {
+                process::end_with_parent()?;
+                if let Some(cpu) = cpu {
+                    process::pin(cpu)?;
+                }
+                return Err(process::become_program(&command));
             }
             Command::Path { case, messages } => path::run(&case, messages),
         }

@@ -7,6 +7,8 @@ mod cli;
 mod path;
 mod peers;
 mod process;
+mod program;
+mod python;
 mod results;
 mod server;
 mod wire;

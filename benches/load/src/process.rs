@@ -1,16 +1,19 @@
 //! Servers as processes, and what a process can say and change about itself.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, Signal};
 use rustix::thread::CpuSet;
 
 use crate::peers::{PeerSpec, Start};
+use crate::program::{self, Program};
+use crate::python;
 use crate::results::Missing;
 
 /// How long a server may take to say where it listens. An interpreter on a busy machine needs a
@@ -29,6 +32,11 @@ impl ServerProcess {
     pub(crate) fn start(peer: &PeerSpec, cpu: Option<usize>) -> Result<Self, Missing> {
         let started = match peer.start {
             Start::OwnServe => own_serve(peer.name, cpu).and_then(Self::announced),
+            Start::Python => python::server().and_then(|python| {
+                let command = other(&python, cpu)?;
+                Self::announced(command)
+            }),
+            Start::Program(program) => Self::listening(program, cpu),
         };
         started.map_err(|error| Missing {
             peer: peer.name.to_owned(),
@@ -52,6 +60,22 @@ impl ServerProcess {
         let line = hears.recv_timeout(START).context("it did not say where it listens")??;
         process.addr =
             line.trim().parse().with_context(|| format!("it said {line:?}, not its address"))?;
+        Ok(process)
+    }
+
+    /// Starts a program that is told where to listen and does not say when it does.
+    fn listening(program: Program, cpu: Option<usize>) -> Result<Self> {
+        let addr = SocketAddr::from(([127, 0, 0, 1], program::free_port()?));
+        let mut command = other(&program.command(addr.port())?, cpu)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Self { child: command.spawn()?, addr };
+        let start = Instant::now();
+        while TcpStream::connect_timeout(&addr, START).is_err() {
+            let ended = process.child.try_wait()?;
+            anyhow::ensure!(ended.is_none(), "it ended at once: {ended:?}");
+            anyhow::ensure!(start.elapsed() < START, "it did not listen within {START:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(process)
     }
 
@@ -84,6 +108,25 @@ fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {
         command.args(["--cpu", &cpu.to_string()]);
     }
     Ok(command)
+}
+
+/// The command for a program that is not ours: this one becomes it, once it has seen to the
+/// processor and to its end.
+pub(crate) fn other(program: &[String], cpu: Option<usize>) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("exec");
+    if let Some(cpu) = cpu {
+        command.args(["--cpu", &cpu.to_string()]);
+    }
+    command.arg("--").args(program);
+    Ok(command)
+}
+
+/// Has this process become another program; returns only if that cannot be.
+pub(crate) fn become_program(command: &[String]) -> anyhow::Error {
+    let [program, arguments @ ..] = command else { return anyhow::anyhow!("there is no program") };
+    let error = Command::new(program).args(arguments).exec();
+    anyhow::Error::new(error).context(program.clone())
 }
 
 /// Keeps the calling thread, and those that it starts, on one processor.

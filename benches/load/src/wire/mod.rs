@@ -49,9 +49,9 @@ pub(crate) trait Wire: Send + Sync {
         body
     }
 
-    /// Whether the answer to an echo has its body in it.
-    fn echoes_bodies(&self) -> bool {
-        true
+    /// What the publisher itself is told for each publish that reached so many.
+    fn receipt(&self, _reached: usize) -> Vec<u8> {
+        Vec::new()
     }
 
     /// For how long after a connection was made the server may send something that nobody asked

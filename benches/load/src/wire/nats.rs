@@ -73,10 +73,6 @@ impl Wire for Nats {
         }
     }
 
-    fn echoes_bodies(&self) -> bool {
-        false
-    }
-
     /// 2 s after a connection was made, and up to a fifth later, the server sends it a ping to learn
     /// how far away it is, whatever its settings are.
     fn unrest(&self) -> Duration {

@@ -59,6 +59,10 @@ impl Wire for Redis {
         let start = ends.nth(lines - 1).map_or(0, |(at, _)| at + 1);
         &answer[start..answer.len() - 2]
     }
+
+    fn receipt(&self, reached: usize) -> Vec<u8> {
+        format!(":{reached}\r\n").into_bytes()
+    }
 }
 
 fn command(words: &[&[u8]]) -> Vec<u8> {

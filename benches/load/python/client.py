@@ -1,0 +1,79 @@
+"""The package's own client under load, against a server of the same package.
+
+    client.py ADDR round-trip|echo SECONDS
+
+round-trip: one client, one request after the other; echo: 100 clients with 32 threads each, and each thread sends one
+request after the other. Prints one line {"rate": answers a second, "p50_us": the median latency} and ends. The first
+tenth of the time is not counted.
+"""
+
+import json
+import os
+import statistics
+import sys
+import threading
+import time
+
+import veltix
+from veltix import MessageType, Request
+
+ECHO = MessageType(200, "echo")
+BODY = b"x" * 64
+CLIENTS, THREADS = 100, 32
+TIMEOUT = 20.0
+
+
+def main():
+    addr, workload, seconds = sys.argv[1:]
+    veltix.Logger.get_instance().configure(veltix.LoggerConfig(enabled=False))
+    # Thousands of threads that only wait.
+    threading.stack_size(256 * 1024)
+    clients, threads = {"round-trip": (1, 1), "echo": (CLIENTS, THREADS)}[workload]
+    connected = [connect(addr) for _ in range(clients)]
+    print(json.dumps(measure(connected, threads, float(seconds))), flush=True)
+    os._exit(0)  # the threads of the clients need not end one by one
+
+
+def connect(addr):
+    host, _, port = addr.rpartition(":")
+    client = veltix.Client(veltix.ClientConfig(server_addr=host, port=int(port)))
+    if not client.connect():
+        sys.exit(f"no connection to {addr}")
+    return client
+
+
+def measure(clients, threads, seconds):
+    latencies = [[] for _ in range(len(clients) * threads)]
+    failures = []
+    gate = threading.Barrier(len(latencies) + 1)
+
+    def run(number):
+        client = clients[number % len(clients)]
+        gate.wait()
+        start = time.perf_counter()
+        counted, end = start + seconds / 10, start + seconds * 1.1
+        now = start
+        while now < end and not failures:
+            answer = client.send_and_wait(Request(ECHO, BODY), timeout=TIMEOUT)
+            before, now = now, time.perf_counter()
+            if answer is None or answer.content != BODY:
+                failures.append("no answer" if answer is None else "another answer")
+            elif before >= counted:
+                latencies[number].append(now - before)
+
+    running = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(latencies))]
+    for thread in running:
+        thread.start()
+    gate.wait()
+    for thread in running:
+        thread.join()
+    if failures:
+        sys.exit(f"{failures[0]} within {TIMEOUT} s")
+    every = [latency for each in latencies for latency in each]
+    if not every:
+        sys.exit("no answer in the time that counts")
+    return {"rate": len(every) / seconds, "p50_us": statistics.median(every) * 1e6}
+
+
+if __name__ == "__main__":
+    main()
