@@ -5,7 +5,7 @@ mod veltix;
 use std::io;
 use std::net::TcpStream;
 
-pub(crate) use veltix::Veltix;
+pub(crate) use veltix::{Veltix, code};
 
 /// How one server's protocol looks from outside. Every message, answer and delivery of one kind
 /// and body has a fixed length on the wire, so that the generator only counts bytes.
