@@ -1,12 +1,12 @@
 """The package's own client under load, against a server of the same package.
 
-    client.py ADDR round-trip|echo SECONDS
+    client.py --addr HOST:PORT [--connections N] [--tasks N] [--seconds S]
 
-round-trip: one client, one request after the other; echo: 100 clients with 32 threads each, and each thread sends one
-request after the other. Prints one line {"rate": answers a second, "p50_us": the median latency} and ends. The first
-tenth of the time is not counted.
+So many clients with so many threads on each, and each thread sends one request after the other. Prints one line
+{"rate": answers a second, "p50_us": the median latency} and ends. A tenth of the time goes before that is not counted.
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -19,18 +19,21 @@ from veltix import MessageType, Request
 
 ECHO = MessageType(200, "echo")
 BODY = b"x" * 64
-CLIENTS, THREADS = 100, 32
 TIMEOUT = 20.0
 
 
 def main():
-    addr, workload, seconds = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--addr", required=True)
+    parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--tasks", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1.2)
+    args = parser.parse_args()
     veltix.Logger.get_instance().configure(veltix.LoggerConfig(enabled=False))
     # Thousands of threads that only wait.
     threading.stack_size(256 * 1024)
-    clients, threads = {"round-trip": (1, 1), "echo": (CLIENTS, THREADS)}[workload]
-    connected = [connect(addr) for _ in range(clients)]
-    print(json.dumps(measure(connected, threads, float(seconds))), flush=True)
+    clients = [connect(args.addr) for _ in range(args.connections)]
+    print(json.dumps(measure(clients, args.tasks, args.seconds)), flush=True)
     os._exit(0)  # the threads of the clients need not end one by one
 
 

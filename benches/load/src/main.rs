@@ -4,13 +4,21 @@
 //! anything.
 
 mod cli;
+mod client;
+mod drive;
+mod generator;
+mod machine;
 mod path;
 mod peers;
+mod plan;
 mod process;
 mod program;
 mod python;
+mod report;
 mod results;
 mod server;
+mod smoke;
+mod verify;
 mod wire;
 mod workload;
 

@@ -23,8 +23,19 @@ const START: Duration = Duration::from_secs(20);
 /// A server in a process of its own, which ends with this handle.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
-    child: Child,
+    running: Running,
     addr: SocketAddr,
+}
+
+/// A process that ends with this handle.
+#[derive(Debug)]
+pub(crate) struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl ServerProcess {
@@ -32,10 +43,9 @@ impl ServerProcess {
     pub(crate) fn start(peer: &PeerSpec, cpu: Option<usize>) -> Result<Self, Missing> {
         let started = match peer.start {
             Start::OwnServe => own_serve(peer.name, cpu).and_then(Self::announced),
-            Start::Python => python::server().and_then(|python| {
-                let command = other(&python, cpu)?;
-                Self::announced(command)
-            }),
+            Start::Python => {
+                python::server().and_then(|python| other(&python, cpu)).and_then(Self::announced)
+            }
             Start::Program(program) => Self::listening(program, cpu),
         };
         started.map_err(|error| Missing {
@@ -46,21 +56,10 @@ impl ServerProcess {
     }
 
     /// Starts a program that prints its address in its first line.
-    fn announced(mut command: Command) -> Result<Self> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        // From here on the child ends whatever happens, since the handle does.
-        let mut process = Self { child, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let stdout = process.child.stdout.take().context("its output is piped")?;
-        let (said, hears) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = BufReader::new(stdout).read_line(&mut line);
-            let _ = said.send(read.map(|_| line));
-        });
-        let line = hears.recv_timeout(START).context("it did not say where it listens")??;
-        process.addr =
-            line.trim().parse().with_context(|| format!("it said {line:?}, not its address"))?;
-        Ok(process)
+    fn announced(command: Command) -> Result<Self> {
+        let (running, line) = first_line(command, START)?;
+        let addr = line.parse().with_context(|| format!("it said {line:?}, not its address"))?;
+        Ok(Self { running, addr })
     }
 
     /// Starts a program that is told where to listen and does not say when it does.
@@ -68,15 +67,15 @@ impl ServerProcess {
         let addr = SocketAddr::from(([127, 0, 0, 1], program::free_port()?));
         let mut command = other(&program.command(addr.port())?, cpu)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut process = Self { child: command.spawn()?, addr };
+        let mut running = Running(command.spawn()?);
         let start = Instant::now();
         while TcpStream::connect_timeout(&addr, START).is_err() {
-            let ended = process.child.try_wait()?;
+            let ended = running.0.try_wait()?;
             anyhow::ensure!(ended.is_none(), "it ended at once: {ended:?}");
             anyhow::ensure!(start.elapsed() < START, "it did not listen within {START:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(process)
+        Ok(Self { running, addr })
     }
 
     /// Where the server listens.
@@ -86,7 +85,7 @@ impl ServerProcess {
 
     /// Bytes of memory that the process has resident.
     pub(crate) fn resident(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.child.id());
+        let path = format!("/proc/{}/status", self.running.0.id());
         let status = std::fs::read_to_string(path).context("the server has ended")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
@@ -94,11 +93,19 @@ impl ServerProcess {
     }
 }
 
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts a program and waits for the first line that it prints, but no longer than this.
+pub(crate) fn first_line(mut command: Command, within: Duration) -> Result<(Running, String)> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut running = Running(child.with_context(|| format!("{:?}", command.get_program()))?);
+    let stdout = running.0.stdout.take().context("its output is piped")?;
+    let (said, hears) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        let _ = said.send(read.map(|_| line));
+    });
+    let line = hears.recv_timeout(within).context("it says nothing")??;
+    Ok((running, line.trim().to_owned()))
 }
 
 fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {
@@ -114,7 +121,7 @@ fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {
 /// processor and to its end.
 pub(crate) fn other(program: &[String], cpu: Option<usize>) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("exec");
+    command.args(["exec", "--with-parent"]);
     if let Some(cpu) = cpu {
         command.args(["--cpu", &cpu.to_string()]);
     }

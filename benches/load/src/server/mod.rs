@@ -3,18 +3,27 @@
 
 mod delimited;
 mod hub;
+mod limit;
 mod message_io;
 mod tarpc;
 mod tungstenite;
+mod veltix;
 
 use std::future::Future;
 use std::net::SocketAddr;
 
-pub(crate) use tarpc::{EchoClient, EchoRequest, EchoResponse};
+pub(crate) use self::tarpc::{EchoClient, EchoRequest, EchoResponse};
+use self::veltix::Variant;
 
 /// Runs the server of this name, or says that there is none.
 pub(crate) fn serve(name: &str) -> Option<()> {
     match name {
+        "limit" => limit::serve(),
+        "veltix" => veltix::serve(Variant::Plain),
+        "veltix-async" => veltix::serve(Variant::Async),
+        "veltix-typed" => veltix::serve(Variant::Typed),
+        "veltix-layered" => veltix::serve(Variant::Layered),
+        "veltix-threading" => veltix::serve(Variant::Threading),
         "delimited" => delimited::serve(delimited::Writing::OneByOne),
         "delimited-batch" => delimited::serve(delimited::Writing::Batched),
         "message-io" => message_io::serve(),
