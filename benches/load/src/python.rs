@@ -100,9 +100,10 @@ fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
     bail!("it did not end within {limit:?}")
 }
 
-/// Cargo's target directory that this program was built in.
+/// Cargo's target directory, or the part of it for one target: this program lies in a directory of
+/// it that is named after the profile.
 fn target_directory() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let target = program.ancestors().find(|place| place.join("CACHEDIR.TAG").exists());
+    let target = program.ancestors().nth(2);
     Ok(target.context("this program is not in a target directory")?.to_owned())
 }
