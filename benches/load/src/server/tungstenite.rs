@@ -1,10 +1,10 @@
 //! A hub on tokio-tungstenite, after its example of a chat server: the queue of each connection is
-//! forwarded to its socket, which flushes when the queue is empty.
+//! forwarded to its socket, which flushes when the queue is empty. The example does that in the task
+//! that reads; a task of its own is faster by several times, since a delivery does not try to read.
 
 use std::sync::Arc;
 
-use futures::stream::StreamExt;
-use futures::{TryStreamExt, future, pin_mut};
+use futures::{StreamExt, TryStreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -32,13 +32,11 @@ async fn connection(stream: TcpStream, hub: Arc<Hub<Message>>) {
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else { return };
     let (outgoing, incoming) = socket.split();
     let (id, replies, queue) = hub.join();
-    let reading = incoming.try_for_each(|message| handle(message, &hub, id, &replies));
     let queue = futures::stream::unfold(queue, async |mut queue| {
         queue.recv().await.map(|message| (Ok(message), queue))
     });
-    let writing = queue.forward(outgoing);
-    pin_mut!(reading, writing);
-    future::select(reading, writing).await;
+    tokio::spawn(queue.forward(outgoing));
+    let _ = incoming.try_for_each(|message| handle(message, &hub, id, &replies)).await;
     hub.leave(id);
 }
 
