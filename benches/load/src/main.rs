@@ -6,6 +6,7 @@
 mod cli;
 mod client;
 mod drive;
+mod entrant;
 
 mod generator;
 mod machine;
@@ -17,6 +18,7 @@ mod report;
 mod results;
 mod server;
 mod smoke;
+mod tally;
 mod verify;
 mod wire;
 mod workload;

@@ -28,10 +28,15 @@ pub(crate) trait Wire: Send + Sync {
     /// The body with this number and so many bytes (8 at least): the number, big-endian, and then
     /// the same byte to the end. Where bodies have a form of their own it is another one.
     fn body(&self, seq: u64, len: usize) -> Vec<u8> {
-        let mut body = vec![b'x'; len.max(8)];
-        body[..8].copy_from_slice(&seq.to_be_bytes());
-        body
+        numbered(seq, len)
     }
+}
+
+/// A body that begins with its number, big-endian.
+fn numbered(seq: u64, len: usize) -> Vec<u8> {
+    let mut body = vec![b'x'; len.max(8)];
+    body[..8].copy_from_slice(&seq.to_be_bytes());
+    body
 }
 
 /// What a message asks for.
