@@ -55,7 +55,8 @@ pub(crate) enum Kind {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Takes no broadcasts, where the protocol knows subscriptions.
+    /// Takes no broadcasts, where the protocol knows subscriptions. Where it does not, an answer
+    /// to an echo and a delivery of the same body have the same length.
     Quiet,
     /// Gets broadcasts.
     Subscriber,

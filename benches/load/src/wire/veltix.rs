@@ -38,7 +38,7 @@ impl Veltix {
         Self { json: false }
     }
 
-    /// Bodies are JSON objects, for typed handlers: [`Body`](crate::server::Body).
+    /// Bodies are JSON objects with the fields `seq` and `text`, for typed handlers.
     pub(crate) const fn json() -> Self {
         Self { json: true }
     }
