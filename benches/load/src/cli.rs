@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::drive::{Drive, drive};
 use crate::generator::Target;
-use crate::peers::{PEERS, PeerSpec};
+use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::plan::Plan;
 use crate::process::ServerProcess;
+use crate::workload::WORKLOADS;
 use crate::{client, path, process, report, server, smoke, verify};
 
 /// Measures Veltix beside the limit of the machine and beside other servers.
@@ -86,11 +88,11 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Run {
-    /// The workloads, by their ids and separated by commas; all of them by default.
-    #[arg(long, value_delimiter = ',')]
+    /// The workloads, separated by commas; all of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = one_of(workloads()))]
     only: Vec<String>,
-    /// The peers, by their names and separated by commas; all of them by default.
-    #[arg(long, value_delimiter = ',')]
+    /// The peers, separated by commas; all of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = one_of(peers()))]
     peers: Vec<String>,
     /// How often each measurement is repeated.
     #[arg(long, default_value_t = 5)]
@@ -101,6 +103,20 @@ struct Run {
     /// Where the report goes.
     #[arg(long, default_value = "target/load")]
     out: PathBuf,
+}
+
+fn one_of(names: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
+    PossibleValuesParser::new(names)
+}
+
+fn workloads() -> impl Iterator<Item = &'static str> {
+    WORKLOADS.iter().map(|workload| workload.id)
+}
+
+/// The servers, and the clients that do not bear the name of one.
+fn peers() -> impl Iterator<Item = &'static str> {
+    let clients = OWN.iter().map(|own| own.name).filter(|name| PeerSpec::find(name).is_none());
+    PEERS.iter().map(|peer| peer.name).chain(clients)
 }
 
 /// Where a process runs, and how long.

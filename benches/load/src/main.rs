@@ -6,6 +6,8 @@
 mod cli;
 mod client;
 mod drive;
+mod entrant;
+
 mod generator;
 mod machine;
 mod path;
@@ -18,6 +20,7 @@ mod report;
 mod results;
 mod server;
 mod smoke;
+mod tally;
 mod verify;
 mod wire;
 mod workload;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::crowd::Crowd;
 use super::link::Pattern;
-use super::{BODY, SILENCE, Span, Target, after_warm_up, join, join_many};
+use super::{BODY, SILENCE, Span, Target, after_warm_up, join, join_many, silent};
 use crate::wire::{Kind, Role};
 
 /// Publishes that may be in flight at once.
@@ -94,7 +94,7 @@ impl Audience {
     pub(super) fn turn(&mut self) -> io::Result<u64> {
         match self.turn_within(SILENCE)? {
             Some(delivered) => Ok(delivered),
-            None => Err(io::ErrorKind::TimedOut.into()),
+            None => Err(silent()),
         }
     }
 

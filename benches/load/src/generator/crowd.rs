@@ -7,8 +7,8 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 
-use super::SILENCE;
 use super::link::Link;
+use super::{SILENCE, silent};
 
 /// What one read may take in.
 const SCRATCH: usize = 256 * 1024;
@@ -41,7 +41,7 @@ impl Crowd {
         &mut self,
         ready: impl FnMut(&mut Link, &mut [u8], &Event) -> io::Result<()>,
     ) -> io::Result<()> {
-        if self.turn_within(SILENCE, ready)? { Ok(()) } else { Err(ErrorKind::TimedOut.into()) }
+        if self.turn_within(SILENCE, ready)? { Ok(()) } else { Err(silent()) }
     }
 
     /// The same, but nothing within this time is none; says whether there was something.

@@ -43,7 +43,7 @@ fn pass(crowd: &mut Crowd, pattern: &Pattern, answer: usize, span: Span) -> io::
     while in_flight > 0 {
         crowd.turn(|link, scratch, event| {
             if event.is_readable() {
-                in_flight -= link.receive(scratch, answer)?;
+                super::answered(&mut in_flight, link.receive(scratch, answer)?)?;
             }
             link.flush(pattern).map(drop)
         })?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::crowd::Crowd;
 use super::link::{Link, Pattern};
-use super::{BODY, SILENCE, Span, Target, after_warm_up, join_many};
+use super::{BODY, SILENCE, Span, Target, after_warm_up, answered, join_many, silent};
 use crate::wire::{Kind, Role};
 
 /// Bytes of a write.
@@ -64,7 +64,7 @@ impl Ingest {
                 Ok(())
             })?;
             if stuck && !something {
-                return Err(io::ErrorKind::TimedOut.into());
+                return Err(silent());
             }
         }
         Ok(sent)
@@ -82,7 +82,7 @@ impl Ingest {
             crowd.turn(|link, scratch, event| {
                 let number = event.token().0;
                 if event.is_readable() {
-                    waiting -= link.receive(scratch, *answer)?;
+                    answered(&mut waiting, link.receive(scratch, *answer)?)?;
                 }
                 if echoing[number] {
                     link.flush(echo)?;

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::audience::{Audience, IN_FLIGHT};
 use super::{BODY, Measured, Span, Target, histogram, join};
-use crate::wire::{Kind, Role};
+use crate::wire::{Kind, Role, Wire};
 
 /// The pause between two echoes.
 const PACE: Duration = Duration::from_millis(1);
@@ -79,9 +79,8 @@ fn echo_on_schedule(
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || {
             let mut latencies = histogram();
-            let mut answer = vec![0; target.wire.answer_len(Kind::Echo, BODY)];
             for number in 0..echoes + warm_up {
-                reader.read_exact(&mut answer)?;
+                read_echo(target.wire, &mut reader, seq(number))?;
                 let latency = start.elapsed().saturating_sub(PACE * number);
                 if number >= warm_up {
                     latencies.saturating_record(latency.as_nanos() as u64);
@@ -90,11 +89,54 @@ fn echo_on_schedule(
             Ok(latencies)
         });
         for number in 0..echoes + warm_up {
-            let message = target.wire.message(Kind::Echo, u64::from(number), BODY);
+            let message = target.wire.message(Kind::Echo, seq(number), BODY);
             let due = start + PACE * number;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             stream.write_all(&message)?;
         }
         reading.join().expect("it does not panic")
     })
+}
+
+/// The number in the body of an echo, none of those that are published.
+const fn seq(number: u32) -> u64 {
+    (1 << 32) + number as u64
+}
+
+/// Reads up to the echo with this number, over what is published: not every protocol has
+/// subscriptions.
+fn read_echo(wire: &dyn Wire, reader: &mut TcpStream, seq: u64) -> io::Result<()> {
+    let wanted = wire.body(seq, BODY);
+    let mut answer = vec![0; wire.answer_len(Kind::Echo, BODY)];
+    loop {
+        reader.read_exact(&mut answer)?;
+        if wire.answer_body(Kind::Echo, &answer) == wanted {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::wire::Veltix;
+
+    #[test]
+    fn what_is_published_is_no_echo() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let addr = listener.local_addr().expect("it is bound");
+        let mut reader = TcpStream::connect(addr).expect("it listens");
+        let (mut server, _) = listener.accept().expect("it connects");
+        let wire = Veltix::plain();
+        for number in 0..3 {
+            let published = wire.message(Kind::Publish, u64::from(number), BODY);
+            server.write_all(&published).expect("it reads");
+            server.write_all(&wire.message(Kind::Echo, seq(number), BODY)).expect("it reads");
+        }
+        (0..3).for_each(|number| read_echo(&wire, &mut reader, seq(number)).expect("an echo"));
+        drop(server);
+        assert!(read_echo(&wire, &mut reader, seq(3)).is_err());
+    }
 }

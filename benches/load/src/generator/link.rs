@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
 
+use super::ended;
 use crate::wire::{Kind, Wire};
 
 /// Messages one behind the other, numbered, to be written in a circle.
@@ -92,7 +93,7 @@ impl Link {
         let mut received = self.begun;
         loop {
             match self.stream.read(scratch) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return Err(ended()),
                 Ok(read) => {
                     received += read;
                     // Readiness is told at its edges, and a short read has met the end of it.

@@ -15,7 +15,7 @@ mod link;
 mod round_trip;
 mod stalled;
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -168,6 +168,23 @@ impl Span {
 fn after_warm_up<T>(lasts: Duration, mut pass: impl FnMut(Span) -> io::Result<T>) -> io::Result<T> {
     pass(Span::begin(lasts / 10))?;
     pass(Span::begin(lasts))
+}
+
+/// The server was silent for too long.
+fn silent() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "the server was silent for too long")
+}
+
+/// The server ended a connection.
+fn ended() -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, "the server ended a connection")
+}
+
+/// So many answers fewer are awaited.
+fn answered(awaited: &mut usize, answers: usize) -> io::Result<()> {
+    let rest = awaited.checked_sub(answers);
+    *awaited = rest.ok_or_else(|| io::Error::other("the server sent more than was asked for"))?;
+    Ok(())
 }
 
 /// A histogram of nanoseconds, up to a minute, to three digits.

@@ -28,7 +28,7 @@ pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Resu
     // The deadline is for servers that would take minutes to fill anything.
     let fill = Span::begin(10 * lasts.max(Duration::from_secs(1)));
     let mut publishes = (FILL / BODY) as u64;
-    while publishes > 0 && !fill.is_over(0) {
+    while publishes > 0 && !fill.is_over(audience.published()) {
         if !one(&mut audience)? {
             return Ok(stopped());
         }
@@ -36,7 +36,7 @@ pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Resu
     }
     let span = Span::begin(lasts);
     let before = audience.published();
-    while !span.is_over(0) {
+    while !span.is_over(audience.published()) {
         if !one(&mut audience)? {
             return Ok(stopped());
         }

@@ -44,9 +44,7 @@ pub(crate) trait Wire: Send + Sync {
     /// The body with this number and so many bytes (8 at least): the number, big-endian, and then
     /// the same byte to the end. Where bodies have a form of their own it is another one.
     fn body(&self, seq: u64, len: usize) -> Vec<u8> {
-        let mut body = vec![b'x'; len.max(8)];
-        body[..8].copy_from_slice(&seq.to_be_bytes());
-        body
+        numbered(seq, len)
     }
 
     /// What the publisher itself is told for each publish that reached so many.
@@ -59,6 +57,13 @@ pub(crate) trait Wire: Send + Sync {
     fn unrest(&self) -> Duration {
         Duration::ZERO
     }
+}
+
+/// A body that begins with its number, big-endian.
+fn numbered(seq: u64, len: usize) -> Vec<u8> {
+    let mut body = vec![b'x'; len.max(8)];
+    body[..8].copy_from_slice(&seq.to_be_bytes());
+    body
 }
 
 /// What a message asks for.
@@ -77,7 +82,8 @@ pub(crate) enum Kind {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Takes no broadcasts, where the protocol knows subscriptions.
+    /// Takes no broadcasts, where the protocol knows subscriptions. Where it does not, an answer
+    /// to an echo and a delivery of the same body have the same length.
     Quiet,
     /// Gets broadcasts.
     Subscriber,

@@ -119,3 +119,65 @@ impl Room {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Arc<Member>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let addr = listener.local_addr().expect("it is bound");
+        let reader = TcpStream::connect(addr).await.expect("it listens");
+        let (writer, _) = listener.accept().await.expect("it connects");
+        (Arc::new(Member::new(writer.into_split().1)), reader)
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_follows_in_order() {
+        let (member, mut reader) = pair().await;
+        let sent: Vec<u8> = (0..12 << 20).map(|at: u32| (at / 7) as u8).collect();
+        sent.chunks(100_000).for_each(|chunk| member.send(chunk));
+        assert!(!member.flush().expect("room for all"), "more than the system takes");
+        let reads = async {
+            let mut received = vec![0; sent.len()];
+            reader.read_exact(&mut received).await.expect("all of it");
+            received
+        };
+        let flushes = async {
+            while !member.flush().expect("the reader is there") {
+                member.socket().writable().await.expect("the reader is there");
+            }
+        };
+        let (received, ()) = tokio::join!(reads, flushes);
+        assert!(received == sent);
+    }
+
+    #[tokio::test]
+    async fn whoever_never_reads_is_given_up() {
+        let (member, _reader) = pair().await;
+        let bytes = vec![0; 1 << 20];
+        (0..64).for_each(|_| member.send(&bytes));
+        assert!(member.flush().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_broadcast_leaves_out_the_one_and_those_that_left() {
+        let room = Room::default();
+        let ((one, mut first), (two, mut second), (three, mut third)) =
+            (pair().await, pair().await, pair().await);
+        [&one, &two, &three].into_iter().for_each(|member| room.enter(member));
+        room.send(b"a", &one);
+        room.leave(&three);
+        room.send(b"b", &two);
+        // What nobody holds any more is closed, so that everything can be read to its end.
+        drop((one, two, three, room));
+        for (reader, got) in [(&mut first, "b"), (&mut second, "a"), (&mut third, "a")] {
+            let mut received = String::new();
+            reader.read_to_string(&mut received).await.expect("the end");
+            assert_eq!(received, got);
+        }
+    }
+}

@@ -116,3 +116,6 @@ fn expect_nothing(stream: &mut TcpStream) -> Result<()> {
         Ok(_) => bail!("more came than was to come"),
     }
 }
+
+#[cfg(test)]
+mod tests;
