@@ -3,7 +3,8 @@
     client.py --addr HOST:PORT [--connections N] [--tasks N] [--seconds S]
 
 So many clients with so many threads on each, and each thread sends one request after the other. Prints one line
-{"rate": answers a second, "p50_us": the median latency} and ends. A tenth of the time goes before that is not counted.
+{"rate": answers a second, "p50_us": the median latency} and ends. Nothing counts before
+each thread has had an answer, if that is within 8 s, and a tenth of the time has passed.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from veltix import MessageType, Request
 ECHO = MessageType(200, "echo")
 BODY = b"x" * 64
 TIMEOUT = 20.0
+WARM_UP = 8.0
 
 
 def main():
@@ -46,39 +48,38 @@ def connect(addr):
 
 
 def measure(clients, threads, seconds):
-    latencies = [[] for _ in range(len(clients) * threads)]
+    answers = [[] for _ in range(len(clients) * threads)]
     failures = []
-    gate = threading.Event()
-    span = []
+    over = threading.Event()
 
     def run(number):
         client = clients[number % len(clients)]
-        gate.wait()
-        counted, end = span
-        now = time.perf_counter()
-        while now < end and not failures:
+        while not (over.is_set() or failures):
+            before = time.perf_counter()
             answer = client.send_and_wait(Request(ECHO, BODY), timeout=TIMEOUT)
-            before, now = now, time.perf_counter()
             if answer is None or answer.content != BODY:
                 failures.append("no answer" if answer is None else "another answer")
-            elif before >= counted and now < end:
-                latencies[number].append(now - before)
+                return
+            now = time.perf_counter()
+            answers[number].append((now, now - before))
 
-    running = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(latencies))]
+    running = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(answers))]
     for thread in running:
         thread.start()
-    # The same for all: under the interpreter's lock some threads come to run much later than others.
-    start = time.perf_counter()
-    span[:] = start + seconds / 10, start + seconds * 1.1
-    gate.set()
-    for thread in running:
-        thread.join()
+    # Under the interpreter's lock some threads come to run much later than others, and a few hardly ever.
+    patience = time.perf_counter() + WARM_UP
+    while not (all(answers) or failures) and time.perf_counter() < patience:
+        time.sleep(0.01)
+    start = time.perf_counter() + seconds / 10
+    time.sleep(seconds * 1.1)
+    end = time.perf_counter()
+    over.set()
     if failures:
         sys.exit(f"{failures[0]} within {TIMEOUT} s")
-    every = [latency for each in latencies for latency in each]
-    if not every:
+    latencies = [latency for each in answers for when, latency in list(each) if start <= when < end]
+    if not latencies:
         sys.exit("no answer in the time that counts")
-    return {"rate": len(every) / seconds, "p50_us": statistics.median(every) * 1e6}
+    return {"rate": len(latencies) / (end - start), "p50_us": statistics.median(latencies) * 1e6}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ const IN_FLIGHT: usize = 32;
 pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> io::Result<f64> {
     let mut crowd = Crowd::new(join_many(target, Role::Quiet, peers)?)?;
     // More numbers than are in flight, so that answers may overtake each other.
-    let pattern = Pattern::new(target.wire, Kind::Echo, BODY, 256);
+    let pattern = Pattern::new(target.wire, Kind::Echo, BODY, target.wire.numbers());
     let answer = target.wire.answer_len(Kind::Echo, BODY);
     after_warm_up(lasts, |span| pass(&mut crowd, &pattern, answer, span))
 }

@@ -31,7 +31,7 @@ pub(crate) trait Wire: Send + Sync {
     fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()>;
 
     /// The bytes of one message of this kind with [`Wire::body`] in it. Whoever sends several has
-    /// numbered them, and up to 256 numbers in a row are in flight at once.
+    /// numbered them, up to [`Wire::numbers`].
     fn message(&self, kind: Kind, seq: u64, body: usize) -> Vec<u8>;
 
     /// The length on the wire of what comes back for one message of this kind: for an echo its
@@ -45,6 +45,12 @@ pub(crate) trait Wire: Send + Sync {
     /// the same byte to the end. Where bodies have a form of their own it is another one.
     fn body(&self, seq: u64, len: usize) -> Vec<u8> {
         numbered(seq, len)
+    }
+
+    /// How many messages go before one with the same number as the first. Answers overtake each
+    /// other, so it is more than are in flight.
+    fn numbers(&self) -> usize {
+        256
     }
 
     /// What the publisher itself is told for each publish that reached so many.
