@@ -50,10 +50,11 @@ def connect(addr):
 def measure(clients, threads, seconds):
     answers = [[] for _ in range(len(clients) * threads)]
     failures = []
-    over = threading.Event()
+    begin, over = threading.Event(), threading.Event()
 
     def run(number):
         client = clients[number % len(clients)]
+        begin.wait()
         while not (over.is_set() or failures):
             before = time.perf_counter()
             answer = client.send_and_wait(Request(ECHO, BODY), timeout=TIMEOUT)
@@ -66,6 +67,7 @@ def measure(clients, threads, seconds):
     running = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(answers))]
     for thread in running:
         thread.start()
+    begin.set()
     # Under the interpreter's lock some threads come to run much later than others, and a few hardly ever.
     patience = time.perf_counter() + WARM_UP
     while not (all(answers) or failures) and time.perf_counter() < patience:
