@@ -1,0 +1,208 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::drive::{Drive, drive};
+use crate::generator::Target;
+use crate::peers::{OWN, PEERS, PeerSpec};
+use crate::plan::Plan;
+use crate::process::ServerProcess;
+use crate::workload::WORKLOADS;
+use crate::{client, path, process, report, server, smoke, verify};
+
+/// Measures Veltix beside the limit of the machine and beside other servers.
+///
+/// Without a command it does what `run` does. Only ratios of one run mean anything.
+#[derive(Debug, Parser)]
+#[command(name = "veltix-load", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure peers in turn and in alternating order, and write a report (the default).
+    Run(Run),
+    /// Measure for about a minute, and fail when Veltix is far below its targets.
+    Smoke {
+        /// How long each measurement lasts.
+        #[arg(long, default_value_t = 1.2)]
+        seconds: f64,
+    },
+    /// Have servers show that they do what is measured. One that is not there is named.
+    Verify {
+        /// The peers, by their names; all of them by default.
+        peers: Vec<String>,
+    },
+    /// Put one workload on a server that runs already, as under a profiler.
+    Drive(Drive),
+    /// Write the report of earlier results again.
+    Report {
+        /// The `results.json` of a run.
+        results: PathBuf,
+        /// Where the report goes.
+        #[arg(long, default_value = "target/load")]
+        out: PathBuf,
+    },
+    /// Run one server: print its address, then serve until killed.
+    Serve {
+        /// The peer.
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Run one client and print the rate of its requests as JSON.
+    Client {
+        /// The peer.
+        name: String,
+        #[command(flatten)]
+        load: client::Load,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Become another program.
+    #[command(hide = true)]
+    Exec {
+        #[command(flatten)]
+        place: Place,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Send messages through a server in memory, for counting instructions (see
+    /// `benches/instructions.sh`).
+    Path {
+        /// Which messages and handlers.
+        case: String,
+        /// How many messages.
+        messages: usize,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// The workloads, separated by commas; all of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = one_of(workloads()))]
+    only: Vec<String>,
+    /// The peers, separated by commas; all of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = one_of(peers()))]
+    peers: Vec<String>,
+    /// How often each measurement is repeated.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long each measurement lasts, in seconds, after a warm-up of a tenth of it.
+    #[arg(long, default_value_t = 1.2)]
+    seconds: f64,
+    /// Where the report goes.
+    #[arg(long, default_value = "target/load")]
+    out: PathBuf,
+}
+
+fn one_of(names: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
+    PossibleValuesParser::new(names)
+}
+
+fn workloads() -> impl Iterator<Item = &'static str> {
+    WORKLOADS.iter().map(|workload| workload.id)
+}
+
+/// The servers, and the clients that do not bear the name of one.
+fn peers() -> impl Iterator<Item = &'static str> {
+    let clients = OWN.iter().map(|own| own.name).filter(|name| PeerSpec::find(name).is_none());
+    PEERS.iter().map(|peer| peer.name).chain(clients)
+}
+
+/// Where a process runs, and how long.
+#[derive(Clone, Copy, Debug, Args)]
+struct Place {
+    /// Run on this processor alone.
+    #[arg(long)]
+    cpu: Option<usize>,
+    /// End when the process that started this one does.
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<()> {
+        process::raise_file_limit()?;
+        match self.command.unwrap_or(Command::Run(self.run)) {
+            Command::Run(run) => run.run(),
+            Command::Smoke { seconds } => smoke::smoke(seconds),
+            Command::Verify { peers } => verify_peers(&peers),
+            Command::Drive(options) => drive(&options),
+            Command::Report { results, out } => {
+                let text = std::fs::read_to_string(&results)
+                    .with_context(|| results.display().to_string())?;
+                report::write(&serde_json::from_str(&text)?, &out)
+            }
+            Command::Serve { name, place } => {
+                place.take()?;
+                server::serve(&name).with_context(|| format!("there is no server {name}"))
+            }
+            Command::Client { name, load, place } => {
+                place.take()?;
+                client::run(&name, load).with_context(|| format!("there is no client {name}"))?
+            }
+            Command::Path { case, messages } => {
+                path::run(&case, messages);
+                Ok(())
+            }
+            Command::Exec { place, command } => {
+                place.take()?;
+                Err(process::become_program(&command))
+            }
+        }
+    }
+}
+
+/// Says of each peer whether it is verified; an error if one does not do the work.
+#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+fn verify_peers(peers: &[String]) -> Result<()> {
+    let mut failed = Vec::new();
+    for name in peers {
+        PeerSpec::find(name).with_context(|| format!("there is no peer {name}"))?;
+    }
+    let wanted = |peer: &&PeerSpec| peers.is_empty() || peers.iter().any(|name| name == peer.name);
+    for peer in PEERS.iter().filter(wanted) {
+        match ServerProcess::start(peer, None) {
+            Err(missing) => println!("{} is missing: {}", peer.name, missing.why),
+            Ok(process) => {
+                let wire = (peer.wire)();
+                let target = Target { addr: process.addr(), wire: &*wire, process: Some(&process) };
+                match verify::verify(target, peer.can) {
+                    Ok(()) => println!("{} is verified", peer.name),
+                    Err(error) => {
+                        println!("{} does not do the work: {error:#}", peer.name);
+                        failed.push(peer.name);
+                    }
+                }
+            }
+        }
+    }
+    ensure!(failed.is_empty(), "of these nothing can be measured: {}", failed.join(", "));
+    Ok(())
+}
+
+impl Run {
+    fn run(&self) -> Result<()> {
+        let plan = Plan::new(&self.only, &self.peers, self.rounds, self.seconds)?;
+        report::write(&plan.run(), &self.out)
+    }
+}
+
+impl Place {
+    fn take(self) -> Result<()> {
+        if self.with_parent {
+            process::end_with_parent()?;
+        }
+        self.cpu.map_or(Ok(()), process::pin)
+    }
+}

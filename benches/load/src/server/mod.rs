@@ -1,0 +1,51 @@
+//! The servers that are part of this program. Each has `serve`, which prints its address and runs
+//! until it is killed.
+
+mod delimited;
+mod hub;
+mod limit;
+mod message_io;
+mod tarpc;
+mod tungstenite;
+mod veltix;
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+pub(crate) use self::tarpc::{EchoClient, EchoRequest, EchoResponse};
+use self::veltix::Variant;
+
+/// Runs the server of this name, or says that there is none.
+pub(crate) fn serve(name: &str) -> Option<()> {
+    match name {
+        "limit" => limit::serve(),
+        "veltix" => veltix::serve(Variant::Plain),
+        "veltix-async" => veltix::serve(Variant::Async),
+        "veltix-typed" => veltix::serve(Variant::Typed),
+        "veltix-layered" => veltix::serve(Variant::Layered),
+        "veltix-threading" => veltix::serve(Variant::Threading),
+        "delimited" => delimited::serve(delimited::Writing::OneByOne),
+        "delimited-batch" => delimited::serve(delimited::Writing::Batched),
+        "message-io" => message_io::serve(),
+        "tarpc" => tarpc::serve(),
+        "tungstenite" => tungstenite::serve(),
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Runs a server on two workers, as every server on Tokio here does.
+fn run_on_two_workers(serve: impl Future<Output = ()> + Send + 'static) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // The thread that called is none of the two, so it only waits.
+    runtime.expect("a runtime can be built").block_on(async {
+        tokio::spawn(serve).await.expect("the server does not panic");
+    });
+}
+
+/// Tells whoever started this process where the server listens.
+#[allow(clippy::print_stdout, reason = "whoever started the process reads it")]
+fn announce(addr: SocketAddr) {
+    println!("{addr}");
+}

@@ -1,0 +1,79 @@
+//! Every server under test does what is measured, over real sockets and in a process of its own.
+
+use std::io::Write;
+use std::process::Command;
+
+/// Has one peer verified.
+fn verified(peer: &str) {
+    assert_eq!(verify(peer), format!("{peer} is verified\n"));
+}
+
+/// The same for a peer that the system has or has not; if not, that is said where it is seen.
+fn verified_if_installed(peer: &str) {
+    let said = verify(peer);
+    if said.starts_with(&format!("{peer} is missing: ")) {
+        let _ = std::io::stderr().write_all(format!("skipped: {said}").as_bytes());
+    } else {
+        assert_eq!(said, format!("{peer} is verified\n"));
+    }
+}
+
+/// What the harness says of a peer.
+fn verify(peer: &str) -> String {
+    let verify = Command::new(env!("CARGO_BIN_EXE_veltix-load")).args(["verify", peer]).output();
+    let output = verify.expect("the harness can be started");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_limit() {
+    verified("limit");
+}
+
+#[test]
+fn veltix() {
+    for handlers in ["veltix", "veltix-async", "veltix-typed", "veltix-layered"] {
+        verified(handlers);
+    }
+}
+
+#[test]
+fn veltix_with_threads() {
+    verified("veltix-threading");
+}
+
+#[test]
+fn hubs_on_length_delimited_codec() {
+    verified("delimited");
+    verified("delimited-batch");
+}
+
+#[test]
+fn tarpc() {
+    verified("tarpc");
+}
+
+#[test]
+fn tungstenite() {
+    verified("tungstenite");
+}
+
+#[test]
+fn message_io() {
+    verified("message-io");
+}
+
+#[test]
+fn the_python_package() {
+    verified_if_installed("python");
+}
+
+#[test]
+fn nats() {
+    verified_if_installed("nats");
+}
+
+#[test]
+fn redis() {
+    verified_if_installed("redis");
+}
