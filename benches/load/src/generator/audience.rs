@@ -106,6 +106,10 @@ impl Audience {
         let something = crowd.turn_within(timeout, |link, scratch, event| {
             let number = event.token().0;
             if number == publisher {
+                // Some protocols tell the publisher how many it has reached.
+                if event.is_readable() {
+                    link.receive(scratch, 1)?;
+                }
                 return link.flush(pattern).map(drop);
             }
             if event.is_readable() {
