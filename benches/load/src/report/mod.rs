@@ -1,0 +1,48 @@
+//! A report out of what was measured: tables in Markdown, and plots.
+
+mod axis;
+mod bars;
+mod lines;
+mod markdown;
+mod palette;
+#[cfg(test)]
+pub(crate) mod sample;
+pub(crate) mod statistics;
+mod targets;
+mod workloads;
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::results::Report;
+
+/// Writes `report.md` and its plots into a directory, which is made when it is not there. Says
+/// which plots it wrote.
+pub(crate) fn write(report: &Report, dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    fs::create_dir_all(dir)?;
+    let mut plots = bars::draw(report, dir)?;
+    plots.extend(lines::draw(report, dir)?);
+    let names: Vec<_> = plots.iter().filter_map(|plot| plot.file_name()?.to_str()).collect();
+    fs::write(dir.join("report.md"), markdown::render(report, &names))?;
+    Ok(plots)
+}
+
+/// Reads one or more files of results as one report: the machine, date and rounds are those of the
+/// first, the series of all.
+pub(crate) fn read(files: &[PathBuf]) -> Result<Report, Box<dyn Error>> {
+    let mut whole: Option<Report> = None;
+    for file in files {
+        let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let next: Report =
+            serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        match &mut whole {
+            None => whole = Some(next),
+            Some(whole) => {
+                whole.series.extend(next.series);
+                whole.missing.extend(next.missing);
+            }
+        }
+    }
+    whole.ok_or_else(|| "no file of results was named".into())
+}
