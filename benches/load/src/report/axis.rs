@@ -16,7 +16,6 @@ use super::palette::{GRID, INK, MUTED, text};
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(crate) type Chart<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-pub(crate) type Drawn<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// Values with a span beyond this are drawn on a logarithmic axis.
 const LINEAR_SPAN: f64 = 8.0;
@@ -133,7 +132,7 @@ pub(crate) fn chart<'a, 'b>(
     area: &'a Area<'b>,
     (x, x_name): (&Axis, &str),
     (y, y_name): (&Axis, &str),
-) -> Drawn<Chart<'a, 'b>> {
+) -> anyhow::Result<Chart<'a, 'b>> {
     let mut chart = ChartBuilder::on(area)
         .x_label_area_size(46)
         .y_label_area_size(64)

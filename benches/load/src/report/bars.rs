@@ -9,7 +9,7 @@ use plotters::element::{EmptyElement, PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, WHITE};
 
-use super::axis::{Area, Axis, Drawn};
+use super::axis::{Area, Axis};
 use super::markdown::{LIMIT, number, reference};
 use super::palette::{GRID, INK, LIMIT_LINE, MUTED, colour, text};
 use super::statistics::{Spread, pair};
@@ -32,7 +32,7 @@ struct Panel<'a> {
 
 /// Writes `ratios-GROUP.svg` for every group that has a ratio to show; lower and higher is better
 /// never share a plot.
-pub(crate) fn draw(report: &Report, dir: &Path) -> Drawn<Vec<PathBuf>> {
+pub(crate) fn draw(report: &Report, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for group in Group::ALL {
         for better in [Better::Higher, Better::Lower] {
@@ -85,7 +85,7 @@ fn plot(
     direction: &str,
     report: &Report,
     panels: &[Panel<'_>],
-) -> Drawn {
+) -> anyhow::Result<()> {
     let columns = if panels.len() > 1 { 2 } else { 1 };
     let rows = |line: &[Panel<'_>]| line.iter().map(|panel| panel.rows.len()).max().unwrap_or(0);
     let heights: Vec<_> =
@@ -123,7 +123,7 @@ fn plot(
     Ok(())
 }
 
-fn draw_panel(area: &Area<'_>, panel: &Panel<'_>, axis: &Axis) -> Drawn {
+fn draw_panel(area: &Area<'_>, panel: &Panel<'_>, axis: &Axis) -> anyhow::Result<()> {
     let title = match describe(panel.workload) {
         "" => panel.workload.to_owned(),
         what => format!("{}: {what}", panel.workload),

@@ -9,7 +9,7 @@ use plotters::series::LineSeries;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, WHITE};
 
-use super::axis::{Area, Axis, Drawn, chart, nines_of};
+use super::axis::{Area, Axis, chart, nines_of};
 use super::markdown::by_peer;
 use super::palette::{INK, MUTED, colour, text};
 use super::statistics::{PowerLaw, Spread};
@@ -39,7 +39,7 @@ struct Plot {
 }
 
 /// Writes the plots that the report has values for.
-pub(crate) fn draw(report: &Report, dir: &Path) -> Drawn<Vec<PathBuf>> {
+pub(crate) fn draw(report: &Report, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut workloads: Vec<&str> = Vec::new();
     for series in &report.series {
         if !workloads.contains(&series.workload.as_str()) {
@@ -47,7 +47,7 @@ pub(crate) fn draw(report: &Report, dir: &Path) -> Drawn<Vec<PathBuf>> {
         }
     }
     let mut written = Vec::new();
-    let mut write = |name: String, plot: Option<Plot>| -> Drawn {
+    let mut write = |name: String, plot: Option<Plot>| -> anyhow::Result<()> {
         let Some(plot) = plot else { return Ok(()) };
         let path = dir.join(format!("{name}.svg"));
         plot.write(&path)?;
@@ -167,7 +167,7 @@ fn unit(all: &[&Series]) -> String {
 }
 
 impl Plot {
-    fn write(&self, path: &Path) -> Drawn {
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
         let root = SVGBackend::new(path, (WIDTH, HEIGHT)).into_drawing_area();
         root.fill(&WHITE)?;
         root.draw(&Text::new(
@@ -186,7 +186,7 @@ impl Plot {
         Ok(())
     }
 
-    fn draw_curves(&self, area: &Area<'_>) -> Drawn {
+    fn draw_curves(&self, area: &Area<'_>) -> anyhow::Result<()> {
         let (x, y) = (&self.x.0, &self.y.0);
         let mut chart = chart(area, (x, self.x.1), (y, &self.y.1))?;
         // Ours last, so that they lie above the others.
@@ -215,7 +215,7 @@ impl Plot {
     }
 
     /// The names, from the top as the lines end.
-    fn draw_legend(&self, area: &Area<'_>) -> Drawn {
+    fn draw_legend(&self, area: &Area<'_>) -> anyhow::Result<()> {
         let mut order: Vec<_> = self.curves.iter().collect();
         let end = |curve: &Curve| curve.points.last().map_or(0.0, |(_, spread)| spread.median);
         order.sort_by(|one, other| end(other).total_cmp(&end(one)));

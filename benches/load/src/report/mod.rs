@@ -11,15 +11,16 @@ pub(crate) mod statistics;
 mod targets;
 mod workloads;
 
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 
 use crate::results::Report;
 
 /// Writes `report.md` and its plots into a directory, which is made when it is not there. Says
 /// which plots it wrote.
-pub(crate) fn write(report: &Report, dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+pub(crate) fn write(report: &Report, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     fs::create_dir_all(dir)?;
     let mut plots = bars::draw(report, dir)?;
     plots.extend(lines::draw(report, dir)?);
@@ -30,12 +31,12 @@ pub(crate) fn write(report: &Report, dir: &Path) -> Result<Vec<PathBuf>, Box<dyn
 
 /// Reads one or more files of results as one report: the machine, date and rounds are those of the
 /// first, the series of all.
-pub(crate) fn read(files: &[PathBuf]) -> Result<Report, Box<dyn Error>> {
+pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Report> {
     let mut whole: Option<Report> = None;
     for file in files {
-        let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let text = fs::read(file).with_context(|| file.display().to_string())?;
         let next: Report =
-            serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+            serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
         match &mut whole {
             None => whole = Some(next),
             Some(whole) => {
@@ -44,5 +45,5 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<Report, Box<dyn Error>> {
             }
         }
     }
-    whole.ok_or_else(|| "no file of results was named".into())
+    whole.context("no file of results was named")
 }
