@@ -1,19 +1,23 @@
-//! What a run measured: the one type that every measurement ends in and every report starts from.
+//! What a run gives, as it is written to JSON.
 
 use serde::{Deserialize, Serialize};
 
 /// A whole run.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    /// The day of the run, `YYYY-MM-DD`, UTC.
     pub(crate) date: String,
+    /// How often each measurement was repeated.
     pub(crate) rounds: usize,
+    /// One for each workload and peer.
     pub(crate) series: Vec<Series>,
+    /// What could not be measured.
     pub(crate) missing: Vec<Missing>,
 }
 
-/// Where it ran.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+/// What the run ran on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) kernel: String,
@@ -21,34 +25,39 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
 }
 
-/// One peer under one workload.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// What one peer did in one workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
+    /// The workload's id, such as `W4_100`.
     pub(crate) workload: String,
     pub(crate) peer: String,
+    /// The unit of the samples, such as `messages/s`.
     pub(crate) unit: String,
     pub(crate) better: Better,
-    /// How large the case is, where that is what varies (peers, for the growth).
+    /// The number of peers, in workloads of which there are several sizes.
     pub(crate) x: Option<f64>,
-    /// One for each round, in order; a round that failed has none.
+    /// One for each round, in order; `None` where it failed. Two series of one workload are
+    /// compared round by round.
     pub(crate) samples: Vec<Option<f64>>,
-    /// Per cent, and the value below which so many of them were.
+    /// Pairs of a percentile and its latency in microseconds, over all rounds; empty where no
+    /// latency was measured.
     pub(crate) percentiles: Vec<(f64, f64)>,
+    /// What else is to be said, such as why a round failed.
     pub(crate) note: Option<String>,
 }
 
-/// Which way is good.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// Which of two samples is the better one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Better {
     Higher,
     Lower,
 }
 
-/// What could not be measured.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// A peer that was to be measured and was not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Missing {
     pub(crate) peer: String,
-    /// None: in no workload at all.
+    /// The workload's id, or `None` for all of them.
     pub(crate) workload: Option<String>,
     pub(crate) why: String,
 }

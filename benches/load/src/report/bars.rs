@@ -57,7 +57,7 @@ fn panels(report: &Report, group: Group, better: Better) -> Vec<Panel<'_>> {
     let mut panels: Vec<Panel<'_>> = Vec::new();
     for series in &report.series {
         let workload = series.workload.as_str();
-        if Group::of(workload) != group || series.better != better || series.x.is_some() {
+        if Group::of(workload) != group || series.better != better {
             continue;
         }
         let Some(limit) = reference(report, workload) else { continue };

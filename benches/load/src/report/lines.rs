@@ -13,7 +13,7 @@ use super::axis::{Area, Axis, chart, nines_of};
 use super::markdown::by_peer;
 use super::palette::{INK, MUTED, colour, text};
 use super::statistics::{PowerLaw, Spread};
-use super::workloads::describe;
+use super::workloads::{describe, is_growth};
 use crate::results::{Report, Series};
 
 const WIDTH: u32 = 860;
@@ -65,22 +65,16 @@ pub(crate) fn draw(report: &Report, dir: &Path) -> anyhow::Result<Vec<PathBuf>> 
         let of_it: Vec<_> =
             report.series.iter().filter(|series| series.workload == workload).collect();
         write(format!("percentiles-{workload}"), percentiles(workload, &of_it))?;
-        write(workload.to_owned(), growth(workload, &of_it))?;
+        if is_growth(workload) {
+            write(workload.to_owned(), growth(workload, &of_it))?;
+        }
     }
     Ok(written)
 }
 
 fn subscribers(report: &Report, prefix: &str, title: &str) -> Option<Plot> {
-    // The number of subscribers is in the name of the workload.
-    let sized: Vec<_> = report
-        .series
-        .iter()
-        .filter_map(|series| {
-            let size = series.workload.strip_prefix(prefix)?.parse().ok()?;
-            Some(Series { x: Some(size), ..series.clone() })
-        })
-        .collect();
-    let sized: Vec<_> = sized.iter().collect();
+    let sized: Vec<_> =
+        report.series.iter().filter(|series| series.workload.starts_with(prefix)).collect();
     let curves: Vec<_> = by_peer(&sized)
         .into_iter()
         .map(|(peer, points)| Curve { peer: peer.to_owned(), detail: None, points, fitted: None })

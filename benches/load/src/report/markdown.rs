@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::statistics::{PowerLaw, Spread, pair};
 use super::targets::{Target, Verdict, targets};
-use super::workloads::describe;
+use super::workloads::{describe, is_growth};
 use crate::results::{Better, Missing, Report, Series};
 
 /// The peer that all others are compared with.
@@ -41,7 +41,7 @@ fn write_all(text: &mut String, report: &Report, plots: &[&str]) -> std::fmt::Re
         let of_it: Vec<_> =
             report.series.iter().filter(|series| series.workload == workload).collect();
         heading(text, workload, &of_it)?;
-        if of_it.iter().any(|series| series.x.is_some()) {
+        if is_growth(workload) {
             write_growth(text, &of_it)?;
         } else {
             write_workload(text, report, workload, &of_it)?;

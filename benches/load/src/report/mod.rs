@@ -18,15 +18,14 @@ use anyhow::Context;
 
 use crate::results::Report;
 
-/// Writes `report.md` and its plots into a directory, which is made when it is not there. Says
-/// which plots it wrote.
-pub(crate) fn write(report: &Report, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// Writes `report.md` and its plots into a directory, which is made when it is not there.
+pub(crate) fn write(report: &Report, dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir)?;
     let mut plots = bars::draw(report, dir)?;
     plots.extend(lines::draw(report, dir)?);
     let names: Vec<_> = plots.iter().filter_map(|plot| plot.file_name()?.to_str()).collect();
     fs::write(dir.join("report.md"), markdown::render(report, &names))?;
-    Ok(plots)
+    Ok(())
 }
 
 /// Reads one or more files of results as one report: the machine, date and rounds are those of the

@@ -1,7 +1,7 @@
 //! Colours and text of the plots. No font is measured: the viewer brings its own.
 
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{IntoFont, RGBColor, TextStyle};
+use plotters::style::{Color, IntoFont, RGBColor, TextStyle};
 
 pub(crate) const INK: RGBColor = RGBColor(34, 40, 49);
 pub(crate) const MUTED: RGBColor = RGBColor(110, 118, 129);
@@ -33,5 +33,6 @@ pub(crate) fn colour(peer: &str) -> RGBColor {
 
 /// Text of a size in pixels, anchored at its point.
 pub(crate) fn text(size: u32, colour: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
-    TextStyle::from(("sans-serif", size).into_font()).color(&colour.to_rgba()).pos(Pos::new(h, v))
+    let color = colour.to_backend_color();
+    TextStyle { font: ("sans-serif", size).into_font(), color, pos: Pos::new(h, v) }
 }

@@ -44,6 +44,11 @@ impl Group {
     }
 }
 
+/// Whether its series are one measurement at several sizes.
+pub(crate) fn is_growth(workload: &str) -> bool {
+    workload.starts_with("growth_")
+}
+
 /// One line on what a workload is; empty for one that this file does not know.
 pub(crate) fn describe(workload: &str) -> &'static str {
     match workload {

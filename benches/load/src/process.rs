@@ -1,0 +1,108 @@
+//! Servers as processes, and what a process can say and change about itself.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, Signal};
+use rustix::thread::CpuSet;
+
+use crate::peers::{PeerSpec, Start};
+use crate::results::Missing;
+
+/// How long a server may take to say where it listens. An interpreter on a busy machine needs a
+/// few seconds.
+const START: Duration = Duration::from_secs(20);
+
+/// A server in a process of its own, which ends with this handle.
+#[derive(Debug)]
+pub(crate) struct ServerProcess {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl ServerProcess {
+    /// Starts a server, on one processor alone if one is given, and waits until it listens.
+    pub(crate) fn start(peer: &PeerSpec, cpu: Option<usize>) -> Result<Self, Missing> {
+        let started = match peer.start {
+            Start::OwnServe => own_serve(peer.name, cpu).and_then(Self::announced),
+        };
+        started.map_err(|error| Missing {
+            peer: peer.name.to_owned(),
+            workload: None,
+            why: format!("{error:#}"),
+        })
+    }
+
+    /// Starts a program that prints its address in its first line.
+    fn announced(mut command: Command) -> Result<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        // From here on the child ends whatever happens, since the handle does.
+        let mut process = Self { child, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let stdout = process.child.stdout.take().context("its output is piped")?;
+        let (said, hears) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(stdout).read_line(&mut line);
+            let _ = said.send(read.map(|_| line));
+        });
+        let line = hears.recv_timeout(START).context("it did not say where it listens")??;
+        process.addr =
+            line.trim().parse().with_context(|| format!("it said {line:?}, not its address"))?;
+        Ok(process)
+    }
+
+    /// Where the server listens.
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Bytes of memory that the process has resident.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).context("the server has ended")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        Ok(1024.0 * kib.context("the system does not say how much memory is resident")?)
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["serve", name, "--with-parent"]);
+    if let Some(cpu) = cpu {
+        command.args(["--cpu", &cpu.to_string()]);
+    }
+    Ok(command)
+}
+
+/// Keeps the calling thread, and those that it starts, on one processor.
+pub(crate) fn pin(cpu: usize) -> Result<()> {
+    anyhow::ensure!(cpu < CpuSet::MAX_CPU, "there is no processor {cpu}");
+    let mut only = CpuSet::new();
+    only.set(cpu);
+    rustix::thread::sched_setaffinity(None, &only).with_context(|| format!("processor {cpu}"))
+}
+
+/// Lets this process have as many open files as the system allows it.
+pub(crate) fn raise_file_limit() -> Result<()> {
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
+    let all = Rlimit { current: maximum, maximum };
+    rustix::process::setrlimit(Resource::Nofile, all).context("the limit of open files")
+}
+
+/// Has the system end this process when the thread that started it ends.
+pub(crate) fn end_with_parent() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .context("a signal at the parent's end")
+}

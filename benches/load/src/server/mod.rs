@@ -1,0 +1,28 @@
+//! The servers that are part of this program. Each has `serve`, which prints its address and runs
+//! until it is killed.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+/// Runs the server of this name, or says that there is none.
+pub(crate) fn serve(name: &str) -> Option<()> {
+    match name {
+        _ => return None,
+    }
+}
+
+/// Runs a server on two workers, as every server on Tokio here does.
+fn run_on_two_workers(serve: impl Future<Output = ()> + Send + 'static) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // The thread that called is none of the two, so it only waits.
+    runtime.expect("a runtime can be built").block_on(async {
+        tokio::spawn(serve).await.expect("the server does not panic");
+    });
+}
+
+/// Tells whoever started this process where the server listens.
+#[allow(clippy::print_stdout, reason = "whoever started the process reads it")]
+fn announce(addr: SocketAddr) {
+    println!("{addr}");
+}

@@ -1,0 +1,142 @@
+//! The wire of Veltix, for its server and for the limit.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+
+use bytes::{Bytes, BytesMut};
+use veltix_core::limits::HEADER_LEN;
+use veltix_core::{ClientHandshake, ClientStep, Frame, RequestId};
+
+use super::{Kind, Role, Wire};
+
+/// The codes of the messages.
+pub(crate) mod code {
+    /// Answered with the same code, id and body.
+    pub(crate) const ECHO: u16 = 200;
+    /// Not answered.
+    pub(crate) const SINK: u16 = 201;
+    /// Delivered to all others.
+    pub(crate) const PUBLISH: u16 = 202;
+    /// Delivered to the peers that joined.
+    pub(crate) const PUBLISH_TAG: u16 = 203;
+    /// Gives the sender the tag; answered with an empty body.
+    pub(crate) const JOIN: u16 = 204;
+}
+
+/// The id of every message that we send: an id of a call, so that a server answers it as one.
+const ID: RequestId = RequestId::new(1);
+
+/// The wire of Veltix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Veltix {
+    json: bool,
+}
+
+impl Veltix {
+    /// Bodies are bytes.
+    pub(crate) const fn plain() -> Self {
+        Self { json: false }
+    }
+
+    /// Bodies are JSON objects, for typed handlers: [`Body`](crate::server::Body).
+    pub(crate) const fn json() -> Self {
+        Self { json: true }
+    }
+}
+
+impl Wire for Veltix {
+    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()> {
+        let mut handshake = ClientHandshake::new();
+        let mut buffer = BytesMut::new();
+        let mut piece = [0; 512];
+        loop {
+            match handshake.receive(&mut buffer).map_err(io::Error::other)? {
+                ClientStep::Wait => match stream.read(&mut piece)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => buffer.extend_from_slice(&piece[..read]),
+                },
+                ClientStep::Send(bytes) => stream.write_all(&bytes)?,
+                ClientStep::Done(_) => break,
+            }
+        }
+        match role {
+            Role::Quiet => Ok(()),
+            // A handler runs only for a peer that is listed already.
+            Role::Subscriber => exchange(stream, &self.message(Kind::Echo, 0, 64)),
+            Role::Tagged => exchange(stream, &frame(code::JOIN, Vec::new())),
+        }
+    }
+
+    fn message(&self, kind: Kind, seq: u64, body: usize) -> Vec<u8> {
+        let code = match kind {
+            Kind::Echo => code::ECHO,
+            Kind::Sink => code::SINK,
+            Kind::Publish => code::PUBLISH,
+            Kind::PublishTag => code::PUBLISH_TAG,
+        };
+        frame(code, self.body(seq, body))
+    }
+
+    fn answer_len(&self, _: Kind, body: usize) -> usize {
+        HEADER_LEN + body
+    }
+
+    fn answer_body<'a>(&self, _: Kind, answer: &'a [u8]) -> &'a [u8] {
+        &answer[HEADER_LEN..]
+    }
+
+    fn body(&self, seq: u64, len: usize) -> Vec<u8> {
+        if !self.json {
+            let mut body = vec![b'x'; len.max(8)];
+            body[..8].copy_from_slice(&seq.to_be_bytes());
+            return body;
+        }
+        let empty = format!(r#"{{"seq":"{seq:016x}","text":""}}"#);
+        let text = "x".repeat(len.saturating_sub(empty.len()));
+        format!(r#"{{"seq":"{seq:016x}","text":"{text}"}}"#).into_bytes()
+    }
+}
+
+fn frame(code: u16, body: Vec<u8>) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    Frame::new(code, ID, Bytes::from(body)).write_to(&mut bytes);
+    bytes.into()
+}
+
+/// Sends a message whose answer is equal to it, and waits for that.
+fn exchange(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+    stream.write_all(message)?;
+    let mut answer = vec![0; message.len()];
+    stream.read_exact(&mut answer)?;
+    if answer == message { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_is_one_frame_of_the_length_that_its_answer_has() {
+        for wire in [Veltix::plain(), Veltix::json()] {
+            for kind in [Kind::Echo, Kind::Sink, Kind::Publish, Kind::PublishTag] {
+                for body in [64, 4096, 1 << 20] {
+                    let message = wire.message(kind, u64::MAX, body);
+                    assert_eq!(message.len(), wire.answer_len(kind, body));
+                    assert_eq!(wire.answer_body(kind, &message), wire.body(u64::MAX, body));
+                    let mut bytes = BytesMut::from(&message[..]);
+                    let mut decoder = veltix_core::FrameDecoder::new(usize::MAX);
+                    assert!(decoder.decode(&mut bytes).expect("a frame").is_some());
+                    assert!(bytes.is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_tell_their_numbers_apart() {
+        for wire in [Veltix::plain(), Veltix::json()] {
+            assert_ne!(wire.body(1, 64), wire.body(2, 64));
+            assert_eq!(wire.body(1, 64).len(), 64);
+        }
+    }
+}

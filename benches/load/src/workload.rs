@@ -1,0 +1,97 @@
+//! The workloads: their ids, sizes and units.
+
+use crate::results::Better;
+
+/// What is done to a server. The sizes are in [`Workload`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkloadKind {
+    /// One echo in flight on one connection; both processes on one processor, or on two.
+    RoundTrip { one_cpu: bool },
+    /// 100 connections that only send, 16 KiB a write.
+    Ingest,
+    /// 100 connections with 32 echoes in flight each.
+    Echo,
+    /// One connection publishes to all others, with so many publishes in flight.
+    Fanout { in_flight: usize },
+    /// One connection publishes to the 1 % of the others that have a tag.
+    Tag,
+    /// Messages of 1 MiB on one connection that only sends.
+    Large,
+    /// Memory of connections that are idle, each with a tag and after one echo.
+    Idle,
+    /// Connect, handshake, echo, close; 32 at a time.
+    Connects,
+    /// Echoes on schedule while a broadcast runs at half the rate that this server can do.
+    Latency,
+    /// Broadcast where one of the subscribers never reads.
+    Stalled,
+    /// One request in flight from the peer's own client.
+    OwnRoundTrip,
+    /// 100 connections of the peer's own client, 32 tasks on each.
+    OwnEcho,
+}
+
+/// A workload as it is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Workload {
+    /// What it is called in results and on the command line.
+    pub(crate) id: &'static str,
+    pub(crate) kind: WorkloadKind,
+    /// Connections, without the one that publishes.
+    pub(crate) peers: usize,
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
+}
+
+impl Workload {
+    const fn higher(
+        id: &'static str,
+        kind: WorkloadKind,
+        peers: usize,
+        unit: &'static str,
+    ) -> Self {
+        Self { id, kind, peers, unit, better: Better::Higher }
+    }
+
+    const fn lower(id: &'static str, kind: WorkloadKind, peers: usize, unit: &'static str) -> Self {
+        Self { id, kind, peers, unit, better: Better::Lower }
+    }
+
+    pub(crate) fn find(id: &str) -> Option<&'static Self> {
+        WORKLOADS.iter().find(|workload| workload.id == id)
+    }
+
+    /// The place on the axis of a plot, for workloads of which there are several sizes.
+    pub(crate) const fn x(&self) -> Option<f64> {
+        match self.kind {
+            WorkloadKind::Fanout { .. } | WorkloadKind::Idle => Some(self.peers as f64),
+            _ => None,
+        }
+    }
+}
+
+const ONE: WorkloadKind = WorkloadKind::Fanout { in_flight: 1 };
+const MANY: WorkloadKind = WorkloadKind::Fanout { in_flight: 64 };
+
+/// All of them, in the order in which they are run.
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload::lower("W1s", WorkloadKind::RoundTrip { one_cpu: true }, 1, "µs"),
+    Workload::lower("W1x", WorkloadKind::RoundTrip { one_cpu: false }, 1, "µs"),
+    Workload::higher("W2", WorkloadKind::Ingest, 100, "messages/s"),
+    Workload::higher("W3", WorkloadKind::Echo, 100, "round trips/s"),
+    Workload::higher("W4_100", ONE, 100, "deliveries/s"),
+    Workload::higher("W4_1000", ONE, 1_000, "deliveries/s"),
+    Workload::higher("W4_5000", ONE, 5_000, "deliveries/s"),
+    Workload::higher("W4p_100", MANY, 100, "deliveries/s"),
+    Workload::higher("W4p_1000", MANY, 1_000, "deliveries/s"),
+    Workload::higher("W4p_5000", MANY, 5_000, "deliveries/s"),
+    Workload::higher("W5", WorkloadKind::Large, 1, "MiB/s"),
+    Workload::lower("W6", WorkloadKind::Idle, 5_000, "B/connection"),
+    Workload::lower("W6_9500", WorkloadKind::Idle, 9_500, "B/connection"),
+    Workload::higher("W7", WorkloadKind::Connects, 32, "connections/s"),
+    Workload::higher("tag", WorkloadKind::Tag, 10_000, "deliveries/s"),
+    Workload::lower("own_W1s", WorkloadKind::OwnRoundTrip, 1, "µs"),
+    Workload::higher("own_W3", WorkloadKind::OwnEcho, 100, "round trips/s"),
+    Workload::lower("latency", WorkloadKind::Latency, 1_000, "µs"),
+    Workload::higher("stalled", WorkloadKind::Stalled, 100, "deliveries/s"),
+];
