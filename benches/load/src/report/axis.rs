@@ -1,5 +1,6 @@
 //! An axis: where a value lies, and which values are written beside it.
 
+use plotters::backend::SVGBackend;
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
@@ -8,7 +9,6 @@ use plotters::drawing::DrawingArea;
 use plotters::element::{EmptyElement, PathElement, Text};
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
-use plotters::backend::SVGBackend;
 
 use super::markdown::number;
 use super::palette::{GRID, INK, MUTED, text};
@@ -50,8 +50,7 @@ impl Axis {
 
     pub(crate) fn logarithmic(low: f64, high: f64) -> Self {
         let (low, high) = (low / 1.25, high * 1.25);
-        let decades: Vec<_> =
-            (low.log10().floor() as i32..=high.log10().ceil() as i32).collect();
+        let decades: Vec<_> = (low.log10().floor() as i32..=high.log10().ceil() as i32).collect();
         // A few decades are divided, so that no axis has a single number.
         let within: &[f64] = if decades.len() <= 4 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let ticks = decades

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use plotters::chart::ChartBuilder;
 use plotters::backend::SVGBackend;
+use plotters::chart::ChartBuilder;
 use plotters::drawing::IntoDrawingArea;
 use plotters::element::{EmptyElement, PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, VPos};
@@ -19,7 +19,9 @@ use crate::results::{Better, Report};
 const PANEL_WIDTH: u32 = 560;
 const ROW: u32 = 22;
 /// Title of a panel above its bars, and the values below them.
-const PANEL_EXTRA: u32 = 34 + 34;
+const PANEL_EXTRA: u32 = TITLE + VALUES;
+const TITLE: u32 = 42;
+const VALUES: u32 = 30;
 const HEADER: u32 = 74;
 const FOOTER: u32 = 34;
 const MARGIN: u32 = 24;
@@ -96,22 +98,22 @@ fn plot(
     root.fill(&WHITE)?;
     let left = MARGIN as i32;
     root.draw(&Text::new(title, (left, 18), text(21, INK, HPos::Left, VPos::Top)))?;
-    let ratios = panels.iter().flat_map(|panel| &panel.rows).filter_map(|(_, ratios)| *ratios);
-    let axis = Axis::over(ratios.flat_map(|ratios| [ratios.low, ratios.high, 1.0]));
-    let scale = if axis.logarithmic { "; logarithmic, bars start at the limit" } else { "" };
-    let legend =
-        format!("{direction} is better; 1 = the limit; line = min–max of the rounds{scale}");
+    let legend = format!(
+        "{direction} is better; thin line: min–max of the rounds; where the scale is logarithmic, \
+         bars start at the limit"
+    );
     root.draw(&Text::new(legend, (left, 46), text(13, MUTED, HPos::Left, VPos::Top)))?;
     let mut top = HEADER;
     for (line, height) in panels.chunks(columns).zip(&heights) {
         for (column, panel) in line.iter().enumerate() {
             let corner = (MARGIN + column as u32 * (PANEL_WIDTH + MARGIN), top);
             let area = root.clone().shrink(corner, (PANEL_WIDTH, *height));
-            draw_panel(&area, panel, &axis)?;
+            draw_panel(&area, panel)?;
         }
         top += height + MARGIN;
     }
-    let missing: Vec<_> = report.missing.iter().filter(|missing| missing.workload.is_none()).collect();
+    let missing: Vec<_> =
+        report.missing.iter().filter(|missing| missing.workload.is_none()).collect();
     if !missing.is_empty() {
         let mut names: Vec<_> = missing.iter().map(|missing| missing.peer.as_str()).collect();
         names.dedup();
@@ -123,25 +125,25 @@ fn plot(
     Ok(())
 }
 
-fn draw_panel(area: &Area<'_>, panel: &Panel<'_>, axis: &Axis) -> anyhow::Result<()> {
+fn draw_panel(area: &Area<'_>, panel: &Panel<'_>) -> anyhow::Result<()> {
+    let ratios = panel.rows.iter().filter_map(|(_, ratios)| *ratios);
+    let axis = Axis::over(ratios.flat_map(|ratios| [ratios.low, ratios.high, 1.0]));
     let title = match describe(panel.workload) {
         "" => panel.workload.to_owned(),
         what => format!("{}: {what}", panel.workload),
     };
     area.draw(&Text::new(title, (0, 4), text(14, INK, HPos::Left, VPos::Top)))?;
     let count = panel.rows.len();
-    let height = count as u32 * ROW + 34;
-    let area = area.clone().shrink((0, 28), (PANEL_WIDTH, height));
+    let area = area.clone().shrink((0, TITLE), (PANEL_WIDTH, count as u32 * ROW + VALUES));
     let mut chart = ChartBuilder::on(&area)
-        .x_label_area_size(30)
+        .x_label_area_size(VALUES)
         .y_label_area_size(130)
         .margin_right(64)
         .build_cartesian_2d(axis.start()..axis.end(), count as f64..0.0)?;
     let bottom = count as f64;
     for (at, label) in axis.ticks() {
         chart.draw_series([PathElement::new([(at, 0.0), (at, bottom)], GRID)])?;
-        let written =
-            Text::new(label.to_owned(), (0, 6), text(12, MUTED, HPos::Center, VPos::Top));
+        let written = Text::new(label.to_owned(), (0, 6), text(12, MUTED, HPos::Center, VPos::Top));
         chart.draw_series([EmptyElement::at((at, bottom)) + written])?;
     }
     let limit = axis.at(1.0);
@@ -153,7 +155,8 @@ fn draw_panel(area: &Area<'_>, panel: &Panel<'_>, axis: &Axis) -> anyhow::Result
         let name = Text::new((*peer).to_owned(), (-8, 0), text(13, ink, HPos::Right, VPos::Center));
         chart.draw_series([EmptyElement::at((axis.start(), middle)) + name])?;
         let Some(ratios) = ratios else {
-            let missing = Text::new("not measured", (8, 0), text(12, MUTED, HPos::Left, VPos::Center));
+            let missing =
+                Text::new("not measured", (8, 0), text(12, MUTED, HPos::Left, VPos::Center));
             chart.draw_series([EmptyElement::at((axis.start(), middle)) + missing])?;
             continue;
         };

@@ -111,7 +111,7 @@ fn percentiles(workload: &str, all: &[&Series]) -> Option<Plot> {
         })
         .collect();
     (!curves.is_empty()).then(|| Plot {
-        title: format!("Percentiles of the latency: {workload}"),
+        title: format!("Percentiles of the latency ({workload})"),
         subtitle: format!("{}; lower is better", describe(workload)),
         x: (Axis::nines(&percents), "percentile"),
         y: (y_axis(&curves), unit(&measured)),
@@ -136,7 +136,8 @@ fn growth(workload: &str, all: &[&Series]) -> Option<Plot> {
     // A power law is a straight line only between two logarithmic axes.
     (!curves.is_empty() && low > 0.0).then(|| Plot {
         title: format!("Growth: {}", describe(workload)),
-        subtitle: "median, and min–max of the rounds; thin line: the power law that fits".to_owned(),
+        subtitle: "median, and min–max of the rounds; thin line: the power law that fits"
+            .to_owned(),
         x: (Axis::at_values(&sizes), "peers"),
         y: (Axis::logarithmic(low / 1.6, high * 1.6), unit(all)),
         curves,
@@ -164,11 +165,7 @@ impl Plot {
     fn write(&self, path: &Path) -> anyhow::Result<()> {
         let root = SVGBackend::new(path, (WIDTH, HEIGHT)).into_drawing_area();
         root.fill(&WHITE)?;
-        root.draw(&Text::new(
-            self.title.as_str(),
-            (24, 18),
-            text(21, INK, HPos::Left, VPos::Top),
-        ))?;
+        root.draw(&Text::new(self.title.as_str(), (24, 18), text(21, INK, HPos::Left, VPos::Top)))?;
         let scale = if self.y.0.logarithmic { "; logarithmic" } else { "" };
         let subtitle = format!("{}{scale}", self.subtitle);
         root.draw(&Text::new(subtitle, (24, 46), text(13, MUTED, HPos::Left, VPos::Top)))?;
@@ -192,14 +189,14 @@ impl Plot {
             if let Some(law) = curve.fitted {
                 let ends = curve.points.first().into_iter().chain(curve.points.last());
                 let line = ends.map(|(size, _)| (x.at(*size), y.at(law.at(*size))));
-                chart.draw_series([PathElement::new(line.collect::<Vec<_>>(), colour.mix(0.45))])?;
+                chart
+                    .draw_series([PathElement::new(line.collect::<Vec<_>>(), colour.mix(0.45))])?;
             }
             let width = if curve.peer.starts_with("veltix") { 3 } else { 2 };
             let line = curve.points.iter().map(at);
             chart.draw_series(LineSeries::new(line, colour.stroke_width(width)))?;
             for (size, spread) in &curve.points {
-                let range =
-                    [(x.at(*size), y.at(spread.low)), (x.at(*size), y.at(spread.high))];
+                let range = [(x.at(*size), y.at(spread.low)), (x.at(*size), y.at(spread.high))];
                 chart.draw_series([PathElement::new(range, colour.stroke_width(1))])?;
             }
             let points = curve.points.iter();

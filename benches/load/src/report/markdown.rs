@@ -100,6 +100,7 @@ fn write_targets(text: &mut String, report: &Report) -> std::fmt::Result {
     for (judged, target) in judged {
         let Target { workload, ours, direction, .. } = &target;
         let goal = |goal: Option<f64>| match goal {
+            Some(goal) if goal < 1000.0 => format!("{direction} {goal}"),
             Some(goal) => format!("{direction} {}", number(goal)),
             None => "–".to_owned(),
         };
@@ -267,18 +268,20 @@ fn both(spread: Option<Spread>) -> (String, String) {
     }
 }
 
-/// Three significant digits, or all before the point, in groups of three.
+/// At least three digits: fewer decimals the more there are before the point, and thousands apart.
 pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
-    if size == 0.0 {
-        return "0".to_owned();
+    let decimals = match size {
+        0.1..1.0 => 3,
+        1.0..10.0 => 2,
+        10.0..100.0 => 1,
+        _ => 0,
+    };
+    if decimals > 0 {
+        return format!("{value:.decimals$}");
     }
-    if size < 100.0 {
-        let before = size.log10().floor() as i32;
-        let decimals = usize::try_from(2 - before).unwrap_or(0).min(6);
-        let text = format!("{value:.decimals$}");
-        // Two decimals stay, so that columns of ratios line up.
-        return if decimals > 2 { text.trim_end_matches('0').to_owned() } else { text };
+    if size > 0.0 && size < 0.1 {
+        return format!("{value:.4}");
     }
     let digits = format!("{size:.0}");
     let mut grouped = String::new();
@@ -289,4 +292,106 @@ pub(crate) fn number(value: f64) -> String {
         grouped.push(digit);
     }
     if value < 0.0 { format!("−{grouped}") } else { grouped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{report, series};
+
+    fn small() -> Report {
+        let mut small = report(vec![
+            series("W3", "limit", &[Some(1_000_000.0), Some(2_000_000.0), Some(1_000_000.0)]),
+            series("W3", "veltix", &[Some(800_000.0), None, Some(700_000.0)]),
+        ]);
+        let missing = |peer: &str, workload: Option<&str>, why: &str| Missing {
+            peer: peer.to_owned(),
+            workload: workload.map(str::to_owned),
+            why: why.to_owned(),
+        };
+        small.missing = vec![
+            missing("nats", None, "nats-server is not installed"),
+            missing("python", Some("W3"), "verify: an echo came back changed"),
+            missing("tarpc", Some("W2"), "it did not start"),
+        ];
+        small
+    }
+
+    #[test]
+    fn a_workload_is_a_table_with_what_failed_and_who_is_missing_below() {
+        let text = render(&small(), &["ratios-throughput-higher.svg"]);
+        let expected = "\
+## W3: echo, 100 connections × 32 in flight (higher is better)
+
+| peer | median | min–max | unit | ratio to limit | min–max |
+|---|---:|---:|---|---:|---:|
+| limit | 1\u{2009}000\u{2009}000 | 1\u{2009}000\u{2009}000–2\u{2009}000\u{2009}000 | messages/s | 1.00 | 1.00–1.00 |
+| veltix | 750\u{2009}000 | 700\u{2009}000–800\u{2009}000 | messages/s | 0.750 | 0.700–0.800 |
+
+- veltix: 1 of 3 rounds failed
+- veltix: ratio of 2 of 3 rounds
+- python is missing: verify: an echo came back changed
+
+## W2: one-way ingest, 100 clients
+
+- tarpc is missing: it did not start
+
+## Plots
+
+![ratios-throughput-higher](ratios-throughput-higher.svg)
+";
+        let at = text.find("## W3").expect("the workload has a heading");
+        assert_eq!(&text[at..], expected);
+        assert!(
+            text.contains("**Missing in this run:**\n\n- nats: nats-server is not installed\n")
+        );
+    }
+
+    #[test]
+    fn the_targets_say_what_is_met_and_what_was_not_measured() {
+        let text = render(&small(), &[]);
+        let met =
+            "| W3 | veltix | limit | 0.750 | 0.700–0.800 | ≥ 0.7 | met | ≥ 0.9 | **not met** |";
+        assert!(text.contains(met), "{text}");
+        assert!(text.contains("| W3 | veltix | python | – | – | ≥ 120 | not measured | – | – |"));
+        assert!(text.contains("1 met, 0 not met, "), "{text}");
+    }
+
+    #[test]
+    fn growth_is_a_column_for_each_size() {
+        let sized =
+            |x: f64, y: f64| Series { x: Some(x), ..series("growth_memory", "veltix", &[Some(y)]) };
+        let text = render(&report(vec![sized(100.0, 3.0), sized(10_000.0, 30.0)]), &[]);
+        let row = "| veltix | messages/s | 3.00 | 30.0 | 0.50 |";
+        assert!(text.contains(row), "{text}");
+    }
+
+    #[test]
+    fn our_own_client_is_compared_with_the_limit_under_the_generator() {
+        let text = render(
+            &report(vec![
+                series("W1s", "limit", &[Some(10.0)]),
+                series("own_W1s", "veltix", &[Some(12.0)]),
+            ]),
+            &[],
+        );
+        assert!(text.contains("| veltix | 12.0 | 12.0–12.0 | messages/s | 1.20 | 1.20–1.20 |"));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let cases = [
+            (0.0, "0"),
+            (0.0034, "0.0034"),
+            (0.0, "0"),
+            (0.699, "0.699"),
+            (1.0, "1.00"),
+            (57.31, "57.3"),
+            (812.4, "812"),
+            (3_400_000.0, "3\u{2009}400\u{2009}000"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(number(value), expected);
+        }
+    }
 }

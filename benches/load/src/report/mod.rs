@@ -46,3 +46,81 @@ pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Report> {
     }
     whole.context("no file of results was named")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::sample::{report, series};
+    use super::*;
+    use crate::results::Missing;
+
+    /// A directory of its own under the build's, which goes with the test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("veltix-load-{name}-{}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_report_is_the_same_after_json_and_several_become_one() {
+        let scratch = Scratch::new("round-trip");
+        fs::create_dir_all(&scratch.0).expect("a directory can be made");
+        let mut one = report(vec![series("W3", "limit", &[Some(0.1), None])]);
+        one.series[0].percentiles = vec![(99.9, 3.5)];
+        let why = "not installed".to_owned();
+        one.missing = vec![Missing { peer: "nats".to_owned(), workload: None, why }];
+        let other = report(vec![series("growth_memory", "veltix", &[Some(1.0)])]);
+        let files = ["one.json", "other.json"].map(|name| scratch.0.join(name));
+        for (file, report) in files.iter().zip([&one, &other]) {
+            fs::write(file, serde_json::to_vec(report).expect("it can be written"))
+                .expect("a file");
+        }
+        assert_eq!(read(&files[..1]).expect("it was written"), one);
+        let both = read(&files).expect("they were written");
+        assert_eq!(both.series, [&one.series[..], &other.series[..]].concat());
+        assert_eq!(both.missing, one.missing);
+        assert!(read(&[scratch.0.join("absent.json")]).is_err());
+    }
+
+    #[test]
+    fn every_plot_is_written_and_shown() {
+        let scratch = Scratch::new("plots");
+        let sized = |workload: &str, peer: &str, x: f64| {
+            let samples = [Some(x), None, Some(2.0 * x)];
+            crate::results::Series { x: Some(x), ..series(workload, peer, &samples) }
+        };
+        let mut series: Vec<_> = ["limit", "veltix", "<a peer>"]
+            .into_iter()
+            .flat_map(|peer| [sized("W4_100", peer, 100.0), sized("W4_1000", peer, 1_000.0)])
+            .collect();
+        series.extend([100.0, 1_000.0].map(|x| sized("growth_memory", "veltix", x)));
+        series[0].percentiles = vec![(50.0, 3.0), (100.0, 900.0)];
+        write(&report(series), &scratch.0).expect("a directory can be written to");
+        let text = fs::read_to_string(scratch.0.join("report.md")).expect("there is a report");
+        for name in
+            ["ratios-broadcast-higher", "subscribers-W4", "percentiles-W4_100", "growth_memory"]
+        {
+            let plot = fs::read_to_string(scratch.0.join(format!("{name}.svg")));
+            let plot = plot.expect("there is a plot");
+            assert!(plot.trim_end().ends_with("</svg>"), "{name} is whole");
+            assert!(!plot.contains("NaN") && !plot.contains("<a peer>"), "{name} can be shown");
+            assert!(text.contains(&format!("![{name}]({name}.svg)")), "{name} is in the report");
+        }
+    }
+
+    #[test]
+    fn nothing_measured_is_a_report_too() {
+        let scratch = Scratch::new("nothing");
+        write(&report(Vec::new()), &scratch.0).expect("a directory can be written to");
+        let text = fs::read_to_string(scratch.0.join("report.md")).expect("there is a report");
+        assert!(text.contains("0 met, 0 not met, "));
+    }
+}
