@@ -1,5 +1,5 @@
 #!/bin/sh
-# Instructions per message, for each case of benches/load/src/path.rs. Needs valgrind.
+# Instructions per message, for each case of benches/load/src/path/mod.rs. Needs valgrind.
 # Built as one unit: what the compiler happens to inline across units moves the counts by more than
 # most changes do.
 set -eu

@@ -2,40 +2,64 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use clap::{Parser, Subcommand};
+use anyhow::{Context, Result};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
 
-use crate::{path, process, report, server};
+use crate::drive::{Drive, drive};
+use crate::peers::{OWN, PEERS, PeerSpec};
+use crate::plan::Plan;
+use crate::workload::WORKLOADS;
+use crate::{client, path, process, report, server, smoke};
 
 /// Measures Veltix beside the limit of the machine and beside other servers.
+///
+/// Without a command it does what `run` does. Only ratios of one run mean anything.
 #[derive(Debug, Parser)]
-#[command(name = "veltix-load", version)]
+#[command(name = "veltix-load", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run one server: print its address, then serve until killed.
-    Serve {
-        /// The peer, as `--help` of `run` lists them.
-        name: String,
-        /// Run on this processor alone.
-        #[arg(long)]
-        cpu: Option<usize>,
-        /// End when the process that started this one does.
-        #[arg(long, hide = true)]
-        with_parent: bool,
+    /// Measure peers in turn and in alternating order, and write a report (the default).
+    Run(Run),
+    /// Measure for about a minute, and fail when Veltix is far below its targets.
+    Smoke {
+        /// How long each measurement lasts.
+        #[arg(long, default_value_t = 1.2)]
+        seconds: f64,
     },
-    /// Write the report of a run: tables, targets and plots.
+    /// Put one workload on a server that runs already, as under a profiler.
+    Drive(Drive),
+    /// Write the report of earlier results again.
     Report {
-        /// What `--json` of a run, of `growth` or of `budgets` wrote; several become one report.
+        /// The `results.json` of a run; several become one report.
         #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// Where `report.md` and the plots go.
+        results: Vec<PathBuf>,
+        /// Where the report goes.
         #[arg(long, default_value = "target/load")]
         out: PathBuf,
+    },
+    /// Run one server: print its address, then serve until killed.
+    Serve {
+        /// The peer.
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Run one client and print the rate of its requests as JSON.
+    Client {
+        /// The peer.
+        name: String,
+        #[command(flatten)]
+        load: client::Load,
+        #[command(flatten)]
+        place: Place,
     },
     /// Send messages through a server in memory, for counting instructions (see
     /// `benches/instructions.sh`).
@@ -47,22 +71,86 @@ enum Command {
     },
 }
 
+#[derive(Debug, Args)]
+struct Run {
+    /// The workloads, separated by commas; all of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = one_of(workloads()))]
+    only: Vec<String>,
+    /// The peers, separated by commas; all of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = one_of(peers()))]
+    peers: Vec<String>,
+    /// How often each measurement is repeated.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long each measurement lasts, in seconds, after a warm-up of a tenth of it.
+    #[arg(long, default_value_t = 1.2)]
+    seconds: f64,
+    /// Where the report goes.
+    #[arg(long, default_value = "target/load")]
+    out: PathBuf,
+}
+
+fn one_of(names: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
+    PossibleValuesParser::new(names)
+}
+
+fn workloads() -> impl Iterator<Item = &'static str> {
+    WORKLOADS.iter().map(|workload| workload.id)
+}
+
+/// The servers, and the clients that do not bear the name of one.
+fn peers() -> impl Iterator<Item = &'static str> {
+    let clients = OWN.iter().map(|own| own.name).filter(|name| PeerSpec::find(name).is_none());
+    PEERS.iter().map(|peer| peer.name).chain(clients)
+}
+
+/// Where a process runs, and how long.
+#[derive(Clone, Copy, Debug, Args)]
+struct Place {
+    /// Run on this processor alone.
+    #[arg(long)]
+    cpu: Option<usize>,
+    /// End when the process that started this one does.
+    #[arg(long, hide = true)]
+    with_parent: bool,
+}
+
 impl Cli {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         process::raise_file_limit()?;
-        match self.command {
-            Command::Serve { name, cpu, with_parent } => {
-                if with_parent {
-                    process::end_with_parent()?;
-                }
-                if let Some(cpu) = cpu {
-                    process::pin(cpu)?;
-                }
-                server::serve(&name).with_context(|| format!("no server is called {name}"))?;
+        match self.command.unwrap_or(Command::Run(self.run)) {
+            Command::Run(run) => run.run(),
+            Command::Smoke { seconds } => smoke::smoke(seconds),
+            Command::Drive(options) => drive(&options),
+            Command::Report { results, out } => report::render(&report::read(&results)?, &out),
+            Command::Serve { name, place } => {
+                place.take()?;
+                server::serve(&name).with_context(|| format!("there is no server {name}"))
             }
-            Command::Report { files, out } => report::write(&report::read(&files)?, &out)?,
-            Command::Path { case, messages } => path::run(&case, messages),
+            Command::Client { name, load, place } => {
+                place.take()?;
+                client::run(&name, load).with_context(|| format!("there is no client {name}"))?
+            }
+            Command::Path { case, messages } => {
+                path::run(&case, messages);
+                Ok(())
+            }
         }
-        Ok(())
+    }
+}
+
+impl Run {
+    fn run(&self) -> Result<()> {
+        let plan = Plan::new(&self.only, &self.peers, self.rounds, self.seconds)?;
+        report::write(&plan.run(), &self.out)
+    }
+}
+
+impl Place {
+    fn take(self) -> Result<()> {
+        if self.with_parent {
+            process::end_with_parent()?;
+        }
+        self.cpu.map_or(Ok(()), process::pin)
     }
 }

@@ -4,17 +4,36 @@
 //! anything.
 
 mod cli;
+mod client;
+mod drive;
+mod entrant;
+
+mod generator;
+mod machine;
 mod path;
 mod peers;
+mod plan;
 mod process;
 mod report;
 mod results;
 mod server;
+mod smoke;
+mod tally;
+mod verify;
 mod wire;
 mod workload;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
-fn main() -> anyhow::Result<()> {
-    cli::Cli::parse().run()
+#[allow(clippy::print_stderr, reason = "whoever gave the command reads it")]
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -20,8 +20,19 @@ const START: Duration = Duration::from_secs(20);
 /// A server in a process of its own, which ends with this handle.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
-    child: Child,
+    running: Running,
     addr: SocketAddr,
+}
+
+/// A process that ends with this handle.
+#[derive(Debug)]
+pub(crate) struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl ServerProcess {
@@ -38,21 +49,10 @@ impl ServerProcess {
     }
 
     /// Starts a program that prints its address in its first line.
-    fn announced(mut command: Command) -> Result<Self> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        // From here on the child ends whatever happens, since the handle does.
-        let mut process = Self { child, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let stdout = process.child.stdout.take().context("its output is piped")?;
-        let (said, hears) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = BufReader::new(stdout).read_line(&mut line);
-            let _ = said.send(read.map(|_| line));
-        });
-        let line = hears.recv_timeout(START).context("it did not say where it listens")??;
-        process.addr =
-            line.trim().parse().with_context(|| format!("it said {line:?}, not its address"))?;
-        Ok(process)
+    fn announced(command: Command) -> Result<Self> {
+        let (running, line) = first_line(command, START)?;
+        let addr = line.parse().with_context(|| format!("it said {line:?}, not its address"))?;
+        Ok(Self { running, addr })
     }
 
     /// Where the server listens.
@@ -62,7 +62,7 @@ impl ServerProcess {
 
     /// Bytes of memory that the process has resident.
     pub(crate) fn resident(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.child.id());
+        let path = format!("/proc/{}/status", self.running.0.id());
         let status = std::fs::read_to_string(path).context("the server has ended")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
@@ -70,11 +70,19 @@ impl ServerProcess {
     }
 }
 
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts a program and waits for the first line that it prints, but no longer than this.
+pub(crate) fn first_line(mut command: Command, within: Duration) -> Result<(Running, String)> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut running = Running(child.with_context(|| format!("{:?}", command.get_program()))?);
+    let stdout = running.0.stdout.take().context("its output is piped")?;
+    let (said, hears) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        let _ = said.send(read.map(|_| line));
+    });
+    let line = hears.recv_timeout(within).context("it says nothing")??;
+    Ok((running, line.trim().to_owned()))
 }
 
 fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {

@@ -18,8 +18,18 @@ use anyhow::Context;
 
 use crate::results::Report;
 
-/// Writes `report.md` and its plots into a directory, which is made when it is not there.
+/// Writes the results themselves, as `results.json`, and their report into a directory.
 pub(crate) fn write(report: &Report, dir: &Path) -> anyhow::Result<()> {
+    // First what cannot be had again: a run takes minutes, a report can be written anew.
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let path = dir.join("results.json");
+    fs::write(&path, serde_json::to_string_pretty(report)?)
+        .with_context(|| path.display().to_string())?;
+    render(report, dir)
+}
+
+/// Writes `report.md` and its plots into a directory, which is made when it is not there.
+pub(crate) fn render(report: &Report, dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir)?;
     let mut plots = bars::draw(report, dir)?;
     plots.extend(lines::draw(report, dir)?);
@@ -120,6 +130,10 @@ mod tests {
     fn nothing_measured_is_a_report_too() {
         let scratch = Scratch::new("nothing");
         write(&report(Vec::new()), &scratch.0).expect("a directory can be written to");
+        assert_eq!(
+            read(&[scratch.0.join("results.json")]).expect("the results are kept"),
+            report(Vec::new())
+        );
         let text = fs::read_to_string(scratch.0.join("report.md")).expect("there is a report");
         assert!(text.contains("0 met, 0 not met, "));
     }

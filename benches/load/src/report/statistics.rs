@@ -26,7 +26,7 @@ impl Spread {
     }
 
     pub(crate) fn of_samples(series: &Series) -> Option<Self> {
-        Self::of(series.samples.iter().flatten().copied())
+        Self::of(series.measured())
     }
 }
 

@@ -1,14 +1,26 @@
 //! The servers that are part of this program. Each has `serve`, which prints its address and runs
 //! until it is killed.
 
+mod limit;
+mod veltix;
+
 use std::future::Future;
 use std::net::SocketAddr;
+
+use self::veltix::Variant;
 
 /// Runs the server of this name, or says that there is none.
 pub(crate) fn serve(name: &str) -> Option<()> {
     match name {
+        "limit" => limit::serve(),
+        "veltix" => veltix::serve(Variant::Plain),
+        "veltix-async" => veltix::serve(Variant::Async),
+        "veltix-typed" => veltix::serve(Variant::Typed),
+        "veltix-layered" => veltix::serve(Variant::Layered),
+        "veltix-threading" => veltix::serve(Variant::Threading),
         _ => return None,
     }
+    Some(())
 }
 
 /// Runs a server on two workers, as every server on Tokio here does.

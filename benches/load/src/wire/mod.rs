@@ -5,7 +5,7 @@ mod veltix;
 use std::io;
 use std::net::TcpStream;
 
-pub(crate) use veltix::Veltix;
+pub(crate) use veltix::{Veltix, code};
 
 /// How one server's protocol looks from outside. Every message, answer and delivery of one kind
 /// and body has a fixed length on the wire, so that the generator only counts bytes.
@@ -28,10 +28,15 @@ pub(crate) trait Wire: Send + Sync {
     /// The body with this number and so many bytes (8 at least): the number, big-endian, and then
     /// the same byte to the end. Where bodies have a form of their own it is another one.
     fn body(&self, seq: u64, len: usize) -> Vec<u8> {
-        let mut body = vec![b'x'; len.max(8)];
-        body[..8].copy_from_slice(&seq.to_be_bytes());
-        body
+        numbered(seq, len)
     }
+}
+
+/// A body that begins with its number, big-endian.
+fn numbered(seq: u64, len: usize) -> Vec<u8> {
+    let mut body = vec![b'x'; len.max(8)];
+    body[..8].copy_from_slice(&seq.to_be_bytes());
+    body
 }
 
 /// What a message asks for.
@@ -50,7 +55,8 @@ pub(crate) enum Kind {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Takes no broadcasts, where the protocol knows subscriptions.
+    /// Takes no broadcasts, where the protocol knows subscriptions. Where it does not, an answer
+    /// to an echo and a delivery of the same body have the same length.
     Quiet,
     /// Gets broadcasts.
     Subscriber,

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use veltix_core::limits::HEADER_LEN;
 use veltix_core::{ClientHandshake, ClientStep, Frame, RequestId};
 
-use super::{Kind, Role, Wire};
+use super::{Kind, Role, Wire, numbered};
 
 /// The codes of the messages.
 pub(crate) mod code {
@@ -38,7 +38,7 @@ impl Veltix {
         Self { json: false }
     }
 
-    /// Bodies are JSON objects, for typed handlers: [`Body`](crate::server::Body).
+    /// Bodies are JSON objects with the fields `seq` and `text`, for typed handlers.
     pub(crate) const fn json() -> Self {
         Self { json: true }
     }
@@ -87,9 +87,7 @@ impl Wire for Veltix {
 
     fn body(&self, seq: u64, len: usize) -> Vec<u8> {
         if !self.json {
-            let mut body = vec![b'x'; len.max(8)];
-            body[..8].copy_from_slice(&seq.to_be_bytes());
-            return body;
+            return numbered(seq, len);
         }
         let empty = format!(r#"{{"seq":"{seq:016x}","text":""}}"#);
         let text = "x".repeat(len.saturating_sub(empty.len()));

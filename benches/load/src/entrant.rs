@@ -1,0 +1,120 @@
+//! Who takes part in a workload, and how it is measured.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::client::Rate;
+use crate::generator::{self, Measured, Target};
+use crate::peers::{OWN, OwnClient, OwnSpec, PEERS, PeerSpec};
+use crate::process::{self, ServerProcess};
+use crate::results::Missing;
+use crate::verify::verify;
+use crate::wire::Wire;
+use crate::workload::{Workload, WorkloadKind};
+
+/// How long a client may take beyond its time.
+const CLIENT: Duration = Duration::from_secs(30);
+
+/// Who takes part in a workload.
+#[derive(Clone, Copy)]
+pub(crate) enum Entrant {
+    Server(&'static PeerSpec),
+    Own(&'static OwnSpec),
+}
+
+impl Entrant {
+    /// Everybody who takes part in this kind of workload.
+    pub(crate) fn of(kind: WorkloadKind) -> Vec<Self> {
+        match kind {
+            WorkloadKind::OwnRoundTrip | WorkloadKind::OwnEcho => {
+                OWN.iter().map(Self::Own).collect()
+            }
+            _ => PEERS.iter().filter(|peer| peer.can(kind)).map(Self::Server).collect(),
+        }
+    }
+
+    /// What it is called in results.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Server(peer) => peer.name,
+            Self::Own(own) => own.name,
+        }
+    }
+
+    /// The name of the server that it needs.
+    pub(crate) const fn server(&self) -> &'static str {
+        match self {
+            Self::Server(peer) => peer.name,
+            Self::Own(own) => own.server,
+        }
+    }
+
+    /// Has the server show that it does the work.
+    pub(crate) fn verify(&self) -> Result<(), Missing> {
+        let missing = |why| Missing { peer: self.server().to_owned(), workload: None, why };
+        let peer = self.peer().map_err(|error| missing(error.to_string()))?;
+        let process = ServerProcess::start(peer, None)?;
+        let wire = (peer.wire)();
+        verify(target(&process, &*wire), peer.can)
+            .map_err(|error| missing(format!("it does not do the work: {error:#}")))
+    }
+
+    fn peer(&self) -> Result<&'static PeerSpec> {
+        PeerSpec::find(self.server()).context("there is no such server")
+    }
+
+    /// One measurement, on a server that is started for it.
+    pub(crate) fn measure(&self, workload: &Workload, lasts: Duration) -> Result<Measured> {
+        let peer = self.peer()?;
+        let one_cpu = match workload.kind {
+            WorkloadKind::RoundTrip { .. } | WorkloadKind::OwnRoundTrip => Some(0),
+            _ => None,
+        };
+        let process = ServerProcess::start(peer, one_cpu)
+            .map_err(|missing| anyhow!("it could not be started: {}", missing.why))?;
+        match self {
+            Self::Server(_) => {
+                let wire = (peer.wire)();
+                generator::measure(workload, target(&process, &*wire), lasts)
+            }
+            Self::Own(own) => own.measure(workload, &process, lasts),
+        }
+    }
+}
+
+impl OwnSpec {
+    fn measure(
+        &self,
+        workload: &Workload,
+        server: &ServerProcess,
+        lasts: Duration,
+    ) -> Result<Measured> {
+        let mut command = match self.client {
+            OwnClient::Own(name) => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.args(["client", name, "--with-parent"]);
+                command
+            }
+        };
+        let (tasks, one_cpu) = match workload.kind {
+            WorkloadKind::OwnRoundTrip => (1, true),
+            _ => (32, false),
+        };
+        if one_cpu {
+            command.args(["--cpu", "0"]);
+        }
+        command.arg("--addr").arg(server.addr().to_string());
+        command.arg("--connections").arg(workload.peers.to_string());
+        command.arg("--tasks").arg(tasks.to_string());
+        command.arg("--seconds").arg(lasts.as_secs_f64().to_string());
+        let (_running, line) = process::first_line(command, lasts * 2 + CLIENT)?;
+        let rate: Rate = serde_json::from_str(&line).context("the client failed")?;
+        Ok(if one_cpu { rate.p50_us } else { rate.rate }.into())
+    }
+}
+
+fn target<'a>(process: &'a ServerProcess, wire: &'a dyn Wire) -> Target<'a> {
+    Target { addr: process.addr(), wire, process: Some(process) }
+}

@@ -1,0 +1,191 @@
+//! W4, W4p and the tag: one connection publishes, others get it.
+
+use std::io;
+use std::time::Duration;
+
+use super::crowd::Crowd;
+use super::link::Pattern;
+use super::{BODY, SILENCE, Span, Target, after_warm_up, join, join_many, silent};
+use crate::wire::{Kind, Role};
+
+/// Publishes that may be in flight at once.
+pub(super) const IN_FLIGHT: usize = 64;
+
+/// Deliveries a second with so many publishes in flight.
+pub(super) fn measure(
+    target: Target<'_>,
+    kind: Kind,
+    readers: usize,
+    in_flight: usize,
+    lasts: Duration,
+) -> io::Result<f64> {
+    let mut audience = Audience::gather(target, kind, readers, BODY)?;
+    after_warm_up(lasts, |span| audience.pass(in_flight, span))
+}
+
+/// A publisher and those who get what it publishes.
+#[derive(Debug)]
+pub(super) struct Audience {
+    /// The readers, and last the publisher.
+    crowd: Crowd,
+    pattern: Pattern,
+    /// Bytes of one delivery.
+    delivery: usize,
+    published: u64,
+    progress: Progress,
+}
+
+impl Audience {
+    /// Connects a publisher and so many readers of this kind of message.
+    pub(super) fn gather(
+        target: Target<'_>,
+        kind: Kind,
+        readers: usize,
+        body: usize,
+    ) -> io::Result<Self> {
+        let role = if kind == Kind::PublishTag { Role::Tagged } else { Role::Subscriber };
+        let mut streams = join_many(target, role, readers)?;
+        streams.push(join(target, Role::Quiet)?);
+        Ok(Self {
+            crowd: Crowd::new(streams)?,
+            pattern: Pattern::new(target.wire, kind, body, 256),
+            delivery: target.wire.answer_len(kind, body),
+            published: 0,
+            progress: Progress::new(readers),
+        })
+    }
+
+    /// Keeps so many publishes in flight: another one goes out when every reader has the oldest.
+    pub(super) fn pass(&mut self, in_flight: usize, span: Span) -> io::Result<f64> {
+        let mut delivered = 0;
+        while !span.is_over(delivered) {
+            self.publish(in_flight - self.in_flight())?;
+            delivered += self.turn()?;
+        }
+        let rate = span.rate(delivered);
+        while self.in_flight() > 0 {
+            self.turn()?;
+        }
+        Ok(rate)
+    }
+
+    /// Publishes that not every reader has.
+    pub(super) const fn in_flight(&self) -> usize {
+        (self.published - self.progress.complete) as usize
+    }
+
+    pub(super) const fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// Sends so many messages; no more than [`IN_FLIGHT`] may be in flight then.
+    pub(super) fn publish(&mut self, messages: usize) -> io::Result<()> {
+        if messages == 0 {
+            return Ok(());
+        }
+        self.published += messages as u64;
+        debug_assert!(self.in_flight() <= IN_FLIGHT);
+        let Some(publisher) = self.crowd.links.last_mut() else { return Ok(()) };
+        publisher.owe(&self.pattern, messages);
+        publisher.flush(&self.pattern).map(drop)
+    }
+
+    /// Waits for deliveries and says how many came. None for too long is an error.
+    pub(super) fn turn(&mut self) -> io::Result<u64> {
+        match self.turn_within(SILENCE)? {
+            Some(delivered) => Ok(delivered),
+            None => Err(silent()),
+        }
+    }
+
+    /// The same, but nothing within this time is `None`.
+    pub(super) fn turn_within(&mut self, timeout: Duration) -> io::Result<Option<u64>> {
+        let Self { crowd, pattern, delivery, progress, .. } = self;
+        let publisher = crowd.links.len() - 1;
+        let mut delivered = 0;
+        let something = crowd.turn_within(timeout, |link, scratch, event| {
+            let number = event.token().0;
+            if number == publisher {
+                // Some protocols tell the publisher how many it has reached.
+                if event.is_readable() {
+                    link.receive(scratch, 1)?;
+                }
+                return link.flush(pattern).map(drop);
+            }
+            if event.is_readable() {
+                let messages = link.receive(scratch, *delivery)?;
+                progress.advance(number, messages)?;
+                delivered += messages as u64;
+            }
+            Ok(())
+        })?;
+        Ok(something.then_some(delivered))
+    }
+}
+
+/// How far each reader has come.
+#[derive(Debug)]
+struct Progress {
+    /// Messages that each reader has.
+    readers: Vec<u64>,
+    /// How many readers have the message with this number, in a circle.
+    reached: [usize; IN_FLIGHT],
+    /// Messages that every reader has.
+    complete: u64,
+}
+
+impl Progress {
+    fn new(readers: usize) -> Self {
+        Self { readers: vec![0; readers], reached: [0; IN_FLIGHT], complete: 0 }
+    }
+
+    /// A reader has got so many more. More than can be in flight were not published.
+    fn advance(&mut self, reader: usize, messages: usize) -> io::Result<()> {
+        let before = self.readers[reader];
+        let after = before + messages as u64;
+        if after - self.complete > IN_FLIGHT as u64 {
+            return Err(io::Error::other("a reader got more than was published"));
+        }
+        self.readers[reader] = after;
+        for number in before..after {
+            self.reached[number as usize % IN_FLIGHT] += 1;
+        }
+        while let reached = &mut self.reached[self.complete as usize % IN_FLIGHT]
+            && *reached == self.readers.len()
+        {
+            *reached = 0;
+            self.complete += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_complete_when_the_last_reader_has_it() {
+        let mut progress = Progress::new(3);
+        progress.advance(0, 2).expect("published");
+        progress.advance(1, 3).expect("published");
+        assert_eq!(progress.complete, 0);
+        progress.advance(2, 1).expect("published");
+        assert_eq!(progress.complete, 1);
+        progress.advance(2, 2).expect("published");
+        assert_eq!(progress.complete, 2);
+        progress.advance(0, 1).expect("published");
+        assert_eq!(progress.complete, 3);
+    }
+
+    #[test]
+    fn the_circle_closes() {
+        let mut progress = Progress::new(2);
+        for round in 1..=10 {
+            progress.advance(0, IN_FLIGHT).expect("published");
+            progress.advance(1, IN_FLIGHT).expect("published");
+            assert_eq!(progress.complete, round * IN_FLIGHT as u64);
+        }
+        assert!(progress.advance(0, IN_FLIGHT + 1).is_err());
+    }
+}

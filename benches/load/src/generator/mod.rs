@@ -1,0 +1,170 @@
+//! The load: cheap, on one thread, and the same for every server.
+//!
+//! It writes prepared bytes and counts those that come back. What they say is checked before
+//! anything is measured ([`verify`](crate::verify)).
+
+mod audience;
+mod connects;
+mod crowd;
+mod echo;
+mod idle;
+mod ingest;
+mod large;
+mod latency;
+mod link;
+mod round_trip;
+mod stalled;
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
+
+use crate::process::{self, ServerProcess};
+use crate::wire::{Kind, Role, Wire};
+use crate::workload::{Workload, WorkloadKind};
+
+/// Bytes of a body, where a workload does not say otherwise.
+const BODY: usize = 64;
+
+/// How long nothing may come before a measurement has failed.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Messages after which a measurement ends before its time is over.
+const MOST: u64 = 1_000_000_000;
+
+/// A server that runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) addr: SocketAddr,
+    pub(crate) wire: &'a dyn Wire,
+    /// Its process, unless it was not started by this one.
+    pub(crate) process: Option<&'a ServerProcess>,
+}
+
+/// What a measurement gave.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// In the unit of the workload.
+    pub(crate) value: f64,
+    /// In nanoseconds, where they are the result.
+    pub(crate) latencies: Option<Histogram<u64>>,
+    pub(crate) note: Option<String>,
+}
+
+impl From<f64> for Measured {
+    fn from(value: f64) -> Self {
+        Self { value, latencies: None, note: None }
+    }
+}
+
+/// Puts a workload on a server for about this long, after a warm-up of a tenth of it.
+pub(crate) fn measure(
+    workload: &Workload,
+    target: Target<'_>,
+    lasts: Duration,
+) -> Result<Measured> {
+    let peers = workload.peers;
+    let measured = match workload.kind {
+        WorkloadKind::RoundTrip { one_cpu } => {
+            let cpu = if one_cpu { 0 } else { 1 };
+            pinned(cpu, || round_trip::measure(target, lasts))?.into()
+        }
+        WorkloadKind::Ingest => ingest::measure(target, peers, lasts)?.into(),
+        WorkloadKind::Echo => echo::measure(target, peers, lasts)?.into(),
+        WorkloadKind::Fanout { in_flight } => {
+            audience::measure(target, Kind::Publish, peers, in_flight, lasts)?.into()
+        }
+        WorkloadKind::Tag => {
+            let tagged = peers / 100;
+            let _others = join_many(target, Role::Subscriber, peers - tagged)?;
+            audience::measure(target, Kind::PublishTag, tagged, 1, lasts)?.into()
+        }
+        WorkloadKind::Large => large::measure(target, lasts)?.into(),
+        WorkloadKind::Idle => idle::measure(target, peers)?.into(),
+        WorkloadKind::Connects => connects::measure(target, peers, lasts)?.into(),
+        WorkloadKind::Latency => latency::measure(target, peers, lasts)?,
+        WorkloadKind::Stalled => stalled::measure(target, peers, lasts)?,
+        WorkloadKind::OwnRoundTrip | WorkloadKind::OwnEcho => {
+            anyhow::bail!("{} is for a client of its own", workload.id)
+        }
+    };
+    Ok(measured)
+}
+
+/// Does something on a thread that has this processor alone.
+fn pinned<T: Send>(cpu: usize, task: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            process::pin(cpu)?;
+            task().context("the server did not answer")
+        });
+        thread.join().expect("it does not panic")
+    })
+}
+
+/// Connects and joins, with a socket that waits, but not for ever.
+pub(crate) fn join(target: Target<'_>, role: Role) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&target.addr, SILENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    stream.set_write_timeout(Some(SILENCE))?;
+    target.wire.join(&mut stream, role)?;
+    Ok(stream)
+}
+
+fn join_many(target: Target<'_>, role: Role, count: usize) -> io::Result<Vec<TcpStream>> {
+    (0..count).map(|_| join(target, role)).collect()
+}
+
+/// Whether there is time and room for more messages.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: Instant,
+    lasts: Duration,
+}
+
+impl Span {
+    fn begin(lasts: Duration) -> Self {
+        Self { start: Instant::now(), lasts }
+    }
+
+    fn is_over(&self, messages: u64) -> bool {
+        self.start.elapsed() >= self.lasts || messages >= MOST
+    }
+
+    /// So many things a second, until now.
+    fn rate(&self, things: u64) -> f64 {
+        things as f64 / self.start.elapsed().as_secs_f64()
+    }
+}
+
+/// Measures a tenth of the time for nothing, and then in earnest.
+fn after_warm_up<T>(lasts: Duration, mut pass: impl FnMut(Span) -> io::Result<T>) -> io::Result<T> {
+    pass(Span::begin(lasts / 10))?;
+    pass(Span::begin(lasts))
+}
+
+/// The server was silent for too long.
+fn silent() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "the server was silent for too long")
+}
+
+/// The server ended a connection.
+fn ended() -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, "the server ended a connection")
+}
+
+/// So many answers fewer are awaited.
+fn answered(awaited: &mut usize, answers: usize) -> io::Result<()> {
+    let rest = awaited.checked_sub(answers);
+    *awaited = rest.ok_or_else(|| io::Error::other("the server sent more than was asked for"))?;
+    Ok(())
+}
+
+/// A histogram of nanoseconds, up to a minute, to three digits.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order")
+}

@@ -1,0 +1,177 @@
+//! The task of a connection.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+
+use super::Rooms;
+use super::frames::{Batch, Damaged, frame_len};
+use super::room::Member;
+
+const SCRATCH: usize = 256 * 1024;
+
+/// What one thread uses for whichever connection it runs.
+struct Scratch {
+    bytes: Vec<u8>,
+    batch: Batch,
+}
+
+thread_local! {
+    static THREAD: RefCell<Scratch> =
+        RefCell::new(Scratch { bytes: vec![0; SCRATCH], batch: Batch::default() });
+}
+
+/// A connection behind its handshake.
+pub(super) struct Connection {
+    reader: OwnedReadHalf,
+    member: Arc<Member>,
+    rooms: Arc<Rooms>,
+    tagged: bool,
+    partial: Partial,
+}
+
+/// The begin of a frame whose rest has not come.
+#[derive(Default)]
+struct Partial {
+    /// Longer than `filled` only for a frame that does not fit the scratch buffer: then as long as
+    /// the frame, which is read straight into it.
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Connection {
+    /// A connection of which these bytes were read with its handshake.
+    pub(super) fn new(stream: TcpStream, read: &[u8], rooms: Arc<Rooms>) -> io::Result<Self> {
+        let (reader, writer) = stream.into_split();
+        let member = Arc::new(Member::new(writer));
+        rooms.all.enter(&member);
+        let partial = Partial::default();
+        let mut connection = Self { reader, member, rooms, tagged: false, partial };
+        let mut batch = Batch::default();
+        let used = batch.take(read).map_err(damaged)?;
+        connection.partial.keep(&read[used..]);
+        connection.handle(&batch);
+        Ok(connection)
+    }
+
+    /// Reads once, and does what that asks for.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, thread: &mut Scratch) -> Poll<io::Result<()>> {
+        let Scratch { bytes: scratch, batch } = thread;
+        let Self { reader, partial, .. } = self;
+        batch.clear();
+        match frame_len(&partial.bytes[..partial.filled]).map_err(damaged)? {
+            Some(length) if length > SCRATCH => {
+                partial.bytes.resize(length, 0);
+                let filled = partial.filled;
+                partial.filled = ready!(read_behind(reader, &mut partial.bytes, filled, cx))?;
+                if batch.take(&partial.bytes[..partial.filled]).map_err(damaged)? > 0 {
+                    // The buffer stays for the next large frame.
+                    partial.filled = 0;
+                }
+            }
+            _ => {
+                scratch[..partial.filled].copy_from_slice(&partial.bytes[..partial.filled]);
+                let filled = ready!(read_behind(reader, scratch, partial.filled, cx))?;
+                let used = batch.take(&scratch[..filled]).map_err(damaged)?;
+                partial.keep(&scratch[used..filled]);
+            }
+        }
+        self.handle(batch);
+        Poll::Ready(Ok(()))
+    }
+
+    fn handle(&mut self, batch: &Batch) {
+        if batch.joins && !self.tagged {
+            self.tagged = true;
+            self.rooms.tagged.enter(&self.member);
+        }
+        if !batch.answers.is_empty() {
+            self.member.send(&batch.answers);
+        }
+        if !batch.publishes.is_empty() {
+            self.rooms.all.send(&batch.publishes, &self.member);
+        }
+        if !batch.tagged.is_empty() {
+            self.rooms.tagged.send(&batch.tagged, &self.member);
+        }
+    }
+}
+
+impl Partial {
+    /// Keeps a copy of the rest of a read; of nothing it keeps no memory either.
+    fn keep(&mut self, rest: &[u8]) {
+        self.filled = rest.len();
+        if rest.is_empty() {
+            if self.bytes.capacity() <= SCRATCH {
+                self.bytes = Vec::new();
+            }
+        } else if rest.len() <= self.bytes.len() {
+            self.bytes[..rest.len()].copy_from_slice(rest);
+        } else {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(rest);
+        }
+    }
+}
+
+/// Reads once, behind the bytes that a buffer has; says how many it has then.
+fn read_behind(
+    reader: &mut OwnedReadHalf,
+    bytes: &mut [u8],
+    filled: usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(&mut bytes[filled..]);
+    ready!(Pin::new(reader).poll_read(cx, &mut buffer))?;
+    match buffer.filled().len() {
+        0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+        read => Poll::Ready(Ok(filled + read)),
+    }
+}
+
+fn damaged(_: Damaged) -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.member.owner.register(cx.waker());
+        loop {
+            // Whoever does not take its answers is not read from.
+            match self.member.flush() {
+                Ok(true) => {}
+                Ok(false) => match self.member.socket().poll_write_ready(cx) {
+                    Poll::Ready(Ok(())) => continue,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                },
+                Err(_) => return Poll::Ready(()),
+            }
+            let read = THREAD.with_borrow_mut(|thread| self.poll_turn(cx, thread));
+            match read {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.member.close();
+        self.rooms.all.leave(&self.member);
+        if self.tagged {
+            self.rooms.tagged.leave(&self.member);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Before a server is measured it shows that it does the work.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::generator::{Target, join};
+use crate::wire::{Kind, Role, Wire};
+use crate::workload::WorkloadKind;
+
+const BODY: usize = 64;
+
+/// How long nothing more may come before that is taken for all.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// Checks what a server must do for the workloads that it takes part in.
+///
+/// # Errors
+/// What it did wrong.
+pub(crate) fn verify(target: Target<'_>, can: &[WorkloadKind]) -> Result<()> {
+    let can = |wanted: fn(&WorkloadKind) -> bool| can.iter().any(wanted);
+    if can(|kind| matches!(kind, WorkloadKind::RoundTrip { .. } | WorkloadKind::Echo)) {
+        echoes(target).context("echo")?;
+    }
+    if can(|kind| matches!(kind, WorkloadKind::Ingest | WorkloadKind::Large)) {
+        sinks(target).context("messages without an answer")?;
+    }
+    if can(|kind| matches!(kind, WorkloadKind::Fanout { .. })) {
+        reaches(target, Kind::Publish).context("broadcast")?;
+    }
+    if can(|kind| matches!(kind, WorkloadKind::Tag)) {
+        reaches(target, Kind::PublishTag).context("broadcast to a tag")?;
+    }
+    Ok(())
+}
+
+/// Each echo comes back once, with its own body; in which order is up to the server.
+fn echoes(target: Target<'_>) -> Result<()> {
+    let mut stream = join(target, Role::Quiet)?;
+    send(&mut stream, target.wire, Kind::Echo, 0..100)?;
+    expect(&mut stream, target.wire, Kind::Echo, 0..100)?;
+    expect_nothing(&mut stream)
+}
+
+/// Messages without an answer have none, and the connection goes on.
+fn sinks(target: Target<'_>) -> Result<()> {
+    let mut stream = join(target, Role::Quiet)?;
+    send(&mut stream, target.wire, Kind::Sink, 0..100)?;
+    send(&mut stream, target.wire, Kind::Echo, 100..101)?;
+    let mut answer = vec![0; target.wire.answer_len(Kind::Echo, BODY)];
+    stream.read_exact(&mut answer).context("no echo behind them")?;
+    expect_nothing(&mut stream)
+}
+
+/// Whoever is to get a publish gets each once and in order; the publisher and, with a tag, those
+/// without it get nothing.
+fn reaches(target: Target<'_>, kind: Kind) -> Result<()> {
+    let readers = if kind == Kind::PublishTag { Role::Tagged } else { Role::Subscriber };
+    let mut readers = [join(target, readers)?, join(target, readers)?, join(target, readers)?];
+    let mut others = Vec::new();
+    if kind == Kind::PublishTag {
+        others.push(join(target, Role::Subscriber)?);
+    }
+    others.push(join(target, Role::Quiet)?);
+    let publisher = others.last_mut().context("it was put there")?;
+    send(publisher, target.wire, kind, 0..50)?;
+    for reader in &mut readers {
+        expect(reader, target.wire, kind, 0..50)?;
+        expect_nothing(reader)?;
+    }
+    for other in &mut others {
+        expect_nothing(other).context("it is for others")?;
+    }
+    Ok(())
+}
+
+type Numbers = std::ops::Range<u64>;
+
+fn send(stream: &mut TcpStream, wire: &dyn Wire, kind: Kind, numbers: Numbers) -> Result<()> {
+    let bytes: Vec<_> = numbers.flat_map(|seq| wire.message(kind, seq, BODY)).collect();
+    Ok(stream.write_all(&bytes)?)
+}
+
+/// Reads an answer for each number; those to echoes may overtake each other.
+fn expect(stream: &mut TcpStream, wire: &dyn Wire, kind: Kind, numbers: Numbers) -> Result<()> {
+    let mut wanted: Vec<_> = numbers.map(|seq| wire.body(seq, BODY)).collect();
+    let mut answer = vec![0; wire.answer_len(kind, BODY)];
+    while !wanted.is_empty() {
+        stream.read_exact(&mut answer).with_context(|| format!("{} are missing", wanted.len()))?;
+        let body = wire.answer_body(kind, &answer);
+        match wanted.iter().position(|wanted| wanted == body) {
+            Some(at) if kind == Kind::Echo || at == 0 => drop(wanted.remove(at)),
+            Some(_) => bail!("not in order"),
+            None => bail!("a body that was not sent, or not so often"),
+        }
+    }
+    Ok(())
+}
+
+fn expect_nothing(stream: &mut TcpStream) -> Result<()> {
+    let before = stream.read_timeout()?;
+    stream.set_read_timeout(Some(QUIET))?;
+    let read = stream.read(&mut [0; 64]);
+    stream.set_read_timeout(before)?;
+    match read {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(0) => bail!("the connection ended"),
+        Ok(_) => bail!("more came than was to come"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! The program as a whole, with measurements too short to mean anything.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn veltix_load(args: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_veltix-load");
+    Command::new(program).args(args).output().expect("the program can be started")
+}
+
+/// A directory for one test's results.
+fn results_of(test: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(test)
+}
+
+#[test]
+fn every_workload_gives_a_sample_for_each_round() {
+    const WORKLOADS: [&str; 10] =
+        ["W1s", "W2", "W3", "W4_100", "W4p_100", "W5", "W7", "own_W1s", "own_W3", "latency"];
+    let out = results_of("every_workload");
+    let output = veltix_load(&[
+        "run",
+        "--only",
+        &WORKLOADS.join(","),
+        "--peers",
+        "limit,veltix",
+        "--rounds",
+        "2",
+        "--seconds",
+        "0.05",
+        "--out",
+        out.to_str().expect("a path of text"),
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(out.join("results.json")).expect("results");
+    let results: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(results["missing"], serde_json::json!([]));
+    let series = results["series"].as_array().expect("series");
+    for workload in WORKLOADS {
+        // Only one of the two has a client.
+        let peers = if workload.starts_with("own") { 1 } else { 2 };
+        let of_this: Vec<_> =
+            series.iter().filter(|series| series["workload"] == workload).collect();
+        assert_eq!(of_this.len(), peers, "{workload}");
+        for series in of_this {
+            let samples = series["samples"].as_array().expect("samples");
+            assert_eq!(samples.len(), 2, "{series}");
+            assert!(samples.iter().all(|sample| sample.as_f64() > Some(0.0)), "{series}");
+        }
+    }
+}
+
+#[test]
+fn what_there_is_not_is_named() {
+    for (args, named) in [
+        (["run", "--only", "W99"], "W99"),
+        (["run", "--peers", "nobody"], "nobody"),
+        (["serve", "nobody", "--cpu=0"], "nobody"),
+    ] {
+        let output = veltix_load(&args);
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains(named), "{error}");
+    }
+}
