@@ -45,8 +45,9 @@ enum Command {
     Drive(Drive),
     /// Write the report of earlier results again.
     Report {
-        /// The `results.json` of a run.
-        results: PathBuf,
+        /// The `results.json` of a run; several become one report.
+        #[arg(required = true)]
+        results: Vec<PathBuf>,
         /// Where the report goes.
         #[arg(long, default_value = "target/load")]
         out: PathBuf,
@@ -138,11 +139,7 @@ impl Cli {
             Command::Smoke { seconds } => smoke::smoke(seconds),
             Command::Verify { peers } => verify_peers(&peers),
             Command::Drive(options) => drive(&options),
-            Command::Report { results, out } => {
-                let text = std::fs::read_to_string(&results)
-                    .with_context(|| results.display().to_string())?;
-                report::write(&serde_json::from_str(&text)?, &out)
-            }
+            Command::Report { results, out } => report::render(&report::read(&results)?, &out),
             Command::Serve { name, place } => {
                 place.take()?;
                 server::serve(&name).with_context(|| format!("there is no server {name}"))

@@ -1,41 +1,140 @@
-//! What a run gives, for readers.
+//! A report out of what was measured: tables in Markdown, and plots.
 
-use std::path::Path;
+mod axis;
+mod bars;
+mod lines;
+mod markdown;
+mod palette;
+#[cfg(test)]
+pub(crate) mod sample;
+pub(crate) mod statistics;
+mod targets;
+mod workloads;
 
-use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use crate::results::{self, Report};
+use anyhow::Context;
 
-/// Writes the report into a directory, and a table of it to the output.
-#[allow(clippy::print_stdout, reason = "its output is what it is for")]
-pub(crate) fn write(report: &Report, dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+use crate::results::Report;
+
+/// Writes the results themselves, as `results.json`, and their report into a directory.
+pub(crate) fn write(report: &Report, dir: &Path) -> anyhow::Result<()> {
+    // First what cannot be had again: a run takes minutes, a report can be written anew.
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let path = dir.join("results.json");
-    std::fs::write(&path, serde_json::to_string_pretty(report)?)
+    fs::write(&path, serde_json::to_string_pretty(report)?)
         .with_context(|| path.display().to_string())?;
-    println!("| workload | peer | median | unit | ratio to the first | note |");
-    println!("|---|---|---|---|---|---|");
-    for series in &report.series {
-        let first = report.series.iter().find(|first| first.workload == series.workload);
-        let ratio = first.and_then(|first| results::median(&series.ratios(first)));
-        let median = results::median(&series.measured());
-        let show = |value: Option<f64>, digits| match value {
-            Some(value) => format!("{value:.digits$}"),
-            None => "–".to_owned(),
-        };
-        println!(
-            "| {} | {} | {} | {} | {} | {} |",
-            series.workload,
-            series.peer,
-            show(median, 1),
-            series.unit,
-            show(ratio, 2),
-            series.note.as_deref().unwrap_or_default(),
-        );
-    }
-    for missing in &report.missing {
-        let workload = missing.workload.as_deref().unwrap_or("everything");
-        println!("\nMissing: {} in {workload}: {}", missing.peer, missing.why);
-    }
+    render(report, dir)
+}
+
+/// Writes `report.md` and its plots into a directory, which is made when it is not there.
+pub(crate) fn render(report: &Report, dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(dir)?;
+    let mut plots = bars::draw(report, dir)?;
+    plots.extend(lines::draw(report, dir)?);
+    let names: Vec<_> = plots.iter().filter_map(|plot| plot.file_name()?.to_str()).collect();
+    fs::write(dir.join("report.md"), markdown::render(report, &names))?;
     Ok(())
+}
+
+/// Reads one or more files of results as one report: the machine, date and rounds are those of the
+/// first, the series of all.
+pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Report> {
+    let mut whole: Option<Report> = None;
+    for file in files {
+        let text = fs::read(file).with_context(|| file.display().to_string())?;
+        let next: Report =
+            serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
+        match &mut whole {
+            None => whole = Some(next),
+            Some(whole) => {
+                whole.series.extend(next.series);
+                whole.missing.extend(next.missing);
+            }
+        }
+    }
+    whole.context("no file of results was named")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::{report, series};
+    use super::*;
+    use crate::results::Missing;
+
+    /// A directory of its own under the build's, which goes with the test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("veltix-load-{name}-{}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_report_is_the_same_after_json_and_several_become_one() {
+        let scratch = Scratch::new("round-trip");
+        fs::create_dir_all(&scratch.0).expect("a directory can be made");
+        let mut one = report(vec![series("W3", "limit", &[Some(0.1), None])]);
+        one.series[0].percentiles = vec![(99.9, 3.5)];
+        let why = "not installed".to_owned();
+        one.missing = vec![Missing { peer: "nats".to_owned(), workload: None, why }];
+        let other = report(vec![series("growth_memory", "veltix", &[Some(1.0)])]);
+        let files = ["one.json", "other.json"].map(|name| scratch.0.join(name));
+        for (file, report) in files.iter().zip([&one, &other]) {
+            fs::write(file, serde_json::to_vec(report).expect("it can be written"))
+                .expect("a file");
+        }
+        assert_eq!(read(&files[..1]).expect("it was written"), one);
+        let both = read(&files).expect("they were written");
+        assert_eq!(both.series, [&one.series[..], &other.series[..]].concat());
+        assert_eq!(both.missing, one.missing);
+        assert!(read(&[scratch.0.join("absent.json")]).is_err());
+    }
+
+    #[test]
+    fn every_plot_is_written_and_shown() {
+        let scratch = Scratch::new("plots");
+        let sized = |workload: &str, peer: &str, x: f64| {
+            let samples = [Some(x), None, Some(2.0 * x)];
+            crate::results::Series { x: Some(x), ..series(workload, peer, &samples) }
+        };
+        let mut series: Vec<_> = ["limit", "veltix", "<a peer>"]
+            .into_iter()
+            .flat_map(|peer| [sized("W4_100", peer, 100.0), sized("W4_1000", peer, 1_000.0)])
+            .collect();
+        series.extend([100.0, 1_000.0].map(|x| sized("growth_memory", "veltix", x)));
+        series[0].percentiles = vec![(50.0, 3.0), (100.0, 900.0)];
+        write(&report(series), &scratch.0).expect("a directory can be written to");
+        let text = fs::read_to_string(scratch.0.join("report.md")).expect("there is a report");
+        for name in
+            ["ratios-broadcast-higher", "subscribers-W4", "percentiles-W4_100", "growth_memory"]
+        {
+            let plot = fs::read_to_string(scratch.0.join(format!("{name}.svg")));
+            let plot = plot.expect("there is a plot");
+            assert!(plot.trim_end().ends_with("</svg>"), "{name} is whole");
+            assert!(!plot.contains("NaN") && !plot.contains("<a peer>"), "{name} can be shown");
+            assert!(text.contains(&format!("![{name}]({name}.svg)")), "{name} is in the report");
+        }
+    }
+
+    #[test]
+    fn nothing_measured_is_a_report_too() {
+        let scratch = Scratch::new("nothing");
+        write(&report(Vec::new()), &scratch.0).expect("a directory can be written to");
+        assert_eq!(
+            read(&[scratch.0.join("results.json")]).expect("the results are kept"),
+            report(Vec::new())
+        );
+        let text = fs::read_to_string(scratch.0.join("report.md")).expect("there is a report");
+        assert!(text.contains("0 met, 0 not met, "));
+    }
 }
