@@ -147,9 +147,6 @@ pub const BATCH_OUTBOX_FRAMES: usize = 256;
 /// A batch ends when an outbox that it filled holds this many bytes.
 pub const BATCH_OUTBOX_BYTES: usize = 256 * 1024;
 
-/// Outboxes that are flushed in one go before the task yields.
-pub const FLUSH_PEERS: usize = 64;
-
 /// A body below this is copied beside its header into one buffer for the write; above, the kernel
 /// gathers it: measured equal at 1 KiB (PERFORMANCE notes in ARCHITECTURE.md).
 pub const COPY_BELOW: usize = 1024;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
 use crate::fan_out::FanOut;
-use crate::limits::{BATCH_TIME, FLUSH_PEERS};
+use crate::limits::BATCH_TIME;
 use crate::outbox::Queued;
 use crate::peer::Peer;
 use crate::planted::planted;
@@ -177,7 +177,7 @@ impl Flushes {
         }
     }
 
-    /// Flushes outboxes until all are done, or [`FLUSH_PEERS`] or [`BATCH_TIME`] have gone by: a
+    /// Flushes outboxes until all are done, or [`BATCH_TIME`] has gone by: a
     /// broadcast to thousands must not hold a worker for longer. The first touched is the first
     /// flushed.
     pub(crate) fn flush_some(&mut self) {
@@ -188,7 +188,7 @@ impl Flushes {
         }
         let start = Instant::now();
         let mut done = 0;
-        for peer in self.0.iter().take(FLUSH_PEERS) {
+        for peer in self.0.iter() {
             peer.outbox().flush();
             done += 1;
             if done % LOOK_EVERY == 0 && start.elapsed() >= BATCH_TIME {

@@ -130,7 +130,12 @@ impl Peers {
         {
             return Arc::clone(&snapshot.peers);
         }
-        let peers: Arc<[Peer]> = self.admitted.iter().map(|entry| entry.value().clone()).collect();
+        let mut peers: Vec<_> =
+            self.admitted.iter().map(|entry| (*entry.key(), entry.value().clone())).collect();
+        // In the order in which they came, which is how the system's memory for their sockets lies: a
+        // broadcast to thousands walks along it, and not to and fro.
+        peers.sort_unstable_by_key(|(id, _)| *id);
+        let peers: Arc<[Peer]> = peers.into_iter().map(|(_, peer)| peer).collect();
         let snapshot = Snapshot { version, peers: Arc::clone(&peers) };
         let stale = {
             let mut kept = self.snapshot.lock();

@@ -24,14 +24,14 @@ mod timer;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, Cursor};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use futures::Stream as _;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::task::coop;
+use tokio::task::{coop, yield_now};
 use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
 use veltix_core::{Burst, Heartbeat, Hello, IdSpace};
@@ -207,11 +207,8 @@ impl ConnectionTask {
             match turn {
                 Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
                 Turn::Idle if self.flushes.is_empty() => {}
-                // The rest is for the next turn: other tasks of this worker go first.
-                Turn::Over | Turn::Idle | Turn::Busy => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                // The rest is for the next turn.
+                Turn::Over | Turn::Idle | Turn::Busy => return give_way(cx),
             }
             let deadline = self.next_deadline();
             if self.timer.poll(cx, deadline).is_pending() {
@@ -404,6 +401,13 @@ impl fmt::Debug for ConnectionTask {
             .field("stage", &self.stage)
             .finish_non_exhaustive()
     }
+}
+
+/// Has the task polled again when the other tasks of its worker, and what the sockets have for them,
+/// had their turn. A task that wakes itself instead has an idle worker started to steal it: for a
+/// broadcast to thousands, which takes many turns, that doubled the server's work.
+fn give_way(cx: &mut Context<'_>) -> Poll<()> {
+    pin!(yield_now()).poll(cx)
 }
 
 /// What a turn left to do.

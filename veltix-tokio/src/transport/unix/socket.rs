@@ -138,7 +138,11 @@ fn wrap(stream: UnixStream, path: Option<PathBuf>) -> Stream {
 
 impl StreamWriter for OwnedWriteHalf {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Self::try_write_vectored(self, slices)
+        match slices {
+            // The plain call is the cheaper one in the kernel.
+            [slice] => self.try_write(slice),
+            slices => Self::try_write_vectored(self, slices),
+        }
     }
 
     fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
