@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::Endpoint;
 use crate::fan_out::FanOut;
-use crate::limits::BATCH_TIME;
+use crate::limits::FLUSH_TIME;
 use crate::outbox::Queued;
 use crate::peer::Peer;
 use crate::planted::planted;
@@ -177,9 +177,8 @@ impl Flushes {
         }
     }
 
-    /// Flushes outboxes until all are done, or [`BATCH_TIME`] has gone by: a
-    /// broadcast to thousands must not hold a worker for longer. The first touched is the first
-    /// flushed.
+    /// Flushes outboxes until all are done, or [`FLUSH_TIME`] has gone by: a broadcast to thousands
+    /// must not hold a worker for longer. The first touched is the first flushed.
     pub(crate) fn flush_some(&mut self) {
         if self.0.len() <= LOOK_EVERY {
             // Taken, not drained: an idle connection holds no list.
@@ -191,7 +190,7 @@ impl Flushes {
         for peer in self.0.iter() {
             peer.outbox().flush();
             done += 1;
-            if done % LOOK_EVERY == 0 && start.elapsed() >= BATCH_TIME {
+            if done % LOOK_EVERY == 0 && start.elapsed() >= FLUSH_TIME {
                 break;
             }
         }
