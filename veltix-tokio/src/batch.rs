@@ -37,6 +37,8 @@ struct Scope {
     own: Peer,
     /// Other peers' outboxes are left to their own tasks: this task has a thread of its own.
     own_only: bool,
+    /// Its own outbox is to be flushed. Most batches touch no other, and need no list then.
+    own_touched: bool,
     touched: Vec<Peer>,
     /// What its broadcasts have in common. It goes before the touched outboxes are flushed.
     fan_out: FanOut,
@@ -57,7 +59,9 @@ fn note(peer: &Peer, queued: Queued) {
             if queued.heavy {
                 heavy();
             }
-            if queued.first {
+            if queued.first && scope.own == *peer {
+                scope.own_touched = true;
+            } else if queued.first {
                 scope.touched.push(peer.clone());
             }
             true
@@ -124,7 +128,7 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn enter(own: &Peer, own_only: bool) -> Self {
         let (own, fan_out) = (own.clone(), FanOut::default());
-        let scope = Scope { own, own_only, touched: Vec::new(), fan_out };
+        let scope = Scope { own, own_only, own_touched: false, touched: Vec::new(), fan_out };
         let outer = CURRENT.replace(Some(scope));
         Self { outer, outer_heavy: HEAVY.replace(false), left: false }
     }
@@ -134,27 +138,38 @@ impl Batch {
         HEAVY.get()
     }
 
-    /// Ends the poll; what it touched is still to be flushed.
+    /// Ends the poll, and flushes its own outbox; the others that it touched are still to be
+    /// flushed.
     pub(crate) fn leave(mut self) -> Flushes {
-        self.close()
-    }
-
-    fn close(&mut self) -> Flushes {
-        self.left = true;
-        HEAVY.set(self.outer_heavy);
-        let scope = CURRENT.replace(self.outer.take());
+        let Some(Scope { own, own_touched, touched, fan_out, .. }) = self.close() else {
+            return Flushes::default();
+        };
+        drop(fan_out);
         if planted!("flushes_lost") {
             return Flushes::default();
         }
-        Flushes(scope.map(|scope| scope.touched).unwrap_or_default())
+        if own_touched {
+            own.outbox().flush();
+        }
+        Flushes(touched)
+    }
+
+    fn close(&mut self) -> Option<Scope> {
+        self.left = true;
+        HEAVY.set(self.outer_heavy);
+        CURRENT.replace(self.outer.take())
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
         if !self.left {
-            // The poll panicked: the dropped list wakes the tasks.
-            drop(self.close());
+            // The poll panicked: the tasks are woken, by the dropped list too.
+            let Some(scope) = self.close() else { return };
+            if scope.own_touched {
+                scope.own.outbox().wake_owner();
+            }
+            drop(Flushes(scope.touched));
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) enum FanOut {
     #[default]
     New,
     /// A run is under way, and grows as long as the targets stay the same.
-    Running(Running),
+    Running(Box<Running>),
     /// A run was of no use: the rest of the batch is pushed to one peer after the other.
     Single,
 }
@@ -94,8 +94,8 @@ impl FanOut {
         // Before the look: what changes meanwhile makes it an old one.
         let version = endpoint.peers().tags_version();
         let peers = match self {
-            Self::Running(Running { targets, .. }) if targets.hold(endpoint, &target, version) => {
-                Arc::clone(&targets.peers)
+            Self::Running(running) if running.targets.hold(endpoint, &target, version) => {
+                Arc::clone(&running.targets.peers)
             }
             _ => endpoint.peers().matching(&target)?,
         };
@@ -120,7 +120,7 @@ impl FanOut {
             Self::Running(running) if running.frames == 1 => *self = Self::Single,
             Self::Running(_) | Self::New if targets.peers.len() >= RUN_PEERS => {
                 if let Some(run) = Run::begin(&frame) {
-                    let running = Running::begin(targets, run);
+                    let running = Box::new(Running::begin(targets, run));
                     let delivery = running.deliver(frame, policy);
                     *self = Self::Running(running);
                     return delivery;

@@ -36,6 +36,11 @@ impl Waiters {
         self.line.remove(&place.0?)
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
     /// Everybody who waits; they are to be woken outside the lock. Their places stay theirs, so
     /// that who waits again does so before those who came later.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {

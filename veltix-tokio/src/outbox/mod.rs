@@ -197,10 +197,11 @@ impl Outbox {
     fn settle_room(&self, state: &mut State) -> Vec<Waker> {
         if self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD) {
             self.congested.store(false, Ordering::Relaxed);
-            state.room_waiters.take().collect()
-        } else {
-            Vec::new()
+            if !state.room_waiters.is_empty() {
+                return state.room_waiters.take().collect();
+            }
         }
+        Vec::new()
     }
 
     /// Waits until a full stream takes something again; ready at once when it is not full.
