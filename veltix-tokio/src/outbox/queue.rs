@@ -66,6 +66,10 @@ impl Queue {
     /// Puts another queue behind this one.
     pub(super) fn append(&mut self, other: &mut Self) {
         debug_assert_eq!(other.head_written, 0, "its first frame is not ours to begin");
+        if other.frames.is_empty() {
+            other.index = None;
+            return;
+        }
         self.frames.append(&mut other.frames);
         let (frames, charge) = std::mem::take(&mut other.droppable);
         self.droppable.0 += frames;
@@ -96,7 +100,11 @@ impl Queue {
     /// Takes out what [`Queue::advance`] found finished.
     pub(super) fn drop_first(&mut self, count: usize) {
         // Dropped where they are: to move each of them out would cost more than all else here.
-        self.frames.drain(..count);
+        if count == self.frames.len() {
+            self.frames.clear();
+        } else {
+            self.frames.drain(..count);
+        }
     }
 
     /// So many frames leave at the front.
