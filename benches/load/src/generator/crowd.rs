@@ -44,6 +44,16 @@ impl Crowd {
         if self.turn_within(SILENCE, ready)? { Ok(()) } else { Err(silent()) }
     }
 
+    /// The same, but without waiting when there is something else to do.
+    pub(super) fn turn_within_silence(
+        &mut self,
+        is_busy: bool,
+        ready: impl FnMut(&mut Link, &mut [u8], &Event) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let timeout = if is_busy { Duration::ZERO } else { SILENCE };
+        if self.turn_within(timeout, ready)? || is_busy { Ok(()) } else { Err(silent()) }
+    }
+
     /// The same, but nothing within this time is none; says whether there was something.
     pub(super) fn turn_within(
         &mut self,

@@ -28,6 +28,12 @@ impl Pattern {
         Self::new(wire, kind, body, (bytes / message).max(1))
     }
 
+    /// A pattern so many times, and another behind it: as one message.
+    pub(super) fn round(first: &Self, times: usize, last: &Self) -> Self {
+        let bytes = [first.bytes.repeat(times), last.bytes.clone()].concat();
+        Self { message: bytes.len(), bytes }
+    }
+
     pub(super) const fn messages(&self) -> usize {
         self.bytes.len() / self.message
     }
@@ -65,27 +71,29 @@ impl Link {
         self.owed == 0
     }
 
-    /// Begins with the first message of another pattern.
-    pub(super) fn restart(&mut self) {
-        debug_assert!(self.is_even(), "a begun message is finished first");
-        self.at = 0;
-    }
-
     /// Writes until nothing is owed or the socket is full; says whether the latter.
     pub(super) fn flush(&mut self, pattern: &Pattern) -> io::Result<bool> {
         while self.owed > 0 {
-            let end = pattern.bytes.len().min(self.at + self.owed);
-            match self.stream.write(&pattern.bytes[self.at..end]) {
-                Ok(written) => {
-                    self.owed -= written;
-                    self.at = (self.at + written) % pattern.bytes.len();
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            if self.write(pattern, usize::MAX)? {
+                return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Makes one write of at most so many bytes; says whether the socket is full.
+    pub(super) fn write(&mut self, pattern: &Pattern, most: usize) -> io::Result<bool> {
+        let end = pattern.bytes.len().min(self.at + self.owed.min(most));
+        match self.stream.write(&pattern.bytes[self.at..end]) {
+            Ok(written) => {
+                self.owed -= written;
+                self.at = (self.at + written) % pattern.bytes.len();
+                Ok(false)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads what is there; says how many answers of this length are whole now that were not.
