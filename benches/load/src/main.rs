@@ -3,12 +3,13 @@
 //! `cargo run --release -p veltix-load -- --help` says what there is. Only ratios of one run mean
 //! anything.
 
+mod budgets;
 mod cli;
 mod client;
 mod drive;
 mod entrant;
-
 mod generator;
+mod growth;
 mod machine;
 mod path;
 mod peers;
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            // What could not be looked at is not the same as what was found wanting.
+            if error.is::<budgets::Uncounted>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

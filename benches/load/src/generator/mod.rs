@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
 use crate::process::{self, ServerProcess};
-use crate::wire::{Kind, Role, Wire};
+use crate::wire::{Kind, Role, Selected, Wire};
 use crate::workload::{Workload, WorkloadKind};
 
 /// Bytes of a body, where a workload does not say otherwise.
@@ -92,6 +92,16 @@ pub(crate) fn measure(
         }
     };
     Ok(measured)
+}
+
+/// Has our server select the 1 % of so many peers that have the tag.
+pub(crate) fn select(target: Target<'_>, peers: usize) -> Result<Selected> {
+    let tagged = peers / 100;
+    let _others = join_many(target, Role::Subscriber, peers - tagged)?;
+    let _tagged = join_many(target, Role::Tagged, tagged)?;
+    let selected = Selected::ask(&mut join(target, Role::Quiet)?)?;
+    anyhow::ensure!(selected.peers == tagged as f64, "{} were selected", selected.peers);
+    Ok(selected)
 }
 
 /// Does something on a thread that has this processor alone.
