@@ -43,7 +43,8 @@ enum Command {
     /// more than 10 % above their budget (about ten seconds; needs valgrind).
     ///
     /// Counts are those of the profile `measure`: `cargo run --profile measure -p veltix-load --
-    /// budgets`. COUNTS_VARY
+    /// budgets`. Those of one program differ by about 1 % from run to run, since the keys of hash
+    /// maps and the places of blocks of memory do, and seldom by 3 %; `--rounds` shows it.
     ///
     /// It ends with 1 when a case is over its budget, with 2 when nothing could be counted.
     Budgets(budgets::Options),

@@ -6,18 +6,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 
-use crate::entrant::{Entrant, target};
+use crate::entrant::target;
 use crate::peers::PeerSpec;
 use crate::plan::{order, progress_bar};
 use crate::process::{self, ServerProcess};
 use crate::report::markdown::by_peer;
 use crate::report::statistics::PowerLaw;
 use crate::results::{Better, Missing, Report, Series};
-use crate::workload::{Workload, WorkloadKind};
 use crate::{generator, machine, report};
 
-/// Files that a process has open beside its connections, and some more.
-const OTHER_FILES: usize = 64;
+/// Files that a process has open beside the connections of a size, and some more.
+const OTHER_FILES: usize = generator::FIRST + 64;
 
 /// Rounds in which a measurement may fail before it is not tried again.
 const FAILURES: usize = 2;
@@ -77,19 +76,15 @@ impl Measurement {
     /// Measures once, on a server that is started for it; a value for each series.
     fn measure(self, size: usize, lasts: Duration) -> Result<Vec<f64>> {
         let peer = PeerSpec::find(self.peer).context("there is no such peer")?;
-        let workload =
-            |kind| Workload { id: "growth", kind, peers: size, unit: "", better: Better::Lower };
-        let measure = |kind| Entrant::Server(peer).measure(&workload(kind), lasts);
+        let process = ServerProcess::start(peer, None)
+            .map_err(|missing| anyhow!("it could not be started: {}", missing.why))?;
+        let wire = (peer.wire)();
+        let target = target(&process, &*wire);
         Ok(match self.what {
-            What::Memory => vec![measure(WorkloadKind::Idle)?.value],
-            What::Broadcast => {
-                vec![1e9 / measure(WorkloadKind::Fanout { in_flight: 1 })?.value]
-            }
+            What::Memory => vec![generator::idle(target, size)?],
+            What::Broadcast => vec![1e9 / generator::broadcast(target, size, lasts)?],
             What::Select => {
-                let process = ServerProcess::start(peer, None)
-                    .map_err(|missing| anyhow!("it could not be started: {}", missing.why))?;
-                let wire = (peer.wire)();
-                let selected = generator::select(target(&process, &*wire), size)?;
+                let selected = generator::select(target, size)?;
                 vec![selected.list, selected.count]
             }
         })

@@ -1,7 +1,8 @@
 //! Servers side by side under one load generator, each in a process of its own.
 //!
-//! `cargo run --release -p veltix-load -- --help` says what there is. Only ratios of one run mean
-//! anything.
+//! `cargo run --profile measure -p veltix-load -- --help` says what there is. Only ratios of one run
+//! mean anything, and only of one build: all servers on Tokio are in this program, so whatever the
+//! profile is, they are built alike.
 
 mod budgets;
 mod cli;

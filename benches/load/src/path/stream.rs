@@ -15,9 +15,9 @@ use veltix_core::{ClientHandshake, ClientStep, ServerHandshake};
 /// Bytes of the block that is given again and again; the read buffer of a server is smaller.
 const BLOCK: usize = 256 * 1024;
 
-/// Bytes that are copied at once. The C library copies more than 2 KiB by one instruction for which
+/// Bytes that are copied at once. From 2 KiB on the C library may copy by one instruction, of which
 /// valgrind counts every byte.
-const PIECE: usize = 1024;
+const PIECE: usize = 2_000;
 
 /// The same frame so many times, then the end. A read may end within a frame.
 #[derive(Debug)]
@@ -47,8 +47,7 @@ impl Frames {
     }
 }
 
-/// What a connection says: its part of the handshake, and then frames or, until the server closes
-/// it, nothing.
+/// What a connection says: its part of the handshake, and then frames or nothing.
 struct Source {
     hello: Vec<u8>,
     frames: Option<Frames>,
@@ -62,6 +61,8 @@ pub(super) struct Gate {
     /// The sender among them.
     peers: usize,
     is_open: AtomicBool,
+    /// The sender has given its last frame.
+    is_over: AtomicBool,
     /// Bytes that the server has written since the gate is open.
     written: AtomicU64,
 }
@@ -69,8 +70,13 @@ pub(super) struct Gate {
 impl Gate {
     /// Opens when so many peers are listed.
     pub(super) const fn new(peers: usize) -> Self {
-        let (is_open, written) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { hub: OnceLock::new(), peers, is_open, written }
+        Self {
+            hub: OnceLock::new(),
+            peers,
+            is_open: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+        }
     }
 
     /// Where they are listed.
@@ -102,12 +108,19 @@ impl AsyncRead for Source {
             buffer.put_slice(&std::mem::take(&mut self.hello));
             return Poll::Ready(Ok(()));
         }
-        let Self { frames: Some(frames), gate, .. } = &mut *self else { return Poll::Pending };
+        let Self { frames: Some(frames), gate, .. } = &mut *self else {
+            // When the server closes it, it ends, or the server would linger for that.
+            let is_over = self.gate.is_over.load(Ordering::Relaxed);
+            return if is_over { Poll::Ready(Ok(())) } else { Poll::Pending };
+        };
         if !gate.is_open() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         frames.read(buffer);
+        if frames.left == 0 {
+            gate.is_over.store(true, Ordering::Relaxed);
+        }
         Poll::Ready(Ok(()))
     }
 }
