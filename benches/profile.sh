@@ -88,11 +88,12 @@ for workload; do
         stop
         perf report --input "$data" --stdio --no-children --sort symbol 2>/dev/null |
             sed '/^#/d; /^ *$/d' >"$data.txt"
+        awk '/\[k\]/ { kernel += $1 } END { printf "%6.2f%%  all of the kernel\n", kernel }' "$data.txt"
     else
         start valgrind --tool=callgrind --callgrind-out-file="$data"
         "$load" drive "$id" "$addr" --wire "$server" --seconds "$lasts"
         stop
-        callgrind_annotate --threshold=100 "$data" | by_function >"$data.txt"
+        callgrind_annotate --auto=no --threshold=100 "$data" | by_function >"$data.txt"
     fi
-    head -n 15 "$data.txt" | cut -c 1-150
+    head -n 15 "$data.txt" | cut -c 1-150 | sed 's/ *$//'
 done
