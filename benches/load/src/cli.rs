@@ -37,7 +37,7 @@ enum Command {
         #[arg(long, default_value_t = 1.2)]
         seconds: f64,
     },
-    /// Measure how memory, broadcasts and tags grow with the number of peers (a few minutes).
+    /// Measure how memory, broadcasts and tags grow with the number of peers (about a minute).
     Growth(Growth),
     /// Count the instructions of a message on its way through a server, and fail when they are
     /// more than 10 % above their budget (about ten seconds; needs valgrind).

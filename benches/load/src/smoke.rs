@@ -64,6 +64,7 @@ const OURS: &str = "veltix";
 pub(crate) fn smoke(seconds: f64) -> Result<()> {
     let floors = Floors::read();
     let mut workloads: Vec<_> = floors.floor.iter().map(|floor| floor.workload.clone()).collect();
+    workloads.sort();
     workloads.dedup();
     let mut peers: Vec<_> = floors.floor.iter().map(|floor| floor.against.clone()).collect();
     peers.push(OURS.to_owned());
