@@ -117,6 +117,7 @@ impl OwnSpec {
     }
 }
 
-fn target<'a>(process: &'a ServerProcess, wire: &'a dyn Wire) -> Target<'a> {
+/// A server that was started here, as the generator takes it.
+pub(crate) fn target<'a>(process: &'a ServerProcess, wire: &'a dyn Wire) -> Target<'a> {
     Target { addr: process.addr(), wire, process: Some(process) }
 }

@@ -110,7 +110,7 @@ impl Plan {
 }
 
 /// The order of so many entrants in this round.
-fn order(round: usize, entrants: usize) -> Vec<usize> {
+pub(crate) fn order(round: usize, entrants: usize) -> Vec<usize> {
     let mut order: Vec<_> = (0..entrants).collect();
     if round % 2 == 1 {
         order.reverse();
@@ -118,7 +118,8 @@ fn order(round: usize, entrants: usize) -> Vec<usize> {
     order
 }
 
-fn progress_bar(measurements: usize) -> ProgressBar {
+/// The bar that shows how many measurements are done, and which is under way.
+pub(crate) fn progress_bar(measurements: usize) -> ProgressBar {
     let style = "{elapsed_precise} {bar:30} {pos}/{len} {wide_msg} {eta} left";
     let style =
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());

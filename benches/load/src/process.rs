@@ -1,9 +1,9 @@
 //! Servers as processes, and what a process can say and change about itself.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -108,6 +108,25 @@ pub(crate) fn first_line(mut command: Command, within: Duration) -> Result<(Runn
     Ok((running, line.trim().to_owned()))
 }
 
+/// Runs a program to its end, but no longer than this; says how it ended and what it wrote to its
+/// error output, which must not be much more than a terminal shows.
+pub(crate) fn last_words(mut command: Command, within: Duration) -> Result<(ExitStatus, String)> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut running = Running(child.with_context(|| format!("{:?}", command.get_program()))?);
+    let mut stderr = running.0.stderr.take().context("its output is piped")?;
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = running.0.try_wait()? {
+            break status;
+        }
+        anyhow::ensure!(start.elapsed() < within, "it did not end within {within:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let mut said = String::new();
+    stderr.read_to_string(&mut said)?;
+    Ok((status, said))
+}
+
 fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["serve", name, "--with-parent"]);
@@ -149,6 +168,12 @@ pub(crate) fn raise_file_limit() -> Result<()> {
     let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
     let all = Rlimit { current: maximum, maximum };
     rustix::process::setrlimit(Resource::Nofile, all).context("the limit of open files")
+}
+
+/// How many files this process may have open.
+pub(crate) fn file_limit() -> usize {
+    let Rlimit { current, .. } = rustix::process::getrlimit(Resource::Nofile);
+    current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Has the system end this process when the thread that started it ends.

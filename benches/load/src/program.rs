@@ -1,5 +1,6 @@
 //! Servers that are programs of their own, from the system's packages.
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -45,8 +46,12 @@ impl Program {
 
 /// Where a program is. Those of the system may be where only administrators look.
 fn find(name: &str) -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places: Vec<_> = std::env::split_paths(&path).collect();
+    find_in(name, &std::env::var_os("PATH").unwrap_or_default())
+}
+
+/// The same with another list of places than the environment's.
+pub(crate) fn find_in(name: &str, path: &OsStr) -> Option<String> {
+    let mut places: Vec<_> = std::env::split_paths(path).collect();
     places.extend(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
     let mut files = places.iter().map(|place| place.join(name));
     files.find(|file| is_program(file))?.into_os_string().into_string().ok()

@@ -1,66 +1,98 @@
 //! A run of about a minute that fails when Veltix has become slow.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use crate::plan::Plan;
+use crate::report::targets::targets;
 use crate::results::{self, Report};
 
+/// `smoke.toml`: what must hold.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Floors {
+    /// The part of what is expected that must be reached.
+    margin: f64,
+    rounds: usize,
+    floor: Vec<Floor>,
+}
+
 /// A ratio that must hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Floor {
-    workload: &'static str,
+    workload: String,
     /// What Veltix is compared with.
-    base: &'static str,
-    /// What PERFORMANCE.md promises.
-    target: f64,
+    against: String,
+    /// What is expected where that is not the target.
+    usual: Option<f64>,
 }
 
-const fn floor(workload: &'static str, base: &'static str, target: f64) -> Floor {
-    Floor { workload, base, target }
+impl Floors {
+    fn read() -> Self {
+        toml::from_str(include_str!("../smoke.toml"))
+            .expect("smoke.toml is part of this program, and a test reads it")
+    }
+
+    /// The least ratio that this one allows.
+    fn least(&self, floor: &Floor) -> Result<f64> {
+        let expected = match floor.usual {
+            Some(usual) => usual,
+            None => target(&floor.workload, &floor.against)
+                .with_context(|| format!("{floor:?} has neither a target nor what is usual"))?,
+        };
+        Ok(expected * self.margin)
+    }
 }
 
-const FLOORS: &[Floor] = &[
-    floor("W2", "limit", 0.70),
-    floor("W2", "delimited", 1.05),
-    floor("W3", "limit", 0.70),
-    floor("W3", "delimited", 8.0),
-    floor("W4_100", "limit", 0.85),
-    floor("W4_100", "delimited", 1.2),
-];
+/// What `targets.toml` says that Veltix must reach against this peer.
+fn target(workload: &str, against: &str) -> Option<f64> {
+    let mut all = targets().into_iter();
+    let found = all.find(|target| {
+        target.workload == workload
+            && target.ours == OURS
+            && target.against.as_deref() == Some(against)
+            && target.against_workload.is_none()
+    });
+    found?.must
+}
 
-/// A busy machine takes something from every ratio; what falls below this part of a target is no
-/// noise.
-const MARGIN: f64 = 0.75;
-
-const ROUNDS: usize = 3;
+/// The peer that must hold.
+const OURS: &str = "veltix";
 
 /// Measures, prints each ratio beside its floor, and fails if one is below it.
 pub(crate) fn smoke(seconds: f64) -> Result<()> {
-    let owned = |names: [&str; 3]| names.map(str::to_owned);
-    let workloads = owned(["W2", "W3", "W4_100"]);
-    let peers = owned(["limit", "delimited", "veltix"]);
-    judge(&Plan::new(&workloads, &peers, ROUNDS, seconds)?.run())
+    let floors = Floors::read();
+    let mut workloads: Vec<_> = floors.floor.iter().map(|floor| floor.workload.clone()).collect();
+    workloads.sort();
+    workloads.dedup();
+    let mut peers: Vec<_> = floors.floor.iter().map(|floor| floor.against.clone()).collect();
+    peers.push(OURS.to_owned());
+    judge(&floors, &Plan::new(&workloads, &peers, floors.rounds, seconds)?.run())
 }
 
 #[allow(clippy::print_stdout, reason = "its output is what it is for")]
-fn judge(report: &Report) -> Result<()> {
+fn judge(floors: &Floors, report: &Report) -> Result<()> {
     let series = |workload: &str, peer: &str| {
         report.series.iter().find(|series| series.workload == workload && series.peer == peer)
     };
     let mut failures = Vec::new();
-    for Floor { workload, base, target } in FLOORS {
-        let least = target * MARGIN;
-        let ratios = match (series(workload, "veltix"), series(workload, base)) {
+    for floor in &floors.floor {
+        let least = floors.least(floor)?;
+        let Floor { workload, against, .. } = floor;
+        let ratios = match (series(workload, OURS), series(workload, against)) {
             (Some(ours), Some(base)) => ours.ratios(base),
             _ => Vec::new(),
         };
         let verdict = match results::median(&ratios) {
             Some(ratio) if ratio >= least => {
-                println!("{workload}: {ratio:.2} of {base}, at least {least:.2}");
+                println!("{workload}: {ratio:.2} of {against}, at least {least:.2}");
                 continue;
             }
-            Some(ratio) => format!("{workload}: {ratio:.2} of {base}, but it must be {least:.2}"),
-            None => format!("{workload}: nothing to compare with {base}"),
+            Some(ratio) => {
+                format!("{workload}: {ratio:.2} of {against}, but it must be {least:.2}")
+            }
+            None => format!("{workload}: nothing to compare with {against}"),
         };
         failures.push(verdict);
     }
@@ -75,7 +107,7 @@ mod tests {
     use super::*;
     use crate::results::{Better, Machine, Series};
 
-    fn report(ratios: [f64; 6]) -> Report {
+    fn report(floors: &Floors, ratios: &[f64]) -> Report {
         let machine =
             Machine { cores: 2, kernel: String::new(), rustc: String::new(), cpu: String::new() };
         let series = |workload: &str, peer: &str, sample: f64| Series {
@@ -89,33 +121,53 @@ mod tests {
             note: None,
         };
         let mut all = Vec::new();
-        for (floor, ratio) in FLOORS.iter().zip(ratios) {
-            all.push(series(floor.workload, floor.base, 1.0 / ratio));
-        }
-        for workload in ["W2", "W3", "W4_100"] {
-            all.push(series(workload, "veltix", 1.0));
+        for (Floor { workload, against, .. }, ratio) in floors.floor.iter().zip(ratios) {
+            all.push(series(workload, against, 1.0 / ratio));
+            all.push(series(workload, OURS, 1.0));
         }
         Report { machine, date: String::new(), rounds: 1, series: all, missing: Vec::new() }
     }
 
     #[test]
-    fn the_targets_less_their_margin_hold() {
-        let at = FLOORS.iter().map(|floor| floor.target * MARGIN * 1.001).collect::<Vec<_>>();
-        let at = <[f64; 6]>::try_from(at).expect("six floors");
-        judge(&report(at)).expect("all hold");
+    fn what_is_expected_holds_less_its_margin() {
+        let floors = Floors::read();
+        let least = |floor: &Floor| floors.least(floor).expect("it is said") * 1.001;
+        let at: Vec<_> = floors.floor.iter().map(least).collect();
+        judge(&floors, &report(&floors, &at)).expect("all hold");
         for below in 0..at.len() {
-            let mut ratios = at;
+            let mut ratios = at.clone();
             ratios[below] *= 0.9;
-            let error = judge(&report(ratios)).expect_err("one is below").to_string();
-            assert!(error.contains(FLOORS[below].workload), "{error}");
-            assert!(error.contains(FLOORS[below].base), "{error}");
+            let judged = judge(&floors, &report(&floors, &ratios));
+            let error = judged.expect_err("one is below").to_string();
+            assert!(error.contains(&floors.floor[below].workload), "{error}");
+            assert!(error.contains(&floors.floor[below].against), "{error}");
         }
     }
 
     #[test]
     fn what_was_not_measured_does_not_hold() {
-        let mut report = report([10.0; 6]);
+        let floors = Floors::read();
+        let mut report = report(&floors, &vec![100.0; floors.floor.len()]);
         report.series.retain(|series| series.peer != "delimited");
-        assert!(judge(&report).is_err());
+        assert!(judge(&floors, &report).is_err());
+    }
+
+    #[test]
+    fn a_floor_is_the_target_unless_it_says_what_is_usual() {
+        let floors: Floors = toml::from_str(
+            r#"
+            margin = 0.5
+            rounds = 1
+            floor = [
+                { workload = "W2", against = "limit" },
+                { workload = "W2", against = "limit", usual = 0.6 },
+                { workload = "W2", against = "nobody" },
+            ]
+            "#,
+        )
+        .expect("it is TOML");
+        let least: Vec<_> = floors.floor.iter().map(|floor| floors.least(floor).ok()).collect();
+        let target = target("W2", "limit").expect("there is one");
+        assert_eq!(least, [Some(target / 2.0), Some(0.3), None]);
     }
 }

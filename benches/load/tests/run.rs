@@ -63,3 +63,17 @@ fn what_there_is_not_is_named() {
         assert!(error.contains(named), "{error}");
     }
 }
+
+#[test]
+fn without_valgrind_it_is_said_what_to_install() {
+    if ["/usr/sbin", "/usr/local/sbin"].iter().any(|dir| Path::new(dir).join("valgrind").exists()) {
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_veltix-load");
+    let mut command = Command::new(program);
+    let output = command.args(["budgets", "sink"]).env("PATH", "/nowhere").output();
+    let output = output.expect("the program can be started");
+    assert_eq!(output.status.code(), Some(2), "nothing was counted, so nothing was found wanting");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("apt-get install valgrind"), "{error}");
+}

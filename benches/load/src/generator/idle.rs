@@ -1,6 +1,7 @@
 //! W6: the memory that a server needs for connections that do nothing.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,12 +12,20 @@ use crate::wire::{Kind, Role};
 /// What a server may take to put away what it needed for the last echo.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// Bytes resident for each connection, which has a tag and has been answered once.
-pub(super) fn measure(target: Target<'_>, peers: usize) -> Result<f64> {
+/// Bytes resident for each connection, which has a tag and has been answered once. What the server
+/// needs but once counts with them unless there were some connections before.
+pub(super) fn measure(target: Target<'_>, before: usize, peers: usize) -> Result<f64> {
     let process = target.process.context("only a server that was started here can be measured")?;
+    let _earlier = gather(target, before)?;
+    let resident = process.resident()?;
+    let idle = gather(target, peers)?;
+    Ok((process.resident()? - resident) / idle.len() as f64)
+}
+
+/// So many idle connections.
+fn gather(target: Target<'_>, peers: usize) -> Result<Vec<TcpStream>> {
     let message = target.wire.message(Kind::Echo, 1, BODY);
     let mut answer = vec![0; target.wire.answer_len(Kind::Echo, BODY)];
-    let before = process.resident()?;
     let mut idle = Vec::with_capacity(peers);
     for _ in 0..peers {
         let mut stream = join(target, Role::Tagged)?;
@@ -25,5 +34,5 @@ pub(super) fn measure(target: Target<'_>, peers: usize) -> Result<f64> {
         idle.push(stream);
     }
     std::thread::sleep(SETTLE);
-    Ok((process.resident()? - before) / idle.len() as f64)
+    Ok(idle)
 }

@@ -23,11 +23,14 @@ use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
 use crate::process::{self, ServerProcess};
-use crate::wire::{Kind, Role, Wire};
+use crate::wire::{Kind, Role, Selected, Wire};
 use crate::workload::{Workload, WorkloadKind};
 
 /// Bytes of a body, where a workload does not say otherwise.
 const BODY: usize = 64;
+
+/// Connections after which a server has what it needs but once.
+pub(crate) const FIRST: usize = 64;
 
 /// How long nothing may come before a measurement has failed.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -83,7 +86,7 @@ pub(crate) fn measure(
             audience::measure(target, Kind::PublishTag, tagged, 1, lasts)?.into()
         }
         WorkloadKind::Large => large::measure(target, lasts)?.into(),
-        WorkloadKind::Idle => idle::measure(target, peers)?.into(),
+        WorkloadKind::Idle => idle::measure(target, 0, peers)?.into(),
         WorkloadKind::Connects => connects::measure(target, peers, lasts)?.into(),
         WorkloadKind::Latency => latency::measure(target, peers, lasts)?,
         WorkloadKind::Stalled => stalled::measure(target, peers, lasts)?,
@@ -92,6 +95,27 @@ pub(crate) fn measure(
         }
     };
     Ok(measured)
+}
+
+/// Bytes resident for each idle connection beyond the first ones, so that what a server needs but
+/// once is not among them.
+pub(crate) fn idle(target: Target<'_>, peers: usize) -> Result<f64> {
+    idle::measure(target, FIRST, peers)
+}
+
+/// Deliveries a second of a broadcast to all of so many, one publish in flight.
+pub(crate) fn broadcast(target: Target<'_>, peers: usize, lasts: Duration) -> Result<f64> {
+    Ok(audience::measure(target, Kind::Publish, peers, 1, lasts)?)
+}
+
+/// Has our server select the 1 % of so many peers that have the tag.
+pub(crate) fn select(target: Target<'_>, peers: usize) -> Result<Selected> {
+    let tagged = peers / 100;
+    let _others = join_many(target, Role::Subscriber, peers - tagged)?;
+    let _tagged = join_many(target, Role::Tagged, tagged)?;
+    let selected = Selected::ask(&mut join(target, Role::Quiet)?)?;
+    anyhow::ensure!(selected.peers == tagged as f64, "{} were selected", selected.peers);
+    Ok(selected)
 }
 
 /// Does something on a thread that has this processor alone.

@@ -13,7 +13,7 @@ use super::axis::{Area, Axis};
 use super::markdown::{LIMIT, number, reference};
 use super::palette::{GRID, INK, LIMIT_LINE, MUTED, colour, text};
 use super::statistics::{Spread, pair};
-use super::workloads::{Group, describe};
+use super::workloads::{Group, describe, is_growth};
 use crate::results::{Better, Report};
 
 const PANEL_WIDTH: u32 = 560;
@@ -59,7 +59,7 @@ fn panels(report: &Report, group: Group, better: Better) -> Vec<Panel<'_>> {
     let mut panels: Vec<Panel<'_>> = Vec::new();
     for series in &report.series {
         let workload = series.workload.as_str();
-        if Group::of(workload) != group || series.better != better {
+        if Group::of(workload) != group || series.better != better || is_growth(workload) {
             continue;
         }
         let Some(limit) = reference(report, workload) else { continue };

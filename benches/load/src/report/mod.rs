@@ -3,12 +3,12 @@
 mod axis;
 mod bars;
 mod lines;
-mod markdown;
+pub(crate) mod markdown;
 mod palette;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod statistics;
-mod targets;
+pub(crate) mod targets;
 mod workloads;
 
 use std::fs;

@@ -73,6 +73,7 @@ pub(crate) fn describe(workload: &str) -> &'static str {
         "stalled" => "broadcast to 100 of whom one does not read",
         "growth_memory" => "memory of an idle connection, by number of peers",
         "growth_broadcast" => "time of one delivery of a broadcast to all, by number of peers",
+        "growth_count" => "time to count the 1 % of peers with a tag, by number of peers",
         "growth_select" => "time to list the 1 % of peers with a tag, by number of peers",
         "Ir" => "instructions of one message through a server",
         _ => "",

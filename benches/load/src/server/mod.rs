@@ -12,6 +12,7 @@ mod veltix;
 use std::future::Future;
 use std::net::SocketAddr;
 
+pub(crate) use self::limit::Batch;
 pub(crate) use self::tarpc::{EchoClient, EchoRequest, EchoResponse};
 use self::veltix::Variant;
 

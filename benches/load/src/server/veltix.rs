@@ -1,17 +1,20 @@
 //! The server under test, through its public API, in the shapes that its users write.
 
+use std::hint::black_box;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tower_layer::layer_fn;
 use tower_service::Service;
 use veltix::transport::PeerAddr;
 use veltix::{
     Hub, Inbound, Message, Msg, Peer, Router, SendError, Server, ServerConfig, SocketCore,
-    TagError, all, tag,
+    TagError, TargetError, all, tag,
 };
 
 use super::{announce, run_on_two_workers};
+use crate::wire::Selected;
 
 /// The codes of [`code`](crate::wire::code).
 #[veltix::message]
@@ -21,6 +24,7 @@ enum Load {
     Publish = 202,
     PublishTag = 203,
     Join = 204,
+    Select = 205,
 }
 
 /// The same messages with JSON bodies.
@@ -53,11 +57,11 @@ pub(super) fn serve(variant: Variant) {
             Variant::Threading => SocketCore::Threading,
             _ => SocketCore::Async,
         };
-        // The generator is many clients behind one address, and the largest workload has a
-        // connection more than the default takes.
+        // The generator is many clients behind one address, and the largest workloads have more
+        // connections than the default takes.
         let config = ServerConfig::default()
             .addr("127.0.0.1:0")
-            .max_connections(20_000)
+            .max_connections(40_000)
             .max_pending_handshakes(1_024, 1_024)
             .socket_core(core);
         let server = Server::bind(config, router(variant)).await.expect("the configuration works");
@@ -74,7 +78,8 @@ fn router(variant: Variant) -> Router {
     let router = Router::new()
         .route(Load::Publish, publish)
         .route(Load::PublishTag, publish_tag)
-        .route(Load::Join, join);
+        .route(Load::Join, join)
+        .route(Load::Select, select);
     match variant {
         Variant::Plain | Variant::Threading => {
             router.route(Load::Echo, |message: Message| message).route(Load::Sink, |_: Message| ())
@@ -82,9 +87,9 @@ fn router(variant: Variant) -> Router {
         Variant::Async => router
             .route(Load::Echo, async |message: Message| message)
             .route(Load::Sink, async |_: Message| ()),
-        Variant::Typed => router
-            .on(|Msg(echo): Msg<Echo>| echo)
-            .on(|Msg(sink): Msg<Sink>| drop(std::hint::black_box(sink))),
+        Variant::Typed => {
+            router.on(|Msg(echo): Msg<Echo>| echo).on(|Msg(sink): Msg<Sink>| drop(black_box(sink)))
+        }
         Variant::Layered => router
             .route(Load::Echo, |message: Message| message)
             .route(Load::Sink, |_: Message| ())
@@ -105,6 +110,28 @@ fn publish_tag(hub: Hub, message: Message) -> Result<(), SendError> {
 fn join(peer: Peer, message: Message) -> Result<Message, TagError> {
     peer.add_tag("room")?;
     Ok(message)
+}
+
+/// How often it is selected at most, and how long: the handler keeps its thread meanwhile.
+const SELECTIONS: u32 = 10_000;
+const SELECTING: Duration = Duration::from_millis(50);
+
+fn select(hub: Hub, _: Message) -> Result<Vec<u8>, TargetError> {
+    let peers = hub.count(tag("room"))? as f64;
+    let list = time_of_one(|| black_box(hub.list(tag("room"))).map(drop))?;
+    let count = time_of_one(|| black_box(hub.count(tag("room"))).map(|_| ()))?;
+    Ok(Selected { peers, list, count }.to_bytes())
+}
+
+/// Nanoseconds, on average.
+fn time_of_one(select: impl Fn() -> Result<(), TargetError>) -> Result<f64, TargetError> {
+    let (start, mut selections) = (Instant::now(), 0);
+    while selections < SELECTIONS && (selections == 0 || start.elapsed() < SELECTING) {
+        // In tens, so that the clock is not what is measured.
+        (0..10).try_for_each(|_| select())?;
+        selections += 10;
+    }
+    Ok(start.elapsed().as_nanos() as f64 / f64::from(selections))
 }
 
 /// A layer that only calls what is in it.

@@ -20,7 +20,7 @@ pub(crate) use nats::Nats;
 pub(crate) use payload::Request;
 pub(crate) use redis::Redis;
 pub(crate) use tarpc::Tarpc;
-pub(crate) use veltix::{Veltix, code};
+pub(crate) use veltix::{Selected, Veltix, code};
 pub(crate) use websocket::WebSocket;
 
 /// How one server's protocol looks from outside. Every message, answer and delivery of one kind

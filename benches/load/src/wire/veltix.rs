@@ -21,6 +21,43 @@ pub(crate) mod code {
     pub(crate) const PUBLISH_TAG: u16 = 203;
     /// Gives the sender the tag; answered with an empty body.
     pub(crate) const JOIN: u16 = 204;
+    /// Has the server select the peers with the tag again and again; answered with a
+    /// [`Selected`](super::Selected). Only our server takes it.
+    pub(crate) const SELECT: u16 = 205;
+}
+
+/// What selecting the peers with the tag cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Selected {
+    /// How many they are.
+    pub(crate) peers: f64,
+    /// Nanoseconds of one list of them.
+    pub(crate) list: f64,
+    /// Nanoseconds of counting them once.
+    pub(crate) count: f64,
+}
+
+impl Selected {
+    const LEN: usize = 24;
+
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        [self.peers, self.list, self.count].into_iter().flat_map(f64::to_be_bytes).collect()
+    }
+
+    fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
+        let (values, _) = bytes.as_chunks::<8>();
+        let [peers, list, count] = [0, 1, 2].map(|at: usize| f64::from_be_bytes(values[at]));
+        Self { peers, list, count }
+    }
+
+    /// Asks our server, on a connection behind its handshake.
+    pub(crate) fn ask(stream: &mut TcpStream) -> io::Result<Self> {
+        stream.write_all(&frame(code::SELECT, Vec::new()))?;
+        let mut answer = [0; HEADER_LEN + Self::LEN];
+        stream.read_exact(&mut answer)?;
+        let body = answer.last_chunk().expect("it is longer than that");
+        Ok(Self::from_bytes(body))
+    }
 }
 
 /// The id of every message that we send: an id of a call, so that a server answers it as one.
@@ -128,6 +165,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_selected_is_the_same_on_the_other_side() {
+        let selected = Selected { peers: 100.0, list: 1234.5, count: 0.25 };
+        let bytes = <[u8; Selected::LEN]>::try_from(selected.to_bytes()).expect("its length");
+        assert_eq!(Selected::from_bytes(&bytes), selected);
     }
 
     #[test]

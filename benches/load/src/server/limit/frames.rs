@@ -6,11 +6,11 @@ const HEADER: usize = 15;
 
 /// A frame that is no frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Damaged;
+pub(crate) struct Damaged;
 
 /// What the frames of one read gave, as bytes that are ready to be written.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// To the sender.
     pub(super) answers: Vec<u8>,
     /// To all others.
@@ -22,7 +22,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.answers.clear();
         self.publishes.clear();
         self.tagged.clear();
@@ -31,7 +31,7 @@ impl Batch {
 
     /// Takes every whole frame at the front, checks it and copies what is to be written; says how
     /// many bytes they were.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<usize, Damaged> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, Damaged> {
         let mut at = 0;
         while let Some(length) = frame_len(&bytes[at..])? {
             let Some(frame) = bytes.get(at..at + length) else { break };

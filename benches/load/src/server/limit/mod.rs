@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use veltix_core::ServerHandshake;
 
 use self::connection::Connection;
+pub(crate) use self::frames::Batch;
 use self::room::Room;
 use super::{announce, run_on_two_workers};
 

@@ -1,0 +1,98 @@
+//! The file of the budgets.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::path::CASES;
+
+/// What stands at the head of the file.
+const HEAD: &str = "\
+# Instructions of one message, or of one delivery where a case has subscribers, as `cargo run
+# --profile measure -p veltix-load -- budgets` counts them. It fails when a case is more than 10 %
+# above its budget. `budgets --write` writes this file: a budget that rises is told, with its
+# reason, in the change that raises it.
+
+";
+
+/// The budget of each case.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budgets {
+    instructions: BTreeMap<String, f64>,
+}
+
+impl Budgets {
+    /// Reads them; no file is no budgets.
+    pub(super) fn read(file: &Path) -> Result<Self> {
+        match fs::read_to_string(file) {
+            Ok(text) => toml::from_str(&text).with_context(|| file.display().to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| file.display().to_string()),
+        }
+    }
+
+    pub(super) fn write(&self, file: &Path) -> Result<()> {
+        fs::write(file, self.to_toml()).with_context(|| file.display().to_string())
+    }
+
+    /// The file, the cases in their order; a budget whose case is gone is gone too.
+    fn to_toml(&self) -> String {
+        let mut text = format!("{HEAD}[instructions]\n");
+        for case in CASES {
+            if let Some(budget) = self.of(case.name) {
+                text.push_str(&format!("{} = {budget:.1}\n", case.name));
+            }
+        }
+        text
+    }
+
+    pub(super) fn of(&self, case: &str) -> Option<f64> {
+        self.instructions.get(case).copied()
+    }
+
+    pub(super) fn set(&mut self, case: &str, instructions: f64) {
+        self.instructions.insert(case.to_owned(), instructions);
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.instructions.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut budgets = Budgets::default();
+        for (number, case) in CASES.iter().enumerate() {
+            budgets.set(case.name, 100.1 * (number + 1) as f64);
+        }
+        budgets.set("sink", 163.0);
+        let text = budgets.to_toml();
+        let read: Budgets = toml::from_str(&text).expect("it is TOML");
+        for case in CASES {
+            let (read, written) = (read.of(case.name), budgets.of(case.name));
+            let difference = read.expect(case.name) - written.expect(case.name);
+            assert!(difference.abs() < 0.05, "{}: {difference}", case.name);
+        }
+        assert!(text.starts_with("# Instructions of one message"), "the head is kept");
+        assert_eq!(read.of("sink"), Some(163.0));
+    }
+
+    #[test]
+    fn a_case_that_is_gone_has_no_budget_and_a_word_too_much_is_an_error() {
+        let mut budgets = Budgets::default();
+        budgets.set("gone", 1.0);
+        assert!(!budgets.to_toml().contains("gone"));
+        assert!(toml::from_str::<Budgets>("[instructions]\n[other]\n").is_err());
+        let absent = Budgets::read(Path::new("/nowhere/budgets.toml")).expect("no budgets");
+        assert_eq!(absent, Budgets::default());
+    }
+}

@@ -1,0 +1,175 @@
+//! The cases: which frames, who handles them, and how many get what comes of one.
+
+use std::hint::black_box;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tower_layer::layer_fn;
+use tower_service::Service;
+use veltix::{BodyError, Hub, Inbound, Message, Msg, Peer, RequestId, Router, SendError, all};
+use veltix_core::Frame;
+
+/// Peers beside the one that publishes.
+const SUBSCRIBERS: usize = 100;
+
+#[veltix::message]
+enum Load {
+    Echo = 200,
+    Sink = 201,
+    Line = 202,
+    Publish = 204,
+}
+
+#[veltix::message]
+enum Chat {
+    #[message(code = 202)]
+    Say { from: String, text: String },
+    #[message(code = 203, reply = Ask)]
+    Ask { from: String, text: String },
+}
+
+/// What a user would write without typed messages.
+#[derive(serde::Deserialize)]
+struct Line {
+    from: String,
+    text: String,
+}
+
+/// A layer that does nothing but call what is in it.
+#[derive(Clone)]
+struct Through<S>(S);
+
+impl<S: Service<Inbound>> Service<Inbound> for Through<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, inbound: Inbound) -> S::Future {
+        self.0.call(inbound)
+    }
+}
+
+/// A body of 64 bytes, JSON so that every case can take it.
+const BODY: &str = r#"{"from":"a peer of the harness","text":"64 bytes, no more of it"}"#;
+
+/// A way through the server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// Messages in the shorter of the two runs that are compared; the longer has twice as many.
+    pub(crate) messages: usize,
+    /// Peers that do nothing but receive. Where there are any, deliveries are counted.
+    pub(crate) subscribers: usize,
+    /// Messages of one read; `None` for as many as fit the server's buffer.
+    pub(super) per_read: Option<usize>,
+    /// Each message comes back to whoever sent it.
+    pub(super) answers: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Without a server: frames are found and checked as the limit does it.
+    Raw,
+    Sink,
+    SinkAsync,
+    SinkLayered,
+    Echo,
+    EchoAsync,
+    ByHand,
+    Typed,
+    TypedEcho,
+    Publish,
+}
+
+/// Each message has a handler that gives nothing.
+const fn sink(name: &'static str, kind: Kind) -> Case {
+    Case { name, messages: 20_000, subscribers: 0, per_read: None, answers: false, kind }
+}
+
+/// Each message is answered.
+const fn echo(name: &'static str, kind: Kind) -> Case {
+    Case { answers: true, ..sink(name, kind) }
+}
+
+/// Each message goes to all subscribers.
+const fn broadcast(name: &'static str, messages: usize, per_read: usize) -> Case {
+    let per_read = Some(per_read);
+    Case { messages, subscribers: SUBSCRIBERS, per_read, ..sink(name, Kind::Publish) }
+}
+
+/// All of them, in the order in which they are told. Broadcasts need many messages: to welcome so
+/// many subscribers costs as much as thousands of deliveries, and not the same each time.
+pub(crate) const CASES: &[Case] = &[
+    sink("raw", Kind::Raw),
+    sink("sink", Kind::Sink),
+    sink("sink-async", Kind::SinkAsync),
+    sink("sink-layered", Kind::SinkLayered),
+    echo("echo", Kind::Echo),
+    echo("echo-async", Kind::EchoAsync),
+    sink("by-hand", Kind::ByHand),
+    sink("typed", Kind::Typed),
+    echo("typed-echo", Kind::TypedEcho),
+    broadcast("broadcast", 10_000, 1),
+    broadcast("broadcast-batch", 64_000, 64),
+];
+
+impl Case {
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        CASES.iter().find(|case| case.name == name)
+    }
+
+    /// What is counted of each message: its deliveries, or itself.
+    pub(crate) const fn per_message(&self) -> usize {
+        if self.subscribers > 0 { self.subscribers } else { 1 }
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        self.kind == Kind::Raw
+    }
+
+    /// The bytes of one message.
+    pub(super) fn frame(&self) -> BytesMut {
+        let code = match self.kind {
+            Kind::Raw | Kind::Sink | Kind::SinkAsync | Kind::SinkLayered => 201,
+            Kind::Echo | Kind::EchoAsync => 200,
+            Kind::ByHand | Kind::Typed => 202,
+            Kind::TypedEcho => 203,
+            Kind::Publish => 204,
+        };
+        let mut bytes = BytesMut::new();
+        Frame::new(code, RequestId::new(1), BODY.into()).write_to(&mut bytes);
+        bytes
+    }
+
+    pub(super) fn router(&self) -> Router {
+        let router = Router::new();
+        match self.kind {
+            Kind::Raw => router,
+            Kind::Sink => router.route(Load::Sink, |_: Message| ()),
+            Kind::SinkAsync => router.route(Load::Sink, async |_: Message| ()),
+            Kind::SinkLayered => router.route(Load::Sink, |_: Message| ()).layer(layer_fn(Through)),
+            Kind::Echo => router.route(Load::Echo, |message: Message| message),
+            Kind::EchoAsync => router.route(Load::Echo, async |message: Message| message),
+            Kind::ByHand => router.route(Load::Line, by_hand),
+            Kind::Typed => router.on(|Msg(say): Msg<Say>| drop(black_box(say))),
+            Kind::TypedEcho => router.on(|Msg(ask): Msg<Ask>| ask),
+            Kind::Publish => router.route(Load::Publish, publish),
+        }
+    }
+}
+
+fn by_hand(message: Message) -> Result<(), BodyError> {
+    let line: Line = message.json()?;
+    black_box((line.from, line.text));
+    Ok(())
+}
+
+fn publish(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
+    hub.to(all()).except(&peer).send(&message)?;
+    Ok(())
+}

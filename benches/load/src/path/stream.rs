@@ -1,0 +1,227 @@
+//! Streams in memory that cost next to nothing: what a case counts is the server.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, ReadBuf};
+use veltix::transport::{Listener, PeerAddr, Stream, StreamWriter};
+use veltix::{Hub, all};
+use veltix_core::{ClientHandshake, ClientStep, ServerHandshake};
+
+/// Bytes of the block that is given again and again; the read buffer of a server is smaller.
+const BLOCK: usize = 256 * 1024;
+
+/// Bytes that are copied at once. From 2 KiB on the C library may copy by one instruction, of which
+/// valgrind counts every byte.
+const PIECE: usize = 2_000;
+
+/// The same frame so many times, then the end. A read may end within a frame.
+#[derive(Debug)]
+pub(super) struct Frames {
+    block: Vec<u8>,
+    at: usize,
+    left: usize,
+    /// What one read gives at most.
+    per_read: usize,
+}
+
+impl Frames {
+    pub(super) fn new(frame: &[u8], count: usize, per_read: usize) -> Self {
+        let block = frame.repeat(BLOCK / frame.len());
+        Self { block, at: 0, left: frame.len() * count, per_read }
+    }
+
+    /// Reads once; nothing more is the end.
+    pub(super) fn read(&mut self, buffer: &mut ReadBuf<'_>) {
+        let rest = self.block.len() - self.at;
+        let length = rest.min(self.left).min(self.per_read).min(buffer.remaining());
+        for piece in self.block[self.at..self.at + length].chunks(PIECE) {
+            buffer.put_slice(piece);
+        }
+        self.left -= length;
+        self.at = if length == rest { 0 } else { self.at + length };
+    }
+}
+
+/// What a connection says: its part of the handshake, and then frames or nothing.
+struct Source {
+    hello: Vec<u8>,
+    frames: Option<Frames>,
+    gate: Arc<Gate>,
+}
+
+/// Where the sender waits until everybody who is to receive is listed.
+#[derive(Debug)]
+pub(super) struct Gate {
+    hub: OnceLock<Hub>,
+    /// The sender among them.
+    peers: usize,
+    is_open: AtomicBool,
+    /// The sender has given its last frame.
+    is_over: AtomicBool,
+    /// Bytes that the server has written since the gate is open.
+    written: AtomicU64,
+}
+
+impl Gate {
+    /// Opens when so many peers are listed.
+    pub(super) const fn new(peers: usize) -> Self {
+        Self {
+            hub: OnceLock::new(),
+            peers,
+            is_open: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+        }
+    }
+
+    /// Where they are listed.
+    pub(super) fn watch(&self, hub: Hub) {
+        self.hub.get_or_init(|| hub);
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed) || {
+            let listed = self.hub.get().map_or(Ok(0), |hub| hub.count(all()));
+            let is_open = listed == Ok(self.peers);
+            self.is_open.store(is_open, Ordering::Relaxed);
+            is_open
+        }
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
+impl AsyncRead for Source {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.hello.is_empty() {
+            buffer.put_slice(&std::mem::take(&mut self.hello));
+            return Poll::Ready(Ok(()));
+        }
+        let Self { frames: Some(frames), gate, .. } = &mut *self else {
+            // When the server closes it, it ends, or the server would linger for that.
+            let is_over = self.gate.is_over.load(Ordering::Relaxed);
+            return if is_over { Poll::Ready(Ok(())) } else { Poll::Pending };
+        };
+        if !gate.is_open() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        frames.read(buffer);
+        if frames.left == 0 {
+            gate.is_over.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What the client says in the handshake.
+fn hello() -> Vec<u8> {
+    let mut handshake = ClientHandshake::new();
+    let mut heard = BytesMut::from(&ServerHandshake::hello()[..]);
+    match handshake.receive(&mut heard) {
+        Ok(ClientStep::Send(bytes)) => bytes.to_vec(),
+        other => panic!("a client answers a server's hello, not {other:?}"),
+    }
+}
+
+/// Takes everything and counts it.
+struct Counter(Arc<Gate>);
+
+impl StreamWriter for Counter {
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if self.0.is_open.load(Ordering::Relaxed) {
+            // There is one thread, so nothing comes between the two.
+            let before = self.0.written.load(Ordering::Relaxed);
+            self.0.written.store(before + length as u64, Ordering::Relaxed);
+        }
+        Ok(length)
+    }
+
+    fn poll_write_ready(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Gives so many silent connections, and last the one that sends.
+pub(super) struct Connections {
+    gate: Arc<Gate>,
+    silent: usize,
+    frames: Option<Frames>,
+}
+
+impl Connections {
+    pub(super) const fn new(gate: Arc<Gate>, silent: usize, frames: Frames) -> Self {
+        Self { gate, silent, frames: Some(frames) }
+    }
+
+    fn stream(&self, frames: Option<Frames>) -> Stream {
+        let source = Source { hello: hello(), frames, gate: Arc::clone(&self.gate) };
+        Stream::new(source, Counter(Arc::clone(&self.gate)), PeerAddr::Memory(1))
+    }
+}
+
+impl Listener for Connections {
+    async fn accept(&mut self) -> io::Result<Stream> {
+        if self.silent > 0 {
+            self.silent -= 1;
+            return Ok(self.stream(None));
+        }
+        match self.frames.take() {
+            Some(frames) => Ok(self.stream(Some(frames))),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> PeerAddr {
+        PeerAddr::Memory(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that reads of this size give, and how many they are.
+    fn read_all(mut frames: Frames, size: usize) -> (Vec<u8>, usize) {
+        let (mut all, mut buffer) = (Vec::new(), vec![0; size]);
+        for reads in 0.. {
+            let mut buffer = ReadBuf::new(&mut buffer);
+            frames.read(&mut buffer);
+            if buffer.filled().is_empty() {
+                return (all, reads);
+            }
+            all.extend_from_slice(buffer.filled());
+        }
+        unreachable!("it ends")
+    }
+
+    #[test]
+    fn the_frames_are_whole_however_they_are_read() {
+        let frame: Vec<_> = (0..79).collect();
+        for (count, per_read, size) in
+            [(9, usize::MAX, 10), (9_999, usize::MAX, 65_536), (20, 79, 4_096)]
+        {
+            let (all, reads) = read_all(Frames::new(&frame, count, per_read), size);
+            assert_eq!(all, frame.repeat(count));
+            if per_read == frame.len() {
+                assert_eq!(reads, count, "one frame a read");
+            }
+        }
+    }
+}
