@@ -77,8 +77,14 @@ impl ConnectionTask {
             && let Some(route) = self.peer.endpoint().routes().find(arrival.code())
             && self.has_turn(route)
         {
-            if self.is_plain(route) {
-                self.call(route, arrival);
+            let bound = self.peer.endpoint().routes().route(route);
+            // One comparison, while nobody wants to know.
+            if bound.is_plain && LevelFilter::current() < LevelFilter::DEBUG {
+                // The short way of `handle`.
+                let (code, id) = (arrival.code(), arrival.id());
+                let context = Context::new(&self.peer, code, id);
+                let started = bound.handler.start(&context, arrival.into_message(), None);
+                self.settle_started(route, code, id, started);
             } else {
                 self.handle(cx, route, arrival.into_message());
             }
@@ -159,31 +165,6 @@ impl ConnectionTask {
         let span = tracing::debug_span!("message", peer = %self.peer, name);
         let _entered = span.enter();
         self.start(cx, route, message, Some(&span));
-    }
-
-    /// Whether [`call`](Self::call) will do: nobody watches, and nothing stands around a plain
-    /// handler.
-    #[inline]
-    fn is_plain(&self, route: RouteId) -> bool {
-        LevelFilter::current() < LevelFilter::DEBUG
-            && self.peer.endpoint().routes().route(route).is_plain
-    }
-
-    /// Calls a plain handler: the short way of [`handle`](Self::handle).
-    #[inline]
-    fn call(&mut self, route: RouteId, arrival: Arrival<'_>) {
-        let (code, id) = (arrival.code(), arrival.id());
-        let context = Context::new(&self.peer, code, id);
-        let bound = self.peer.endpoint().routes().route(route);
-        match bound.handler.start(&context, arrival.into_message(), None) {
-            // Taken apart here, so that the most common outcome is neither moved nor dropped.
-            Started::Done(Outcome::Silent) => self.peer.receipts().handled.add(1),
-            Started::Done(Outcome::Reply(reply)) => self.settle_reply(code, id, reply),
-            Started::Done(Outcome::Failure(failure)) => self.settle_failure(code, id, *failure),
-            Started::Running(future) => {
-                self.lane.run(Origin::Message { route, code, id }, future);
-            }
-        }
     }
 
     fn start(
@@ -279,6 +260,20 @@ impl ConnectionTask {
         {
             budget.spend(message.body().len());
             self.handle(cx, route, message);
+        }
+    }
+
+    /// The same for one that has begun; a plain one has ended, too.
+    #[inline]
+    fn settle_started(&mut self, route: RouteId, code: u16, id: RequestId, started: Started) {
+        match started {
+            // Taken apart here, so that the most common outcome is neither moved nor dropped.
+            Started::Done(Outcome::Silent) => self.peer.receipts().handled.add(1),
+            Started::Done(Outcome::Reply(reply)) => self.settle_reply(code, id, reply),
+            Started::Done(Outcome::Failure(failure)) => self.settle_failure(code, id, *failure),
+            Started::Running(future) => {
+                self.lane.run(Origin::Message { route, code, id }, future);
+            }
         }
     }
 
