@@ -129,11 +129,16 @@ async fn welcome_in_time(
     endpoint: &Endpoint,
     mut ticket: Ticket,
 ) -> Result<Welcome, Option<HandshakeFailure>> {
+    if endpoint.drain().is_draining() {
+        // It began after the last look at it and before the ticket was there to be shed.
+        return Err(None);
+    }
+    let welcome = welcome(stream, endpoint.slots(), endpoint.hellos());
     tokio::select! {
         biased;
-        () = endpoint.drain().begun() => Err(None),
-        () = ticket.shed() => Err(Some(HandshakeFailure::Shed)),
-        welcomed = timeout(endpoint.limits().handshake_timeout, welcome(stream, endpoint.slots())) => {
+        // Cheaper than to wait for the shutdown too: it sheds all that are pending.
+        () = ticket.shed() => Err((!endpoint.drain().is_draining()).then_some(HandshakeFailure::Shed)),
+        welcomed = timeout(endpoint.limits().handshake_timeout, welcome) => {
             match welcomed {
                 Ok(Ok(welcome)) => Ok(welcome),
                 Ok(Err(failure)) => Err(Some(HandshakeFailure::from(failure))),
