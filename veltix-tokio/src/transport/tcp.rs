@@ -45,7 +45,6 @@ impl TcpOptions {
         }
         Ok(())
     }
-
 }
 
 fn stream_of(socket: TcpStream, addr: SocketAddr) -> Stream {
