@@ -4,11 +4,11 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use veltix::{HandshakeError, HandshakeFailure, Router, ServerConfig};
+use veltix::{Event, HandshakeError, HandshakeFailure, Router, ServerConfig};
 use veltix_core::ServerHandshake;
 
 use super::{Scene, echo};
-use crate::support::{ACK, ECHO, PIPE, PYTHON, RawPeer, frame, said};
+use crate::support::{ACK, ECHO, PIPE, PYTHON, RawPeer, World, frame, quiet, said};
 
 const AT_ONCE: Duration = Duration::ZERO;
 const AT_THE_DEADLINE: Duration = Duration::from_secs(5);
@@ -196,6 +196,21 @@ async fn a_handshake_over_the_cap_sheds_exactly_one() {
         assert_eq!(scene.next_failure().await, HandshakeFailure::Timeout);
     }
     assert_eq!(start.elapsed(), AT_THE_DEADLINE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_pending_handshakes_at_once_and_calls_none_a_failure() {
+    let world = World::with(ServerConfig::default(), PIPE, Router::new());
+    let mut events = world.hub.events();
+    let _pending = (world.silent().await, world.silent().await);
+    quiet().await;
+    let report = world.hub.shutdown().await;
+    assert!(report.complete);
+    assert_eq!(report.took, AT_ONCE);
+    while let Some(event) = events.next().await {
+        assert!(!matches!(event, Event::HandshakeFailed { .. }), "{event:?}");
+    }
+    world.stopped().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,8 @@
 //! the server's hello, the client's hello, the server's `{"result": "ok"}`. Bytes behind the last
 //! message are left in the buffer: they belong to the first frame.
 
+use std::sync::LazyLock;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
@@ -20,8 +22,8 @@ const PROTOCOL_MAJOR: u64 = 1;
 /// The length field that the first two bytes of a frame would be.
 const LENGTH_OF_A_FRAME: usize = 0x5658;
 
-/// What the ack of a Python server says, byte for byte.
-const ACCEPTED: &[u8] = br#"{"result": "ok"}"#;
+/// The ack of a Python server, byte for byte, with its length.
+const ACCEPTED: &[u8] = b"\x00\x10{\"result\": \"ok\"}";
 
 /// Why a Python client raises its `ServerFullError`.
 const SERVER_FULL: &str = "server_full";
@@ -84,6 +86,14 @@ impl Hello {
         )
     }
 
+    /// Reads the JSON of a hello.
+    ///
+    /// # Errors
+    /// The [`HandshakeError`] on which either side closes.
+    pub fn parse(json: &[u8]) -> Result<Self, HandshakeError> {
+        Self::read(parse_object(json)?)
+    }
+
     /// Reads a hello; the rule for `pv` is that of the Python package, but digits only.
     fn read(mut object: Map<String, Value>) -> Result<Self, HandshakeError> {
         let theirs = object.get("pv");
@@ -137,7 +147,8 @@ impl ServerHandshake {
     /// What the server sends first.
     #[must_use]
     pub fn hello() -> Bytes {
-        Hello::ours().to_bytes()
+        static HELLO: LazyLock<Bytes> = LazyLock::new(|| Hello::ours().to_bytes());
+        HELLO.clone()
     }
 
     /// What a server without room sends instead of its hello, or instead of its ack when the room
@@ -157,7 +168,7 @@ impl ServerHandshake {
     /// What the server sends last. Only behind it may frames be written.
     #[must_use]
     pub fn accepted() -> Bytes {
-        framed(ACCEPTED)
+        Bytes::from_static(ACCEPTED)
     }
 
     /// Reads the client's hello, `None` until it is whole.
@@ -165,7 +176,20 @@ impl ServerHandshake {
     /// # Errors
     /// The [`HandshakeError`] on which a server closes without a word, as the protocol wants.
     pub fn receive(&mut self, buffer: &mut BytesMut) -> Result<Option<Hello>, HandshakeError> {
-        take_object(buffer)?.map(Hello::read).transpose()
+        self.receive_with(buffer, Hello::parse)
+    }
+
+    /// The same, for a server that knows what its clients say: once the client's hello is whole,
+    /// its JSON is read by `read`, which may remember what [`Hello::parse`] made of the same bytes.
+    ///
+    /// # Errors
+    /// As [`receive`](ServerHandshake::receive), and those of `read`.
+    pub fn receive_with<T>(
+        &mut self,
+        buffer: &mut BytesMut,
+        read: impl FnOnce(&[u8]) -> Result<T, HandshakeError>,
+    ) -> Result<Option<T>, HandshakeError> {
+        take_message(buffer, read)
     }
 }
 
@@ -200,7 +224,7 @@ impl ClientHandshake {
     /// # Errors
     /// The [`HandshakeError`] on which a client closes without sending anything more.
     pub fn receive(&mut self, buffer: &mut BytesMut) -> Result<ClientStep, HandshakeError> {
-        let Some(object) = take_object(buffer)? else { return Ok(ClientStep::Wait) };
+        let Some(object) = take_message(buffer, parse_object)? else { return Ok(ClientStep::Wait) };
         if let Some(reason) = object.get("error") {
             return Err(refusal(reason));
         }
@@ -225,8 +249,12 @@ fn refusal(reason: &Value) -> HandshakeError {
     }
 }
 
-/// Takes one handshake message off the buffer. The length is judged before the bytes have come.
-fn take_object(buffer: &mut BytesMut) -> Result<Option<Map<String, Value>>, HandshakeError> {
+/// Takes one handshake message off the buffer, and gives its JSON to `read`. The length is judged
+/// before the bytes have come.
+fn take_message<T>(
+    buffer: &mut BytesMut,
+    read: impl FnOnce(&[u8]) -> Result<T, HandshakeError>,
+) -> Result<Option<T>, HandshakeError> {
     let Some(&prefix) = buffer.first_chunk::<2>() else { return Ok(None) };
     let length = usize::from(u16::from_be_bytes(prefix));
     if length == LENGTH_OF_A_FRAME {
@@ -235,14 +263,16 @@ fn take_object(buffer: &mut BytesMut) -> Result<Option<Map<String, Value>>, Hand
     if length == 0 || length > MAX_HANDSHAKE_LEN {
         return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
     }
-    if buffer.len() < 2 + length {
-        return Ok(None);
-    }
-    buffer.advance(2);
-    let message = buffer.split_to(length);
+    let Some(json) = buffer.get(2..2 + length) else { return Ok(None) };
+    let read = read(json);
+    buffer.advance(2 + length);
+    read.map(Some)
+}
+
+fn parse_object(json: &[u8]) -> Result<Map<String, Value>, HandshakeError> {
     // Python's parser takes a byte order mark, so a peer may send one.
-    let json = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&message);
-    serde_json::from_slice(json).map(Some).map_err(|_| HandshakeError::NotAnObject)
+    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
+    serde_json::from_slice(json).map_err(|_| HandshakeError::NotAnObject)
 }
 
 fn framed(json: &[u8]) -> Bytes {
@@ -286,6 +316,7 @@ mod tests {
         let seen = server.receive(&mut to_server).unwrap().unwrap();
         assert!(seen.is_native());
         assert_eq!(&to_server[..], b"VX", "what follows belongs to the first frame");
+        assert_eq!(ServerHandshake::accepted(), framed(br#"{"result": "ok"}"#));
         to_client.extend_from_slice(&ServerHandshake::accepted());
         assert_eq!(client.receive(&mut to_client), Ok(ClientStep::Done(Hello::ours())));
     }

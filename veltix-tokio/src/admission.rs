@@ -101,6 +101,13 @@ impl Handshakes {
         Ticket { number, pending: Arc::clone(&self.pending), shed }
     }
 
+    /// Sheds all that are pending.
+    pub(crate) fn shed_all(&self) {
+        let shed = std::mem::take(&mut self.pending.lock().entries);
+        // It wakes their tasks, and so not under the lock.
+        drop(shed);
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.pending.lock().entries.len()
@@ -158,6 +165,18 @@ mod tests {
         assert_eq!(handshakes.len(), 33);
         drop((flood, honest));
         assert_eq!(handshakes.len(), 0);
+    }
+
+    #[test]
+    fn all_can_be_shed_at_once() {
+        let handshakes = Handshakes::new(16, 4);
+        let mut tickets: Vec<_> = (0..3).map(|last| handshakes.enter(ip(last))).collect();
+        handshakes.shed_all();
+        assert!(tickets.iter_mut().all(is_shed));
+        let mut later = handshakes.enter(ip(0));
+        drop(tickets);
+        assert!(!is_shed(&mut later));
+        assert_eq!(handshakes.len(), 1);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use veltix_core::{Burst, Frame, FrameDecoder, Message, ProtocolError};
 
 use crate::limits::MAX_MESSAGE_SIZE;
+use crate::read_buffer;
 
 /// Decodes and encodes [`Message`]s. It knows nothing of handshakes: put it behind one.
 #[derive(Clone, Debug)]
@@ -85,6 +86,10 @@ impl Decoder for BurstDecoder {
     type Error = CodecError;
 
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {
+        if let Some(total) = self.begun(buffer) {
+            // One that is over the limit is refused below.
+            read_buffer::lend_large(buffer, usize::try_from(total).unwrap_or(usize::MAX));
+        }
         Ok(self.0.decode_burst(buffer)?)
     }
 

@@ -231,6 +231,7 @@ impl Endpoint {
         if self.drain.begin(self.limits.drain_timeout) {
             tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
             self.events.tell(|| Event::Draining);
+            self.handshakes.shed_all();
             self.peers.wake_all();
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use veltix_core::Hello;
+use veltix_core::{HandshakeError, Hello};
 
 use crate::sync::Mutex;
 
@@ -11,49 +11,70 @@ use crate::sync::Mutex;
 /// say more different things than these keep their own.
 const REMEMBERED: usize = 8;
 
-/// The hellos that came last. Parsed, one takes more memory than all else that an idle connection's
-/// task holds, and most peers say the same.
+/// The longest JSON that is remembered; that of a hello without a large `meta` is 50 bytes or so.
+const REMEMBERED_BYTES: usize = 1024;
+
+/// The hellos that came last. Most peers say the same, which is then parsed once; and parsed, it
+/// takes more memory than all else that an idle connection's task holds.
 #[derive(Debug, Default)]
-pub(crate) struct Hellos(Mutex<VecDeque<Arc<Hello>>>);
+pub(crate) struct Hellos(Mutex<VecDeque<Known>>);
+
+/// A hello, and the JSON that said so.
+#[derive(Debug)]
+struct Known {
+    json: Box<[u8]>,
+    hello: Arc<Hello>,
+}
 
 impl Hellos {
-    /// The hello, shared with whoever said the same.
-    pub(crate) fn share(&self, hello: Hello) -> Arc<Hello> {
-        let mut known = self.0.lock();
-        if let Some(same) = known.iter().find(|it| ***it == hello) {
-            return Arc::clone(same);
+    /// The hello that this JSON says, shared with whoever said the same.
+    pub(crate) fn read(&self, json: &[u8]) -> Result<Arc<Hello>, HandshakeError> {
+        if let Some(same) = self.0.lock().iter().find(|known| *known.json == *json) {
+            return Ok(Arc::clone(&same.hello));
         }
-        let oldest = if known.len() < REMEMBERED { None } else { known.pop_front() };
-        let hello = Arc::new(hello);
-        known.push_back(Arc::clone(&hello));
-        drop(known);
-        drop(oldest);
-        hello
+        let hello = Hello::parse(json)?;
+        let mut known = self.0.lock();
+        // What this crate does not know of a hello may differ from peer to peer.
+        let same = known.iter().find(|known| *known.hello == hello);
+        let hello = same.map_or_else(|| Arc::new(hello), |same| Arc::clone(&same.hello));
+        if json.len() <= REMEMBERED_BYTES {
+            let oldest = if known.len() < REMEMBERED { None } else { known.pop_front() };
+            known.push_back(Known { json: json.into(), hello: Arc::clone(&hello) });
+            drop(known);
+            drop(oldest);
+        }
+        Ok(hello)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use veltix_core::ServerHandshake;
-
     use super::*;
 
-    fn hello(version: usize) -> Hello {
-        let json = format!(r#"{{"v": "{version}", "pv": "1.0", "meta": {{}}}}"#);
-        let mut bytes = bytes::BytesMut::from(&(json.len() as u16).to_be_bytes()[..]);
-        bytes.extend_from_slice(json.as_bytes());
-        ServerHandshake::new().receive(&mut bytes).expect("it is right").expect("it is whole")
+    fn read(hellos: &Hellos, version: usize, rest: &str) -> Arc<Hello> {
+        let json = format!(r#"{{"v": "{version}", "pv": "1.0", "meta": {{}}{rest}}}"#);
+        hellos.read(json.as_bytes()).expect("it is right")
     }
 
     #[test]
     fn the_same_is_kept_once_and_no_more_than_a_few_are_remembered() {
         let hellos = Hellos::default();
-        let first = hellos.share(hello(0));
-        assert!(Arc::ptr_eq(&first, &hellos.share(hello(0))));
+        let first = read(&hellos, 0, "");
+        assert!(Arc::ptr_eq(&first, &read(&hellos, 0, "")));
+        assert_eq!(hellos.0.lock().len(), 1);
+        assert!(Arc::ptr_eq(&first, &read(&hellos, 0, r#", "x": 1"#)), "the same in other words");
         for version in 1..=REMEMBERED {
-            assert_eq!(hellos.share(hello(version)).version(), version.to_string());
+            assert_eq!(read(&hellos, version, "").version(), version.to_string());
         }
         assert_eq!(Arc::strong_count(&first), 1, "it is forgotten");
         assert_eq!(hellos.0.lock().len(), REMEMBERED);
+    }
+
+    #[test]
+    fn neither_a_bad_hello_nor_a_long_one_is_remembered() {
+        let hellos = Hellos::default();
+        assert_eq!(hellos.read(b"{}").ok(), None);
+        read(&hellos, 0, &" ".repeat(REMEMBERED_BYTES));
+        assert!(hellos.0.lock().is_empty());
     }
 }

@@ -1,8 +1,9 @@
 //! The live table: who is connected, with which tags, and whom a target means.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use futures::task::AtomicWaker;
@@ -17,18 +18,45 @@ use crate::sync::Mutex;
 /// when that has returned `Ok`: only then is it listed, counted and reached.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    entered: DashMap<PeerId, Peer>,
-    admitted: DashMap<PeerId, Peer>,
+    entered: DashMap<PeerId, Entry, BuildHasherDefault<IdHasher>>,
+    /// How many of them are admitted.
+    admitted: AtomicUsize,
     tags: Mutex<TagStore>,
     /// Grows with every change of `tags`; tells whether what a target meant still holds.
     tags_version: AtomicU64,
     /// Who waits for the changes of each watch.
     watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
     ids: AtomicU64,
-    /// Grows after every change of `admitted`; tells whether a snapshot still holds.
+    /// Grows after every change of who is admitted; tells whether a snapshot still holds.
     version: AtomicU64,
     /// All admitted peers as a slice, made when a broadcast wants it.
     snapshot: Mutex<Option<Snapshot>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer: Peer,
+    is_admitted: bool,
+}
+
+/// Spreads ids over the bits of a hash. They are numbers that we count up and no peer chooses, so
+/// nothing more is needed.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // 2^64 divided by the golden ratio: neighbours are far apart in the bits above.
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[derive(Debug)]
@@ -40,8 +68,8 @@ struct Snapshot {
 impl Peers {
     pub(crate) fn new(tags: TagStore) -> Self {
         Self {
-            entered: DashMap::new(),
-            admitted: DashMap::new(),
+            entered: DashMap::default(),
+            admitted: AtomicUsize::new(0),
             tags: Mutex::new(tags),
             tags_version: AtomicU64::new(0),
             watchers: Mutex::default(),
@@ -84,12 +112,15 @@ impl Peers {
 
     pub(crate) fn enter(&self, peer: &Peer) {
         self.change_tags(|tags| tags.join(peer.id()));
-        self.entered.insert(peer.id(), peer.clone());
+        self.entered.insert(peer.id(), Entry { peer: peer.clone(), is_admitted: false });
     }
 
     pub(crate) fn admit(&self, peer: &Peer) {
-        self.admitted.insert(peer.id(), peer.clone());
-        self.entered.remove(&peer.id());
+        if let Some(mut entry) = self.entered.get_mut(&peer.id())
+            && !std::mem::replace(&mut entry.is_admitted, true)
+        {
+            self.admitted.fetch_add(1, Ordering::Relaxed);
+        }
         self.change_tags(|tags| tags.admit(peer.id()));
         // After the insertion: a snapshot that missed it has an older version.
         self.version.fetch_add(1, Ordering::Release);
@@ -98,10 +129,11 @@ impl Peers {
     /// The peer is not listed, counted or reached any more. Its tags can still be read, so that
     /// `on_disconnect` can say goodbye in the right room.
     pub(crate) fn leave(&self, peer: &Peer) {
-        self.entered.remove(&peer.id());
-        let was_admitted = self.admitted.remove(&peer.id()).is_some();
+        let was_admitted =
+            self.entered.remove(&peer.id()).is_some_and(|(_, entry)| entry.is_admitted);
         self.change_tags(|tags| tags.retire(peer.id()));
         if was_admitted {
+            self.admitted.fetch_sub(1, Ordering::Relaxed);
             self.version.fetch_add(1, Ordering::Release);
             // A snapshot that nobody asks for again must not keep those who left.
             let stale = self.snapshot.lock().take();
@@ -115,11 +147,12 @@ impl Peers {
     }
 
     pub(crate) fn get(&self, id: PeerId) -> Option<Peer> {
-        self.admitted.get(&id).map(|entry| entry.value().clone())
+        let entry = self.entered.get(&id)?;
+        entry.is_admitted.then(|| entry.peer.clone())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.admitted.len()
+        self.admitted.load(Ordering::Relaxed)
     }
 
     /// All admitted peers.
@@ -130,8 +163,8 @@ impl Peers {
         {
             return Arc::clone(&snapshot.peers);
         }
-        let mut peers: Vec<_> =
-            self.admitted.iter().map(|entry| (*entry.key(), entry.value().clone())).collect();
+        let admitted = self.entered.iter().filter(|entry| entry.is_admitted);
+        let mut peers: Vec<_> = admitted.map(|entry| (*entry.key(), entry.peer.clone())).collect();
         // In the order in which they came, which is how the system's memory for their sockets lies: a
         // broadcast to thousands walks along it, and not to and fro.
         peers.sort_unstable_by_key(|(id, _)| *id);
@@ -201,9 +234,7 @@ impl Peers {
 
     /// Wakes the task of every connection, admitted or not.
     pub(crate) fn wake_all(&self) {
-        for peers in [&self.entered, &self.admitted] {
-            let peers: Vec<Peer> = peers.iter().map(|entry| entry.value().clone()).collect();
-            peers.iter().for_each(|peer| peer.outbox().wake_owner());
-        }
+        let peers: Vec<Peer> = self.entered.iter().map(|entry| entry.peer.clone()).collect();
+        peers.iter().for_each(|peer| peer.outbox().wake_owner());
     }
 }

@@ -3,9 +3,11 @@
 //! A connection takes a buffer before it reads and gives it back at the end of the same poll,
 //! unless a frame was left in it. The pool is per thread: a poll begins and ends on one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
+
+use crate::limits::HEADER_LEN;
 
 /// Buffers kept per thread: one is in use at a time, and a poll inside a poll is rare.
 const KEPT: usize = 2;
@@ -13,8 +15,13 @@ const KEPT: usize = 2;
 /// A begun frame of at least this part of a buffer keeps it; a shorter one moves out.
 const WORTH_KEEPING: usize = 4;
 
+/// The largest buffer that is kept for the next large frame, one for each thread: room for a
+/// message of a mebibyte or two.
+const KEPT_LARGE: usize = 2 * 1024 * 1024 + HEADER_LEN;
+
 thread_local! {
     static POOL: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static LARGE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
 /// Makes sure that there is room to read into: `size` bytes, borrowed from the pool when there
@@ -29,7 +36,7 @@ pub(crate) fn lend(buffer: &mut BytesMut, size: usize) {
 }
 
 /// Gives the buffer back when it is empty, or when the little that is left in it fits a buffer of
-/// its own; a large begun frame keeps what it has.
+/// its own; a large begun frame keeps what it has. The buffer of a large frame stays for the next.
 pub(crate) fn give_back(buffer: &mut BytesMut, size: usize) {
     if buffer.len() >= size / WORTH_KEEPING {
         return;
@@ -37,11 +44,33 @@ pub(crate) fn give_back(buffer: &mut BytesMut, size: usize) {
     let rest = if buffer.is_empty() { BytesMut::new() } else { BytesMut::from(&buffer[..]) };
     let mut lent = std::mem::replace(buffer, rest);
     lent.clear();
+    if lent.try_reclaim(2 * size + 1) {
+        let kept = LARGE.take();
+        let is_better = (kept.capacity()..=KEPT_LARGE).contains(&lent.capacity());
+        LARGE.set(if is_better { lent } else { kept });
+        return;
+    }
     POOL.with_borrow_mut(|pool| {
         if pool.len() < KEPT {
             pool.push(lent);
         }
     });
+}
+
+/// Moves a begun frame of `total` bytes, which its buffer has no room for, into the buffer that the
+/// last large frame left, if that is long enough. It is there already: unlike one that is
+/// allocated, it costs nobody anything if the frame stays a promise.
+pub(crate) fn lend_large(buffer: &mut BytesMut, total: usize) {
+    if total <= buffer.capacity() {
+        return;
+    }
+    let mut large = LARGE.take();
+    if large.capacity() >= total {
+        large.extend_from_slice(buffer);
+        *buffer = large;
+    } else {
+        LARGE.set(large);
+    }
 }
 
 fn take(size: usize) -> BytesMut {
@@ -86,6 +115,41 @@ mod tests {
         lend(&mut buffer, SIZE);
         buffer.extend_from_slice(b"else");
         assert_eq!(&kept[..], b"kept");
+    }
+
+    #[test]
+    fn the_buffer_of_a_large_frame_is_there_for_the_next_one() {
+        let mut buffer = BytesMut::with_capacity(10 * SIZE);
+        let address = buffer.as_ptr();
+        buffer.extend_from_slice(&[7; 10 * SIZE]);
+        drop(buffer.split().freeze());
+        give_back(&mut buffer, SIZE);
+        give_back(&mut BytesMut::with_capacity(5 * SIZE), SIZE);
+        give_back(&mut BytesMut::with_capacity(KEPT_LARGE + 1), SIZE);
+        let mut begun = BytesMut::from(&b"begun"[..]);
+        lend_large(&mut begun, 10 * SIZE + 1);
+        assert_ne!(begun.as_ptr(), address, "it is too short");
+        lend_large(&mut begun, 10 * SIZE);
+        assert_eq!((begun.as_ptr(), &begun[..]), (address, &b"begun"[..]));
+        let mut other = BytesMut::from(&b"other"[..]);
+        lend_large(&mut other, 10 * SIZE);
+        assert_eq!(other.capacity(), 5, "there is one");
+        give_back(&mut begun, SIZE);
+        assert_eq!(begun.capacity(), 5, "little of a frame has come, so it has to give it back");
+        lend_large(&mut other, 10 * SIZE);
+        assert_eq!((other.as_ptr(), &other[..]), (address, &b"other"[..]));
+    }
+
+    #[test]
+    fn a_large_message_that_is_kept_keeps_its_buffer() {
+        let mut buffer = BytesMut::with_capacity(10 * SIZE);
+        buffer.extend_from_slice(&[7; 10 * SIZE]);
+        let kept = buffer.split().freeze();
+        give_back(&mut buffer, SIZE);
+        let mut begun = BytesMut::from(&b"begun"[..]);
+        lend_large(&mut begun, 10 * SIZE);
+        assert_eq!(begun.capacity(), 5);
+        assert_eq!(kept, [7; 10 * SIZE][..]);
     }
 
     #[test]

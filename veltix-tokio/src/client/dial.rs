@@ -41,7 +41,7 @@ impl<C: Connector> Dialer<C> {
             },
         })?;
         let ids = ids_beside(&hello);
-        Ok(ConnectionTask::new(&self.endpoint, stream, hello, surplus, ids))
+        Ok(ConnectionTask::new(&self.endpoint, stream, Arc::new(hello), surplus, ids))
     }
 }
 

@@ -144,8 +144,8 @@ impl ConnectionTask {
             let flushed = stats.sent.written - before.written;
             endpoint.drain().book(flushed, undelivered - before.dropped(), aborted_handlers);
         }
-        let why = outcome.reason.to_string();
-        tracing::debug!(%peer, reason = %printable(&why), undelivered, "disconnected");
+        let why = &outcome.reason;
+        tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
         peer.tell_dropped();
         if self.stage == Stage::Admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };

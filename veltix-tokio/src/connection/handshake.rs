@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use thiserror::Error;
@@ -9,6 +10,7 @@ use tokio::io::AsyncReadExt;
 use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake};
 
 use crate::admission::{Slot, Slots};
+use crate::hellos::Hellos;
 use crate::planted::planted;
 use crate::transport::{Stream, StreamWriter};
 
@@ -29,13 +31,17 @@ pub(crate) enum Failure {
 /// What a server knows of a peer after the handshake: what it said, the bytes of its first frames
 /// that came along, and the slot that it took.
 pub(crate) struct Welcome {
-    pub(crate) hello: Hello,
+    pub(crate) hello: Arc<Hello>,
     pub(crate) surplus: BytesMut,
     pub(crate) slot: Slot,
 }
 
 /// The server's side. A peer that is refused sees the end of the stream, as with Python servers.
-pub(crate) async fn welcome(stream: &mut Stream, slots: &Slots) -> Result<Welcome, Failure> {
+pub(crate) async fn welcome(
+    stream: &mut Stream,
+    slots: &Slots,
+    hellos: &Hellos,
+) -> Result<Welcome, Failure> {
     write_all(&mut *stream.writer, &ServerHandshake::hello()).await?;
     if planted!("byte_before_ack") {
         write_all(&mut *stream.writer, b"V").await?;
@@ -43,7 +49,7 @@ pub(crate) async fn welcome(stream: &mut Stream, slots: &Slots) -> Result<Welcom
     let mut handshake = ServerHandshake::new();
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
     let hello = loop {
-        match handshake.receive(&mut buffer)? {
+        match handshake.receive_with(&mut buffer, |json| hellos.read(json))? {
             Some(hello) => break hello,
             None => read_more(stream, &mut buffer).await?,
         }

@@ -118,7 +118,7 @@ impl ConnectionTask {
     pub(crate) fn new(
         endpoint: &Arc<Endpoint>,
         stream: Stream,
-        hello: Hello,
+        hello: Arc<Hello>,
         surplus: BytesMut,
         ids: IdSpace,
     ) -> Self {
@@ -126,7 +126,7 @@ impl ConnectionTask {
         let peer = Peer::new(
             endpoint.peers().next_id(),
             stream.addr,
-            endpoint.hellos().share(hello),
+            hello,
             Arc::clone(endpoint),
             Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),
             Calls::new(ids),

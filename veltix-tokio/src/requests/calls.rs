@@ -286,6 +286,9 @@ impl Calls {
         if planted!("lost_calls_wait") {
             return Vec::new();
         }
+        if self.ended {
+            return Vec::new();
+        }
         self.ended = true;
         self.deadlines = BinaryHeap::new();
         failed(self.pending.end(), CallFailed::ConnectionLost)

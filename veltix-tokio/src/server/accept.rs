@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,25 +24,29 @@ use crate::transport::{Listener, PeerAddr, Stream};
 /// aborted.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
+/// How often the tasks that have ended are let go of while nobody connects. To be woken by the end
+/// of each would cost as much as a tenth of a short connection.
+const REAP_EVERY: Duration = Duration::from_secs(1);
+
 /// Accepts until a shutdown begins, then waits for the connections. It owns their tasks: dropped,
 /// it aborts them.
 pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) {
     let mut connections = JoinSet::new();
+    let mut reaping = pin!(sleep(REAP_EVERY));
     let mut backoff = AcceptBackoff::default();
     let begun = endpoint.drain().begun();
     tokio::pin!(begun);
     loop {
         tokio::select! {
             () = &mut begun => break,
-            Some(ended) = connections.join_next() => {
-                if let Err(error) = ended {
-                    // Tasks catch what handlers do, so this is a bug of ours.
-                    tracing::error!(%error, "the task of a connection panicked");
-                }
+            () = &mut reaping, if !connections.is_empty() => {
+                reap(&mut connections);
+                reaping.as_mut().reset(Instant::now() + REAP_EVERY);
             }
             accepted = listener.accept() => match accepted {
                 Ok(stream) => {
                     backoff.reset();
+                    reap(&mut connections);
                     admit(stream, &endpoint, &mut connections);
                 }
                 Err(error) => {
@@ -64,6 +69,16 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
     }
     let report = endpoint.drain().finish(true);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
+}
+
+/// Lets go of the tasks that have ended.
+fn reap(connections: &mut JoinSet<()>) {
+    while let Some(ended) = connections.try_join_next() {
+        if let Err(error) = ended {
+            // Tasks catch what handlers do, so this is a bug of ours.
+            tracing::error!(%error, "the task of a connection panicked");
+        }
+    }
 }
 
 /// Gives a new stream to a task of its own. A full server says so cheaply, without a task.
@@ -129,11 +144,16 @@ async fn welcome_in_time(
     endpoint: &Endpoint,
     mut ticket: Ticket,
 ) -> Result<Welcome, Option<HandshakeFailure>> {
+    if endpoint.drain().is_draining() {
+        // It began after the last look at it and before the ticket was there to be shed.
+        return Err(None);
+    }
+    let welcome = welcome(stream, endpoint.slots(), endpoint.hellos());
     tokio::select! {
         biased;
-        () = endpoint.drain().begun() => Err(None),
-        () = ticket.shed() => Err(Some(HandshakeFailure::Shed)),
-        welcomed = timeout(endpoint.limits().handshake_timeout, welcome(stream, endpoint.slots())) => {
+        // Cheaper than to wait for the shutdown too: it sheds all that are pending.
+        () = ticket.shed() => Err((!endpoint.drain().is_draining()).then_some(HandshakeFailure::Shed)),
+        welcomed = timeout(endpoint.limits().handshake_timeout, welcome) => {
             match welcomed {
                 Ok(Ok(welcome)) => Ok(welcome),
                 Ok(Err(failure)) => Err(Some(HandshakeFailure::from(failure))),

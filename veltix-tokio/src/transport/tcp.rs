@@ -26,10 +26,15 @@ pub(crate) struct TcpOptions {
     pub(crate) max_unsent: Option<u32>,
 }
 
+/// Whether the system gives an accepted socket the options of the one that listens. Then they cost
+/// one call each for all connections, not for each.
+const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 impl TcpOptions {
-    fn apply(self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(stream);
+    /// Sets them on a socket that is connected, or listens.
+    fn apply<'a>(self, socket: impl Into<SockRef<'a>>) -> io::Result<()> {
+        let socket = socket.into();
+        socket.set_tcp_nodelay(true)?;
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE))?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
@@ -40,12 +45,11 @@ impl TcpOptions {
         }
         Ok(())
     }
+}
 
-    fn stream(self, stream: TcpStream, addr: SocketAddr) -> io::Result<Stream> {
-        self.apply(&stream)?;
-        let (reader, writer) = stream.into_split();
-        Ok(Stream::new(reader, writer, PeerAddr::Tcp(addr)))
-    }
+fn stream_of(socket: TcpStream, addr: SocketAddr) -> Stream {
+    let (reader, writer) = socket.into_split();
+    Stream::new(reader, writer, PeerAddr::Tcp(addr))
 }
 
 /// A bound TCP listener.
@@ -64,7 +68,7 @@ impl TcpAcceptor {
     pub(crate) async fn bind(addr: &str, options: TcpOptions) -> io::Result<Self> {
         let mut last = None;
         for addr in lookup_host(addr).await? {
-            match Self::listen(addr) {
+            match Self::listen(addr, options) {
                 Ok(listener) => {
                     let local_addr = listener.local_addr()?;
                     return Ok(Self { listener, local_addr, options });
@@ -75,29 +79,38 @@ impl TcpAcceptor {
         Err(last.unwrap_or_else(|| no_address(addr)))
     }
 
-    fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    fn listen(addr: SocketAddr, options: TcpOptions) -> io::Result<TcpListener> {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(addr)?;
+        if INHERITED {
+            options.apply(&socket)?;
+        }
         socket.listen(BACKLOG)
     }
-}
 
-impl Listener for TcpAcceptor {
-    async fn accept(&mut self) -> io::Result<Stream> {
+    /// The next connection, with the options in force.
+    async fn accept_socket(&self) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
-            let (stream, addr) = match self.listener.accept().await {
+            let (socket, addr) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 // A peer that was gone before it was accepted is no reason to pause.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => return Err(error),
             };
-            match self.options.stream(stream, addr) {
-                Ok(stream) => return Ok(stream),
+            match if INHERITED { Ok(()) } else { self.options.apply(&socket) } {
+                Ok(()) => return Ok((socket, addr)),
                 Err(error) => tracing::debug!(%addr, %error, "gone before it was served"),
             }
         }
+    }
+}
+
+impl Listener for TcpAcceptor {
+    async fn accept(&mut self) -> io::Result<Stream> {
+        let (socket, addr) = self.accept_socket().await?;
+        Ok(stream_of(socket, addr))
     }
 
     fn local_addr(&self) -> PeerAddr {
@@ -114,9 +127,10 @@ pub(crate) struct TcpConnector {
 
 impl Connector for TcpConnector {
     async fn connect(&self) -> io::Result<Stream> {
-        let stream = TcpStream::connect(&self.addr).await?;
-        let addr = stream.peer_addr()?;
-        self.options.stream(stream, addr)
+        let socket = TcpStream::connect(&self.addr).await?;
+        let addr = socket.peer_addr()?;
+        self.options.apply(&socket)?;
+        Ok(stream_of(socket, addr))
     }
 
     fn target(&self) -> String {
@@ -127,9 +141,9 @@ impl Connector for TcpConnector {
 impl StreamWriter for OwnedWriteHalf {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
-            // The plain call is the cheaper one in the kernel.
+            // A `send`, which costs the system less than a `writev` of one.
             [slice] => self.try_write(slice),
-            slices => Self::try_write_vectored(self, slices),
+            _ => Self::try_write_vectored(self, slices),
         }
     }
 
@@ -145,4 +159,34 @@ impl StreamWriter for OwnedWriteHalf {
 
 fn no_address(addr: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{addr} resolves to no address"))
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    fn assert_in_force(options: TcpOptions, socket: &TcpStream) {
+        let socket = SockRef::from(socket);
+        assert!(socket.tcp_nodelay().expect("it can be read"));
+        assert!(socket.keepalive().expect("it can be read"));
+        assert_eq!(socket.tcp_keepalive_time().expect("it can be read"), KEEPALIVE_IDLE);
+        let user_timeout = socket.tcp_user_timeout().expect("it can be read");
+        assert_eq!(user_timeout, Some(options.user_timeout));
+        let max_unsent = socket.tcp_notsent_lowat().expect("it can be read");
+        assert_eq!(Some(max_unsent), options.max_unsent);
+    }
+
+    #[tokio::test]
+    async fn the_options_are_in_force_on_both_sides() {
+        let user_timeout = Duration::from_millis(12_345);
+        let options = TcpOptions { user_timeout, max_unsent: Some(54_321) };
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let acceptor = TcpAcceptor::bind(host, options).await.expect("a port is free");
+            let socket = TcpStream::connect(acceptor.local_addr).await.expect("it listens");
+            options.apply(&socket).expect("it is connected");
+            let (accepted, _) = acceptor.accept_socket().await.expect("it was connected");
+            assert_in_force(options, &accepted);
+            assert_in_force(options, &socket);
+        }
+    }
 }
