@@ -1,6 +1,6 @@
 //! Servers side by side under one load generator, each in a process of its own.
 //!
-//! `cargo run --profile measure -p veltix-load -- --help` says what there is. Only ratios of one run
+//! `cargo run --release -p veltix-load -- --help` says what there is. Only ratios of one run
 //! mean anything, and only of one build: all servers on Tokio are in this program, so whatever the
 //! profile is, they are built alike.
 

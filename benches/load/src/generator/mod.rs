@@ -140,7 +140,15 @@ pub(crate) fn join(target: Target<'_>, role: Role) -> io::Result<TcpStream> {
 }
 
 fn join_many(target: Target<'_>, role: Role, count: usize) -> io::Result<Vec<TcpStream>> {
-    let mut joined: Vec<_> = (0..count).map(|_| join(target, role)).collect::<io::Result<_>>()?;
+    let start = Instant::now();
+    let mut joined = Vec::with_capacity(count);
+    while joined.len() < count {
+        if start.elapsed() > SILENCE {
+            let text = format!("it took {} connections in {SILENCE:?}, not {count}", joined.len());
+            return Err(io::Error::new(ErrorKind::TimedOut, text));
+        }
+        joined.push(join(target, role)?);
+    }
     let unrest = target.wire.unrest();
     if unrest > Duration::ZERO {
         std::thread::sleep(unrest);

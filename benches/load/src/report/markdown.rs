@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::matrix::write_matrix;
 use super::statistics::{PowerLaw, Spread, pair};
 use super::targets::{Target, Verdict, targets};
 use super::workloads::{describe, is_growth};
@@ -31,12 +32,13 @@ fn write_all(text: &mut String, report: &Report, plots: &[&str]) -> std::fmt::Re
     writeln!(text, "# Load: {}\n", report.date)?;
     writeln!(
         text,
-        "{} cores ({}), {}, rustc {}; {} rounds, peers interleaved, ratios paired by round. Only \
+        "{} cores ({}), {}, {}; {} rounds, peers interleaved, ratios paired by round. Only \
          ratios of one run carry over to another machine or hour.",
         machine.cores, machine.cpu, machine.kernel, machine.rustc, report.rounds
     )?;
     missing_everywhere(text, report)?;
     write_targets(text, report)?;
+    write_matrix(text, report)?;
     for workload in workloads(report) {
         let of_it: Vec<_> =
             report.series.iter().filter(|series| series.workload == workload).collect();

@@ -4,6 +4,7 @@ mod axis;
 mod bars;
 mod lines;
 pub(crate) mod markdown;
+mod matrix;
 mod palette;
 #[cfg(test)]
 pub(crate) mod sample;
