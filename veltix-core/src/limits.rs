@@ -153,7 +153,7 @@ pub const BATCH_OUTBOX_FRAMES: usize = 256;
 pub const BATCH_OUTBOX_BYTES: usize = 256 * 1024;
 
 /// A body below this is copied beside its header into one buffer for the write; above, the kernel
-/// gathers it: measured equal at 1 KiB (PERFORMANCE notes in ARCHITECTURE.md).
+/// gathers it: measured equal at 1 KiB (PERFORMANCE.md).
 pub const COPY_BELOW: usize = 1024;
 
 /// Slices of one vectored write at most: well under the kernel's 1 024, and it fits the stack.
