@@ -55,7 +55,7 @@ impl FrameDecoder {
     }
 
     /// The whole frames at the front of the buffer, in one piece, or `None` until more bytes have
-    /// come: at most 256 of them, and no more once they are 64 KiB.
+    /// come: at most 1 024 of them, and no more once they are 64 KiB.
     ///
     /// All of them are checked here, so taking the messages off the burst cannot fail. A bad frame
     /// is told when it is at the front: those before it are a burst of their own.

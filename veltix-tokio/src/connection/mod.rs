@@ -284,7 +284,9 @@ impl ConnectionTask {
         let mut frames = 0;
         let end = loop {
             frames += self.receive_burst(cx, batch, budget);
-            if budget.is_spent(batch) || !self.may_read_on() {
+            // What is left stays first in line: whether reading may go on can change at any moment,
+            // by another thread, and the next burst would take its place.
+            if !self.unhandled.is_empty() || budget.is_spent(batch) || !self.may_read_on() {
                 break None;
             }
             match Pin::new(&mut reader).poll_next(cx) {
