@@ -4,11 +4,11 @@ use std::error::Error as _;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::thread;
 
+use tokio::net::UnixSocket;
 use veltix::transport::{PeerAddr, UnixSocketListener};
 use veltix::{
     BindError, Client, ClientConfig, ConnectError, Hub, Message, Router, Server, ServerConfig, all,
@@ -34,6 +34,13 @@ async fn connect(path: &Path) -> Result<Client, ConnectError> {
 async fn check_echo(path: &Path) {
     let client = connect(path).await.expect("the server listens");
     client.request(&Message::from_text(ECHO, "hello")).await.expect("an answer");
+}
+
+/// Leaves what a server that died leaves: a socket's file to which nobody listens. It never was
+/// listened to, since a listener may outlive its drop here: a process that another test is starting
+/// has it until it executes its program.
+fn leave_dead(path: &Path) {
+    UnixSocket::new_stream().unwrap().bind(path).unwrap();
 }
 
 fn names(dir: &TempDir) -> Vec<PathBuf> {
@@ -74,7 +81,7 @@ async fn a_server_whose_backlog_is_full_lives_too() {
 async fn the_file_of_a_dead_server_is_taken_over() {
     let dir = TempDir::new();
     let path = dir.path().join("socket");
-    drop(UnixListener::bind(&path).unwrap());
+    leave_dead(&path);
     assert!(path.exists(), "a server that dies leaves its file");
     serve(&path);
     check_echo(&path).await;
@@ -91,7 +98,7 @@ async fn another_file_is_not_touched() {
     assert!(error.to_string().contains("exists and is not a socket: remove it"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"precious");
     // Not even to a socket: it is not the link that would be listened to.
-    drop(UnixListener::bind(&target).unwrap());
+    leave_dead(&target);
     fs::remove_file(&path).unwrap();
     symlink(&target, &path).unwrap();
     assert!(matches!(bind(&path), Err(BindError::NotASocket { .. })));
@@ -131,7 +138,7 @@ async fn of_servers_that_start_together_one_wins() {
             let dir = TempDir::new();
             let path = dir.path().join("socket");
             if stale {
-                drop(UnixListener::bind(&path).unwrap());
+                leave_dead(&path);
             }
             let barrier = Barrier::new(SERVERS);
             let runtime = tokio::runtime::Handle::current();
@@ -164,8 +171,9 @@ async fn a_lock_is_minded_while_somebody_holds_it() {
     let error = bind(&path).unwrap_err();
     assert!(matches!(error, BindError::SocketInUse { .. }), "{error:?}");
     assert_eq!(error.source().unwrap().to_string(), "it is just starting");
-    // Its server has died: the file is still there, and nobody holds it.
-    drop(file);
+    // Its server has died: the file is still there, and nobody holds it. Not by a drop, since the
+    // lock is also held by a process that another test is starting.
+    file.unlock().unwrap();
     serve(&path);
     check_echo(&path).await;
     assert_eq!(names(&dir), [path], "the dead server's lock is gone, and so is ours");
@@ -206,7 +214,7 @@ async fn what_the_system_refuses_is_told() {
     assert_eq!(source.kind(), io::ErrorKind::NotFound);
     let path = dir.path().join("socket");
     let missing = connect(&path).await.unwrap_err();
-    drop(UnixListener::bind(&path).unwrap());
+    leave_dead(&path);
     let dead = connect(&path).await.unwrap_err();
     for (error, kind) in
         [(missing, io::ErrorKind::NotFound), (dead, io::ErrorKind::ConnectionRefused)]
