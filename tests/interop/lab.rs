@@ -9,10 +9,11 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use veltix::{
     Client, ClientConfig, CloseReason, Disconnected, Event, EventStream, Hub, Message, MessageType,
-    Peer, RequestError, Router, Server, ServerConfig, State,
+    Peer, RequestError, Router, ServerConfig, State,
 };
 
 use super::process::PATIENCE;
+use crate::support::bind_again;
 
 pub(crate) const SAY: MessageType = MessageType::new(200, "say", "");
 pub(crate) const JOIN: MessageType = MessageType::new(201, "join", "");
@@ -106,9 +107,14 @@ impl Lab {
     }
 
     pub(crate) async fn with(config: ServerConfig, port: u16) -> Self {
-        let (router, ears) = routes();
         let config = config.addr(format!("127.0.0.1:{port}"));
-        let server = Server::bind(config, router).await.expect("the port is free");
+        let mut ears = None;
+        let server = bind_again(config, || {
+            let (router, heard) = routes();
+            ears = Some(heard);
+            router
+        });
+        let (server, ears) = (server.await, ears.expect("it has its routes"));
         let addr: SocketAddr = server.local_addr().to_string().parse().expect("an address");
         let (hub, events) = (server.hub(), server.hub().events());
         tokio::spawn(server.run());

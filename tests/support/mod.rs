@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use veltix::transport::{Listener, MemoryConnector, MemoryListener, Stream, StreamWriter, memory};
 use veltix::{
-    Client, ClientConfig, Event, EventStream, Hub, Message, MessageType, Peer, RequestId, Router,
-    Server, ServerConfig, all,
+    BindError, Client, ClientConfig, Event, EventStream, Hub, Message, MessageType, Peer,
+    RequestId, Router, Server, ServerConfig, all,
 };
 use veltix_core::{ClientHandshake, ClientStep, Frame, FrameDecoder, Hello};
 
@@ -25,6 +25,21 @@ pub const OTHER: MessageType = MessageType::new(201, "other", "");
 
 /// Bytes that each direction of a connection in memory holds, as a socket's buffers would.
 pub const PIPE: usize = 64 * 1024;
+
+/// A server on a port that another one has left. A process that another test is just starting has
+/// the old listener until it executes its program, and nobody tells when it does.
+pub async fn bind_again(config: ServerConfig, mut router: impl FnMut() -> Router) -> Server {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let bound = timeout(PATIENCE, async {
+        loop {
+            match Server::bind(config.clone(), router()).await {
+                Err(BindError::AddressInUse { .. }) => sleep(Duration::from_millis(1)).await,
+                bound => return bound,
+            }
+        }
+    });
+    bound.await.expect("the port was left").expect("the server can be bound")
+}
 
 /// A server in memory, running.
 pub struct World {

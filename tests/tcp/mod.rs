@@ -16,7 +16,7 @@ use veltix::{
     all,
 };
 
-use crate::support::{ECHO, OTHER, PYTHON, RawPeer, frame, said, until};
+use crate::support::{ECHO, OTHER, PYTHON, RawPeer, bind_again, frame, said, until};
 
 /// A server on a free port, running; its address.
 async fn serve(config: ServerConfig, router: Router) -> (Hub, String) {
@@ -57,8 +57,8 @@ async fn a_taken_port_is_told_and_what_to_do() {
     let server = Server::bind(ServerConfig::default().addr(mine), Router::new()).await.unwrap();
     let (hub, addr) = (server.hub(), server.local_addr().to_string());
     tokio::spawn(server.run());
-    let again = || Server::bind(ServerConfig::default().addr(&addr), Router::new());
-    let error = again().await.unwrap_err();
+    let config = ServerConfig::default().addr(&addr);
+    let error = Server::bind(config.clone(), Router::new()).await.unwrap_err();
     let BindError::AddressInUse { addr: told, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*told, addr);
     let text = error.to_string();
@@ -73,7 +73,7 @@ async fn a_taken_port_is_told_and_what_to_do() {
     let client = connect(&addr).await.unwrap();
     hub.shutdown().await;
     client.peer().closed().await;
-    drop(again().await.unwrap());
+    drop(bind_again(config, Router::new).await);
 }
 
 #[tokio::test]

@@ -8,9 +8,11 @@
 //! ```
 //!
 //! One turn of the task is one poll: finish what runs, read one batch and handle it, then flush
-//! each outbox that was filled, once. [`dispatch`] has the handling of a message, [`deadlines`]
-//! what time brings, [`deferral`] which flush waits, [`finish`] the end of a connection.
+//! each outbox that was filled, once. [`reading`] has what a turn reads, [`dispatch`] what is done
+//! with a message, [`settle`] what becomes of its handler, [`deadlines`] what time brings,
+//! [`deferral`] which flush waits, [`finish`] the end of a connection.
 
+mod budget;
 mod deadlines;
 mod deferral;
 mod dispatch;
@@ -18,35 +20,34 @@ mod finish;
 pub(crate) mod handshake;
 mod lane;
 mod parallel;
+mod reading;
+mod settle;
 mod spare;
 mod timer;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, Cursor};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use futures::Stream as _;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::task::{coop, yield_now};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
 use veltix_core::{Burst, Heartbeat, Hello, IdSpace};
 
 use crate::batch::{Batch, Flushes};
 use crate::close::CloseReason;
-use crate::codec::{BurstDecoder, CodecError, VeltixCodec};
+use crate::codec::{BurstDecoder, VeltixCodec};
 use crate::endpoint::{Endpoint, Limits, SocketCore};
-use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, DETACH_BELOW};
 use crate::outbox::{Outbox, Sent};
 use crate::peer::Peer;
-use crate::planted::planted;
-use crate::read_buffer;
-use crate::requests::{Calls, Over};
+use crate::requests::Calls;
 use crate::transport::Stream;
+use budget::Budget;
 use deadlines::BegunFrame;
 use deferral::Deferral;
 use dispatch::UnknownCodes;
@@ -54,10 +55,6 @@ use lane::Lane;
 use parallel::Parallel;
 use spare::Spare;
 use timer::Timer;
-
-/// Messages between two looks at the clock. A batch ends at a look.
-const LOOK_EVERY: usize = 16;
-const _: () = assert!(BATCH_FRAMES.is_multiple_of(LOOK_EVERY));
 
 type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, BurstDecoder>;
 
@@ -271,129 +268,6 @@ impl ConnectionTask {
             self.begin_end(CloseReason::Shutdown);
         }
     }
-
-    fn read_batch(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) {
-        self.note_pause();
-        if !self.may_read() {
-            return;
-        }
-        let size = self.limits().buffer_size;
-        let Some(mut reader) = self.reader.take() else { return };
-        let before = reader.read_buffer().len();
-        read_buffer::lend(reader.read_buffer_mut(), size);
-        let mut frames = 0;
-        let end = loop {
-            frames += self.receive_burst(cx, batch, budget);
-            // What is left stays first in line: whether reading may go on can change at any moment,
-            // by another thread, and the next burst would take its place.
-            if !self.unhandled.is_empty() || budget.is_spent(batch) || !self.may_read_on() {
-                break None;
-            }
-            match Pin::new(&mut reader).poll_next(cx) {
-                // What came before a write failed is read first. Out of budget, Tokio says
-                // `Pending` although there is more, and has woken this task already.
-                Poll::Pending if !coop::has_budget_remaining() => break None,
-                Poll::Pending => break self.write_failure.map(CloseReason::Io),
-                Poll::Ready(Some(Ok(burst))) => self.unhandled = burst,
-                Poll::Ready(Some(Err(CodecError::Protocol(error)))) => {
-                    break Some(CloseReason::Protocol(error));
-                }
-                Poll::Ready(Some(Err(CodecError::Io(error)))) => {
-                    break Some(CloseReason::Io(error.kind()));
-                }
-                Poll::Ready(None) => break Some(CloseReason::PeerClosed),
-            }
-        };
-        if let Some(reason) = end {
-            if planted!("received_dropped_at_eof") {
-                self.cut_off();
-            }
-            if matches!(reason, CloseReason::Protocol(_)) {
-                // Nothing more is decoded, but the stream is still to be read to its end.
-                self.reader = Some(reader);
-            }
-            // The stream has ended, or means nothing any more: no answer will come.
-            self.peer.end_calls();
-            self.begin_end(reason);
-            return;
-        }
-        if !self.may_read_on() {
-            self.unhandled.detach_below(DETACH_BELOW);
-        }
-        self.deferral.after_batch(cx);
-        read_buffer::give_back(reader.read_buffer_mut(), size);
-        let rest = reader.read_buffer();
-        if frames > 0 || rest.len() != before {
-            self.watch(reader.decoder().begun(rest), frames > 0);
-        }
-        self.reader = Some(reader);
-        self.note_pause();
-    }
-
-    /// Handles what was read, as far as the batch goes and there is room; says how much it was.
-    fn receive_burst(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> usize {
-        let before = budget.frames;
-        let mut burst = std::mem::take(&mut self.unhandled);
-        while !budget.is_spent(batch) {
-            let is_calm = self.is_calm();
-            if !is_calm && !self.may_read_in_need() {
-                break;
-            }
-            let Some(arrival) = burst.arrive() else { break };
-            budget.spend(arrival.body_len());
-            self.receive(cx, arrival, is_calm);
-        }
-        self.unhandled = burst;
-        budget.frames - before
-    }
-
-    /// Whether reading may go on: there is something to read, and room for it.
-    fn may_read(&self) -> bool {
-        self.reader.is_some() && self.may_read_on()
-    }
-
-    fn may_read_on(&self) -> bool {
-        self.is_calm() || self.may_read_in_need()
-    }
-
-    /// Whether a message may be read and handled at once: nothing waits, nothing ends.
-    #[inline]
-    fn is_calm(&self) -> bool {
-        self.lane.is_free() && self.ending.is_none() && !self.peer.outbox().is_congested()
-    }
-
-    #[cold]
-    fn may_read_in_need(&self) -> bool {
-        let reads = match &self.ending {
-            None => true,
-            // New work is turned away during a shutdown, but a handler may wait for an answer.
-            Some(ending) => ending.reason == CloseReason::Shutdown && self.is_calling(),
-        };
-        // A peer that does not take its pongs and replies gets no more of them.
-        if !reads || self.peer.outbox().is_congested() {
-            return false;
-        }
-        let limits = self.limits();
-        if self.lane.has_room(limits.inbox_messages, limits.inbox_bytes) {
-            return true;
-        }
-        if !self.is_calling() {
-            return false;
-        }
-        if !self.lane.has_room_while_calling() {
-            if planted!("congested_in_silence") {
-                return false;
-            }
-            let over = self.peer.calls().lock().fail_congested();
-            over.into_iter().for_each(Over::tell);
-            return false;
-        }
-        true
-    }
-
-    fn is_calling(&self) -> bool {
-        !self.peer.calls().lock().is_empty()
-    }
 }
 
 impl fmt::Debug for ConnectionTask {
@@ -421,44 +295,4 @@ enum Turn {
     Busy,
     /// The conversation is over.
     Over,
-}
-
-/// What one turn may take on before it flushes and yields.
-struct Budget {
-    start: Instant,
-    frames: usize,
-    bytes: usize,
-    /// How many frames there are when it is looked at next.
-    next_look: usize,
-    spent: bool,
-}
-
-impl Budget {
-    fn new() -> Self {
-        Self { start: Instant::now(), frames: 0, bytes: 0, next_look: 1, spent: false }
-    }
-
-    /// Counts a message.
-    #[inline]
-    fn spend(&mut self, bytes: usize) {
-        self.frames += 1;
-        self.bytes += bytes;
-        if self.frames >= self.next_look || self.bytes >= BATCH_BYTES {
-            self.look();
-        }
-    }
-
-    /// Looks at the clock, after the 1st, 2nd, 4th, 8th message and then every 16th: a look costs
-    /// as much as a small message, and slow handlers show themselves early.
-    fn look(&mut self) {
-        self.next_look += self.frames.min(LOOK_EVERY);
-        self.spent = self.frames >= BATCH_FRAMES
-            || self.bytes >= BATCH_BYTES
-            || self.start.elapsed() >= BATCH_TIME;
-    }
-
-    #[inline]
-    fn is_spent(&self, batch: &Batch) -> bool {
-        self.spent || batch.is_heavy()
-    }
 }
