@@ -65,11 +65,11 @@
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
-    AnswerError, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, HandshakeError, Hello,
-    IdsExhausted, Key, Message, MessageType, NoError, NoReply, OverflowPolicy, PING, PONG, PeerId,
-    ProtocolError, Registry, RequestId, Tag, TagError, TagNumber, TagTarget, TagValue, Target,
-    TargetError, ToMessage, Told, TypeError, Typed, TypedMessage, UnknownCode, all, limits, nobody,
-    peers, tag,
+    AnswerError, Arrival, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, HandshakeError,
+    Hello, IdsExhausted, Key, Message, MessageType, NoError, NoReply, OverflowPolicy, PING, PONG,
+    PeerId, ProtocolError, Registry, RequestId, Tag, TagError, TagNumber, TagTarget, TagValue,
+    Target, TargetError, ToMessage, Told, TypeError, Typed, TypedMessage, UnknownCode, all, limits,
+    nobody, peers, tag,
 };
 /// Says which part of a handler does not fit.
 ///
@@ -140,8 +140,8 @@ pub mod __private {
     pub use veltix_core::__private::serde;
     pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
-        AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageType, NoError, NoReply,
-        OverflowPolicy, Registry, ToMessage, Told, Typed, TypedMessage, UnknownCode,
+        AnswerError, Arrival, Ask, BodyError, EncodeError, Key, Message, MessageType, NoError,
+        NoReply, OverflowPolicy, Registry, ToMessage, Told, Typed, TypedMessage, UnknownCode,
     };
 }
 

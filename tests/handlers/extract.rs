@@ -4,8 +4,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc::unbounded_channel;
 use veltix::{
-    Client, ClientConfig, Context, Disconnected, Event, Extension, FromContext, FromMessage,
-    FromRef, Hub, Json, Message, Msg, Peer, Rejection, RequestId, Router, State, Text, all,
+    Arrival, Client, ClientConfig, Context, Disconnected, Event, Extension, FromContext,
+    FromMessage, FromRef, Hub, Json, Message, Msg, Peer, Rejection, RequestId, Router, State, Text,
+    all,
 };
 
 use super::typed::Note;
@@ -46,7 +47,7 @@ impl<S> FromContext<S> for Code {
 struct Shout(String);
 
 impl FromMessage<App> for Shout {
-    fn from_message(_: &Context<'_>, app: &App, message: Message) -> Result<Self, Rejection> {
+    fn from_message(_: &Context<'_>, app: &App, message: Arrival<'_>) -> Result<Self, Rejection> {
         Ok(Self(format!("{}: {}", app.name, message.text()?.to_uppercase())))
     }
 }
@@ -65,6 +66,11 @@ fn each_takes_its_part_of_the_message() {
         let route = || Router::new();
         check(route().route(OTHER, |m: Message| m), "body", "body").await;
         check(route().route(OTHER, async |b: Bytes| b), "body", "body").await;
+        check(route().route(OTHER, |b: &[u8]| b.to_vec()), "body", "body").await;
+        check(route().route(OTHER, |t: &str| t.to_owned()), "body", "body").await;
+        check(route().route_blocking(OTHER, |t: &str| t.to_owned()), "body", "body").await;
+        let borrow = |id: RequestId, Code(code): Code, t: &str| format!("{id} {code} {t}");
+        check(route().route(OTHER, borrow), "body", "7 201 body").await;
         check(route().route(OTHER, |Text(t): Text| t), "body", "body").await;
         check(route().route(OTHER, |Json(p): Json<Point>| p.x.to_string()), r#"{"x": 3}"#, "3")
             .await;

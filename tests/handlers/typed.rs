@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use veltix::{
-    AnswerError, Ask, BodyError, EncodeError, Message, MessageType, Msg, NoError, NoReply, Peer,
-    Rejection, RequestError, Router, ServerConfig, State, Text, ToMessage, Told, Typed,
+    AnswerError, Arrival, Ask, BodyError, EncodeError, Message, MessageType, Msg, NoError, NoReply,
+    Peer, Rejection, RequestError, Router, ServerConfig, State, Text, ToMessage, Told, Typed,
     TypedMessage,
 };
 use veltix_core::typed::{body, read_reply, read_reply_or_error};
@@ -21,9 +21,9 @@ macro_rules! message {
         }
 
         impl Typed for $name {
-            fn from_message(message: Message, limit: usize) -> Result<Self, BodyError> {
-                body::check(&message, $code, stringify!($name), limit)?;
-                message.json()
+            fn from_arrival(arrival: Arrival<'_>, limit: usize) -> Result<Self, BodyError> {
+                body::check(&arrival, $code, stringify!($name), limit)?;
+                arrival.json()
             }
         }
 

@@ -3,6 +3,7 @@
 //! Bytes and the time go in; messages, answers and deadlines come out. Whoever drives it owns the
 //! sockets and the clock: `veltix-tokio` does so on Tokio. Applications use the `veltix` crate.
 
+mod arrival;
 mod backoff;
 mod decoder;
 mod delivery;
@@ -19,8 +20,9 @@ pub mod text;
 pub mod typed;
 mod types;
 
+pub use arrival::Arrival;
 pub use backoff::Backoff;
-pub use decoder::{Arrival, Burst, FrameDecoder};
+pub use decoder::{Burst, FrameDecoder};
 pub use delivery::{DeliveryClass, Key, OverflowPolicy};
 pub use error::{
     BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TargetError, TypeError,

@@ -130,15 +130,16 @@ pub const CLOSE_FLUSH: Duration = Duration::from_secs(1);
 /// section 9.6).
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// Frames of one read batch at most, so that one busy peer cannot hold a worker. A full read of
-/// small messages has 829 of 64 bytes; with fewer a batch, their rest would keep the read buffer, and
-/// the next connection would read into another one that no cache knows.
+/// Frames of one burst at most, so that one busy peer cannot hold a worker. A full read of small
+/// messages has 829 of 64 bytes; with fewer a burst, their rest would keep the read buffer, and the
+/// next connection would read into another one that no cache knows. A turn begins no other burst
+/// when half of this is done.
 pub const BATCH_FRAMES: usize = 1024;
 
-/// Bytes of one read batch at most.
+/// Bytes of one burst at most, but for the frame that goes over them.
 pub const BATCH_BYTES: usize = 64 * 1024;
 
-/// Time of one read batch at most.
+/// Time of one turn at most.
 pub const BATCH_TIME: Duration = Duration::from_millis(1);
 
 /// Time of one go at the outboxes that a batch filled, before other tasks have their turn: some 1 000

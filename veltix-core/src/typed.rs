@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
+use crate::arrival::Arrival;
 use crate::error::{BodyError, EncodeError};
 use crate::message::{Message, ToMessage};
 use crate::types::MessageType;
@@ -17,12 +18,21 @@ use crate::types::MessageType;
     note = "put `#[veltix::message]` on an enum with a variant for it"
 )]
 pub trait Typed: ToMessage + Sized + Send + 'static {
-    /// Reads a message. Its body may have `limit` bytes, unless the type has a limit of its own.
+    /// Reads a message that has come. Its body may have `limit` bytes, unless the type has a limit
+    /// of its own.
     ///
     /// # Errors
     /// [`BodyError`]: the body is too large or not what the type takes, or the message has a code
     /// that is none of the type's.
-    fn from_message(message: Message, limit: usize) -> Result<Self, BodyError>;
+    fn from_arrival(arrival: Arrival<'_>, limit: usize) -> Result<Self, BodyError>;
+
+    /// Reads a message, as [`from_arrival`](Typed::from_arrival).
+    ///
+    /// # Errors
+    /// The same.
+    fn from_message(mut message: Message, limit: usize) -> Result<Self, BodyError> {
+        Self::from_arrival(message.arrival(), limit)
+    }
 }
 
 /// A type that stands for one message type: its code, its body, and what answers it.
@@ -162,20 +172,20 @@ pub mod body {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
 
-    use super::{BodyError, EncodeError, Message};
+    use super::{Arrival, BodyError, EncodeError};
 
     /// Refuses a message of another code, and a body over its limit, before anything is parsed.
     ///
     /// # Errors
     /// [`BodyError::WrongType`], [`BodyError::TooLarge`].
     pub fn check(
-        message: &Message,
+        arrival: &Arrival<'_>,
         code: u16,
         name: &'static str,
         limit: usize,
     ) -> Result<(), BodyError> {
-        check_code(message, code, name)?;
-        let size = message.body().len();
+        check_code(arrival, code, name)?;
+        let size = arrival.body().len();
         if size > limit { Err(BodyError::TooLarge { size, limit }) } else { Ok(()) }
     }
 
@@ -183,8 +193,12 @@ pub mod body {
     ///
     /// # Errors
     /// [`BodyError::WrongType`].
-    pub fn check_code(message: &Message, code: u16, name: &'static str) -> Result<(), BodyError> {
-        if message.code() == code { Ok(()) } else { Err(wrong_code(message.code(), name)) }
+    pub fn check_code(
+        arrival: &Arrival<'_>,
+        code: u16,
+        name: &'static str,
+    ) -> Result<(), BodyError> {
+        if arrival.code() == code { Ok(()) } else { Err(wrong_code(arrival.code(), name)) }
     }
 
     /// That a code is none of the enum or message of this name.
@@ -341,11 +355,12 @@ mod tests {
 
     #[test]
     fn a_body_is_checked_before_it_is_read() {
-        let message = Message::from_text(MessageType::new(200, "say", ""), "hello");
-        assert!(body::check(&message, 200, "say", 5).is_ok());
-        let large = body::check(&message, 200, "say", 4);
+        let mut message = Message::from_text(MessageType::new(200, "say", ""), "hello");
+        let arrival = message.arrival();
+        assert!(body::check(&arrival, 200, "say", 5).is_ok());
+        let large = body::check(&arrival, 200, "say", 4);
         assert!(matches!(large, Err(BodyError::TooLarge { size: 5, limit: 4 })));
-        let wrong = body::check(&message, 201, "roster", 5);
+        let wrong = body::check(&arrival, 201, "roster", 5);
         assert!(matches!(wrong, Err(BodyError::WrongType { code: 200, expected: "roster" })));
     }
 

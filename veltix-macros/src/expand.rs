@@ -110,11 +110,11 @@ fn conversions(ident: &Ident, variants: &[Variant], private: &TokenStream) -> To
 
         #[automatically_derived]
         impl #private::Typed for #ident {
-            fn from_message(
-                __message: #private::Message,
+            fn from_arrival(
+                __arrival: #private::Arrival<'_>,
                 _limit: ::core::primitive::usize,
             ) -> ::core::result::Result<Self, #private::BodyError> {
-                let __code = __message.code();
+                let __code = __arrival.code();
                 <Self as ::core::convert::TryFrom<::core::primitive::u16>>::try_from(__code)
                     .map_err(|_| #private::BodyError::WrongType { code: __code, expected: #name })
             }

@@ -65,7 +65,7 @@ pub mod __private {
     #[cfg(veltix_planted_bugs)]
     pub use crate::planted::plant;
     pub use crate::router::{
-        Asked, Called, FailWith, Failure, Input, Outcome, RouteOptions, TellsRejection, check,
-        marker,
+        Asked, BorrowBody, Called, FailWith, Failure, Input, MessageInput, Outcome, Reject,
+        RouteOptions, TellsRejection, check, marker,
     };
 }

@@ -2,10 +2,11 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::arrival::Arrival;
 use crate::error::ProtocolError;
 use crate::frame::{Header, checksum};
 use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN};
-use crate::message::{Message, RequestId};
+use crate::message::Message;
 
 /// Room that a begun frame is given at first; from there its buffer doubles with the bytes that
 /// came, so a header that promises 10 MiB and stops costs no more than this.
@@ -172,15 +173,33 @@ impl Burst {
             *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0 };
         }
     }
-}
 
-impl Burst {
-    /// The next message, with its body still in the burst: what to do with it can be told before.
+    /// The next message, with its body still in the burst: what to do with it can be told before
+    /// anybody takes it.
     #[inline]
     pub fn arrive(&mut self) -> Option<Arrival<'_>> {
         let header = Header::of(self.bytes.get(self.at..)?.first_chunk()?);
         self.at += header.total() as usize;
-        Some(Arrival { burst: self, header })
+        Some(Arrival::of_burst(self, &header))
+    }
+
+    /// The last bytes before the next message: the body of the one that has arrived.
+    #[inline]
+    pub(crate) fn arrived(&self, length: usize) -> &[u8] {
+        &self.bytes[self.at - length..self.at]
+    }
+
+    /// The same, taken.
+    #[inline]
+    pub(crate) fn take_arrived(&mut self, length: usize) -> Bytes {
+        let begin = self.at - length;
+        if self.at < self.bytes.len() {
+            return self.bytes.slice(begin..self.at);
+        }
+        // The last one has the buffer to itself.
+        let mut bytes = std::mem::take(self).bytes;
+        bytes.advance(begin);
+        bytes
     }
 }
 
@@ -190,54 +209,6 @@ impl Iterator for Burst {
     #[inline]
     fn next(&mut self) -> Option<Message> {
         self.arrive().map(Arrival::into_message)
-    }
-}
-
-/// The next message of a [`Burst`]. Dropped, the message is skipped.
-#[derive(Debug)]
-pub struct Arrival<'a> {
-    /// It stands behind this message already.
-    burst: &'a mut Burst,
-    header: Header,
-}
-
-impl Arrival<'_> {
-    /// The code of the message's type.
-    #[inline]
-    #[must_use]
-    pub const fn code(&self) -> u16 {
-        self.header.code
-    }
-
-    /// The request id.
-    #[inline]
-    #[must_use]
-    pub const fn id(&self) -> RequestId {
-        self.header.id
-    }
-
-    /// Bytes of the body.
-    #[inline]
-    #[must_use]
-    pub const fn body_len(&self) -> usize {
-        self.header.length as usize
-    }
-
-    /// The message. Its body shares the burst's buffer.
-    #[inline]
-    #[must_use]
-    pub fn into_message(self) -> Message {
-        let Self { burst, header } = self;
-        let begin = burst.at - header.length as usize;
-        let body = if burst.at < burst.bytes.len() {
-            burst.bytes.slice(begin..burst.at)
-        } else {
-            // The last one has the buffer to itself.
-            let mut bytes = std::mem::take(burst).bytes;
-            bytes.advance(begin);
-            bytes
-        };
-        Message::received(header.code, header.id, header.checksum, body)
     }
 }
 

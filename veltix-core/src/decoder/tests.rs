@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::frame::Frame;
+use crate::message::RequestId;
 
 fn frame(code: u16, id: u16, body: &[u8]) -> BytesMut {
     let mut buffer = BytesMut::new();

@@ -169,7 +169,7 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
         }
         None => quote!(__limit),
     };
-    let body = quote!(__message.body());
+    let body = quote!(__arrival.body());
     let read = match (&variant.shape, &options.encoding) {
         (Shape::Empty, _) => quote!(::core::result::Result::Ok(Self)),
         (Shape::Broken(_), _) => quote!(::core::unreachable!()),
@@ -181,7 +181,7 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
         }
         (Shape::Newtype(Field { ty, .. }), Some(Encoding::Raw(_))) => {
             let read = quote_spanned! {ty.span()=>
-                <#ty as #private::body::RawBody>::of_body(__message.into_body())
+                <#ty as #private::body::RawBody>::of_body(__arrival.into_body())
             };
             quote!(::core::result::Result::Ok(Self(#read)))
         }
@@ -195,9 +195,9 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
     let check = match &variant.shape {
         Shape::Empty => quote! {
             let _ = __limit;
-            #private::body::check_code(&__message, #code, #name)?;
+            #private::body::check_code(&__arrival, #code, #name)?;
         },
-        _ => quote!(#private::body::check(&__message, #code, #name, #limit)?;),
+        _ => quote!(#private::body::check(&__arrival, #code, #name, #limit)?;),
     };
     let unused = options.max.as_ref().map(|_| quote!(#[allow(unused_variables)]));
     let generics = bounded(&variant.generics, &self_is_a_body(private));
@@ -207,8 +207,8 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
         quote!(#private::Typed),
         quote! {
             #unused
-            fn from_message(
-                __message: #private::Message,
+            fn from_arrival(
+                __arrival: #private::Arrival<'_>,
                 __limit: ::core::primitive::usize,
             ) -> ::core::result::Result<Self, #private::BodyError> {
                 #check

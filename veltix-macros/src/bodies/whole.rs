@@ -262,7 +262,7 @@ fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
         quote! {
             #(#cfgs)*
             #code => ::core::result::Result::map(
-                <#message as #private::Typed>::from_message(__message, __limit),
+                <#message as #private::Typed>::from_arrival(__arrival, __limit),
                 ::core::convert::From::from,
             ),
         }
@@ -275,11 +275,11 @@ fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #parameters #private::Typed for #this #predicates {
-            fn from_message(
-                __message: #private::Message,
+            fn from_arrival(
+                __arrival: #private::Arrival<'_>,
                 __limit: ::core::primitive::usize,
             ) -> ::core::result::Result<Self, #private::BodyError> {
-                match __message.code() {
+                match __arrival.code() {
                     #(#arms)*
                     __code => ::core::result::Result::Err(
                         #private::body::wrong_code(__code, #whole),

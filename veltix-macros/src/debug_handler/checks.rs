@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{GenericArgument, ItemFn, PathArguments, Type, parse_quote};
+use syn::{GenericArgument, ItemFn, PathArguments, Type, TypeReference, parse_quote};
 
 use super::arguments::{Arguments, Method};
 use super::output;
@@ -31,7 +31,19 @@ pub(crate) fn expand(
     let last = types.last().filter(takes_body);
     let parts = &types[..types.len() - usize::from(last.is_some())];
     let parts = parts.iter().map(|ty| quote_spanned!(ty.span()=> part::<#ty, #state>;));
-    let last = last.map(|ty| quote_spanned!(ty.span()=> last::<#ty, #state, #input, _>;));
+    let last = last.map(|ty| match ty {
+        Type::Reference(TypeReference { elem, mutability: None, .. }) => {
+            if function.sig.asyncness.is_some() {
+                errors.at(
+                    ty,
+                    "an async handler outlives the buffer that the body is in: take `Bytes` or \
+                     `Text`, or make it a plain function",
+                );
+            }
+            quote_spanned!(ty.span()=> borrowed::<#elem>;)
+        }
+        _ => quote_spanned!(ty.span()=> last::<#ty, #state, #input, _>;),
+    });
     let asked = message.map(|ty| quote_spanned!(ty.span()=> asked::<#ty>;));
     let output = output(function).map(|output| match message {
         Some(message) => quote_spanned!(output.span()=> answer::<#output, #message>;),

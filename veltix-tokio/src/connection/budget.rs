@@ -5,23 +5,22 @@ use tokio::time::Instant;
 use crate::batch::Batch;
 use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME};
 
-/// Messages between two looks at the clock. A batch ends at a look.
+/// Messages between two looks at the clock.
 const LOOK_EVERY: usize = 16;
-const _: () = assert!(BATCH_FRAMES.is_multiple_of(LOOK_EVERY));
 
 /// What one turn may take on before it flushes and yields.
 pub(super) struct Budget {
     start: Instant,
     pub(super) frames: usize,
     bytes: usize,
-    /// How many frames there are when it is looked at next.
+    /// How many frames there are when the clock is looked at next.
     next_look: usize,
-    spent: bool,
+    late: bool,
 }
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), frames: 0, bytes: 0, next_look: 1, spent: false }
+        Self { start: Instant::now(), frames: 0, bytes: 0, next_look: 1, late: false }
     }
 
     /// Counts a message.
@@ -29,7 +28,7 @@ impl Budget {
     pub(super) fn spend(&mut self, bytes: usize) {
         self.frames += 1;
         self.bytes += bytes;
-        if self.frames >= self.next_look || self.bytes >= BATCH_BYTES {
+        if self.frames >= self.next_look {
             self.look();
         }
     }
@@ -38,13 +37,20 @@ impl Budget {
     /// as much as a small message, and slow handlers show themselves early.
     fn look(&mut self) {
         self.next_look += self.frames.min(LOOK_EVERY);
-        self.spent = self.frames >= BATCH_FRAMES
-            || self.bytes >= BATCH_BYTES
-            || self.start.elapsed() >= BATCH_TIME;
+        self.late = self.start.elapsed() >= BATCH_TIME;
     }
 
+    /// Whether the turn has to end at once.
     #[inline]
     pub(super) fn is_spent(&self, batch: &Batch) -> bool {
-        self.spent || batch.is_heavy()
+        self.late || batch.is_heavy()
+    }
+
+    /// Whether the turn takes on nothing more. A burst is handled to its end, since what is left of
+    /// it would keep the read buffer; it may be as large as a whole batch, so it is not begun when
+    /// half of one is done.
+    #[inline]
+    pub(super) fn is_done(&self, batch: &Batch) -> bool {
+        self.is_spent(batch) || self.frames >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
     }
 }

@@ -65,8 +65,8 @@ impl ConnectionTask {
             self.receive_system(arrival.into_message());
         } else if self.peer.ids().is_call(arrival.id()) {
             // Most messages are not answers, and their ids say so without a lock.
-            if let Some(message) = self.take_answer(arrival.into_message()) {
-                self.route(cx, message);
+            if let Some(mut message) = self.take_answer(arrival.into_message()) {
+                self.route(cx, message.arrival());
             }
         } else if is_calm
             && let Some(route) = self.peer.endpoint().routes().find(arrival.code())
@@ -78,28 +78,28 @@ impl ConnectionTask {
                 // The short way of `handle`.
                 let (code, id) = (arrival.code(), arrival.id());
                 let context = Context::new(&self.peer, code, id);
-                let started = bound.handler.start(&context, arrival.into_message(), None);
+                let started = bound.handler.start(&context, arrival, None);
                 self.settle_started(route, code, id, started);
             } else {
-                self.handle(cx, route, arrival.into_message());
+                self.handle(cx, route, arrival);
             }
         } else {
-            self.route(cx, arrival.into_message());
+            self.route(cx, arrival);
         }
     }
 
     /// Gives a message to its route: now, or in its turn.
-    fn route(&mut self, cx: &mut task::Context<'_>, message: Message) {
-        let Some(route) = self.peer.endpoint().routes().find(message.code()) else {
-            self.on_unknown(message.code());
+    fn route(&mut self, cx: &mut task::Context<'_>, arrival: Arrival<'_>) {
+        let Some(route) = self.peer.endpoint().routes().find(arrival.code()) else {
+            self.on_unknown(arrival.code());
             return;
         };
         if self.ending.as_ref().is_some_and(|ending| ending.reason == CloseReason::Shutdown) {
             self.peer.receipts().shutdown.add(1);
         } else if self.lane.is_free() && self.has_turn(route) {
-            self.handle(cx, route, message);
+            self.handle(cx, route, arrival);
         } else {
-            self.lane.wait(route, message);
+            self.lane.wait(route, arrival.into_message());
         }
     }
 
@@ -145,39 +145,44 @@ impl ConnectionTask {
     }
 
     /// Starts the handler of a message, and polls it once in place.
-    fn handle(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: Message) {
+    fn handle(&mut self, cx: &mut task::Context<'_>, route: RouteId, arrival: Arrival<'_>) {
         // One comparison, while nobody wants to know.
         if LevelFilter::current() >= LevelFilter::DEBUG {
-            self.handle_in_span(cx, route, message);
+            self.handle_in_span(cx, route, arrival);
         } else {
-            self.start(cx, route, message, None);
+            self.start(cx, route, arrival, None);
         }
     }
 
     #[cold]
-    fn handle_in_span(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: Message) {
-        let name = self.peer.endpoint().routes().name(message.code());
+    fn handle_in_span(&mut self, cx: &mut task::Context<'_>, route: RouteId, arrival: Arrival<'_>) {
+        let name = self.peer.endpoint().routes().name(arrival.code());
         let span = tracing::debug_span!("message", peer = %self.peer, name);
         let _entered = span.enter();
-        self.start(cx, route, message, Some(&span));
+        self.start(cx, route, arrival, Some(&span));
     }
 
     fn start(
         &mut self,
         cx: &mut task::Context<'_>,
         route: RouteId,
-        message: Message,
+        arrival: Arrival<'_>,
         span: Option<&Span>,
     ) {
-        let (code, id) = (message.code(), message.id());
+        let (code, id) = (arrival.code(), arrival.id());
         let routes = self.peer.endpoint().routes();
         let bound = routes.route(route);
         let concurrent = bound.concurrent.is_some();
         let spare = if bound.is_async { self.spare.take(route, routes) } else { None };
-        // Many calls at once would each keep the read buffer that their message came in.
-        let message = if concurrent { message.detach_below(DETACH_BELOW) } else { message };
         let context = Context::new(&self.peer, code, id);
-        let mut future = match bound.handler.start(&context, message, spare) {
+        let started = if concurrent {
+            // Many calls at once would each keep the read buffer that their message came in.
+            let mut message = arrival.into_message().detach_below(DETACH_BELOW);
+            bound.handler.start(&context, message.arrival(), spare)
+        } else {
+            bound.handler.start(&context, arrival, spare)
+        };
+        let mut future = match started {
             Started::Done(outcome) => return self.settle_message(code, id, outcome),
             Started::Running(future) => future,
         };
@@ -237,7 +242,7 @@ impl ConnectionTask {
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
-        while !budget.is_spent(batch)
+        while !budget.is_done(batch)
             && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
         {
             budget.spend(0);
@@ -248,13 +253,13 @@ impl ConnectionTask {
             self.settle(origin, outcome);
         }
         while !self.is_cut_off()
-            && !budget.is_spent(batch)
+            && !budget.is_done(batch)
             && let Some(route) = self.lane.next_route()
             && self.has_turn(route)
-            && let Some((route, message)) = self.lane.next()
+            && let Some((route, mut message)) = self.lane.next()
         {
             budget.spend(message.body().len());
-            self.handle(cx, route, message);
+            self.handle(cx, route, message.arrival());
         }
     }
 

@@ -224,13 +224,13 @@ impl ConnectionTask {
         }
         let budget = &mut Budget::new();
         self.advance_lane(cx, batch, budget);
-        if !budget.is_spent(batch) {
+        if !budget.is_done(batch) {
             self.read_batch(cx, batch, budget);
         }
         if self.is_over() {
             return Turn::Over;
         }
-        if budget.is_spent(batch) { Turn::Busy } else { Turn::Idle }
+        if budget.is_done(batch) { Turn::Busy } else { Turn::Idle }
     }
 
     /// Writes what others have queued, and what a full stream takes again.

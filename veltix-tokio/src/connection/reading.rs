@@ -31,7 +31,7 @@ impl ConnectionTask {
             frames += self.receive_burst(cx, batch, budget);
             // What is left stays first in line: whether reading may go on can change at any moment,
             // by another thread, and the next burst would take its place.
-            if !self.unhandled.is_empty() || budget.is_spent(batch) || !self.may_read_on() {
+            if !self.unhandled.is_empty() || budget.is_done(batch) || !self.may_read_on() {
                 break None;
             }
             match Pin::new(&mut reader).poll_next(cx) {
@@ -85,10 +85,12 @@ impl ConnectionTask {
                 break;
             }
             let Some(arrival) = burst.arrive() else { break };
-            budget.spend(arrival.body_len());
+            budget.spend(arrival.body().len());
             self.receive(cx, arrival, is_calm);
         }
-        self.unhandled = burst;
+        if !burst.is_empty() {
+            self.unhandled = burst;
+        }
         budget.frames - before
     }
 

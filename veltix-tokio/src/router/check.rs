@@ -5,15 +5,19 @@ use std::future::Future;
 
 use veltix_core::TypedMessage;
 
+use super::borrow::BorrowBody;
 use super::extract::{FromContext, FromInput};
 use super::reply::IntoReply;
-use super::typed::{AnswerTo, TellsRejection};
+use super::typed::{AnswerTo, Input, TellsRejection};
 
 /// That an argument before the last is one.
 pub const fn part<T: FromContext<S>, S>() {}
 
 /// That the last argument is one, for what is handled.
-pub const fn last<T: FromInput<S, I, Via>, S, I, Via>() {}
+pub const fn last<T: FromInput<S, I, Via>, S, I: Input, Via>() {}
+
+/// That the last argument can be borrowed from a body.
+pub const fn borrowed<B: BorrowBody + ?Sized>() {}
 
 /// That a typed message can be handled at all.
 pub const fn asked<M: TypedMessage<Error: TellsRejection>>() {}

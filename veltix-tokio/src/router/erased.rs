@@ -13,6 +13,7 @@ use tokio_util::sync::ReusableBoxFuture;
 use super::extract::Context;
 use super::handler::{Called, Handler};
 use super::outcome::{Failure, Outcome};
+use super::typed::Input;
 use crate::planted::planted;
 use crate::sync::Mutex;
 
@@ -33,9 +34,9 @@ pub(crate) enum Started {
 }
 
 /// A handler of any shape, with its state.
-pub(crate) trait Erased<I>: Send + Sync {
+pub(crate) trait Erased<I: Input>: Send + Sync {
     /// Calls the handler, with a box for its future if there is one. A panic is an outcome.
-    fn start(&self, cx: &Context<'_>, input: I, spare: Option<Recycled>) -> Started;
+    fn start(&self, cx: &Context<'_>, given: I::Given<'_>, spare: Option<Recycled>) -> Started;
 
     /// A box that is kept for the handler's future.
     fn spare(&self) -> Option<Recycled>;
@@ -61,10 +62,11 @@ impl<H, T, S, I, R> Erased<R> for Bound<H, T, S, I>
 where
     H: Handler<T, S, I>,
     S: Send + Sync,
-    I: From<R>,
+    I: for<'a> Input<Given<'a> = R::Given<'a>>,
+    R: Input,
 {
-    fn start(&self, cx: &Context<'_>, received: R, spare: Option<Recycled>) -> Started {
-        let call = || self.handler.call(cx, &self.state, received.into());
+    fn start(&self, cx: &Context<'_>, given: R::Given<'_>, spare: Option<Recycled>) -> Started {
+        let call = || self.handler.call(cx, &self.state, given);
         let called = catch_unwind(AssertUnwindSafe(call));
         let future = match called {
             Ok(Called::Done(outcome)) => return Started::Done(outcome),

@@ -15,7 +15,7 @@ use super::layer::{InboundService, MessageService};
 use super::options::{Configured, RouteOptions};
 use super::outcome::Outcome;
 use super::reply::IntoReply;
-use super::typed::Input;
+use super::typed::{Input, MessageInput, Reject};
 
 /// A function that can handle a message: async or plain, of up to eight extractors, the one that
 /// takes the body last. What it returns is the reply, see [`IntoReply`].
@@ -41,6 +41,21 @@ use super::typed::Input;
 /// compiler. `I` is what is handled: a [`Message`], nothing in `on_connect`, a
 /// [`Disconnected`](crate::Disconnected) in `on_disconnect`.
 ///
+/// A plain function can borrow the body instead of taking it, as `&[u8]` or as `&str`: it stays where
+/// it was read, and no buffer is shared with anybody. That is the cheapest way to take in a flood of
+/// small messages.
+///
+/// ```
+/// # use veltix_tokio::{MessageType, Peer, Router};
+/// # const SAMPLE: MessageType = MessageType::new(204, "sample", "");
+/// # const SAY: MessageType = MessageType::new(200, "say", "");
+/// # fn store(_: &[u8]) {}
+/// # let router: Router =
+/// Router::new()
+///     .route(SAMPLE, |sample: &[u8]| store(sample))
+///     .route(SAY, |peer: Peer, text: &str| println!("{peer}: {text}"));
+/// ```
+///
 /// An async function must not block its thread: all that this thread drives would wait. Blocking
 /// code goes to [`Router::route_blocking`](crate::Router::route_blocking).
 #[diagnostic::on_unimplemented(
@@ -48,13 +63,13 @@ use super::typed::Input;
     label = "not a handler",
     note = "a handler is a function of up to eight extractors (`Hub`, `Peer`, `State<S>`, `RequestId`, \
             `Extension<T>`), of which only the last may take the body (`Message`, `Msg<T>`, `Text`, `Json<T>`, \
-            `Bytes`); `on_connect` takes no body",
+            `Bytes`, in a plain function `&[u8]` and `&str`); `on_connect` takes no body",
     note = "it returns nothing, a reply (`Message`, `Text`, `Json<T>`, `Bytes`, `String`; for `Router::on` what \
             the message declares), or a `Result` of one of them whose error is an `Error`",
     note = "what an async one holds across an `.await` is `Send`; a blocking handler is a plain function",
     note = "put `#[veltix::debug_handler]` on the function to learn which part does not fit"
 )]
-pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
+pub trait Handler<T, S, I: Input = Message>: Clone + Send + Sync + 'static {
     /// What an async handler returns.
     type Future: Future<Output = Outcome> + Send + 'static;
 
@@ -65,7 +80,7 @@ pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
     const NEEDS_HUB: bool;
 
     /// Extracts the arguments and calls the function.
-    fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future>;
+    fn call(&self, cx: &Context<'_>, state: &S, given: I::Given<'_>) -> Called<Self::Future>;
 
     /// How its route runs it: what [`concurrent`](Handler::concurrent), [`timeout`](Handler::timeout)
     /// and [`layer`](Handler::layer) have set.
@@ -79,7 +94,7 @@ pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
     /// peer at most.
     fn concurrent(self, calls: usize) -> Configured<Self, T, S, I>
     where
-        I: From<Message>,
+        I: MessageInput,
     {
         Configured::new(self).concurrent(calls)
     }
@@ -96,7 +111,7 @@ pub trait Handler<T, S, I = Message>: Clone + Send + Sync + 'static {
     /// timeout begins.
     fn layer<L>(self, layer: L) -> Configured<Self, T, S, I>
     where
-        I: From<Message>,
+        I: MessageInput,
         L: Layer<MessageService> + Send + Sync + 'static,
         L::Service: InboundService,
     {
@@ -116,6 +131,8 @@ pub enum Called<F> {
 
 /// The shapes of handlers, see `T` of [`Handler`].
 pub mod marker {
+    use std::marker::PhantomData;
+
     /// An async function.
     #[derive(Debug)]
     #[non_exhaustive]
@@ -145,6 +162,14 @@ pub mod marker {
     #[derive(Debug)]
     #[non_exhaustive]
     pub enum ViaInput {}
+
+    /// An argument that is borrowed from the body.
+    #[derive(Debug)]
+    pub struct ViaBorrow<B: ?Sized>(PhantomData<B>);
+
+    /// The arguments before one that is borrowed.
+    #[derive(Debug)]
+    pub struct Before<T>(PhantomData<T>);
 }
 
 pin_project! {
@@ -188,7 +213,7 @@ macro_rules! impl_handler {
             F: Fn($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
             Fut: Future<Output = R> + Send + 'static,
             R: IntoReply<I> + 'static,
-            I: Input,
+            I: Reject,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {
@@ -196,9 +221,14 @@ macro_rules! impl_handler {
             const IS_ASYNC: bool = true;
             const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
 
-            fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future> {
+            fn call(
+                &self,
+                cx: &Context<'_>,
+                state: &S,
+                given: I::Given<'_>,
+            ) -> Called<Self::Future> {
                 $(let $part = extract!($part, $part::from_context(cx, state));)*
-                $(let $last = extract!($last, $last::from_input(cx, state, input));)?
+                $(let $last = extract!($last, $last::from_input(cx, state, given));)?
                 let future = self($($part,)* $($last)?);
                 Called::Future(Answering { future, input: PhantomData })
             }
@@ -211,7 +241,7 @@ macro_rules! impl_handler {
         where
             F: Fn($($part,)* $($last)?) -> R + Clone + Send + Sync + 'static,
             R: IntoReply<I>,
-            I: Input,
+            I: Reject,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {
@@ -219,9 +249,14 @@ macro_rules! impl_handler {
             const IS_ASYNC: bool = false;
             const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
 
-            fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future> {
+            fn call(
+                &self,
+                cx: &Context<'_>,
+                state: &S,
+                given: I::Given<'_>,
+            ) -> Called<Self::Future> {
                 $(let $part = extract!($part, $part::from_context(cx, state));)*
-                $(let $last = extract!($last, $last::from_input(cx, state, input));)?
+                $(let $last = extract!($last, $last::from_input(cx, state, given));)?
                 Called::Done(self($($part,)* $($last)?).into_outcome())
             }
         }

@@ -14,7 +14,7 @@ use std::task::{self, Poll};
 use futures::FutureExt;
 use tower_layer::Layer;
 use tower_service::Service;
-use veltix_core::Message;
+use veltix_core::{Arrival, Message};
 
 use super::erased::{Erased, Recycled, Started, panicked, poll_caught};
 use super::extract::Context;
@@ -172,12 +172,12 @@ impl Layered {
 }
 
 impl Erased<Message> for Layered {
-    fn start(&self, cx: &Context<'_>, message: Message, _spare: Option<Recycled>) -> Started {
+    fn start(&self, cx: &Context<'_>, arrival: Arrival<'_>, _spare: Option<Recycled>) -> Started {
         let mut service = match catch_unwind(AssertUnwindSafe(|| self.0.clone())) {
             Ok(service) => service,
             Err(panic) => return Started::Done(panicked(&*panic)),
         };
-        let inbound = Inbound { peer: cx.peer().clone(), message };
+        let inbound = Inbound { peer: cx.peer().clone(), message: arrival.into_message() };
         Started::Running(Recycled::new(async move {
             let called = async {
                 poll_fn(|cx| service.poll_ready(cx)).await?;
@@ -213,9 +213,9 @@ impl Service<Inbound> for HandlerService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, Inbound { peer, message }: Inbound) -> Self::Future {
+    fn call(&mut self, Inbound { peer, mut message }: Inbound) -> Self::Future {
         let cx = Context::new(&peer, message.code(), message.id());
-        match self.0.start(&cx, message, None) {
+        match self.0.start(&cx, message.arrival(), None) {
             Started::Done(outcome) => Box::pin(ready(answer(outcome))),
             Started::Running(mut future) => {
                 // A panic is an outcome here already, so that layers see each of them as an error.

@@ -1,5 +1,6 @@
 //! [`Router`]: which handler takes which message.
 
+mod borrow;
 pub mod check;
 mod erased;
 mod extract;
@@ -22,6 +23,7 @@ use veltix_core::{CodeClass, Message, MessageType, TypedMessage};
 
 use crate::close::Disconnected;
 
+pub use borrow::BorrowBody;
 use erased::{Bound, Erased};
 pub(crate) use erased::{Recycled, Started, drop_caught, poll_caught, text_of};
 pub use extract::{
@@ -35,7 +37,7 @@ pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
 pub(crate) use routes::{RouteId, Routes};
-pub use typed::{AnswerTo, Asked, FailWith, Input, TellsRejection};
+pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRejection};
 
 /// The routes of an application, and what happens when peers come and go.
 ///
@@ -57,20 +59,20 @@ struct Route<S> {
 }
 
 /// A handler that waits for its state. `R` is what is received for it.
-struct Unbound<S, R> {
+struct Unbound<S, R: Input> {
     bind: Box<dyn FnOnce(S) -> Box<dyn Erased<R>> + Send>,
     needs_hub: bool,
     is_async: bool,
     options: RouteOptions,
 }
 
-impl<S: Clone + Send + Sync + 'static, R: Send + 'static> Unbound<S, R> {
+impl<S: Clone + Send + Sync + 'static, R: Input> Unbound<S, R> {
     /// `I` is what the handler sees of what is received.
     fn new<H, T, I>(handler: H) -> Self
     where
         H: Handler<T, S, I>,
         T: 'static,
-        I: Input + From<R>,
+        I: for<'a> Input<Given<'a> = R::Given<'a>>,
     {
         let options = handler.options();
         let bind = |state| Box::new(Bound::new(handler, state)) as Box<dyn Erased<R>>;
@@ -104,7 +106,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.add(message_type.into(), Unbound::new::<_, _, Message>(handler), false)
+        self.add(message_type.into(), Unbound::<_, Message>::new::<_, _, Message>(handler), false)
     }
 
     /// Gives the messages of a typed message to a handler that ends with [`Msg`]: the type is read
@@ -122,7 +124,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S, Asked<M>>,
         T: 'static,
     {
-        self.add(M::TYPE, Unbound::new::<_, _, Asked<M>>(handler), false)
+        self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), false)
     }
 
     /// As [`Router::on`], for a plain function that may block its thread: see
@@ -139,7 +141,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         V: 'static,
         T: 'static,
     {
-        self.add(M::TYPE, Unbound::new::<_, _, Asked<M>>(handler), true)
+        self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), true)
     }
 
     /// Gives the messages of a type to a plain function that may block its thread: it runs on a
@@ -155,7 +157,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         V: 'static,
         T: 'static,
     {
-        self.add(message_type.into(), Unbound::new::<_, _, Message>(handler), true)
+        self.add(message_type.into(), Unbound::<_, Message>::new::<_, _, Message>(handler), true)
     }
 
     #[track_caller]
@@ -276,7 +278,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.fallback = Some(Unbound::new::<_, _, Message>(handler));
+        self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));
         self
     }
 
@@ -290,7 +292,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S, ()>,
         T: 'static,
     {
-        self.on_connect = Some(Unbound::new::<_, _, ()>(handler));
+        self.on_connect = Some(Unbound::<_, ()>::new::<_, _, ()>(handler));
         self
     }
 
@@ -304,7 +306,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: Handler<T, S, Disconnected>,
         T: 'static,
     {
-        self.on_disconnect = Some(Unbound::new::<_, _, Disconnected>(handler));
+        self.on_disconnect = Some(Unbound::<_, Disconnected>::new::<_, _, Disconnected>(handler));
         self
     }
 

@@ -10,6 +10,7 @@ use tower_layer::Layer;
 use super::extract::Context;
 use super::handler::{Called, Handler};
 use super::layer::{MessageService, RouteLayer};
+use super::typed::Input;
 
 /// How a route runs its handler.
 #[derive(Clone, Default)]
@@ -39,7 +40,7 @@ pub struct Configured<H, T, S, I> {
     shape: PhantomData<fn(T, S, I)>,
 }
 
-impl<H: Handler<T, S, I>, T, S, I> Configured<H, T, S, I> {
+impl<H: Handler<T, S, I>, T, S, I: Input> Configured<H, T, S, I> {
     pub(super) fn new(handler: H) -> Self {
         let options = handler.options();
         Self { handler, options, shape: PhantomData }
@@ -70,14 +71,14 @@ where
     H: Handler<T, S, I>,
     T: 'static,
     S: 'static,
-    I: 'static,
+    I: Input,
 {
     type Future = H::Future;
     const IS_ASYNC: bool = H::IS_ASYNC;
     const NEEDS_HUB: bool = H::NEEDS_HUB;
 
-    fn call(&self, cx: &Context<'_>, state: &S, input: I) -> Called<Self::Future> {
-        self.handler.call(cx, state, input)
+    fn call(&self, cx: &Context<'_>, state: &S, given: I::Given<'_>) -> Called<Self::Future> {
+        self.handler.call(cx, state, given)
     }
 
     fn options(&self) -> RouteOptions {

@@ -6,6 +6,7 @@ use veltix_core::{Message, MessageType, Registry};
 
 use super::erased::Erased;
 use super::layer::Layered;
+use super::typed::Input;
 use super::wrap::{Blocking, Timed};
 use super::{Router, Unbound};
 use crate::close::Disconnected;
@@ -60,7 +61,7 @@ impl BoundRoute {
 }
 
 /// A handler of something else than messages, under its deadline if it has one.
-fn timed<R: 'static>(handler: Unbound<(), R>) -> Box<dyn Erased<R>> {
+fn timed<R: Input>(handler: Unbound<(), R>) -> Box<dyn Erased<R>> {
     let erased = (handler.bind)(());
     match handler.options.timeout {
         Some(limit) => Box::new(Timed { handler: erased, limit }),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use veltix_core::{Message, NoError, NoReply, Told, TypedMessage};
+use veltix_core::{Arrival, Message, NoError, NoReply, Told, TypedMessage};
 
 use super::extract::Rejection;
 use super::outcome::{Failure, Outcome};
@@ -12,49 +12,62 @@ use crate::close::Disconnected;
 use crate::error::BoxError;
 
 /// What a handler of [`Router::on`](crate::Router::on) handles: a message that is an `M`.
-pub struct Asked<M> {
-    pub(super) message: Message,
-    message_type: PhantomData<fn() -> M>,
-}
-
-impl<M> From<Message> for Asked<M> {
-    fn from(message: Message) -> Self {
-        Self { message, message_type: PhantomData }
-    }
-}
-
-impl<M> fmt::Debug for Asked<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Asked").field(&self.message).finish()
-    }
-}
+#[derive(Debug)]
+pub struct Asked<M>(PhantomData<fn() -> M>);
 
 /// What handlers handle: a [`Message`], an [`Asked`], nothing in `on_connect`, a [`Disconnected`]
 /// in `on_disconnect`.
 pub trait Input: Send + 'static {
-    /// The outcome when an argument could not be made.
-    fn reject(rejection: Rejection) -> Outcome;
+    /// What they are given: of a message, an [`Arrival`].
+    type Given<'a>;
 }
 
 impl Input for () {
-    fn reject(rejection: Rejection) -> Outcome {
-        Outcome::rejected(rejection)
-    }
+    type Given<'a> = ();
 }
 
 impl Input for Message {
-    fn reject(rejection: Rejection) -> Outcome {
-        Outcome::rejected(rejection)
-    }
+    type Given<'a> = Arrival<'a>;
 }
 
 impl Input for Disconnected {
+    type Given<'a> = Self;
+}
+
+impl<M: 'static> Input for Asked<M> {
+    type Given<'a> = Arrival<'a>;
+}
+
+/// The inputs that are messages.
+pub trait MessageInput: for<'a> Input<Given<'a> = Arrival<'a>> {}
+
+impl<I: for<'a> Input<Given<'a> = Arrival<'a>>> MessageInput for I {}
+
+/// What becomes of an input of which an argument could not be made.
+pub trait Reject: Input {
+    /// The outcome.
+    fn reject(rejection: Rejection) -> Outcome;
+}
+
+impl Reject for () {
     fn reject(rejection: Rejection) -> Outcome {
         Outcome::rejected(rejection)
     }
 }
 
-impl<M: TypedMessage<Error: TellsRejection>> Input for Asked<M> {
+impl Reject for Message {
+    fn reject(rejection: Rejection) -> Outcome {
+        Outcome::rejected(rejection)
+    }
+}
+
+impl Reject for Disconnected {
+    fn reject(rejection: Rejection) -> Outcome {
+        Outcome::rejected(rejection)
+    }
+}
+
+impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
     fn reject(rejection: Rejection) -> Outcome {
         let told = M::Error::tell(&rejection);
         Failure::Rejected(rejection, told).into()

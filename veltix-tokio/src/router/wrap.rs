@@ -6,18 +6,20 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use veltix_core::Message;
+use veltix_core::{Arrival, Message};
 
 use super::erased::{Erased, Recycled, Started};
 use super::extract::Context;
 use super::outcome::Outcome;
+use super::typed::Input;
 use crate::batch;
 
 /// Runs a plain handler on a thread of the pool.
 pub(super) struct Blocking(pub(super) Arc<dyn Erased<Message>>);
 
 impl Erased<Message> for Blocking {
-    fn start(&self, cx: &Context<'_>, message: Message, _spare: Option<Recycled>) -> Started {
+    fn start(&self, cx: &Context<'_>, arrival: Arrival<'_>, _spare: Option<Recycled>) -> Started {
+        let mut message = arrival.into_message();
         let (peer, handler) = (cx.peer().clone(), Arc::clone(&self.0));
         let span = tracing::Span::current();
         Started::Running(Recycled::new(async move {
@@ -37,7 +39,7 @@ impl Erased<Message> for Blocking {
                 let _entered = span.enter();
                 let context = Context::new(&peer, message.code(), message.id());
                 if let Started::Done(outcome) =
-                    batch::blocking(&peer, || handler.start(&context, message, None))
+                    batch::blocking(&peer, || handler.start(&context, message.arrival(), None))
                 {
                     // Whoever waited may have been cancelled.
                     let _ = done.send(outcome);
@@ -63,15 +65,15 @@ impl Erased<Message> for Blocking {
 struct NoThread;
 
 /// Gives a handler so long.
-pub(super) struct Timed<R> {
+pub(super) struct Timed<R: Input> {
     pub(super) handler: Box<dyn Erased<R>>,
     pub(super) limit: Duration,
 }
 
-impl<R> Erased<R> for Timed<R> {
-    fn start(&self, cx: &Context<'_>, received: R, spare: Option<Recycled>) -> Started {
+impl<R: Input> Erased<R> for Timed<R> {
+    fn start(&self, cx: &Context<'_>, given: R::Given<'_>, spare: Option<Recycled>) -> Started {
         let limit = self.limit;
-        match self.handler.start(cx, received, spare) {
+        match self.handler.start(cx, given, spare) {
             Started::Running(future) => Started::Running(Recycled::new(async move {
                 let late = |_| Outcome::failed(HandlerTimeout { limit });
                 timeout(limit, future).await.unwrap_or_else(late)

@@ -81,9 +81,11 @@ fn router(variant: Variant) -> Router {
         .route(Load::Join, join)
         .route(Load::Select, select);
     match variant {
-        Variant::Plain | Variant::Threading => {
-            router.route(Load::Echo, |message: Message| message).route(Load::Sink, |_: Message| ())
-        }
+        Variant::Plain | Variant::Threading => router
+            .route(Load::Echo, |message: Message| message)
+            .route(Load::Sink, |body: &[u8]| {
+                black_box(body);
+            }),
         Variant::Async => router
             .route(Load::Echo, async |message: Message| message)
             .route(Load::Sink, async |_: Message| ()),

@@ -25,4 +25,10 @@ async fn nine(a: Peer, b: Peer, c: Peer, d: Peer, e: Peer, f: Peer, g: Peer, h: 
 #[veltix::debug_handler(on_connect)]
 async fn no_message_yet(message: Message) {}
 
+#[veltix::debug_handler]
+async fn borrowed_for_long(text: &str) {}
+
+#[veltix::debug_handler]
+fn not_borrowed(text: &u32) {}
+
 fn main() {}

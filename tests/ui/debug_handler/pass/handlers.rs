@@ -43,6 +43,14 @@ impl FromRef<App> for Db {
 async fn nothing() {}
 
 #[veltix::debug_handler]
+fn borrows(_peer: Peer, text: &str) -> String {
+    text.to_uppercase()
+}
+
+#[veltix::debug_handler]
+fn looks(_bytes: &[u8]) {}
+
+#[veltix::debug_handler]
 async fn all(_hub: Hub, peer: Peer, _id: RequestId, message: Message) -> Result<Message, Infallible> {
     let _ = peer.ping().await;
     Ok(message)

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use veltix_core::{BodyError, Message, Typed, TypedMessage};
+use veltix_core::{Arrival, BodyError, Message, Typed, TypedMessage};
 
 use super::super::typed::Asked;
 use super::{Context, FromInput, FromMessage, Rejection};
@@ -17,13 +17,13 @@ use crate::router::marker;
 pub struct Msg<T>(pub T);
 
 impl<T: Typed> Msg<T> {
-    fn of(cx: &Context<'_>, message: Message) -> Result<Self, Rejection> {
-        Ok(Self(T::from_message(message, max_typed_body(cx))?))
+    fn of(cx: &Context<'_>, message: Arrival<'_>) -> Result<Self, Rejection> {
+        Ok(Self(T::from_arrival(message, max_typed_body(cx))?))
     }
 }
 
 impl<S, T: Typed> FromMessage<S> for Msg<T> {
-    fn from_message(cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
+    fn from_message(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
         Self::of(cx, message)
     }
 }
@@ -31,24 +31,24 @@ impl<S, T: Typed> FromMessage<S> for Msg<T> {
 impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Msg<T> {
     const NEEDS_HUB: bool = false;
 
-    fn from_input(cx: &Context<'_>, _state: &S, asked: Asked<T>) -> Result<Self, Rejection> {
-        Self::of(cx, asked.message)
+    fn from_input(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+        Self::of(cx, message)
     }
 }
 
 impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Option<Msg<T>> {
     const NEEDS_HUB: bool = false;
 
-    fn from_input(cx: &Context<'_>, _state: &S, asked: Asked<T>) -> Result<Self, Rejection> {
-        Ok(Msg::of(cx, asked.message).ok())
+    fn from_input(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+        Ok(Msg::of(cx, message).ok())
     }
 }
 
 impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Result<Msg<T>, Rejection> {
     const NEEDS_HUB: bool = false;
 
-    fn from_input(cx: &Context<'_>, _state: &S, asked: Asked<T>) -> Result<Self, Rejection> {
-        Ok(Msg::of(cx, asked.message))
+    fn from_input(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+        Ok(Msg::of(cx, message))
     }
 }
 
@@ -58,7 +58,7 @@ impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Result<Msg
 pub struct Text(pub String);
 
 impl<S> FromMessage<S> for Text {
-    fn from_message(cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
+    fn from_message(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
         check_size(cx, &message)?;
         Ok(Self(message.text()?.to_owned()))
     }
@@ -70,32 +70,40 @@ impl<S> FromMessage<S> for Text {
 pub struct Json<T>(pub T);
 
 impl<S, T: DeserializeOwned> FromMessage<S> for Json<T> {
-    fn from_message(cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
+    fn from_message(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
         check_size(cx, &message)?;
         Ok(Self(message.json()?))
     }
 }
 
 impl<S> FromMessage<S> for Message {
-    fn from_message(_cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
-        Ok(message)
+    fn from_message(
+        _cx: &Context<'_>,
+        _state: &S,
+        message: Arrival<'_>,
+    ) -> Result<Self, Rejection> {
+        Ok(message.into_message())
     }
 }
 
 impl<S> FromMessage<S> for Bytes {
-    fn from_message(_cx: &Context<'_>, _state: &S, message: Message) -> Result<Self, Rejection> {
+    fn from_message(
+        _cx: &Context<'_>,
+        _state: &S,
+        message: Arrival<'_>,
+    ) -> Result<Self, Rejection> {
         Ok(message.into_body())
     }
 }
 
 impl<S, T: FromMessage<S>> FromMessage<S> for Option<T> {
-    fn from_message(cx: &Context<'_>, state: &S, message: Message) -> Result<Self, Rejection> {
+    fn from_message(cx: &Context<'_>, state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
         Ok(T::from_message(cx, state, message).ok())
     }
 }
 
 impl<S, T: FromMessage<S>> FromMessage<S> for Result<T, Rejection> {
-    fn from_message(cx: &Context<'_>, state: &S, message: Message) -> Result<Self, Rejection> {
+    fn from_message(cx: &Context<'_>, state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
         Ok(T::from_message(cx, state, message))
     }
 }
@@ -105,7 +113,10 @@ fn max_typed_body(cx: &Context<'_>) -> usize {
 }
 
 /// A parser multiplies what it is given, so the size is judged before any parsing.
-fn check_size(cx: &Context<'_>, message: &Message) -> Result<(), Rejection> {
+pub(in super::super) fn check_size(
+    cx: &Context<'_>,
+    message: &Arrival<'_>,
+) -> Result<(), Rejection> {
     let (size, limit) = (message.body().len(), max_typed_body(cx));
     if size > limit { Err(BodyError::TooLarge { size, limit }.into()) } else { Ok(()) }
 }

@@ -4,13 +4,15 @@ mod body;
 mod context;
 
 use thiserror::Error;
-use veltix_core::{BodyError, Message, RequestId};
+use veltix_core::{Arrival, BodyError, Message, RequestId};
 
 use super::handler::marker;
+use super::typed::Input;
 use crate::close::Disconnected;
 use crate::error::BoxError;
 use crate::peer::Peer;
 
+pub(super) use body::check_size;
 pub use body::{Json, Msg, Text};
 pub use context::{Extension, FromRef, State};
 
@@ -99,11 +101,12 @@ pub trait FromMessage<S>: Sized {
     /// As [`FromContext::NEEDS_HUB`].
     const NEEDS_HUB: bool = false;
 
-    /// Makes the argument.
+    /// Makes the argument. The message is still where it was read: look at its body there, or take
+    /// it by [`Arrival::into_message`].
     ///
     /// # Errors
     /// A [`Rejection`], which is told as an event and logged; the connection goes on.
-    fn from_message(cx: &Context<'_>, state: &S, message: Message) -> Result<Self, Rejection>;
+    fn from_message(cx: &Context<'_>, state: &S, message: Arrival<'_>) -> Result<Self, Rejection>;
 }
 
 /// The last argument: [`FromMessage`], [`FromContext`], or the input itself. Not for
@@ -115,7 +118,7 @@ pub trait FromMessage<S>: Sized {
             does not need the body; one of `Router::on` ends with `Msg<T>`; `on_connect` takes no body; \
             `on_disconnect` may end with `Disconnected`"
 )]
-pub trait FromInput<S, I, Via>: Sized {
+pub trait FromInput<S, I: Input, Via>: Sized {
     /// As [`FromContext::NEEDS_HUB`].
     const NEEDS_HUB: bool;
 
@@ -123,14 +126,14 @@ pub trait FromInput<S, I, Via>: Sized {
     ///
     /// # Errors
     /// A [`Rejection`].
-    fn from_input(cx: &Context<'_>, state: &S, input: I) -> Result<Self, Rejection>;
+    fn from_input(cx: &Context<'_>, state: &S, given: I::Given<'_>) -> Result<Self, Rejection>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<S, I, T: FromContext<S>> FromInput<S, I, marker::ViaContext> for T {
+impl<S, I: Input, T: FromContext<S>> FromInput<S, I, marker::ViaContext> for T {
     const NEEDS_HUB: bool = T::NEEDS_HUB;
 
-    fn from_input(cx: &Context<'_>, state: &S, _input: I) -> Result<Self, Rejection> {
+    fn from_input(cx: &Context<'_>, state: &S, _given: I::Given<'_>) -> Result<Self, Rejection> {
         T::from_context(cx, state)
     }
 }
@@ -139,7 +142,7 @@ impl<S, I, T: FromContext<S>> FromInput<S, I, marker::ViaContext> for T {
 impl<S, T: FromMessage<S>> FromInput<S, Message, marker::ViaMessage> for T {
     const NEEDS_HUB: bool = T::NEEDS_HUB;
 
-    fn from_input(cx: &Context<'_>, state: &S, message: Message) -> Result<Self, Rejection> {
+    fn from_input(cx: &Context<'_>, state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
         T::from_message(cx, state, message)
     }
 }

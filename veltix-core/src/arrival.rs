@@ -1,0 +1,159 @@
+//! [`Arrival`]: a message that has come, before anybody has taken it.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::decoder::Burst;
+use crate::error::BodyError;
+use crate::frame::Header;
+use crate::message::{Message, RequestId};
+
+/// A message that has come and that nobody has taken: its body can be looked at where it was read.
+///
+/// What is not taken costs nothing: no buffer is shared, no count goes up and down. Dropped, the
+/// message is gone.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use veltix_core::{Frame, FrameDecoder, Message, MessageType};
+///
+/// const SAY: MessageType = MessageType::new(200, "say", "");
+/// let mut buffer = BytesMut::new();
+/// Frame::from(Message::from_text(SAY, "hi")).write_to(&mut buffer);
+/// let mut burst = FrameDecoder::new(1024).decode_burst(&mut buffer)?.unwrap();
+/// let arrival = burst.arrive().unwrap();
+/// assert_eq!((arrival.code(), arrival.body()), (200, &b"hi"[..]));
+/// let message = arrival.into_message();
+/// # assert_eq!(message.text().unwrap(), "hi");
+/// # Ok::<(), veltix_core::ProtocolError>(())
+/// ```
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    code: u16,
+    id: RequestId,
+    source: Source<'a>,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    /// The burst stands behind the message already.
+    Burst { burst: &'a mut Burst, length: u32, checksum: u32 },
+    /// It has waited by itself.
+    Message(&'a mut Message),
+}
+
+impl<'a> Arrival<'a> {
+    #[inline]
+    pub(crate) const fn of_burst(burst: &'a mut Burst, header: &Header) -> Self {
+        let Header { code, id, length, checksum, .. } = *header;
+        Self { code, id, source: Source::Burst { burst, length, checksum } }
+    }
+
+    pub(crate) const fn of_message(message: &'a mut Message) -> Self {
+        let (code, id) = (message.code(), message.id());
+        Self { code, id, source: Source::Message(message) }
+    }
+
+    /// The code of the message's type.
+    #[inline]
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The request id.
+    #[inline]
+    #[must_use]
+    pub const fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// The body.
+    #[inline]
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        match &self.source {
+            Source::Burst { burst, length, .. } => burst.arrived(*length as usize),
+            Source::Message(message) => message.body(),
+        }
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// [`BodyError::Utf8`] when the body is not UTF-8.
+    pub fn text(&self) -> Result<&str, BodyError> {
+        Ok(std::str::from_utf8(self.body())?)
+    }
+
+    /// The body read as JSON.
+    ///
+    /// # Errors
+    /// [`BodyError::Json`] when the body is not JSON or not of this type.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, BodyError> {
+        Ok(serde_json::from_slice(self.body())?)
+    }
+
+    /// Takes the message. Its body shares the buffer that it was read into: see
+    /// [`Message::detach`].
+    #[inline]
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        match self.source {
+            Source::Burst { burst, length, checksum } => {
+                let body = burst.take_arrived(length as usize);
+                Message::received(self.code, self.id, checksum, body)
+            }
+            Source::Message(message) => {
+                let emptied = Message::from_parts(self.code, self.id, Bytes::new());
+                std::mem::replace(message, emptied)
+            }
+        }
+    }
+
+    /// Takes the body alone.
+    #[inline]
+    #[must_use]
+    pub fn into_body(self) -> Bytes {
+        self.into_message().into_body()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::delivery::OverflowPolicy;
+    use crate::frame::Frame;
+    use crate::{FrameDecoder, MessageType};
+
+    const SAY: MessageType = MessageType::new(200, "say", "");
+
+    #[test]
+    fn a_look_takes_nothing() {
+        let mut buffer = BytesMut::new();
+        for body in ["one", "", "\"three\""] {
+            Frame::from(Message::from_text(SAY, body)).write_to(&mut buffer);
+        }
+        let mut burst = FrameDecoder::new(100).decode_burst(&mut buffer).unwrap().unwrap();
+        assert_eq!(burst.arrive().unwrap().text().unwrap(), "one");
+        assert_eq!(burst.arrive().unwrap().body(), b"");
+        let last = burst.arrive().unwrap();
+        assert_eq!(last.json::<String>().unwrap(), "three");
+        let address = last.body().as_ptr();
+        assert_eq!(last.into_body().as_ptr(), address, "it is where it was");
+        assert!(burst.is_empty() && burst.arrive().is_none());
+    }
+
+    #[test]
+    fn a_message_that_waited_arrives_as_it_was() {
+        let mut message = Message::from_text(SAY, "late").on_full(OverflowPolicy::DropNewest);
+        let class = message.delivery_class().clone();
+        let arrival = message.arrival();
+        assert_eq!((arrival.code(), arrival.body()), (200, &b"late"[..]));
+        let taken = arrival.into_message();
+        assert_eq!((taken.text().unwrap(), taken.delivery_class()), ("late", &class));
+        assert!(message.body().is_empty());
+    }
+}

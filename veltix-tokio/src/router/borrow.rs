@@ -1,0 +1,83 @@
+//! Plain handlers that borrow the body: `&[u8]` or `&str` as the last argument.
+
+use std::future::Ready;
+
+use veltix_core::{Arrival, Message};
+
+use super::extract::{Context, FromContext, Rejection, check_size};
+use super::handler::{Called, Handler, marker};
+use super::outcome::Outcome;
+use super::reply::IntoReply;
+
+/// What a plain handler can borrow of a body: its bytes, or, up to `max_typed_body`, its text.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot borrow `{Self}` from a body",
+    label = "neither `&[u8]` nor `&str`",
+    note = "take it by value, as an extractor"
+)]
+pub trait BorrowBody: 'static {
+    /// Borrows it.
+    ///
+    /// # Errors
+    /// A [`Rejection`].
+    fn borrow<'a>(cx: &Context<'_>, arrival: &'a Arrival<'_>) -> Result<&'a Self, Rejection>;
+}
+
+impl BorrowBody for [u8] {
+    #[inline]
+    fn borrow<'a>(_cx: &Context<'_>, arrival: &'a Arrival<'_>) -> Result<&'a Self, Rejection> {
+        Ok(arrival.body())
+    }
+}
+
+impl BorrowBody for str {
+    fn borrow<'a>(cx: &Context<'_>, arrival: &'a Arrival<'_>) -> Result<&'a Self, Rejection> {
+        check_size(cx, arrival)?;
+        Ok(arrival.text()?)
+    }
+}
+
+macro_rules! impl_borrowing {
+    ($($part:ident),*) => {
+        #[diagnostic::do_not_recommend]
+        #[allow(non_snake_case, unused_variables, reason = "the arguments are named as their types")]
+        impl<F, R, B, S, $($part,)*>
+            Handler<(marker::Plain, marker::ViaBorrow<B>, marker::Before<($($part,)*)>), S> for F
+        where
+            F: Fn($($part,)* &B) -> R + Clone + Send + Sync + 'static,
+            R: IntoReply<Message>,
+            B: BorrowBody + ?Sized,
+            $($part: FromContext<S>,)*
+        {
+            type Future = Ready<Outcome>;
+            const IS_ASYNC: bool = false;
+            const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)*;
+
+            fn call(
+                &self,
+                cx: &Context<'_>,
+                state: &S,
+                arrival: Arrival<'_>,
+            ) -> Called<Self::Future> {
+                let reject = |rejection| Called::Done(Outcome::rejected(rejection));
+                $(let $part = match $part::from_context(cx, state) {
+                    Ok(part) => part,
+                    Err(rejection) => return reject(rejection),
+                };)*
+                Called::Done(match B::borrow(cx, &arrival) {
+                    Ok(body) => self($($part,)* body).into_outcome(),
+                    Err(rejection) => return reject(rejection),
+                })
+            }
+        }
+    };
+}
+
+impl_borrowing!();
+impl_borrowing!(T1);
+impl_borrowing!(T1, T2);
+impl_borrowing!(T1, T2, T3);
+impl_borrowing!(T1, T2, T3, T4);
+impl_borrowing!(T1, T2, T3, T4, T5);
+impl_borrowing!(T1, T2, T3, T4, T5, T6);
+impl_borrowing!(T1, T2, T3, T4, T5, T6, T7);
