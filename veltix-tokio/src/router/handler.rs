@@ -46,7 +46,8 @@ use super::typed::{Input, MessageInput, Reject};
 /// small messages.
 ///
 /// ```
-/// # use veltix_tokio::{MessageType, Peer, Router};
+/// # use veltix_core::MessageType;
+/// # use veltix_tokio::{Peer, Router};
 /// # const SAMPLE: MessageType = MessageType::new(204, "sample", "");
 /// # const SAY: MessageType = MessageType::new(200, "say", "");
 /// # fn store(_: &[u8]) {}
