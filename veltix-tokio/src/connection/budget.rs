@@ -11,6 +11,8 @@ const LOOK_EVERY: usize = 16;
 /// What one turn may take on before it flushes and yields.
 pub(super) struct Budget {
     start: Instant,
+    /// What the clock said last.
+    now: Instant,
     pub(super) frames: usize,
     bytes: usize,
     /// How many frames there are when the clock is looked at next.
@@ -20,7 +22,13 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), frames: 0, bytes: 0, next_look: 1, late: false }
+        let now = Instant::now();
+        Self { start: now, now, frames: 0, bytes: 0, next_look: 1, late: false }
+    }
+
+    /// What the clock said when it was looked at last, in this turn. A turn is short.
+    pub(super) const fn now(&self) -> Instant {
+        self.now
     }
 
     /// Counts a message.
@@ -28,28 +36,32 @@ impl Budget {
     pub(super) fn spend(&mut self, bytes: usize) {
         self.frames += 1;
         self.bytes += bytes;
+    }
+
+    /// Whether the turn may go on with another message at once.
+    #[inline]
+    pub(super) fn goes_on(&mut self, batch: &Batch) -> bool {
         if self.frames >= self.next_look {
             self.look();
         }
+        !self.is_spent(batch)
     }
 
     /// Looks at the clock, after the 1st, 2nd, 4th, 8th message and then every 16th: a look costs
     /// as much as a small message, and slow handlers show themselves early.
     fn look(&mut self) {
         self.next_look += self.frames.min(LOOK_EVERY);
-        self.late = self.start.elapsed() >= BATCH_TIME;
+        self.now = Instant::now();
+        self.late = self.now - self.start >= BATCH_TIME;
     }
 
-    /// Whether the turn has to end at once.
-    #[inline]
-    pub(super) fn is_spent(&self, batch: &Batch) -> bool {
+    fn is_spent(&self, batch: &Batch) -> bool {
         self.late || batch.is_heavy()
     }
 
     /// Whether the turn takes on nothing more. A burst is handled to its end, since what is left of
     /// it would keep the read buffer; it may be as large as a whole batch, so it is not begun when
     /// half of one is done.
-    #[inline]
     pub(super) fn is_done(&self, batch: &Batch) -> bool {
         self.is_spent(batch) || self.frames >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
     }

@@ -26,9 +26,8 @@ impl BegunFrame {
 }
 
 impl ConnectionTask {
-    /// Books a sign of life, and the frame that has begun.
-    pub(super) fn watch(&mut self, begun: Option<u64>, is_new: bool) {
-        let now = Instant::now();
+    /// Books a sign of life, and the frame that has begun, as of this turn.
+    pub(super) fn watch(&mut self, begun: Option<u64>, is_new: bool, now: Instant) {
         self.is_alive(now);
         let since = match &self.begun {
             Some(begun) if !is_new => begun.since,

@@ -243,6 +243,7 @@ impl ConnectionTask {
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
         while !budget.is_done(batch)
+            && budget.goes_on(batch)
             && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
         {
             budget.spend(0);
@@ -254,6 +255,7 @@ impl ConnectionTask {
         }
         while !self.is_cut_off()
             && !budget.is_done(batch)
+            && budget.goes_on(batch)
             && let Some(route) = self.lane.next_route()
             && self.has_turn(route)
             && let Some((route, mut message)) = self.lane.next()

@@ -69,7 +69,7 @@ impl ConnectionTask {
         read_buffer::give_back(reader.read_buffer_mut(), size);
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {
-            self.watch(reader.decoder().begun(rest), frames > 0);
+            self.watch(reader.decoder().begun(rest), frames > 0, budget.now());
         }
         self.reader = Some(reader);
         self.note_pause();
@@ -79,7 +79,7 @@ impl ConnectionTask {
     fn receive_burst(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> usize {
         let before = budget.frames;
         let mut burst = std::mem::take(&mut self.unhandled);
-        while !budget.is_spent(batch) {
+        while !burst.is_empty() && budget.goes_on(batch) {
             let is_calm = self.is_calm();
             if !is_calm && !self.may_read_in_need() {
                 break;

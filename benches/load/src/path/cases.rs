@@ -75,7 +75,10 @@ pub(crate) struct Case {
 enum Kind {
     /// Without a server: frames are found and checked as the limit does it.
     Raw,
+    /// Of the body where it was read.
     Sink,
+    /// Of a message of its own.
+    SinkOwned,
     SinkAsync,
     SinkLayered,
     Echo,
@@ -107,9 +110,11 @@ const fn broadcast(name: &'static str, messages: usize, per_read: usize) -> Case
 pub(crate) const CASES: &[Case] = &[
     sink("raw", Kind::Raw),
     sink("sink", Kind::Sink),
+    sink("sink-owned", Kind::SinkOwned),
     sink("sink-async", Kind::SinkAsync),
     sink("sink-layered", Kind::SinkLayered),
     echo("echo", Kind::Echo),
+    Case { per_read: Some(1), ..echo("echo-one", Kind::Echo) },
     echo("echo-async", Kind::EchoAsync),
     sink("by-hand", Kind::ByHand),
     sink("typed", Kind::Typed),
@@ -135,7 +140,7 @@ impl Case {
     /// The bytes of one message.
     pub(super) fn frame(&self) -> BytesMut {
         let code = match self.kind {
-            Kind::Raw | Kind::Sink | Kind::SinkAsync | Kind::SinkLayered => 201,
+            Kind::Raw | Kind::Sink | Kind::SinkOwned | Kind::SinkAsync | Kind::SinkLayered => 201,
             Kind::Echo | Kind::EchoAsync => 200,
             Kind::ByHand | Kind::Typed => 202,
             Kind::TypedEcho => 203,
@@ -150,7 +155,10 @@ impl Case {
         let router = Router::new();
         match self.kind {
             Kind::Raw => router,
-            Kind::Sink => router.route(Load::Sink, |_: Message| ()),
+            Kind::Sink => router.route(Load::Sink, |body: &[u8]| {
+                black_box(body);
+            }),
+            Kind::SinkOwned => router.route(Load::Sink, |_: Message| ()),
             Kind::SinkAsync => router.route(Load::Sink, async |_: Message| ()),
             Kind::SinkLayered => router.route(Load::Sink, |_: Message| ()).layer(layer_fn(Through)),
             Kind::Echo => router.route(Load::Echo, |message: Message| message),

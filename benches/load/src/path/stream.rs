@@ -25,14 +25,16 @@ pub(super) struct Frames {
     block: Vec<u8>,
     at: usize,
     left: usize,
-    /// What one read gives at most.
+    /// What one read gives at most. Where it is limited, each read is followed by one that gives
+    /// nothing yet, as from a socket.
     per_read: usize,
+    pauses: bool,
 }
 
 impl Frames {
     pub(super) fn new(frame: &[u8], count: usize, per_read: usize) -> Self {
         let block = frame.repeat(BLOCK / frame.len());
-        Self { block, at: 0, left: frame.len() * count, per_read }
+        Self { block, at: 0, left: frame.len() * count, per_read, pauses: false }
     }
 
     /// Reads once; nothing more is the end.
@@ -117,7 +119,13 @@ impl AsyncRead for Source {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        if frames.pauses {
+            frames.pauses = false;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         frames.read(buffer);
+        frames.pauses = frames.per_read < usize::MAX;
         if frames.left == 0 {
             gate.is_over.store(true, Ordering::Relaxed);
         }
