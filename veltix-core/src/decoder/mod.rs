@@ -4,15 +4,12 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::error::ProtocolError;
 use crate::frame::{Header, checksum};
-use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN};
+use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN, WORTH_ALL};
 use crate::message::{Message, RequestId};
 
 /// Room that a begun frame is given at first; from there its buffer doubles with the bytes that
 /// came, so a header that promises 10 MiB and stops costs no more than this.
 const FIRST_GROWTH: usize = 16 * 1024;
-
-/// A frame of which this part has come gets room for all of it.
-const WORTH_ALL: usize = 6;
 
 /// Takes messages off the front of a byte buffer.
 ///
