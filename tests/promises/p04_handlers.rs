@@ -2,6 +2,8 @@
 //! bypass them, so a handler may await its own peer; what comes before the answer waits, up to
 //! 8 MiB, and beyond that the call fails at once.
 
+use std::future::{Future as _, IntoFuture as _, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use veltix::{Message, PING, PONG, Peer, RequestError, Router, ServerConfig};
 
 use super::{body, number, numbered, numbers, paused};
-use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, quiet};
+use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, frame, quiet};
 
 /// Uses up the budget that Tokio gives a task for one poll, several times over.
 async fn exhaust_budget() {
@@ -279,4 +281,56 @@ pub(crate) fn without_a_call_reading_pauses_at_the_inbox_limits() {
             assert_eq!(numbers(&raw.all().await), [0; 0]);
         });
     }
+}
+
+/// What waits when a pause begins keeps no read buffer, although the pause begins between two turns:
+/// a large message of the same read has it to itself then.
+#[test]
+pub(crate) fn what_is_left_when_a_call_ends_between_two_turns_keeps_no_read_buffer() {
+    paused(async {
+        let door = Door::new();
+        let (tell, mut told) = unbounded_channel();
+        let waiting = door.clone();
+        let handler = move |message: Message| {
+            let (door, body) = (waiting.clone(), message.into_body());
+            tell.send((body.len(), body.is_unique())).expect("the test listens");
+            drop(body);
+            async move { door.pass().await }
+        };
+        let config = ServerConfig::default().inbox(1, 1 << 20);
+        let world = World::with(config, PIPE, Router::new().route(ECHO, handler));
+        let (mut raw, peer) = world.join().await;
+        let small = frame(ECHO.code(), 1, "");
+        raw.write(&[&small[..], &small].concat()).await.expect("the server reads");
+        quiet().await;
+        // One runs and one waits, so this is read only while the peer is asked for an answer. The
+        // turn that does so ends for its many pongs.
+        let mut burst = frame(ECHO.code(), 1, vec![0; 20_000]).to_vec();
+        (0..1000).for_each(|_| burst.extend_from_slice(&frame(PING.code(), 1, "")));
+        raw.write(&burst).await.expect("there is room");
+        let asker = peer.clone();
+        let asked = tokio::spawn(async move {
+            let mut call = Box::pin(asker.request(&Message::empty(OTHER)).into_future());
+            let mut asks = true;
+            // It comes again behind the connection's task, and before that one's next turn.
+            poll_fn(|cx| {
+                assert!(call.as_mut().poll(cx).is_pending(), "nobody answers");
+                cx.waker().wake_by_ref();
+                if std::mem::take(&mut asks) { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+        });
+        asked.await.expect("no panic");
+        quiet().await;
+        let received = peer.stats().received.received;
+        assert!((4..1000).contains(&received), "some pings are left: {received}");
+        // The read buffers of the thread are another's now.
+        let (mut other, _) = world.join().await;
+        other.send(PING.code(), 1, "").await.expect("the server reads");
+        assert_eq!(other.next().await.expect("a pong").code(), PONG.code());
+        door.open(2);
+        told.recv().await.expect("the first");
+        told.recv().await.expect("the second");
+        assert_eq!(told.recv().await, Some((20_000, true)));
+    });
 }

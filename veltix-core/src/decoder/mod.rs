@@ -83,7 +83,11 @@ impl FrameDecoder {
                 break;
             }
         }
-        Ok((whole > 0).then(|| Burst { bytes: buffer.split_to(whole).freeze(), at: 0 }))
+        Ok((whole > 0).then(|| Burst {
+            bytes: buffer.split_to(whole).freeze(),
+            at: 0,
+            is_own: false,
+        }))
     }
 
     /// Looks at the frame that begins here.
@@ -152,6 +156,8 @@ pub struct Burst {
     bytes: Bytes,
     /// Where the next one begins.
     at: usize,
+    /// `bytes` is a buffer of its own already.
+    is_own: bool,
 }
 
 impl Burst {
@@ -162,11 +168,11 @@ impl Burst {
     }
 
     /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
-    /// wait, it should not keep a much larger read buffer.
+    /// wait, it should not keep a much larger read buffer. What has its own is not copied again.
     pub fn detach_below(&mut self, limit: usize) {
         let rest = &self.bytes[self.at..];
-        if rest.len() < limit {
-            *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0 };
+        if rest.len() < limit && !self.is_own {
+            *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0, is_own: true };
         }
     }
 }

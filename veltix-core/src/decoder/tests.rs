@@ -82,6 +82,9 @@ fn the_rest_of_a_burst_can_have_a_buffer_of_its_own() {
     burst.detach_below(20);
     assert!(block.contains(&(burst.bytes.as_ptr() as usize)), "it is not below the limit");
     burst.detach_below(21);
+    let own = burst.bytes.as_ptr();
+    burst.detach_below(21);
+    assert_eq!(burst.bytes.as_ptr(), own, "it is copied once");
     let waits = burst.next().unwrap();
     assert_eq!(&waits.body()[..], b"waits");
     assert!(!block.contains(&(waits.body().as_ptr() as usize)));

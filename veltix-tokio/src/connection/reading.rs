@@ -20,6 +20,8 @@ impl ConnectionTask {
     pub(super) fn read_batch(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) {
         self.note_pause();
         if !self.may_read() {
+            // The pause may have begun after the last turn, which had left something.
+            self.unhandled.detach_below(DETACH_BELOW);
             return;
         }
         let size = self.limits().buffer_size;
