@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::task::{block_in_place, yield_now};
+use tokio::time::{Instant, sleep, timeout};
 use veltix::{Message, PING, PONG, Peer, RequestError, Router, ServerConfig};
 
 use super::{body, number, numbered, numbers, paused};
-use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, frame, quiet};
+use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, World, frame, quiet};
 
 /// Uses up the budget that Tokio gives a task for one poll, several times over.
 async fn exhaust_budget() {
@@ -333,4 +333,28 @@ pub(crate) fn what_is_left_when_a_call_ends_between_two_turns_keeps_no_read_buff
         told.recv().await.expect("the second");
         assert_eq!(told.recv().await, Some((20_000, true)));
     });
+}
+
+/// A connection that gives way with more to read is woken by its worker, and a task that blocks the
+/// worker's thread by the book hands such wakes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_blocks_in_place_holds_no_connection_that_has_given_way() {
+    const MESSAGES: u32 = 3_000;
+    let (begun, mut has_begun) = unbounded_channel();
+    let (done, is_done) = std::sync::mpsc::channel();
+    // Woken by the first message, it runs on the same worker when that message's batch is over.
+    let blocking = tokio::spawn(async move {
+        has_begun.recv().await.expect("the first is handled");
+        block_in_place(|| is_done.recv()).expect("the last is handled");
+    });
+    let handler = move |body: Bytes| match number(&body) {
+        0 => begun.send(()).expect("the task waits"),
+        n if n == MESSAGES - 1 => done.send(()).expect("the task waits"),
+        _ => {}
+    };
+    let world = World::new(Router::new().route(ECHO, handler));
+    let mut raw = world.raw().await;
+    let frames = (0..MESSAGES).flat_map(|n| frame(ECHO.code(), 1, body(n, 4)));
+    raw.write(&frames.collect::<Vec<_>>()).await.expect("there is room");
+    timeout(PATIENCE, blocking).await.expect("it goes on").expect("no panic");
 }
