@@ -12,7 +12,7 @@ use veltix::{
 use super::seconds;
 use super::typed::{Divide, Fault, Quotient};
 use crate::promises::paused;
-use crate::support::{ECHO, OTHER, RawPeer, World, quiet};
+use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, frame, quiet};
 
 pub(super) fn question() -> Message {
     Message::from_text(ECHO, "who is there?")
@@ -71,6 +71,53 @@ fn everybody_is_asked_at_once_and_responds_once() {
         let expected =
             [(peers[1].clone(), text(1)), (peers[2].clone(), text(2)), (peers[0].clone(), text(3))];
         assert_eq!(replies, expected.each_ref().map(|(peer, text)| (peer.clone(), &**text)));
+    });
+}
+
+#[test]
+fn each_question_of_a_foreign_task_is_sent_at_once() {
+    paused(async {
+        let world = World::new(Router::new());
+        let [(mut raw, _)] = silent(&world).await;
+        // The connection's task looks for the first call anyhow; the second is only a frame more.
+        let mut surveys = Vec::new();
+        for _ in 0..2 {
+            let mut survey = world.hub.to(all()).request(&question()).unwrap();
+            let (asked, answered) =
+                tokio::join!(timeout(seconds(1), raw.next()), timeout(seconds(1), survey.next()));
+            assert_eq!(asked.expect("it is sent").unwrap().code(), ECHO.code());
+            assert!(answered.is_err(), "nobody answers");
+            surveys.push(survey);
+        }
+    });
+}
+
+#[test]
+fn an_answer_is_read_past_a_full_inbox_although_the_handler_of_another_asks() {
+    paused(async {
+        let (tell, mut told) = unbounded_channel();
+        let ask = move |hub: Hub, asker: Peer| {
+            let tell = tell.clone();
+            async move {
+                let survey = hub.to(all()).except(&asker).request(&question()).unwrap();
+                tell.send(statuses(&survey.await)).unwrap();
+            }
+        };
+        let router = Router::new().route(ECHO, Door::new().handler()).route(OTHER, ask);
+        let config = ServerConfig::default().inbox(1, 1 << 20);
+        let world = World::with(config, PIPE, router);
+        let [(mut busy, _), (mut asker, _)] = silent(&world).await;
+        // In one write, so that reading pauses before the stream was empty, and nothing that the
+        // peer sends wakes its task any more.
+        let burst: Vec<u8> = (0..9).flat_map(|id| frame(ECHO.code(), id, "").to_vec()).collect();
+        busy.write(&burst).await.unwrap();
+        quiet().await;
+        let start = Instant::now();
+        asker.send(OTHER.code(), 1, "").await.unwrap();
+        let asked = busy.next().await.unwrap().id().value();
+        busy.send(ECHO.code(), asked, "here").await.unwrap();
+        assert_eq!(told.recv().await.unwrap(), [(1, "reply")]);
+        assert_eq!(start.elapsed(), seconds(0));
     });
 }
 

@@ -53,6 +53,14 @@ async fn all_numbers(world: &World, raws: Vec<RawPeer>) -> Vec<Vec<u32>> {
     all
 }
 
+/// What all of them have got when the first has published one batch and left.
+async fn all_of_a_batch(world: &World, mut raws: Vec<RawPeer>, peers: &[Peer]) -> Vec<Vec<u32>> {
+    publish(&mut raws[0], BATCH).await;
+    raws[0].end();
+    peers[0].closed().await;
+    all_numbers(world, raws).await
+}
+
 #[track_caller]
 fn check_delivery(delivery: Delivery, matched: usize) {
     assert_eq!((delivery.matched, delivery.queued, delivery.dropped), (matched, matched, 0));
@@ -83,11 +91,8 @@ pub(crate) fn what_is_sent_between_broadcasts_of_a_batch_comes_between_them() {
             check_delivery(delivery, if except_self { 7 } else { 8 });
         };
         let world = World::new(Router::new().route(ECHO, handler));
-        let (mut raws, peers) = crowd(&world).await;
-        publish(&mut raws[0], BATCH).await;
-        raws[0].end();
-        peers[0].closed().await;
-        let seen = all_numbers(&world, raws).await;
+        let (raws, peers) = crowd(&world).await;
+        let seen = all_of_a_batch(&world, raws, &peers).await;
         for (seen, peer) in seen.iter().zip(&peers) {
             let publisher = peer == &peers[0];
             let expected = (0..3 * BATCH).filter(|number| match number % 3 {
@@ -123,11 +128,8 @@ pub(crate) fn a_tag_changed_between_broadcasts_of_a_batch_counts_from_there_on()
             check_delivery(delivery, if (n / 16).is_multiple_of(2) { 8 } else { 7 });
         };
         let world = World::new(Router::new().route(ECHO, handler));
-        let (mut raws, peers) = crowd(&world).await;
-        publish(&mut raws[0], BATCH).await;
-        raws[0].end();
-        peers[0].closed().await;
-        let seen = all_numbers(&world, raws).await;
+        let (raws, peers) = crowd(&world).await;
+        let seen = all_of_a_batch(&world, raws, &peers).await;
         assert!(seen[0].iter().copied().eq(0..48));
         assert!(seen[1..7].iter().all(|seen| seen.iter().copied().eq(0..BATCH)));
         assert!(seen[7].iter().copied().eq((0..16).chain(32..BATCH)), "{:?}", seen[7]);

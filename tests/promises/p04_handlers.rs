@@ -2,16 +2,18 @@
 //! bypass them, so a handler may await its own peer; what comes before the answer waits, up to
 //! 8 MiB, and beyond that the call fails at once.
 
+use std::future::{Future as _, IntoFuture as _, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::task::{block_in_place, yield_now};
+use tokio::time::{Instant, sleep, timeout};
 use veltix::{Message, PING, PONG, Peer, RequestError, Router, ServerConfig};
 
 use super::{body, number, numbered, numbers, paused};
-use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, quiet};
+use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, World, frame, quiet};
 
 /// Uses up the budget that Tokio gives a task for one poll, several times over.
 async fn exhaust_budget() {
@@ -279,4 +281,80 @@ pub(crate) fn without_a_call_reading_pauses_at_the_inbox_limits() {
             assert_eq!(numbers(&raw.all().await), [0; 0]);
         });
     }
+}
+
+/// What waits when a pause begins keeps no read buffer, although the pause begins between two turns:
+/// a large message of the same read has it to itself then.
+#[test]
+pub(crate) fn what_is_left_when_a_call_ends_between_two_turns_keeps_no_read_buffer() {
+    paused(async {
+        let door = Door::new();
+        let (tell, mut told) = unbounded_channel();
+        let waiting = door.clone();
+        let handler = move |message: Message| {
+            let (door, body) = (waiting.clone(), message.into_body());
+            tell.send((body.len(), body.is_unique())).expect("the test listens");
+            drop(body);
+            async move { door.pass().await }
+        };
+        let config = ServerConfig::default().inbox(1, 1 << 20);
+        let world = World::with(config, PIPE, Router::new().route(ECHO, handler));
+        let (mut raw, peer) = world.join().await;
+        let small = frame(ECHO.code(), 1, "");
+        raw.write(&[&small[..], &small].concat()).await.expect("the server reads");
+        quiet().await;
+        // One runs and one waits, so this is read only while the peer is asked for an answer. The
+        // turn that does so ends for its many pongs.
+        let mut burst = frame(ECHO.code(), 1, vec![0; 20_000]).to_vec();
+        (0..1000).for_each(|_| burst.extend_from_slice(&frame(PING.code(), 1, "")));
+        raw.write(&burst).await.expect("there is room");
+        let asker = peer.clone();
+        let asked = tokio::spawn(async move {
+            let mut call = Box::pin(asker.request(&Message::empty(OTHER)).into_future());
+            let mut asks = true;
+            // It comes again behind the connection's task, and before that one's next turn.
+            poll_fn(|cx| {
+                assert!(call.as_mut().poll(cx).is_pending(), "nobody answers");
+                cx.waker().wake_by_ref();
+                if std::mem::take(&mut asks) { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+        });
+        asked.await.expect("no panic");
+        quiet().await;
+        let received = peer.stats().received.received;
+        assert!((4..1000).contains(&received), "some pings are left: {received}");
+        // The read buffers of the thread are another's now.
+        let (mut other, _) = world.join().await;
+        other.send(PING.code(), 1, "").await.expect("the server reads");
+        assert_eq!(other.next().await.expect("a pong").code(), PONG.code());
+        door.open(2);
+        told.recv().await.expect("the first");
+        told.recv().await.expect("the second");
+        assert_eq!(told.recv().await, Some((20_000, true)));
+    });
+}
+
+/// A connection that gives way with more to read is woken by its worker, and a task that blocks the
+/// worker's thread by the book hands such wakes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_blocks_in_place_holds_no_connection_that_has_given_way() {
+    const MESSAGES: u32 = 3_000;
+    let (begun, mut has_begun) = unbounded_channel();
+    let (done, is_done) = std::sync::mpsc::channel();
+    // Woken by the first message, it runs on the same worker when that message's batch is over.
+    let blocking = tokio::spawn(async move {
+        has_begun.recv().await.expect("the first is handled");
+        block_in_place(|| is_done.recv()).expect("the last is handled");
+    });
+    let handler = move |body: Bytes| match number(&body) {
+        0 => begun.send(()).expect("the task waits"),
+        n if n == MESSAGES - 1 => done.send(()).expect("the task waits"),
+        _ => {}
+    };
+    let world = World::new(Router::new().route(ECHO, handler));
+    let mut raw = world.raw().await;
+    let frames = (0..MESSAGES).flat_map(|n| frame(ECHO.code(), 1, body(n, 4)));
+    raw.write(&frames.collect::<Vec<_>>()).await.expect("there is room");
+    timeout(PATIENCE, blocking).await.expect("it goes on").expect("no panic");
 }

@@ -171,6 +171,10 @@ pub const READ_BUFFER: usize = 64 * 1024;
 /// of a buffer, so that what waits pins at most four times its size.
 pub const DETACH_BELOW: usize = READ_BUFFER / 4;
 
+/// A frame of which this part has come gets room for all of it: until then memory follows what came,
+/// not what a header announces.
+pub const WORTH_ALL: usize = 6;
+
 /// The largest read buffer that a config may ask for.
 pub const MAX_READ_BUFFER: usize = 64 * 1024 * 1024;
 

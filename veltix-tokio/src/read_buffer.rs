@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
 
-use crate::limits::HEADER_LEN;
+use crate::limits::{HEADER_LEN, WORTH_ALL};
 
 /// Buffers kept per thread: one is in use at a time, and a poll inside a poll is rare.
 const KEPT: usize = 2;
@@ -58,10 +58,10 @@ pub(crate) fn give_back(buffer: &mut BytesMut, size: usize) {
 }
 
 /// Moves a begun frame of `total` bytes, which its buffer has no room for, into the buffer that the
-/// last large frame left, if that is long enough. It is there already: unlike one that is
-/// allocated, it costs nobody anything if the frame stays a promise.
+/// last large frame left, if that is long enough. Only once so much has come that the decoder would
+/// make room for all of it: a peer that promises a large frame and stops must not hold the buffer.
 pub(crate) fn lend_large(buffer: &mut BytesMut, total: usize) {
-    if total <= buffer.capacity() {
+    if total <= buffer.capacity() || buffer.len() < total / WORTH_ALL {
         return;
     }
     let mut large = LARGE.take();
@@ -126,18 +126,35 @@ mod tests {
         give_back(&mut buffer, SIZE);
         give_back(&mut BytesMut::with_capacity(5 * SIZE), SIZE);
         give_back(&mut BytesMut::with_capacity(KEPT_LARGE + 1), SIZE);
-        let mut begun = BytesMut::from(&b"begun"[..]);
+        let mut begun = BytesMut::from(&[1; 2 * SIZE][..]);
         lend_large(&mut begun, 10 * SIZE + 1);
         assert_ne!(begun.as_ptr(), address, "it is too short");
         lend_large(&mut begun, 10 * SIZE);
-        assert_eq!((begun.as_ptr(), &begun[..]), (address, &b"begun"[..]));
-        let mut other = BytesMut::from(&b"other"[..]);
-        lend_large(&mut other, 10 * SIZE);
-        assert_eq!(other.capacity(), 5, "there is one");
+        assert_eq!((begun.as_ptr(), &begun[..]), (address, &[1; 2 * SIZE][..]));
+        let mut other = BytesMut::from(&[2; SIZE / 5][..]);
+        lend_large(&mut other, SIZE + 1);
+        assert_eq!(other.capacity(), SIZE / 5, "there is one");
+        begun.clear();
         give_back(&mut begun, SIZE);
-        assert_eq!(begun.capacity(), 5, "little of a frame has come, so it has to give it back");
-        lend_large(&mut other, 10 * SIZE);
-        assert_eq!((other.as_ptr(), &other[..]), (address, &b"other"[..]));
+        lend_large(&mut other, SIZE + 1);
+        assert_eq!((other.as_ptr(), &other[..]), (address, &[2; SIZE / 5][..]));
+        give_back(&mut other, SIZE);
+        assert_eq!(other.capacity(), SIZE / 5, "so little of a frame has to give it back");
+        lend_large(&mut other, SIZE + 1);
+        assert_eq!(other.as_ptr(), address);
+    }
+
+    #[test]
+    fn a_promise_does_not_hold_the_buffer_of_a_large_frame() {
+        let mut large = BytesMut::with_capacity(12 * SIZE);
+        let address = large.as_ptr();
+        give_back(&mut large, SIZE);
+        let mut begun = BytesMut::from(&[7; 2 * SIZE - 1][..]);
+        lend_large(&mut begun, 12 * SIZE);
+        assert_eq!(begun.capacity(), 2 * SIZE - 1, "it would pin more than follows what came");
+        begun.extend_from_slice(&[7]);
+        lend_large(&mut begun, 12 * SIZE);
+        assert_eq!((begun.as_ptr(), begun.len()), (address, 2 * SIZE));
     }
 
     #[test]
@@ -146,9 +163,9 @@ mod tests {
         buffer.extend_from_slice(&[7; 10 * SIZE]);
         let kept = buffer.split().freeze();
         give_back(&mut buffer, SIZE);
-        let mut begun = BytesMut::from(&b"begun"[..]);
+        let mut begun = BytesMut::from(&[1; 2 * SIZE][..]);
         lend_large(&mut begun, 10 * SIZE);
-        assert_eq!(begun.capacity(), 5);
+        assert_eq!(begun.capacity(), 2 * SIZE);
         assert_eq!(kept, [7; 10 * SIZE][..]);
     }
 

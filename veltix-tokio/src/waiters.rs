@@ -1,6 +1,7 @@
 //! Tasks that wait for something, each with a place of its own in the line.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
 /// Wakers in the order in which their tasks came. A wait that is given up leaves the line: what
@@ -53,6 +54,21 @@ impl Waiters {
     }
 }
 
+/// Wakes everybody, although a waker, which may be the application's, panics: nobody else would wake
+/// those behind it. The panic goes on afterwards.
+#[inline]
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut panic = None;
+    for waker in wakers {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            panic = Some(payload);
+        }
+    }
+    if let Some(payload) = panic {
+        resume_unwind(payload);
+    }
+}
+
 impl Place {
     /// Whether this place was ever taken, so that it must be left.
     pub(crate) const fn is_taken(&self) -> bool {
@@ -88,7 +104,24 @@ mod tests {
         assert_eq!(waiters.len(), 2);
         waiters.leave(&second);
         assert_eq!(waiters.len(), 1);
-        waiters.take().for_each(Waker::wake);
+        wake_all(waiters.take());
         assert_eq!((waiters.len(), count.0.load(Ordering::Relaxed)), (0, 1));
+    }
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("planned");
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_takes_nobody_with_it() {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let wakers = [Waker::from(Arc::new(Panics)), waker.clone(), waker];
+        assert!(catch_unwind(|| wake_all(wakers)).is_err(), "and it is heard of");
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
     }
 }

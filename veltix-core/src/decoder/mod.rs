@@ -5,15 +5,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::arrival::Arrival;
 use crate::error::ProtocolError;
 use crate::frame::{Header, checksum};
-use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN};
+use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN, WORTH_ALL};
 use crate::message::Message;
 
 /// Room that a begun frame is given at first; from there its buffer doubles with the bytes that
 /// came, so a header that promises 10 MiB and stops costs no more than this.
 const FIRST_GROWTH: usize = 16 * 1024;
-
-/// A frame of which this part has come gets room for all of it.
-const WORTH_ALL: usize = 6;
 
 /// Takes messages off the front of a byte buffer.
 ///
@@ -87,7 +84,11 @@ impl FrameDecoder {
                 break;
             }
         }
-        Ok((whole > 0).then(|| Burst { bytes: buffer.split_to(whole).freeze(), at: 0 }))
+        Ok((whole > 0).then(|| Burst {
+            bytes: buffer.split_to(whole).freeze(),
+            at: 0,
+            is_own: false,
+        }))
     }
 
     /// Looks at the frame that begins here.
@@ -156,6 +157,8 @@ pub struct Burst {
     bytes: Bytes,
     /// Where the next one begins.
     at: usize,
+    /// `bytes` is a buffer of its own already.
+    is_own: bool,
 }
 
 impl Burst {
@@ -166,11 +169,11 @@ impl Burst {
     }
 
     /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
-    /// wait, it should not keep a much larger read buffer.
+    /// wait, it should not keep a much larger read buffer. What has its own is not copied again.
     pub fn detach_below(&mut self, limit: usize) {
         let rest = &self.bytes[self.at..];
-        if rest.len() < limit {
-            *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0 };
+        if rest.len() < limit && !self.is_own {
+            *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0, is_own: true };
         }
     }
 

@@ -14,31 +14,30 @@ fn frame(code: u16, id: u16, body: &[u8]) -> BytesMut {
 }
 
 /// Feeds the chunks one after the other and collects what comes out.
-fn decode_all(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
+fn feed<T: IntoIterator<Item = Message>>(
+    chunks: &[&[u8]],
+    decode: impl Fn(&mut FrameDecoder, &mut BytesMut) -> Result<Option<T>, ProtocolError>,
+) -> Result<Vec<Message>, ProtocolError> {
     let mut decoder = FrameDecoder::new(1 << 20);
     let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
     for chunk in chunks {
         buffer.extend_from_slice(chunk);
-        while let Some(message) = decoder.decode(&mut buffer)? {
-            messages.push(message);
+        while let Some(decoded) = decode(&mut decoder, &mut buffer)? {
+            messages.extend(decoded);
         }
     }
     decoder.end(&buffer)?;
     Ok(messages)
 }
 
-/// The same, but as a connection takes them: in bursts.
+/// Message by message.
+fn decode_all(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
+    feed(chunks, |decoder, buffer| Ok(decoder.decode(buffer)?.map(|message| [message])))
+}
+
+/// As a connection takes them: in bursts.
 fn decode_bursts(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
-    let mut decoder = FrameDecoder::new(1 << 20);
-    let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
-    for chunk in chunks {
-        buffer.extend_from_slice(chunk);
-        while let Some(burst) = decoder.decode_burst(&mut buffer)? {
-            messages.extend(burst);
-        }
-    }
-    decoder.end(&buffer)?;
-    Ok(messages)
+    feed(chunks, FrameDecoder::decode_burst)
 }
 
 #[test]
@@ -83,6 +82,9 @@ fn the_rest_of_a_burst_can_have_a_buffer_of_its_own() {
     burst.detach_below(20);
     assert!(block.contains(&(burst.bytes.as_ptr() as usize)), "it is not below the limit");
     burst.detach_below(21);
+    let own = burst.bytes.as_ptr();
+    burst.detach_below(21);
+    assert_eq!(burst.bytes.as_ptr(), own, "it is copied once");
     let waits = burst.next().unwrap();
     assert_eq!(&waits.body()[..], b"waits");
     assert!(!block.contains(&(waits.body().as_ptr() as usize)));

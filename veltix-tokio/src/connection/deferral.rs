@@ -47,33 +47,65 @@ impl Deferral {
 
 #[cfg(test)]
 mod tests {
-    use futures::task::noop_waker;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
 
     use super::*;
 
+    /// The waker of the connection's task: it counts.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Wakes {
+        fn new() -> (Arc<Self>, Waker) {
+            let wakes = Arc::<Self>::default();
+            (Arc::clone(&wakes), Waker::from(wakes))
+        }
+
+        fn take(&self) -> usize {
+            self.0.swap(0, Ordering::Relaxed)
+        }
+    }
+
     #[test]
     fn a_flush_waits_once_for_those_who_may_ask() {
-        let (waker, deferral) = (noop_waker(), &mut Deferral::default());
+        let ((wakes, waker), deferral) = (Wakes::new(), &mut Deferral::default());
         let cx = &Context::from_waker(&waker);
         assert!(!deferral.defers(cx, || false), "nothing is queued, or a call is alone");
-        assert!(deferral.defers(cx, || true));
-        assert!(!deferral.defers(cx, || true), "nothing waits twice");
-        assert!(deferral.defers(cx, || true));
+        assert_eq!(wakes.take(), 0);
+        for _ in 0..2 {
+            assert!(deferral.defers(cx, || true));
+            assert_eq!(wakes.take(), 1, "whoever defers a flush comes back for it");
+            assert!(!deferral.defers(cx, || true), "nothing waits twice");
+            assert_eq!(wakes.take(), 0);
+        }
     }
 
     #[test]
     fn after_two_answers_the_others_have_had_their_turn() {
-        let (waker, deferral) = (noop_waker(), &mut Deferral::default());
+        let ((wakes, waker), deferral) = (Wakes::new(), &mut Deferral::default());
         let cx = &Context::from_waker(&waker);
         deferral.count_answer();
         deferral.after_batch(cx);
-        assert!(deferral.defers(cx, || true), "one answer wakes one task: it is not waited for");
+        assert_eq!(wakes.take(), 0, "one answer wakes one task: it is not waited for");
+        assert!(deferral.defers(cx, || true));
         assert!(!deferral.defers(cx, || true));
+        assert_eq!(wakes.take(), 1);
         deferral.count_answer();
         deferral.count_answer();
         deferral.after_batch(cx);
+        assert_eq!(wakes.take(), 1, "behind those who were answered");
         assert!(!deferral.defers(cx, || true));
         deferral.after_batch(cx);
-        assert!(deferral.defers(cx, || true), "the answers of another batch do not count");
+        assert_eq!(wakes.take(), 0, "the answers of another batch do not count");
+        assert!(deferral.defers(cx, || true));
+        assert_eq!(wakes.take(), 1);
     }
 }

@@ -53,7 +53,7 @@ use veltix_core::Frame;
 use crate::limits::FRAME_OVERHEAD;
 use crate::sync::{Guard, Mutex};
 use crate::transport::StreamWriter;
-use crate::waiters::Place;
+use crate::waiters::{Place, wake_all};
 
 pub use drops::Dropped;
 pub(crate) use drops::{DropReason, Drops};
@@ -129,8 +129,8 @@ impl Outbox {
         let Some(flight) = self.state.lock().take_off() else { return };
         let mut gone = Vec::new();
         let (owner, waiters) = Scratch::with(|scratch| self.fly(flight, scratch, &mut gone));
-        owner.into_iter().chain(waiters).for_each(Waker::wake);
         let_go(&mut gone);
+        wake_all(owner.into_iter().chain(waiters));
     }
 
     /// Writes until the queue is empty, the stream is full, or the peer's own task should go on.
@@ -294,7 +294,7 @@ impl Outbox {
         // The descriptor may close here, a system call, and a body may run its owner's code when
         // it goes: outside the lock.
         drop((writer, queue));
-        waiters.into_iter().for_each(Waker::wake);
+        wake_all(waiters);
     }
 
     /// Accepts nothing more; what is queued is still written.
@@ -304,7 +304,7 @@ impl Outbox {
             state.sealed = true;
             state.room_waiters.take()
         };
-        waiters.into_iter().for_each(Waker::wake);
+        wake_all(waiters);
     }
 
     /// Waits until a closed outbox has counted every frame; for the connection's own task.

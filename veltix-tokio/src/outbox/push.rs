@@ -9,7 +9,7 @@ use super::state::{Capacity, Phase};
 use super::{DropReason, Outbox};
 use crate::limits::DETACH_BELOW;
 use crate::planted::planted;
-use crate::waiters::Place;
+use crate::waiters::{Place, wake_all};
 
 /// What happened to a frame.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Outbox {
                 let waiters =
                     if gone.is_empty() { Vec::new() } else { self.settle_room(&mut state) };
                 drop(state);
-                waiters.into_iter().for_each(Waker::wake);
+                wake_all(waiters);
                 return Push::Queued(queued);
             }
             Err(frame) => frame,
@@ -182,7 +182,7 @@ impl Outbox {
             Ok(queued) => {
                 let waiters = self.settle_room(&mut state);
                 drop(state);
-                waiters.into_iter().for_each(Waker::wake);
+                wake_all(waiters);
                 return Overflow::Queued(queued);
             }
             Err(frame) => frame,
@@ -193,7 +193,7 @@ impl Outbox {
             state.sealed = true;
             let waiters: Vec<_> = state.room_waiters.take().collect();
             drop(state);
-            waiters.into_iter().for_each(Waker::wake);
+            wake_all(waiters);
             Overflow::Disconnect
         } else {
             state.tally.refuse(DropReason::Policy, code);

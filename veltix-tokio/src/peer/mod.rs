@@ -9,7 +9,6 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
 
 use tokio::sync::Semaphore;
 use veltix_core::{
@@ -28,7 +27,7 @@ use crate::received::Receipts;
 use crate::requests::{Calls, Over, Ping, Request};
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
-use crate::waiters::{Place, Waiters};
+use crate::waiters::{Place, Waiters, wake_all};
 use attached::Attached;
 pub use closing::Closing;
 pub use sending::Sending;
@@ -329,7 +328,7 @@ impl Peer {
             end.waiting.take()
         };
         self.0.end_asked.store(true, Ordering::Release);
-        waiting.for_each(Waker::wake);
+        wake_all(waiting);
     }
 }
 

@@ -9,6 +9,7 @@
 //! flushes, or wakes, on drop.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -144,14 +145,17 @@ impl Batch {
         let Some(Scope { own, own_touched, touched, fan_out, .. }) = self.close() else {
             return Flushes::default();
         };
+        // From here on a guard: a flush wakes who waits for room, and a waker may panic.
+        let mut flushes = Flushes(touched.into());
         drop(fan_out);
         if planted!("flushes_lost") {
-            return Flushes::default();
+            flushes.0.clear();
+            return flushes;
         }
         if own_touched {
             own.outbox().flush();
         }
-        Flushes(touched)
+        flushes
     }
 
     fn close(&mut self) -> Option<Scope> {
@@ -169,17 +173,17 @@ impl Drop for Batch {
             if scope.own_touched {
                 scope.own.outbox().wake_owner();
             }
-            drop(Flushes(scope.touched));
+            drop(Flushes(scope.touched.into()));
         }
     }
 }
 
 /// Outboxes that a batch filled and that are yet to be flushed. Dropped, it wakes their tasks.
 #[derive(Debug, Default)]
-pub(crate) struct Flushes(Vec<Peer>);
+pub(crate) struct Flushes(VecDeque<Peer>);
 
 impl Flushes {
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -195,21 +199,23 @@ impl Flushes {
     /// Flushes outboxes until all are done, or [`FLUSH_TIME`] has gone by: a broadcast to thousands
     /// must not hold a worker for longer. The first touched is the first flushed.
     pub(crate) fn flush_some(&mut self) {
-        if self.0.len() <= LOOK_EVERY {
-            // Taken, not drained: an idle connection holds no list.
-            std::mem::take(&mut self.0).iter().for_each(|peer| peer.outbox().flush());
+        if self.0.is_empty() {
             return;
         }
-        let start = Instant::now();
+        let start = (self.0.len() > LOOK_EVERY).then(Instant::now);
         let mut done = 0;
-        for peer in self.0.iter() {
+        // Each leaves the list after its flush, not before: if that panics, it is woken as well.
+        while let Some(peer) = self.0.front() {
             peer.outbox().flush();
+            self.0.pop_front();
             done += 1;
-            if done % LOOK_EVERY == 0 && start.elapsed() >= FLUSH_TIME {
-                break;
+            let is_late = |start: Instant| start.elapsed() >= FLUSH_TIME;
+            if done % LOOK_EVERY == 0 && start.is_some_and(is_late) {
+                return;
             }
         }
-        self.0.drain(..done);
+        // An idle connection holds no list.
+        self.0 = VecDeque::new();
     }
 }
 
@@ -220,3 +226,6 @@ impl Drop for Flushes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

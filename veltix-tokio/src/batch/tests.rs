@@ -1,0 +1,154 @@
+//! What a batch leaves behind when a flush panics.
+
+use std::io::{self, IoSlice};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use veltix_core::{Frame, IdSpace, RequestId, all};
+
+use super::*;
+use crate::outbox::{Capacity, Outbox, Push};
+use crate::requests::Calls;
+use crate::transport::{StreamWriter, memory};
+use crate::waiters::Place;
+use crate::{Client, ClientConfig, Router, Server, ServerConfig};
+
+/// A stream that is full once, and then takes everything.
+struct FullOnce(bool);
+
+impl StreamWriter for FullOnce {
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if std::mem::take(&mut self.0) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn poll_write_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The waker of a peer's task: it counts.
+#[derive(Default)]
+struct Owner(AtomicUsize);
+
+impl Wake for Owner {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The waker of an application.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("planned");
+    }
+}
+
+/// A peer of a server, whose endpoint others can share.
+async fn peer() -> Peer {
+    let (listener, connector) = memory(1 << 16);
+    let server = Server::with_listener(listener, ServerConfig::default(), Router::new());
+    let server = server.expect("the config works");
+    let hub = server.hub();
+    let running = tokio::spawn(server.run());
+    let connect = Client::connect_with(connector, ClientConfig::default(), Router::new());
+    let client = connect.await.expect("it connects");
+    let peer = hub.list(all()).expect("it is valid").pop().expect("it is listed");
+    drop((client, running));
+    peer
+}
+
+/// Another peer, with room for one frame, which nobody but the test drives.
+fn another(of: &Peer, stream: FullOnce) -> (Peer, Arc<Owner>) {
+    let capacity = Capacity { frames: 1, bytes: usize::MAX };
+    let outbox = Outbox::new(Box::new(stream), capacity, Arc::default());
+    let (id, hello) = (of.endpoint().peers().next_id(), Arc::new(of.hello().clone()));
+    let (endpoint, calls) = (Arc::clone(of.endpoint()), Calls::new(IdSpace::server()));
+    let peer = Peer::new(id, of.addr().clone(), hello, endpoint, outbox, calls);
+    let owner = Arc::new(Owner::default());
+    peer.outbox().glance(&Waker::from(Arc::clone(&owner)));
+    (peer, owner)
+}
+
+fn frame() -> Frame {
+    Frame::new(200, RequestId::new(1), Bytes::new())
+}
+
+/// Sends something to this peer, as a handler would.
+fn send(peer: &Peer) {
+    let Push::Queued(pushed) = peer.outbox().push(frame()) else { panic!("there is room") };
+    queued(peer, pushed);
+}
+
+/// A peer whose next flush panics: it makes room for which somebody waits.
+fn explosive(of: &Peer) -> Peer {
+    let (peer, _) = another(of, FullOnce(true));
+    send(&peer);
+    peer.outbox().flush();
+    let (mut place, waker) = (Place::default(), Waker::from(Arc::new(Panics)));
+    let pushed = peer.outbox().push_or_wait(frame(), Some((&mut place, &waker)));
+    assert!(matches!(pushed, Push::Full(_)), "{pushed:?}");
+    assert!(peer.outbox().poll_writable(&mut Context::from_waker(Waker::noop())).is_ready());
+    peer
+}
+
+/// Three peers to whom a batch of this one has sent something.
+fn touch(own: &Peer) -> Vec<(Peer, Arc<Owner>)> {
+    let others: Vec<_> = (0..3).map(|_| another(own, FullOnce(false))).collect();
+    others.iter().for_each(|(peer, _)| send(peer));
+    others
+}
+
+/// Outboxes whose task was not woken, and that were not flushed.
+fn forgotten(others: &[(Peer, Arc<Owner>)]) -> usize {
+    let is_forgotten = |(peer, owner): &&(Peer, Arc<Owner>)| {
+        peer.outbox().sent().queued > 0 && owner.0.load(Ordering::Relaxed) == 0
+    };
+    others.iter().filter(is_forgotten).count()
+}
+
+#[tokio::test]
+async fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
+    let own = peer().await;
+    let explosive = explosive(&own);
+    let batch = Batch::enter(&own, false);
+    let before = touch(&own);
+    let after = touch(&own);
+    let mut flushes = batch.leave();
+    flushes.0.insert(3, explosive);
+    assert_eq!((forgotten(&before), forgotten(&after)), (3, 3));
+    assert!(catch_unwind(AssertUnwindSafe(|| flushes.flush_some())).is_err());
+    drop(flushes);
+    assert!(before.iter().all(|(peer, _)| peer.outbox().sent().written == 1), "it came later");
+    assert_eq!((forgotten(&before), forgotten(&after)), (0, 0));
+}
+
+#[tokio::test]
+async fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
+    let own = explosive(&peer().await);
+    let batch = Batch::enter(&own, false);
+    let others = touch(&own);
+    // The outbox is in need of a flush already, so a frame would not be the first.
+    note(&own, Queued { first: true, heavy: false, waits: false, dropped: 0 });
+    assert!(catch_unwind(AssertUnwindSafe(|| batch.leave())).is_err());
+    assert_eq!(forgotten(&others), 0);
+}
+
+#[tokio::test]
+async fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
+    let own = peer().await;
+    let batch = Batch::enter(&own, false);
+    let others = touch(&own);
+    drop(batch);
+    assert_eq!(forgotten(&others), 0);
+}
