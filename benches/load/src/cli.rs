@@ -107,11 +107,14 @@ struct Run {
     #[arg(long, value_delimiter = ',', value_parser = one_of(peers()))]
     peers: Vec<String>,
     /// How often each measurement is repeated.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// How long each measurement lasts, in seconds, after a warm-up of a tenth of it.
     #[arg(long, default_value_t = 1.2)]
     seconds: f64,
+    /// One short round, which shows that everything works: its figures say little.
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
     /// Where the report goes.
     #[arg(long, default_value = "target/load")]
     out: PathBuf,
@@ -201,7 +204,8 @@ fn verify_peers(peers: &[String]) -> Result<()> {
 
 impl Run {
     fn run(&self) -> Result<()> {
-        let plan = Plan::new(&self.only, &self.peers, self.rounds, self.seconds)?;
+        let (rounds, seconds) = if self.quick { (1, 0.2) } else { (self.rounds, self.seconds) };
+        let plan = Plan::new(&self.only, &self.peers, rounds, seconds)?;
         report::write(&plan.run(), &self.out)
     }
 }

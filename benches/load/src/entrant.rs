@@ -12,7 +12,7 @@ use crate::process::{self, ServerProcess};
 use crate::python;
 use crate::results::Missing;
 use crate::verify::verify;
-use crate::wire::Wire;
+use crate::wire::{Role, Wire};
 use crate::workload::{Workload, WorkloadKind};
 
 /// How long a client may take beyond its time.
@@ -52,13 +52,17 @@ impl Entrant {
         }
     }
 
-    /// Has the server show that it does the work.
-    pub(crate) fn verify(&self) -> Result<(), Missing> {
+    /// Has the server show that it does the work; says how long a connection takes it.
+    pub(crate) fn verify(&self) -> Result<Duration, Missing> {
         let missing = |why| Missing { peer: self.server().to_owned(), workload: None, why };
         let peer = self.peer().map_err(|error| missing(error.to_string()))?;
         let process = ServerProcess::start(peer, None)?;
         let wire = (peer.wire)();
-        verify(target(&process, &*wire), peer.can)
+        let target = target(&process, &*wire);
+        let broadcasts = peer.can.iter().any(|kind| matches!(kind, WorkloadKind::Fanout { .. }));
+        let role = if broadcasts { Role::Subscriber } else { Role::Quiet };
+        verify(target, peer.can)
+            .and_then(|()| Ok(generator::time_to_join(target, role)?))
             .map_err(|error| missing(format!("it does not do the work: {error:#}")))
     }
 

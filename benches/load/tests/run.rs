@@ -15,8 +15,8 @@ fn results_of(test: &str) -> PathBuf {
 
 #[test]
 fn every_workload_gives_a_sample_for_each_round() {
-    const WORKLOADS: [&str; 10] =
-        ["W1s", "W2", "W3", "W4_100", "W4p_100", "W5", "W7", "own_W1s", "own_W3", "latency"];
+    const WORKLOADS: [&str; 11] =
+        ["W1s", "W2", "W3", "W4_100", "W4p_100", "W5", "W7", "own_W1s", "own_W3", "latency", "fair"];
     let out = results_of("every_workload");
     let output = veltix_load(&[
         "run",

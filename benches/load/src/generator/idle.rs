@@ -26,13 +26,12 @@ pub(super) fn measure(target: Target<'_>, before: usize, peers: usize) -> Result
 fn gather(target: Target<'_>, peers: usize) -> Result<Vec<TcpStream>> {
     let message = target.wire.message(Kind::Echo, 1, BODY);
     let mut answer = vec![0; target.wire.answer_len(Kind::Echo, BODY)];
-    let mut idle = Vec::with_capacity(peers);
-    for _ in 0..peers {
+    let idle = super::gather(peers, || {
         let mut stream = join(target, Role::Tagged)?;
         stream.write_all(&message)?;
         stream.read_exact(&mut answer)?;
-        idle.push(stream);
-    }
+        Ok(stream)
+    })?;
     std::thread::sleep(SETTLE);
     Ok(idle)
 }

@@ -2,6 +2,7 @@
 
 mod axis;
 mod bars;
+mod goals;
 mod lines;
 pub(crate) mod markdown;
 mod matrix;
