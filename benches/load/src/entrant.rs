@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use crate::client::Rate;
-use crate::generator::{self, Measured, Target};
+use crate::generator::{self, Joining, Measured, Target};
 use crate::peers::{OWN, OwnClient, OwnSpec, PEERS, PeerSpec};
 use crate::process::{self, ServerProcess};
 use crate::python;
 use crate::results::Missing;
 use crate::verify::verify;
-use crate::wire::{Role, Wire};
+use crate::wire::Wire;
 use crate::workload::{Workload, WorkloadKind};
 
 /// How long a client may take beyond its time.
@@ -53,16 +53,14 @@ impl Entrant {
     }
 
     /// Has the server show that it does the work; says how long a connection takes it.
-    pub(crate) fn verify(&self) -> Result<Duration, Missing> {
+    pub(crate) fn verify(&self) -> Result<Joining, Missing> {
         let missing = |why| Missing { peer: self.server().to_owned(), workload: None, why };
         let peer = self.peer().map_err(|error| missing(error.to_string()))?;
         let process = ServerProcess::start(peer, None)?;
         let wire = (peer.wire)();
         let target = target(&process, &*wire);
-        let broadcasts = peer.can.iter().any(|kind| matches!(kind, WorkloadKind::Fanout { .. }));
-        let role = if broadcasts { Role::Subscriber } else { Role::Quiet };
         verify(target, peer.can)
-            .and_then(|()| Ok(generator::time_to_join(target, role)?))
+            .and_then(|()| Ok(Joining::of(target, peer.can)?))
             .map_err(|error| missing(format!("it does not do the work: {error:#}")))
     }
 

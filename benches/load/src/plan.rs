@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::entrant::Entrant;
+use crate::generator::Joining;
 use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::results::{Missing, Report};
 use crate::tally::Tally;
@@ -14,7 +15,7 @@ use crate::workload::{WORKLOADS, Workload};
 use crate::{cost, machine};
 
 /// The servers that do the work, and how long a connection takes each.
-type Verified = BTreeMap<&'static str, Duration>;
+type Verified = BTreeMap<&'static str, Joining>;
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -82,7 +83,7 @@ impl Plan {
         workload: &Workload,
         verified: &Verified,
         missing: &mut Vec<Missing>,
-    ) -> Vec<(Entrant, Duration)> {
+    ) -> Vec<(Entrant, Joining)> {
         let mut entrants = Vec::new();
         for entrant in Entrant::of(workload.kind) {
             let Some(join) = verified.get(entrant.server()) else { continue };
@@ -103,7 +104,7 @@ impl Plan {
 
     /// Says what there is to measure and how long that takes about.
     #[allow(clippy::print_stderr, reason = "whoever gave the command reads it")]
-    fn announce(&self, all: &[(&Workload, Vec<(Entrant, Duration)>)]) {
+    fn announce(&self, all: &[(&Workload, Vec<(Entrant, Joining)>)]) {
         let (mut measurements, mut round) = (0, Duration::ZERO);
         for (workload, entrants) in all {
             measurements += entrants.len();
@@ -151,7 +152,7 @@ impl Plan {
     fn measure(
         &self,
         workload: &Workload,
-        entrants: &[(Entrant, Duration)],
+        entrants: &[(Entrant, Joining)],
         bar: &ProgressBar,
     ) -> Vec<Tally> {
         let mut tallies: Vec<_> =

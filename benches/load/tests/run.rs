@@ -57,7 +57,7 @@ fn what_there_is_not_is_named() {
         (["run", "--only", "W99"], "W99"),
         (["run", "--peers", "nobody"], "nobody"),
         (["serve", "nobody", "--cpu=0"], "nobody"),
-        (["run", "--seconds", "-1"], "more than 0"),
+        (["run", "--rounds=1", "--seconds=-1"], "more than 0"),
         (["run", "--rounds", "0"], "1..=100"),
     ] {
         let output = veltix_load(&args);

@@ -38,7 +38,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 
 /// How long it may take to connect everybody: a workload for which a server needs longer is not
 /// begun with it.
-pub(crate) const GATHER: Duration = Duration::from_secs(30);
+pub(crate) const GATHER: Duration = Duration::from_secs(60);
 
 /// Messages after which a measurement ends before its time is over.
 const MOST: u64 = 1_000_000_000;
@@ -174,11 +174,32 @@ fn gather(
     Ok(gathered)
 }
 
-/// How long it takes to connect one peer of this role, on average.
-pub(crate) fn time_to_join(target: Target<'_>, role: Role) -> io::Result<Duration> {
+/// How long one connection takes, on average.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joining {
+    /// Of one that gets broadcasts, or of any where there are none.
+    pub(crate) join: Duration,
+    /// Of one as [`WorkloadKind::Idle`] has it; nothing where it is not taken part in.
+    pub(crate) idle: Duration,
+}
+
+impl Joining {
+    /// Connects some peers and lets them go.
+    pub(crate) fn of(target: Target<'_>, can: &[WorkloadKind]) -> io::Result<Self> {
+        let broadcasts = can.iter().any(|kind| matches!(kind, WorkloadKind::Fanout { .. }));
+        let role = if broadcasts { Role::Subscriber } else { Role::Quiet };
+        let mut joining = Self { join: average(|| join(target, role))?, idle: Duration::ZERO };
+        if can.contains(&WorkloadKind::Idle) {
+            joining.idle = average(|| idle::join_idle(target))?;
+        }
+        Ok(joining)
+    }
+}
+
+fn average(mut connect: impl FnMut() -> io::Result<TcpStream>) -> io::Result<Duration> {
     const JOINS: u32 = 16;
     let start = Instant::now();
-    (0..JOINS).try_for_each(|_| join(target, role).map(drop))?;
+    (0..JOINS).try_for_each(|_| connect().map(drop))?;
     Ok(start.elapsed() / JOINS)
 }
 
