@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::drive::{Drive, drive};
@@ -12,7 +12,7 @@ use crate::growth::Growth;
 use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::plan::Plan;
 use crate::process::ServerProcess;
-use crate::workload::WORKLOADS;
+use crate::workload::{WORKLOADS, Workload};
 use crate::{budgets, client, growth, path, process, report, server, smoke, verify};
 
 /// Measures Veltix beside the limit of the machine and beside other servers.
@@ -34,7 +34,7 @@ enum Command {
     /// Measure for about a minute, and fail when Veltix is far below its targets.
     Smoke {
         /// How long each measurement lasts.
-        #[arg(long, default_value_t = 1.2)]
+        #[arg(long, default_value_t = 1.2, value_parser = seconds)]
         seconds: f64,
     },
     /// Measure how memory, broadcasts and tags grow with the number of peers (about a minute).
@@ -101,17 +101,20 @@ enum Command {
 #[derive(Debug, Args)]
 struct Run {
     /// The workloads, separated by commas; all of them by default.
-    #[arg(long, value_delimiter = ',', value_parser = one_of(workloads()))]
+    #[arg(long, value_delimiter = ',', value_parser = workloads())]
     only: Vec<String>,
     /// The peers, separated by commas; all of them by default.
     #[arg(long, value_delimiter = ',', value_parser = one_of(peers()))]
     peers: Vec<String>,
     /// How often each measurement is repeated.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
     /// How long each measurement lasts, in seconds, after a warm-up of a tenth of it.
-    #[arg(long, default_value_t = 1.2)]
+    #[arg(long, default_value_t = 1.2, value_parser = seconds)]
     seconds: f64,
+    /// One short round, which shows that everything works: its figures say little.
+    #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
+    quick: bool,
     /// Where the report goes.
     #[arg(long, default_value = "target/load")]
     out: PathBuf,
@@ -122,8 +125,18 @@ pub(crate) fn one_of(names: impl Iterator<Item = &'static str>) -> PossibleValue
     PossibleValuesParser::new(names)
 }
 
-fn workloads() -> impl Iterator<Item = &'static str> {
-    WORKLOADS.iter().map(|workload| workload.id)
+fn workloads() -> PossibleValuesParser {
+    let known = |workload: &Workload| {
+        PossibleValue::new(workload.id).help(report::workloads::describe(workload.id))
+    };
+    PossibleValuesParser::new(WORKLOADS.iter().map(known))
+}
+
+/// A time to measure in: some seconds, of which there are no more than in an hour.
+pub(crate) fn seconds(text: &str) -> Result<f64> {
+    let seconds: f64 = text.parse()?;
+    ensure!(seconds > 0.0 && seconds <= 3_600.0, "more than 0 and at most 3600");
+    Ok(seconds)
 }
 
 /// The servers, and the clients that do not bear the name of one.
@@ -200,9 +213,14 @@ fn verify_peers(peers: &[String]) -> Result<()> {
 }
 
 impl Run {
+    #[allow(clippy::print_stdout, reason = "whoever gave the command reads it")]
     fn run(&self) -> Result<()> {
-        let plan = Plan::new(&self.only, &self.peers, self.rounds, self.seconds)?;
-        report::write(&plan.run(), &self.out)
+        let (rounds, seconds) =
+            if self.quick { (1, 0.2) } else { (self.rounds as usize, self.seconds) };
+        let plan = Plan::new(&self.only, &self.peers, rounds, seconds)?;
+        report::write(&plan.run(), &self.out)?;
+        println!("{}", self.out.join("report.md").display());
+        Ok(())
     }
 }
 

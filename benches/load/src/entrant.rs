@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use crate::client::Rate;
-use crate::generator::{self, Measured, Target};
+use crate::generator::{self, Joining, Measured, Target};
 use crate::peers::{OWN, OwnClient, OwnSpec, PEERS, PeerSpec};
 use crate::process::{self, ServerProcess};
 use crate::python;
@@ -52,13 +52,15 @@ impl Entrant {
         }
     }
 
-    /// Has the server show that it does the work.
-    pub(crate) fn verify(&self) -> Result<(), Missing> {
+    /// Has the server show that it does the work; says how long a connection takes it.
+    pub(crate) fn verify(&self) -> Result<Joining, Missing> {
         let missing = |why| Missing { peer: self.server().to_owned(), workload: None, why };
         let peer = self.peer().map_err(|error| missing(error.to_string()))?;
         let process = ServerProcess::start(peer, None)?;
         let wire = (peer.wire)();
-        verify(target(&process, &*wire), peer.can)
+        let target = target(&process, &*wire);
+        verify(target, peer.can)
+            .and_then(|()| Ok(Joining::of(target, peer.can)?))
             .map_err(|error| missing(format!("it does not do the work: {error:#}")))
     }
 

@@ -7,6 +7,7 @@
 mod budgets;
 mod cli;
 mod client;
+mod cost;
 mod drive;
 mod entrant;
 mod generator;
@@ -23,6 +24,7 @@ mod results;
 mod server;
 mod smoke;
 mod tally;
+mod through;
 mod verify;
 mod wire;
 mod workload;

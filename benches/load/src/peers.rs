@@ -47,24 +47,11 @@ pub(crate) enum OwnClient {
 }
 
 /// Every workload in which the generator speaks to the server.
-const ALL: &[WorkloadKind] = &[
-    RoundTrip { one_cpu: true },
-    RoundTrip { one_cpu: false },
-    Ingest,
-    Echo,
-    Fanout { in_flight: 1 },
-    Fanout { in_flight: 64 },
-    Tag,
-    Large,
-    Idle,
-    Connects,
-    Latency,
-    Stalled,
-];
+const ALL: &[WorkloadKind] = WorkloadKind::SERVERS;
 
 /// What the shape of a handler makes a difference to: fan-out is the hub's.
 const HANDLERS: &[WorkloadKind] =
-    &[RoundTrip { one_cpu: true }, RoundTrip { one_cpu: false }, Ingest, Echo];
+    &[RoundTrip { one_cpu: true }, RoundTrip { one_cpu: false }, Ingest, Echo, Fair];
 
 /// What a service of calls and answers takes part in: it has no messages without an answer, and
 /// nobody else to send to.
@@ -97,6 +84,7 @@ pub(crate) const PEERS: &[PeerSpec] = &[
     veltix("veltix", ALL),
     veltix("veltix-async", HANDLERS),
     PeerSpec { wire: || Box::new(Veltix::json()), ..veltix("veltix-typed", HANDLERS) },
+    PeerSpec { wire: || Box::new(Veltix::json()), ..veltix("veltix-by-hand", HANDLERS) },
     veltix("veltix-layered", HANDLERS),
     veltix("veltix-threading", ALL),
     own("delimited", || Box::new(Delimited), ALL),

@@ -1,16 +1,21 @@
 //! What a run measures, and in which order.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::entrant::Entrant;
-use crate::machine;
+use crate::generator::Joining;
 use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::results::{Missing, Report};
 use crate::tally::Tally;
 use crate::workload::{WORKLOADS, Workload};
+use crate::{cost, machine};
+
+/// The servers that do the work, and how long a connection takes each.
+type Verified = BTreeMap<&'static str, Joining>;
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -52,18 +57,17 @@ impl Plan {
     /// Verifies the servers and measures everything.
     pub(crate) fn run(&self) -> Report {
         let mut missing = Vec::new();
-        let excluded = self.verify(&mut missing);
-        let entrants = |workload: &Workload| -> Vec<Entrant> {
-            let all = Entrant::of(workload.kind).into_iter();
-            let wanted = all.filter(|entrant| self.wants(entrant.name()));
-            wanted.filter(|entrant| !excluded.contains(&entrant.server())).collect()
-        };
-        let measurements: usize =
-            self.workloads.iter().map(|workload| entrants(workload).len() * self.rounds).sum();
-        let bar = progress_bar(measurements);
-        let mut series = Vec::new();
+        let verified = self.verify(&mut missing);
+        let mut all = Vec::new();
         for workload in &self.workloads {
-            for tally in self.measure(workload, &entrants(workload), &bar) {
+            all.push((*workload, self.entrants(workload, &verified, &mut missing)));
+        }
+        self.announce(&all);
+        let measurements: usize = all.iter().map(|(_, entrants)| entrants.len()).sum();
+        let bar = progress_bar(measurements * self.rounds);
+        let mut series = Vec::new();
+        for (workload, entrants) in &all {
+            for tally in self.measure(workload, entrants, &bar) {
                 tally.finish(workload, &mut series, &mut missing);
             }
         }
@@ -72,31 +76,87 @@ impl Plan {
         Report { machine, date, rounds: self.rounds, series, missing }
     }
 
+    /// Who is measured in a workload, and how long each connection takes; whoever would take too
+    /// long is missing in it.
+    fn entrants(
+        &self,
+        workload: &Workload,
+        verified: &Verified,
+        missing: &mut Vec<Missing>,
+    ) -> Vec<(Entrant, Joining)> {
+        let mut entrants = Vec::new();
+        for entrant in Entrant::of(workload.kind) {
+            let Some(join) = verified.get(entrant.server()) else { continue };
+            if !self.wants(entrant.name()) {
+                continue;
+            }
+            match cost::too_slow(workload, *join) {
+                None => entrants.push((entrant, *join)),
+                Some(why) => missing.push(Missing {
+                    peer: entrant.name().to_owned(),
+                    workload: Some(workload.id.to_owned()),
+                    why,
+                }),
+            }
+        }
+        entrants
+    }
+
+    /// Says what there is to measure and how long that takes about.
+    #[allow(clippy::print_stderr, reason = "whoever gave the command reads it")]
+    fn announce(&self, all: &[(&Workload, Vec<(Entrant, Joining)>)]) {
+        let (mut measurements, mut round) = (0, Duration::ZERO);
+        for (workload, entrants) in all {
+            measurements += entrants.len();
+            for (_, join) in entrants {
+                round += cost::estimate(workload, *join, self.lasts);
+            }
+        }
+        let seconds = (round * self.rounds as u32).as_secs_f64();
+        let rounds = self.rounds;
+        let about = match seconds {
+            ..100.0 => format!("{seconds:.0} seconds"),
+            _ => format!("{:.0} minutes", seconds / 60.0),
+        };
+        eprintln!("{rounds} × {measurements} measurements, about {about}");
+    }
+
     fn wants(&self, name: &str) -> bool {
         self.peers.is_empty() || self.peers.iter().any(|wanted| wanted == name)
     }
 
-    /// Has each server that is needed show that it works; gives the names of those that do not.
-    fn verify(&self, missing: &mut Vec<Missing>) -> Vec<&'static str> {
-        let needed = |peer: &PeerSpec| {
+    /// Has each server that is needed show that it works; gives those that do.
+    fn verify(&self, missing: &mut Vec<Missing>) -> Verified {
+        let needed = |peer: &&PeerSpec| {
             let mut entrants =
                 self.workloads.iter().flat_map(|workload| Entrant::of(workload.kind));
             entrants.any(|entrant| entrant.server() == peer.name && self.wants(entrant.name()))
         };
-        let mut excluded = Vec::new();
-        for peer in PEERS.iter().filter(|peer| needed(peer)) {
-            if let Err(why) = Entrant::Server(peer).verify() {
-                missing.push(why);
-                excluded.push(peer.name);
+        let needed: Vec<_> = PEERS.iter().filter(needed).collect();
+        let bar = progress_bar(needed.len());
+        let mut verified = Verified::new();
+        for peer in needed {
+            bar.set_message(format!("verify {}", peer.name));
+            match Entrant::Server(peer).verify() {
+                Ok(join) => drop(verified.insert(peer.name, join)),
+                Err(why) => missing.push(why),
             }
+            bar.inc(1);
         }
-        excluded
+        bar.finish_and_clear();
+        verified
     }
 
     /// All rounds of one workload. Who comes first alternates, so that what drifts meanwhile meets
     /// everybody alike.
-    fn measure(&self, workload: &Workload, entrants: &[Entrant], bar: &ProgressBar) -> Vec<Tally> {
-        let mut tallies: Vec<_> = entrants.iter().map(|entrant| Tally::new(*entrant)).collect();
+    fn measure(
+        &self,
+        workload: &Workload,
+        entrants: &[(Entrant, Joining)],
+        bar: &ProgressBar,
+    ) -> Vec<Tally> {
+        let mut tallies: Vec<_> =
+            entrants.iter().map(|(entrant, _)| Tally::new(*entrant)).collect();
         for round in 0..self.rounds {
             for number in order(round, entrants.len()) {
                 let tally = &mut tallies[number];

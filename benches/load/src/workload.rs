@@ -25,10 +25,31 @@ pub(crate) enum WorkloadKind {
     Latency,
     /// Broadcast where one of the subscribers never reads.
     Stalled,
+    /// Echoes of honest peers while another one floods the server.
+    Fair,
     /// One request in flight from the peer's own client.
     OwnRoundTrip,
     /// 100 connections of the peer's own client, 32 tasks on each.
     OwnEcho,
+}
+
+impl WorkloadKind {
+    /// Every kind in which the generator speaks to the server.
+    pub(crate) const SERVERS: &[Self] = &[
+        Self::RoundTrip { one_cpu: true },
+        Self::RoundTrip { one_cpu: false },
+        Self::Ingest,
+        Self::Echo,
+        Self::Fanout { in_flight: 1 },
+        Self::Fanout { in_flight: 64 },
+        Self::Tag,
+        Self::Large,
+        Self::Idle,
+        Self::Connects,
+        Self::Latency,
+        Self::Stalled,
+        Self::Fair,
+    ];
 }
 
 /// A workload as it is run.
@@ -94,4 +115,5 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::higher("own_W3", WorkloadKind::OwnEcho, 100, "round trips/s"),
     Workload::lower("latency", WorkloadKind::Latency, 1_000, "µs"),
     Workload::higher("stalled", WorkloadKind::Stalled, 100, "deliveries/s"),
+    Workload::lower("fair", WorkloadKind::Fair, 8, "of what is allowed"),
 ];

@@ -15,8 +15,9 @@ fn results_of(test: &str) -> PathBuf {
 
 #[test]
 fn every_workload_gives_a_sample_for_each_round() {
-    const WORKLOADS: [&str; 10] =
-        ["W1s", "W2", "W3", "W4_100", "W4p_100", "W5", "W7", "own_W1s", "own_W3", "latency"];
+    const WORKLOADS: [&str; 11] = [
+        "W1s", "W2", "W3", "W4_100", "W4p_100", "W5", "W7", "own_W1s", "own_W3", "latency", "fair",
+    ];
     let out = results_of("every_workload");
     let output = veltix_load(&[
         "run",
@@ -56,6 +57,8 @@ fn what_there_is_not_is_named() {
         (["run", "--only", "W99"], "W99"),
         (["run", "--peers", "nobody"], "nobody"),
         (["serve", "nobody", "--cpu=0"], "nobody"),
+        (["run", "--rounds=1", "--seconds=-1"], "more than 0"),
+        (["run", "--rounds", "0"], "1..=100"),
     ] {
         let output = veltix_load(&args);
         assert!(!output.status.success());

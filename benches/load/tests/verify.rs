@@ -32,7 +32,7 @@ fn the_limit() {
 
 #[test]
 fn veltix() {
-    for handlers in ["veltix", "veltix-async", "veltix-typed", "veltix-layered"] {
+    for handlers in ["veltix", "veltix-async", "veltix-typed", "veltix-by-hand", "veltix-layered"] {
         verified(handlers);
     }
 }

@@ -1,6 +1,6 @@
 //! W6: the memory that a server needs for connections that do nothing.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -23,16 +23,16 @@ pub(super) fn measure(target: Target<'_>, before: usize, peers: usize) -> Result
 }
 
 /// So many idle connections.
-fn gather(target: Target<'_>, peers: usize) -> Result<Vec<TcpStream>> {
-    let message = target.wire.message(Kind::Echo, 1, BODY);
-    let mut answer = vec![0; target.wire.answer_len(Kind::Echo, BODY)];
-    let mut idle = Vec::with_capacity(peers);
-    for _ in 0..peers {
-        let mut stream = join(target, Role::Tagged)?;
-        stream.write_all(&message)?;
-        stream.read_exact(&mut answer)?;
-        idle.push(stream);
-    }
+fn gather(target: Target<'_>, peers: usize) -> io::Result<Vec<TcpStream>> {
+    let idle = super::gather(peers, || join_idle(target))?;
     std::thread::sleep(SETTLE);
     Ok(idle)
+}
+
+/// A connection with a tag that has been answered once.
+pub(super) fn join_idle(target: Target<'_>) -> io::Result<TcpStream> {
+    let mut stream = join(target, Role::Tagged)?;
+    stream.write_all(&target.wire.message(Kind::Echo, 1, BODY))?;
+    stream.read_exact(&mut vec![0; target.wire.answer_len(Kind::Echo, BODY)])?;
+    Ok(stream)
 }

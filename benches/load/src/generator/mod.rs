@@ -7,6 +7,7 @@ mod audience;
 mod connects;
 mod crowd;
 mod echo;
+mod fair;
 mod idle;
 mod ingest;
 mod large;
@@ -34,6 +35,10 @@ pub(crate) const FIRST: usize = 64;
 
 /// How long nothing may come before a measurement has failed.
 const SILENCE: Duration = Duration::from_secs(20);
+
+/// How long it may take to connect everybody: a workload for which a server needs longer is not
+/// begun with it.
+pub(crate) const GATHER: Duration = Duration::from_secs(60);
 
 /// Messages after which a measurement ends before its time is over.
 const MOST: u64 = 1_000_000_000;
@@ -90,6 +95,7 @@ pub(crate) fn measure(
         WorkloadKind::Connects => connects::measure(target, peers, lasts)?.into(),
         WorkloadKind::Latency => latency::measure(target, peers, lasts)?,
         WorkloadKind::Stalled => stalled::measure(target, peers, lasts)?,
+        WorkloadKind::Fair => fair::measure(target, peers, lasts)?,
         WorkloadKind::OwnRoundTrip | WorkloadKind::OwnEcho => {
             anyhow::bail!("{} is for a client of its own", workload.id)
         }
@@ -140,15 +146,7 @@ pub(crate) fn join(target: Target<'_>, role: Role) -> io::Result<TcpStream> {
 }
 
 fn join_many(target: Target<'_>, role: Role, count: usize) -> io::Result<Vec<TcpStream>> {
-    let start = Instant::now();
-    let mut joined = Vec::with_capacity(count);
-    while joined.len() < count {
-        if start.elapsed() > SILENCE {
-            let text = format!("it took {} connections in {SILENCE:?}, not {count}", joined.len());
-            return Err(io::Error::new(ErrorKind::TimedOut, text));
-        }
-        joined.push(join(target, role)?);
-    }
+    let mut joined = gather(count, || join(target, role))?;
     let unrest = target.wire.unrest();
     if unrest > Duration::ZERO {
         std::thread::sleep(unrest);
@@ -157,6 +155,52 @@ fn join_many(target: Target<'_>, role: Role, count: usize) -> io::Result<Vec<Tcp
         }
     }
     Ok(joined)
+}
+
+/// So many connections, or an error if that takes too long.
+fn gather(
+    count: usize,
+    mut connect: impl FnMut() -> io::Result<TcpStream>,
+) -> io::Result<Vec<TcpStream>> {
+    let start = Instant::now();
+    let mut gathered = Vec::with_capacity(count);
+    while gathered.len() < count {
+        if start.elapsed() > GATHER {
+            let text = format!("it took {} connections in {GATHER:?}, not {count}", gathered.len());
+            return Err(io::Error::new(ErrorKind::TimedOut, text));
+        }
+        gathered.push(connect()?);
+    }
+    Ok(gathered)
+}
+
+/// How long one connection takes, on average.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joining {
+    /// Of one that gets broadcasts, or of any where there are none.
+    pub(crate) join: Duration,
+    /// Of one as [`WorkloadKind::Idle`] has it; nothing where it is not taken part in.
+    pub(crate) idle: Duration,
+}
+
+impl Joining {
+    /// Connects some peers and lets them go.
+    pub(crate) fn of(target: Target<'_>, can: &[WorkloadKind]) -> io::Result<Self> {
+        let broadcasts = can.iter().any(|kind| matches!(kind, WorkloadKind::Fanout { .. }));
+        let role = if broadcasts { Role::Subscriber } else { Role::Quiet };
+        let mut joining = Self { join: average(|| join(target, role))?, idle: Duration::ZERO };
+        if can.contains(&WorkloadKind::Idle) {
+            joining.idle = average(|| idle::join_idle(target))?;
+        }
+        Ok(joining)
+    }
+}
+
+fn average(mut connect: impl FnMut() -> io::Result<TcpStream>) -> io::Result<Duration> {
+    const JOINS: u32 = 16;
+    let start = Instant::now();
+    (0..JOINS).try_for_each(|_| connect().map(drop))?;
+    Ok(start.elapsed() / JOINS)
 }
 
 /// Takes what is there, without waiting for more.

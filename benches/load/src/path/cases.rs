@@ -1,13 +1,13 @@
 //! The cases: which frames, who handles them, and how many get what comes of one.
 
 use std::hint::black_box;
-use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tower_layer::layer_fn;
-use tower_service::Service;
-use veltix::{BodyError, Hub, Inbound, Message, Msg, Peer, RequestId, Router, SendError, all};
+use veltix::{BodyError, Hub, Message, Msg, Peer, RequestId, Router, SendError, all};
 use veltix_core::Frame;
+
+use crate::through::Through;
 
 /// Peers beside the one that publishes.
 const SUBSCRIBERS: usize = 100;
@@ -33,24 +33,6 @@ enum Chat {
 struct Line {
     from: String,
     text: String,
-}
-
-/// A layer that does nothing but call what is in it.
-#[derive(Clone)]
-struct Through<S>(S);
-
-impl<S: Service<Inbound>> Service<Inbound> for Through<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, inbound: Inbound) -> S::Future {
-        self.0.call(inbound)
-    }
 }
 
 /// A body of 64 bytes, JSON so that every case can take it.

@@ -114,7 +114,7 @@ fn percentiles(workload: &str, all: &[&Series]) -> Option<Plot> {
         title: format!("Percentiles of the latency ({workload})"),
         subtitle: format!("{}; lower is better", describe(workload)),
         x: (Axis::nines(&percents), "percentile"),
-        y: (y_axis(&curves), unit(&measured)),
+        y: (y_axis(&curves), "µs".to_owned()),
         curves,
     })
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
+use super::goals::{write_targets, write_variants};
 use super::matrix::write_matrix;
 use super::statistics::{PowerLaw, Spread, pair};
-use super::targets::{Target, Verdict, targets};
 use super::workloads::{describe, is_growth};
 use crate::results::{Better, Missing, Report, Series};
 
@@ -14,6 +14,10 @@ pub(crate) const LIMIT: &str = "limit";
 /// What a workload's values are compared with: the limit under the same load, or, for our own
 /// client, the limit under the generator.
 pub(crate) fn reference<'a>(report: &'a Report, workload: &str) -> Option<&'a Series> {
+    // Its values are ratios already.
+    if workload == "fair" {
+        return None;
+    }
     let workload = workload.strip_prefix("own_").unwrap_or(workload);
     let mut all = report.series.iter();
     all.find(|series| series.workload == workload && series.peer == LIMIT)
@@ -38,6 +42,7 @@ fn write_all(text: &mut String, report: &Report, plots: &[&str]) -> std::fmt::Re
     )?;
     missing_everywhere(text, report)?;
     write_targets(text, report)?;
+    write_variants(text, report)?;
     write_matrix(text, report)?;
     for workload in workloads(report) {
         let of_it: Vec<_> =
@@ -82,47 +87,6 @@ fn missing_everywhere(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "\n**Missing in this run:**\n")?;
     for Missing { peer, why, .. } in everywhere {
         writeln!(text, "- {peer}: {why}")?;
-    }
-    Ok(())
-}
-
-fn write_targets(text: &mut String, report: &Report) -> std::fmt::Result {
-    let judged: Vec<_> =
-        targets().into_iter().map(|target| (target.judge(report), target)).collect();
-    let count = |verdict| judged.iter().filter(|(judged, _)| judged.must == Some(verdict)).count();
-    writeln!(
-        text,
-        "\n## Targets\n\n{} met, {} not met, {} not measured.\n",
-        count(Verdict::Met),
-        count(Verdict::NotMet),
-        count(Verdict::NotMeasured)
-    )?;
-    writeln!(text, "| workload | ours | against | measured | min–max | must | | stretch | |")?;
-    writeln!(text, "|---|---|---|---:|---:|---:|---|---:|---|")?;
-    for (judged, target) in judged {
-        let Target { workload, ours, direction, .. } = &target;
-        let goal = |goal: Option<f64>| match goal {
-            Some(goal) if goal < 1000.0 => format!("{direction} {goal}"),
-            Some(goal) => format!("{direction} {}", number(goal)),
-            None => "–".to_owned(),
-        };
-        let verdict = |verdict: Option<Verdict>| {
-            verdict.map_or_else(|| "–".to_owned(), |verdict| verdict.to_string())
-        };
-        let against = match (&target.against, &target.against_workload) {
-            (None, _) => "(value)".to_owned(),
-            (Some(against), None) => against.clone(),
-            (Some(against), Some(workload)) => format!("{against} ({workload})"),
-        };
-        let (measured, range) = both(judged.measured);
-        writeln!(
-            text,
-            "| {workload} | {ours} | {against} | {measured} | {range} | {} | {} | {} | {} |",
-            goal(target.must),
-            verdict(judged.must),
-            goal(target.stretch),
-            verdict(judged.stretch)
-        )?;
     }
     Ok(())
 }
@@ -209,13 +173,13 @@ fn percentiles(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     let measured = || all.iter().filter(|series| !series.percentiles.is_empty());
     let Some(first) = measured().next() else { return Ok(()) };
     let columns: Vec<_> = first.percentiles.iter().map(|(percent, _)| *percent).collect();
-    write!(text, "\n| peer | unit |")?;
+    write!(text, "\n| peer | latency in |")?;
     for percent in &columns {
         write!(text, " p{percent} |")?;
     }
     writeln!(text, "\n|---|---|{}", "---:|".repeat(columns.len()))?;
     for series in measured() {
-        write!(text, "| {} | {} |", series.peer, series.unit)?;
+        write!(text, "| {} | µs |", series.peer)?;
         for column in &columns {
             let value = series.percentiles.iter().find(|(percent, _)| percent == column);
             write!(text, " {} |", value.map_or_else(|| "–".to_owned(), |(_, at)| number(*at)))?;
@@ -261,7 +225,7 @@ fn footnotes(
 }
 
 /// A median and its range, as two cells.
-fn both(spread: Option<Spread>) -> (String, String) {
+pub(super) fn both(spread: Option<Spread>) -> (String, String) {
     match spread {
         Some(Spread { low, median, high }) => {
             (number(median), format!("{}–{}", number(low), number(high)))

@@ -2,6 +2,7 @@
 
 mod axis;
 mod bars;
+mod goals;
 mod lines;
 pub(crate) mod markdown;
 mod matrix;
@@ -10,7 +11,7 @@ mod palette;
 pub(crate) mod sample;
 pub(crate) mod statistics;
 pub(crate) mod targets;
-mod workloads;
+pub(crate) mod workloads;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,6 +16,7 @@ pub(crate) fn colour(peer: &str) -> RGBColor {
         "veltix" => RGBColor(11, 95, 214),
         "veltix-async" => RGBColor(74, 163, 245),
         "veltix-typed" => RGBColor(95, 75, 200),
+        "veltix-by-hand" => RGBColor(180, 165, 240),
         "veltix-layered" => RGBColor(150, 130, 230),
         "veltix-threading" => RGBColor(20, 160, 190),
         "veltix+limit" => RGBColor(120, 190, 250),

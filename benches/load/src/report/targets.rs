@@ -51,13 +51,24 @@ pub(crate) struct Judged {
 #[serde(deny_unknown_fields)]
 struct Targets {
     target: Vec<Target>,
+    variant: Vec<Target>,
+}
+
+impl Targets {
+    fn read() -> Self {
+        toml::from_str(include_str!("../../targets.toml"))
+            .expect("targets.toml is part of this program, and a test reads it")
+    }
 }
 
 /// All targets, in the order of the file.
 pub(crate) fn targets() -> Vec<Target> {
-    let parsed: Targets = toml::from_str(include_str!("../../targets.toml"))
-        .expect("targets.toml is part of this program, and a test reads it");
-    parsed.target
+    Targets::read().target
+}
+
+/// What our own variants are to each other: not every row has a goal.
+pub(crate) fn variants() -> Vec<Target> {
+    Targets::read().variant
 }
 
 impl Target {
@@ -183,6 +194,17 @@ mod tests {
             series("W1s", "limit", &[Some(20.0)]),
         ]));
         assert_eq!(judged.measured.map(|spread| spread.median), Some(1.5));
+    }
+
+    #[test]
+    fn a_variant_is_one_of_ours_and_has_one_beside_it() {
+        let known = |name: &str| {
+            crate::peers::PeerSpec::find(name).is_some() || crate::path::Case::find(name).is_some()
+        };
+        for variant in variants() {
+            let against = variant.against.as_deref();
+            assert!(known(&variant.ours) && against.is_some_and(known), "{variant:?}");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Group {
     /// A workload that this file does not know is drawn with the throughputs.
     pub(crate) fn of(workload: &str) -> Self {
         match workload {
-            "W1s" | "W1x" | "own_W1s" | "latency" | "stalled" => Self::Latency,
+            "W1s" | "W1x" | "own_W1s" | "latency" | "stalled" | "fair" => Self::Latency,
             "W6" | "W6_9500" | "W7" => Self::Connections,
             "tag" => Self::Broadcast,
             _ if workload.starts_with("W4") => Self::Broadcast,
@@ -71,6 +71,7 @@ pub(crate) fn describe(workload: &str) -> &'static str {
         "own_W3" => "calls from our own client, 100 connections × 32 tasks",
         "latency" => "echo beside a broadcast to 1 000 at half the peak rate",
         "stalled" => "broadcast to 100 of whom one does not read",
+        "fair" => "99th percentile of honest echoes beside a flood; 1 is what is allowed",
         "growth_memory" => "memory of an idle connection, by number of peers",
         "growth_broadcast" => "time of one delivery of a broadcast to all, by number of peers",
         "growth_count" => "time to count the 1 % of peers with a tag, by number of peers",

@@ -23,6 +23,7 @@ pub(crate) fn serve(name: &str) -> Option<()> {
         "veltix" => veltix::serve(Variant::Plain),
         "veltix-async" => veltix::serve(Variant::Async),
         "veltix-typed" => veltix::serve(Variant::Typed),
+        "veltix-by-hand" => veltix::serve(Variant::ByHand),
         "veltix-layered" => veltix::serve(Variant::Layered),
         "veltix-threading" => veltix::serve(Variant::Threading),
         "delimited" => delimited::serve(delimited::Writing::OneByOne),

@@ -2,18 +2,17 @@
 
 use std::hint::black_box;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tower_layer::layer_fn;
-use tower_service::Service;
 use veltix::transport::PeerAddr;
 use veltix::{
-    Hub, Inbound, Message, Msg, Peer, Router, SendError, Server, ServerConfig, SocketCore,
+    BodyError, Hub, Json, Message, Msg, Peer, Router, SendError, Server, ServerConfig, SocketCore,
     TagError, TargetError, all, tag,
 };
 
 use super::{announce, run_on_two_workers};
+use crate::through::Through;
 use crate::wire::Selected;
 
 /// The codes of [`code`](crate::wire::code).
@@ -45,6 +44,8 @@ pub(super) enum Variant {
     Async,
     /// Plain functions of typed messages, with JSON bodies.
     Typed,
+    /// Plain functions that decode the same bodies themselves.
+    ByHand,
     /// Plain functions below a layer that does nothing.
     Layered,
     /// Plain functions, and a thread for each connection.
@@ -92,11 +93,27 @@ fn router(variant: Variant) -> Router {
         Variant::Typed => {
             router.on(|Msg(echo): Msg<Echo>| echo).on(|Msg(sink): Msg<Sink>| drop(black_box(sink)))
         }
+        Variant::ByHand => router.route(Load::Echo, echo_by_hand).route(Load::Sink, sink_by_hand),
         Variant::Layered => router
             .route(Load::Echo, |message: Message| message)
             .route(Load::Sink, |_: Message| ())
             .layer(layer_fn(Through)),
     }
+}
+
+/// What a user would write without typed messages.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Line {
+    seq: String,
+    text: String,
+}
+
+fn echo_by_hand(message: Message) -> Result<Json<Line>, BodyError> {
+    message.json().map(Json)
+}
+
+fn sink_by_hand(message: Message) -> Result<(), BodyError> {
+    message.json::<Line>().map(|line| drop(black_box(line)))
 }
 
 fn publish(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
@@ -134,22 +151,4 @@ fn time_of_one(select: impl Fn() -> Result<(), TargetError>) -> Result<f64, Targ
         selections += 10;
     }
     Ok(start.elapsed().as_nanos() as f64 / f64::from(selections))
-}
-
-/// A layer that only calls what is in it.
-#[derive(Clone)]
-struct Through<S>(S);
-
-impl<S: Service<Inbound>> Service<Inbound> for Through<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, inbound: Inbound) -> S::Future {
-        self.0.call(inbound)
-    }
 }

@@ -27,6 +27,9 @@ pub(crate) fn verify(target: Target<'_>, can: &[WorkloadKind]) -> Result<()> {
     if can(|kind| matches!(kind, WorkloadKind::Ingest | WorkloadKind::Large)) {
         sinks(target).context("messages without an answer")?;
     }
+    if can(|kind| matches!(kind, WorkloadKind::Large)) {
+        takes_large(target).context("a message of 1 MiB")?;
+    }
     if can(|kind| matches!(kind, WorkloadKind::Fanout { .. })) {
         reaches(target, Kind::Publish).context("broadcast")?;
     }
@@ -51,6 +54,18 @@ fn sinks(target: Target<'_>) -> Result<()> {
     send(&mut stream, target.wire, Kind::Echo, 100..101)?;
     let mut answer = vec![0; target.wire.answer_len(Kind::Echo, BODY)];
     stream.read_exact(&mut answer).context("no echo behind them")?;
+    expect_nothing(&mut stream)
+}
+
+/// A large body is taken whole: it comes back equal.
+fn takes_large(target: Target<'_>) -> Result<()> {
+    const LARGE: usize = 1 << 20;
+    let mut stream = join(target, Role::Quiet)?;
+    stream.write_all(&target.wire.message(Kind::Echo, 1, LARGE))?;
+    let mut answer = vec![0; target.wire.answer_len(Kind::Echo, LARGE)];
+    stream.read_exact(&mut answer).context("its echo is missing")?;
+    let body = target.wire.answer_body(Kind::Echo, &answer);
+    ensure!(body == target.wire.body(1, LARGE), "a body that was not sent");
     expect_nothing(&mut stream)
 }
 

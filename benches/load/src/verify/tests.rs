@@ -19,6 +19,7 @@ enum Lie {
     ChangesEchoes,
     DoublesEchoes,
     AnswersSinks,
+    ChangesLarge,
     ReachesThePublisher,
     ForgetsOne,
     Doubles,
@@ -43,6 +44,7 @@ fn judged(lie: Lie) -> Result<(), String> {
     let can = [
         WorkloadKind::Echo,
         WorkloadKind::Ingest,
+        WorkloadKind::Large,
         WorkloadKind::Fanout { in_flight: 1 },
         WorkloadKind::Tag,
     ];
@@ -63,7 +65,7 @@ fn connection(mut stream: TcpStream, peers: &Peers, lie: Lie) -> Option<()> {
         peers.push((stream.try_clone().ok()?, false));
         peers.len() - 1
     };
-    let mut decoder = FrameDecoder::new(1 << 20);
+    let mut decoder = FrameDecoder::new(2 << 20);
     let mut published = 0;
     loop {
         while let Some(message) = decoder.decode(&mut buffer).ok()? {
@@ -72,6 +74,10 @@ fn connection(mut stream: TcpStream, peers: &Peers, lie: Lie) -> Option<()> {
                 code::ECHO if lie == Lie::ChangesEchoes => {
                     let changed = [&message.body()[1..], b"!"].concat();
                     send(&mut stream, message.code(), &message, Bytes::from(changed));
+                }
+                code::ECHO if lie == Lie::ChangesLarge && message.body().len() > 1_000 => {
+                    let changed = message.body().iter().rev().copied().collect();
+                    send(&mut stream, message.code(), &message, changed);
                 }
                 code::ECHO => {
                     let copies = if lie == Lie::DoublesEchoes { 2 } else { 1 };
@@ -142,6 +148,7 @@ fn a_lie_is_found_and_named() {
         (Lie::ChangesEchoes, "echo: a body that was not sent"),
         (Lie::DoublesEchoes, "echo: a body that was not sent, or not so often"),
         (Lie::AnswersSinks, "messages without an answer: more came"),
+        (Lie::ChangesLarge, "a message of 1 MiB: a body that was not sent"),
         (Lie::ReachesThePublisher, "broadcast: it is for others"),
         (Lie::ForgetsOne, "broadcast: not in order"),
         (Lie::Doubles, "broadcast: a body that was not sent, or not so often"),

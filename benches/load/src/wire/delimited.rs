@@ -1,45 +1,15 @@
 //! A length of four bytes, then a payload: what `LengthDelimitedCodec` has by default.
 
-use std::io;
-use std::net::TcpStream;
-
-use super::payload::Request;
-use super::{Kind, Role, Wire, stream};
-
-/// Length and kind.
-const HEADER: usize = 4 + 1;
+use super::framing::Framing;
 
 /// The wire of the hubs on `LengthDelimitedCodec`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Delimited;
 
-impl Wire for Delimited {
-    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()> {
-        match role {
-            Role::Quiet => Ok(()),
-            // The server reads the first message of a connection after it has listed it.
-            Role::Subscriber => stream::exchange(stream, &self.message(Kind::Echo, 0, 64)),
-            Role::Tagged => stream::exchange(stream, &frame(&Request::Join.payload(&[]))),
-        }
+impl Framing for Delimited {
+    fn header(&self, payload: usize) -> Vec<u8> {
+        (payload as u32).to_be_bytes().to_vec()
     }
-
-    fn message(&self, kind: Kind, seq: u64, body: usize) -> Vec<u8> {
-        frame(&Request::Message(kind).payload(&self.body(seq, body)))
-    }
-
-    fn answer_len(&self, _: Kind, body: usize) -> usize {
-        HEADER + body
-    }
-
-    fn answer_body<'a>(&self, _: Kind, answer: &'a [u8]) -> &'a [u8] {
-        &answer[HEADER..]
-    }
-}
-
-fn frame(payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes().to_vec();
-    frame.extend_from_slice(payload);
-    frame
 }
 
 #[cfg(test)]
@@ -48,6 +18,7 @@ mod tests {
     use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
     use super::super::tests::KINDS;
+    use super::super::{Request, Wire};
     use super::*;
 
     #[test]

@@ -1,54 +1,22 @@
 //! The frames of message-io's `FramedTcp`: the length of the payload as a varint (seven bits a byte,
 //! the lowest first), then the payload.
 
-use std::io;
-use std::net::TcpStream;
-
-use super::payload::Request;
-use super::{Kind, Role, Wire, stream};
+use super::framing::Framing;
 
 /// The wire of the hub on message-io.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MessageIo;
 
-impl Wire for MessageIo {
-    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()> {
-        match role {
-            Role::Quiet => Ok(()),
-            // The one thread of the server lists a connection before it reads from it.
-            Role::Subscriber => stream::exchange(stream, &self.message(Kind::Echo, 0, 64)),
-            Role::Tagged => stream::exchange(stream, &frame(&Request::Join.payload(&[]))),
+impl Framing for MessageIo {
+    fn header(&self, payload: usize) -> Vec<u8> {
+        let (mut rest, mut bytes) = (payload, Vec::new());
+        while rest >= 0x80 {
+            bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
         }
+        bytes.push(rest as u8);
+        bytes
     }
-
-    fn message(&self, kind: Kind, seq: u64, body: usize) -> Vec<u8> {
-        frame(&Request::Message(kind).payload(&self.body(seq, body)))
-    }
-
-    fn answer_len(&self, _: Kind, body: usize) -> usize {
-        varint(1 + body).len() + 1 + body
-    }
-
-    fn answer_body<'a>(&self, _: Kind, answer: &'a [u8]) -> &'a [u8] {
-        let header = answer.iter().take_while(|byte| **byte >= 0x80).count() + 1;
-        &answer[header + 1..]
-    }
-}
-
-fn frame(payload: &[u8]) -> Vec<u8> {
-    let mut frame = varint(payload.len());
-    frame.extend_from_slice(payload);
-    frame
-}
-
-fn varint(mut value: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
 }
 
 #[cfg(test)]
@@ -56,6 +24,7 @@ mod tests {
     use message_io::util::encoding;
 
     use super::super::tests::KINDS;
+    use super::super::{Request, Wire};
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the servers' protocols look like from outside.
 
 mod delimited;
+mod framing;
 mod message_io;
 mod nats;
 mod payload;
