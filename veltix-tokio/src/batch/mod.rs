@@ -139,9 +139,9 @@ impl Batch {
         HEAVY.get()
     }
 
-    /// Ends the poll, and flushes its own outbox; the others that it touched are still to be
+    /// Ends the poll, and flushes its own outbox at this time, more or less; the others that it touched are still to be
     /// flushed.
-    pub(crate) fn leave(mut self) -> Flushes {
+    pub(crate) fn leave(mut self, now: Instant) -> Flushes {
         let Some(Scope { own, own_touched, touched, fan_out, .. }) = self.close() else {
             return Flushes::default();
         };
@@ -153,7 +153,7 @@ impl Batch {
             return flushes;
         }
         if own_touched {
-            own.outbox().flush();
+            own.outbox().flush_at(now);
         }
         flushes
     }
@@ -190,7 +190,9 @@ impl Flushes {
     /// Takes over what another batch left.
     pub(crate) fn extend(&mut self, mut other: Self) {
         if self.0.is_empty() {
-            std::mem::swap(&mut self.0, &mut other.0);
+            if !other.0.is_empty() {
+                std::mem::swap(&mut self.0, &mut other.0);
+            }
         } else {
             self.0.append(&mut other.0);
         }
@@ -202,16 +204,18 @@ impl Flushes {
         if self.0.is_empty() {
             return;
         }
-        let start = (self.0.len() > LOOK_EVERY).then(Instant::now);
-        let mut done = 0;
+        let start = Instant::now();
+        let (mut now, mut done) = (start, 0);
         // Each leaves the list after its flush, not before: if that panics, it is woken as well.
         while let Some(peer) = self.0.front() {
-            peer.outbox().flush();
+            peer.outbox().flush_at(now);
             self.0.pop_front();
             done += 1;
-            let is_late = |start: Instant| start.elapsed() >= FLUSH_TIME;
-            if done % LOOK_EVERY == 0 && start.is_some_and(is_late) {
-                return;
+            if done % LOOK_EVERY == 0 && !self.0.is_empty() {
+                now = Instant::now();
+                if now - start >= FLUSH_TIME {
+                    return;
+                }
             }
         }
         // An idle connection holds no list.

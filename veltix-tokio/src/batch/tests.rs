@@ -124,7 +124,7 @@ async fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
     let batch = Batch::enter(&own, false);
     let before = touch(&own);
     let after = touch(&own);
-    let mut flushes = batch.leave();
+    let mut flushes = batch.leave(Instant::now());
     flushes.0.insert(3, explosive);
     assert_eq!((forgotten(&before), forgotten(&after)), (3, 3));
     assert!(catch_unwind(AssertUnwindSafe(|| flushes.flush_some())).is_err());
@@ -140,7 +140,7 @@ async fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks
     let others = touch(&own);
     // The outbox is in need of a flush already, so a frame would not be the first.
     note(&own, Queued { first: true, heavy: false, waits: false, dropped: 0 });
-    assert!(catch_unwind(AssertUnwindSafe(|| batch.leave())).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| batch.leave(Instant::now()))).is_err());
     assert_eq!(forgotten(&others), 0);
 }
 

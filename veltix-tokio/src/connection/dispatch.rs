@@ -38,7 +38,7 @@ impl ConnectionTask {
             Started::Done(outcome) => self.settle(Origin::Connect, outcome),
             Started::Running(future) => self.lane.run(Origin::Connect, future),
         }
-        self.flushes.extend(batch.leave());
+        self.flushes.extend(batch.leave(Instant::now()));
     }
 
     pub(super) fn admit(&mut self) {

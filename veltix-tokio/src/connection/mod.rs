@@ -197,9 +197,10 @@ impl ConnectionTask {
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let batch = Batch::enter(&self.peer, self.own_only());
-            let turn = self.turn(cx, &batch);
+            let mut budget = Budget::new();
+            let turn = self.turn(cx, &batch, &mut budget);
             self.spare.give_back(self.peer.endpoint().routes());
-            self.flushes.extend(batch.leave());
+            self.flushes.extend(batch.leave(budget.now()));
             self.flushes.flush_some();
             match turn {
                 Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
@@ -215,14 +216,13 @@ impl ConnectionTask {
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>, batch: &Batch) -> Turn {
+    fn turn(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> Turn {
         self.look_at_outbox(cx);
         self.look_for_end();
         if !self.flushes.is_empty() {
             // What an earlier batch sent goes out before anything new is handled.
             return Turn::Busy;
         }
-        let budget = &mut Budget::new();
         self.advance_lane(cx, batch, budget);
         if !budget.is_done(batch) {
             self.read_batch(cx, batch, budget);

@@ -41,7 +41,7 @@ mod tests;
 mod write;
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,11 +126,60 @@ impl Outbox {
     /// Writes what is queued, as far as the stream takes it. Does nothing when another flusher is
     /// at it or the stream is full.
     pub(crate) fn flush(&self) {
-        let Some(flight) = self.state.lock().take_off() else { return };
+        self.flush_at(Instant::now());
+    }
+
+    /// The same, for whoever has just looked at the clock.
+    pub(crate) fn flush_at(&self, now: Instant) {
+        let mut state = self.state.lock();
+        if let Some((run, writer)) = state.take_off_with_run() {
+            drop(state);
+            return self.fly_run(run, writer, now);
+        }
+        let Some(flight) = state.take_off() else { return };
+        drop(state);
+        self.fly_on(flight, None, now);
+    }
+
+    /// Writes a finished run that is all there is: for most peers of a broadcast, all that there is
+    /// to do.
+    fn fly_run(&self, run: Arc<Run>, mut writer: Box<dyn StreamWriter>, now: Instant) {
+        // It was looked at when it was taken: it is finished.
+        let Some(whole) = run.whole() else { return };
+        let result = caught(|| writer.try_write_vectored(&[IoSlice::new(&whole.bytes)]));
+        if result.as_ref().is_ok_and(|written| *written == whole.bytes.len()) {
+            let mut state = self.state.lock();
+            state.settle(whole.taken(), now);
+            if state.phase != Phase::Writing || !state.queue.frames().is_empty() {
+                drop(state);
+                // It was closed, or more was pushed meanwhile.
+                return self.fly_on(Flight::new(writer, None), Some(Ok(())), now);
+            }
+            let owner = state.land_empty(writer);
+            let waiters = self.settle_room(&mut state);
+            drop(state);
+            return wake(owner, waiters);
+        }
+        let mut flight = Flight::new(writer, Some(run));
+        flight.queue_run();
+        let result = match result {
+            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+            Ok(written) => {
+                flight.advance(written);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        self.fly_on(flight, Some(result), now);
+    }
+
+    /// Flies on from the first write, if that is made already, and wakes whom it concerns.
+    fn fly_on(&self, flight: Flight, first: Option<io::Result<()>>, now: Instant) {
         let mut gone = Vec::new();
-        let (owner, waiters) = Scratch::with(|scratch| self.fly(flight, scratch, &mut gone));
+        let (owner, waiters) =
+            Scratch::with(|scratch| self.fly(flight, first, now, scratch, &mut gone));
         let_go(&mut gone);
-        wake_all(owner.into_iter().chain(waiters));
+        wake(owner, waiters);
     }
 
     /// Writes until the queue is empty, the stream is full, or the peer's own task should go on.
@@ -139,21 +188,31 @@ impl Outbox {
     fn fly(
         &self,
         mut flight: Flight,
+        mut first: Option<io::Result<()>>,
+        now: Instant,
         scratch: &mut Scratch,
         gone: &mut Vec<Frame>,
     ) -> (Option<Waker>, Vec<Waker>) {
         let mut writes = 0;
         loop {
             writes += 1;
-            // A stream that panics has failed; whoever publishes to it must not go down with it.
-            let result = catch_unwind(AssertUnwindSafe(|| scratch.write(&mut flight)))
-                .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+            let result = first.take().unwrap_or_else(|| caught(|| scratch.write(&mut flight)));
             flight.queue_run();
             let failure = result.err().map(|error| error.kind());
             let mut state = self.state.lock();
-            state.settle(&mut flight);
+            flight.settle(&mut state, now);
             // What was pushed meanwhile follows what is left in our hands.
             flight.queue.append(&mut state.queue);
+            if failure.is_none()
+                && flight.queue.frames().is_empty()
+                && state.phase == Phase::Writing
+            {
+                let owner = state.land_empty(flight.writer);
+                let waiters = self.settle_room(&mut state);
+                drop(state);
+                write::keep_queue(flight.queue.into_frames());
+                return (owner, waiters);
+            }
             let is_full = failure == Some(io::ErrorKind::WouldBlock);
             let mut rounds = 0;
             while is_full && !flight.queue.is_settled() && rounds < SETTLE_ROUNDS {
@@ -174,7 +233,6 @@ impl Outbox {
             }
             let phase = match failure {
                 _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
-                None if flight.queue.frames().is_empty() => Phase::Idle,
                 Some(io::ErrorKind::WouldBlock) if flight.queue.is_settled() => Phase::Blocked,
                 None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
                 // In the last case others push faster than their frames are looked at.
@@ -353,6 +411,19 @@ impl Outbox {
         let state = self.lock();
         state.tally.sent(state.frames as u64)
     }
+}
+
+/// Wakes those whom a landing concerns: mostly nobody.
+#[inline]
+fn wake(owner: Option<Waker>, waiters: Vec<Waker>) {
+    if owner.is_some() || !waiters.is_empty() {
+        wake_all(owner.into_iter().chain(waiters));
+    }
+}
+
+/// Calls a stream. One that panics has failed; whoever publishes to it must not go down with it.
+fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
 }
 
 /// Drops frames. A body that panics as it goes, which is its owner's code, must not take the stream

@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Bytes, BytesMut};
 use veltix_core::Frame;
 
-use super::state::{Capacity, Phase, State, charge};
+use super::state::{Capacity, Phase, State, Taken, charge};
 use super::{Outbox, Queued};
 use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, COPY_BELOW};
 use crate::planted::planted;
@@ -205,6 +205,11 @@ impl State {
         });
     }
 
+    /// Whether it has a finished run.
+    pub(super) fn has_whole_run(&self) -> bool {
+        self.run.as_ref().is_some_and(|membership| membership.run.whole().is_some())
+    }
+
     /// Books a finished run as accepted, and gives it to a flusher as one piece. One that is not
     /// finished is left.
     pub(super) fn take_run(&mut self) -> Option<Arc<Run>> {
@@ -216,6 +221,13 @@ impl State {
         self.charge += whole.charge;
         self.tally.accept(whole.frames.len() as u64);
         self.run.take().map(|membership| membership.run)
+    }
+}
+
+impl Whole {
+    /// All of it.
+    pub(super) fn taken(&self) -> Taken {
+        Taken { frames: self.frames.len(), charge: self.charge, bytes: self.bytes.len() }
     }
 }
 

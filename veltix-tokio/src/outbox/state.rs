@@ -90,10 +90,28 @@ pub(super) struct Flight {
     /// queued.
     pub(super) run: Option<Arc<Run>>,
     pub(super) writer: Box<dyn StreamWriter>,
-    /// Frames, charge and bytes that the stream took since they were last settled.
-    pub(super) done_frames: usize,
-    pub(super) done_charge: usize,
-    pub(super) written: usize,
+    /// What the stream took since it was last settled.
+    pub(super) taken: Taken,
+}
+
+/// What a stream took: frames that it took whole and their charge, and all bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Taken {
+    pub(super) frames: usize,
+    pub(super) charge: usize,
+    pub(super) bytes: usize,
+}
+
+impl Flight {
+    pub(super) fn new(writer: Box<dyn StreamWriter>, run: Option<Arc<Run>>) -> Self {
+        let queue = Queue::default();
+        Self { queue, run, writer, taken: Taken::default() }
+    }
+
+    /// Books what the stream has taken since the last time.
+    pub(super) fn settle(&mut self, state: &mut State, now: Instant) {
+        state.settle(std::mem::take(&mut self.taken), now);
+    }
 }
 
 impl State {
@@ -270,46 +288,52 @@ impl State {
         let writer = self.writer.take()?;
         let run = self.take_run();
         self.phase = Phase::Writing;
-        Some(Flight {
-            queue: std::mem::take(&mut self.queue),
-            run,
-            writer,
-            done_frames: 0,
-            done_charge: 0,
-            written: 0,
-        })
+        let queue = std::mem::take(&mut self.queue);
+        Some(Flight { queue, ..Flight::new(writer, run) })
+    }
+
+    /// The same for an outbox that has nothing but a finished run.
+    pub(super) fn take_off_with_run(&mut self) -> Option<(Arc<Run>, Box<dyn StreamWriter>)> {
+        if self.phase != Phase::Queued || self.frames > 0 || !self.has_whole_run() {
+            return None;
+        }
+        let writer = self.writer.take()?;
+        self.phase = Phase::Writing;
+        Some((self.take_run()?, writer))
     }
 
     /// Books what the stream has taken.
-    pub(super) fn settle(&mut self, flight: &mut Flight) {
-        let frames = std::mem::take(&mut flight.done_frames);
-        let written = std::mem::take(&mut flight.written);
+    #[inline]
+    pub(super) fn settle(&mut self, taken: Taken, now: Instant) {
+        let Taken { frames, charge, bytes } = taken;
         self.frames -= frames;
-        self.charge -= std::mem::take(&mut flight.done_charge);
-        self.taken += written as u64;
+        self.charge -= charge;
+        self.taken += bytes as u64;
         self.tally.write(frames as u64);
-        if written > 0 {
-            self.taken_at = Some(Instant::now());
+        if bytes > 0 {
+            self.taken_at = Some(now);
             self.stalled_since = None;
         }
     }
 
-    /// `Writing → Idle | Queued | Blocked`: takes back what the flusher held. Whoever is returned
-    /// must be woken: the connection's own task, which goes on from here.
+    /// `Writing → Idle`, for a flusher that has written all there is and to whose queue nothing
+    /// was added.
+    pub(super) fn land_empty(&mut self, writer: Box<dyn StreamWriter>) -> Option<Waker> {
+        self.writer = Some(writer);
+        self.phase = Phase::Idle;
+        self.overflowing = false;
+        let owner_waits = std::mem::take(&mut self.owner_waits) | self.tally.end_episode();
+        if owner_waits { self.owner.clone() } else { None }
+    }
+
+    /// `Writing → Queued | Blocked`: takes back what the flusher held. Whoever is returned must be
+    /// woken: the connection's own task, which goes on from here.
     pub(super) fn land(&mut self, flight: Flight, phase: Phase) -> Option<Waker> {
         self.writer = Some(flight.writer);
         self.phase = phase;
         let taken = std::mem::replace(&mut self.queue, flight.queue);
         write::keep_queue(taken.into_frames());
-        let mut owner_waits = std::mem::take(&mut self.owner_waits);
-        if phase == Phase::Idle {
-            self.overflowing = false;
-            owner_waits |= self.tally.end_episode();
-            write::keep_queue(std::mem::take(&mut self.queue).into_frames());
-            if !owner_waits {
-                return None;
-            }
-        }
+        self.owner_waits = false;
         self.owner.clone()
     }
 

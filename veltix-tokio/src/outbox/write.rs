@@ -180,18 +180,17 @@ impl Flight {
     fn finish_run(&mut self) -> usize {
         let Some(run) = self.run.take() else { return 0 };
         let Some(run) = run.whole() else { return 0 };
-        self.done_frames += run.frames.len();
-        self.done_charge += run.charge;
-        self.written += run.bytes.len();
+        // Nothing was taken before it.
+        self.taken = run.taken();
         run.bytes.len()
     }
 
     /// Takes off what the stream took.
-    fn advance(&mut self, written: usize) {
-        self.written += written;
+    pub(super) fn advance(&mut self, written: usize) {
+        self.taken.bytes += written;
         let (frames, charge) = self.queue.advance(written);
-        self.done_frames += frames;
-        self.done_charge += charge;
+        self.taken.frames += frames;
+        self.taken.charge += charge;
         // Counted by now: a body that panics as it goes has been written all the same.
         self.queue.drop_first(frames);
         if planted!("partial_write_repeated") {
