@@ -17,7 +17,7 @@ use crate::error::RequestError;
 use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::requests::{Asker, CallFailed, CallId};
+use crate::requests::{Asker, Begun, CallFailed, CallId};
 
 /// A question to many peers. Made by [`Broadcast::request`](crate::Broadcast::request).
 ///
@@ -185,8 +185,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         for (index, place) in self.places.iter_mut().enumerate() {
             let asker = Asker::Survey { index, answers: self.sender.clone() };
             let begun = place.peer.calls().lock().begin_open(frame.code(), asker);
-            let (call, is_first) = match begun {
-                Ok(call) => call,
+            let Begun { call, is_news, .. } = match begun {
+                Ok(begun) => begun,
                 Err(RequestError::Closed) => {
                     self.ready.push_back((index, Response::Left));
                     continue;
@@ -199,7 +199,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             let response = match place.peer.outbox().push(frame.clone().with_id(call.id)) {
                 Push::Queued(queued) => {
                     place.peer.see_to(queued);
-                    if is_first {
+                    if is_news {
                         // Its task may have to read on for the answer, past the inbox's limit.
                         place.peer.outbox().wake_owner();
                     }

@@ -54,8 +54,22 @@ pub(crate) fn queued(peer: &Peer, queued: Queued) {
     }
 }
 
+/// The same for a frame that nothing else will follow soon: outside a poll it is flushed at once.
+pub(crate) fn queued_alone(peer: &Peer, queued: Queued) {
+    if !is_noted(peer, queued) && queued.first {
+        peer.outbox().flush();
+    }
+}
+
 fn note(peer: &Peer, queued: Queued) {
-    let noted = CURRENT.with_borrow_mut(|current| match current {
+    if !is_noted(peer, queued) && queued.first {
+        peer.outbox().wake_owner();
+    }
+}
+
+/// Notes the outbox for the poll that is under way, if that flushes it.
+fn is_noted(peer: &Peer, queued: Queued) -> bool {
+    CURRENT.with_borrow_mut(|current| match current {
         Some(scope) if !scope.own_only || scope.own == *peer => {
             if queued.heavy {
                 heavy();
@@ -68,10 +82,7 @@ fn note(peer: &Peer, queued: Queued) {
             true
         }
         _ => false,
-    });
-    if !noted && queued.first {
-        peer.outbox().wake_owner();
-    }
+    })
 }
 
 /// Notes that an outbox of this batch has enough for a large write.

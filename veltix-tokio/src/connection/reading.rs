@@ -141,7 +141,7 @@ impl ConnectionTask {
     }
 
     fn is_calling(&self) -> bool {
-        !self.peer.calls().lock().is_empty()
+        self.peer.calls().lock().is_calling()
     }
 }
 
@@ -170,8 +170,8 @@ mod tests {
         for round in 0_u32.. {
             let asker = Asker::Survey { index: 0, answers: answers.clone() };
             let begun = peer.calls().lock().begin_open(MESSAGE.code(), asker);
-            let Ok((call, _)) = begun else { return };
-            let caller = peer.calls().lock().take_back(call);
+            let Ok(begun) = begun else { return };
+            let caller = peer.calls().lock().take_back(begun.call);
             drop(caller);
             if round.is_multiple_of(64) {
                 peer.outbox().wake_owner();

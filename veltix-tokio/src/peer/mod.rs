@@ -251,6 +251,16 @@ impl Peer {
     /// others had to go for it.
     pub(crate) fn see_to(&self, queued: Queued) {
         batch::queued(self, queued);
+        self.see_to_dropped(queued);
+    }
+
+    /// The same for a frame that nothing else will follow soon.
+    pub(crate) fn see_to_alone(&self, queued: Queued) {
+        batch::queued_alone(self, queued);
+        self.see_to_dropped(queued);
+    }
+
+    fn see_to_dropped(&self, queued: Queued) {
         if queued.dropped > 0 {
             self.tell_overflow();
         }

@@ -27,6 +27,8 @@ pub(super) struct Call {
     state: State,
     /// The connection's task must look at its calls because of this one.
     is_news: bool,
+    /// No other call goes along with it.
+    is_alone: bool,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl Call {
             place: Place::default(),
             state: State::Unsent,
             is_news: false,
+            is_alone: false,
         }
     }
 
@@ -74,8 +77,9 @@ impl Call {
             return Err(RequestError::TypeNeeded);
         }
         let must_be = must_check.then_some(self.expected);
-        let call;
-        (call, self.is_news) = calls.begin(message.code(), sender, self.timeout, must_be)?;
+        let begun = calls.begin(message.code(), sender, self.timeout, must_be)?;
+        let call = begun.call;
+        (self.is_news, self.is_alone) = (begun.is_news, begun.is_alone);
         let frame = Frame::new(message.code(), call.id, message.into_body());
         self.state = State::WaitingForRoom { call, frame, answer };
         Ok(())
@@ -121,7 +125,13 @@ impl Future for Call {
             match this.peer.outbox().push_or_wait(frame, Some(line)) {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
-                    this.peer.see_to(queued);
+                    if this.is_alone {
+                        // Nobody would add to what the connection's task wrote: the asker has it
+                        // written at once, and saves a turn of that task.
+                        this.peer.see_to_alone(queued);
+                    } else {
+                        this.peer.see_to(queued);
+                    }
                     this.let_owner_see();
                 }
                 Push::Full(frame) => {

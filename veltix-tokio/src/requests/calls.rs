@@ -26,6 +26,22 @@ pub(crate) struct Calls {
     made: u64,
     /// The connection is over: nothing may wait any more.
     ended: bool,
+    /// The connection's task does not read on unless there are calls, and there were none when it
+    /// looked.
+    first_is_news: bool,
+    /// More than one call was in flight since there was none.
+    is_crowd: bool,
+}
+
+/// A call that was registered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    pub(crate) call: CallId,
+    /// The connection's task must look at the calls for it.
+    pub(crate) is_news: bool,
+    /// No other call is in flight, and it is not the first of many that follow each other: those
+    /// who were answered together are likely to ask again together.
+    pub(crate) is_alone: bool,
 }
 
 /// A call as its future knows it. The id alone does not say enough: it may mean another call by
@@ -126,15 +142,25 @@ pub(crate) enum Reception {
 
 impl Calls {
     pub(crate) fn new(space: IdSpace) -> Self {
-        Self { pending: Pending::new(space), deadlines: BinaryHeap::new(), made: 0, ended: false }
+        Self {
+            pending: Pending::new(space),
+            deadlines: BinaryHeap::new(),
+            made: 0,
+            ended: false,
+            first_is_news: false,
+            is_crowd: false,
+        }
     }
 
     pub(crate) const fn space(&self) -> IdSpace {
         self.pending.space()
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+    /// Whether a call waits for its answer, for a task that reads on only then: where none does,
+    /// the next one wakes it.
+    pub(crate) const fn is_calling(&mut self) -> bool {
+        self.first_is_news = self.pending.is_empty();
+        !self.first_is_news
     }
 
     /// How many calls wait for their answer.
@@ -142,37 +168,31 @@ impl Calls {
         self.pending.len()
     }
 
-    /// Begins a call. Says also whether the connection's task must look at the calls for it: its
-    /// deadline has become the [next](Self::next_deadline), or it is the first in flight, for which
-    /// reading goes on past the inbox's limit.
+    /// Begins a call. It is news for the connection's task if its deadline has become the
+    /// [next](Self::next_deadline), or if it is the first in flight while the task [waits for
+    /// that](Self::is_calling).
     pub(super) fn begin(
         &mut self,
         code: u16,
         answer: oneshot::Sender<Result<Message, CallFailed>>,
         timeout: Duration,
         must_be: Option<Expected>,
-    ) -> Result<(CallId, bool), RequestError> {
+    ) -> Result<Begun, RequestError> {
         let now = Instant::now();
         let deadline = now + timeout.min(FAR_FUTURE);
-        let call = self.register(code, Asker::Alone(answer), now, deadline, must_be)?;
+        let begun = self.register(code, Asker::Alone(answer), now, deadline, must_be)?;
         if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
             self.sweep();
         }
         let is_next = self.next_deadline().is_none_or(|next| deadline < next);
-        self.deadlines.push(Reverse((deadline, call.id.value())));
-        Ok((call, is_next || self.len() == 1))
+        self.deadlines.push(Reverse((deadline, begun.call.id.value())));
+        Ok(Begun { is_news: begun.is_news || is_next, ..begun })
     }
 
     /// Begins a call whose asker watches its deadline: that of a survey, which has one for all.
-    /// Says also whether it is the first in flight.
-    pub(crate) fn begin_open(
-        &mut self,
-        code: u16,
-        asker: Asker,
-    ) -> Result<(CallId, bool), RequestError> {
+    pub(crate) fn begin_open(&mut self, code: u16, asker: Asker) -> Result<Begun, RequestError> {
         let now = Instant::now();
-        let call = self.register(code, asker, now, now + FAR_FUTURE, None)?;
-        Ok((call, self.len() == 1))
+        self.register(code, asker, now, now + FAR_FUTURE, None)
     }
 
     fn register(
@@ -182,7 +202,7 @@ impl Calls {
         now: Instant,
         deadline: Instant,
         must_be: Option<Expected>,
-    ) -> Result<CallId, RequestError> {
+    ) -> Result<Begun, RequestError> {
         if self.ended {
             return Err(RequestError::Closed);
         }
@@ -190,7 +210,10 @@ impl Calls {
         let number = self.made;
         let caller = Caller { number, code, asker, deadline, must_be };
         let id = self.pending.begin(caller, now.into_std())?;
-        Ok(CallId { id, number })
+        let is_first = self.len() == 1;
+        let was_crowd = std::mem::replace(&mut self.is_crowd, !is_first);
+        let is_news = is_first && std::mem::take(&mut self.first_is_news);
+        Ok(Begun { call: CallId { id, number }, is_news, is_alone: is_first && !was_crowd })
     }
 
     /// Drops the deadlines of calls that are over, so that they are never more than those in
@@ -305,7 +328,8 @@ mod tests {
     use crate::limits::REQUEST_TIMEOUT;
 
     fn begin(calls: &mut Calls, timeout: Duration) -> (CallId, bool) {
-        calls.begin(200, oneshot::channel().0, timeout, None).expect("ids are free")
+        let begun = calls.begin(200, oneshot::channel().0, timeout, None).expect("ids are free");
+        (begun.call, begun.is_news)
     }
 
     #[tokio::test(start_paused = true)]
@@ -325,6 +349,36 @@ mod tests {
         assert!(calls.give_up(first).is_some() && !begin(calls, REQUEST_TIMEOUT).1);
         calls.fail_congested();
         assert!(begin(calls, REQUEST_TIMEOUT).1, "the first again, with a deadline like others");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_call_is_news_for_a_task_that_reads_on_only_then() {
+        let calls = &mut Calls::new(IdSpace::client());
+        let (call, _) = begin(calls, REQUEST_TIMEOUT);
+        assert!(calls.is_calling());
+        calls.take_back(call);
+        let (call, is_news) = begin(calls, REQUEST_TIMEOUT);
+        assert!(!is_news, "it has not looked for calls in vain");
+        calls.take_back(call);
+        assert!(!calls.is_calling());
+        assert!(begin(calls, REQUEST_TIMEOUT).1);
+        assert!(!begin(calls, REQUEST_TIMEOUT).1, "another is no news");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_alone_unless_others_are_there_or_were_there_just_now() {
+        let calls = &mut Calls::new(IdSpace::client());
+        let mut begin = || calls.begin_open(200, Asker::Alone(oneshot::channel().0)).unwrap();
+        let first = begin();
+        let second = begin();
+        assert_eq!((first.is_alone, second.is_alone), (true, false));
+        let both = [first, second];
+        both.map(|begun| calls.take_back(begun.call).expect("it waits"));
+        for is_alone in [false, true, true] {
+            let begun = calls.begin_open(200, Asker::Alone(oneshot::channel().0)).unwrap();
+            assert_eq!(begun.is_alone, is_alone);
+            calls.take_back(begun.call).expect("it waits");
+        }
     }
 
     #[tokio::test(start_paused = true)]
