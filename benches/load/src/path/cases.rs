@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use bytes::BytesMut;
 use tower_layer::layer_fn;
-use veltix::{BodyError, Hub, Message, Msg, Peer, RequestId, Router, SendError, all};
+use veltix::{Hub, Message, Msg, Peer, RequestId, Router, SendError, all};
 use veltix_core::Frame;
 
 use crate::through::Through;
@@ -153,8 +153,8 @@ impl Case {
     }
 }
 
-fn by_hand(message: Message) -> Result<(), BodyError> {
-    let line: Line = message.json()?;
+fn by_hand(body: &[u8]) -> serde_json::Result<()> {
+    let line: Line = serde_json::from_slice(body)?;
     black_box((line.from, line.text));
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tower_layer::layer_fn;
 use veltix::transport::PeerAddr;
 use veltix::{
-    BodyError, Hub, Json, Message, Msg, Peer, Router, SendError, Server, ServerConfig, SocketCore,
+    Hub, Json, Message, Msg, Peer, Router, SendError, Server, ServerConfig, SocketCore,
     TagError, TargetError, all, tag,
 };
 
@@ -108,12 +108,12 @@ struct Line {
     text: String,
 }
 
-fn echo_by_hand(message: Message) -> Result<Json<Line>, BodyError> {
-    message.json().map(Json)
+fn echo_by_hand(body: &[u8]) -> serde_json::Result<Json<Line>> {
+    serde_json::from_slice(body).map(Json)
 }
 
-fn sink_by_hand(message: Message) -> Result<(), BodyError> {
-    message.json::<Line>().map(|line| drop(black_box(line)))
+fn sink_by_hand(body: &[u8]) -> serde_json::Result<()> {
+    serde_json::from_slice::<Line>(body).map(|line| drop(black_box(line)))
 }
 
 fn publish(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
