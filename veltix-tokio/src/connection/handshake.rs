@@ -4,15 +4,19 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake};
 
 use crate::admission::{Slot, Slots};
 use crate::hellos::Hellos;
+use crate::limits::MAX_HANDSHAKE_LEN;
 use crate::planted::planted;
 use crate::transport::{Stream, StreamWriter};
+
+/// Bytes of the length before each message.
+const LENGTH_LEN: usize = 2;
 
 /// Room for the first read: a Python peer's hello, and a bit of what may follow it.
 const FIRST_READ: usize = 256;
@@ -76,8 +80,11 @@ pub(crate) async fn introduce(stream: &mut Stream) -> Result<(Hello, BytesMut), 
     }
 }
 
+/// Reads what comes, up to the end of the longest message: what a peer sends beyond it waits where
+/// it is until the peer is known.
 async fn read_more(stream: &mut Stream, buffer: &mut BytesMut) -> Result<(), Failure> {
-    match stream.reader.read_buf(buffer).await? {
+    let room = (LENGTH_LEN + MAX_HANDSHAKE_LEN).saturating_sub(buffer.len());
+    match stream.reader.read_buf(&mut buffer.limit(room)).await? {
         0 => Err(HandshakeError::Closed.into()),
         _ => Ok(()),
     }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod config;
+mod exposed;
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -43,6 +44,10 @@ impl Server {
     /// Binds the configured address. Connections are accepted by the system from now on, and
     /// served from [`run`](Server::run) on.
     ///
+    /// An address that other machines reach is warned of in the log: there anybody can connect,
+    /// and whoever is on the way reads and changes what is sent, unless TLS and a check of who
+    /// connects prevent it.
+    ///
     /// # Errors
     /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::Config`].
     pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
@@ -55,6 +60,7 @@ impl Server {
                 _ => BindError::Io { addr, source },
             })?;
         warn_of_descriptors(config.max_connections);
+        exposed::warn_if_exposed(&acceptor.local_addr());
         Self::with_listener(acceptor, config, router)
     }
 
