@@ -106,8 +106,11 @@ fn client_steps(parts: [&[u8]; 2]) -> (Vec<ClientStep>, Option<HandshakeError>, 
     (steps, error, buffer)
 }
 
-/// The first message of these bytes and what follows it, judged by PROTOCOL.md alone.
-fn first(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, HandshakeError> {
+/// A message's JSON, and what follows it.
+type Taken<'a> = (&'a [u8], &'a [u8]);
+
+/// The first message of these bytes, judged by PROTOCOL.md alone.
+fn first(bytes: &[u8]) -> Result<Option<Taken<'_>>, HandshakeError> {
     let Some((&[high, low], rest)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
     let length = usize::from(high) * 256 + usize::from(low);
     match length {
@@ -136,7 +139,7 @@ fn check_judgement(json: &[u8], judged: &Result<(), HandshakeError>) {
 
 /// Digits, a dot, digits; and the number before the dot is 1.
 fn is_ours(version: &str) -> bool {
-    let digits = |part: &str| part.chars().all(|digit| ('0'..='9').contains(&digit));
+    let digits = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
     let mut parts = version.split('.');
     let (Some(major), Some(minor), None) = (parts.next(), parts.next(), parts.next()) else {
         return false;

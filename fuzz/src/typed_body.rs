@@ -21,7 +21,7 @@ struct Place {
 enum Kind {
     Room,
     Corridor { length: u32 },
-    Portal(char, Box<Kind>),
+    Portal(char, Box<Self>),
 }
 
 /// One variant for each encoding and shape.

@@ -39,7 +39,7 @@ async fn r19_who_listens_to_the_world_is_warned_once() {
     let outside = bind("0.0.0.0:0").await.unwrap();
     let warnings = log.lines("WARN");
     let [warning] = &warnings[..] else { panic!("{warnings:?}") };
-    for word in ["plain text", "TLS", "127.0.0.1", &outside.local_addr().to_string()] {
+    for word in ["TLS", "who connects", "127.0.0.1", &outside.local_addr().to_string()] {
         assert!(warning.contains(word), "{warning}");
     }
     let longest = log.check();

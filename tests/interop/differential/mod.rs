@@ -99,7 +99,7 @@ fn r08_valid_streams_are_the_same_messages() {
         let seed = seed();
         let mut rng = Rng::with_seed(seed);
         let streams: Vec<_> = (0..STREAMS).map(|_| Stream::valid(&mut rng)).collect();
-        let ours: Vec<_> = streams.iter().map(|stream| ours(stream)).collect();
+        let ours: Vec<_> = streams.iter().map(ours).collect();
         assert!(ours.iter().map(|(read, _)| read.messages.len()).sum::<usize>() > 2 * STREAMS);
         for engine in Engine::BOTH {
             let theirs = pythons(&streams, engine, "valid");

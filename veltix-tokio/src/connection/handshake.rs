@@ -104,3 +104,24 @@ async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -> io::Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::memory_pair;
+
+    /// The longest message is all that is held of who is not known yet, whatever came with it.
+    #[tokio::test]
+    async fn r02_no_more_is_read_than_the_longest_message() {
+        let hello = br#"{"pv": "1.0"}"#;
+        let padding = vec![b' '; MAX_HANDSHAKE_LEN - hello.len()];
+        let length = (MAX_HANDSHAKE_LEN as u16).to_be_bytes();
+        let bytes = [&length[..], hello, &padding, &[b'x'; 10_000]].concat();
+        let (mut server, mut client) = memory_pair(64 * 1024);
+        write_all(&mut *client.writer, &bytes).await.expect("there is room");
+        let (slots, hellos) = (Slots::new(1), Hellos::default());
+        let welcome = welcome(&mut server, &slots, &hellos).await.expect("it is a hello");
+        assert!(welcome.surplus.is_empty(), "the rest is left where it was");
+        assert!(welcome.surplus.capacity() <= LENGTH_LEN + MAX_HANDSHAKE_LEN);
+    }
+}
