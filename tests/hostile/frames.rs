@@ -20,7 +20,7 @@ const PEERS: usize = 100;
 /// A frame around frames, which is wrong in one of several ways, and good frames behind it.
 fn around(number: usize) -> BytesMut {
     let hidden: BytesMut = (0..HIDDEN).flat_map(|_| frame(OTHER.code(), 7, "hidden")).collect();
-    let body = [&b"VX\0"[..number % 4 % 3], &hidden].concat();
+    let body = [&b"VX\0"[..number % 3], &hidden].concat();
     // A code that nobody handles; the body is read and thrown away.
     let mut outer = frame(if number.is_multiple_of(4) { 777 } else { 200 }, 7, body);
     match number % 4 {
