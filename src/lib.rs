@@ -40,7 +40,8 @@
 //! among the [events and logs](#events-and-logs).
 //!
 //! For operation there are [other transports](#transports) than TCP, [tests](#testing) in memory,
-//! [limits and their defaults](#limits-and-defaults), [features](#features),
+//! [limits and their defaults](#limits-and-defaults), [what a network needs](#on-a-network),
+//! [features](#features),
 //! [what is promised](#what-is-promised), and what to know of [Python peers](#python-peers).
 //!
 #![doc = include_str!("docs/messages.md")]

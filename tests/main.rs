@@ -8,7 +8,9 @@ mod config;
 mod conformance;
 mod examples;
 mod faults;
+mod fuzz;
 mod handlers;
+mod hostile;
 mod interop;
 mod macros {
     mod ui;

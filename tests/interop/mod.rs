@@ -10,6 +10,7 @@
 mod auth;
 mod chat;
 mod chat_client;
+mod differential;
 mod env;
 pub(crate) mod examples;
 mod file_transfer;

@@ -1,5 +1,8 @@
 //! What the tests share: a server in memory, and a peer made of raw bytes.
 
+#[path = "../../veltix-core/src/hostile/seed.rs"]
+mod seed;
+
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -17,6 +20,8 @@ use veltix::{
     RequestId, Router, Server, ServerConfig, all,
 };
 use veltix_core::{ClientHandshake, ClientStep, Frame, FrameDecoder, Hello};
+
+pub(crate) use self::seed::seed;
 
 /// A message type for tests.
 pub const ECHO: MessageType = MessageType::new(200, "echo", "");

@@ -18,6 +18,8 @@ use crc32fast::Hasher;
 
 use crate::delivery::DeliveryClass;
 use crate::error::ProtocolError;
+#[cfg(test)]
+use crate::hostile::looked;
 use crate::limits::HEADER_LEN;
 use crate::message::{Message, RequestId};
 
@@ -175,6 +177,8 @@ impl Header {
     #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some(&found) = bytes.first_chunk::<2>() else { return Ok(None) };
+        #[cfg(test)]
+        looked::at(found.len());
         if found != MAGIC {
             return Err(ProtocolError::BadMagic { found });
         }
@@ -183,7 +187,9 @@ impl Header {
 
     /// What these bytes say, whose magic is known to be right.
     #[inline]
-    pub(crate) const fn of(bytes: &[u8; HEADER_LEN]) -> Self {
+    pub(crate) fn of(bytes: &[u8; HEADER_LEN]) -> Self {
+        #[cfg(test)]
+        looked::at(HEADER_LEN);
         let [_, _, flags, c0, c1, l0, l1, l2, l3, s0, s1, s2, s3, i0, i1] = *bytes;
         Self {
             flags,
@@ -205,6 +211,8 @@ impl Header {
 pub(crate) fn checksum(body: &[u8]) -> u32 {
     // What this processor can do is looked up once, not for every body.
     static FRESH: LazyLock<Hasher> = LazyLock::new(Hasher::new);
+    #[cfg(test)]
+    looked::at(body.len());
     let mut hasher = FRESH.clone();
     hasher.update(body);
     hasher.finalize()

@@ -11,6 +11,8 @@ mod error;
 mod frame;
 mod handshake;
 mod heartbeat;
+#[cfg(test)]
+mod hostile;
 pub mod limits;
 mod message;
 mod pending;

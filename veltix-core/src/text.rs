@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_print_is_escaped() {
+    fn r45_what_does_not_print_is_escaped() {
         for (text, expected) in [
             ("plain, it's 日本 é", "plain, it's 日本 é"),
             ("a\r\nb\tc\0", r"a\r\nb\tc\0"),
@@ -363,7 +363,25 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut() {
+    fn r45_no_character_ends_a_line_or_hides() {
+        for character in '\0'..=char::MAX {
+            let shown = printable(character.encode_utf8(&mut [0; 4])).to_string();
+            let is_shown = shown.chars().all(|shown| {
+                !shown.is_control()
+                    && !matches!(shown, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            });
+            assert!(is_shown && !shown.is_empty(), "{character:?}");
+            // It is what it was, or an escape, and nothing passes for an escape.
+            assert_eq!(
+                shown.starts_with('\\'),
+                shown.len() > character.len_utf8(),
+                "{character:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn r45_long_texts_are_cut() {
         let whole = "é".repeat(LOGGED_CHARS);
         assert_eq!(printable(&whole).to_string(), whole);
         assert_eq!(printable(&(whole.clone() + "é")).to_string(), whole + "…");

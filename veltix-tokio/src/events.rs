@@ -1,5 +1,6 @@
 //! [`Event`]: everything that happens, as a bounded stream.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -142,6 +143,18 @@ pub enum HandshakeFailure {
     Shed,
     /// The server was full.
     ServerFull,
+}
+
+impl fmt::Display for HandshakeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => error.fmt(f),
+            Self::Timeout => f.write_str("the handshake was not over at its deadline"),
+            Self::Io(kind) => write!(f, "the stream failed: {kind}"),
+            Self::Shed => f.write_str("too many handshakes were pending, and this one was shed"),
+            Self::ServerFull => f.write_str("the server was full"),
+        }
+    }
 }
 
 /// Tells whoever listens.

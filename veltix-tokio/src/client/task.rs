@@ -88,6 +88,8 @@ impl Attempts {
             }
             self.made += 1;
             let pause = self.pauses.next_delay(fastrand::f64());
+            let error = error.to_string();
+            let error = printable(&error);
             tracing::info!(%error, attempt = self.made, ?pause, "connecting again");
             sleep(pause).await;
         }

@@ -4,15 +4,19 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake};
 
 use crate::admission::{Slot, Slots};
 use crate::hellos::Hellos;
+use crate::limits::MAX_HANDSHAKE_LEN;
 use crate::planted::planted;
 use crate::transport::{Stream, StreamWriter};
+
+/// Bytes of the length before each message.
+const LENGTH_LEN: usize = 2;
 
 /// Room for the first read: a Python peer's hello, and a bit of what may follow it.
 const FIRST_READ: usize = 256;
@@ -76,8 +80,11 @@ pub(crate) async fn introduce(stream: &mut Stream) -> Result<(Hello, BytesMut), 
     }
 }
 
+/// Reads what comes, up to the end of the longest message: what a peer sends beyond it waits where
+/// it is until the peer is known.
 async fn read_more(stream: &mut Stream, buffer: &mut BytesMut) -> Result<(), Failure> {
-    match stream.reader.read_buf(buffer).await? {
+    let room = (LENGTH_LEN + MAX_HANDSHAKE_LEN).saturating_sub(buffer.len());
+    match stream.reader.read_buf(&mut buffer.limit(room)).await? {
         0 => Err(HandshakeError::Closed.into()),
         _ => Ok(()),
     }
@@ -96,4 +103,25 @@ async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -> io::Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::memory_pair;
+
+    /// The longest message is all that is held of who is not known yet, whatever came with it.
+    #[tokio::test]
+    async fn r02_no_more_is_read_than_the_longest_message() {
+        let hello = br#"{"pv": "1.0"}"#;
+        let padding = vec![b' '; MAX_HANDSHAKE_LEN - hello.len()];
+        let length = (MAX_HANDSHAKE_LEN as u16).to_be_bytes();
+        let bytes = [&length[..], hello, &padding, &[b'x'; 10_000]].concat();
+        let (mut server, mut client) = memory_pair(64 * 1024);
+        write_all(&mut *client.writer, &bytes).await.expect("there is room");
+        let (slots, hellos) = (Slots::new(1), Hellos::default());
+        let welcome = welcome(&mut server, &slots, &hellos).await.expect("it is a hello");
+        assert!(welcome.surplus.is_empty(), "the rest is left where it was");
+        assert!(welcome.surplus.capacity() <= LENGTH_LEN + MAX_HANDSHAKE_LEN);
+    }
 }

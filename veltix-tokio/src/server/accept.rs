@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use veltix_core::text::printable;
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
 use crate::admission::{Slot, Ticket};
@@ -164,7 +165,7 @@ async fn welcome_in_time(
 }
 
 fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
-    tracing::debug!(%addr, ?reason, "the handshake failed");
+    tracing::debug!(%addr, reason = %printable(&reason.to_string()), "the handshake failed");
     endpoint.events().tell(|| Event::HandshakeFailed { addr, reason });
 }
 

@@ -33,7 +33,9 @@ impl ServerConfig {
     /// `127.0.0.1:8080`.
     ///
     /// The Python package listens on `0.0.0.0`, on every network of the machine. To be reached
-    /// from elsewhere, say so: `.addr("0.0.0.0:8080")`.
+    /// from elsewhere, say so: `.addr("0.0.0.0:8080")`. Then anybody there can connect, and read
+    /// and change what passes, so switch on TLS and check who connects; without, the log has a
+    /// warning.
     #[must_use]
     pub fn addr(mut self, addr: impl Into<String>) -> Self {
         self.addr = addr.into();

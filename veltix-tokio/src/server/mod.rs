@@ -2,6 +2,7 @@
 
 mod accept;
 mod config;
+mod exposed;
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub use config::ServerConfig;
 
+use self::exposed::{Protection, warn_if_exposed};
 use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{BindError, Result};
 use crate::hub::Hub;
@@ -43,6 +45,10 @@ impl Server {
     /// Binds the configured address. Connections are accepted by the system from now on, and
     /// served from [`run`](Server::run) on.
     ///
+    /// An address that other machines reach is warned of once, in the log: anybody can connect
+    /// there, and whoever is on the way reads and changes what is sent, unless TLS and a check of
+    /// who connects prevent it.
+    ///
     /// # Errors
     /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::Config`].
     pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
@@ -55,6 +61,7 @@ impl Server {
                 _ => BindError::Io { addr, source },
             })?;
         warn_of_descriptors(config.max_connections);
+        warn_if_exposed(&acceptor.local_addr(), Protection::default());
         Self::with_listener(acceptor, config, router)
     }
 

@@ -1,0 +1,19 @@
+//! What the fuzz targets do with their bytes: each is a function that panics when something is wrong.
+//!
+//! `fuzz_targets/` gives them to libFuzzer. `tests/fuzz` of the facade has the same files as a module
+//! and replays the seeds and the corpora, so that a plain `cargo test` notices what a fuzzer once did.
+
+mod frame;
+mod handshake;
+mod reference;
+mod stream;
+mod typed_body;
+
+pub use frame::frame;
+pub use handshake::handshake;
+pub use stream::stream;
+pub use typed_body::typed_body;
+
+/// Limits for whole frames, from the smallest that lets any frame pass. The last is the default.
+const LIMITS: [usize; 8] =
+    [15, 16, 31, 100, 1000, 5000, 1 << 20, veltix_core::limits::MAX_MESSAGE_SIZE];

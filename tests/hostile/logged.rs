@@ -1,0 +1,142 @@
+//! R45: whatever words a peer or an error brings, an event is one short line of a log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize;
+use veltix::{BoxError, Client, ClientConfig, Json, Message, Reconnect, Router, ServerConfig, all};
+
+use super::Log;
+use crate::support::{ECHO, OTHER, PIPE, RawServer, World, quiet};
+
+/// What would end a line, color it, or hide in it.
+const NASTY: [&str; 5] = [
+    "\r\n2026-01-01T00:00:00.000000Z ERROR root: owned",
+    "\u{1b}[31m\u{1b}]0;title\u{7}\u{9b}2J",
+    "\0\u{1}\u{8}\u{b}\u{c}\u{7f}\u{85}",
+    "\u{202e}\u{2066}\u{2028}\u{2029}",
+    "\\n\" error=\"",
+];
+
+/// Each of them once, and as often as a message of the handshake has room for.
+fn nasty() -> impl Iterator<Item = String> {
+    NASTY.iter().flat_map(|words| [(*words).to_owned(), words.repeat(3_000 / words.len())])
+}
+
+fn panics(words: &str) {
+    panic!("{words}");
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Strict {}
+
+#[tokio::test(start_paused = true)]
+async fn r45_what_a_peer_says_is_one_line() {
+    let (log, _guard) = Log::begin();
+    let router = Router::new()
+        .route(ECHO, |Json(Strict {}): Json<Strict>| ())
+        .route(OTHER, |message: Message| Err::<(), BoxError>(message.text()?.into()));
+    let world = World::with(ServerConfig::default(), PIPE, router);
+    for words in nasty() {
+        let quoted = serde_json::Value::from(words.as_str());
+        let mut raw = world.silent().await;
+        raw.say(&format!(r#"{{"pv": {quoted}}}"#)).await.unwrap();
+        let mut raw = world.silent().await;
+        raw.hear().await.unwrap();
+        raw.say(&format!(r#"{{"pv": "1.0", "v": {quoted}, {quoted}: {quoted}}}"#)).await.unwrap();
+        raw.hear().await.unwrap();
+        raw.send(ECHO.code(), 7, format!("{{{quoted}: 1}}")).await.unwrap();
+        raw.send(OTHER.code(), 7, words.clone()).await.unwrap();
+        raw.send(777, 7, words.clone()).await.unwrap();
+        quiet().await;
+        raw.write(words.as_bytes()).await.unwrap();
+        raw.end();
+        quiet().await;
+    }
+    // Each was told of, in one line.
+    let times = nasty().count();
+    for (about, lines) in [
+        ("the handshake failed", times),
+        ("rejected", times),
+        ("the handler failed", times),
+        ("disconnected", times),
+    ] {
+        assert_eq!(log.lines(about).len(), lines, "{about}");
+    }
+    println!("the longest line has {} characters", log.check());
+}
+
+#[tokio::test(start_paused = true)]
+async fn r45_what_a_server_says_is_one_line() {
+    let (log, _guard) = Log::begin();
+    for words in nasty() {
+        let quoted = serde_json::Value::from(words.as_str());
+        for said in [format!(r#"{{"error": {quoted}}}"#), format!(r#"{{"pv": {quoted}}}"#)] {
+            let mut server = RawServer::new(PIPE);
+            let reconnect = Reconnect::backoff().attempts(2).initial(true);
+            let config = ClientConfig::default().reconnect(reconnect);
+            let connector = server.connector.clone();
+            let client = Client::connect_with(connector, config, Router::new());
+            let refuse = async {
+                // Closed without a word: it is tried again.
+                drop(server.accept().await);
+                let mut raw = server.accept().await;
+                drop(raw.say(&said).await);
+                raw
+            };
+            let (refused, _raw) = tokio::join!(client, refuse);
+            let text = refused.unwrap_err().to_string();
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+    }
+    assert_eq!(log.lines("connecting again").len(), 2 * nasty().count());
+    println!("the longest line has {} characters", log.check());
+}
+
+#[tokio::test(start_paused = true)]
+async fn r45_what_the_application_says_is_one_line() {
+    let (log, _guard) = Log::begin();
+    for words in nasty() {
+        let (refusal, end, panic) = (words.clone(), words.clone(), words.clone());
+        let first = Arc::new(AtomicBool::new(true));
+        let router = Router::new()
+            .on_connect(move || match first.swap(false, Ordering::Relaxed) {
+                true => Err(refusal.clone()),
+                false => Ok(()),
+            })
+            .on_disconnect(move || Err::<(), _>(end.clone()))
+            .route(ECHO, move || panics(&panic));
+        let world = World::with(ServerConfig::default(), PIPE, router);
+        let _refused = world.raw().await;
+        let mut panics = world.raw().await;
+        panics.send(ECHO.code(), 7, "").await.unwrap();
+        quiet().await;
+        let _closed = world.raw().await;
+        quiet().await;
+        assert_eq!(world.hub.close(all(), words.clone()), Ok(1));
+        quiet().await;
+    }
+    for about in ["refused", "the handler panicked", "on_disconnect failed", "closed by this side"]
+    {
+        assert!(log.lines(about).len() >= nasty().count(), "{about}");
+    }
+    println!("the longest line has {} characters", log.check());
+}
+
+#[tokio::test(start_paused = true)]
+async fn r45_a_lost_server_is_one_line() {
+    let (log, _guard) = Log::begin();
+    let mut server = RawServer::new(PIPE);
+    let config = ClientConfig::default().reconnect(Reconnect::backoff().attempts(1));
+    let (client, mut raw) = server.client(config, Router::new()).await;
+    raw.write(b"nonsense").await.unwrap();
+    drop(raw);
+    let mut raw = server.accept().await;
+    raw.say(&format!(r#"{{"error": {:?}}}"#, "x\\u001b\\r".repeat(500))).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(log.lines("gave up reconnecting").len(), 1);
+    println!("the longest line has {} characters", log.check());
+    drop(client);
+}

@@ -1,0 +1,82 @@
+//! What an attacker may send to a running server or client. A test is named after its row in the
+//! project's list of threats; what concerns bytes alone is tested in `veltix-core/src/hostile`.
+
+mod exposed;
+mod frames;
+mod handshakes;
+mod logged;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tracing::Level;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// What is logged on this thread, as `tracing_subscriber` writes it by default, but without colors.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Takes in all that is logged until the guard is dropped.
+    fn begin() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The lines about this, of all that was logged so far.
+    #[track_caller]
+    fn lines(&self, about: &str) -> Vec<String> {
+        let bytes = self.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).expect("a log is text");
+        text.lines().filter(|line| line.contains(about)).map(str::to_owned).collect()
+    }
+
+    /// Asserts that each event is one line of nothing but text, and no more than 256 characters
+    /// beside what the subscriber puts before it: the time, the level, spans and the place. Returns
+    /// the length of the longest line with all of that.
+    #[track_caller]
+    fn check(&self) -> usize {
+        let bytes = self.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).expect("a log is text");
+        assert!(text.is_empty() || text.ends_with('\n'));
+        for line in text.split_terminator('\n') {
+            assert!(!line.contains(char::is_control), "{line:?}");
+            assert!(!line.contains(['\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}']), "{line:?}");
+            // It says when, how bad, and where. Whoever began a line of his own could not.
+            let (when, rest) = line.split_once(' ').unwrap_or_default();
+            let (level, place) = rest.trim_start().split_once(' ').unwrap_or_default();
+            let is_ours = place.starts_with("veltix_tokio::") || place.starts_with("message{");
+            assert!(when.ends_with('Z') && when.len() == 27 && is_ours, "{line:?}");
+            assert!(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"].contains(&level), "{line:?}");
+            let (_, event) = place.split_once("veltix_tokio::").unwrap_or_default();
+            let (_, event) = event.split_once(": ").unwrap_or_default();
+            assert!(event.chars().count() <= 256, "{} characters: {event}", event.chars().count());
+        }
+        text.lines().map(|line| line.chars().count()).max().unwrap_or_default()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
