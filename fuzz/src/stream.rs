@@ -128,7 +128,7 @@ fn taken(mut burst: Burst, way: u8) -> Vec<Message> {
         }
         _ => {
             while let Some(arrival) = burst.arrive() {
-                let seen = (arrival.code(), arrival.id(), arrival.body_len());
+                let seen = (arrival.code(), arrival.id(), arrival.body().len());
                 let message = arrival.into_message();
                 assert_eq!(seen, (message.code(), message.id(), message.body().len()));
                 messages.push(message);

@@ -372,8 +372,9 @@ mod tests {
         let first = begin();
         let second = begin();
         assert_eq!((first.is_alone, second.is_alone), (true, false));
-        let both = [first, second];
-        both.map(|begun| calls.take_back(begun.call).expect("it waits"));
+        for begun in [first, second] {
+            calls.take_back(begun.call).expect("it waits");
+        }
         for is_alone in [false, true, true] {
             let begun = calls.begin_open(200, Asker::Alone(oneshot::channel().0)).unwrap();
             assert_eq!(begun.is_alone, is_alone);

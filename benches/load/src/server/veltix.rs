@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tower_layer::layer_fn;
 use veltix::transport::PeerAddr;
 use veltix::{
-    Hub, Json, Message, Msg, Peer, Router, SendError, Server, ServerConfig, SocketCore,
-    TagError, TargetError, all, tag,
+    Hub, Json, Message, Msg, Peer, Router, SendError, Server, ServerConfig, SocketCore, TagError,
+    TargetError, all, tag,
 };
 
 use super::{announce, run_on_two_workers};
