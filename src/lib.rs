@@ -114,19 +114,24 @@ pub use veltix_macros::debug_handler;
 #[doc = include_str!("message.md")]
 pub use veltix_macros::message;
 pub use veltix_tokio::{
-    AnswerTo, BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus,
-    CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured, ConnectError,
-    Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream, Extension,
-    FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound,
-    InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats, Ping,
-    Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses, Result,
-    Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
-    Survey, SurveyStatus, Text, VeltixCodec, Watch, WatchEvent, transport,
+    AnswerTo, BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
+    ClientStatus, CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured,
+    ConnectError, Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream,
+    Extension, FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub,
+    Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats,
+    Ping, Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses,
+    Result, Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore,
+    State, Survey, SurveyStatus, Text, TlsConfigError, TlsError, VeltixCodec, Watch, WatchEvent,
+    transport,
 };
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use veltix_tokio::testing;
+
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))))]
+pub use veltix_tokio::tls;
 
 #[doc(hidden)]
 pub mod __private {

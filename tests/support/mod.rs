@@ -1,5 +1,8 @@
 //! What the tests share: a server in memory, and a peer made of raw bytes.
 
+#[cfg(feature = "tls")]
+pub mod certificates;
+
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::sync::Arc;

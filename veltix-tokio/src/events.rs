@@ -15,6 +15,7 @@ use crate::limits::EVENT_BUFFER;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
 use crate::sync::Mutex;
+use crate::tls::TlsError;
 use crate::transport::PeerAddr;
 
 /// Something that happened. Texts that come from a peer are escaped and cut.
@@ -134,6 +135,8 @@ pub enum Event {
 pub enum HandshakeFailure {
     /// The peer said something wrong, or closed.
     Protocol(HandshakeError),
+    /// TLS failed: a certificate was refused, by either side, or the peer has no TLS.
+    Tls(TlsError),
     /// The deadline passed.
     Timeout,
     /// The stream failed.

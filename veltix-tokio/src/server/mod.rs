@@ -104,6 +104,7 @@ impl Server {
             max_pending_handshakes: config.max_pending_handshakes,
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
+            tls: config.tls,
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         tracing::info!(addr = %endpoint.local_addr(), "listening");
