@@ -1,6 +1,8 @@
 //! Certificates that tests make for themselves.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use veltix::tls::{Certificate, ClientTls, Roots, ServerTls};
 
 /// The name in certificates that have no other.
@@ -20,8 +22,12 @@ pub struct Issued {
 
 impl Authority {
     pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([]).expect("no names");
+        // By its name it is known who has issued what.
+        params.distinguished_name.push(DnType::CommonName, format!("authority {number}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).expect("a root").pem();
         Self { issuer: Issuer::new(params, key), pem }
@@ -73,6 +79,7 @@ impl Issued {
 
 fn params(name: &str, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+    params.distinguished_name.push(DnType::CommonName, name);
     change(&mut params);
     params
 }

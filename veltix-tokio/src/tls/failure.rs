@@ -19,6 +19,8 @@ impl From<Error> for TlsError {
                 PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
                 | PeerIncompatible::SupportedVersionsExtensionRequired
+                // Every client has said since 1.2 which signatures it knows.
+                | PeerIncompatible::SignatureAlgorithmsExtensionRequired
                 | PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled,
             ) => Self::Version,
@@ -42,10 +44,9 @@ impl From<CertificateError> for CertificateProblem {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Self::NotYetValid
             }
-            CertificateError::NotValidForNameContext { expected, presented } => Self::WrongName {
-                expected: expected.to_str().into(),
-                presented: printable(&presented.join(", ")).to_string().into(),
-            },
+            CertificateError::NotValidForNameContext { expected, presented } => {
+                Self::WrongName { expected: expected.to_str().into(), presented: names(&presented) }
+            }
             CertificateError::NotValidForName => {
                 Self::WrongName { expected: "this name".into(), presented: "others".into() }
             }
@@ -58,6 +59,16 @@ impl From<CertificateError> for CertificateProblem {
             other => Self::Other(text(&other)),
         }
     }
+}
+
+/// The names of a certificate, which come as `DnsName("a.example")`.
+fn names(presented: &[String]) -> Box<str> {
+    let bare = |name: &String| {
+        let quoted = name.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
+        quoted.map_or(name.as_str(), |(name, _)| name).to_owned()
+    };
+    let names: Vec<_> = presented.iter().map(bare).collect();
+    printable(&names.join(", ")).to_string().into()
 }
 
 fn text(error: &dyn std::fmt::Display) -> Box<str> {

@@ -58,7 +58,7 @@ pub(super) fn wrap(stream: &mut Stream, mut connection: Connection, surplus: Byt
     stream.writer = Box::new(TlsWriter {
         connection: shared,
         beneath,
-        unwritten: Vec::new(),
+        unwritten: BytesMut::new(),
         withheld: false,
         said_goodbye: false,
     });
@@ -243,7 +243,7 @@ struct TlsWriter {
     connection: Shared,
     beneath: Box<dyn StreamWriter>,
     /// Ciphertext that the stream beneath has not taken.
-    unwritten: Vec<u8>,
+    unwritten: BytesMut,
     /// A byte is encrypted, and was reported as not taken.
     withheld: bool,
     /// Nothing more may be encrypted.
@@ -256,11 +256,11 @@ impl TlsWriter {
         while !self.unwritten.is_empty() {
             match self.beneath.try_write_vectored(&[IoSlice::new(&self.unwritten)])? {
                 0 => return Err(io::ErrorKind::WouldBlock.into()),
-                written => drop(self.unwritten.drain(..written)),
+                written => self.unwritten.advance(written),
             }
         }
         // It may be large, and the connection idle from now on.
-        self.unwritten = Vec::new();
+        self.unwritten = BytesMut::new();
         Ok(())
     }
 
@@ -286,7 +286,7 @@ impl TlsWriter {
         if !std::mem::replace(&mut self.said_goodbye, true) {
             let mut connection = self.connection.lock();
             connection.send_close_notify();
-            take_encrypted(&mut connection, &mut self.unwritten);
+            self.unwritten.extend_from_slice(&encrypted(&mut connection));
         }
     }
 }
