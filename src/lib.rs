@@ -39,7 +39,7 @@
 //! [come and go](#connecting-and-leaving) is the router's as well, and everything that happens is
 //! among the [events and logs](#events-and-logs).
 //!
-//! For operation there are [other transports](#transports) than TCP, [tests](#testing) in memory,
+//! For operation there are [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
 //! [limits and their defaults](#limits-and-defaults), [features](#features),
 //! [what is promised](#what-is-promised), and what to know of [Python peers](#python-peers).
 //!
@@ -57,6 +57,7 @@
 #![doc = include_str!("docs/clients.md")]
 #![doc = include_str!("docs/events.md")]
 #![doc = include_str!("docs/transports.md")]
+#![doc = include_str!("docs/tls.md")]
 #![doc = include_str!("docs/limits.md")]
 #![doc = include_str!("docs/features.md")]
 #![doc = include_str!("docs/promises.md")]
