@@ -57,7 +57,7 @@
 #![doc = include_str!("docs/clients.md")]
 #![doc = include_str!("docs/events.md")]
 #![doc = include_str!("docs/transports.md")]
-#![doc = include_str!("docs/tls.md")]
+#![cfg_attr(any(feature = "tls", feature = "tls-aws-lc-rs"), doc = include_str!("docs/tls.md"))]
 #![doc = include_str!("docs/limits.md")]
 #![doc = include_str!("docs/features.md")]
 #![doc = include_str!("docs/promises.md")]
