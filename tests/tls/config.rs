@@ -4,11 +4,12 @@ use std::fs;
 
 use veltix::tls::{Certificate, Roots};
 use veltix::{
-    Client, ClientConfig, ConfigError, ConnectError, Router, Server, ServerConfig, TlsConfigError,
+    Client, ClientConfig, ConfigError, ConnectError, Message, Router, Server, ServerConfig,
+    SocketCore, TlsConfigError,
 };
 
-use crate::support::TempDir;
 use crate::support::certificates::{Authority, both_sides};
+use crate::support::{ECHO, TempDir};
 
 #[test]
 fn bad_files_are_told_apart() {
@@ -81,4 +82,27 @@ async fn a_name_is_needed_and_must_be_one() {
     let config = ClientConfig::default().tls(tls);
     let refused = Client::connect_with(connector, config, Router::new()).await;
     assert!(matches!(refused, Err(ConnectError::Config(ConfigError::NoServerName))));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_transports_and_threads_speak_it_too() {
+    let dir = TempDir::new();
+    let (server_tls, client_tls) = both_sides();
+    for core in [SocketCore::Async, SocketCore::Threading] {
+        let path = dir.path().join(format!("{core:?}"));
+        let config = ServerConfig::default().socket_core(core).tls(server_tls.clone());
+        let router = Router::new().route(ECHO, |message: Message| message);
+        let server = Server::bind_unix(&path, config, router).expect("a path of our own");
+        let hub = server.hub();
+        let running = tokio::spawn(server.run());
+        let config = ClientConfig::default().socket_core(core).tls(client_tls.clone());
+        let client = Client::connect_unix(&path, config, Router::new()).await.expect("it is there");
+        let question = Message::new(ECHO, vec![7; 300_000]);
+        let answer = client.request(&question).await.expect("an answer");
+        assert!(answer.body() == question.body() && client.peer().tls().is_some());
+        client.close().await;
+        assert!(hub.shutdown().await.complete);
+        running.await.expect("it does not panic").expect("it ran");
+    }
 }

@@ -52,6 +52,25 @@ async fn whoever_has_none_is_served_where_none_is_required() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_is_resumed_only_where_no_certificate_is_judged() {
+    let authority = Authority::new();
+    let plain = authority.server();
+    let asking = authority.server().accept_client_certificates(authority.roots()).expect("roots");
+    for (server, is_resumed) in [(plain, true), (asking, false)] {
+        let world = super::world(&server);
+        let tls = authority.client();
+        let mut resumed = Vec::new();
+        for _ in 0..2 {
+            let client = super::connect(&world, &tls).await.expect("it is accepted");
+            client.ping().await.expect("a pong");
+            resumed.push(client.peer().tls().map(|tls| tls.is_resumed()));
+            client.close().await;
+        }
+        assert_eq!(resumed, [Some(false), Some(is_resumed)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_tls_there_is_none() {
     let world = World::new(router());
     let client = world.client(Router::new()).await;

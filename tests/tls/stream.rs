@@ -5,13 +5,14 @@ use std::io;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 use veltix::TlsError;
 use veltix::tls::rustls::{self, version::TLS12, version::TLS13};
 use veltix::tls::{ClientTls, ServerTls};
 use veltix::transport::{Stream, memory_pair};
 
-use crate::support::RawPeer;
 use crate::support::certificates::Authority;
+use crate::support::{PATIENCE, RawPeer};
 
 /// A server that asks for certificates, and so writes nothing more once the handshake is over: no
 /// tickets, which would wait in a narrow pipe for a client to read them.
@@ -24,7 +25,8 @@ fn both_sides() -> (ServerTls, ClientTls) {
 /// The two ends of a connection over TLS, over pipes that hold so many bytes.
 async fn pair(server: &ServerTls, client: &ClientTls, pipe: usize) -> (Stream, Stream) {
     let (near, far) = memory_pair(pipe);
-    let (near, far) = tokio::join!(client.connect(near), server.accept(far));
+    let both = async { tokio::join!(client.connect(near), server.accept(far)) };
+    let (near, far) = timeout(PATIENCE, both).await.expect("the handshake ends");
     (near.expect("a client"), far.expect("a server"))
 }
 
@@ -32,7 +34,7 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at.wrapping_mul(7919) >> 5) as u8).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn all_bytes_come_through_the_narrowest_pipe() {
     let (server, client) = both_sides();
     // Nothing but what the peer reads makes the ciphertext go on, a few bytes at a time.
@@ -47,14 +49,15 @@ async fn all_bytes_come_through_the_narrowest_pipe() {
                 }
                 far.buffer.split_to(length)
             };
-            let (written, read) = tokio::join!(near.write(&sent), reading);
+            let both = async { tokio::join!(near.write(&sent), reading) };
+            let (written, read) = timeout(PATIENCE, both).await.expect("nobody waits for ever");
             written.expect("it is read");
             assert!(read == sent, "{length} bytes through {pipe}");
         }
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_is_taken_whole_before_it_is_out() {
     let (server, client) = both_sides();
     let (near, far) = pair(&server, &client, 4_096).await;
@@ -85,11 +88,12 @@ async fn nothing_is_taken_whole_before_it_is_out() {
             }
         }
     };
-    tokio::join!(reading, writing);
+    let both = async { tokio::join!(reading, writing) };
+    timeout(PATIENCE, both).await.expect("nobody waits for ever");
     assert!(read == bytes, "each byte once");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn both_versions_are_spoken_and_named() {
     for (version, name) in [(&TLS12, "TLSv1_2"), (&TLS13, "TLSv1_3")] {
         let authority = Authority::new();
@@ -125,14 +129,17 @@ async fn both_versions_are_spoken_and_named() {
 
 /// Reads to the end.
 async fn to_the_end(peer: &mut RawPeer) -> io::Error {
-    loop {
-        if let Err(error) = peer.read_more().await {
-            return error;
+    let reading = async {
+        loop {
+            if let Err(error) = peer.read_more().await {
+                return error;
+            }
         }
-    }
+    };
+    timeout(PATIENCE, reading).await.expect("it ends")
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_end_is_told_from_a_cut() {
     let (server, client) = both_sides();
     let tls = |error: &io::Error| error.get_ref()?.downcast_ref::<TlsError>().cloned();

@@ -16,7 +16,7 @@ pub(crate) enum ServerTls {}
 pub(crate) enum ClientTls {}
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Dial {}
 
 impl ServerTls {

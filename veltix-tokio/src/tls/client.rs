@@ -1,5 +1,6 @@
 //! [`ClientTls`]: a client's side of TLS.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use crate::transport::Stream;
 /// let client = Client::connect(config, Router::new()).await?;
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientTls {
     config: Arc<ClientConfig>,
     server_name: Option<String>,
@@ -132,6 +133,12 @@ impl ClientTls {
     }
 }
 
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}
+
 /// The host of `host:port`, without the brackets of an IPv6 address.
 fn host(addr: &str) -> &str {
     let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
@@ -139,7 +146,7 @@ fn host(addr: &str) -> &str {
 }
 
 /// A client's TLS with the name that it checks, for each connection of that client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Dial {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,

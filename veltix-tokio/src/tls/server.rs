@@ -1,5 +1,6 @@
 //! [`ServerTls`]: a server's side of TLS.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::transport::Stream;
 /// Server::bind(config, Router::new()).await?.run().await
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
     /// `None` for a config of the application's, which has its own way to certificates.
@@ -158,5 +159,12 @@ impl ServerTls {
     ) -> Result<(), Failure> {
         let connection = ServerConnection::new(Arc::clone(&self.config)).map_err(TlsError::from)?;
         handshake::run(stream, connection.into(), Side::Server { limit }).await
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let certificates = &self.certificates;
+        f.debug_struct("ServerTls").field("certificates", certificates).finish_non_exhaustive()
     }
 }
