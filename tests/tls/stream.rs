@@ -2,17 +2,18 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
-use veltix::TlsError;
+use tokio::time::{sleep, timeout};
 use veltix::tls::rustls::{self, version::TLS12, version::TLS13};
 use veltix::tls::{ClientTls, ServerTls};
 use veltix::transport::{Stream, memory_pair};
+use veltix::{Message, Router, ServerConfig, TlsError};
 
 use crate::support::certificates::Authority;
-use crate::support::{PATIENCE, RawPeer};
+use crate::support::{OTHER, PATIENCE, RawPeer, World};
 
 /// A server that asks for certificates, and so writes nothing more once the handshake is over: no
 /// tickets, which would wait in a narrow pipe for a client to read them.
@@ -60,9 +61,9 @@ async fn all_bytes_come_through_the_narrowest_pipe() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_taken_whole_before_it_is_out() {
     let (server, client) = both_sides();
-    let (near, far) = pair(&server, &client, 4_096).await;
+    let (near, far) = pair(&server, &client, 1_000).await;
     let (_, mut writer) = near.into_parts();
-    let bytes = noise(10_000);
+    let bytes = noise(3_000);
     let mut taken = 0;
     let error = loop {
         match writer.try_write_vectored(&[io::IoSlice::new(&bytes[taken..])]) {
@@ -125,6 +126,25 @@ async fn both_versions_are_spoken_and_named() {
         assert_eq!(there.tls().map(|tls| tls.certificates().len()), Some(0));
         assert_eq!(there.tls().and_then(|tls| tls.server_name()), Some("server.test"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_slowly_is_not_stalled() {
+    const LENGTH: usize = 100_000;
+    let authority = Authority::new();
+    let config = ServerConfig::default().heartbeat(None).tls(authority.server());
+    // A kibibyte each second, where ten seconds without a byte are the end.
+    let world = World::with(config, 1_024, Router::new());
+    let stream = world.connector.stream().await.expect("it listens");
+    let mut raw = RawPeer::new(authority.client().connect(stream).await.expect("a client"));
+    raw.shake_hands().await.expect("it is let in");
+    let peer = world.newest();
+    peer.try_send(&Message::new(OTHER, vec![7; LENGTH])).expect("there is room");
+    while raw.buffer.len() < LENGTH + 15 {
+        sleep(Duration::from_secs(1)).await;
+        raw.read_more().await.expect("the connection goes on");
+    }
+    assert!(!peer.is_closed());
 }
 
 /// Reads to the end.

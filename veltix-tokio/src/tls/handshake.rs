@@ -21,8 +21,12 @@ use crate::transport::{Stream, StreamWriter};
 /// Room for one read: a ClientHello, or a server's answer with a chain of two certificates.
 const READ: usize = 4 * 1024;
 
+/// Reads that are thrown away at the end of a failed handshake, at most: a client's certificate and
+/// what follows it in the same flight.
+const UNREAD_READS: usize = 16;
+
 /// What a client without TLS hears, so that it can say why it is refused: the fatal alert
-/// `protocol_version`, in the oldest record that every TLS understands too.
+/// `protocol_version`, in a record of TLS 1.2.
 const NOT_TLS: &[u8] = &[ALERT, MAJOR, 3, 0, 2, 2, 70];
 
 /// The first bytes of records: their type, and the version that all of them have since SSL 3.
@@ -134,7 +138,3 @@ fn refuse(stream: &mut Stream, connection: &mut Connection, side: &Side, failure
         }
     }
 }
-
-/// Reads that are thrown away at the end of a failed handshake, at most: a client's certificate and
-/// what follows it in the same flight.
-const UNREAD_READS: usize = 16;

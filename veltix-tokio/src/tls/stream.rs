@@ -6,8 +6,8 @@
 //! taken, and written after it is released. Each half holds its own end of the stream beneath.
 //!
 //! What is buffered is bounded: of what comes, one record that is not whole and what one read took in
-//! beyond what was asked for; of what goes, one call's ciphertext, some 64 KiB, and the next call
-//! takes nothing before that is out.
+//! beyond what was asked for; of what goes, one call's ciphertext, some 64 KiB at most, and the next
+//! call takes nothing before that is out.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, IoSlice, Write};
@@ -24,12 +24,16 @@ use crate::limits::READ_BUFFER;
 use crate::sync::Mutex;
 use crate::transport::{Stream, StreamWriter};
 
-/// Plaintext that one write encrypts at most: four records. rustls' own default, but it is a promise
-/// here.
-const ENCRYPTED_AT_ONCE: usize = 64 * 1024;
+/// Plaintext that one write encrypts at most: four records.
+const LARGEST_WRITE: usize = 64 * 1024;
+
+/// The same at first, and after the stream beneath was full; it doubles with each write that was taken
+/// whole. What is encrypted counts as written only when all of it is out, so that a peer which takes
+/// little at a time would seem to take nothing for long, and be closed as stalled.
+const FIRST_WRITE: usize = 4 * 1024;
 
 /// Buffers for ciphertext that have grown beyond this are not kept.
-const KEPT: usize = 2 * ENCRYPTED_AT_ONCE;
+const KEPT: usize = 2 * LARGEST_WRITE;
 
 thread_local! {
     /// Where ciphertext is read into, and where it is put together to be written: a thread's, taken
@@ -42,8 +46,7 @@ type Shared = Arc<Mutex<Connection>>;
 
 /// Puts a connection whose handshake is over between a stream and its user. The surplus is ciphertext
 /// that was read along.
-pub(super) fn wrap(stream: &mut Stream, mut connection: Connection, surplus: BytesMut) {
-    connection.set_buffer_limit(Some(ENCRYPTED_AT_ONCE));
+pub(super) fn wrap(stream: &mut Stream, connection: Connection, surplus: BytesMut) {
     let shared = Arc::new(Mutex::new(connection));
     let nobody = || Box::new(tokio::io::empty()) as Box<dyn AsyncRead + Send + Unpin>;
     let beneath = std::mem::replace(&mut stream.reader, nobody());
@@ -59,6 +62,7 @@ pub(super) fn wrap(stream: &mut Stream, mut connection: Connection, surplus: Byt
         connection: shared,
         beneath,
         unwritten: BytesMut::new(),
+        most: FIRST_WRITE,
         withheld: false,
         said_goodbye: false,
     });
@@ -244,6 +248,8 @@ struct TlsWriter {
     beneath: Box<dyn StreamWriter>,
     /// Ciphertext that the stream beneath has not taken.
     unwritten: BytesMut,
+    /// Plaintext that the next write encrypts at most.
+    most: usize,
     /// A byte is encrypted, and was reported as not taken.
     withheld: bool,
     /// Nothing more may be encrypted.
@@ -268,6 +274,7 @@ impl TlsWriter {
     fn encrypt(&mut self, slices: &[IoSlice<'_>], outgoing: &mut Vec<u8>) -> io::Result<usize> {
         let encrypted = {
             let mut connection = self.connection.lock();
+            connection.set_buffer_limit(Some(self.most));
             let encrypted = connection.writer().write_vectored(slices)?;
             take_encrypted(&mut connection, outgoing);
             encrypted
@@ -277,7 +284,12 @@ impl TlsWriter {
             Err(error) if is_for_later(&error) => 0,
             Err(error) => return Err(error),
         };
-        self.unwritten.extend_from_slice(&outgoing[written..]);
+        if written < outgoing.len() {
+            self.unwritten.extend_from_slice(&outgoing[written..]);
+            self.most = FIRST_WRITE;
+        } else if encrypted == self.most {
+            self.most = LARGEST_WRITE.min(2 * self.most);
+        }
         Ok(encrypted)
     }
 
