@@ -22,3 +22,17 @@ fn compiled() -> CryptoProvider {
 fn compiled() -> CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_application_has_installed_comes_first() {
+        let ours = provider();
+        assert!(Arc::ptr_eq(&ours, &provider()), "made once");
+        compiled().install_default().expect("nobody else has");
+        let installed = CryptoProvider::get_default().expect("it was installed");
+        assert!(Arc::ptr_eq(&provider(), installed) && !Arc::ptr_eq(&ours, installed));
+    }
+}
