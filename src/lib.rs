@@ -39,7 +39,7 @@
 //! [come and go](#connecting-and-leaving) is the router's as well, and everything that happens is
 //! among the [events and logs](#events-and-logs).
 //!
-//! For operation there are [other transports](#transports) than TCP, [tests](#testing) in memory,
+//! For operation there are [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
 //! [limits and their defaults](#limits-and-defaults), [what a network needs](#on-a-network),
 //! [features](#features),
 //! [what is promised](#what-is-promised), and what to know of [Python peers](#python-peers).
@@ -58,6 +58,7 @@
 #![doc = include_str!("docs/clients.md")]
 #![doc = include_str!("docs/events.md")]
 #![doc = include_str!("docs/transports.md")]
+#![cfg_attr(any(feature = "tls", feature = "tls-aws-lc-rs"), doc = include_str!("docs/tls.md"))]
 #![doc = include_str!("docs/limits.md")]
 #![doc = include_str!("docs/features.md")]
 #![doc = include_str!("docs/promises.md")]
@@ -115,19 +116,24 @@ pub use veltix_macros::debug_handler;
 #[doc = include_str!("message.md")]
 pub use veltix_macros::message;
 pub use veltix_tokio::{
-    AnswerTo, BindError, BoxError, Broadcast, BufferSize, Client, ClientConfig, ClientStatus,
-    CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured, ConnectError,
-    Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream, Extension,
-    FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub, Inbound,
-    InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats, Ping,
-    Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses, Result,
-    Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore, State,
-    Survey, SurveyStatus, Text, VeltixCodec, Watch, WatchEvent, transport,
+    AnswerTo, BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
+    ClientStatus, CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured,
+    ConnectError, Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream,
+    Extension, FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub,
+    Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats,
+    Ping, Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses,
+    Result, Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore,
+    State, Survey, SurveyStatus, Text, TlsConfigError, TlsError, VeltixCodec, Watch, WatchEvent,
+    transport,
 };
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use veltix_tokio::testing;
+
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))))]
+pub use veltix_tokio::tls;
 
 #[doc(hidden)]
 pub mod __private {

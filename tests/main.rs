@@ -20,6 +20,8 @@ mod support;
 mod targets;
 mod tcp;
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;
 mod typed;
 #[cfg(unix)]
 mod unix;

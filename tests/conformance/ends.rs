@@ -13,7 +13,7 @@ use crate::support::{ECHO, OTHER};
 
 /// What a transport may say of an end that was not announced.
 fn is_abrupt(reason: &CloseReason) -> bool {
-    matches!(reason, CloseReason::PeerClosed | CloseReason::Io(_))
+    matches!(reason, CloseReason::PeerClosed | CloseReason::Io(_) | CloseReason::Tls(_))
 }
 
 pub(super) async fn a_peer_is_killed<T: Transport>(mut scene: Scene<T>) {

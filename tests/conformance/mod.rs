@@ -76,4 +76,6 @@ fn record(transport: &str, case: &str, outcome: &str) {
 conformance!(tcp: crate::conformance::transport::Tcp);
 #[cfg(unix)]
 conformance!(unix: crate::conformance::transport::Unix);
+#[cfg(feature = "tls")]
+conformance!(tls: crate::conformance::transport::Tls);
 conformance!(memory: crate::conformance::transport::Memory);

@@ -57,6 +57,37 @@ impl Transport for Tcp {
     }
 }
 
+/// TLS over TCP, with a certificate of the test's own.
+#[cfg(feature = "tls")]
+pub(super) struct Tls {
+    tcp: Tcp,
+    server: veltix::tls::ServerTls,
+    client: veltix::tls::ClientTls,
+}
+
+#[cfg(feature = "tls")]
+impl Transport for Tls {
+    const NAME: &'static str = "tls";
+
+    async fn new() -> Self {
+        let (server, client) = crate::support::certificates::both_sides();
+        Self { tcp: Tcp::new().await, server, client }
+    }
+
+    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server {
+        self.tcp.bind(config.tls(self.server.clone()), router).await
+    }
+
+    async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError> {
+        self.tcp.connect(config.tls(self.client.clone()), router).await
+    }
+
+    async fn stream(&self) -> Stream {
+        let stream = self.tcp.stream().await;
+        self.client.connect(stream).await.expect("the handshake of TLS works")
+    }
+}
+
 /// A Unix socket in a temporary directory.
 #[cfg(unix)]
 pub(super) struct Unix {

@@ -53,6 +53,26 @@ async fn auth() {
     .await;
 }
 
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn tls() {
+    let tls = "connected by Some(TlsInfo { version: TLSv1_3, cipher_suite: TLS13_AES_256_GCM_SHA384, certificates: 1, .. })";
+    let mut program = start("tls", &[]);
+    let refused = |line: &str| {
+        (line.starts_with("a stranger: ") && line.contains("CertificateRequired")).then_some(())
+    };
+    program.find("a stranger without a certificate is refused", refused).await;
+    for line in [
+        tls,
+        "the server knows me as ann",
+        "after the renewal I am still ann",
+        "a newcomer sees the new certificate: true",
+    ] {
+        program.line(line).await;
+    }
+    assert!(program.ended().await.success());
+}
+
 #[tokio::test]
 async fn dashboard() {
     let mut program = start("dashboard", &[("VELTIX_SECONDS", "2")]);

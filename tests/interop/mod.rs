@@ -25,3 +25,5 @@ mod run;
 mod rust_client;
 mod rust_server;
 mod slow_link;
+#[cfg(feature = "tls")]
+mod stunnel;

@@ -1,5 +1,7 @@
 //! What the tests share: a server in memory, and a peer made of raw bytes.
 
+#[cfg(feature = "tls")]
+pub mod certificates;
 #[path = "../../veltix-core/src/hostile/seed.rs"]
 mod seed;
 

@@ -73,6 +73,11 @@ pub enum HandshakeError {
         "a frame came before the handshake was over: the peer is older than 1.8, or a server whose broadcast overtook the handshake; connecting again helps in the second case"
     )]
     FrameBeforeHandshake,
+    /// The peer speaks TLS, and this side does not.
+    #[error(
+        "the peer speaks TLS, and this side does not: have TLS on both sides, or on neither (`tls` in the config)"
+    )]
+    Tls,
     /// The message is not a JSON object.
     #[error("the handshake message is not a JSON object: the peer does not speak Veltix")]
     NotAnObject,

@@ -260,6 +260,9 @@ fn take_message<T>(
     if length == LENGTH_OF_A_FRAME {
         return Err(HandshakeError::FrameBeforeHandshake);
     }
+    if is_tls(buffer) {
+        return Err(HandshakeError::Tls);
+    }
     if length == 0 || length > MAX_HANDSHAKE_LEN {
         return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
     }
@@ -267,6 +270,12 @@ fn take_message<T>(
     let read = read(json);
     buffer.advance(2 + length);
     read.map(Some)
+}
+
+/// Whether a record of TLS begins here: a handshake (22) or an alert (21), then the version 3.0 to 3.4.
+/// Its first two bytes would be a length, but no JSON begins with a byte below 5.
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [21 | 22, 3, 0..=4, ..])
 }
 
 fn parse_object(json: &[u8]) -> Result<Map<String, Value>, HandshakeError> {
@@ -366,6 +375,11 @@ mod tests {
         assert_eq!(length(b"\x78\x01"), refused(30_721), "from the length alone");
         assert_eq!(length(b"\x78\x00"), Ok(None));
         assert_eq!(length(b"VX"), Err(HandshakeError::FrameBeforeHandshake));
+        assert_eq!(length(b"\x16\x03\x01"), Err(HandshakeError::Tls), "a ClientHello");
+        assert_eq!(length(b"\x15\x03\x03\x00\x02\x02\x46"), Err(HandshakeError::Tls), "an alert");
+        // A message of 5 635 bytes has the same first two.
+        assert_eq!(length(b"\x16\x03{"), Ok(None));
+        assert_eq!(length(b"\x16\x03"), Ok(None));
     }
 
     #[test]

@@ -20,6 +20,10 @@ pub const MAX_HANDSHAKE_LEN: usize = 30 * 1024;
 /// that a trickle lives for hours; ours holds for all of it.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A TLS server gives up a client that has said nothing for one such part of the handshake's time. TLS
+/// lets the client begin, so whoever waits has no TLS, and has to hear so before its own time is over.
+pub const TLS_FIRST_BYTE_PART: u32 = 2;
+
 /// Pending handshakes at most: each costs a task and a descriptor before anybody is known.
 pub const MAX_PENDING_HANDSHAKES: usize = 512;
 

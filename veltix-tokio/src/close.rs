@@ -7,6 +7,7 @@ use std::time::Duration;
 use veltix_core::ProtocolError;
 
 use crate::outbox::{DropReason, Sent};
+use crate::tls::TlsError;
 
 /// Why a connection ended. The first cause counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum CloseReason {
     ConnectTimeout,
     /// The stream failed, by a reset for instance.
     Io(io::ErrorKind),
+    /// The stream over TLS failed: it was cut, or its bytes were changed on their way.
+    Tls(TlsError),
     /// The peer sent bytes that are not frames.
     Protocol(ProtocolError),
     /// The peer sent more unknown codes than a server bears.
@@ -46,6 +49,14 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Of a stream that failed.
+    pub(crate) fn failed(error: &io::Error) -> Self {
+        match TlsError::of(error) {
+            Some(error) => Self::Tls(error.clone()),
+            None => Self::Io(error.kind()),
+        }
+    }
+
     /// Whether handlers that are running, and messages that were received, are still finished.
     /// Only a close of our own cancels them.
     pub(crate) const fn lets_handlers_finish(&self) -> bool {
@@ -97,6 +108,7 @@ impl fmt::Display for CloseReason {
             Self::Refused(reason) => write!(f, "refused by on_connect: {reason}"),
             Self::ConnectTimeout => f.write_str("on_connect did not return in time"),
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
+            Self::Tls(error) => error.fmt(f),
             Self::Protocol(error) => error.fmt(f),
             Self::UnknownCodes => f.write_str("the peer flooded with unknown message codes"),
             Self::SlowFrame => f.write_str("a begun frame did not become whole in time"),

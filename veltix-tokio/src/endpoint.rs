@@ -16,6 +16,7 @@ use crate::limits;
 use crate::outbox::{Capacity, Drops};
 use crate::peers::Peers;
 use crate::router::Routes;
+use crate::tls::ServerTls;
 use crate::transport::PeerAddr;
 use crate::unknown::UnknownLog;
 use crate::workers::Workers;
@@ -108,6 +109,7 @@ pub(crate) struct Endpoint {
     peers: Peers,
     slots: Slots,
     handshakes: Handshakes,
+    tls: Option<ServerTls>,
     hellos: Hellos,
     events: Events,
     /// What the outboxes drop, by type.
@@ -140,6 +142,8 @@ pub(crate) struct Side {
     pub(crate) max_pending_handshakes: usize,
     pub(crate) max_pending_handshakes_per_address: usize,
     pub(crate) max_workers: usize,
+    /// A server's TLS, if it has it.
+    pub(crate) tls: Option<ServerTls>,
 }
 
 impl Endpoint {
@@ -155,6 +159,7 @@ impl Endpoint {
                 side.max_pending_handshakes,
                 side.max_pending_handshakes_per_address,
             ),
+            tls: side.tls,
             hellos: Hellos::default(),
             events: Events::new(),
             drops: Arc::default(),
@@ -191,6 +196,10 @@ impl Endpoint {
 
     pub(crate) const fn handshakes(&self) -> &Handshakes {
         &self.handshakes
+    }
+
+    pub(crate) const fn tls(&self) -> Option<&ServerTls> {
+        self.tls.as_ref()
     }
 
     pub(crate) const fn hellos(&self) -> &Hellos {

@@ -10,6 +10,8 @@ use std::time::Duration;
 use thiserror::Error;
 use veltix_core::{AnswerError, BodyError, EncodeError, HandshakeError, IdsExhausted, TargetError};
 
+use crate::tls::{TlsConfigError, TlsError};
+
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -51,6 +53,19 @@ pub enum ConfigError {
         /// The setting.
         name: &'static str,
     },
+    /// No server's certificate can have such a name.
+    #[error(
+        "\"{name}\" is neither a DNS name nor an IP address: give the name that the server's certificate has"
+    )]
+    ServerName {
+        /// The name.
+        name: String,
+    },
+    /// A client with TLS does not know which name to check.
+    #[error(
+        "over this transport there is no name of the server: give the one that its certificate has by `ClientTls::server_name`"
+    )]
+    NoServerName,
     /// A handler asks for what this side does not have.
     #[error(
         "the handler of {route} takes a `Hub`, which only a server has: use `Peer` for the other end of the connection, or serve this router with a `Server`"
@@ -142,6 +157,15 @@ pub enum ConnectError {
         /// Why.
         source: HandshakeError,
     },
+    /// TLS failed: the server's certificate is not accepted, or it does not accept ours, say. Nothing
+    /// was sent without TLS instead.
+    #[error("TLS with {addr} failed: {source}")]
+    Tls {
+        /// The address.
+        addr: String,
+        /// Why.
+        source: TlsError,
+    },
     /// The stream failed during the handshake.
     #[error("the connection to {addr} failed during the handshake")]
     Io {
@@ -171,6 +195,7 @@ impl ConnectError {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Io { .. } => true,
             Self::Handshake { source, .. } => source.is_transient(),
+            Self::Tls { source, .. } => source.is_transient(),
             Self::GivenUp { .. } | Self::Config(_) => false,
         }
     }
@@ -316,6 +341,9 @@ pub enum Error {
     /// Of a target.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// Of certificates, keys and roots for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsConfigError),
     /// Of the standard library's IO, for examples and tests that read and write as well.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -16,6 +16,7 @@ use crate::limits::EVENT_BUFFER;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
 use crate::sync::Mutex;
+use crate::tls::TlsError;
 use crate::transport::PeerAddr;
 
 /// Something that happened. Texts that come from a peer are escaped and cut.
@@ -135,6 +136,8 @@ pub enum Event {
 pub enum HandshakeFailure {
     /// The peer said something wrong, or closed.
     Protocol(HandshakeError),
+    /// TLS failed: a certificate was refused, by either side, or the peer has no TLS.
+    Tls(TlsError),
     /// The deadline passed.
     Timeout,
     /// The stream failed.
@@ -149,6 +152,7 @@ impl fmt::Display for HandshakeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
             Self::Timeout => f.write_str("the handshake was not over at its deadline"),
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Shed => f.write_str("too many handshakes were pending, and this one was shed"),

@@ -30,6 +30,10 @@ mod survey;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(not(feature = "__tls"))]
+mod tls;
+#[cfg(feature = "__tls")]
+pub mod tls;
 pub mod transport;
 mod unknown;
 mod waiters;
@@ -55,6 +59,7 @@ pub use router::{
 };
 pub use server::{Server, ServerConfig};
 pub use survey::{Response, Responses, Survey, SurveyStatus};
+pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 pub use watch::{Watch, WatchEvent};
 
 pub(crate) use veltix_core::limits;

@@ -11,7 +11,7 @@ use veltix_core::{Frame, IdSpace, RequestId, all};
 use super::*;
 use crate::outbox::{Capacity, Outbox, Push};
 use crate::requests::Calls;
-use crate::transport::{StreamWriter, memory};
+use crate::transport::{Link, StreamWriter, memory};
 use crate::waiters::Place;
 use crate::{Client, ClientConfig, Router, Server, ServerConfig};
 
@@ -74,7 +74,8 @@ fn another(of: &Peer, stream: FullOnce) -> (Peer, Arc<Owner>) {
     let outbox = Outbox::new(Box::new(stream), capacity, Arc::default());
     let (id, hello) = (of.endpoint().peers().next_id(), Arc::new(of.hello().clone()));
     let (endpoint, calls) = (Arc::clone(of.endpoint()), Calls::new(IdSpace::server()));
-    let peer = Peer::new(id, of.addr().clone(), hello, endpoint, outbox, calls);
+    let link = Link::new(of.addr().clone());
+    let peer = Peer::new(id, link, hello, endpoint, outbox, calls);
     let owner = Arc::new(Owner::default());
     peer.outbox().glance(&Waker::from(Arc::clone(&owner)));
     (peer, owner)

@@ -6,13 +6,16 @@ use veltix_core::{Backoff, OverflowPolicy};
 
 use crate::config::{ConnectionConfig, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
+use crate::error::ConfigError;
 use crate::limits;
+use crate::tls::{ClientTls, Dial};
 
 /// Where a client connects to, and how. Start from the default and change what you need.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     pub(super) addr: String,
     pub(super) reconnect: Reconnect,
+    pub(super) tls: Option<ClientTls>,
     pub(crate) connection: ConnectionConfig,
 }
 
@@ -31,6 +34,19 @@ impl ClientConfig {
         self
     }
 
+    /// Connects over TLS alone, on whichever transport, reconnects too. Default: without.
+    #[cfg(feature = "__tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// What each connection needs to know of TLS, for a client of this address.
+    pub(super) fn dial_tls(&self, addr: Option<&str>) -> Result<Option<Dial>, ConfigError> {
+        self.tls.as_ref().map(|tls| tls.dial(addr)).transpose()
+    }
+
     connection_setters!();
 }
 
@@ -39,6 +55,7 @@ impl Default for ClientConfig {
         Self {
             addr: "127.0.0.1:8080".to_owned(),
             reconnect: Reconnect::off(),
+            tls: None,
             connection: ConnectionConfig::new(None),
         }
     }

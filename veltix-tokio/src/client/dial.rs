@@ -10,11 +10,13 @@ use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, introduce};
 use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
+use crate::tls::Dial;
 use crate::transport::Connector;
 
 /// Makes connections for a client.
 pub(super) struct Dialer<C> {
     pub(super) connector: C,
+    pub(super) tls: Option<Dial>,
     pub(super) endpoint: Arc<Endpoint>,
 }
 
@@ -32,8 +34,15 @@ impl<C: Connector> Dialer<C> {
         let addr = || self.connector.target();
         let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr(), source };
         let mut stream = self.connector.connect().await.map_err(unreachable)?;
-        let (hello, surplus) = introduce(&mut stream).await.map_err(|failure| match failure {
+        let introduced = async {
+            if let Some(tls) = &self.tls {
+                Box::pin(tls.shake_hands(&mut stream)).await?;
+            }
+            introduce(&mut stream).await
+        };
+        let (hello, surplus) = introduced.await.map_err(|failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
+            Failure::Tls(source) => ConnectError::Tls { addr: addr(), source },
             Failure::Io(source) => ConnectError::Io { addr: addr(), source },
             Failure::ServerFull => ConnectError::Handshake {
                 addr: addr(),

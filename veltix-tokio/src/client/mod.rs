@@ -29,6 +29,7 @@ use crate::peer::{Peer, Sending};
 use crate::planted::planted;
 use crate::requests::{Ping, Request};
 use crate::router::{Router, Routes};
+use crate::tls::Dial;
 #[cfg(unix)]
 use crate::transport::UnixSocketConnector;
 use crate::transport::{Connector, PeerAddr, TcpConnector};
@@ -87,7 +88,8 @@ impl Client {
     pub async fn connect(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
         let options = config.connection.tcp_options();
         let connector = TcpConnector { addr: config.addr.clone(), options };
-        Self::connect_with(connector, config, router).await
+        let tls = config.dial_tls(Some(&config.addr))?;
+        Self::connect_over(connector, tls, config, router).await
     }
 
     /// Connects to the Unix socket at this path. The config's address is not used.
@@ -120,6 +122,16 @@ impl Client {
         config: ClientConfig,
         router: Router,
     ) -> Result<Self, ConnectError> {
+        let tls = config.dial_tls(None)?;
+        Self::connect_over(connector, tls, config, router).await
+    }
+
+    async fn connect_over(
+        connector: impl Connector,
+        tls: Option<Dial>,
+        config: ClientConfig,
+        router: Router,
+    ) -> Result<Self, ConnectError> {
         if let Some(route) = router.hub_needed_by() {
             return Err(ConfigError::NeedsHub { route }.into());
         }
@@ -133,10 +145,11 @@ impl Client {
             max_pending_handshakes: 1,
             max_pending_handshakes_per_address: 1,
             max_workers: config.connection.max_workers,
+            tls: None,
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         let addr = connector.target();
-        let dialer = Dialer { connector, endpoint: Arc::clone(&endpoint) };
+        let dialer = Dialer { connector, tls, endpoint: Arc::clone(&endpoint) };
         let mut attempts = Attempts::new(config.reconnect);
         let first = attempts.first(&dialer).await?;
         let first_peer = first.peer().clone();

@@ -13,6 +13,7 @@ use crate::admission::{Slot, Slots};
 use crate::hellos::Hellos;
 use crate::limits::MAX_HANDSHAKE_LEN;
 use crate::planted::planted;
+use crate::tls::TlsError;
 use crate::transport::{Stream, StreamWriter};
 
 /// Bytes of the length before each message.
@@ -26,10 +27,33 @@ const FIRST_READ: usize = 256;
 pub(crate) enum Failure {
     #[error(transparent)]
     Protocol(#[from] HandshakeError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the stream failed")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
     #[error("the server is full")]
     ServerFull,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        // A TLS client's own handshake is over before the server has judged its certificate.
+        match TlsError::of(&error) {
+            Some(tls) => Self::Tls(tls.clone()),
+            None => Self::Io(error),
+        }
+    }
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Io(error) => error,
+            Failure::Tls(error) => error.into(),
+            Failure::Protocol(HandshakeError::Closed) => io::ErrorKind::UnexpectedEof.into(),
+            other => Self::other(other),
+        }
+    }
 }
 
 /// What a server knows of a peer after the handshake: what it said, the bytes of its first frames
@@ -46,6 +70,11 @@ pub(crate) async fn welcome(
     slots: &Slots,
     hellos: &Hellos,
 ) -> Result<Welcome, Failure> {
+    if slots.is_full() {
+        // It became so during the handshake of TLS, before which a client cannot be told.
+        write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
+        return Err(Failure::ServerFull);
+    }
     write_all(&mut *stream.writer, &ServerHandshake::hello()).await?;
     if planted!("byte_before_ack") {
         write_all(&mut *stream.writer, b"V").await?;
@@ -90,7 +119,8 @@ async fn read_more(stream: &mut Stream, buffer: &mut BytesMut) -> Result<(), Fai
     }
 }
 
-async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes all of it, waiting for room.
+pub(crate) async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match writer.try_write_vectored(&[IoSlice::new(bytes)]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -122,7 +122,7 @@ impl ConnectionTask {
         let limits = endpoint.limits();
         let peer = Peer::new(
             endpoint.peers().next_id(),
-            stream.addr,
+            stream.link,
             hello,
             Arc::clone(endpoint),
             Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),

@@ -46,7 +46,7 @@ impl ConnectionTask {
                     break Some(CloseReason::Protocol(error));
                 }
                 Poll::Ready(Some(Err(CodecError::Io(error)))) => {
-                    break Some(CloseReason::Io(error.kind()));
+                    break Some(CloseReason::failed(&error));
                 }
                 Poll::Ready(None) => break Some(CloseReason::PeerClosed),
             }

@@ -26,7 +26,9 @@ use crate::planted::planted;
 use crate::received::Receipts;
 use crate::requests::{Calls, Over, Ping, Request};
 use crate::sync::Mutex;
-use crate::transport::PeerAddr;
+#[cfg(feature = "__tls")]
+use crate::tls::TlsInfo;
+use crate::transport::{Link, PeerAddr};
 use crate::waiters::{Place, Waiters, wake_all};
 use attached::Attached;
 pub use closing::Closing;
@@ -42,7 +44,7 @@ pub struct Peer(Arc<Shared>);
 /// What the handles and the task of one connection share.
 struct Shared {
     id: PeerId,
-    addr: PeerAddr,
+    link: Link,
     hello: Arc<Hello>,
     endpoint: Arc<Endpoint>,
     outbox: Outbox,
@@ -72,7 +74,7 @@ struct End {
 impl Peer {
     pub(crate) fn new(
         id: PeerId,
-        addr: PeerAddr,
+        link: Link,
         hello: Arc<Hello>,
         endpoint: Arc<Endpoint>,
         outbox: Outbox,
@@ -80,7 +82,7 @@ impl Peer {
     ) -> Self {
         Self(Arc::new(Shared {
             id,
-            addr,
+            link,
             hello,
             endpoint,
             outbox,
@@ -104,7 +106,14 @@ impl Peer {
     /// The address of the other end.
     #[must_use]
     pub fn addr(&self) -> &PeerAddr {
-        &self.0.addr
+        &self.0.link.addr
+    }
+
+    /// What is known of the connection's TLS, the peer's certificates with it; `None` without TLS.
+    #[cfg(feature = "__tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.0.link.tls.as_deref()
     }
 
     /// What the peer said of itself in the handshake: its package's version, and its extensions.
@@ -385,13 +394,13 @@ impl Hash for Peer {
 impl fmt::Display for Peer {
     /// `#7 (127.0.0.1:4711)`: number and address, for logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} ({})", self.0.id, self.0.addr)
+        write!(f, "#{} ({})", self.0.id, self.0.link.addr)
     }
 }
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Peer({}, {})", self.0.id, self.0.addr)
+        write!(f, "Peer({}, {})", self.0.id, self.0.link.addr)
     }
 }
 

@@ -342,6 +342,10 @@ impl Router<()> {
         })
     }
 
+    pub(crate) const fn has_on_connect(&self) -> bool {
+        self.on_connect.is_some()
+    }
+
     pub(crate) const fn has_fallback(&self) -> bool {
         self.fallback.is_some()
     }

@@ -84,13 +84,14 @@ fn reap(connections: &mut JoinSet<()>) {
 
 /// Gives a new stream to a task of its own. A full server says so cheaply, without a task.
 fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet<()>) {
-    if endpoint.slots().is_full() {
+    // Over TLS there is nothing that it could read yet.
+    if endpoint.slots().is_full() && endpoint.tls().is_none() {
         // Its socket is new and empty, so what is said fits; if not, the peer sees the end alone.
         let _ = stream.writer.try_write_vectored(&[IoSlice::new(&ServerHandshake::full())]);
-        tell_failure(endpoint, stream.addr, HandshakeFailure::ServerFull);
+        tell_failure(endpoint, stream.link.addr, HandshakeFailure::ServerFull);
         return;
     }
-    let ticket = endpoint.handshakes().enter(stream.addr.ip());
+    let ticket = endpoint.handshakes().enter(stream.addr().ip());
     let connection = connection(stream, Arc::clone(endpoint), ticket);
     if planted!("connections_outlive_run") {
         tokio::spawn(connection);
@@ -132,7 +133,7 @@ async fn enter(
         }
         Err(failure) => {
             if let Some(failure) = failure {
-                tell_failure(&endpoint, stream.addr, failure);
+                tell_failure(&endpoint, stream.link.addr, failure);
             }
             None
         }
@@ -149,12 +150,19 @@ async fn welcome_in_time(
         // It began after the last look at it and before the ticket was there to be shed.
         return Err(None);
     }
-    let welcome = welcome(stream, endpoint.slots(), endpoint.hellos());
+    let limit = endpoint.limits().handshake_timeout;
+    let welcome = async {
+        if let Some(tls) = endpoint.tls() {
+            // Boxed: without TLS nobody should pay for its room.
+            Box::pin(tls.shake_hands(stream, limit)).await?;
+        }
+        welcome(stream, endpoint.slots(), endpoint.hellos()).await
+    };
     tokio::select! {
         biased;
         // Cheaper than to wait for the shutdown too: it sheds all that are pending.
         () = ticket.shed() => Err((!endpoint.drain().is_draining()).then_some(HandshakeFailure::Shed)),
-        welcomed = timeout(endpoint.limits().handshake_timeout, welcome) => {
+        welcomed = timeout(limit, welcome) => {
             match welcomed {
                 Ok(Ok(welcome)) => Ok(welcome),
                 Ok(Err(failure)) => Err(Some(HandshakeFailure::from(failure))),
@@ -174,6 +182,7 @@ impl From<Failure> for HandshakeFailure {
         match failure {
             Failure::Protocol(HandshakeError::ServerFull) | Failure::ServerFull => Self::ServerFull,
             Failure::Protocol(error) => Self::Protocol(error),
+            Failure::Tls(error) => Self::Tls(error),
             Failure::Io(error) => Self::Io(error.kind()),
         }
     }

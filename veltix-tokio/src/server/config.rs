@@ -8,6 +8,7 @@ use crate::config::{ConnectionConfig, at_least_one, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
 use crate::error::ConfigError;
 use crate::limits;
+use crate::tls::ServerTls;
 
 /// How a server listens and what it takes. Start from the default and change what you need.
 ///
@@ -25,6 +26,7 @@ pub struct ServerConfig {
     pub(super) max_connections: usize,
     pub(super) max_pending_handshakes: usize,
     pub(super) max_pending_handshakes_per_address: usize,
+    pub(super) tls: Option<ServerTls>,
     pub(crate) connection: ConnectionConfig,
 }
 
@@ -60,6 +62,19 @@ impl ServerConfig {
         self
     }
 
+    /// Serves over TLS alone, on whichever transport. Default: without, so that whatever is said can
+    /// be read and changed on its way.
+    ///
+    /// The handshake of TLS is a part of the whole one: it counts as pending, and has the same
+    /// deadline, [`handshake_timeout`](Self::handshake_timeout). A full server says so behind it, since
+    /// nobody could read it before.
+    #[cfg(feature = "__tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     connection_setters!();
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -76,6 +91,7 @@ impl Default for ServerConfig {
             max_connections: limits::MAX_CONNECTIONS,
             max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES,
             max_pending_handshakes_per_address: limits::MAX_PENDING_HANDSHAKES_PER_ADDRESS,
+            tls: None,
             connection: ConnectionConfig::new(Some(limits::WRITE_STALL)),
         }
     }

@@ -7,7 +7,7 @@ use crate::transport::PeerAddr;
 pub(super) struct Protection {
     /// What is sent is encrypted, and the server is known by its certificate.
     pub(super) tls: bool,
-    /// Who connects has to say who it is.
+    /// Who connects is looked at before it is let in.
     pub(super) identity: bool,
 }
 

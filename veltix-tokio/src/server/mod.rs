@@ -61,7 +61,9 @@ impl Server {
                 _ => BindError::Io { addr, source },
             })?;
         warn_of_descriptors(config.max_connections);
-        warn_if_exposed(&acceptor.local_addr(), Protection::default());
+        let protection =
+            Protection { tls: config.tls.is_some(), identity: router.has_on_connect() };
+        warn_if_exposed(&acceptor.local_addr(), protection);
         Self::with_listener(acceptor, config, router)
     }
 
@@ -111,6 +113,7 @@ impl Server {
             max_pending_handshakes: config.max_pending_handshakes,
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
+            tls: config.tls,
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         tracing::info!(addr = %endpoint.local_addr(), "listening");

@@ -357,7 +357,7 @@ mod tests {
             let (_, mut writer) =
                 connector.clone().connect().await.expect("it listens").into_parts();
             let accepted = listener.accept().await.expect("it was connected");
-            assert_eq!(accepted.addr, PeerAddr::Memory(number));
+            assert_eq!(*accepted.addr(), PeerAddr::Memory(number));
             let (mut reader, _) = accepted.into_parts();
             assert_eq!(write(&mut writer, &[b"hi"]), Ok(2));
             assert_eq!(read(&mut reader, 2).await, b"hi");

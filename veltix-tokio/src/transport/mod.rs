@@ -12,6 +12,8 @@ use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
+#[cfg(feature = "__tls")]
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncRead;
@@ -23,6 +25,9 @@ pub(crate) use tcp::{TcpAcceptor, TcpConnector, TcpOptions};
 pub use unix::{UnixAddr, UnixCredentials};
 #[cfg(unix)]
 pub use unix::{UnixSocketConnector, UnixSocketListener};
+
+#[cfg(feature = "__tls")]
+use crate::tls::TlsInfo;
 
 /// Where connections come from.
 pub trait Listener: Send + 'static {
@@ -55,7 +60,25 @@ pub trait Connector: Send + Sync + 'static {
 pub struct Stream {
     pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
     pub(crate) writer: Box<dyn StreamWriter>,
+    pub(crate) link: Link,
+}
+
+/// What is known of a stream beside its bytes: it outlives them.
+pub(crate) struct Link {
     pub(crate) addr: PeerAddr,
+    /// What was agreed on, once the stream is one over TLS.
+    #[cfg(feature = "__tls")]
+    pub(crate) tls: Option<Arc<TlsInfo>>,
+}
+
+impl Link {
+    pub(crate) const fn new(addr: PeerAddr) -> Self {
+        Self {
+            addr,
+            #[cfg(feature = "__tls")]
+            tls: None,
+        }
+    }
 }
 
 impl Stream {
@@ -65,13 +88,13 @@ impl Stream {
         writer: impl StreamWriter,
         addr: PeerAddr,
     ) -> Self {
-        Self { reader: Box::new(reader), writer: Box::new(writer), addr }
+        Self { reader: Box::new(reader), writer: Box::new(writer), link: Link::new(addr) }
     }
 
     /// Who is at the other end.
     #[must_use]
     pub const fn addr(&self) -> &PeerAddr {
-        &self.addr
+        &self.link.addr
     }
 
     /// The two halves, for whoever speaks over them without this crate: a test, or a proxy.
@@ -83,13 +106,14 @@ impl Stream {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("Stream").field("addr", &self.link.addr).finish_non_exhaustive()
     }
 }
 
 /// The writing half of a stream.
 pub trait StreamWriter: Send + 'static {
-    /// Writes what fits, at once.
+    /// Writes what fits, at once. What does not is offered again: whatever is written next begins with
+    /// the first byte that was not taken.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when nothing fits, for which `Ok(0)` is taken as well; any

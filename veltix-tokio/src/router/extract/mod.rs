@@ -171,6 +171,9 @@ pub enum Rejection {
         /// The type's name.
         name: &'static str,
     },
+    /// The peer has shown no certificate, or its connection has no TLS.
+    #[error("the peer has shown no certificate: let the server ask for one, or take an `Option`")]
+    NoCertificate,
     /// A [`Hub`](crate::Hub) was asked for on a client.
     #[error("a client has no `Hub`: use `Peer` for the other end of the connection")]
     NoHub,

@@ -1,0 +1,179 @@
+//! [`ClientTls`]: a client's side of TLS.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+
+use super::failure::setup;
+use super::handshake::{self, Side};
+use super::provider::provider;
+use super::{ALPN, CertificateStore, Roots, TlsConfigError, TlsError};
+use crate::connection::handshake::Failure;
+use crate::error::ConfigError;
+use crate::transport::Stream;
+
+/// TLS of a client: whom it accepts, and the certificate that it shows if it is asked for one.
+///
+/// The name that the server's certificate must have is the one that you gave: the host of
+/// [`ClientConfig::addr`](crate::ClientConfig::addr), a name or an IP address, or what
+/// [`server_name`](Self::server_name) says. It is never one that DNS gave.
+///
+/// ```no_run
+/// # async fn f() -> veltix_tokio::Result<()> {
+/// use veltix_tokio::tls::{ClientTls, Roots};
+/// use veltix_tokio::{Client, ClientConfig, Router};
+///
+/// let tls = ClientTls::new(Roots::from_pem_file("roots.pem")?)?;
+/// let config = ClientConfig::default().addr("chat.example.org:8443").tls(tls);
+/// let client = Client::connect(config, Router::new()).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    server_name: Option<String>,
+}
+
+impl ClientTls {
+    /// Accepts servers by these roots.
+    ///
+    /// # Errors
+    /// [`TlsConfigError::NoRoots`]; [`TlsConfigError::Setup`] when the application's own cryptography
+    /// speaks neither TLS 1.2 nor 1.3.
+    pub fn new(roots: Roots) -> Result<Self, TlsConfigError> {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(setup)?
+            .with_root_certificates(roots.store()?)
+            .with_no_client_auth();
+        Ok(Self::with_config(config))
+    }
+
+    /// Has the operating system judge servers, by its own roots and rules.
+    ///
+    /// # Errors
+    /// [`TlsConfigError::Setup`], when the system has no roots say.
+    #[cfg(feature = "tls-platform-verifier")]
+    pub fn platform() -> Result<Self, TlsConfigError> {
+        use rustls_platform_verifier::BuilderVerifierExt;
+
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(setup)?
+            .with_platform_verifier()
+            .map_err(setup)?
+            .with_no_client_auth();
+        Ok(Self::with_config(config))
+    }
+
+    /// A whole config of rustls, for what is not here: a verifier of your own, other cryptography. It
+    /// is used as it is, but for an empty list of ALPN protocols, which gets `veltix/1`.
+    #[must_use]
+    pub fn with_config(config: impl Into<Arc<ClientConfig>>) -> Self {
+        let mut config = config.into();
+        if config.alpn_protocols.is_empty() {
+            Arc::make_mut(&mut config).alpn_protocols.push(ALPN.to_vec());
+        }
+        Self { config, server_name: None }
+    }
+
+    /// The name, or IP address, that the server's certificate must have. Default: the host of the
+    /// address that the client connects to. Over a transport without one, a Unix socket or your own,
+    /// it must be said.
+    ///
+    /// What is neither a DNS name nor an IP address is a [`ConfigError::ServerName`] when the client
+    /// connects.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Shows this certificate to a server that asks for one. With a [`CertificateStore`], reconnects
+    /// show the one that it has at the time.
+    #[must_use]
+    pub fn certificate(mut self, certificates: impl Into<CertificateStore>) -> Self {
+        let resolver = Arc::new(certificates.into());
+        Arc::make_mut(&mut self.config).client_auth_cert_resolver = resolver;
+        self
+    }
+
+    /// Has a stream of your own speak TLS, as the client of it: of a proxy or a test. A [`Client`] does
+    /// so by itself. The server's name is what [`server_name`](Self::server_name) says.
+    ///
+    /// It has no deadline but the caller's.
+    ///
+    /// # Errors
+    /// What the stream reports, or a [`TlsError`] inside of an IO error; [`ConfigError`] in the same
+    /// way, without a name.
+    ///
+    /// # Cancel safety
+    /// Dropped, it closes the stream.
+    ///
+    /// [`Client`]: crate::Client
+    pub async fn connect(&self, mut stream: Stream) -> io::Result<Stream> {
+        self.dial(None).map_err(io::Error::other)?.shake_hands(&mut stream).await?;
+        Ok(stream)
+    }
+
+    /// All that a connection needs to know, for a client of this address, if it has one.
+    pub(crate) fn dial(&self, addr: Option<&str>) -> Result<Dial, ConfigError> {
+        let name = match (&self.server_name, addr) {
+            (Some(name), _) => name.as_str(),
+            (None, Some(addr)) => host(addr),
+            (None, None) => return Err(ConfigError::NoServerName),
+        };
+        match ServerName::try_from(name) {
+            Ok(name) => Ok(Dial { config: Arc::clone(&self.config), name: name.to_owned() }),
+            Err(_) => Err(ConfigError::ServerName { name: name.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}
+
+/// The host of `host:port`, without the brackets of an IPv6 address.
+fn host(addr: &str) -> &str {
+    let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// A client's TLS with the name that it checks, for each connection of that client.
+#[derive(Clone)]
+pub(crate) struct Dial {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Dial {
+    /// Shakes hands with the server. The deadline is the caller's.
+    pub(crate) async fn shake_hands(&self, stream: &mut Stream) -> Result<(), Failure> {
+        let connection = ClientConnection::new(Arc::clone(&self.config), self.name.clone());
+        let connection = connection.map_err(TlsError::from)?;
+        handshake::run(stream, connection.into(), Side::Client).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_the_host_that_the_user_gave() {
+        for (addr, expected) in [
+            ("example.org:8443", "example.org"),
+            ("127.0.0.1:8443", "127.0.0.1"),
+            ("[::1]:8443", "::1"),
+            ("example.org", "example.org"),
+        ] {
+            assert_eq!(host(addr), expected);
+        }
+    }
+}

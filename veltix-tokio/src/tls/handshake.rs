@@ -1,0 +1,140 @@
+//! The handshake of TLS over a stream, before that of the protocol.
+
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use rustls::Connection;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::time::timeout;
+use veltix_core::HandshakeError;
+
+use super::stream::{decrypt, encrypted, wrap};
+use super::{TlsError, TlsInfo};
+use crate::connection::handshake::{Failure, write_all};
+use crate::limits::TLS_FIRST_BYTE_PART;
+use crate::transport::{Stream, StreamWriter};
+
+/// Room for one read: a ClientHello, or a server's answer with a chain of two certificates.
+const READ: usize = 4 * 1024;
+
+/// Reads that are thrown away at the end of a failed handshake, at most: a client's certificate and
+/// what follows it in the same flight.
+const UNREAD_READS: usize = 16;
+
+/// What a client without TLS hears, so that it can say why it is refused: the fatal alert
+/// `protocol_version`, in a record of TLS 1.2.
+const NOT_TLS: &[u8] = &[ALERT, MAJOR, 3, 0, 2, 2, 70];
+
+/// The first bytes of records: their type, and the version that all of them have since SSL 3.
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const MAJOR: u8 = 3;
+
+/// Which side of the handshake this is.
+pub(super) enum Side {
+    Client,
+    Server {
+        /// The time of the whole handshake, to know when a silent client is given up.
+        limit: Duration,
+    },
+}
+
+/// Shakes hands; the stream is one of plaintext afterwards, with its [`TlsInfo`]. Where that fails,
+/// the peer is told as far as that is possible without waiting, and the stream is of no more use.
+pub(super) async fn run(
+    stream: &mut Stream,
+    mut connection: Connection,
+    side: Side,
+) -> Result<(), Failure> {
+    let mut surplus = BytesMut::new();
+    match shake_hands(stream, &mut connection, &side, &mut surplus).await {
+        Ok(()) => {
+            stream.link.tls = Some(Arc::new(TlsInfo::of(&connection)));
+            wrap(stream, connection, surplus);
+            Ok(())
+        }
+        Err(failure) => {
+            refuse(stream, &mut connection, &side, &failure);
+            Err(failure)
+        }
+    }
+}
+
+async fn shake_hands(
+    stream: &mut Stream,
+    connection: &mut Connection,
+    side: &Side,
+    incoming: &mut BytesMut,
+) -> Result<(), Failure> {
+    let mut recognised = false;
+    loop {
+        let outgoing = encrypted(connection);
+        write_all(&mut *stream.writer, &outgoing).await?;
+        if !connection.is_handshaking() {
+            return Ok(());
+        }
+        incoming.reserve(READ);
+        let is_first = incoming.is_empty() && !recognised;
+        let read = stream.reader.read_buf(incoming);
+        let read = match *side {
+            Side::Server { limit } if is_first => {
+                let patience = limit / TLS_FIRST_BYTE_PART;
+                timeout(patience, read).await.map_err(|_| TlsError::NoClientHello)?
+            }
+            _ => read.await,
+        };
+        if read? == 0 {
+            return Err(HandshakeError::Closed.into());
+        }
+        if !recognised {
+            recognised = is_tls(incoming, side)?;
+        }
+        if recognised {
+            let taken = decrypt(connection, incoming).map_err(TlsError::from)?;
+            incoming.advance(taken);
+        }
+    }
+}
+
+/// Whether what comes first is a record; `false` when that is not to be seen yet.
+fn is_tls(bytes: &[u8], side: &Side) -> Result<bool, TlsError> {
+    let starts = match side {
+        Side::Server { .. } => bytes[0] == HANDSHAKE,
+        // A server may refuse at once.
+        Side::Client => matches!(bytes[0], HANDSHAKE | ALERT),
+    };
+    match bytes.get(1) {
+        _ if !starts => Err(TlsError::Plaintext),
+        Some(&major) if major != MAJOR => Err(TlsError::Plaintext),
+        second => Ok(second.is_some()),
+    }
+}
+
+/// Tells the peer why, without waiting.
+fn refuse(stream: &mut Stream, connection: &mut Connection, side: &Side, failure: &Failure) {
+    let alert = match (failure, side) {
+        (Failure::Tls(TlsError::Plaintext | TlsError::NoClientHello), Side::Server { .. }) => {
+            NOT_TLS.to_vec()
+        }
+        _ => encrypted(connection),
+    };
+    if alert.is_empty() {
+        return;
+    }
+    let _ = stream.writer.try_write_vectored(&[IoSlice::new(&alert)]);
+    let cx = &mut Context::from_waker(Waker::noop());
+    let _ = stream.writer.poll_shutdown(cx);
+    // A stream that is closed with bytes unread is reset, which may overtake the alert.
+    let mut unread = [0; READ];
+    for _ in 0..UNREAD_READS {
+        let mut buffer = ReadBuf::new(&mut unread);
+        match Pin::new(&mut stream.reader).poll_read(cx, &mut buffer) {
+            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+            _ => break,
+        }
+    }
+}
