@@ -78,13 +78,14 @@ mod tests {
         write_variants(&mut text, &report(Vec::new())).expect("a string takes everything");
         assert_eq!(text, "");
         let measured = report(vec![
-            series("Ir", "sink", &[Some(400.0)]),
+            series("Ir", "sink-owned", &[Some(400.0)]),
             series("Ir", "sink-async", &[Some(640.0)]),
             series("W2", "veltix", &[Some(2.0), Some(1.0)]),
             series("W2", "veltix-layered", &[Some(1.0), Some(1.0)]),
         ]);
         write_variants(&mut text, &measured).expect("a string takes everything");
-        let missed = "| Ir | sink-async | sink | 1.60 | 1.60–1.60 | ≤ 1.5 | **not met** | – | – |";
+        let missed =
+            "| Ir | sink-async | sink-owned | 1.60 | 1.60–1.60 | ≤ 1.5 | **not met** | – | – |";
         assert!(text.contains(missed), "{text}");
         let seen = "| W2 | veltix-layered | veltix | 0.750 | 0.500–1.00 | – | – | – | – |";
         assert!(text.contains(seen), "{text}");
