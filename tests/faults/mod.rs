@@ -1,5 +1,6 @@
 //! Bad input and faults: each has its typed outcome, and touches nobody but its author.
 
+mod flood;
 mod frames;
 mod handlers;
 mod handshakes;

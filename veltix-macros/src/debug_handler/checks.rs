@@ -32,13 +32,21 @@ pub(crate) fn expand(
     let parts = &types[..types.len() - usize::from(last.is_some())];
     let parts = parts.iter().map(|ty| quote_spanned!(ty.span()=> part::<#ty, #state>;));
     let last = last.map(|ty| match ty {
-        Type::Reference(TypeReference { elem, mutability: None, .. }) => {
-            if function.sig.asyncness.is_some() {
-                errors.at(
-                    ty,
+        Type::Reference(TypeReference { elem, lifetime, mutability: None, .. }) => {
+            let problem = if function.sig.asyncness.is_some() {
+                Some(
                     "an async handler outlives the buffer that the body is in: take `Bytes` or \
                      `Text`, or make it a plain function",
-                );
+                )
+            } else if method(types, arguments) != Method::Route {
+                Some("only a handler for `route` or `fallback` can borrow the body: take `Msg<T>`")
+            } else if lifetime.is_some() {
+                Some("the body is lent for the call alone: leave the lifetime out")
+            } else {
+                None
+            };
+            if let Some(problem) = problem {
+                errors.at(ty, problem);
             }
             quote_spanned!(ty.span()=> borrowed::<#elem>;)
         }
@@ -100,20 +108,24 @@ fn input<'a>(
     arguments: &Arguments,
     private: &TokenStream,
 ) -> (TokenStream, Option<&'a Type>) {
-    let last = types.last();
-    let message = last.and_then(message_of);
-    let ends_with = |name| last.is_some_and(|ty| is_named(ty, name));
-    let method = match (arguments.method, message) {
-        (Some(method), _) => method,
-        (None, Some(_)) => Method::On,
-        (None, None) if ends_with("Disconnected") => Method::OnDisconnect,
-        (None, None) => Method::Route,
-    };
-    match (method, message) {
+    let message = types.last().and_then(message_of);
+    match (method(types, arguments), message) {
         (Method::On, Some(message)) => (quote!(#private::handler::Asked<#message>), Some(message)),
         (Method::On | Method::Route, _) => (quote!(#private::Message), None),
         (Method::OnConnect, _) => (quote!(()), None),
         (Method::OnDisconnect, _) => (quote!(#private::handler::Disconnected), None),
+    }
+}
+
+/// The method of the router: what is said, or what the last argument suggests.
+fn method(types: &[Type], arguments: &Arguments) -> Method {
+    let last = types.last();
+    let ends_with = |name| last.is_some_and(|ty| is_named(ty, name));
+    match (arguments.method, last.and_then(message_of)) {
+        (Some(method), _) => method,
+        (None, Some(_)) => Method::On,
+        (None, None) if ends_with("Disconnected") => Method::OnDisconnect,
+        (None, None) => Method::Route,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Whoever is the first to queue a frame in an outbox must see to a flush. Within a poll of a
 //! connection's task the outbox is noted here and flushed once, at the end, with all that was
 //! queued meanwhile in one write. Anywhere else (a spawned task, a blocking handler, a foreign
-//! thread) the outbox's own task is woken.
+//! thread) the outbox's own task is woken, but for a call that is alone: its asker writes it.
 //!
 //! However a poll ends, no outbox that it touched is forgotten: what was noted is a guard that
 //! flushes, or wakes, on drop.
@@ -36,7 +36,7 @@ thread_local! {
 struct Scope {
     /// Whose task it is.
     own: Peer,
-    /// Other peers' outboxes are left to their own tasks: this task has a thread of its own.
+    /// Other peers' outboxes are not flushed by this poll: its task has a thread of its own.
     own_only: bool,
     /// Its own outbox is to be flushed. Most batches touch no other, and need no list then.
     own_touched: bool,
@@ -120,8 +120,7 @@ pub(crate) fn is_within(endpoint: &Arc<Endpoint>) -> bool {
         || BLOCKING.with_borrow(|blocking| blocking.as_ref().is_some_and(of_endpoint))
 }
 
-/// Runs a blocking handler of this peer. It has no batch: what it sends goes out at once, by the
-/// connection's own task.
+/// Runs a blocking handler of this peer. It has no batch: what it sends goes out at once.
 pub(crate) fn blocking<R>(peer: &Peer, handler: impl FnOnce() -> R) -> R {
     BLOCKING.set(Some(peer.clone()));
     let result = handler();

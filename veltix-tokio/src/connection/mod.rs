@@ -205,8 +205,15 @@ impl ConnectionTask {
             match turn {
                 Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
                 Turn::Idle if self.flushes.is_empty() => {}
-                // The rest is for the next turn.
-                Turn::Over | Turn::Idle | Turn::Busy => return give_way(cx),
+                // The rest is for the next turn. A peer that keeps us busy stops no clock.
+                Turn::Over | Turn::Idle | Turn::Busy => {
+                    if turn != Turn::Over
+                        && self.next_deadline().is_some_and(|due| due <= budget.now())
+                    {
+                        self.on_deadline(Instant::now());
+                    }
+                    return give_way(cx);
+                }
             }
             let deadline = self.next_deadline();
             if self.timer.poll(cx, deadline).is_pending() {

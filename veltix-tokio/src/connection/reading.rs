@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use futures::Stream as _;
 use tokio::task::coop;
+use tokio::time::Instant;
 
 use super::ConnectionTask;
 use super::budget::Budget;
@@ -71,7 +72,10 @@ impl ConnectionTask {
         read_buffer::give_back(reader.read_buffer_mut(), size);
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {
-            self.watch(reader.decoder().begun(rest), frames > 0, budget.now());
+            let begun = reader.decoder().begun(rest);
+            // A begun frame has its time to the full; for the rest, about now will do.
+            let now = if begun.is_some() { Instant::now() } else { budget.now() };
+            self.watch(begun, frames > 0, now);
         }
         self.reader = Some(reader);
         self.note_pause();

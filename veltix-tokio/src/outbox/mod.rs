@@ -209,8 +209,13 @@ impl Outbox {
             {
                 let owner = state.land_empty(flight.writer);
                 let waiters = self.settle_room(&mut state);
+                // What was pushed meanwhile is in the other queue by now, but not its room.
+                let emptied = state.queue.has_room().then(|| std::mem::take(&mut state.queue));
                 drop(state);
                 write::keep_queue(flight.queue.into_frames());
+                if let Some(emptied) = emptied {
+                    write::keep_queue(emptied.into_frames());
+                }
                 return (owner, waiters);
             }
             let is_full = failure == Some(io::ErrorKind::WouldBlock);

@@ -54,6 +54,11 @@ impl Queue {
         &self.frames
     }
 
+    /// Whether it holds memory.
+    pub(super) fn has_room(&self) -> bool {
+        self.frames.capacity() > 0
+    }
+
     #[inline]
     pub(super) fn push(&mut self, frame: Frame) {
         if self.frames.capacity() == 0 {

@@ -125,6 +125,8 @@ impl Future for Call {
             match this.peer.outbox().push_or_wait(frame, Some(line)) {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
+                    // First, since a flush may wake others, and what wakes them may panic.
+                    this.let_owner_see();
                     if this.is_alone {
                         // Nobody would add to what the connection's task wrote: the asker has it
                         // written at once, and saves a turn of that task.
@@ -132,7 +134,6 @@ impl Future for Call {
                     } else {
                         this.peer.see_to(queued);
                     }
-                    this.let_owner_see();
                 }
                 Push::Full(frame) => {
                     // Its time may end, or the connection, before there is room.

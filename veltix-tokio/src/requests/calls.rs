@@ -300,6 +300,8 @@ impl Calls {
     /// are still on their way, so the ids rest.
     pub(crate) fn fail_congested(&mut self) -> Vec<Over> {
         self.deadlines.clear();
+        // The task reads no further, and has to fail the next one as well.
+        self.first_is_news = true;
         let callers = self.pending.give_up_all(Instant::now().into_std());
         failed(callers, CallFailed::Congested)
     }
@@ -363,6 +365,10 @@ mod tests {
         assert!(!calls.is_calling());
         assert!(begin(calls, REQUEST_TIMEOUT).1);
         assert!(!begin(calls, REQUEST_TIMEOUT).1, "another is no news");
+        assert!(calls.is_calling());
+        calls.fail_congested();
+        let open = calls.begin_open(200, Asker::Alone(oneshot::channel().0)).expect("ids are free");
+        assert!(open.is_news, "the task has stopped to read, for all it knows for good");
     }
 
     #[tokio::test(start_paused = true)]

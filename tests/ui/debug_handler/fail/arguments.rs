@@ -28,6 +28,12 @@ async fn no_message_yet(message: Message) {}
 #[veltix::debug_handler]
 async fn borrowed_for_long(text: &str) {}
 
+#[veltix::debug_handler(on_connect)]
+fn borrowed_too_early(text: &str) {}
+
+#[veltix::debug_handler]
+fn borrowed_for_ever(text: &'static str) {}
+
 #[veltix::debug_handler]
 fn not_borrowed(text: &u32) {}
 

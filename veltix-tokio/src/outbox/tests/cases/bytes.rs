@@ -102,6 +102,19 @@ fn an_idle_outbox_holds_no_queue() {
 }
 
 #[test]
+fn an_outbox_that_was_filled_during_its_write_holds_no_queue_either() {
+    let socket = Socket::new(ALL, ALL);
+    let outbox = socket.outbox(ROOMY);
+    push(&outbox, &[20]);
+    let during = Arc::clone(&outbox);
+    socket.0.lock().meanwhile = Some(Box::new(move || push(&during, &[20; 100])));
+    outbox.flush();
+    let state = outbox.state.lock();
+    assert_eq!((state.phase, state.frames), (Phase::Idle, 0));
+    assert_eq!(state.queue.frames().capacity(), 0);
+}
+
+#[test]
 fn a_huge_queue_is_not_kept() {
     let outbox = Socket::new(ALL, ALL).outbox(Capacity { frames: 5_000, bytes: ALL });
     while write::spare_queue().capacity() > 0 {}
