@@ -2,9 +2,19 @@
 //! project's list of threats; what concerns bytes alone is tested in `veltix-core/src/hostile`.
 
 mod exposed;
+mod floods;
 mod frames;
+mod handlers;
 mod handshakes;
+mod honest;
 mod logged;
+mod memory;
+mod network;
+mod requests;
+mod slow;
+mod starved;
+mod tags;
+mod trickle;
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -27,6 +37,18 @@ impl Log {
             .with_writer(log.clone())
             .finish();
         (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// Takes in all that is logged on all threads of a process that has no other test.
+    fn everywhere() -> Self {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::INFO)
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).expect("this process is its own");
+        log
     }
 
     /// The lines about this, of all that was logged so far.
