@@ -9,6 +9,7 @@ use veltix_core::{IdSpace, OverflowPolicy, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
+use crate::code_log::CodeLog;
 use crate::drain::Drain;
 use crate::events::{Event, Events};
 use crate::hellos::Hellos;
@@ -18,7 +19,6 @@ use crate::peers::Peers;
 use crate::router::Routes;
 use crate::tls::ServerTls;
 use crate::transport::PeerAddr;
-use crate::unknown::UnknownLog;
 use crate::workers::Workers;
 
 /// What drives a connection.
@@ -116,7 +116,10 @@ pub(crate) struct Endpoint {
     drops: Arc<Drops>,
     workers: Workers,
     drain: Drain,
-    unknown: UnknownLog,
+    /// Codes that no route takes.
+    unknown: CodeLog,
+    /// Codes whose handlers held their worker.
+    held: CodeLog,
     panics: Panics,
 }
 
@@ -165,7 +168,8 @@ impl Endpoint {
             drops: Arc::default(),
             workers: Workers::new(side.max_workers),
             drain: Drain::new(),
-            unknown: UnknownLog::default(),
+            unknown: CodeLog::default(),
+            held: CodeLog::default(),
             panics: Panics::default(),
         })
     }
@@ -222,8 +226,12 @@ impl Endpoint {
         &self.drain
     }
 
-    pub(crate) const fn unknown(&self) -> &UnknownLog {
+    pub(crate) const fn unknown(&self) -> &CodeLog {
         &self.unknown
+    }
+
+    pub(crate) const fn held(&self) -> &CodeLog {
+        &self.held
     }
 
     pub(crate) const fn panics(&self) -> &Panics {
