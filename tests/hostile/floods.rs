@@ -81,7 +81,7 @@ fn r10_a_flood_of_unknown_types_harms_nobody() {
                 lines.set(lines.get().or(Some(log.lines("veltix_tokio").len())));
                 served
             },
-            || Honest::during(addr, || drop(pour(addr, &honest, Some(sent.get())))),
+            || Honest::during(addr, || _ = pour(addr, &honest, Some(sent.get()))),
         );
         let closed = |event| match event {
             Event::Disconnected { outcome, .. } if outcome.reason == CloseReason::UnknownCodes => {
@@ -117,7 +117,7 @@ fn r11_a_flood_of_empty_frames_waits_for_its_handler() {
                 grown = grown.max(alone::peak().saturating_sub(before));
                 served
             },
-            || Honest::during(addr, || drop(pour(addr, &handled, Some(sent.get())))),
+            || Honest::during(addr, || _ = pour(addr, &handled, Some(sent.get()))),
         );
         measured(11, format_args!("{} more, {} got rid of", mib(grown), mib(sent.get())));
         assert!(grown <= 24 * MIB, "{grown}");

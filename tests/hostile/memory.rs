@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
 use veltix::limits::{HEADER_LEN, MAX_MESSAGE_SIZE};
 use veltix::{Message, Router, ServerConfig, all};
+
+use veltix_core::FrameDecoder;
 
 use super::honest::{dial, echo, serve};
 use crate::support::alone::{self, Alone, alone, measured, mib};
@@ -43,6 +46,49 @@ fn r01_memory_follows_what_came_and_not_what_was_announced() {
         measured(1, format_args!("{PEERS} bombs: {} more", mib(grown)));
         assert_eq!(hub.count(all()), Ok(PEERS), "they are waited for");
         assert!(grown <= 24 * MIB, "{grown}");
+    });
+}
+
+/// Buffers have room for up to six times what came, so that large frames are not copied again and
+/// again; what nothing was written to is no memory yet.
+#[test]
+fn r07_what_is_held_is_at_most_twice_what_came() {
+    const DECODERS: usize = 16;
+    // What is freed is given back to the system, so that each round begins with nothing.
+    let how = Alone::within(Duration::from_secs(60)).set("MALLOC_MMAP_THRESHOLD_", "131072");
+    alone!(how, async {
+        // The buffer of the third has just got room for all.
+        for came in [MIB, 3 * MIB, 4 * MIB + 64 * 1024, 6 * MIB, 9 * MIB] {
+            let before = alone::memory();
+            alone::reset_peak();
+            let mut begun = Vec::new();
+            for _ in 0..DECODERS {
+                let mut decoder = FrameDecoder::new(MAX_MESSAGE_SIZE);
+                let mut buffer = BytesMut::with_capacity(64 * 1024);
+                buffer.extend_from_slice(&bomb());
+                while buffer.len() < came {
+                    // As a read does, into the room that there is.
+                    let room = buffer.capacity() - buffer.len();
+                    let piece = (came - buffer.len()).min(64 * 1024).min(room);
+                    buffer.extend_from_slice(&[7; 64 * 1024][..piece]);
+                    assert!(decoder.decode_burst(&mut buffer).unwrap().is_none());
+                }
+                begun.push(buffer);
+            }
+            let room: usize = begun.iter().map(BytesMut::capacity).sum();
+            let grown = alone::peak().saturating_sub(before);
+            let came = DECODERS * came;
+            measured(
+                7,
+                format_args!(
+                    "{} came of {DECODERS} frames: {} held, room for {}",
+                    mib(came),
+                    mib(grown),
+                    mib(room)
+                ),
+            );
+            assert!(grown <= 2 * came, "{grown} for {came}");
+        }
     });
 }
 

@@ -16,7 +16,7 @@ use veltix::{CloseReason, Event, Json, MessageType, Peer, Router, ServerConfig, 
 
 use super::honest::{Honest, dial, serve, unharmed};
 use crate::support::alone::{self, Alone, alone, measured, mib};
-use crate::support::{OTHER, PIPE, World, frame, until};
+use crate::support::{OTHER, World, frame, until};
 
 const MIB: usize = 1 << 20;
 
