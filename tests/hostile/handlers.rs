@@ -1,11 +1,12 @@
 //! R29, R30 and R31: handlers that panic, that never return, and that hold a worker.
 
 use std::future::pending;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::panic;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 use veltix::{Peer, Router, ServerConfig, all};
 
@@ -18,6 +19,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A type whose handler runs on a thread of the pool.
 const BLOCKING: veltix::MessageType = veltix::MessageType::new(202, "blocking", "");
+
+/// A type whose messages come one at a time.
+const LONE: veltix::MessageType = veltix::MessageType::new(203, "lone", "");
 
 fn panics() {
     panic!("of a test");
@@ -37,7 +41,7 @@ fn r29_a_thousand_panics_touch_nobody_else() {
                 let code = if number % 2 == 0 { OTHER } else { BLOCKING };
                 stream.write_all(&frame(code.code(), 7, "")).unwrap();
                 // Its own connection ends, and no more than that.
-                let end = std::io::Read::read(&mut stream, &mut [0]);
+                let end = stream.read(&mut [0]);
                 assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
             }
         });
@@ -115,7 +119,12 @@ fn r31_a_handler_that_holds_a_worker_is_named() {
         let log = Log::everywhere();
         let threads = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let seen = std::sync::Arc::clone(&threads);
-        let router = Router::new().route(OTHER, || async { thread::sleep(BLOCKS) }).route_blocking(
+        let blocks = || async { thread::sleep(BLOCKS) };
+        let lone = || async {
+            thread::sleep(BLOCKS);
+            Bytes::new()
+        };
+        let router = Router::new().route(OTHER, blocks).route(LONE, lone).route_blocking(
             BLOCKING,
             move || {
                 thread::sleep(BLOCKS);
@@ -153,6 +162,14 @@ fn r31_a_handler_that_holds_a_worker_is_named() {
         );
         assert_eq!(lines.len(), 1, "once for a while: {lines:?}");
         assert!(lines[0].contains("on_blocking"), "{}", lines[0]);
+        // One that is called alone is seen by the fourth call at the latest.
+        let mut lone = dial(addr).unwrap();
+        for _ in 0..4 {
+            let call = frame(LONE.code(), 7, "");
+            lone.write_all(&call).unwrap();
+            lone.read_exact(&mut call.clone()).unwrap();
+        }
+        assert_eq!(log.lines("lone").len(), 1, "{:?}", log.lines("WARN"));
         assert_eq!(served.errors, 0);
         assert!(served.calls > 0);
     });

@@ -10,6 +10,10 @@ use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, HELD_TIME};
 /// Messages between two looks at the clock.
 const LOOK_EVERY: usize = 16;
 
+/// Turns of a single message between two of which the end is looked at too. A look at each would be
+/// a twentieth of such a turn's instructions, and a handler that blocks does so again.
+const LONE_LOOK_EVERY: u8 = 4;
+
 /// What one turn may take on before it flushes and yields.
 pub(super) struct Budget {
     start: Instant,
@@ -104,11 +108,12 @@ impl Budget {
         self.held = Some(Box::new(Held { took, until: self.now, codes }));
     }
 
-    /// Ends the turn: a last look at the clock, if anything ran since the one before. Says whether
-    /// handlers held the worker for long.
+    /// Ends the `turn` of that number: a last look at the clock, if anything ran since the one
+    /// before. Says whether handlers held the worker for long.
     #[inline]
-    pub(super) fn end(&mut self) -> Option<Box<Held>> {
-        if self.frames > self.looked || self.resumed.is_some() {
+    pub(super) fn end(&mut self, turn: u8) -> Option<Box<Held>> {
+        let is_lone = self.frames == 1 && !turn.is_multiple_of(LONE_LOOK_EVERY);
+        if self.resumed.is_some() || (self.frames > self.looked && !is_lone) {
             self.look();
         }
         self.held.take()

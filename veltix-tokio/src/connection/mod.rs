@@ -79,6 +79,8 @@ pub(crate) struct ConnectionTask {
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
     flushes: Flushes,
+    /// How many turns there were, again from 0 after 255.
+    turns: u8,
     deferral: Deferral,
     /// What the outbox had written when this task last looked: progress is life.
     taken: u64,
@@ -154,6 +156,7 @@ impl ConnectionTask {
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
             flushes: Flushes::default(),
+            turns: 0,
             deferral: Deferral::default(),
             taken: 0,
             spoke: now,
@@ -200,7 +203,8 @@ impl ConnectionTask {
             let batch = Batch::enter(&self.peer, self.own_only());
             let mut budget = Budget::new();
             let turn = self.turn(cx, &batch, &mut budget);
-            if let Some(held) = budget.end() {
+            self.turns = self.turns.wrapping_add(1);
+            if let Some(held) = budget.end(self.turns) {
                 self.tell_held(*held);
             }
             self.spare.give_back(self.peer.endpoint().routes());
