@@ -18,7 +18,7 @@ fn r34_a_code_has_one_type_and_one_handler() {
         |ours, plugin| ours.merge(plugin),
     ] {
         let built = catch_unwind(AssertUnwindSafe(|| build(ours(), plugin())));
-        let text = *built.err().expect("it is refused at the start").downcast::<String>().unwrap();
+        let text = *built.expect_err("it is refused at the start").downcast::<String>().unwrap();
         let places = text.matches(file!()).count();
         assert!(text.contains("200") && places >= 1, "it names the place: {text}");
     }

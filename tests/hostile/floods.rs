@@ -78,7 +78,7 @@ fn r10_a_flood_of_unknown_types_harms_nobody() {
             || {
                 let served = Honest::during(addr, || sent.set(pour(addr, &flood, None)));
                 // A later try is in another window of the log's.
-                lines.set(lines.get().or(Some(log.lines("veltix_tokio").len())));
+                lines.set(lines.get().or_else(|| Some(log.lines("veltix_tokio").len())));
                 served
             },
             || Honest::during(addr, || _ = pour(addr, &honest, Some(sent.get()))),

@@ -154,7 +154,7 @@ async fn r52_what_was_sent_before_the_end_is_handled() {
             let count = Arc::clone(&count);
             async move {
                 // Some wait, and what follows waits behind them.
-                if peer.stats().received.received % 10 == 0 {
+                if peer.stats().received.received.is_multiple_of(10) {
                     tokio::task::yield_now().await;
                 }
                 count.fetch_add(1, Ordering::Relaxed);

@@ -92,7 +92,7 @@ impl Alone {
     /// What this machine lacks for it.
     fn lacks(&self) -> Option<String> {
         let fails = |words: &[&str]| {
-            let Some((program, rest)) = words.split_first() else { return None };
+            let (program, rest) = words.split_first()?;
             let done = Command::new(program).args(rest).stdin(Stdio::null()).output();
             match done {
                 Ok(done) if done.status.success() => None,
@@ -149,6 +149,7 @@ impl Alone {
 }
 
 /// See [`alone!`].
+#[allow(clippy::print_stdout, reason = "what a row has measured is to be seen")]
 pub fn run(here: &'static str, how: Alone, body: impl Future<Output = ()>) {
     let name = here.trim_end_matches("::here").trim_end_matches("::{{closure}}");
     let (_, name) = name.split_once("::").expect("a test is in a module of its crate");
@@ -272,6 +273,7 @@ pub fn mib(bytes: usize) -> String {
 }
 
 /// Tells what a row has measured, in the form that the table of `docs/threats.md` is made of.
+#[allow(clippy::print_stdout, reason = "that is what it is for")]
 pub fn measured(row: u8, what: impl Display) {
     println!("row R{row}: {what}");
 }
