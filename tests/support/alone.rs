@@ -5,7 +5,7 @@
 //!
 //! ```ignore
 //! #[test]
-//! fn r01_nothing_grows() {
+//! fn nothing_grows() {
 //!     alone!(Alone::within(seconds(30)).under(["prlimit", "--nofile=64"]), async {
 //!         let before = alone::memory();
 //!         …
