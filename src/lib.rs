@@ -20,7 +20,7 @@
 //!     let router = Router::new().on(say);
 //!     let server = Server::bind(ServerConfig::default(), router).await?;
 //!     println!("listening on {}", server.local_addr()); // 127.0.0.1:8080
-//!     server.run_until(tokio::signal::ctrl_c()).await // then drains
+//!     server.run_until(veltix::stop_signal()).await // then drains
 //! }
 //! ```
 //!
@@ -126,6 +126,10 @@ pub use veltix_tokio::{
     State, Survey, SurveyStatus, Text, TlsConfigError, TlsError, VeltixCodec, Watch, WatchEvent,
     transport,
 };
+
+#[cfg(feature = "signal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "signal")))]
+pub use veltix_tokio::stop_signal;
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -35,7 +35,7 @@ async fn main() -> veltix::Result<()> {
 
     tokio::select! {
         () = sleep(Duration::from_secs(seconds)) => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = veltix::stop_signal() => {}
     }
     load.shutdown().await;
     let report = hub.shutdown().await;

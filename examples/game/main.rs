@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
-use veltix::{Hub, Server, ServerConfig};
+use veltix::{Hub, Server, ServerConfig, stop_signal};
 
 use arena::Enter;
 use bot::Bot;
@@ -132,12 +132,11 @@ async fn report(hub: &Hub) -> veltix::Result<()> {
 
 /// Waits for the end of the time, if there is one, or for Ctrl-C.
 async fn over(seconds: Option<u64>) {
-    let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
     match seconds {
         Some(seconds) => tokio::select! {
             () = sleep(Duration::from_secs(seconds)) => {}
-            () = ctrl_c => {}
+            () = stop_signal() => {}
         },
-        None => ctrl_c.await,
+        None => stop_signal().await,
     }
 }
