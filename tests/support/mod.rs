@@ -285,6 +285,12 @@ impl RawPeer {
         self.write(&frame(code, id, body)).await
     }
 
+    /// Gives the writing half to another task.
+    pub fn split_writer(&mut self) -> Self {
+        let decoder = FrameDecoder::new(0);
+        Self { reader: None, writer: self.writer.take(), buffer: BytesMut::new(), decoder }
+    }
+
     /// Ends this side of the stream; the other may go on.
     pub fn end(&mut self) {
         self.writer = None;
