@@ -7,6 +7,9 @@ mod frames;
 mod handshakes;
 mod logged;
 mod resets;
+#[cfg(unix)]
+mod signals;
+mod storm;
 
 use std::io;
 use std::sync::{Arc, Mutex};
