@@ -11,7 +11,7 @@ use veltix::{
     CloseReason, Disconnected, GOING_AWAY, Hub, Message, Peer, Router, Server, ServerConfig, all,
 };
 
-use crate::support::alone::runtime;
+use crate::support::alone::{measured, runtime};
 use crate::support::{LISTENING, OTHER, RawPeer};
 
 const CLIENTS: usize = 100;
@@ -181,6 +181,9 @@ fn shut_down_at_half(stalled: bool) {
     assert_eq!(report.dropped, dropped);
     assert!(report.flushed <= written, "{report:?}");
     assert_eq!(stalled, dropped > 0);
+    let who = if stalled { "some stalled" } else { "all read" };
+    let (flushed, of) = (report.flushed, report.queued + report.accepted);
+    measured(40, format!("{who}: {flushed} of {of} flushed, {dropped} dropped, in {took:.1?}"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use veltix::transport::{Connector, UnixSocketConnector};
 use veltix::transport::{PeerAddr, Stream};
 use veltix::{Hub, Message, Peer, Router, Server, ServerConfig, all, peers};
 
+use crate::support::alone::measured;
 use crate::support::{ECHO, OTHER, PATIENCE, RawPeer, frame};
 
 const CLOSES: usize = 500;
@@ -79,6 +80,7 @@ async fn be_closed(mut raw: RawPeer) {
 
 /// Has so many connections closed, which are made by this.
 async fn closes<F: Future<Output = RawPeer> + Send + 'static>(
+    over: &str,
     server: Server,
     connect: impl Fn() -> F,
 ) {
@@ -98,6 +100,7 @@ async fn closes<F: Future<Output = RawPeer> + Send + 'static>(
     let report = hub.shutdown().await;
     assert_eq!(report.queued + report.accepted, report.flushed + report.dropped);
     running.await.expect("no panic").expect("it runs");
+    measured(41, format!("{over}: {CLOSES} of {CLOSES} got all of it, and no reset before"));
 }
 
 fn config() -> ServerConfig {
@@ -115,7 +118,7 @@ async fn tcp(addr: String) -> Stream {
 async fn r41_no_reset_overtakes_what_was_flushed() {
     let server = Server::bind(config(), router()).await.expect("a free port");
     let addr = server.local_addr().to_string();
-    closes(server, || {
+    closes("TCP", server, || {
         let addr = addr.clone();
         async { RawPeer::new(tcp(addr).await) }
     })
@@ -128,7 +131,7 @@ async fn r41_nor_does_one_on_a_unix_socket() {
     let dir = crate::support::TempDir::new();
     let path = dir.path().join("socket");
     let server = Server::bind_unix(&path, config(), router()).expect("a path of our own");
-    closes(server, || {
+    closes("Unix sockets", server, || {
         let connector = UnixSocketConnector::new(&path);
         async move { RawPeer::new(connector.connect().await.expect("the server listens")) }
     })
@@ -141,7 +144,7 @@ async fn r41_nor_does_one_over_tls() {
     let (ours, theirs) = crate::support::certificates::both_sides();
     let server = Server::bind(config().tls(ours), router()).await.expect("a free port");
     let addr = server.local_addr().to_string();
-    closes(server, || {
+    closes("TLS", server, || {
         let (addr, tls) = (addr.clone(), theirs.clone());
         async move {
             let stream = tcp(addr).await;

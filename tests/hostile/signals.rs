@@ -17,6 +17,7 @@ use veltix::{
 
 use crate::interop::examples::{auth_server, chat_server, example};
 use crate::interop::process::Process;
+use crate::support::alone::measured;
 use crate::support::{ECHO, OTHER, RawPeer, TempDir};
 
 /// Within which time a second signal ends a process.
@@ -66,7 +67,9 @@ async fn r42_the_second_signal_ends_at_once() {
         let (mut server, _raw) = draining(first).await;
         let told = server.signal(second).await;
         assert_eq!(code(server.ended().await), Some(expected), "{first}, {second}");
-        assert!(told.elapsed() <= AT_ONCE, "{:?}", told.elapsed());
+        let took = told.elapsed();
+        assert!(took <= AT_ONCE, "{took:?}");
+        measured(42, format!("{first}, {second}: exit {expected} after {took:.1?}"));
     }
 }
 
@@ -171,7 +174,9 @@ async fn r42_no_handler_that_blocks_is_in_its_way() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let told = server.terminate().await;
     assert_eq!(code(server.ended().await), Some(143));
-    assert!(told.elapsed() <= AT_ONCE, "{:?}", told.elapsed());
+    let took = told.elapsed();
+    assert!(took <= AT_ONCE, "{took:?}");
+    measured(42, format!("with its only thread blocked: exit 143 after {took:.1?}"));
 }
 
 #[tokio::test]

@@ -106,9 +106,9 @@ pub enum Event {
         /// How many, each message type by its code.
         dropped: Vec<Dropped>,
     },
-    /// A client's server is about to close the connection, for good reason: it shuts down. Calls
-    /// that it is handling may still be answered; new messages are not handled any more. A client
-    /// that reconnects does so at a random moment of the time that follows the end.
+    /// A client's server shuts down, and is about to close the connection. Calls that it is handling
+    /// may still be answered; new messages are not handled any more. A client that reconnects does
+    /// so at a random moment of the time that follows the end.
     GoingAway {
         /// The server.
         peer: Peer,
