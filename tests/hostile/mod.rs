@@ -2,6 +2,7 @@
 //! project's list of threats; what concerns bytes alone is tested in `veltix-core/src/hostile`.
 
 mod codes;
+mod drain;
 mod exposed;
 mod floods;
 mod frames;
@@ -12,8 +13,12 @@ mod logged;
 mod memory;
 mod network;
 mod requests;
+mod resets;
+#[cfg(unix)]
+mod signals;
 mod slow;
 mod starved;
+mod storm;
 mod tags;
 mod trickle;
 

@@ -116,14 +116,11 @@ impl Alone {
     }
 
     fn runtime(&self) -> Runtime {
-        let mut builder = if self.paused {
-            let mut one = Builder::new_current_thread();
-            one.start_paused(true);
-            one
-        } else {
-            Builder::new_multi_thread()
-        };
-        builder.worker_threads(2).enable_all().build().expect("a runtime")
+        if !self.paused {
+            return runtime();
+        }
+        let mut builder = Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().expect("a runtime")
     }
 
     fn command(&self, name: &str) -> Command {
@@ -181,6 +178,11 @@ pub fn run(here: &'static str, how: Alone, body: impl Future<Output = ()>) {
         out.lines().chain(err.lines()).filter_map(|line| Some(&line[line.find("row R")?..]));
     measured.for_each(|line| println!("{line}"));
     assert!(passed, "alone, {name} ended with {status:?}:\n{out}\n{err}");
+}
+
+/// A runtime as a server has it.
+pub fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
