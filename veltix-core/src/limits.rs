@@ -154,6 +154,10 @@ pub const BATCH_BYTES: usize = 64 * 1024;
 /// Time of one turn at most.
 pub const BATCH_TIME: Duration = Duration::from_millis(1);
 
+/// A handler that holds its worker this long, from one `.await` to the next, is told of in the log:
+/// everybody whom the worker serves has waited for it. People begin to notice such a pause.
+pub const HELD_TIME: Duration = Duration::from_millis(100);
+
 /// Time of one go at the outboxes that a batch filled, before other tasks have their turn: some 1 000
 /// peers of a broadcast. Each turn given away costs a few wake-ups of worker threads, which at 1 ms
 /// were 7 % of a broadcast to 1 000; and it stays below the 10 ms by which a flood may delay others.

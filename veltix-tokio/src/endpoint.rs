@@ -9,6 +9,7 @@ use veltix_core::{GoingAway, IdSpace, OverflowPolicy, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
+use crate::code_log::CodeLog;
 use crate::drain::{Drain, Spreads};
 use crate::events::{Event, Events};
 use crate::hellos::Hellos;
@@ -19,7 +20,6 @@ use crate::router::Routes;
 use crate::sync::Mutex;
 use crate::tls::ServerTls;
 use crate::transport::PeerAddr;
-use crate::unknown::UnknownLog;
 use crate::workers::Workers;
 
 /// What drives a connection.
@@ -120,7 +120,10 @@ pub(crate) struct Endpoint {
     /// What a client's server has said of when to come back, until that is done. On the client's
     /// side, so that no peer of a server pays for it.
     away: Mutex<Option<GoingAway>>,
-    unknown: UnknownLog,
+    /// Codes that no route takes.
+    unknown: CodeLog,
+    /// Codes whose handlers held their worker.
+    held: CodeLog,
     panics: Panics,
 }
 
@@ -171,7 +174,8 @@ impl Endpoint {
             workers: Workers::new(side.max_workers),
             drain: Drain::new(side.spreads),
             away: Mutex::default(),
-            unknown: UnknownLog::default(),
+            unknown: CodeLog::default(),
+            held: CodeLog::default(),
             panics: Panics::default(),
         })
     }
@@ -232,8 +236,12 @@ impl Endpoint {
         &self.away
     }
 
-    pub(crate) const fn unknown(&self) -> &UnknownLog {
+    pub(crate) const fn unknown(&self) -> &CodeLog {
         &self.unknown
+    }
+
+    pub(crate) const fn held(&self) -> &CodeLog {
+        &self.held
     }
 
     pub(crate) const fn panics(&self) -> &Panics {

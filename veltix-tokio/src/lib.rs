@@ -6,6 +6,7 @@ mod admission;
 mod batch;
 mod client;
 mod close;
+mod code_log;
 mod codec;
 mod config;
 mod connection;
@@ -37,7 +38,6 @@ mod tls;
 #[cfg(feature = "__tls")]
 pub mod tls;
 pub mod transport;
-mod unknown;
 mod waiters;
 mod watch;
 mod workers;

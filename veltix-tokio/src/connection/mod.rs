@@ -18,6 +18,7 @@ mod deferral;
 mod dispatch;
 mod finish;
 pub(crate) mod handshake;
+mod held;
 mod lane;
 mod parallel;
 mod reading;
@@ -199,6 +200,9 @@ impl ConnectionTask {
             let batch = Batch::enter(&self.peer, self.own_only());
             let mut budget = Budget::new();
             let turn = self.turn(cx, &batch, &mut budget);
+            if let Some(held) = budget.end() {
+                self.tell_held(*held);
+            }
             self.spare.give_back(self.peer.endpoint().routes());
             self.flushes.extend(batch.leave(budget.now()));
             self.flushes.flush_some();
