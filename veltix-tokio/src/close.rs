@@ -34,6 +34,8 @@ pub enum CloseReason {
     Protocol(ProtocolError),
     /// The peer sent more unknown codes than a server bears.
     UnknownCodes,
+    /// The peer kept sending faster than its [rate](crate::ServerConfig::peer_rate).
+    RateExceeded,
     /// A begun frame did not become whole in time.
     SlowFrame,
     /// The peer was silent, and two pings went unanswered.
@@ -83,6 +85,7 @@ impl CloseReason {
                 | Self::ConnectTimeout
                 | Self::Protocol(_)
                 | Self::UnknownCodes
+                | Self::RateExceeded
                 | Self::SlowFrame
                 | Self::HandlerPanicked
         )
@@ -111,6 +114,7 @@ impl fmt::Display for CloseReason {
             Self::Tls(error) => error.fmt(f),
             Self::Protocol(error) => error.fmt(f),
             Self::UnknownCodes => f.write_str("the peer flooded with unknown message codes"),
+            Self::RateExceeded => f.write_str("the peer kept sending faster than its rate"),
             Self::SlowFrame => f.write_str("a begun frame did not become whole in time"),
             Self::HeartbeatTimeout => f.write_str("the peer did not answer pings"),
             Self::WriteStalled => f.write_str("the peer took no bytes for too long"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use veltix_core::{IdSpace, OverflowPolicy, RequestId, TagStore};
+use veltix_core::{IdSpace, OverflowPolicy, Rate, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
@@ -13,6 +13,7 @@ use crate::drain::Drain;
 use crate::events::{Event, Events};
 use crate::hellos::Hellos;
 use crate::limits;
+use crate::log_pace::LogPace;
 use crate::outbox::{Capacity, Drops};
 use crate::peers::Peers;
 use crate::router::Routes;
@@ -91,6 +92,10 @@ pub(crate) struct Limits {
     pub(crate) socket_core: SocketCore,
     /// Unknown codes within ten seconds that close a peer; a client bears any number.
     pub(crate) max_unknown: Option<u32>,
+    /// How fast one peer may send; a client bears any rate.
+    pub(crate) peer_rate: Option<Rate>,
+    /// What one peer's handlers may put before readers that are behind, in bytes a second.
+    pub(crate) publish_limit: Option<u64>,
 }
 
 /// Which end of its connections a side is.
@@ -117,6 +122,8 @@ pub(crate) struct Endpoint {
     workers: Workers,
     drain: Drain,
     unknown: UnknownLog,
+    /// For the log's line about peers over their rate.
+    rate_log: LogPace,
     panics: Panics,
 }
 
@@ -166,6 +173,7 @@ impl Endpoint {
             workers: Workers::new(side.max_workers),
             drain: Drain::new(),
             unknown: UnknownLog::default(),
+            rate_log: LogPace::default(),
             panics: Panics::default(),
         })
     }
@@ -224,6 +232,10 @@ impl Endpoint {
 
     pub(crate) const fn unknown(&self) -> &UnknownLog {
         &self.unknown
+    }
+
+    pub(crate) const fn rate_log(&self) -> &LogPace {
+        &self.rate_log
     }
 
     pub(crate) const fn panics(&self) -> &Panics {

@@ -16,6 +16,7 @@ mod events;
 mod fan_out;
 mod hellos;
 mod hub;
+mod log_pace;
 mod outbox;
 mod peer;
 mod peers;

@@ -168,6 +168,12 @@ impl Burst {
         self.at == self.bytes.len()
     }
 
+    /// How many bytes the messages that are left have, with their headers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
     /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
     /// wait, it should not keep a much larger read buffer. What has its own is not copied again.
     pub fn detach_below(&mut self, limit: usize) {

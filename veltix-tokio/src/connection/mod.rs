@@ -23,6 +23,7 @@ mod parallel;
 mod reading;
 mod settle;
 mod spare;
+mod throttle;
 mod timer;
 
 use std::fmt;
@@ -54,6 +55,7 @@ use dispatch::UnknownCodes;
 use lane::Lane;
 use parallel::Parallel;
 use spare::Spare;
+use throttle::Throttle;
 use timer::Timer;
 
 type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, BurstDecoder>;
@@ -74,6 +76,8 @@ pub(crate) struct ConnectionTask {
     heartbeat: Option<Heartbeat>,
     /// Since when the frame that has begun is awaited, and how long it may take.
     begun: Option<BegunFrame>,
+    /// What slows the peer down: it sends too fast, or its handlers publish too much.
+    throttle: Option<Box<Throttle>>,
     unknown: UnknownCodes,
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
@@ -150,6 +154,7 @@ impl ConnectionTask {
             ending: None,
             heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
             begun: None,
+            throttle: Throttle::new(limits.peer_rate.as_ref(), now),
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
             flushes: Flushes::default(),
@@ -200,6 +205,10 @@ impl ConnectionTask {
             let mut budget = Budget::new();
             let turn = self.turn(cx, &batch, &mut budget);
             self.spare.give_back(self.peer.endpoint().routes());
+            let published = batch.published();
+            if published.is_charged() {
+                self.charge_published(published, &batch, budget.now());
+            }
             self.flushes.extend(batch.leave(budget.now()));
             self.flushes.flush_some();
             match turn {

@@ -59,7 +59,7 @@ pub use drops::Dropped;
 pub(crate) use drops::{DropReason, Drops};
 pub(crate) use push::{Overflow, Push, Queued};
 pub(crate) use run::{Member, Run, Size};
-pub(crate) use state::Capacity;
+pub(crate) use state::{Capacity, charge};
 use state::{Flight, Phase, State};
 pub use tally::Sent;
 use write::Scratch;

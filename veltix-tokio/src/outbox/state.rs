@@ -369,6 +369,6 @@ impl State {
 }
 
 /// What a frame of this length is charged.
-pub(super) const fn charge(length: usize) -> usize {
+pub(crate) const fn charge(length: usize) -> usize {
     length + FRAME_OVERHEAD
 }

@@ -145,9 +145,10 @@ impl Peer {
     /// accepted.
     pub fn try_send(&self, message: &(impl ToMessage + ?Sized)) -> Result<(), SendError> {
         let frame = self.plain_frame(message)?;
+        let length = frame.len();
         match self.0.outbox.push(frame) {
             Push::Queued(queued) => {
-                self.see_to(queued);
+                self.see_to_published(queued, length);
                 Ok(())
             }
             Push::Full(_) => Err(SendError::Full),
@@ -261,6 +262,12 @@ impl Peer {
     pub(crate) fn see_to(&self, queued: Queued) {
         batch::queued(self, queued);
         self.see_to_dropped(queued);
+    }
+
+    /// The same for a frame of this length that a handler may have sent, of another peer.
+    pub(crate) fn see_to_published(&self, queued: Queued, length: usize) {
+        self.see_to(queued);
+        batch::published_to(self, length, queued);
     }
 
     /// The same for a frame that nothing else will follow soon.

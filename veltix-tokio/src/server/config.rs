@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use veltix_core::OverflowPolicy;
+use veltix_core::{OverflowPolicy, Rate};
 
 use crate::config::{ConnectionConfig, at_least_one, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
@@ -27,6 +27,8 @@ pub struct ServerConfig {
     pub(super) max_pending_handshakes: usize,
     pub(super) max_pending_handshakes_per_address: usize,
     pub(super) tls: Option<ServerTls>,
+    pub(super) peer_rate: Option<Rate>,
+    pub(super) publish_limit: Option<u64>,
     pub(crate) connection: ConnectionConfig,
 }
 
@@ -75,6 +77,41 @@ impl ServerConfig {
         self
     }
 
+    /// How fast each peer may send. Default: any rate, since what is too fast depends on what your
+    /// handlers cost, and a peer that is not slowed costs nothing of this.
+    ///
+    /// A peer over its rate is not read until it is within it again; one that stays there is warned
+    /// of by [`Event::RateExceeded`](crate::Event::RateExceeded) and then disconnected, see [`Rate`].
+    /// It is charged once for what was read together, so up to 64 KiB may go over it before the peer
+    /// is slowed. Answers to calls of ours count, and wait like all else.
+    ///
+    /// ```
+    /// use veltix_core::Rate;
+    /// use veltix_tokio::ServerConfig;
+    ///
+    /// let rate = Rate::default().messages_per_second(200).bytes_per_second(256 * 1024);
+    /// let config = ServerConfig::default().peer_rate(rate);
+    /// ```
+    #[must_use]
+    pub const fn peer_rate(mut self, rate: Rate) -> Self {
+        self.peer_rate = Some(rate);
+        self
+    }
+
+    /// What the handlers of one peer may put before readers that are behind, in bytes a second of all
+    /// those readers together; each frame counts 256 beside its own, as in the outbox. Over it that
+    /// peer is not read for a while. `None` limits nothing. Default: 64 MiB a second.
+    ///
+    /// So a peer whose messages go to many others cannot fill their outboxes faster than they can
+    /// read. What a reader's system takes at once fills nobody's outbox, and is not counted: a
+    /// broadcast to readers that keep up is as fast as the machine. A route may have [a limit of its
+    /// own](crate::Handler::publish_limit) instead, under which everything counts.
+    #[must_use]
+    pub const fn publish_limit(mut self, bytes_per_second: Option<u64>) -> Self {
+        self.publish_limit = bytes_per_second;
+        self
+    }
+
     connection_setters!();
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -92,6 +129,8 @@ impl Default for ServerConfig {
             max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES,
             max_pending_handshakes_per_address: limits::MAX_PENDING_HANDSHAKES_PER_ADDRESS,
             tls: None,
+            peer_rate: None,
+            publish_limit: Some(limits::PUBLISH_LIMIT),
             connection: ConnectionConfig::new(Some(limits::WRITE_STALL)),
         }
     }

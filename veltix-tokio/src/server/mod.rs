@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use config::ServerConfig;
+use veltix_core::Rate;
 
 use self::exposed::{Protection, warn_if_exposed};
 use crate::endpoint::{Endpoint, Role, Side};
@@ -105,7 +106,9 @@ impl Server {
         router: Router,
     ) -> Result<Self, BindError> {
         config.check()?;
-        let limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
+        let mut limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
+        limits.peer_rate = config.peer_rate.filter(Rate::is_limited);
+        limits.publish_limit = config.publish_limit;
         let side = Side {
             role: Role::Server,
             local_addr: listener.local_addr(),
