@@ -5,6 +5,9 @@ mod exposed;
 mod frames;
 mod handshakes;
 mod logged;
+mod memory_budget;
+mod publishing;
+mod rates;
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,6 @@
 //! What the tests share: a server in memory, and a peer made of raw bytes.
 
+pub mod alone;
 #[cfg(feature = "tls")]
 pub mod certificates;
 #[path = "../../veltix-core/src/hostile/seed.rs"]

@@ -44,6 +44,9 @@ pub enum CloseReason {
     WriteStalled,
     /// The peer's outbox was full when a broadcast came that may not be dropped.
     SlowConsumer,
+    /// The server's [memory](crate::ServerConfig::memory_budget) was used up, and this peer held the
+    /// most of it.
+    Evicted,
     /// A handler panicked.
     HandlerPanicked,
     /// The task was aborted, by dropping the future of `run()` for instance.
@@ -119,6 +122,9 @@ impl fmt::Display for CloseReason {
             Self::HeartbeatTimeout => f.write_str("the peer did not answer pings"),
             Self::WriteStalled => f.write_str("the peer took no bytes for too long"),
             Self::SlowConsumer => f.write_str("the peer's outbox overflowed"),
+            Self::Evicted => {
+                f.write_str("the server's memory was used up, and the peer held the most of it")
+            }
             Self::HandlerPanicked => f.write_str("a handler panicked"),
             Self::Aborted => f.write_str("the connection's task was aborted"),
         }

@@ -96,6 +96,14 @@ pub enum Event {
         /// The peer.
         peer: Peer,
     },
+    /// The server's [memory](crate::ServerConfig::memory_budget) was used up, and a peer is
+    /// disconnected since it held the most of it.
+    Evicted {
+        /// The peer.
+        peer: Peer,
+        /// The bytes that it held.
+        held: usize,
+    },
     /// A call of ours was not answered in time. Whether the peer handled it is unknown.
     RequestTimedOut {
         /// Who was asked.

@@ -17,6 +17,7 @@ mod fan_out;
 mod hellos;
 mod hub;
 mod log_pace;
+mod memory;
 mod outbox;
 mod peer;
 mod peers;

@@ -23,6 +23,7 @@ mod parallel;
 mod reading;
 mod settle;
 mod spare;
+mod starved;
 mod throttle;
 mod timer;
 
@@ -55,6 +56,7 @@ use dispatch::UnknownCodes;
 use lane::Lane;
 use parallel::Parallel;
 use spare::Spare;
+use starved::Starved;
 use throttle::Throttle;
 use timer::Timer;
 
@@ -78,6 +80,8 @@ pub(crate) struct ConnectionTask {
     begun: Option<BegunFrame>,
     /// What slows the peer down: it sends too fast, or its handlers publish too much.
     throttle: Option<Box<Throttle>>,
+    /// A frame has begun for which there is no memory.
+    starved: Option<Box<Starved>>,
     unknown: UnknownCodes,
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
@@ -129,7 +133,12 @@ impl ConnectionTask {
             stream.link,
             hello,
             Arc::clone(endpoint),
-            Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),
+            Outbox::new(
+                stream.writer,
+                limits.outbox,
+                Arc::clone(endpoint.drops()),
+                Arc::clone(endpoint.memory()),
+            ),
             Calls::new(ids),
         );
         let bytes = if surplus.is_empty() {
@@ -140,7 +149,7 @@ impl ConnectionTask {
             Box::new(Cursor::new(surplus.to_vec()).chain(stream.reader))
         };
         let reader =
-            FramedRead::with_capacity(bytes, VeltixCodec::bursts(limits.max_message_size), 0);
+            FramedRead::with_capacity(bytes, VeltixCodec::bursts(limits.max_message_size, limits.buffer_size), 0);
         let now = Instant::now();
         endpoint.events().begin();
         Self {
@@ -155,6 +164,7 @@ impl ConnectionTask {
             heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
             begun: None,
             throttle: Throttle::new(limits.peer_rate.as_ref(), now),
+            starved: None,
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
             flushes: Flushes::default(),
@@ -211,6 +221,9 @@ impl ConnectionTask {
             }
             self.flushes.extend(batch.leave(budget.now()));
             self.flushes.flush_some();
+            if self.peer.endpoint().memory().is_over() {
+                self.peer.endpoint().make_room(0, budget.now());
+            }
             match turn {
                 Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
                 Turn::Idle if self.flushes.is_empty() => {}

@@ -42,6 +42,11 @@ impl ConnectionTask {
                 // `Pending` although there is more, and has woken this task already.
                 Poll::Pending if !coop::has_budget_remaining() => break None,
                 Poll::Pending => break self.write_failure.map(CloseReason::Io),
+                Poll::Ready(Some(Ok(burst))) if burst.is_empty() => {
+                    if !self.grant(&mut reader) {
+                        break None;
+                    }
+                }
                 Poll::Ready(Some(Ok(burst))) => {
                     bytes += burst.len();
                     self.unhandled = burst;
@@ -66,6 +71,7 @@ impl ConnectionTask {
             // The stream has ended, or means nothing any more: no answer will come.
             self.peer.end_calls();
             self.begin_end(reason);
+            self.book_received(0);
             return;
         }
         if !self.may_read_on() {
@@ -73,6 +79,7 @@ impl ConnectionTask {
         }
         self.deferral.after_batch(cx);
         read_buffer::give_back(reader.read_buffer_mut(), size);
+        self.book_received(reader.read_buffer().capacity());
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {
             let begun = reader.decoder().begun(rest);
@@ -110,7 +117,14 @@ impl ConnectionTask {
 
     /// Whether reading may go on: there is something to read, and room for it.
     pub(super) fn may_read(&self) -> bool {
-        self.reader.is_some() && !self.is_throttled() && self.may_read_on()
+        self.reader.is_some() && !self.is_held_back() && self.may_read_on()
+    }
+
+    /// Whether it is not read although there is room in the inbox: it is too fast, or there is no
+    /// memory for what it sends.
+    #[inline]
+    pub(super) fn is_held_back(&self) -> bool {
+        self.is_throttled() || self.starved.is_some()
     }
 
     fn may_read_on(&self) -> bool {

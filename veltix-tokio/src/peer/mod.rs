@@ -21,6 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::Event;
 use crate::limits::HEADER_LEN;
+use crate::memory::Holding;
 use crate::outbox::{Dropped, Outbox, Overflow, Push, Queued, Sent};
 use crate::planted::planted;
 use crate::received::Receipts;
@@ -52,6 +53,8 @@ struct Shared {
     /// Which ids mean what; the same as that of `calls`, to be read without the lock.
     ids: IdSpace,
     receipts: Receipts,
+    /// Memory that holds what was received of it.
+    reading: Holding,
     /// Read by the task at every poll; the reason is behind the lock.
     end_asked: AtomicBool,
     /// This side does not wait for handlers any more, whatever the reason for the end was.
@@ -80,6 +83,7 @@ impl Peer {
         outbox: Outbox,
         calls: Calls,
     ) -> Self {
+        let reading = Holding::new(Arc::clone(endpoint.memory()));
         Self(Arc::new(Shared {
             id,
             link,
@@ -89,6 +93,7 @@ impl Peer {
             ids: calls.space(),
             calls: Mutex::new(calls),
             receipts: Receipts::default(),
+            reading,
             end_asked: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             end: Mutex::default(),
@@ -225,6 +230,16 @@ impl Peer {
 
     pub(crate) fn receipts(&self) -> &Receipts {
         &self.0.receipts
+    }
+
+    /// Memory that holds what was received of it; for the connection's own task.
+    pub(crate) fn reading(&self) -> &Holding {
+        &self.0.reading
+    }
+
+    /// Memory that its connection holds, as far as it is counted.
+    pub(crate) fn held(&self) -> usize {
+        self.0.reading.bytes() + self.0.outbox.held()
     }
 
     pub(crate) fn ids(&self) -> IdSpace {

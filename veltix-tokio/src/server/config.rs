@@ -8,6 +8,7 @@ use crate::config::{ConnectionConfig, at_least_one, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
 use crate::error::ConfigError;
 use crate::limits;
+use crate::memory::default_budget;
 use crate::tls::ServerTls;
 
 /// How a server listens and what it takes. Start from the default and change what you need.
@@ -29,6 +30,7 @@ pub struct ServerConfig {
     pub(super) tls: Option<ServerTls>,
     pub(super) peer_rate: Option<Rate>,
     pub(super) publish_limit: Option<u64>,
+    pub(super) memory_budget: Option<usize>,
     pub(crate) connection: ConnectionConfig,
 }
 
@@ -112,9 +114,40 @@ impl ServerConfig {
         self
     }
 
+    /// What the buffers and queues of all connections may hold together, in bytes: frames that have
+    /// begun, messages that wait for their handler, and those that wait for a reader that is behind.
+    /// Default: 1 GiB, or a quarter of the machine's memory or of what the process's control group may
+    /// use, whichever is the least (the system is asked once).
+    ///
+    /// When it is used up, a frame that needs more room waits for it, and its peer is not read; small
+    /// messages need none, and go on. If no room is found within a second, or queues alone go over the
+    /// budget, whoever holds the most is disconnected, which
+    /// [`Event::Evicted`](crate::Event::Evicted) and
+    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted) say.
+    ///
+    /// Not counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
+    /// holds for its sockets. A body that many queues share counts in each. Each server of a process
+    /// has a budget of its own. Less than `max_message_size` is a
+    /// [`ConfigError`](crate::ConfigError) where the config is used.
+    #[must_use]
+    pub const fn memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = Some(bytes);
+        self
+    }
+
     connection_setters!();
 
+    pub(super) fn budget(&self) -> usize {
+        // The largest message always fits, also in the smallest control group.
+        let default = || default_budget().max(self.connection.max_message_size);
+        self.memory_budget.unwrap_or_else(default)
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let (value, max_message_size) = (self.budget(), self.connection.max_message_size);
+        if value < max_message_size {
+            return Err(ConfigError::MemoryBudget { value, max_message_size });
+        }
         at_least_one("max_connections", self.max_connections)?;
         at_least_one("max_pending_handshakes", self.max_pending_handshakes)?;
         at_least_one("max_pending_handshakes", self.max_pending_handshakes_per_address)
@@ -131,6 +164,7 @@ impl Default for ServerConfig {
             tls: None,
             peer_rate: None,
             publish_limit: Some(limits::PUBLISH_LIMIT),
+            memory_budget: None,
             connection: ConnectionConfig::new(Some(limits::WRITE_STALL)),
         }
     }

@@ -20,6 +20,7 @@ use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{BindError, Result};
 use crate::hub::Hub;
 use crate::limits::UNKNOWN_PER_WINDOW;
+use crate::memory::Memory;
 use crate::router::{Router, Routes};
 #[cfg(unix)]
 use crate::transport::UnixSocketListener;
@@ -116,6 +117,7 @@ impl Server {
             max_pending_handshakes: config.max_pending_handshakes,
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
+            memory: Memory::new(config.budget()),
             tls: config.tls,
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
