@@ -11,7 +11,10 @@ mod handshakes;
 mod honest;
 mod logged;
 mod memory;
+mod memory_budget;
 mod network;
+mod publishing;
+mod rates;
 mod requests;
 mod resets;
 #[cfg(unix)]

@@ -17,6 +17,8 @@ mod events;
 mod fan_out;
 mod hellos;
 mod hub;
+mod log_pace;
+mod memory;
 mod outbox;
 mod peer;
 mod peers;

@@ -124,6 +124,12 @@ impl Lane {
         Some((route, message))
     }
 
+    /// What waits for its handler: bytes, where each message counts more than its own.
+    #[inline]
+    pub(super) const fn inbox_charge(&self) -> usize {
+        self.inbox_charge
+    }
+
     /// Whether another message may be read.
     pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
         self.inbox.len() < messages && self.inbox_charge < bytes
