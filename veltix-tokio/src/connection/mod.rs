@@ -148,8 +148,11 @@ impl ConnectionTask {
             // A copy, since it is kept: the handshake's buffer may be much larger.
             Box::new(Cursor::new(surplus.to_vec()).chain(stream.reader))
         };
-        let reader =
-            FramedRead::with_capacity(bytes, VeltixCodec::bursts(limits.max_message_size, limits.buffer_size), 0);
+        let reader = FramedRead::with_capacity(
+            bytes,
+            VeltixCodec::bursts(limits.max_message_size, limits.buffer_size),
+            0,
+        );
         let now = Instant::now();
         endpoint.events().begin();
         Self {

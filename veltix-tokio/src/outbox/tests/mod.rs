@@ -64,7 +64,12 @@ impl Socket {
     }
 
     fn outbox(&self, capacity: Capacity) -> Arc<Outbox> {
-        Arc::new(Outbox::new(Box::new(self.clone()), capacity, Arc::default(), crate::memory::Memory::unlimited()))
+        Arc::new(Outbox::new(
+            Box::new(self.clone()),
+            capacity,
+            Arc::default(),
+            crate::memory::Memory::unlimited(),
+        ))
     }
 
     /// The peer reads: there is room for so much more.
