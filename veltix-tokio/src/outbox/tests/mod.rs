@@ -68,7 +68,7 @@ impl Socket {
             Box::new(self.clone()),
             capacity,
             Arc::default(),
-            crate::memory::Memory::unlimited(),
+            Memory::unlimited(),
         ))
     }
 
