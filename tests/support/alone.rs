@@ -182,6 +182,11 @@ pub fn run(here: &'static str, how: Alone, body: impl Future<Output = ()>) {
     assert!(passed, "alone, {name} ended with {status:?}:\n{out}\n{err}");
 }
 
+/// A runtime as a server has it.
+pub fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
 fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();

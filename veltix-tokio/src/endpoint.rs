@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use veltix_core::{IdSpace, OverflowPolicy, Rate, RequestId, TagStore};
+use veltix_core::{GoingAway, IdSpace, OverflowPolicy, Rate, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
-use crate::drain::Drain;
+use crate::code_log::CodeLog;
+use crate::drain::{Drain, Spreads};
 use crate::events::{Event, Events};
 use crate::hellos::Hellos;
 use crate::limits;
@@ -20,9 +21,9 @@ use crate::memory::Memory;
 use crate::outbox::{Capacity, Drops};
 use crate::peers::Peers;
 use crate::router::Routes;
+use crate::sync::Mutex;
 use crate::tls::ServerTls;
 use crate::transport::PeerAddr;
-use crate::unknown::UnknownLog;
 use crate::workers::Workers;
 
 /// What drives a connection.
@@ -125,7 +126,13 @@ pub(crate) struct Endpoint {
     memory: Arc<Memory>,
     workers: Workers,
     drain: Drain,
-    unknown: UnknownLog,
+    /// What a client's server has said of when to come back, until that is done. On the client's
+    /// side, so that no peer of a server pays for it.
+    away: Mutex<Option<GoingAway>>,
+    /// Codes that no route takes.
+    unknown: CodeLog,
+    /// Codes whose handlers held their worker.
+    held: CodeLog,
     /// For the log's lines about peers over their rate, and evicted ones.
     rate_log: LogPace,
     eviction_log: LogPace,
@@ -158,6 +165,7 @@ pub(crate) struct Side {
     pub(crate) memory: Arc<Memory>,
     /// A server's TLS, if it has it.
     pub(crate) tls: Option<ServerTls>,
+    pub(crate) spreads: Spreads,
 }
 
 impl Endpoint {
@@ -179,8 +187,10 @@ impl Endpoint {
             drops: Arc::default(),
             memory: side.memory,
             workers: Workers::new(side.max_workers),
-            drain: Drain::new(),
-            unknown: UnknownLog::default(),
+            drain: Drain::new(side.spreads),
+            away: Mutex::default(),
+            unknown: CodeLog::default(),
+            held: CodeLog::default(),
             rate_log: LogPace::default(),
             eviction_log: LogPace::default(),
             panics: Panics::default(),
@@ -243,8 +253,16 @@ impl Endpoint {
         &self.drain
     }
 
-    pub(crate) const fn unknown(&self) -> &UnknownLog {
+    pub(crate) const fn away(&self) -> &Mutex<Option<GoingAway>> {
+        &self.away
+    }
+
+    pub(crate) const fn unknown(&self) -> &CodeLog {
         &self.unknown
+    }
+
+    pub(crate) const fn held(&self) -> &CodeLog {
+        &self.held
     }
 
     pub(crate) const fn rate_log(&self) -> &LogPace {
@@ -294,6 +312,12 @@ impl Endpoint {
             self.handshakes.shed_all();
             self.peers.wake_all();
         }
+    }
+
+    /// Ends every connection that the shutdown has not come to yet.
+    pub(crate) fn close_all(&self) {
+        self.drain.close_all();
+        self.peers.wake_all();
     }
 }
 

@@ -6,6 +6,7 @@ mod admission;
 mod batch;
 mod client;
 mod close;
+mod code_log;
 mod codec;
 mod config;
 mod connection;
@@ -27,6 +28,8 @@ mod received;
 mod requests;
 mod router;
 mod server;
+#[cfg(feature = "signal")]
+mod signal;
 mod spawn;
 mod survey;
 mod sync;
@@ -37,7 +40,6 @@ mod tls;
 #[cfg(feature = "__tls")]
 pub mod tls;
 pub mod transport;
-mod unknown;
 mod waiters;
 mod watch;
 mod workers;
@@ -60,6 +62,8 @@ pub use router::{
     Router, State, Text,
 };
 pub use server::{Server, ServerConfig};
+#[cfg(feature = "signal")]
+pub use signal::stop_signal;
 pub use survey::{Response, Responses, Survey, SurveyStatus};
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 pub use watch::{Watch, WatchEvent};

@@ -22,6 +22,7 @@ pub use messages::MessageStream;
 
 use crate::batch;
 use crate::close::Disconnected;
+use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{ConfigError, ConnectError, SendError};
 use crate::events::EventStream;
@@ -148,6 +149,7 @@ impl Client {
             max_workers: config.connection.max_workers,
             memory: Memory::unlimited(),
             tls: None,
+            spreads: Spreads::default(),
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         let addr = connector.target();

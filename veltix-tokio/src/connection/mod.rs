@@ -18,6 +18,7 @@ mod deferral;
 mod dispatch;
 mod finish;
 pub(crate) mod handshake;
+mod held;
 mod lane;
 mod parallel;
 mod reading;
@@ -217,6 +218,9 @@ impl ConnectionTask {
             let batch = Batch::enter(&self.peer, self.own_only());
             let mut budget = Budget::new();
             let turn = self.turn(cx, &batch, &mut budget);
+            if let Some(held) = budget.end() {
+                self.tell_held(*held);
+            }
             self.spare.give_back(self.peer.endpoint().routes());
             let published = batch.published();
             if published.is_charged() {
@@ -296,7 +300,7 @@ impl ConnectionTask {
             }
         } else if let Some(reason) = self.peer.end_asked() {
             self.begin_end(reason);
-        } else if self.peer.endpoint().drain().is_draining() {
+        } else if self.peer.endpoint().drain().is_closing() {
             self.begin_end(CloseReason::Shutdown);
         }
     }

@@ -106,7 +106,7 @@ impl ConnectionTask {
                 break;
             }
             let Some(arrival) = burst.arrive() else { break };
-            budget.spend(arrival.body().len());
+            budget.spend(arrival.code(), arrival.body().len());
             self.receive(cx, arrival, is_calm);
         }
         if !burst.is_empty() {
