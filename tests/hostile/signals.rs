@@ -80,6 +80,8 @@ async fn r42_all_servers_among_the_examples_drain() {
     let program = |name: &str, args: &[&str]| {
         let mut command = example(name);
         command.args(args).env("VELTIX_ADDR", "127.0.0.1:0").env("VELTIX_SECONDS", "600");
+        // A slow player of the game has seconds of it to look at before it sees its end.
+        command.env("VELTIX_PLAYERS", "4").env("VELTIX_SLOW", "0");
         Process::start(name, command)
     };
     let path = dir.path().to_str().expect("it is text");

@@ -49,7 +49,7 @@ pub enum ConfigError {
     },
     /// The largest message would find no room in the memory of all connections.
     #[error(
-        "a memory_budget of {value} bytes has no room for a message of max_message_size ({max_message_size}): raise the one or lower the other"
+        "a memory_budget of {value} bytes has no room for what a message of max_message_size ({max_message_size}) takes while it comes, some three and a half times as much: raise the one or lower the other"
     )]
     MemoryBudget {
         /// The value.

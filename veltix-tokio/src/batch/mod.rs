@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use veltix_core::PeerId;
 
 use crate::endpoint::Endpoint;
 use crate::fan_out::FanOut;
@@ -32,6 +33,9 @@ thread_local! {
     static HEAVY: Cell<bool> = const { Cell::new(false) };
     /// What is published by the handlers that run on this thread.
     static PUBLISHED: Cell<Published> = const { Cell::new(Published::NOTHING) };
+    /// What was published under routes' own limits. Beside the polls, since few have it, and by their
+    /// peers, since a poll may run inside another.
+    static LIMITED: RefCell<Vec<(PeerId, Limited)>> = const { RefCell::new(Vec::new()) };
     static BLOCKING: RefCell<Option<Peer>> = const { RefCell::new(None) };
 }
 
@@ -46,8 +50,6 @@ struct Scope {
     touched: Vec<Peer>,
     /// What its broadcasts have in common. It goes before the touched outboxes are flushed.
     fan_out: FanOut,
-    /// What was published under routes' own limits.
-    limited: Vec<Limited>,
 }
 
 /// What handlers have put into the outboxes of peers other than their own, in bytes, where each frame
@@ -154,12 +156,11 @@ pub(crate) fn limited<R>(route: RouteId, limit: u64, part: impl FnOnce() -> R) -
     let result = part();
     let Published { all: bytes, .. } = PUBLISHED.replace(before);
     if bytes > 0 {
-        CURRENT.with_borrow_mut(|current| {
-            if let Some(scope) = current {
-                PUBLISHED.set(Published { limited: before.limited + bytes, ..before });
-                scope.limited.push(Limited { route, limit, bytes });
-            }
-        });
+        let own = CURRENT.with_borrow(|current| current.as_ref().map(|scope| scope.own.id()));
+        if let Some(own) = own {
+            PUBLISHED.set(Published { limited: before.limited + bytes, ..before });
+            LIMITED.with_borrow_mut(|all| all.push((own, Limited { route, limit, bytes })));
+        }
     }
     result
 }
@@ -216,14 +217,7 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn enter(own: &Peer, own_only: bool) -> Self {
         let (own, fan_out) = (own.clone(), FanOut::default());
-        let scope = Scope {
-            own,
-            own_only,
-            own_touched: false,
-            touched: Vec::new(),
-            fan_out,
-            limited: Vec::new(),
-        };
+        let scope = Scope { own, own_only, own_touched: false, touched: Vec::new(), fan_out };
         let outer = CURRENT.replace(Some(scope));
         let outer_published = PUBLISHED.replace(Published::NOTHING);
         Self { outer, outer_heavy: HEAVY.replace(false), outer_published, left: false }
@@ -243,10 +237,9 @@ impl Batch {
 
     /// Takes out what was published under routes' own limits.
     #[allow(clippy::unused_self, reason = "it is asked of a poll that is under way")]
-    pub(crate) fn take_limited(&self) -> Vec<Limited> {
-        CURRENT.with_borrow_mut(|current| {
-            current.as_mut().map(|scope| std::mem::take(&mut scope.limited)).unwrap_or_default()
-        })
+    pub(crate) fn take_limited(&self, own: PeerId) -> Vec<Limited> {
+        let of_own = |(peer, _): &mut (PeerId, Limited)| *peer == own;
+        LIMITED.with_borrow_mut(|all| all.extract_if(.., of_own).map(|(_, part)| part).collect())
     }
 
     /// Ends the poll, and flushes its own outbox at this time, more or less; the others that it touched are still to be

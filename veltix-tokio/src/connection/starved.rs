@@ -4,7 +4,7 @@
 use tokio::time::Instant;
 
 use super::{ConnectionTask, Reader};
-use crate::limits::{MEMORY_PATIENCE, MEMORY_RETRY};
+use crate::limits::{MEMORY_HOLES, MEMORY_PATIENCE, MEMORY_RETRY};
 
 /// See the module.
 pub(super) struct Starved {
@@ -19,7 +19,7 @@ impl ConnectionTask {
     /// Counts what the connection holds of what it has received.
     #[inline]
     pub(super) fn book_received(&self, buffer: usize) {
-        let held = buffer + self.unhandled.len() + self.lane.inbox_charge();
+        let held = MEMORY_HOLES * buffer + self.unhandled.len() + self.lane.inbox_charge();
         self.peer.reading().set(held);
     }
 
@@ -38,7 +38,7 @@ impl ConnectionTask {
     }
 
     fn has_memory(&self, wanted: usize) -> bool {
-        self.peer.reading().try_set(wanted + self.lane.inbox_charge())
+        self.peer.reading().try_set(MEMORY_HOLES * wanted + self.lane.inbox_charge())
     }
 
     /// Looks again for room, when it is time.
@@ -56,7 +56,7 @@ impl ConnectionTask {
             return;
         }
         if waited >= MEMORY_PATIENCE {
-            let more = wanted.saturating_sub(self.peer.reading().bytes());
+            let more = (MEMORY_HOLES * wanted).saturating_sub(self.peer.reading().bytes());
             self.peer.endpoint().make_room(more, now);
         }
         if let Some(starved) = &mut self.starved {

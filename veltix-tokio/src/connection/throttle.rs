@@ -98,11 +98,12 @@ impl ConnectionTask {
     #[cold]
     pub(super) fn charge_published(&mut self, published: Published, batch: &Batch, now: Instant) {
         let limit = self.limits().publish_limit;
+        let own = self.peer.id();
         let throttle = self.throttle.get_or_insert_default();
         if let Some(limit) = limit.filter(|_| published.waiting > 0) {
             throttle.publish(None, limit, published.waiting, now);
         }
-        for part in batch.take_limited() {
+        for part in batch.take_limited(own) {
             throttle.publish(Some(part.route), part.limit, part.bytes, now);
         }
     }

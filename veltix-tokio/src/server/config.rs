@@ -148,9 +148,9 @@ impl ServerConfig {
     /// [`Event::Evicted`](crate::Event::Evicted) and
     /// [`CloseReason::Evicted`](crate::CloseReason::Evicted) say.
     ///
-    /// Not counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
+    /// A buffer that a frame comes in counts three times, since it grows and leaves holes behind. Not counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
     /// holds for its sockets. A body that many queues share counts in each. Each server of a process
-    /// has a budget of its own. Less than `max_message_size` is a
+    /// has a budget of its own. Less than some three and a half times `max_message_size` is a
     /// [`ConfigError`](crate::ConfigError) where the config is used.
     #[must_use]
     pub const fn memory_budget(mut self, bytes: usize) -> Self {
@@ -160,15 +160,22 @@ impl ServerConfig {
 
     connection_setters!();
 
+    /// What the largest message counts while it comes.
+    const fn least_budget(&self) -> usize {
+        let most = limits::MEMORY_HOLES.saturating_mul(self.connection.max_message_size);
+        // Not all of the budget is given to begun frames.
+        most.saturating_add(2 * (most / limits::MEMORY_SLACK))
+    }
+
     pub(super) fn budget(&self) -> usize {
         // The largest message always fits, also in the smallest control group.
-        let default = || default_budget().max(self.connection.max_message_size);
+        let default = || default_budget().max(self.least_budget());
         self.memory_budget.unwrap_or_else(default)
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let (value, max_message_size) = (self.budget(), self.connection.max_message_size);
-        if value < max_message_size {
+        if value < self.least_budget() {
             return Err(ConfigError::MemoryBudget { value, max_message_size });
         }
         at_least_one("max_connections", self.max_connections)?;
