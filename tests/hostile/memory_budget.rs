@@ -44,7 +44,10 @@ async fn echo(stream: &mut TcpStream) -> io::Result<()> {
 /// Each of 200 peers sends all but the last byte of the largest message.
 #[test]
 fn r25_begun_frames_of_all_peers_stay_within_the_budget() {
-    alone!(Alone::within(Duration::from_secs(60)), async {
+    // What is freed is given back to the system: glibc keeps twice as much as the largest block for
+    // each of its arenas, and the budget is over what is held.
+    let how = Alone::within(Duration::from_secs(60)).set("MALLOC_TRIM_THRESHOLD_", "131072");
+    alone!(how, async {
         const BUDGET: usize = 64 * MIB;
         const PEERS: usize = 200;
         let router = Router::new().route(ECHO, |body: Bytes| body);

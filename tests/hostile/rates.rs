@@ -143,7 +143,7 @@ async fn a_peer_in_debt_lives_and_hears_of_us() {
 async fn by_default_and_without_a_number_there_is_no_rate() {
     for rate in [None, Some(Rate::default())] {
         let config = ServerConfig::default();
-        let config = rate.map_or(config.clone(), |rate| config.peer_rate(rate));
+        let config = rate.map_or_else(|| config.clone(), |rate| config.clone().peer_rate(rate));
         let world = World::with(config, PIPE, Router::new().route(OTHER, || {}));
         let (mut raw, peer) = world.join().await;
         let start = Instant::now();
