@@ -42,11 +42,17 @@ impl Notes {
         std::mem::take(&mut lock(&self.book).seen)
     }
 
+    /// Connections that have ended since their notes were taken.
+    pub(crate) fn ended(&self) -> usize {
+        lock(&self.book).seen.len()
+    }
+
     /// When connections came to be.
     pub(crate) fn take_arrivals(&self) -> Vec<Instant> {
         std::mem::take(&mut lock(&self.book).arrivals)
     }
 
+    /// Connections that came to be since then.
     pub(crate) fn arrived(&self) -> usize {
         lock(&self.book).arrivals.len()
     }

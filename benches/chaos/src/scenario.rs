@@ -48,7 +48,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "10 000 calls of handlers that never return; shutdown"
     ),
     scenario!(descriptors::r16_descriptors, 60, "no descriptor is left for those who connect"),
-    scenario!(crowd::r33_churn, 180, "50 000 peers connect, take tags, and hang up or reset"),
+    scenario!(crowd::r33_churn, 120, "50 000 peers connect, take tags, and hang up or reset"),
     scenario!(broadcasts::r24_fan_out_memory, 120, "1 MiB to each of 500 peers, again and again"),
     scenario!(
         broadcasts::r23_stalled_reader,

@@ -30,6 +30,8 @@ pub(crate) async fn r48_soak(stage: &mut Stage) -> Result<()> {
     let setup = Setup {
         heartbeat: Some(Duration::from_secs(1)),
         write_stall: Duration::from_secs(2),
+        // Handlers that hang when their peer has gone are not waited for longer.
+        drain: Duration::from_secs(2),
         // So small that a peer that does not read fills it.
         max_message_size: 64 << 10,
         outbox_bytes: 256 << 10,
