@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn figures_stand_beside_each_other() {
-        let check = Check::at_most("memory", 3.14159, 16.0, "MiB");
-        assert_eq!((&*check.measured, &*check.pass), ("3.14 MiB", "≤ 16 MiB"));
+        let check = Check::at_most("memory", 3.456, 16.0, "MiB");
+        assert_eq!((&*check.measured, &*check.pass), ("3.46 MiB", "≤ 16 MiB"));
         let check = Check::none("lost", 3, &["#1".to_owned(), "#2".to_owned()]);
         assert_eq!((&*check.measured, check.holds), ("2 of 3: #1", false));
     }

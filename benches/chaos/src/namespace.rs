@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -23,6 +24,9 @@ const CUT: &str = "table inet cut {
   }
 }
 ";
+
+/// What the names begin with, before the number of the process that made them.
+const PREFIX: &str = "veltix-chaos-";
 
 /// A network namespace, which is removed with this handle.
 #[derive(Debug)]
@@ -44,8 +48,9 @@ impl Namespace {
         };
         let ip = program::find("ip").ok_or_else(|| missing("ip", "iproute2"))?;
         let nft = program::find("nft").ok_or_else(|| missing("nft", "nftables"))?;
+        remove_abandoned(&ip);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("veltix-chaos-{}-{number}", std::process::id());
+        let name = format!("{PREFIX}{}-{number}", std::process::id());
         run(&ip, &["netns", "add", &name]).map_err(|error| {
             Skipped(format!("no network namespace can be made (are you root?): {error:#}"))
         })?;
@@ -111,6 +116,17 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         let _ = run(&self.ip, &["netns", "del", &self.name]);
+    }
+}
+
+/// Removes what a run that was interrupted has left.
+fn remove_abandoned(ip: &str) {
+    let Ok(names) = std::fs::read_dir("/run/netns") else { return };
+    for name in names.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            let _ = run(ip, &["netns", "del", &name]);
+        }
     }
 }
 

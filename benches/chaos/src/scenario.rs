@@ -65,7 +65,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         60,
         "peers reset, hang up within a frame, or leave, while all is published to"
     ),
-    scenario!(links::cut_links, 90, "a proxy delays, slices, throttles, resets, cuts and swallows"),
+    scenario!(links::cut_links, 60, "a proxy delays, slices, throttles, resets, cuts and swallows"),
+    scenario!(links::cut_links_on_threads, 60, "the same where each connection has a thread"),
     scenario!(storm::r20_reconnect_storm, 90, "the server of 500 clients is killed and comes back"),
     scenario!(
         lost::r17_half_open,

@@ -75,7 +75,9 @@ async fn published(
     // A peer that does not read is given up when 16 MiB wait for it or it has taken nothing for
     // 10 s. Until then it may also hold what the system took on.
     const CUT: f64 = 11.0;
-    let (mut server, base) = stage.serve(Setup::default()).await?;
+    // So many frames that it is the bytes that count.
+    let outbox = (16_384, 16 << 20);
+    let (mut server, base) = stage.serve(Setup { outbox, ..Setup::default() }).await?;
     let mut peers = join_many(server.addr(), readers + 1).await?;
     let last = peers.pop().context("somebody joined")?;
     let probe = server.probe();

@@ -72,7 +72,7 @@ async fn churn(addr: SocketAddr, cycles: std::ops::Range<u64>) -> Vec<String> {
         let [high, low] = ((number / 256) as u16).to_be_bytes();
         let mut peer = RawPeer::join_from(Ipv4Addr::new(127, 1, high, low.max(1)), addr).await?;
         peer.ask(Code::Tag, Default::default()).await?;
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             peer.reset();
         }
         Ok::<_, std::io::Error>(())

@@ -21,7 +21,7 @@ pub(crate) async fn r29_handler_panics(stage: &mut Stage) -> Result<()> {
     let honest = Honest::join(server.addr()).await?;
     let addr = server.addr();
     let panic = |number: u64| async move {
-        let code = if number % 2 == 0 { Code::Panic } else { Code::PanicBlocking };
+        let code = if number.is_multiple_of(2) { Code::Panic } else { Code::PanicBlocking };
         let mut peer = RawPeer::join(addr).await?;
         peer.writer.send(code, Bytes::new()).await?;
         peer.listen().await;

@@ -27,11 +27,20 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Clients and raw peers behind a proxy that does everything to their links.
 pub(crate) async fn cut_links(stage: &mut Stage) -> Result<()> {
+    cut(stage, false).await
+}
+
+/// The same with a server that has a thread for each connection.
+pub(crate) async fn cut_links_on_threads(stage: &mut Stage) -> Result<()> {
+    cut(stage, true).await
+}
+
+async fn cut(stage: &mut Stage, threading: bool) -> Result<()> {
     const CLIENTS: u64 = 12;
     const PEERS: u64 = 8;
     let lasts = stage.pick(Duration::from_secs(20), Duration::from_secs(6));
     let write_stall = Duration::from_secs(3);
-    let setup = Setup { heartbeat: Some(HEARTBEAT), write_stall, ..Setup::default() };
+    let setup = Setup { heartbeat: Some(HEARTBEAT), write_stall, threading, ..Setup::default() };
     let (mut server, base) = stage.serve(setup).await?;
     let proxy = FaultProxy::start(server.addr(), stage.seed(), Fate::draw).await?;
     server.publish(News { messages: u64::MAX, size: 256, per_second: 100 }).await?;

@@ -34,7 +34,7 @@ pub(crate) async fn r48_soak(stage: &mut Stage) -> Result<()> {
         drain: Duration::from_secs(2),
         // So small that a peer that does not read fills it.
         max_message_size: 64 << 10,
-        outbox_bytes: 256 << 10,
+        outbox: (1_024, 256 << 10),
         ..Setup::default()
     };
     let (mut server, base) = stage.serve(setup).await?;

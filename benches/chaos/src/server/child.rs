@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use veltix::{Hub, Message, Server, ServerConfig, SocketCore, all, tag};
 
 use super::ledger::{self, Ledger};
-use super::router::{ON_PURPOSE, TAG, router};
+use super::router::{OnPurpose, TAG, router};
 use super::talk::{News, Question, Report, Setup, Shutdown};
 use crate::wire::{Code, Line};
 
@@ -53,10 +53,7 @@ fn config(setup: &Setup) -> ServerConfig {
         .write_stall(Some(setup.write_stall))
         .drain_timeout(setup.drain)
         .max_message_size(setup.max_message_size)
-        .outbox(
-            veltix_core::limits::OUTBOX_FRAMES.max(setup.outbox_bytes / 1_024),
-            setup.outbox_bytes,
-        )
+        .outbox(setup.outbox.0, setup.outbox.1)
         .socket_core(core)
 }
 
@@ -64,7 +61,7 @@ fn config(setup: &Setup) -> ServerConfig {
 fn say_only_other_panics() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if info.payload_as_str() != Some(ON_PURPOSE) {
+        if !info.payload().is::<OnPurpose>() {
             hook(info);
         }
     }));

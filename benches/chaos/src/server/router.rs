@@ -1,6 +1,7 @@
 //! The handlers of the server under test.
 
 use std::future::pending;
+use std::panic::panic_any;
 use std::time::Duration;
 
 use veltix::{Disconnected, Handler, Message, Peer, Router, SendError, State, TagError};
@@ -14,8 +15,9 @@ const BRIEFLY: Duration = Duration::from_millis(500);
 /// The tag that everybody gets who asks for tags; the second one is each one's own.
 pub(super) const TAG: &str = "churn";
 
-/// What a handler that is to panic says, so that the log need not have it.
-pub(super) const ON_PURPOSE: &str = "on purpose";
+/// What a handler that is to panic panics with, so that it need not be printed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnPurpose;
 
 pub(super) fn router(ledger: Ledger) -> Router {
     Router::new()
@@ -23,8 +25,8 @@ pub(super) fn router(ledger: Ledger) -> Router {
         .on_disconnect(goodbye)
         .route(Code::Echo, echo)
         .route(Code::Sink, sink)
-        .route(Code::Panic, || -> () { panic!("{ON_PURPOSE}") })
-        .route_blocking(Code::PanicBlocking, || -> () { panic!("{ON_PURPOSE}") })
+        .route(Code::Panic, || -> () { panic_any(OnPurpose) })
+        .route_blocking(Code::PanicBlocking, || -> () { panic_any(OnPurpose) })
         .route_blocking(Code::EchoBlocking, |message: Message| message)
         .route(Code::Hang, pending::<()>)
         .route(Code::HangBriefly, pending::<()>.timeout(BRIEFLY))

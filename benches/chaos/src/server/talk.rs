@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use veltix_core::limits;
 
 /// How a server is set. The defaults are those of Veltix, but for the handshakes that may be pending:
 /// here all peers have one address.
@@ -15,7 +16,8 @@ pub(crate) struct Setup {
     pub(crate) write_stall: Duration,
     pub(crate) drain: Duration,
     pub(crate) max_message_size: usize,
-    pub(crate) outbox_bytes: usize,
+    /// Frames and bytes.
+    pub(crate) outbox: (usize, usize),
     /// A thread for each connection.
     pub(crate) threading: bool,
     /// Descriptors that the process may have.
@@ -30,11 +32,11 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             addr: "127.0.0.1:0".to_owned(),
-            heartbeat: Some(Duration::from_secs(15)),
-            write_stall: Duration::from_secs(10),
-            drain: Duration::from_secs(10),
-            max_message_size: 10 << 20,
-            outbox_bytes: 16 << 20,
+            heartbeat: Some(limits::HEARTBEAT_INTERVAL),
+            write_stall: limits::WRITE_STALL,
+            drain: limits::DRAIN_TIMEOUT,
+            max_message_size: limits::MAX_MESSAGE_SIZE,
+            outbox: (limits::OUTBOX_FRAMES, limits::OUTBOX_BYTES),
             threading: false,
             descriptors: None,
             keeps_entries: true,
