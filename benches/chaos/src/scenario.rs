@@ -50,13 +50,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(descriptors::r16_descriptors, 60, "no descriptor is left for those who connect"),
     scenario!(crowd::r33_churn, 120, "50 000 peers connect, take tags, and hang up or reset"),
     scenario!(broadcasts::r24_fan_out_memory, 120, "1 MiB to each of 500 peers, again and again"),
+    scenario!(stalled::r23_stalled_reader, 180, "one of 100 peers does not read what is published"),
     scenario!(
-        broadcasts::r23_stalled_reader,
-        180,
-        "one of 100 peers does not read what is published"
-    ),
-    scenario!(
-        broadcasts::r40_shutdown_in_broadcast,
+        shutdown::r40_shutdown_in_broadcast,
         60,
         "a shutdown while 100 peers are published to"
     ),

@@ -46,7 +46,7 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
 
 fn config(setup: &Setup) -> ServerConfig {
     let core = if setup.threading { SocketCore::Threading } else { SocketCore::Async };
-    ServerConfig::default()
+    let config = ServerConfig::default()
         .addr(&setup.addr)
         .max_pending_handshakes(PENDING, PENDING)
         .heartbeat(setup.heartbeat)
@@ -54,7 +54,11 @@ fn config(setup: &Setup) -> ServerConfig {
         .drain_timeout(setup.drain)
         .max_message_size(setup.max_message_size)
         .outbox(setup.outbox.0, setup.outbox.1)
-        .socket_core(core)
+        .socket_core(core);
+    match setup.max_unsent {
+        Some(bytes) => config.max_unsent(bytes),
+        None => config,
+    }
 }
 
 /// A thousand panics are not printed.

@@ -18,6 +18,8 @@ pub(crate) struct Setup {
     pub(crate) max_message_size: usize,
     /// Frames and bytes.
     pub(crate) outbox: (usize, usize),
+    /// Bytes that the system takes on before it has sent those that it has.
+    pub(crate) max_unsent: Option<u32>,
     /// A thread for each connection.
     pub(crate) threading: bool,
     /// Descriptors that the process may have.
@@ -37,6 +39,7 @@ impl Default for Setup {
             drain: limits::DRAIN_TIMEOUT,
             max_message_size: limits::MAX_MESSAGE_SIZE,
             outbox: (limits::OUTBOX_FRAMES, limits::OUTBOX_BYTES),
+            max_unsent: None,
             threading: false,
             descriptors: None,
             keeps_entries: true,
