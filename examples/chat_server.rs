@@ -2,7 +2,7 @@
 //!
 //! Run it with `cargo run --example chat_server`; it listens on `VELTIX_ADDR`, by default
 //! `127.0.0.1:8080`, and port 0 picks a free one. Join it with `cargo run --example chat_client ann`,
-//! or with the Python snippet of the README. Ctrl-C drains and ends it, a second one at once.
+//! or with the Python snippet of the README. Ctrl-C or SIGTERM drain and end it, a second one at once.
 //!
 //! | code | message | body |
 //! |---|---|---|
@@ -51,16 +51,5 @@ async fn main() -> veltix::Result<()> {
     let router = Router::new().on_connect(greet).route(Say::TYPE, say).on(join);
     let server = Server::bind(ServerConfig::default().addr(addr), router).await?;
     println!("listening on {}", server.local_addr());
-    server.run_until(stopped()).await?;
-    Ok(())
-}
-
-/// Waits for Ctrl-C; the next one ends the process without waiting for the drain.
-async fn stopped() {
-    let ctrl_c = || async { tokio::signal::ctrl_c().await.expect("signals can be listened to") };
-    ctrl_c().await;
-    tokio::spawn(async move {
-        ctrl_c().await;
-        std::process::exit(130);
-    });
+    server.run_until(veltix::stop_signal()).await
 }

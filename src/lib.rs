@@ -20,7 +20,7 @@
 //!     let router = Router::new().on(say);
 //!     let server = Server::bind(ServerConfig::default(), router).await?;
 //!     println!("listening on {}", server.local_addr()); // 127.0.0.1:8080
-//!     server.run_until(tokio::signal::ctrl_c()).await // then drains
+//!     server.run_until(veltix::stop_signal()).await // then drains
 //! }
 //! ```
 //!
@@ -39,7 +39,7 @@
 //! [come and go](#connecting-and-leaving) is the router's as well, and everything that happens is
 //! among the [events and logs](#events-and-logs).
 //!
-//! For operation there are [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
+//! For operation there are an orderly [shutdown](#shutting-down), [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
 //! [limits and their defaults](#limits-and-defaults), [what a network needs](#on-a-network),
 //! [features](#features),
 //! [what is promised](#what-is-promised), and what to know of [Python peers](#python-peers).
@@ -55,6 +55,7 @@
 #![doc = include_str!("docs/targets.md")]
 #![doc = include_str!("docs/requests.md")]
 #![doc = include_str!("docs/lifecycle.md")]
+#![doc = include_str!("docs/shutdown.md")]
 #![doc = include_str!("docs/clients.md")]
 #![doc = include_str!("docs/events.md")]
 #![doc = include_str!("docs/transports.md")]
@@ -67,11 +68,11 @@
 
 pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
 pub use veltix_core::{
-    AnswerError, Arrival, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, HandshakeError,
-    Hello, IdsExhausted, Key, Message, MessageType, NoError, NoReply, OverflowPolicy, PING, PONG,
-    PeerId, ProtocolError, Registry, RequestId, Tag, TagError, TagNumber, TagTarget, TagValue,
-    Target, TargetError, ToMessage, Told, TypeError, Typed, TypedMessage, UnknownCode, all, limits,
-    nobody, peers, tag,
+    AnswerError, Arrival, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, GOING_AWAY,
+    HandshakeError, Hello, IdsExhausted, Key, Message, MessageType, NoError, NoReply,
+    OverflowPolicy, PING, PONG, PeerId, ProtocolError, Registry, RequestId, Tag, TagError,
+    TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Told, TypeError, Typed,
+    TypedMessage, UnknownCode, all, limits, nobody, peers, tag,
 };
 /// Says which part of a handler does not fit.
 ///
@@ -126,6 +127,10 @@ pub use veltix_tokio::{
     State, Survey, SurveyStatus, Text, TlsConfigError, TlsError, VeltixCodec, Watch, WatchEvent,
     transport,
 };
+
+#[cfg(feature = "signal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "signal")))]
+pub use veltix_tokio::stop_signal;
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

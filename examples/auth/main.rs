@@ -23,7 +23,7 @@ async fn main() -> veltix::Result<()> {
         let addr = std::env::var("VELTIX_ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
         let server = Server::bind(ServerConfig::default().addr(addr), router(app)).await?;
         println!("listening on {}", server.local_addr());
-        server.run_until(tokio::signal::ctrl_c()).await?; // then drains
+        server.run_until(veltix::stop_signal()).await?; // then drains
     } else {
         let server = Server::bind(ServerConfig::default().addr("127.0.0.1:0"), router(app)).await?;
         let (addr, hub) = (server.local_addr().to_string(), server.hub());

@@ -23,6 +23,7 @@ use veltix::{EventStream, Hub, Server};
 async fn main() -> veltix::Result<()> {
     let addr = env::var("VELTIX_ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
     let seconds = env::var("VELTIX_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let stop = veltix::stop_signal();
     // The board tells of panics.
     std::panic::set_hook(Box::new(|_| {}));
 
@@ -35,7 +36,7 @@ async fn main() -> veltix::Result<()> {
 
     tokio::select! {
         () = sleep(Duration::from_secs(seconds)) => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = stop => {}
     }
     load.shutdown().await;
     let report = hub.shutdown().await;

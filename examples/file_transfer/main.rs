@@ -64,7 +64,7 @@ async fn serve(directory: &str, addr: &str) -> Result<(), Box<dyn Error>> {
     let config = ServerConfig::default().addr(addr);
     let server = Server::bind(config, receiver::router(store)).await?;
     println!("listening on {}, storing files in {directory}", server.local_addr());
-    server.run_until(async { drop(tokio::signal::ctrl_c().await) }).await?;
+    server.run_until(veltix::stop_signal()).await?;
     Ok(())
 }
 

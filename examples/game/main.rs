@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
-use veltix::{Hub, Server, ServerConfig};
+use veltix::{Hub, Server, ServerConfig, stop_signal};
 
 use arena::Enter;
 use bot::Bot;
@@ -87,6 +87,7 @@ async fn main() -> ExitCode {
 }
 
 async fn play(settings: Settings) -> veltix::Result<()> {
+    let over = over(settings.seconds, stop_signal());
     let config = ServerConfig::default().addr(&settings.addr).max_unsent(MAX_UNSENT);
     let server = Server::bind(config, arena::router()).await?;
     let (hub, addr) = (server.hub(), server.local_addr().to_string());
@@ -96,7 +97,7 @@ async fn play(settings: Settings) -> veltix::Result<()> {
     let bots = bots(&settings, &addr).await?;
     tokio::select! {
         failed = report(&hub) => failed?,
-        () = over(settings.seconds) => {}
+        () = over => {}
     }
     let report = hub.shutdown().await;
     // They have nobody to play with any more, and end.
@@ -130,14 +131,11 @@ async fn report(hub: &Hub) -> veltix::Result<()> {
     }
 }
 
-/// Waits for the end of the time, if there is one, or for Ctrl-C.
-async fn over(seconds: Option<u64>) {
-    let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
-    match seconds {
-        Some(seconds) => tokio::select! {
-            () = sleep(Duration::from_secs(seconds)) => {}
-            () = ctrl_c => {}
-        },
-        None => ctrl_c.await,
+/// Waits for the end of the time, if there is one, or until it is told to stop.
+async fn over(seconds: Option<u64>, stop: impl Future<Output = ()>) {
+    let Some(seconds) = seconds else { return stop.await };
+    tokio::select! {
+        () = sleep(Duration::from_secs(seconds)) => {}
+        () = stop => {}
     }
 }

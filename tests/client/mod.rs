@@ -1,6 +1,7 @@
 //! What only a client does: it reconnects, gives up, pulls messages, and minds its server's ids.
 
 mod connect;
+mod going_away;
 mod ids;
 mod messages;
 mod reconnect;

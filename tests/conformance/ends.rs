@@ -103,7 +103,8 @@ pub(super) async fn shutdown_with_report<T: Transport>(mut scene: Scene<T>) {
     }
     let report = server.hub.shutdown().await;
     assert!(report.complete);
-    assert_eq!((report.connections, report.flushed), (3, 3));
+    // The answers, and what each client is told before.
+    assert_eq!((report.connections, report.accepted, report.flushed), (3, 6, 6));
     assert_eq!((report.dropped, report.aborted_handlers), (0, 0));
     for call in calls {
         call.await.unwrap().expect("the handler finished, and its answer was written");

@@ -1,10 +1,15 @@
 //! What an attacker may send to a running server or client. A test is named after its row in the
 //! project's list of threats; what concerns bytes alone is tested in `veltix-core/src/hostile`.
 
+mod drain;
 mod exposed;
 mod frames;
 mod handshakes;
 mod logged;
+mod resets;
+#[cfg(unix)]
+mod signals;
+mod storm;
 
 use std::io;
 use std::sync::{Arc, Mutex};

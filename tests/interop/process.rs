@@ -127,9 +127,21 @@ impl Process {
 
     /// Does to it what Ctrl-C does.
     pub(crate) async fn interrupt(&mut self) {
+        self.signal("-INT").await;
+    }
+
+    /// Does to it what an orchestrator does that wants it to end.
+    pub(crate) async fn terminate(&mut self) -> Instant {
+        self.signal("-TERM").await
+    }
+
+    /// Sends a signal, given as to `kill`; says since when.
+    pub(crate) async fn signal(&mut self, signal: &str) -> Instant {
         let id = self.child.id().expect("it runs");
-        let told = Command::new("kill").args(["-INT", &id.to_string()]).status().await;
+        let begun = Instant::now();
+        let told = Command::new("kill").args([signal, &id.to_string()]).status().await;
         assert!(told.expect("there is a `kill`").success());
+        begun
     }
 
     /// Ends the test, and says what the process said last.

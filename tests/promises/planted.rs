@@ -9,7 +9,8 @@ use veltix_tokio::__private::plant;
 
 use super::{
     p01_batches, p01_order, p02_accounting, p03_requests, p04_handlers, p05_classes,
-    p05_slow_peers, p06_on_connect, p07_ends, p08_shutdown, p09_hostile, p10_python, p11_ownership,
+    p05_slow_peers, p06_on_connect, p07_ends, p08_shutdown, p08_spread, p09_hostile, p10_python,
+    p11_ownership,
 };
 
 /// Whether a test passes with this bug, or with none. One that hangs does not.
@@ -64,6 +65,9 @@ bugs! {
     // Promise 8.
     queue_not_flushed: p08_shutdown::a_shutdown_finishes_handlers_and_writes_what_is_queued,
     shutdown_waits_for_itself: p08_shutdown::a_shutdown_inside_a_handler_does_not_wait_for_it,
+    goes_in_silence:
+        p08_spread::who_listens_is_told_between_what_is_queued_and_what_is_still_answered,
+    closed_all_at_once: p08_spread::connections_are_closed_evenly_and_work_until_their_turn,
     // Promise 9.
     panic_escapes: p09_hostile::a_panic_closes_its_own_connection_and_loses_nothing_of_the_others,
     flushes_lost: p09_hostile::a_panic_closes_its_own_connection_and_loses_nothing_of_the_others,

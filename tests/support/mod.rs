@@ -1,5 +1,6 @@
 //! What the tests share: a server in memory, and a peer made of raw bytes.
 
+pub mod alone;
 #[cfg(feature = "tls")]
 pub mod certificates;
 #[path = "../../veltix-core/src/hostile/seed.rs"]
@@ -148,6 +149,13 @@ impl RawServer {
 /// What a Python peer says of itself.
 pub const PYTHON: &str = r#"{"v": "3.3.0", "pv": "1.0", "meta": {}}"#;
 
+/// What a peer of ours says that has nothing to offer.
+pub const NATIVE: &str = r#"{"v": "0.1.0", "pv": "1.0", "meta": {"veltix": {}}}"#;
+
+/// What a peer of ours says that listens when its server goes away.
+pub const LISTENING: &str =
+    r#"{"v": "0.1.0", "pv": "1.0", "meta": {"veltix": {"going_away": true}}}"#;
+
 /// How a server ends a handshake, byte for byte.
 pub const ACK: &str = r#"{"result": "ok"}"#;
 
@@ -167,13 +175,18 @@ impl RawPeer {
         Self { reader: Some(reader), writer: Some(writer), buffer: BytesMut::new(), decoder }
     }
 
-    /// The client's side of the handshake.
+    /// The client's side of the handshake, without any of our extensions.
     pub async fn shake_hands(&mut self) -> io::Result<Hello> {
+        self.shake_hands_saying(NATIVE).await
+    }
+
+    /// The client's side of the handshake, with this hello.
+    pub async fn shake_hands_saying(&mut self, hello: &str) -> io::Result<Hello> {
         let mut handshake = ClientHandshake::new();
         loop {
             match handshake.receive(&mut self.buffer).map_err(io::Error::other)? {
                 ClientStep::Wait => self.read_more().await?,
-                ClientStep::Send(bytes) => self.write(&bytes).await?,
+                ClientStep::Send(_) => self.say(hello).await?,
                 ClientStep::Done(hello) => return Ok(hello),
             }
         }
@@ -270,6 +283,12 @@ impl RawPeer {
     /// Sends a message under this id.
     pub async fn send(&mut self, code: u16, id: u16, body: impl Into<Bytes>) -> io::Result<()> {
         self.write(&frame(code, id, body)).await
+    }
+
+    /// Gives the writing half to another task.
+    pub fn split_writer(&mut self) -> Self {
+        let decoder = FrameDecoder::new(0);
+        Self { reader: None, writer: self.writer.take(), buffer: BytesMut::new(), decoder }
     }
 
     /// Ends this side of the stream; the other may go on.

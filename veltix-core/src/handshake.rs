@@ -28,6 +28,9 @@ const ACCEPTED: &[u8] = b"\x00\x10{\"result\": \"ok\"}";
 /// Why a Python client raises its `ServerFullError`.
 const SERVER_FULL: &str = "server_full";
 
+/// Says in the `veltix` object that its sender knows [`GoingAway`](crate::GoingAway).
+const GOING_AWAY: &str = "going_away";
+
 /// The largest `veltix` object of a `meta` that is kept, as JSON: a hello lives as long as its
 /// peer, and as parsed values 30 KiB of text take half a megabyte.
 const KEPT_META: usize = 1024;
@@ -45,7 +48,7 @@ impl Hello {
     #[must_use]
     pub fn ours() -> Self {
         let mut meta = Map::new();
-        meta.insert("veltix".to_owned(), json!({}));
+        meta.insert("veltix".to_owned(), json!({ GOING_AWAY: true }));
         Self { version: env!("CARGO_PKG_VERSION").to_owned(), meta }
     }
 
@@ -66,6 +69,14 @@ impl Hello {
     #[must_use]
     pub fn is_native(&self) -> bool {
         self.meta.get("veltix").is_some_and(Value::is_object)
+    }
+
+    /// Whether the peer says, or listens to, [`GoingAway`](crate::GoingAway). Ours do; no other peer
+    /// is sent it.
+    #[must_use]
+    pub fn knows_going_away(&self) -> bool {
+        let native = self.meta.get("veltix").and_then(Value::as_object);
+        native.and_then(|native| native.get(GOING_AWAY)).and_then(Value::as_bool) == Some(true)
     }
 
     /// How many ids, counted from 0, a server of the Python package 2.0.x numbers its own

@@ -9,6 +9,7 @@ mod decoder;
 mod delivery;
 mod error;
 mod frame;
+mod going_away;
 mod handshake;
 mod heartbeat;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use error::{
     UnknownCode,
 };
 pub use frame::Frame;
+pub use going_away::GoingAway;
 pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};
 pub use heartbeat::{Heartbeat, Pulse};
 pub use message::{Message, RequestId, ToMessage};
@@ -41,7 +43,9 @@ pub use tags::{
     peers, tag,
 };
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};
-pub use types::{CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, MessageType, PING, PONG};
+pub use types::{
+    CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, GOING_AWAY, MessageType, PING, PONG,
+};
 
 #[doc(hidden)]
 pub mod __private {

@@ -92,6 +92,14 @@ pub const RECONNECT_RESET: Duration = Duration::from_secs(10);
 /// [`HandshakeError::FrameBeforeHandshake`](crate::HandshakeError::FrameBeforeHandshake).
 pub const EARLY_FRAME_RETRIES: u32 = 3;
 
+/// Over which time a server that ends has its clients come back, by default. Then 10 000 clients are
+/// 200 handshakes in a tenth of a second for its successor, a fraction of what it can do, and none of
+/// them waits for much longer than a process takes to end and to start again.
+pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+
+/// The longest such time that a client goes along with, whatever its server says.
+pub const MAX_RECONNECT_SPREAD: Duration = Duration::from_secs(5 * 60);
+
 /// Tags of one peer at most.
 pub const TAGS_PER_PEER: usize = 64;
 

@@ -11,6 +11,11 @@ pub const PING: MessageType = MessageType::system(0, "ping", "Is the peer alive?
 /// The code of the answer to [`PING`].
 pub const PONG: MessageType = MessageType::system(1, "pong", "The peer is alive.");
 
+/// The code of [`GoingAway`](crate::GoingAway), which a server sends before it ends, to clients that
+/// know it (source: PROTOCOL.md, "Order and end").
+pub const GOING_AWAY: MessageType =
+    MessageType::system(2, "going_away", "The server is about to end.");
+
 /// The first code that an application may use.
 pub const FIRST_APPLICATION_CODE: u16 = 200;
 

@@ -176,15 +176,27 @@ impl Received {
 }
 
 /// What a shutdown did, final once [`Hub::shutdown`](crate::Hub::shutdown) has returned outside a
-/// handler.
+/// handler. It is the sum over the connections that it closed, and adds up exactly:
+/// `queued + accepted = flushed + dropped`.
+///
+/// For each of these connections it begins when the connection's turn comes: at once, or within
+/// [`drain_spread`](crate::ServerConfig::drain_spread). One that ended by itself before is none of
+/// them; [`Disconnected`] says what became of its frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Connections that ended by it.
+    /// Connections that it closed.
     pub connections: u64,
-    /// Frames that were written between the shutdown's begin and its end.
+    /// Frames that waited when it began.
+    pub queued: u64,
+    /// Frames that were taken on after that: replies of handlers that were finishing, broadcasts,
+    /// and the message by which a client of ours is told to come back later.
+    pub accepted: u64,
+    /// Frames of these two kinds that were written whole. The peer reads them if it still reads at
+    /// all: the connection is closed in a way that does not overtake them.
     pub flushed: u64,
-    /// Frames that were accepted and not written when the deadline passed or the peer was gone.
+    /// Frames of these two kinds that were not, since the deadline passed or the peer was gone, or
+    /// that gave way to others by their policy.
     pub dropped: u64,
     /// Handlers that were cancelled by the deadline.
     pub aborted_handlers: u64,

@@ -110,7 +110,7 @@ impl ConnectionConfig {
 }
 
 /// No longer than a clock can count with: `Duration::MAX` is a usual way to say "never".
-fn bounded(duration: Duration) -> Duration {
+pub(crate) fn bounded(duration: Duration) -> Duration {
     duration.min(limits::FAR_FUTURE)
 }
 

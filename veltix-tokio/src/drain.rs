@@ -7,18 +7,40 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::close::ShutdownReport;
+use crate::outbox::Sent;
 use crate::sync::Mutex;
 
 /// Whether a shutdown is under way, and what it has done so far.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    /// Read by every connection at every poll.
-    draining: AtomicBool,
+    spreads: Spreads,
+    /// Every connection is to end, whether it was its turn or not. Read by each at every poll.
+    closing: AtomicBool,
+    /// Read at the end of every connection.
+    has_begun: AtomicBool,
     state: Mutex<State>,
     /// `true` once the shutdown has begun; the accept loop waits for it.
     begun: watch::Sender<bool>,
     /// The final report.
     done: watch::Sender<Option<ShutdownReport>>,
+}
+
+/// How a shutdown keeps clients from coming back all at once. None for a client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spreads {
+    /// Over which time connections are closed, one after the other.
+    pub(crate) closes: Duration,
+    /// Over which time clients that listen are asked to come back.
+    pub(crate) reconnects: Duration,
+}
+
+/// What the shutdown did to one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed {
+    /// What had become of sent frames when its turn came, and at its end.
+    pub(crate) before: Sent,
+    pub(crate) after: Sent,
+    pub(crate) aborted_handlers: u64,
 }
 
 #[derive(Debug, Default)]
@@ -29,16 +51,23 @@ struct State {
 }
 
 impl Drain {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(spreads: Spreads) -> Self {
         Self {
-            draining: AtomicBool::new(false),
+            spreads,
+            closing: AtomicBool::new(false),
+            has_begun: AtomicBool::new(false),
             state: Mutex::default(),
             begun: watch::Sender::new(false),
             done: watch::Sender::new(None),
         }
     }
 
-    /// Begins the shutdown; `false` when it has begun before.
+    pub(crate) const fn spreads(&self) -> Spreads {
+        self.spreads
+    }
+
+    /// Begins the shutdown, for all at once unless their closes are spread; `false` when it has
+    /// begun before. The last to be closed has this timeout, too.
     pub(crate) fn begin(&self, timeout: Duration) -> bool {
         {
             let mut state = self.state.lock();
@@ -47,11 +76,19 @@ impl Drain {
             }
             let now = Instant::now();
             state.begun_at = Some(now);
-            state.deadline = Some(now + timeout);
+            state.deadline = Some(now + self.spreads.closes + timeout);
         }
-        self.draining.store(true, Ordering::Release);
+        self.has_begun.store(true, Ordering::Release);
+        if self.spreads.closes.is_zero() {
+            self.close_all();
+        }
         self.begun.send_replace(true);
         true
+    }
+
+    /// Whoever is still there is to end now. Their tasks are to be woken for it.
+    pub(crate) fn close_all(&self) {
+        self.closing.store(true, Ordering::Release);
     }
 
     /// Waits until the shutdown has begun.
@@ -60,23 +97,34 @@ impl Drain {
         let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Acquire)
+    }
+
+    /// Whether every connection is to end.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if !self.is_draining() {
+        if !self.has_begun() {
             return None;
         }
         self.state.lock().deadline
     }
 
     /// Books what the shutdown did to one connection.
-    pub(crate) fn book(&self, flushed: u64, dropped: u64, aborted_handlers: u64) {
+    pub(crate) fn book(&self, closed: Closed) {
+        let Closed { before, after, aborted_handlers } = closed;
+        // Whatever a write of another thread still holds at the end of an aborted task is counted
+        // as dropped, here as there.
+        let lost = |sent: Sent| sent.dropped() + sent.queued;
         let report = &mut self.state.lock().report;
         report.connections += 1;
-        report.flushed += flushed;
-        report.dropped += dropped;
+        report.queued += before.queued;
+        report.accepted += after.accepted - before.accepted;
+        report.flushed += after.written - before.written;
+        report.dropped += lost(after) - before.dropped();
         report.aborted_handlers += aborted_handlers;
     }
 

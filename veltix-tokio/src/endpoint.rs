@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use veltix_core::{IdSpace, OverflowPolicy, RequestId, TagStore};
+use veltix_core::{GoingAway, IdSpace, OverflowPolicy, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
-use crate::drain::Drain;
+use crate::drain::{Drain, Spreads};
 use crate::events::{Event, Events};
 use crate::hellos::Hellos;
 use crate::limits;
 use crate::outbox::{Capacity, Drops};
 use crate::peers::Peers;
 use crate::router::Routes;
+use crate::sync::Mutex;
 use crate::tls::ServerTls;
 use crate::transport::PeerAddr;
 use crate::unknown::UnknownLog;
@@ -116,6 +117,9 @@ pub(crate) struct Endpoint {
     drops: Arc<Drops>,
     workers: Workers,
     drain: Drain,
+    /// What a client's server has said of when to come back, until that is done. On the client's
+    /// side, so that no peer of a server pays for it.
+    away: Mutex<Option<GoingAway>>,
     unknown: UnknownLog,
     panics: Panics,
 }
@@ -144,6 +148,7 @@ pub(crate) struct Side {
     pub(crate) max_workers: usize,
     /// A server's TLS, if it has it.
     pub(crate) tls: Option<ServerTls>,
+    pub(crate) spreads: Spreads,
 }
 
 impl Endpoint {
@@ -164,7 +169,8 @@ impl Endpoint {
             events: Events::new(),
             drops: Arc::default(),
             workers: Workers::new(side.max_workers),
-            drain: Drain::new(),
+            drain: Drain::new(side.spreads),
+            away: Mutex::default(),
             unknown: UnknownLog::default(),
             panics: Panics::default(),
         })
@@ -222,6 +228,10 @@ impl Endpoint {
         &self.drain
     }
 
+    pub(crate) const fn away(&self) -> &Mutex<Option<GoingAway>> {
+        &self.away
+    }
+
     pub(crate) const fn unknown(&self) -> &UnknownLog {
         &self.unknown
     }
@@ -243,6 +253,12 @@ impl Endpoint {
             self.handshakes.shed_all();
             self.peers.wake_all();
         }
+    }
+
+    /// Ends every connection that the shutdown has not come to yet.
+    pub(crate) fn close_all(&self) {
+        self.drain.close_all();
+        self.peers.wake_all();
     }
 }
 

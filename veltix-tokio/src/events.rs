@@ -106,6 +106,15 @@ pub enum Event {
         /// How many, each message type by its code.
         dropped: Vec<Dropped>,
     },
+    /// A client's server shuts down, and is about to close the connection. Calls that it is handling
+    /// may still be answered; new messages are not handled any more. A client that reconnects does
+    /// so at a random moment of the time that follows the end.
+    GoingAway {
+        /// The server.
+        peer: Peer,
+        /// Over which time it wants its clients to come back.
+        spread: Duration,
+    },
     /// A client lost its connection and tries again.
     Reconnecting {
         /// The number of the attempt, from 1.

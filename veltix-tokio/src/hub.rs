@@ -158,7 +158,10 @@ impl Hub {
     }
 
     /// Shuts the server down: no peer is accepted any more, handlers finish, queues are written,
-    /// connections close; what is left after the drain deadline (default 10 s) is cut off.
+    /// connections close; what is left after the drain deadline (default 10 s) is cut off. Clients
+    /// of this crate are told before ([`Event::GoingAway`](crate::Event::GoingAway)). If
+    /// [`drain_spread`](crate::ServerConfig::drain_spread) says so, connections are closed one
+    /// after the other, and the deadline counts from the last.
     ///
     /// It takes effect at once, whether the future is awaited or not. Awaited in a handler it does
     /// not wait, since it would wait for that handler: the report is then not

@@ -25,6 +25,8 @@ mod received;
 mod requests;
 mod router;
 mod server;
+#[cfg(feature = "signal")]
+mod signal;
 mod spawn;
 mod survey;
 mod sync;
@@ -58,6 +60,8 @@ pub use router::{
     Router, State, Text,
 };
 pub use server::{Server, ServerConfig};
+#[cfg(feature = "signal")]
+pub use signal::stop_signal;
 pub use survey::{Response, Responses, Survey, SurveyStatus};
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 pub use watch::{Watch, WatchEvent};

@@ -234,7 +234,11 @@ impl Peers {
 
     /// Wakes the task of every connection, admitted or not.
     pub(crate) fn wake_all(&self) {
-        let peers: Vec<Peer> = self.entered.iter().map(|entry| entry.peer.clone()).collect();
-        peers.iter().for_each(|peer| peer.outbox().wake_owner());
+        self.entered().iter().for_each(|peer| peer.outbox().wake_owner());
+    }
+
+    /// Every connection, admitted or not.
+    pub(crate) fn entered(&self) -> Vec<Peer> {
+        self.entered.iter().map(|entry| entry.peer.clone()).collect()
     }
 }

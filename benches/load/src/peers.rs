@@ -53,6 +53,9 @@ const ALL: &[WorkloadKind] = WorkloadKind::SERVERS;
 const HANDLERS: &[WorkloadKind] =
     &[RoundTrip { one_cpu: true }, RoundTrip { one_cpu: false }, Ingest, Echo, Fair];
 
+/// What is measured over TLS.
+const TLS: &[WorkloadKind] = &[Ingest, Echo, Fanout { in_flight: 1 }, Large, Idle, Connects];
+
 /// What a service of calls and answers takes part in: it has no messages without an answer, and
 /// nobody else to send to.
 const CALLS: &[WorkloadKind] = &[RoundTrip { one_cpu: true }, RoundTrip { one_cpu: false }, Echo];
@@ -87,6 +90,8 @@ pub(crate) const PEERS: &[PeerSpec] = &[
     PeerSpec { wire: || Box::new(Veltix::json()), ..veltix("veltix-by-hand", HANDLERS) },
     veltix("veltix-layered", HANDLERS),
     veltix("veltix-threading", ALL),
+    PeerSpec { wire: || Box::new(Veltix::tls()), ..veltix("limit-tls", TLS) },
+    PeerSpec { wire: || Box::new(Veltix::tls()), ..veltix("veltix-tls", TLS) },
     own("delimited", || Box::new(Delimited), ALL),
     own("delimited-batch", || Box::new(Delimited), ALL),
     own("tarpc", || Box::new(Tarpc), CALLS),

@@ -43,6 +43,17 @@ fn veltix_with_threads() {
 }
 
 #[test]
+fn the_limit_and_veltix_over_tls() {
+    verified("limit-tls");
+    if cfg!(feature = "tls") {
+        verified("veltix-tls");
+    } else {
+        let said = verify("veltix-tls");
+        assert!(said.contains("is missing: ") && said.contains("--features tls"), "{said}");
+    }
+}
+
+#[test]
 fn hubs_on_length_delimited_codec() {
     verified("delimited");
     verified("delimited-batch");

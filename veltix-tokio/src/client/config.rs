@@ -65,6 +65,11 @@ impl Default for ClientConfig {
 ///
 /// Routes stay; `on_connect` runs again; ids, tags and calls in flight belong to the connection
 /// and end with it. Nothing is kept for later while there is no connection: sending fails.
+///
+/// A server of this crate that shuts down says over which time its clients are to come back
+/// ([`Event::GoingAway`](crate::Event::GoingAway)). The first attempt is then at a random moment of
+/// that time, after a [fixed](Reconnect::fixed) pause if there is one; the others are as they always
+/// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
     attempts: Option<u32>,
@@ -130,6 +135,14 @@ impl Reconnect {
 
     pub(super) const fn is_initial(&self) -> bool {
         self.initial
+    }
+
+    /// The pause that comes before every attempt, whatever is drawn.
+    pub(super) const fn least_pause(&self) -> Duration {
+        match self.pause {
+            Pause::Backoff { .. } => Duration::ZERO,
+            Pause::Fixed(pause) => pause,
+        }
     }
 
     pub(super) fn pauses(&self) -> Backoff {

@@ -22,6 +22,7 @@ pub use messages::MessageStream;
 
 use crate::batch;
 use crate::close::Disconnected;
+use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{ConfigError, ConnectError, SendError};
 use crate::events::EventStream;
@@ -146,6 +147,7 @@ impl Client {
             max_pending_handshakes_per_address: 1,
             max_workers: config.connection.max_workers,
             tls: None,
+            spreads: Spreads::default(),
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         let addr = connector.target();

@@ -1,12 +1,13 @@
 //! The task of a client: one connection after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use veltix_core::text::printable;
-use veltix_core::{Backoff, HandshakeError};
+use veltix_core::{Backoff, GoingAway, HandshakeError};
 
 use super::ClientStatus;
 use super::config::Reconnect;
@@ -46,6 +47,17 @@ impl Attempts {
 
     fn reset(&mut self) {
         *self = Self::new(self.reconnect);
+    }
+
+    /// The pause before the next attempt. What the server has asked for counts for one attempt, in
+    /// place of a random pause of our own and on top of a fixed one, and leaves the later ones alone.
+    fn pause(&mut self, away: Option<GoingAway>) -> Duration {
+        match away {
+            Some(GoingAway { spread }) => {
+                self.reconnect.least_pause().saturating_add(spread.mul_f64(fastrand::f64()))
+            }
+            None => self.pauses.next_delay(fastrand::f64()),
+        }
     }
 
     /// One attempt, or a few: a broadcast of a Python server that overtook the handshake is bad
@@ -205,7 +217,8 @@ impl<C: Connector> ClientTask<C> {
     async fn attempt(&mut self) -> Option<Result<ConnectionTask, ConnectError>> {
         self.attempts.made += 1;
         let attempt = self.attempts.made;
-        let delay = self.attempts.pauses.next_delay(fastrand::f64());
+        let away = self.dialer.endpoint.away().lock().take();
+        let delay = self.attempts.pause(away);
         self.control.set_status(ClientStatus::Reconnecting { attempt });
         self.dialer.endpoint.events().tell(|| Event::Reconnecting { attempt, delay });
         tracing::info!(attempt, ?delay, "reconnecting");

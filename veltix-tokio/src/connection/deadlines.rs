@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 use veltix_core::{PING, Pulse};
 
@@ -116,7 +117,7 @@ impl ConnectionTask {
             return;
         }
         if self.silent_until().is_some_and(|until| until <= now) {
-            self.send_plain(PING.code());
+            self.send_plain(PING.code(), Bytes::new());
             self.spoke = now;
         }
         if matches!(self.stage, Stage::Entering(deadline) if deadline <= now) {
@@ -157,7 +158,7 @@ impl ConnectionTask {
         match heartbeat.poll(now.into_std(), excused) {
             Pulse::Wait(_) => {}
             Pulse::Ping => {
-                self.send_plain(PING.code());
+                self.send_plain(PING.code(), Bytes::new());
                 // That the stream takes our own question is no sign of the peer's life.
                 self.taken = self.peer.outbox().taken();
             }

@@ -6,13 +6,16 @@ use std::task::{self, Poll};
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
-use veltix_core::{Arrival, FIRST_APPLICATION_CODE, Frame, Message, PING, PONG, RequestId};
+use veltix_core::{
+    Arrival, FIRST_APPLICATION_CODE, Frame, GOING_AWAY, GoingAway, Message, PING, PONG, RequestId,
+};
 
 use super::budget::Budget;
 use super::lane::Origin;
 use super::{ConnectionTask, Stage};
 use crate::batch::{self, Batch};
 use crate::close::CloseReason;
+use crate::endpoint::Role;
 use crate::events::Event;
 use crate::limits::{DETACH_BELOW, UNKNOWN_WINDOW};
 use crate::outbox::Push;
@@ -114,12 +117,31 @@ impl ConnectionTask {
                 batch::queued(&self.peer, queued);
             }
         } else if message.code() != PONG.code() {
-            // A code that means nothing yet, so it answers nothing either.
-            self.on_unknown(message.code());
+            self.receive_notice(&message);
         } else if self.take_answer(message).is_some() {
             // The answer to a heartbeat's ping.
             self.peer.receipts().handled.add(1);
         }
+    }
+
+    /// A message of the protocol's own that neither asks nor answers.
+    #[cold]
+    fn receive_notice(&mut self, message: &Message) {
+        let peer = &self.peer;
+        let is_known = message.code() == GOING_AWAY.code()
+            && peer.endpoint().role() == Role::Client
+            && peer.hello().knows_going_away();
+        if !is_known {
+            return self.on_unknown(message.code());
+        }
+        let Some(going) = GoingAway::read(message.body()) else {
+            return peer.receipts().rejected.add(1);
+        };
+        peer.receipts().handled.add(1);
+        let spread = going.spread;
+        tracing::info!(%peer, ?spread, "the server is about to end");
+        *peer.endpoint().away().lock() = Some(going);
+        peer.endpoint().events().tell(|| Event::GoingAway { peer: peer.clone(), spread });
     }
 
     /// Gives an answer to its call; gives back what is none.

@@ -7,13 +7,14 @@ use std::task::Poll;
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
-use veltix_core::RequestId;
 use veltix_core::text::printable;
+use veltix_core::{GOING_AWAY, GoingAway, RequestId};
 
 use super::lane::Cancelled;
 use super::{ConnectionTask, Ending, Stage};
 use crate::batch::Batch;
 use crate::close::{CloseReason, Disconnected};
+use crate::drain::Closed;
 use crate::events::Event;
 use crate::limits::{CLOSE_FLUSH, LINGER};
 use crate::outbox::{DropReason, Sent};
@@ -42,15 +43,27 @@ impl ConnectionTask {
             peer.outbox().close(reason.drop_reason());
         }
         let finishes = reason.lets_handlers_finish();
-        let drained = peer.endpoint().drain().deadline();
-        let deadline = match drained {
-            Some(deadline) if reason == CloseReason::Shutdown => deadline,
-            _ => Instant::now() + limits.drain_timeout,
+        let deadline = Instant::now() + limits.drain_timeout;
+        let deadline = match peer.endpoint().drain().deadline() {
+            Some(drained) if reason == CloseReason::Shutdown => deadline.min(drained),
+            _ => deadline,
         };
         let sent_before = peer.outbox().sent();
+        if reason == CloseReason::Shutdown {
+            self.tell_going_away();
+        }
         self.ending = Some(Box::new(Ending { reason, deadline, sent_before, aborted_handlers: 0 }));
         if !finishes || planted!("any_end_cancels") {
             self.cut_off();
+        }
+    }
+
+    /// Tells a client that knows what it means when to come back. It is behind what is queued, and
+    /// before what handlers are still going to say.
+    fn tell_going_away(&self) {
+        if self.peer.hello().knows_going_away() && !planted!("goes_in_silence") {
+            let spread = self.peer.endpoint().drain().spreads().reconnects;
+            self.send_plain(GOING_AWAY.code(), GoingAway { spread }.body());
         }
     }
 
@@ -141,8 +154,7 @@ impl ConnectionTask {
         let received = stats.received;
         let outcome = Disconnected { reason, undelivered, sent: stats.sent, received };
         if outcome.reason == CloseReason::Shutdown {
-            let flushed = stats.sent.written - before.written;
-            endpoint.drain().book(flushed, undelivered - before.dropped(), aborted_handlers);
+            endpoint.drain().book(Closed { before, after: stats.sent, aborted_handlers });
         }
         let why = &outcome.reason;
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");

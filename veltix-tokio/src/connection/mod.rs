@@ -284,7 +284,7 @@ impl ConnectionTask {
             }
         } else if let Some(reason) = self.peer.end_asked() {
             self.begin_end(reason);
-        } else if self.peer.endpoint().drain().is_draining() {
+        } else if self.peer.endpoint().drain().is_closing() {
             self.begin_end(CloseReason::Shutdown);
         }
     }

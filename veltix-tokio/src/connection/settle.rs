@@ -1,5 +1,6 @@
 //! What becomes of a handler that has ended: it is booked, and its reply is sent.
 
+use bytes::Bytes;
 use veltix_core::text::printable;
 use veltix_core::{EncodeError, Frame, RequestId};
 
@@ -162,8 +163,8 @@ impl ConnectionTask {
     }
 
     /// Queues a message of the connection's own under the plain id.
-    pub(super) fn send_plain(&self, code: u16) {
-        let frame = Frame::new(code, self.peer.ids().plain(), bytes::Bytes::new());
+    pub(super) fn send_plain(&self, code: u16, body: Bytes) {
+        let frame = Frame::new(code, self.peer.ids().plain(), body);
         if let Push::Queued(queued) = self.peer.outbox().push_beyond(frame)
             && queued.first
         {

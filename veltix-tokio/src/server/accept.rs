@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use veltix_core::text::printable;
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
 use crate::admission::{Slot, Ticket};
+use crate::close::CloseReason;
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, Welcome, welcome};
 use crate::endpoint::{Endpoint, SocketCore};
@@ -63,13 +64,39 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
     // Whoever connects from now on is refused by the system.
     drop(listener);
     let deadline = endpoint.drain().deadline().unwrap_or_else(Instant::now) + LAST_WORDS;
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if timeout_at(deadline, drained).await.is_err() {
+    if timeout_at(deadline, drained(&endpoint, &mut connections)).await.is_err() {
         tracing::warn!("the drain deadline has passed: connections are cut off");
         connections.shutdown().await;
     }
     let report = endpoint.drain().finish(true);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
+}
+
+/// Closes the connections, each in its turn, and waits until all have ended.
+async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
+    let mut closing = pin!(close_in_turn(endpoint));
+    let mut closed = false;
+    loop {
+        tokio::select! {
+            ended = connections.join_next() => if ended.is_none() { return },
+            () = &mut closing, if !closed => closed = true,
+        }
+    }
+}
+
+/// Closes one connection after the other, evenly over the time that was asked for.
+async fn close_in_turn(endpoint: &Endpoint) {
+    let (start, spread) = (Instant::now(), endpoint.drain().spreads().closes);
+    if !spread.is_zero() && !planted!("closed_all_at_once") {
+        let peers = endpoint.peers().entered();
+        let part = spread.div_f64(peers.len().max(1) as f64);
+        for (turn, peer) in peers.into_iter().enumerate() {
+            sleep_until(start + part.mul_f64(turn as f64)).await;
+            peer.end(CloseReason::Shutdown);
+        }
+    }
+    // With whoever entered meanwhile.
+    endpoint.close_all();
 }
 
 /// Lets go of the tasks that have ended.
@@ -146,7 +173,7 @@ async fn welcome_in_time(
     endpoint: &Endpoint,
     mut ticket: Ticket,
 ) -> Result<Welcome, Option<HandshakeFailure>> {
-    if endpoint.drain().is_draining() {
+    if endpoint.drain().has_begun() {
         // It began after the last look at it and before the ticket was there to be shed.
         return Err(None);
     }
@@ -161,7 +188,7 @@ async fn welcome_in_time(
     tokio::select! {
         biased;
         // Cheaper than to wait for the shutdown too: it sheds all that are pending.
-        () = ticket.shed() => Err((!endpoint.drain().is_draining()).then_some(HandshakeFailure::Shed)),
+        () = ticket.shed() => Err((!endpoint.drain().has_begun()).then_some(HandshakeFailure::Shed)),
         welcomed = timeout(limit, welcome) => {
             match welcomed {
                 Ok(Ok(welcome)) => Ok(welcome),

@@ -27,6 +27,8 @@ pub struct ServerConfig {
     pub(super) max_pending_handshakes: usize,
     pub(super) max_pending_handshakes_per_address: usize,
     pub(super) tls: Option<ServerTls>,
+    pub(super) drain_spread: Duration,
+    pub(super) reconnect_spread: Duration,
     pub(crate) connection: ConnectionConfig,
 }
 
@@ -75,6 +77,27 @@ impl ServerConfig {
         self
     }
 
+    /// The time over which clients come back after a shutdown, each at a moment of its own, drawn at
+    /// random, so that they do not meet the next server all at once. Default: 5 s. Clients of this
+    /// crate are told before they are closed, and those that [reconnect](crate::Reconnect) keep to
+    /// it, up to 5 min; others, Python's among them, see the connection end and know nothing of it.
+    #[must_use]
+    pub const fn reconnect_spread(mut self, spread: Duration) -> Self {
+        self.reconnect_spread = spread;
+        self
+    }
+
+    /// The time over which a shutdown closes its connections, one after the other and evenly.
+    /// Default: zero, all at once. Until its turn comes a peer notices nothing, so this also spreads
+    /// clients who would come back at once, such as Python's. Each connection has
+    /// [`drain_timeout`](Self::drain_timeout) from its turn on, and the whole shutdown as much
+    /// beyond this time.
+    #[must_use]
+    pub const fn drain_spread(mut self, spread: Duration) -> Self {
+        self.drain_spread = spread;
+        self
+    }
+
     connection_setters!();
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -92,6 +115,8 @@ impl Default for ServerConfig {
             max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES,
             max_pending_handshakes_per_address: limits::MAX_PENDING_HANDSHAKES_PER_ADDRESS,
             tls: None,
+            drain_spread: Duration::ZERO,
+            reconnect_spread: limits::RECONNECT_SPREAD,
             connection: ConnectionConfig::new(Some(limits::WRITE_STALL)),
         }
     }

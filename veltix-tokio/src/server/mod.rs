@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub use config::ServerConfig;
 
 use self::exposed::{Protection, warn_if_exposed};
+use crate::config::bounded;
+use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{BindError, Result};
 use crate::hub::Hub;
@@ -114,6 +116,10 @@ impl Server {
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
             tls: config.tls,
+            spreads: Spreads {
+                closes: bounded(config.drain_spread),
+                reconnects: config.reconnect_spread,
+            },
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         tracing::info!(addr = %endpoint.local_addr(), "listening");
@@ -147,7 +153,12 @@ impl Server {
     }
 
     /// Serves until the future is ready, and then drains as [`Hub::shutdown`] does; also ends
-    /// with a [`Hub::shutdown`] from elsewhere.
+    /// with a [`Hub::shutdown`] from elsewhere. The usual future is
+    #[cfg_attr(
+        feature = "signal",
+        doc = "[`stop_signal`](crate::stop_signal), for SIGTERM and Ctrl-C."
+    )]
+    #[cfg_attr(not(feature = "signal"), doc = "one that is ready when the process is told to end.")]
     ///
     /// # Errors
     /// As [`run`](Server::run).

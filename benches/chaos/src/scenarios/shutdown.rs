@@ -53,6 +53,8 @@ pub(crate) async fn r40_shutdown_in_broadcast(stage: &mut Stage) -> Result<()> {
     stage.check(Check::equal("tasks behind it", shutdown.tasks, 0));
     let accounts = stage.close(&mut server, &base, seen).await?;
     let (sent, flushed) = (accounts.totals().sent, shutdown.flushed as f64);
+    let [known, gone] = [shutdown.queued + shutdown.accepted, shutdown.flushed + shutdown.dropped];
+    stage.check(Check::equal("frames flushed and dropped, of those that it had", gone, known));
     stage.check(Check::equal("frames that it says it dropped", shutdown.dropped, sent.dropped));
     stage.check(Check::at_least("frames that it dropped", sent.dropped as f64, 1.0, ""));
     let written = sent.written as f64;

@@ -141,6 +141,8 @@ impl Child {
         }
         Shutdown {
             connections: report.connections,
+            queued: report.queued,
+            accepted: report.accepted,
             flushed: report.flushed,
             dropped: report.dropped,
             aborted_handlers: report.aborted_handlers,

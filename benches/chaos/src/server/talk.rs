@@ -100,6 +100,9 @@ pub(crate) struct Report {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Shutdown {
     pub(crate) connections: u64,
+    /// Frames that waited when it began, and those that were taken on since.
+    pub(crate) queued: u64,
+    pub(crate) accepted: u64,
     pub(crate) flushed: u64,
     pub(crate) dropped: u64,
     pub(crate) aborted_handlers: u64,

@@ -31,7 +31,7 @@ fn visit_again(target: Target<'_>, span: Span) -> io::Result<u64> {
         stream.write_all(&message)?;
         stream.read_exact(&mut answer)?;
         // A reset leaves no port behind in TIME_WAIT, of which there are not enough.
-        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        socket2::SockRef::from(stream.tcp()).set_linger(Some(Duration::ZERO))?;
         visits += 1;
     }
     Ok(visits)

@@ -1,7 +1,6 @@
 //! Many connections, waited for together.
 
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use mio::event::Event;
@@ -9,6 +8,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::link::Link;
 use super::{SILENCE, silent};
+use crate::socket::Socket;
 
 /// What one read may take in.
 const SCRATCH: usize = 256 * 1024;
@@ -23,7 +23,7 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    pub(super) fn new(streams: impl IntoIterator<Item = TcpStream>) -> io::Result<Self> {
+    pub(super) fn new(streams: impl IntoIterator<Item = Socket>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut links = Vec::new();
         for (number, stream) in streams.into_iter().enumerate() {

@@ -1,7 +1,6 @@
 //! Honest echoes while another peer floods the server, and while it sends as many bytes honestly.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use anyhow::Result;
 use hdrhistogram::Histogram;
 
 use super::{BODY, Measured, Target, histogram, join, join_many};
+use crate::socket::Socket;
 use crate::wire::{Kind, Role};
 
 /// The pause between two echoes of one honest peer.
@@ -55,9 +55,9 @@ pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Resu
 /// The latencies of the honest peers while another one sends, and the bytes a second of that one.
 fn beside(
     target: Target<'_>,
-    honest: &mut [TcpStream],
+    honest: &mut [Socket],
     lasts: Duration,
-    sends: impl FnOnce(TcpStream, &AtomicBool) -> io::Result<f64> + Send,
+    sends: impl FnOnce(Socket, &AtomicBool) -> io::Result<f64> + Send,
 ) -> io::Result<(Histogram<u64>, f64)> {
     let sender = join(target, Role::Quiet)?;
     let over = AtomicBool::new(false);
@@ -85,7 +85,7 @@ fn beside(
 /// gives the bytes a second, of which an echo shows that they were taken.
 fn send(
     target: Target<'_>,
-    mut stream: TcpStream,
+    mut stream: Socket,
     piece: &[u8],
     every: Option<Duration>,
     over: &AtomicBool,
@@ -113,7 +113,7 @@ fn send(
 /// could not be sent in twice the time has waited until then.
 fn echo_on_schedule(
     target: Target<'_>,
-    stream: &mut TcpStream,
+    stream: &mut Socket,
     start: Instant,
     lasts: Duration,
 ) -> io::Result<Histogram<u64>> {

@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::audience::{Audience, IN_FLIGHT};
 use super::{BODY, Measured, Span, Target, histogram, join};
+use crate::socket::Socket;
 use crate::wire::{Kind, Role, Wire};
 
 /// The pause between two echoes.
@@ -69,12 +70,12 @@ fn publish_on_schedule(
 /// Sends echoes one pause apart, whether answers come or not, while another thread reads them.
 fn echo_on_schedule(
     target: Target<'_>,
-    mut stream: TcpStream,
+    mut stream: Socket,
     lasts: Duration,
 ) -> io::Result<Histogram<u64>> {
     let echoes = (lasts.as_secs_f64() / PACE.as_secs_f64()).ceil() as u32;
     let warm_up = echoes / 10;
-    let mut reader = stream.try_clone()?;
+    let mut reader = stream.plain()?.try_clone()?;
     let start = Instant::now() + PACE;
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || {

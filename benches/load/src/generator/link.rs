@@ -1,11 +1,17 @@
 //! A connection of the generator: it writes the same messages again and again.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
+use rustls::Connection;
 
 use super::ended;
+use crate::socket::Socket;
+use crate::tls;
 use crate::wire::{Kind, Wire};
+
+/// Plaintext that is encrypted at once, at most.
+const MOST_ENCRYPTED: usize = 64 * 1024;
 
 /// Messages one behind the other, numbered, to be written in a circle.
 #[derive(Clone, Debug)]
@@ -43,6 +49,7 @@ impl Pattern {
 #[derive(Debug)]
 pub(super) struct Link {
     stream: TcpStream,
+    tls: Option<Box<Tls>>,
     /// The place in the pattern.
     at: usize,
     /// Bytes that are to be written.
@@ -52,9 +59,16 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(stream: std::net::TcpStream) -> io::Result<Self> {
+    pub(super) fn new(socket: Socket) -> io::Result<Self> {
+        let (stream, tls) = match socket {
+            Socket::Plain(stream) => (stream, None),
+            Socket::Tls(stream) => {
+                let (connection, stream) = stream.into_parts();
+                (stream, Some(Box::new(Tls::new(connection.into()))))
+            }
+        };
         stream.set_nonblocking(true)?;
-        Ok(Self { stream: TcpStream::from_std(stream), at: 0, owed: 0, begun: 0 })
+        Ok(Self { stream: TcpStream::from_std(stream), tls, at: 0, owed: 0, begun: 0 })
     }
 
     pub(super) const fn stream(&mut self) -> &mut TcpStream {
@@ -67,13 +81,13 @@ impl Link {
     }
 
     /// Whether everything was written.
-    pub(super) const fn is_even(&self) -> bool {
-        self.owed == 0
+    pub(super) fn is_even(&self) -> bool {
+        self.owed == 0 && self.tls.as_ref().is_none_or(|tls| tls.unwritten.is_empty())
     }
 
     /// Writes until nothing is owed or the socket is full; says whether the latter.
     pub(super) fn flush(&mut self, pattern: &Pattern) -> io::Result<bool> {
-        while self.owed > 0 {
+        while !self.is_even() {
             if self.write(pattern, usize::MAX)? {
                 return Ok(true);
             }
@@ -84,7 +98,12 @@ impl Link {
     /// Makes one write of at most so many bytes; says whether the socket is full.
     pub(super) fn write(&mut self, pattern: &Pattern, most: usize) -> io::Result<bool> {
         let end = pattern.bytes.len().min(self.at + self.owed.min(most));
-        match self.stream.write(&pattern.bytes[self.at..end]) {
+        let bytes = &pattern.bytes[self.at..end];
+        let written = match &mut self.tls {
+            None => self.stream.write(bytes),
+            Some(tls) => tls.write(bytes, &mut self.stream),
+        };
+        match written {
             Ok(written) => {
                 self.owed -= written;
                 self.at = (self.at + written) % pattern.bytes.len();
@@ -103,7 +122,10 @@ impl Link {
             match self.stream.read(scratch) {
                 Ok(0) => return Err(ended()),
                 Ok(read) => {
-                    received += read;
+                    received += match &mut self.tls {
+                        None => read,
+                        Some(tls) => tls.read(&scratch[..read])?,
+                    };
                     // Readiness is told at its edges, and a short read has met the end of it.
                     if read < scratch.len() {
                         break;
@@ -116,5 +138,65 @@ impl Link {
         }
         self.begun = received % answer;
         Ok(received / answer)
+    }
+}
+
+/// What a connection over TLS needs.
+#[derive(Debug)]
+struct Tls {
+    connection: Connection,
+    /// Ciphertext that the socket has not taken.
+    unwritten: Vec<u8>,
+}
+
+impl Tls {
+    fn new(mut connection: Connection) -> Self {
+        // It is bounded by what is given to it at a time.
+        connection.set_buffer_limit(None);
+        Self { connection, unwritten: Vec::new() }
+    }
+
+    /// Writes what waits, and if that is out, encrypts some more; says how much of it.
+    fn write(&mut self, bytes: &[u8], stream: &mut TcpStream) -> io::Result<usize> {
+        self.flush(stream)?;
+        let most = bytes.len().min(MOST_ENCRYPTED);
+        let written = self.connection.writer().write(&bytes[..most])?;
+        tls::encrypted(&mut self.connection, &mut self.unwritten);
+        match self.flush(stream) {
+            // It has been taken, and goes out first of all the next time.
+            Err(error) if error.kind() == ErrorKind::WouldBlock && written > 0 => Ok(written),
+            result => result.map(|()| written),
+        }
+    }
+
+    fn flush(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+        let mut written = 0;
+        while written < self.unwritten.len() {
+            match stream.write(&self.unwritten[written..]) {
+                Ok(more) => written += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.unwritten.drain(..written);
+                    return Err(error);
+                }
+            }
+        }
+        self.unwritten.clear();
+        Ok(())
+    }
+
+    /// How much plaintext there is in so much ciphertext.
+    fn read(&mut self, ciphertext: &[u8]) -> io::Result<usize> {
+        let (mut taken, mut plaintext) = (0, 0);
+        while taken < ciphertext.len() {
+            taken += tls::decrypt(&mut self.connection, &ciphertext[taken..])?;
+            let mut reader = self.connection.reader();
+            while let Ok(chunk @ [_, ..]) = reader.fill_buf() {
+                let length = chunk.len();
+                plaintext += length;
+                reader.consume(length);
+            }
+        }
+        Ok(plaintext)
     }
 }

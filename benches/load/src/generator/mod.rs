@@ -24,6 +24,7 @@ use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
 use crate::process::{self, ServerProcess};
+use crate::socket::Socket;
 use crate::wire::{Kind, Role, Selected, Wire};
 use crate::workload::{Workload, WorkloadKind};
 
@@ -136,16 +137,20 @@ fn pinned<T: Send>(cpu: usize, task: impl FnOnce() -> io::Result<T> + Send) -> R
 }
 
 /// Connects and joins, with a socket that waits, but not for ever.
-pub(crate) fn join(target: Target<'_>, role: Role) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect_timeout(&target.addr, SILENCE)?;
+pub(crate) fn join(target: Target<'_>, role: Role) -> io::Result<Socket> {
+    let stream = TcpStream::connect_timeout(&target.addr, SILENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(SILENCE))?;
     stream.set_write_timeout(Some(SILENCE))?;
+    let mut stream = match target.wire.is_encrypted() {
+        true => Socket::encrypt(stream)?,
+        false => Socket::Plain(stream),
+    };
     target.wire.join(&mut stream, role)?;
     Ok(stream)
 }
 
-fn join_many(target: Target<'_>, role: Role, count: usize) -> io::Result<Vec<TcpStream>> {
+fn join_many(target: Target<'_>, role: Role, count: usize) -> io::Result<Vec<Socket>> {
     let mut joined = gather(count, || join(target, role))?;
     let unrest = target.wire.unrest();
     if unrest > Duration::ZERO {
@@ -160,8 +165,8 @@ fn join_many(target: Target<'_>, role: Role, count: usize) -> io::Result<Vec<Tcp
 /// So many connections, or an error if that takes too long.
 fn gather(
     count: usize,
-    mut connect: impl FnMut() -> io::Result<TcpStream>,
-) -> io::Result<Vec<TcpStream>> {
+    mut connect: impl FnMut() -> io::Result<Socket>,
+) -> io::Result<Vec<Socket>> {
     let start = Instant::now();
     let mut gathered = Vec::with_capacity(count);
     while gathered.len() < count {
@@ -196,7 +201,7 @@ impl Joining {
     }
 }
 
-fn average(mut connect: impl FnMut() -> io::Result<TcpStream>) -> io::Result<Duration> {
+fn average(mut connect: impl FnMut() -> io::Result<Socket>) -> io::Result<Duration> {
     const JOINS: u32 = 16;
     let start = Instant::now();
     (0..JOINS).try_for_each(|_| connect().map(drop))?;
@@ -204,8 +209,8 @@ fn average(mut connect: impl FnMut() -> io::Result<TcpStream>) -> io::Result<Dur
 }
 
 /// Takes what is there, without waiting for more.
-fn discard(stream: &mut TcpStream) -> io::Result<()> {
-    stream.set_nonblocking(true)?;
+fn discard(stream: &mut Socket) -> io::Result<()> {
+    stream.tcp().set_nonblocking(true)?;
     let mut scratch = [0; 4096];
     loop {
         match stream.read(&mut scratch) {
@@ -215,7 +220,7 @@ fn discard(stream: &mut TcpStream) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    stream.set_nonblocking(false)
+    stream.tcp().set_nonblocking(false)
 }
 
 /// Whether there is time and room for more messages.

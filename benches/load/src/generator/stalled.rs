@@ -1,13 +1,13 @@
 //! Broadcast to many of whom one never reads.
 
 use std::io::{self, Read};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::audience::Audience;
 use super::{Measured, Span, Target, join};
+use crate::socket::Socket;
 use crate::wire::{Kind, Role};
 
 /// Bytes of a body: large, so that buffers fill soon.
@@ -23,7 +23,7 @@ const STOPPED: Duration = Duration::from_secs(2);
 /// Deliveries a second to the others with one publish in flight, and what became of the one.
 pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Result<Measured> {
     let stalled = join(target, Role::Subscriber)?;
-    socket2::SockRef::from(&stalled).set_recv_buffer_size(64 * 1024)?;
+    socket2::SockRef::from(stalled.tcp()).set_recv_buffer_size(64 * 1024)?;
     let mut audience = Audience::gather(target, Kind::Publish, peers - 1, BODY)?;
     // The deadline is for servers that would take minutes to fill anything.
     let fill = Span::begin(10 * lasts.max(Duration::from_secs(1)));
@@ -64,10 +64,10 @@ fn stopped() -> Measured {
 }
 
 /// Reads what there is for the stalled peer after all, and says what that means.
-fn outcome(mut stalled: TcpStream, sent: u64) -> String {
+fn outcome(mut stalled: Socket, sent: u64) -> String {
     let mut scratch = vec![0; 256 * 1024];
     let mut received = 0;
-    let _ = stalled.set_read_timeout(Some(Duration::from_millis(500)));
+    let _ = stalled.tcp().set_read_timeout(Some(Duration::from_millis(500)));
     while received < sent {
         match stalled.read(&mut scratch) {
             Ok(0) => return "disconnects the peer that does not read".to_owned(),

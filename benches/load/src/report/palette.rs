@@ -13,12 +13,14 @@ pub(crate) const LIMIT_LINE: RGBColor = RGBColor(60, 66, 75);
 pub(crate) fn colour(peer: &str) -> RGBColor {
     match peer {
         "limit" => LIMIT_LINE,
+        "limit-tls" => RGBColor(90, 97, 107),
         "veltix" => RGBColor(11, 95, 214),
         "veltix-async" => RGBColor(74, 163, 245),
         "veltix-typed" => RGBColor(95, 75, 200),
         "veltix-by-hand" => RGBColor(180, 165, 240),
         "veltix-layered" => RGBColor(150, 130, 230),
         "veltix-threading" => RGBColor(20, 160, 190),
+        "veltix-tls" => RGBColor(8, 60, 135),
         "veltix+limit" => RGBColor(120, 190, 250),
         "delimited" => RGBColor(26, 135, 84),
         "delimited-batch" => RGBColor(120, 190, 95),

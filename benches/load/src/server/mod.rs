@@ -19,12 +19,14 @@ use self::veltix::Variant;
 /// Runs the server of this name, or says that there is none.
 pub(crate) fn serve(name: &str) -> Option<()> {
     match name {
-        "limit" => limit::serve(),
+        "limit" => limit::serve(None),
+        "limit-tls" => limit::serve(Some(crate::tls::server())),
         "veltix" => veltix::serve(Variant::Plain),
         "veltix-async" => veltix::serve(Variant::Async),
         "veltix-typed" => veltix::serve(Variant::Typed),
         "veltix-by-hand" => veltix::serve(Variant::ByHand),
         "veltix-layered" => veltix::serve(Variant::Layered),
+        "veltix-tls" => serve_over_tls(),
         "veltix-threading" => veltix::serve(Variant::Threading),
         "delimited" => delimited::serve(delimited::Writing::OneByOne),
         "delimited-batch" => delimited::serve(delimited::Writing::Batched),
@@ -34,6 +36,17 @@ pub(crate) fn serve(name: &str) -> Option<()> {
         _ => return None,
     }
     Some(())
+}
+
+#[cfg(feature = "tls")]
+fn serve_over_tls() {
+    veltix::serve_over_tls();
+}
+
+#[cfg(not(feature = "tls"))]
+#[allow(clippy::print_stdout, reason = "whoever started the process reads it")]
+fn serve_over_tls() {
+    println!("this program was built without TLS: build it with --features tls");
 }
 
 /// Runs a server on two workers, as every server on Tokio here does.

@@ -53,6 +53,17 @@ pub(super) enum Variant {
 }
 
 pub(super) fn serve(variant: Variant) {
+    serve_with(variant, ServerConfig::default());
+}
+
+/// Plain functions, over TLS.
+#[cfg(feature = "tls")]
+pub(super) fn serve_over_tls() {
+    let tls = veltix::tls::ServerTls::with_config(crate::tls::server());
+    serve_with(Variant::Plain, ServerConfig::default().tls(tls));
+}
+
+fn serve_with(variant: Variant, config: ServerConfig) {
     run_on_two_workers(async move {
         let core = match variant {
             Variant::Threading => SocketCore::Threading,
@@ -60,7 +71,7 @@ pub(super) fn serve(variant: Variant) {
         };
         // The generator is many clients behind one address, and the largest workloads have more
         // connections than the default takes.
-        let config = ServerConfig::default()
+        let config = config
             .addr("127.0.0.1:0")
             .max_connections(40_000)
             .max_pending_handshakes(1_024, 1_024)

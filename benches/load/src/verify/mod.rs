@@ -1,12 +1,12 @@
 //! Before a server is measured it shows that it does the work.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::generator::{Target, join};
+use crate::socket::Socket;
 use crate::wire::{Kind, Role, Wire};
 use crate::workload::WorkloadKind;
 
@@ -98,13 +98,13 @@ fn reaches(target: Target<'_>, kind: Kind) -> Result<()> {
 
 type Numbers = std::ops::Range<u64>;
 
-fn send(stream: &mut TcpStream, wire: &dyn Wire, kind: Kind, numbers: Numbers) -> Result<()> {
+fn send(stream: &mut Socket, wire: &dyn Wire, kind: Kind, numbers: Numbers) -> Result<()> {
     let bytes: Vec<_> = numbers.flat_map(|seq| wire.message(kind, seq, BODY)).collect();
     Ok(stream.write_all(&bytes)?)
 }
 
 /// Reads an answer for each number; those to echoes may overtake each other.
-fn expect(stream: &mut TcpStream, wire: &dyn Wire, kind: Kind, numbers: Numbers) -> Result<()> {
+fn expect(stream: &mut Socket, wire: &dyn Wire, kind: Kind, numbers: Numbers) -> Result<()> {
     let mut wanted: Vec<_> = numbers.map(|seq| wire.body(seq, BODY)).collect();
     let mut answer = vec![0; wire.answer_len(kind, BODY)];
     while !wanted.is_empty() {
@@ -119,11 +119,11 @@ fn expect(stream: &mut TcpStream, wire: &dyn Wire, kind: Kind, numbers: Numbers)
     Ok(())
 }
 
-fn expect_nothing(stream: &mut TcpStream) -> Result<()> {
-    let before = stream.read_timeout()?;
-    stream.set_read_timeout(Some(QUIET))?;
+fn expect_nothing(stream: &mut Socket) -> Result<()> {
+    let before = stream.tcp().read_timeout()?;
+    stream.tcp().set_read_timeout(Some(QUIET))?;
     let read = stream.read(&mut [0; 64]);
-    stream.set_read_timeout(before)?;
+    stream.tcp().set_read_timeout(before)?;
     match read {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
         Err(error) => Err(error.into()),

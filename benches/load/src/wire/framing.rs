@@ -1,10 +1,10 @@
 //! Protocols that have a length, then a payload, and nothing else.
 
 use std::io;
-use std::net::TcpStream;
 
 use super::payload::Request;
 use super::{Kind, Role, Wire, stream};
+use crate::socket::Socket;
 
 /// How a protocol writes the length of a payload.
 pub(super) trait Framing: Send + Sync {
@@ -19,7 +19,7 @@ pub(super) trait Framing: Send + Sync {
 }
 
 impl<F: Framing> Wire for F {
-    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()> {
+    fn join(&self, stream: &mut Socket, role: Role) -> io::Result<()> {
         match role {
             Role::Quiet => Ok(()),
             // The servers read the first message of a connection after they have listed it.

@@ -12,7 +12,6 @@ mod veltix;
 mod websocket;
 
 use std::io;
-use std::net::TcpStream;
 use std::time::Duration;
 
 pub(crate) use delimited::Delimited;
@@ -24,12 +23,14 @@ pub(crate) use tarpc::Tarpc;
 pub(crate) use veltix::{Selected, Veltix, code};
 pub(crate) use websocket::WebSocket;
 
+use crate::socket::Socket;
+
 /// How one server's protocol looks from outside. Every message, answer and delivery of one kind
 /// and body has a fixed length on the wire, so that the generator only counts bytes.
 pub(crate) trait Wire: Send + Sync {
     /// Handshake, and subscription or tag, on a connected blocking stream; returns when the server
     /// has certainly taken it.
-    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()>;
+    fn join(&self, stream: &mut Socket, role: Role) -> io::Result<()>;
 
     /// The bytes of one message of this kind with [`Wire::body`] in it. Whoever sends several has
     /// numbered them, up to [`Wire::numbers`].
@@ -57,6 +58,11 @@ pub(crate) trait Wire: Send + Sync {
     /// What the publisher itself is told for each publish that reached so many.
     fn receipt(&self, _reached: usize) -> Vec<u8> {
         Vec::new()
+    }
+
+    /// Whether it is over TLS.
+    fn is_encrypted(&self) -> bool {
+        false
     }
 
     /// For how long after a connection was made the server may send something that nobody asked

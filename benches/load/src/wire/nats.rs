@@ -2,10 +2,10 @@
 //! what comes closest: it is answered in its turn, without a body.
 
 use std::io::{self, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use super::{Kind, Role, Wire, stream};
+use crate::socket::Socket;
 
 /// The sender of a message does not get it back, as everywhere here.
 const CONNECT: &str =
@@ -24,7 +24,7 @@ const NOBODY: &str = "nobody";
 pub(crate) struct Nats;
 
 impl Wire for Nats {
-    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()> {
+    fn join(&self, stream: &mut Socket, role: Role) -> io::Result<()> {
         let greeting = stream::read_through(stream, b"\r\n")?;
         if !greeting.starts_with(b"INFO ") {
             return Err(stream::unexpected(&greeting));

@@ -2,9 +2,9 @@
 //! echo.
 
 use std::io::{self, Write};
-use std::net::TcpStream;
 
 use super::{Kind, Role, Wire, stream};
+use crate::socket::Socket;
 
 const ALL: &str = "all";
 const ROOM: &str = "room";
@@ -16,7 +16,7 @@ const NOBODY: &str = "nobody";
 pub(crate) struct Redis;
 
 impl Wire for Redis {
-    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()> {
+    fn join(&self, stream: &mut Socket, role: Role) -> io::Result<()> {
         let channels = match role {
             // A connection needs no handshake.
             Role::Quiet => return Ok(()),

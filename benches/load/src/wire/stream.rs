@@ -1,31 +1,32 @@
 //! Reading the beginning of a connection without taking what follows it.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+
+use crate::socket::Socket;
 
 /// The longest greeting that a server may send.
 const GREETING: usize = 64 * 1024;
 
 /// Sends a message and takes an answer that is equal to it.
-pub(super) fn exchange(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+pub(super) fn exchange(stream: &mut Socket, message: &[u8]) -> io::Result<()> {
     stream.write_all(message)?;
     expect(stream, message)
 }
 
 /// Takes exactly these bytes.
-pub(super) fn expect(stream: &mut TcpStream, wanted: &[u8]) -> io::Result<()> {
+pub(super) fn expect(stream: &mut Socket, wanted: &[u8]) -> io::Result<()> {
     let mut answer = vec![0; wanted.len()];
     stream.read_exact(&mut answer)?;
     if answer == wanted { Ok(()) } else { Err(unexpected(&answer)) }
 }
 
 /// Takes the bytes up to and with the first `end`, and leaves those behind it: they may be messages.
-pub(super) fn read_through(stream: &mut TcpStream, end: &[u8]) -> io::Result<Vec<u8>> {
+pub(super) fn read_through(stream: &mut Socket, end: &[u8]) -> io::Result<Vec<u8>> {
     let mut taken = Vec::new();
     let mut piece = [0; 4096];
     while taken.len() < GREETING {
         let before = taken.len();
-        let seen = stream.peek(&mut piece)?;
+        let seen = stream.plain()?.peek(&mut piece)?;
         if seen == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -55,16 +56,20 @@ pub(super) fn unexpected(said: &[u8]) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
+
+    fn connect(listener: &TcpListener) -> Socket {
+        let addr = listener.local_addr().expect("it is bound");
+        Socket::Plain(TcpStream::connect(addr).expect("it listens"))
+    }
 
     #[test]
     fn what_follows_the_end_stays_in_the_stream_however_the_bytes_are_cut() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         for cut in 1..8 {
-            let mut client =
-                TcpStream::connect(listener.local_addr().expect("it is bound")).expect("connected");
+            let mut client = connect(&listener);
             let (mut server, _) = listener.accept().expect("accepted");
             server.set_nodelay(true).expect("an option");
             let (first, second) = b"ab\r\n\r\ncd".split_at(cut);
@@ -84,8 +89,7 @@ mod tests {
     #[test]
     fn a_server_that_leaves_before_the_end_is_an_error() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let mut client =
-            TcpStream::connect(listener.local_addr().expect("it is bound")).expect("connected");
+        let mut client = connect(&listener);
         listener.accept().expect("accepted").0.write_all(b"ab\r").expect("sent");
         let error = read_through(&mut client, b"\r\n").expect_err("there is no end");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);

@@ -3,7 +3,6 @@
 //! refuses it, so the number is the message's.
 
 use std::io;
-use std::net::TcpStream;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use tarpc::{ClientMessage, Request, Response, context};
 
 use super::{Kind, Role, Wire};
 use crate::server::{EchoRequest, EchoResponse};
+use crate::socket::Socket;
 
 /// Bincode makes small numbers short; from here on they all have the same length.
 const FIRST: u64 = 1 << 40;
@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_millis(3_600_500);
 pub(crate) struct Tarpc;
 
 impl Wire for Tarpc {
-    fn join(&self, _: &mut TcpStream, _: Role) -> io::Result<()> {
+    fn join(&self, _: &mut Socket, _: Role) -> io::Result<()> {
         Ok(())
     }
 

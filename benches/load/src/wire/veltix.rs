@@ -1,13 +1,13 @@
 //! The wire of Veltix, for its server and for the limit.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 
 use bytes::{Bytes, BytesMut};
 use veltix_core::limits::HEADER_LEN;
 use veltix_core::{ClientHandshake, ClientStep, Frame, RequestId};
 
 use super::{Kind, Role, Wire, numbered};
+use crate::socket::Socket;
 
 /// The codes of the messages.
 pub(crate) mod code {
@@ -51,7 +51,7 @@ impl Selected {
     }
 
     /// Asks our server, on a connection behind its handshake.
-    pub(crate) fn ask(stream: &mut TcpStream) -> io::Result<Self> {
+    pub(crate) fn ask(stream: &mut Socket) -> io::Result<Self> {
         stream.write_all(&frame(code::SELECT, Vec::new()))?;
         let mut answer = [0; HEADER_LEN + Self::LEN];
         stream.read_exact(&mut answer)?;
@@ -67,22 +67,28 @@ const ID: RequestId = RequestId::new(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Veltix {
     json: bool,
+    tls: bool,
 }
 
 impl Veltix {
     /// Bodies are bytes.
     pub(crate) const fn plain() -> Self {
-        Self { json: false }
+        Self { json: false, tls: false }
+    }
+
+    /// The same over TLS.
+    pub(crate) const fn tls() -> Self {
+        Self { json: false, tls: true }
     }
 
     /// Bodies are JSON objects with the fields `seq` and `text`, for typed handlers.
     pub(crate) const fn json() -> Self {
-        Self { json: true }
+        Self { json: true, tls: false }
     }
 }
 
 impl Wire for Veltix {
-    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()> {
+    fn join(&self, stream: &mut Socket, role: Role) -> io::Result<()> {
         let mut handshake = ClientHandshake::new();
         let mut buffer = BytesMut::new();
         let mut piece = [0; 512];
@@ -102,6 +108,10 @@ impl Wire for Veltix {
             Role::Subscriber => exchange(stream, &self.message(Kind::Echo, 0, 64)),
             Role::Tagged => exchange(stream, &frame(code::JOIN, Vec::new())),
         }
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.tls
     }
 
     fn message(&self, kind: Kind, seq: u64, body: usize) -> Vec<u8> {
@@ -139,7 +149,7 @@ fn frame(code: u16, body: Vec<u8>) -> Vec<u8> {
 }
 
 /// Sends a message whose answer is equal to it, and waits for that.
-fn exchange(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+fn exchange(stream: &mut Socket, message: &[u8]) -> io::Result<()> {
     stream.write_all(message)?;
     let mut answer = vec![0; message.len()];
     stream.read_exact(&mut answer)?;

@@ -2,10 +2,10 @@
 //! the server.
 
 use std::io::{self, Write};
-use std::net::TcpStream;
 
 use super::payload::Request;
 use super::{Kind, Role, Wire, stream};
+use crate::socket::Socket;
 
 /// The key and its answer are those of the protocol's own example; the answer proves that the
 /// server has read the request.
@@ -26,7 +26,7 @@ const MASKED: u8 = 0x80;
 pub(crate) struct WebSocket;
 
 impl Wire for WebSocket {
-    fn join(&self, stream: &mut TcpStream, role: Role) -> io::Result<()> {
+    fn join(&self, stream: &mut Socket, role: Role) -> io::Result<()> {
         stream.write_all(UPGRADE)?;
         let answer = stream::read_through(stream, b"\r\n\r\n")?;
         let text = String::from_utf8_lossy(&answer);

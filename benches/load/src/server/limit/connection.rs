@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 
 use super::Rooms;
 use super::frames::{Batch, Damaged, frame_len};
 use super::room::Member;
+use super::tls::{Keys, Unread};
 
 const SCRATCH: usize = 256 * 1024;
 
@@ -30,11 +30,18 @@ thread_local! {
 
 /// A connection behind its handshake.
 pub(super) struct Connection {
-    reader: OwnedReadHalf,
+    reader: Reader,
     member: Arc<Member>,
     rooms: Arc<Rooms>,
     tagged: bool,
     partial: Partial,
+}
+
+/// The reading half of a connection.
+pub(super) struct Reader {
+    socket: OwnedReadHalf,
+    /// Of a connection over TLS.
+    unread: Unread,
 }
 
 /// The begin of a frame whose rest has not come.
@@ -48,9 +55,13 @@ struct Partial {
 
 impl Connection {
     /// A connection of which these bytes were read with its handshake.
-    pub(super) fn new(stream: TcpStream, read: &[u8], rooms: Arc<Rooms>) -> io::Result<Self> {
-        let (reader, writer) = stream.into_split();
-        let member = Arc::new(Member::new(writer));
+    pub(super) fn new(
+        reader: Reader,
+        member: Member,
+        read: &[u8],
+        rooms: Arc<Rooms>,
+    ) -> io::Result<Self> {
+        let member = Arc::new(member);
         rooms.all.enter(&member);
         let partial = Partial::default();
         let mut connection = Self { reader, member, rooms, tagged: false, partial };
@@ -64,13 +75,14 @@ impl Connection {
     /// Reads once, and does what that asks for.
     fn poll_turn(&mut self, cx: &mut Context<'_>, thread: &mut Scratch) -> Poll<io::Result<()>> {
         let Scratch { bytes: scratch, batch } = thread;
-        let Self { reader, partial, .. } = self;
+        let Self { reader, partial, member, .. } = self;
+        let keys = member.keys();
         batch.clear();
         match frame_len(&partial.bytes[..partial.filled]).map_err(damaged)? {
             Some(length) if length > SCRATCH => {
                 partial.bytes.resize(length, 0);
                 let filled = partial.filled;
-                partial.filled = ready!(read_behind(reader, &mut partial.bytes, filled, cx))?;
+                partial.filled += ready!(reader.poll_read(keys, &mut partial.bytes[filled..], cx))?;
                 if batch.take(&partial.bytes[..partial.filled]).map_err(damaged)? > 0 {
                     // The buffer stays for the next large frame.
                     partial.filled = 0;
@@ -78,7 +90,8 @@ impl Connection {
             }
             _ => {
                 scratch[..partial.filled].copy_from_slice(&partial.bytes[..partial.filled]);
-                let filled = ready!(read_behind(reader, scratch, partial.filled, cx))?;
+                let rest = &mut scratch[partial.filled..];
+                let filled = partial.filled + ready!(reader.poll_read(keys, rest, cx))?;
                 let used = batch.take(&scratch[..filled]).map_err(damaged)?;
                 partial.keep(&scratch[used..filled]);
             }
@@ -121,18 +134,27 @@ impl Partial {
     }
 }
 
-/// Reads once, behind the bytes that a buffer has; says how many it has then.
-fn read_behind(
-    reader: &mut OwnedReadHalf,
-    bytes: &mut [u8],
-    filled: usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let mut buffer = ReadBuf::new(&mut bytes[filled..]);
-    ready!(Pin::new(reader).poll_read(cx, &mut buffer))?;
-    match buffer.filled().len() {
-        0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-        read => Poll::Ready(Ok(filled + read)),
+impl Reader {
+    pub(super) fn new(socket: OwnedReadHalf) -> Self {
+        Self { socket, unread: Unread::default() }
+    }
+
+    /// Reads once; says how much. The end is an error.
+    pub(super) fn poll_read(
+        &mut self,
+        keys: Option<&Keys>,
+        into: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(into);
+        ready!(match keys {
+            None => Pin::new(&mut self.socket).poll_read(cx, &mut buffer),
+            Some(keys) => self.unread.poll_read(keys, &mut self.socket, &mut buffer, cx),
+        })?;
+        match buffer.filled().len() {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            read => Poll::Ready(Ok(read)),
+        }
     }
 }
 

@@ -8,17 +8,19 @@
 mod connection;
 mod frames;
 mod room;
+mod tls;
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::{ServerConfig, ServerConnection};
 use tokio::net::{TcpListener, TcpStream};
 use veltix_core::ServerHandshake;
 
-use self::connection::Connection;
+use self::connection::{Connection, Reader};
 pub(crate) use self::frames::Batch;
-use self::room::Room;
+use self::room::{Member, Room};
 use super::{announce, run_on_two_workers};
 
 /// Whom broadcasts go to.
@@ -28,30 +30,38 @@ struct Rooms {
     tagged: Room,
 }
 
-pub(super) fn serve() {
-    run_on_two_workers(async {
+/// Serves over TLS or not.
+pub(super) fn serve(tls: Option<Arc<ServerConfig>>) {
+    run_on_two_workers(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         announce(listener.local_addr().expect("it is bound"));
         let rooms = Arc::new(Rooms::default());
         loop {
             let (stream, _) = listener.accept().await.expect("connections can be accepted");
-            tokio::spawn(begin(stream, Arc::clone(&rooms)));
+            tokio::spawn(begin(stream, tls.clone(), Arc::clone(&rooms)));
         }
     });
 }
 
 /// The handshake; then the connection goes on as a smaller task.
-async fn begin(mut stream: TcpStream, rooms: Arc<Rooms>) -> Option<()> {
+async fn begin(stream: TcpStream, tls: Option<Arc<ServerConfig>>, rooms: Arc<Rooms>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
-    stream.write_all(&ServerHandshake::hello()).await.ok()?;
-    let mut handshake = ServerHandshake::new();
-    let mut buffer = BytesMut::new();
-    while handshake.receive(&mut buffer).ok()?.is_none() {
-        if stream.read_buf(&mut buffer).await.ok()? == 0 {
-            return None;
+    let keys = match tls {
+        None => None,
+        Some(config) => {
+            Some(tls::handshake(&stream, ServerConnection::new(config).ok()?).await.ok()?)
         }
+    };
+    let (reader, writer) = stream.into_split();
+    let (mut reader, member) = (Reader::new(reader), Member::new(writer, keys));
+    member.send(&ServerHandshake::hello());
+    let mut handshake = ServerHandshake::new();
+    let (mut buffer, mut piece) = (BytesMut::new(), [0; 1024]);
+    while handshake.receive(&mut buffer).ok()?.is_none() {
+        let read = poll_fn(|cx| reader.poll_read(member.keys(), &mut piece, cx)).await.ok()?;
+        buffer.extend_from_slice(&piece[..read]);
     }
-    stream.write_all(&ServerHandshake::accepted()).await.ok()?;
-    tokio::spawn(Connection::new(stream, &buffer, rooms).ok()?);
+    member.send(&ServerHandshake::accepted());
+    tokio::spawn(Connection::new(reader, member, &buffer, rooms).ok()?);
     Some(())
 }

@@ -7,12 +7,16 @@ use futures::task::AtomicWaker;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
+use super::tls::Keys;
+
 /// Bytes that may wait for one socket; with more, its connection ends.
 const BACKLOG: usize = 16 * 1024 * 1024;
 
 /// The writing half of a connection.
 pub(super) struct Member {
     writer: OwnedWriteHalf,
+    /// Of a connection over TLS. What waits is encrypted already.
+    keys: Option<Keys>,
     backlog: Mutex<Backlog>,
     /// Wakes the connection's own task, which alone waits for its socket.
     pub(super) owner: AtomicWaker,
@@ -26,8 +30,8 @@ struct Backlog {
 }
 
 impl Member {
-    pub(super) fn new(writer: OwnedWriteHalf) -> Self {
-        Self { writer, backlog: Mutex::default(), owner: AtomicWaker::new() }
+    pub(super) fn new(writer: OwnedWriteHalf, keys: Option<Keys>) -> Self {
+        Self { writer, keys, backlog: Mutex::default(), owner: AtomicWaker::new() }
     }
 
     /// Writes the bytes at once, and leaves those that the socket does not take to its own task.
@@ -37,6 +41,13 @@ impl Member {
         if backlog.over {
             return;
         }
+        match &self.keys {
+            None => self.send_under(&mut backlog, bytes),
+            Some(keys) => keys.encrypt(bytes, |bytes| self.send_under(&mut backlog, bytes)),
+        }
+    }
+
+    fn send_under(&self, backlog: &mut Backlog, bytes: &[u8]) {
         let waits = !backlog.bytes.is_empty();
         let written = if waits { 0 } else { self.write(bytes, &mut backlog.over) };
         backlog.bytes.extend_from_slice(&bytes[written..]);
@@ -63,6 +74,11 @@ impl Member {
         } else {
             Ok(backlog.bytes.is_empty())
         }
+    }
+
+    /// The keys of a connection over TLS.
+    pub(super) const fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
     }
 
     /// The socket, for its own task to wait for.
@@ -132,7 +148,7 @@ mod tests {
         let addr = listener.local_addr().expect("it is bound");
         let reader = TcpStream::connect(addr).await.expect("it listens");
         let (writer, _) = listener.accept().await.expect("it connects");
-        (Arc::new(Member::new(writer.into_split().1)), reader)
+        (Arc::new(Member::new(writer.into_split().1, None)), reader)
     }
 
     #[tokio::test]
