@@ -146,8 +146,11 @@ fn on_a_thread(scenario: &'static Scenario, mode: Mode) -> End {
 
 fn on_a_runtime(scenario: &Scenario, mode: Mode, stage: &mut Stage) -> Result<()> {
     let this = Probe(std::process::id());
+    let build = || Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // The first runtime of a process opens what all share, and that stays.
+    drop(build()?);
     let before = this.descriptors()?;
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = build()?;
     let longer = Duration::from_secs_f64(mode.minutes.unwrap_or(0.0) * 60.0);
     let within = scenario.within + longer;
     let tasks = runtime.block_on(async {
