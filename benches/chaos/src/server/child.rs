@@ -30,7 +30,7 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
     say_only_other_panics();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ledger = Ledger::new(setup.keeps_entries, setup.lies);
-    let server = runtime.block_on(Server::bind(config(setup), router(ledger.clone())))?;
+    let server = runtime.block_on(Server::bind(config(setup)?, router(ledger.clone())))?;
     let addr = server.local_addr().to_string();
     let hub = server.hub();
     runtime.spawn(server.run());
@@ -44,9 +44,9 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-fn config(setup: &Setup) -> ServerConfig {
+fn config(setup: &Setup) -> Result<ServerConfig> {
     let core = if setup.threading { SocketCore::Threading } else { SocketCore::Async };
-    let config = ServerConfig::default()
+    let mut config = ServerConfig::default()
         .addr(&setup.addr)
         .max_pending_handshakes(PENDING, PENDING)
         .heartbeat(setup.heartbeat)
@@ -55,10 +55,14 @@ fn config(setup: &Setup) -> ServerConfig {
         .max_message_size(setup.max_message_size)
         .outbox(setup.outbox.0, setup.outbox.1)
         .socket_core(core);
-    match setup.max_unsent {
-        Some(bytes) => config.max_unsent(bytes),
-        None => config,
+    if let Some(bytes) = setup.max_unsent {
+        config = config.max_unsent(bytes);
     }
+    #[cfg(feature = "tls")]
+    if let Some(pem) = &setup.tls {
+        config = config.tls(pem.server()?);
+    }
+    Ok(config)
 }
 
 /// A thousand panics are not printed.

@@ -22,6 +22,9 @@ pub(crate) struct Setup {
     pub(crate) max_unsent: Option<u32>,
     /// A thread for each connection.
     pub(crate) threading: bool,
+    /// With what it serves over TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<crate::tls::Pem>,
     /// Descriptors that the process may have.
     pub(crate) descriptors: Option<u64>,
     /// Keep an entry for each connection that ended, and not only whether it added up.
@@ -41,6 +44,8 @@ impl Default for Setup {
             outbox: (limits::OUTBOX_FRAMES, limits::OUTBOX_BYTES),
             max_unsent: None,
             threading: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             descriptors: None,
             keeps_entries: true,
             lies: false,
