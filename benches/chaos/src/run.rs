@@ -95,8 +95,11 @@ fn line(played: &Played) -> String {
 /// The command that plays a scenario again as it was.
 fn replay(scenario: &Scenario, mode: Mode) -> String {
     let Mode { seed, short, minutes, lies } = mode;
-    let mut command =
-        format!("cargo run --release -p veltix-chaos -- --only {} --seed {seed}", scenario.name);
+    let mut command = "cargo run --release -p veltix-chaos".to_owned();
+    if cfg!(feature = "tls") {
+        command.push_str(" --features tls");
+    }
+    command.push_str(&format!(" -- --only {} --seed {seed}", scenario.name));
     if short {
         command.push_str(" --short");
     }
@@ -210,8 +213,9 @@ mod tests {
         let resets = SCENARIOS.iter().find(|scenario| scenario.name == "resets");
         let scenario = resets.expect("there is one");
         let mode = Mode { seed: 7, short: false, minutes: None, lies: false };
-        let command = "cargo run --release -p veltix-chaos -- --only resets --seed 7";
-        assert_eq!(replay(scenario, mode), command);
+        let command = replay(scenario, mode);
+        assert!(command.starts_with("cargo run --release -p veltix-chaos "), "{command}");
+        assert!(command.ends_with(" -- --only resets --seed 7"), "{command}");
         let mode = Mode { short: true, minutes: Some(0.5), ..mode };
         assert_eq!(replay(scenario, mode), format!("{command} --short --minutes 0.5"));
     }
