@@ -70,7 +70,7 @@ pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, 
 pub use veltix_core::{
     AnswerError, Arrival, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, GOING_AWAY,
     HandshakeError, Hello, IdsExhausted, Key, Message, MessageType, NoError, NoReply,
-    OverflowPolicy, PING, PONG, PeerId, ProtocolError, Registry, RequestId, Tag, TagError,
+    OverflowPolicy, PING, PONG, PeerId, ProtocolError, Rate, Registry, RequestId, Tag, TagError,
     TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Told, TypeError, Typed,
     TypedMessage, UnknownCode, all, limits, nobody, peers, tag,
 };

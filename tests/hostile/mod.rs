@@ -1,15 +1,29 @@
 //! What an attacker may send to a running server or client. A test is named after its row in the
 //! project's list of threats; what concerns bytes alone is tested in `veltix-core/src/hostile`.
 
+mod codes;
 mod drain;
 mod exposed;
+mod floods;
 mod frames;
+mod handlers;
 mod handshakes;
+mod honest;
 mod logged;
+mod memory;
+mod memory_budget;
+mod network;
+mod publishing;
+mod rates;
+mod requests;
 mod resets;
 #[cfg(unix)]
 mod signals;
+mod slow;
+mod starved;
 mod storm;
+mod tags;
+mod trickle;
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -32,6 +46,18 @@ impl Log {
             .with_writer(log.clone())
             .finish();
         (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// Takes in all that is logged on all threads of a process that has no other test.
+    fn everywhere() -> Self {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::INFO)
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).expect("this process is its own");
+        log
     }
 
     /// The lines about this, of all that was logged so far.

@@ -12,7 +12,8 @@ use veltix_core::Frame;
 
 use super::lab::{Lab, SAY, client, soon};
 use super::python::Kind;
-use super::run::{cases, run_alone};
+use super::run::{cases, run, run_alone};
+use crate::support::alone::measured;
 
 cases!("raw client": bad_pv);
 
@@ -121,4 +122,75 @@ async fn read(stream: &mut TcpStream) -> io::Result<Value> {
     let mut bytes = vec![0; length.into()];
     stream.read_exact(&mut bytes).await?;
     Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Versions of the protocol that a peer may claim; which of them are ours is the Python package's to
+/// say.
+fn versions() -> [Value; 16] {
+    [
+        json!("1.0"),
+        json!("1.7"),
+        json!("1.99"),
+        json!("2.0"),
+        json!("0.9"),
+        json!("10.0"),
+        json!("1"),
+        json!("1."),
+        json!(".0"),
+        json!("1.0.0"),
+        json!("1.x"),
+        json!("one.two"),
+        json!(""),
+        json!(1),
+        json!(["1.0"]),
+        Value::Null,
+    ]
+}
+
+/// What a peer says of itself, with this version.
+fn hello(version: &Value) -> Value {
+    json!({ "v": "3.3.0", "pv": version, "meta": {} })
+}
+
+/// Whether a server goes on with a client of each version.
+async fn served(port: u16) -> Vec<bool> {
+    let mut served = Vec::new();
+    for version in versions() {
+        let answer = soon("an ack or the end", introduce(port, &hello(&version))).await;
+        served.push(answer.is_ok_and(|answer| answer == json!({ "result": "ok" })));
+    }
+    served
+}
+
+/// Whether a client that connects to this port goes on with a server of this version: it says its
+/// own hello, or leaves.
+async fn is_greeted(listener: &TcpListener, version: &Value) -> bool {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(&message(&hello(version))).await.unwrap();
+    read(&mut stream).await.is_ok_and(|hello| hello["pv"] == "1.0")
+}
+
+#[test]
+fn r46_the_same_versions_are_ours_as_are_python_s() {
+    const KIND: Kind = Kind { version: "3.3.0", core: super::python::Core::Async };
+    run("both sides", "versions", KIND, async |kind| {
+        let lab = Lab::new().await;
+        let (_python, port) = kind.server(0, &[]).await;
+        let (rust, python) = (served(lab.port).await, served(port).await);
+        assert_eq!(rust, python, "of {:?}", versions());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for (version, ours) in versions().iter().zip(&rust) {
+            let config = ClientConfig::default().addr(format!("127.0.0.1:{port}"));
+            let connecting = tokio::spawn(Client::connect(config, Router::new()));
+            let rust = soon("a hello or the end", is_greeted(&listener, version)).await;
+            connecting.abort();
+            let client = kind.client(port, &[]);
+            let python = soon("a hello or the end", is_greeted(&listener, version)).await;
+            drop(client);
+            assert_eq!((rust, python), (*ours, *ours), "{version}");
+        }
+        let ours = rust.iter().filter(|ours| **ours).count();
+        measured(46, format_args!("16 versions, of which {ours} are ours, equal on 4 sides"));
+    });
 }

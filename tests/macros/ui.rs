@@ -3,8 +3,24 @@
 //! After a change of a text: `TRYBUILD=overwrite cargo test --test integration macros`, then read
 //! the difference as a user would.
 
+use std::path::Path;
+
+/// R34: codes that collide, or that are nobody's to take, do not compile.
+const CODES: [&str; 6] = [
+    "bodies_codes",
+    "bodies_conditional_duplicate",
+    "code_too_high",
+    "conditional_duplicate",
+    "duplicate_code",
+    "reserved_code",
+];
+
 #[test]
-fn message_attribute() {
+fn r34_codes_are_checked_by_the_compiler_as_is_all_of_the_message_attribute() {
+    for case in CODES {
+        let case = Path::new("tests/ui/message/fail").join(case).with_extension("rs");
+        assert!(case.exists(), "{}", case.display());
+    }
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/message/fail/*.rs");
     if !cfg!(feature = "postcard") {

@@ -18,9 +18,11 @@
 
 use std::env;
 use std::fmt::Display;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,12 +55,13 @@ pub struct Alone {
     /// Commands that the test itself starts.
     needs: Vec<&'static str>,
     set: Vec<(&'static str, String)>,
+    paused: bool,
 }
 
 impl Alone {
     /// The child is ended, and the test fails, after this time.
     pub const fn within(limit: Duration) -> Self {
-        Self { limit, under: Vec::new(), needs: Vec::new(), set: Vec::new() }
+        Self { limit, under: Vec::new(), needs: Vec::new(), set: Vec::new(), paused: false }
     }
 
     /// Starts the child by this command, which executes what follows its own arguments: `prlimit`,
@@ -77,6 +80,12 @@ impl Alone {
     /// Sets a variable of the child's environment.
     pub fn set(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.set.push((name, value.into()));
+        self
+    }
+
+    /// On a paused clock, and one thread.
+    pub const fn paused(mut self) -> Self {
+        self.paused = true;
         self
     }
 
@@ -106,6 +115,17 @@ impl Alone {
         fails(&under).or_else(|| self.needs.iter().find_map(version))
     }
 
+    fn runtime(&self) -> Runtime {
+        let mut builder = if self.paused {
+            let mut one = Builder::new_current_thread();
+            one.start_paused(true);
+            one
+        } else {
+            Builder::new_multi_thread()
+        };
+        builder.worker_threads(2).enable_all().build().expect("a runtime")
+    }
+
     fn command(&self, name: &str) -> Command {
         let this = env::current_exe().expect("a test has a program");
         let mut words = self.under.iter();
@@ -133,7 +153,7 @@ pub fn run(here: &'static str, how: Alone, body: impl Future<Output = ()>) {
     let name = here.trim_end_matches("::here").trim_end_matches("::{{closure}}");
     let (_, name) = name.split_once("::").expect("a test is in a module of its crate");
     if env::var(IS_ALONE).is_ok_and(|alone| alone == name) {
-        return runtime().block_on(body);
+        return how.runtime().block_on(body);
     }
     if let Some(lack) = how.lacks() {
         assert!(env::var_os(REQUIRED).is_none(), "this test cannot run here: {lack}");
@@ -214,9 +234,14 @@ pub fn descriptors() -> usize {
     list.count() - 1
 }
 
-/// Time that all threads of this process have computed, by themselves and in the kernel.
+/// Time that all threads of this process have computed, by themselves and in the kernel. After the
+/// first call it needs no descriptor of its own.
 pub fn cpu() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").expect("a process has numbers");
+    static STAT: OnceLock<File> = OnceLock::new();
+    let stat = STAT.get_or_init(|| File::open("/proc/self/stat").expect("a process has numbers"));
+    let mut bytes = [0; 1024];
+    let length = stat.read_at(&mut bytes, 0).expect("it can be read");
+    let stat = String::from_utf8_lossy(&bytes[..length]);
     let (_, rest) = stat.rsplit_once(')').expect("its name comes second");
     let ticks = |field: usize| rest.split_whitespace().nth(field - 3)?.parse::<u32>().ok();
     let ticks = ticks(14).zip(ticks(15)).map(|(user, kernel)| user + kernel).expect("numbers");
@@ -226,6 +251,24 @@ pub fn cpu() -> Duration {
 /// Tasks of this runtime that have not ended.
 pub fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// Waits until everything that has come to the sockets of this port was read.
+pub async fn all_read(port: u16) {
+    let port = format!(":{port:04X}");
+    let unread = || {
+        let table = fs::read_to_string("/proc/self/net/tcp").expect("Linux lists its sockets");
+        let queue = |line: &str| {
+            let mut fields = line.split_whitespace().skip(1);
+            let local = fields.next()?;
+            let (_, received) = fields.nth(2)?.split_once(':')?;
+            (local.ends_with(&port) && received.bytes().any(|digit| digit != b'0')).then_some(())
+        };
+        table.lines().filter_map(queue).count()
+    };
+    while unread() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Bytes as MiB, for what a row tells.

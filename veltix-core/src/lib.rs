@@ -17,6 +17,7 @@ mod hostile;
 pub mod limits;
 mod message;
 mod pending;
+mod rate;
 mod registry;
 mod tags;
 pub mod text;
@@ -37,6 +38,7 @@ pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};
 pub use heartbeat::{Heartbeat, Pulse};
 pub use message::{Message, RequestId, ToMessage};
 pub use pending::{Answer, IdSpace, IdsExhausted, Pending};
+pub use rate::{Rate, RateLimiter, TokenBucket, Verdict};
 pub use registry::Registry;
 pub use tags::{
     PeerId, Tag, TagNumber, TagStore, TagTarget, TagValue, Target, WatchId, WatchStep, all, nobody,

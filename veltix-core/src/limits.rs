@@ -154,6 +154,10 @@ pub const BATCH_BYTES: usize = 64 * 1024;
 /// Time of one turn at most.
 pub const BATCH_TIME: Duration = Duration::from_millis(1);
 
+/// A handler that holds its worker this long, from one `.await` to the next, is told of in the log:
+/// everybody whom the worker serves has waited for it. People begin to notice such a pause.
+pub const HELD_TIME: Duration = Duration::from_millis(100);
+
 /// Time of one go at the outboxes that a batch filled, before other tasks have their turn: some 1 000
 /// peers of a broadcast. Each turn given away costs a few wake-ups of worker threads, which at 1 ms
 /// were 7 % of a broadcast to 1 000; and it stays below the 10 ms by which a flood may delay others.
@@ -213,3 +217,57 @@ pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// The listener's backlog: the usual cap of `net.core.somaxconn`.
 pub const BACKLOG: u32 = 4_096;
+
+/// Default of what a quiet peer may send at once under a [`Rate`](crate::Rate): what comes in bursts, as
+/// a page that opens does, is not slowed for it.
+pub const RATE_BURST: Duration = Duration::from_secs(1);
+
+/// Default of how long a peer is slowed before it is warned of: long enough for a large upload, short
+/// enough to be told while it goes on.
+pub const RATE_WARN_AFTER: Duration = Duration::from_secs(5);
+
+/// Default of how long a peer is slowed before it is disconnected.
+pub const RATE_DISCONNECT_AFTER: Duration = Duration::from_secs(30);
+
+/// So long a peer over its rate must not be slowed to begin anew. One that presses on is slowed again
+/// at once, with its next read.
+pub const RATE_REST: Duration = Duration::from_secs(1);
+
+/// A debt to a [`TokenBucket`](crate::TokenBucket) is no longer than this. While a peer is not read,
+/// nobody learns of its end, so one enormous message at a tiny rate must not hold it for hours.
+pub const MAX_DEBT: Duration = Duration::from_secs(60);
+
+/// Default of what the handlers of one peer may put before readers that are behind, in bytes a second of
+/// all those readers together: with 200 of them each still gets what a slow line takes, and no outbox of
+/// 16 MiB is full before its peer could have read it.
+pub const PUBLISH_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// The pause between two log lines that any number of peers may cause.
+pub const PEER_LOG_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a server's buffers and queues hold together at most by default, where the machine has enough: a
+/// hundred peers with the largest message begun or queued.
+pub const MEMORY_BUDGET: usize = 1024 * 1024 * 1024;
+
+/// On smaller machines, and in smaller control groups, the default is one such part of what there is:
+/// the rest is the application's, the system's for its sockets, and the allocator's.
+pub const MEMORY_PART: usize = 4;
+
+/// Memory is counted in steps of this, and what one connection holds below it is not: a shared counter
+/// is only touched where some KiB were copied anyway.
+pub const MEMORY_STEP: usize = 4 * 1024;
+
+/// A begun frame without room waits this long before it looks again, and longer the longer it waits.
+pub const MEMORY_RETRY: Duration = Duration::from_millis(20);
+
+/// When a begun frame has found no room for this long, whoever holds the most is evicted: what is on its
+/// way out, to handlers and streams, had its time by then.
+pub const MEMORY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is held over the budget by no more than one such part of it is borne: a read brings some KiB
+/// before anybody asks for room. Beyond it somebody goes at once.
+pub const MEMORY_SLACK: usize = 16;
+
+/// Between two looks for whom to evict: that is a look at every connection, and who was evicted is gone
+/// by then.
+pub const EVICTION_PAUSE: Duration = Duration::from_millis(10);

@@ -34,6 +34,8 @@ pub enum CloseReason {
     Protocol(ProtocolError),
     /// The peer sent more unknown codes than a server bears.
     UnknownCodes,
+    /// The peer kept sending faster than its [rate](crate::ServerConfig::peer_rate).
+    RateExceeded,
     /// A begun frame did not become whole in time.
     SlowFrame,
     /// The peer was silent, and two pings went unanswered.
@@ -42,6 +44,9 @@ pub enum CloseReason {
     WriteStalled,
     /// The peer's outbox was full when a broadcast came that may not be dropped.
     SlowConsumer,
+    /// The server's [memory](crate::ServerConfig::memory_budget) was used up, and this peer held the
+    /// most of it.
+    Evicted,
     /// A handler panicked.
     HandlerPanicked,
     /// The task was aborted, by dropping the future of `run()` for instance.
@@ -83,6 +88,7 @@ impl CloseReason {
                 | Self::ConnectTimeout
                 | Self::Protocol(_)
                 | Self::UnknownCodes
+                | Self::RateExceeded
                 | Self::SlowFrame
                 | Self::HandlerPanicked
         )
@@ -111,10 +117,14 @@ impl fmt::Display for CloseReason {
             Self::Tls(error) => error.fmt(f),
             Self::Protocol(error) => error.fmt(f),
             Self::UnknownCodes => f.write_str("the peer flooded with unknown message codes"),
+            Self::RateExceeded => f.write_str("the peer kept sending faster than its rate"),
             Self::SlowFrame => f.write_str("a begun frame did not become whole in time"),
             Self::HeartbeatTimeout => f.write_str("the peer did not answer pings"),
             Self::WriteStalled => f.write_str("the peer took no bytes for too long"),
             Self::SlowConsumer => f.write_str("the peer's outbox overflowed"),
+            Self::Evicted => {
+                f.write_str("the server's memory was used up, and the peer held the most of it")
+            }
             Self::HandlerPanicked => f.write_str("a handler panicked"),
             Self::Aborted => f.write_str("the connection's task was aborted"),
         }

@@ -26,8 +26,11 @@ impl VeltixCodec {
     }
 
     /// A decoder of all that came together, for a connection's own reading.
-    pub(crate) const fn bursts(max_message_size: usize) -> BurstDecoder {
-        BurstDecoder(FrameDecoder::new(max_message_size))
+    ///
+    /// A buffer may grow to `room` bytes for a begun frame, and beyond it when that is
+    /// [allowed](BurstDecoder::allow).
+    pub(crate) const fn bursts(max_message_size: usize, room: usize) -> BurstDecoder {
+        BurstDecoder { frames: FrameDecoder::new(max_message_size), room, wanted: 0 }
     }
 }
 
@@ -70,14 +73,41 @@ impl Encoder<Message> for VeltixCodec {
 
 /// As [`VeltixCodec`], but it gives what one read brought at once. `FramedRead` and the buffer have
 /// their costs for each item, and a read brings hundreds of small messages.
+///
+/// An empty burst says that the frame that has begun needs more room than is allowed.
 #[derive(Debug)]
-pub(crate) struct BurstDecoder(FrameDecoder);
+pub(crate) struct BurstDecoder {
+    frames: FrameDecoder,
+    /// How large a buffer may become.
+    room: usize,
+    /// What it would have become.
+    wanted: usize,
+}
 
 impl BurstDecoder {
+    /// Lets the buffer grow to this many bytes.
+    pub(crate) const fn allow(&mut self, room: usize) {
+        if self.room < room {
+            self.room = room;
+        }
+    }
+
+    /// How large the buffer would have to be, after an empty burst.
+    pub(crate) const fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Whether a begun frame that its buffer has no room for may have what it needs next.
+    #[cold]
+    fn may_grow(&mut self, buffer: &BytesMut) -> bool {
+        self.wanted = self.frames.room(buffer);
+        self.wanted <= self.room
+    }
+
     /// Bytes of the frame that these bytes begin, `None` when there is nothing: see
     /// [`FrameDecoder::begun`].
     pub(crate) fn begun(&self, rest: &[u8]) -> Option<u64> {
-        self.0.begun(rest)
+        self.frames.begun(rest)
     }
 }
 
@@ -88,15 +118,21 @@ impl Decoder for BurstDecoder {
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {
         if let Some(total) = self.begun(buffer) {
             // One that is over the limit is refused below.
-            read_buffer::lend_large(buffer, usize::try_from(total).unwrap_or(usize::MAX));
+            let total = usize::try_from(total).unwrap_or(usize::MAX);
+            if total > buffer.capacity() {
+                if !self.may_grow(buffer) {
+                    return Ok(Some(Burst::default()));
+                }
+                read_buffer::lend_large(buffer, total);
+            }
         }
-        Ok(self.0.decode_burst(buffer)?)
+        Ok(self.frames.decode_burst(buffer)?)
     }
 
     fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {
-        match self.0.decode_burst(buffer)? {
+        match self.frames.decode_burst(buffer)? {
             Some(burst) => Ok(Some(burst)),
-            None => Ok(self.0.end(buffer).map(|()| None)?),
+            None => Ok(self.frames.end(buffer).map(|()| None)?),
         }
     }
 }

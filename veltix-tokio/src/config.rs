@@ -89,6 +89,8 @@ impl ConnectionConfig {
             on_connect_timeout: bounded(self.on_connect_timeout),
             socket_core: self.socket_core,
             max_unknown,
+            peer_rate: None,
+            publish_limit: None,
         })
     }
 

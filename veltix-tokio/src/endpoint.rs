@@ -1,25 +1,29 @@
 //! What all connections of one server, or the successive ones of one client, share.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use veltix_core::{GoingAway, IdSpace, OverflowPolicy, RequestId, TagStore};
+use tokio::time::Instant;
+use veltix_core::{GoingAway, IdSpace, OverflowPolicy, Rate, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
+use crate::code_log::CodeLog;
 use crate::drain::{Drain, Spreads};
 use crate::events::{Event, Events};
 use crate::hellos::Hellos;
 use crate::limits;
+use crate::log_pace::LogPace;
+use crate::memory::Memory;
 use crate::outbox::{Capacity, Drops};
 use crate::peers::Peers;
 use crate::router::Routes;
 use crate::sync::Mutex;
 use crate::tls::ServerTls;
 use crate::transport::PeerAddr;
-use crate::unknown::UnknownLog;
 use crate::workers::Workers;
 
 /// What drives a connection.
@@ -92,6 +96,10 @@ pub(crate) struct Limits {
     pub(crate) socket_core: SocketCore,
     /// Unknown codes within ten seconds that close a peer; a client bears any number.
     pub(crate) max_unknown: Option<u32>,
+    /// How fast one peer may send; a client bears any rate.
+    pub(crate) peer_rate: Option<Rate>,
+    /// What one peer's handlers may put before readers that are behind, in bytes a second.
+    pub(crate) publish_limit: Option<u64>,
 }
 
 /// Which end of its connections a side is.
@@ -115,12 +123,19 @@ pub(crate) struct Endpoint {
     events: Events,
     /// What the outboxes drop, by type.
     drops: Arc<Drops>,
+    memory: Arc<Memory>,
     workers: Workers,
     drain: Drain,
     /// What a client's server has said of when to come back, until that is done. On the client's
     /// side, so that no peer of a server pays for it.
     away: Mutex<Option<GoingAway>>,
-    unknown: UnknownLog,
+    /// Codes that no route takes.
+    unknown: CodeLog,
+    /// Codes whose handlers held their worker.
+    held: CodeLog,
+    /// For the log's lines about peers over their rate, and evicted ones.
+    rate_log: LogPace,
+    eviction_log: LogPace,
     panics: Panics,
 }
 
@@ -146,6 +161,8 @@ pub(crate) struct Side {
     pub(crate) max_pending_handshakes: usize,
     pub(crate) max_pending_handshakes_per_address: usize,
     pub(crate) max_workers: usize,
+    /// What its connections may hold together.
+    pub(crate) memory: Arc<Memory>,
     /// A server's TLS, if it has it.
     pub(crate) tls: Option<ServerTls>,
     pub(crate) spreads: Spreads,
@@ -168,10 +185,14 @@ impl Endpoint {
             hellos: Hellos::default(),
             events: Events::new(),
             drops: Arc::default(),
+            memory: side.memory,
             workers: Workers::new(side.max_workers),
             drain: Drain::new(side.spreads),
             away: Mutex::default(),
-            unknown: UnknownLog::default(),
+            unknown: CodeLog::default(),
+            held: CodeLog::default(),
+            rate_log: LogPace::default(),
+            eviction_log: LogPace::default(),
             panics: Panics::default(),
         })
     }
@@ -220,6 +241,10 @@ impl Endpoint {
         &self.drops
     }
 
+    pub(crate) const fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
     pub(crate) const fn workers(&self) -> &Workers {
         &self.workers
     }
@@ -232,8 +257,16 @@ impl Endpoint {
         &self.away
     }
 
-    pub(crate) const fn unknown(&self) -> &UnknownLog {
+    pub(crate) const fn unknown(&self) -> &CodeLog {
         &self.unknown
+    }
+
+    pub(crate) const fn held(&self) -> &CodeLog {
+        &self.held
+    }
+
+    pub(crate) const fn rate_log(&self) -> &LogPace {
+        &self.rate_log
     }
 
     pub(crate) const fn panics(&self) -> &Panics {
@@ -243,6 +276,32 @@ impl Endpoint {
     /// The id of a server's broadcasts.
     pub(crate) const fn plain_id(&self) -> RequestId {
         IdSpace::server().plain()
+    }
+
+    /// Makes room for so many more bytes, if there is none: evicts whoever holds the most, and as many
+    /// as it takes.
+    #[cold]
+    pub(crate) fn make_room(&self, more: usize, now: Instant) {
+        let mut excess = self.memory.excess(more);
+        if excess == 0 || !self.memory.may_evict(now) {
+            return;
+        }
+        let mut holders = self.peers.holders();
+        holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
+        // What is on its way out already.
+        let leaving = holders.iter().filter(|(_, peer)| peer.is_closed()).map(|(held, _)| *held);
+        excess = excess.saturating_sub(leaving.sum());
+        for (held, peer) in holders.into_iter().filter(|(_, peer)| !peer.is_closed()) {
+            if excess == 0 {
+                return;
+            }
+            excess = excess.saturating_sub(held);
+            if self.eviction_log.is_due(now) {
+                tracing::warn!(%peer, held, "memory is used up: who holds the most is disconnected");
+            }
+            self.events.tell(|| Event::Evicted { peer: peer.clone(), held });
+            peer.end(CloseReason::Evicted);
+        }
     }
 
     /// Begins the shutdown, once.

@@ -47,6 +47,16 @@ pub enum ConfigError {
         /// The most that works.
         max: usize,
     },
+    /// The largest message would find no room in the memory of all connections.
+    #[error(
+        "a memory_budget of {value} bytes has no room for a message of max_message_size ({max_message_size}): raise the one or lower the other"
+    )]
+    MemoryBudget {
+        /// The value.
+        value: usize,
+        /// The largest message.
+        max_message_size: usize,
+    },
     /// A limit of zero would let nothing through.
     #[error("{name} must be at least 1")]
     Zero {

@@ -89,6 +89,21 @@ pub enum Event {
         /// The peer.
         peer: Peer,
     },
+    /// A peer has been slowed down for a while, since it sends faster than its
+    /// [rate](crate::ServerConfig::peer_rate). Told once until it has been within it for a second; if
+    /// it goes on it is disconnected.
+    RateExceeded {
+        /// The peer.
+        peer: Peer,
+    },
+    /// The server's [memory](crate::ServerConfig::memory_budget) was used up, and a peer is
+    /// disconnected since it held the most of it.
+    Evicted {
+        /// The peer.
+        peer: Peer,
+        /// The bytes that it held.
+        held: usize,
+    },
     /// A call of ours was not answered in time. Whether the peer handled it is unknown.
     RequestTimedOut {
         /// Who was asked.

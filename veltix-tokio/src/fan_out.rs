@@ -8,7 +8,7 @@ use crate::batch;
 use crate::endpoint::Endpoint;
 use crate::hub::Delivery;
 use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW};
-use crate::outbox::{Member, Overflow, Run, Size};
+use crate::outbox::{Member, Overflow, Run, Size, charge};
 use crate::peer::Peer;
 
 /// A run for fewer peers than this costs more than it saves.
@@ -57,15 +57,18 @@ fn push_to<'a>(
     mut frame: Frame,
     policy: OverflowPolicy,
 ) -> Delivery {
-    let mut delivery = Delivery::default();
+    let (mut delivery, mut waiting) = (Delivery::default(), 0);
+    let cost = charge(frame.len());
     for peer in peers {
         let overflow = peer.push_or(frame.clone(), policy);
         if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
             // One copy for all who make it wait.
             frame.detach_below(DETACH_BELOW);
+            waiting += cost;
         }
         delivery.count(overflow);
     }
+    batch::published(cost * delivery.queued, waiting);
     delivery
 }
 
@@ -182,11 +185,13 @@ impl Running {
 
     /// What becomes of a frame that is in the run: those who are not get it one by one.
     fn deliver(&self, frame: Frame, policy: OverflowPolicy) -> Delivery {
+        let cost = charge(frame.len());
         let others = self.outside.iter().map(|member| &self.targets.peers[*member as usize]);
         let mut delivery = push_to(others, frame, policy);
         let inside = self.matched - self.outside.len();
         delivery.matched += inside;
         delivery.queued += inside;
+        batch::published(cost * inside, 0);
         delivery
     }
 }

@@ -232,6 +232,13 @@ impl Peers {
         self.change_tags(TagStore::end_watches);
     }
 
+    /// Whose connections hold memory that is counted, and how much.
+    pub(crate) fn holders(&self) -> Vec<(usize, Peer)> {
+        let peers: Vec<Peer> = self.entered.iter().map(|entry| entry.peer.clone()).collect();
+        let held = peers.into_iter().map(|peer| (peer.held(), peer));
+        held.filter(|(held, _)| *held > 0).collect()
+    }
+
     /// Wakes the task of every connection, admitted or not.
     pub(crate) fn wake_all(&self) {
         self.entered().iter().for_each(|peer| peer.outbox().wake_owner());

@@ -198,7 +198,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             };
             let response = match place.peer.outbox().push(frame.clone().with_id(call.id)) {
                 Push::Queued(queued) => {
-                    place.peer.see_to(queued);
+                    place.peer.see_to_published(queued, frame.len());
                     if is_news {
                         // Its task may have to read on for the answer, past the inbox's limit.
                         place.peer.outbox().wake_owner();

@@ -131,6 +131,19 @@ impl FrameDecoder {
         }
     }
 
+    /// The room, in bytes, that the frame that begins this buffer needs next: what
+    /// [`decode`](FrameDecoder::decode) would make sure of. It is no more than the buffer's capacity
+    /// when nothing is to be made, for a whole frame and for one over the limit too.
+    #[must_use]
+    pub fn room(&self, buffer: &BytesMut) -> usize {
+        match self.begun(buffer) {
+            Some(total) if total > buffer.len() as u64 && total <= self.max_message_size as u64 => {
+                buffer.len() + growth(buffer, total as usize)
+            }
+            _ => buffer.len(),
+        }
+    }
+
     /// Accepted frames whose flags byte was not 0.
     #[must_use]
     pub const fn flagged(&self) -> u64 {
@@ -166,6 +179,12 @@ impl Burst {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
+    }
+
+    /// How many bytes the messages that are left have, with their headers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.at
     }
 
     /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
@@ -219,13 +238,19 @@ impl Iterator for Burst {
 /// three times what came before that. So all growth together copies the frame less than once, and
 /// memory follows what came, not what was announced.
 fn grow(buffer: &mut BytesMut, total: usize) {
+    buffer.reserve(growth(buffer, total));
+}
+
+/// For how many more bytes it makes room.
+fn growth(buffer: &BytesMut, total: usize) -> usize {
     let missing = total - buffer.len();
     let spare = buffer.capacity() - buffer.len();
-    if spare == 0 || spare < missing.min(FIRST_GROWTH) {
-        let is_part = buffer.len() >= total / WORTH_ALL;
-        let step = if is_part { missing } else { 3 * buffer.len() };
-        buffer.reserve(missing.min(step.max(FIRST_GROWTH)));
+    if spare > 0 && spare >= missing.min(FIRST_GROWTH) {
+        return 0;
     }
+    let is_part = buffer.len() >= total / WORTH_ALL;
+    let step = if is_part { missing } else { 3 * buffer.len() };
+    missing.min(step.max(FIRST_GROWTH))
 }
 
 #[cfg(test)]

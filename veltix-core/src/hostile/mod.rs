@@ -7,6 +7,7 @@ mod embedded;
 mod handshakes;
 mod hellos;
 pub(crate) mod looked;
+mod memory;
 mod seed;
 mod splits;
 

@@ -17,9 +17,10 @@ use tokio::time::Instant;
 use crate::endpoint::Endpoint;
 use crate::fan_out::FanOut;
 use crate::limits::FLUSH_TIME;
-use crate::outbox::Queued;
+use crate::outbox::{Queued, charge};
 use crate::peer::Peer;
 use crate::planted::planted;
+use crate::router::RouteId;
 
 /// How many flushes pass between two looks at the clock.
 const LOOK_EVERY: usize = 8;
@@ -29,6 +30,8 @@ thread_local! {
     /// An outbox that the poll has filled has enough for a large write. Beside the rest, since it is
     /// asked for after every message.
     static HEAVY: Cell<bool> = const { Cell::new(false) };
+    /// What is published by the handlers that run on this thread.
+    static PUBLISHED: Cell<Published> = const { Cell::new(Published::NOTHING) };
     static BLOCKING: RefCell<Option<Peer>> = const { RefCell::new(None) };
 }
 
@@ -43,6 +46,38 @@ struct Scope {
     touched: Vec<Peer>,
     /// What its broadcasts have in common. It goes before the touched outboxes are flushed.
     fan_out: FanOut,
+    /// What was published under routes' own limits.
+    limited: Vec<Limited>,
+}
+
+/// What handlers have put into the outboxes of peers other than their own, in bytes, where each frame
+/// counts as much as in an outbox.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Published {
+    /// All of it.
+    all: u64,
+    /// Of that, what waits for readers that are behind.
+    pub(crate) waiting: u64,
+    /// What was published under routes' own limits, and is part of neither.
+    limited: u64,
+}
+
+impl Published {
+    const NOTHING: Self = Self { all: 0, waiting: 0, limited: 0 };
+
+    /// Whether some of it is to be charged to somebody.
+    pub(crate) const fn is_charged(self) -> bool {
+        self.waiting | self.limited > 0
+    }
+}
+
+/// What was published under a route's own limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limited {
+    pub(crate) route: RouteId,
+    /// Bytes a second.
+    pub(crate) limit: u64,
+    pub(crate) bytes: u64,
 }
 
 /// Sees to the flush of a frame that was just queued for this peer.
@@ -90,6 +125,45 @@ pub(crate) fn heavy() {
     HEAVY.set(true);
 }
 
+/// Counts what a broadcast has put into outboxes, and how much of it has to wait.
+#[inline]
+pub(crate) fn published(all: usize, waiting: usize) {
+    let mut published = PUBLISHED.get();
+    published.all += all as u64;
+    published.waiting += waiting as u64;
+    PUBLISHED.set(published);
+}
+
+/// The same for a frame to one peer, unless that is the handler's own.
+pub(crate) fn published_to(peer: &Peer, length: usize, queued: Queued) {
+    let is_own = is_inside(peer) || BLOCKING.with_borrow(|own| own.as_ref() == Some(peer));
+    if !is_own {
+        let cost = charge(length);
+        published(cost, if queued.waits { cost } else { 0 });
+    }
+}
+
+/// Counts what was published on another thread.
+pub(crate) fn published_elsewhere(elsewhere: Published) {
+    published(elsewhere.all as usize, elsewhere.waiting as usize);
+}
+
+/// Runs a part of a handler whose route has a limit of its own for what it publishes.
+pub(crate) fn limited<R>(route: RouteId, limit: u64, part: impl FnOnce() -> R) -> R {
+    let before = PUBLISHED.replace(Published::NOTHING);
+    let result = part();
+    let Published { all: bytes, .. } = PUBLISHED.replace(before);
+    if bytes > 0 {
+        CURRENT.with_borrow_mut(|current| {
+            if let Some(scope) = current {
+                PUBLISHED.set(Published { limited: before.limited + bytes, ..before });
+                scope.limited.push(Limited { route, limit, bytes });
+            }
+        });
+    }
+    result
+}
+
 /// Calls this with what the broadcasts of the batch have in common; where others' outboxes are not
 /// flushed by a batch, with nothing.
 pub(crate) fn with_fan_out<R>(call: impl FnOnce(&mut FanOut) -> R) -> R {
@@ -120,12 +194,14 @@ pub(crate) fn is_within(endpoint: &Arc<Endpoint>) -> bool {
         || BLOCKING.with_borrow(|blocking| blocking.as_ref().is_some_and(of_endpoint))
 }
 
-/// Runs a blocking handler of this peer. It has no batch: what it sends goes out at once.
-pub(crate) fn blocking<R>(peer: &Peer, handler: impl FnOnce() -> R) -> R {
+/// Runs a blocking handler of this peer, and says what it has published. It has no batch: what it
+/// sends goes out at once.
+pub(crate) fn blocking<R>(peer: &Peer, handler: impl FnOnce() -> R) -> (R, Published) {
     BLOCKING.set(Some(peer.clone()));
+    PUBLISHED.set(Published::NOTHING);
     let result = handler();
     BLOCKING.set(None);
-    result
+    (result, PUBLISHED.get())
 }
 
 /// The guard of a poll: see the module.
@@ -133,20 +209,44 @@ pub(crate) struct Batch {
     /// A poll inside a poll happens when a handler drives a runtime of its own.
     outer: Option<Scope>,
     outer_heavy: bool,
+    outer_published: Published,
     left: bool,
 }
 
 impl Batch {
     pub(crate) fn enter(own: &Peer, own_only: bool) -> Self {
         let (own, fan_out) = (own.clone(), FanOut::default());
-        let scope = Scope { own, own_only, own_touched: false, touched: Vec::new(), fan_out };
+        let scope = Scope {
+            own,
+            own_only,
+            own_touched: false,
+            touched: Vec::new(),
+            fan_out,
+            limited: Vec::new(),
+        };
         let outer = CURRENT.replace(Some(scope));
-        Self { outer, outer_heavy: HEAVY.replace(false), left: false }
+        let outer_published = PUBLISHED.replace(Published::NOTHING);
+        Self { outer, outer_heavy: HEAVY.replace(false), outer_published, left: false }
     }
 
     /// Whether an outbox has enough for a large write, so that reading should pause for it.
     pub(crate) fn is_heavy(&self) -> bool {
         HEAVY.get()
+    }
+
+    /// What was published in it so far.
+    #[inline]
+    #[allow(clippy::unused_self, reason = "it is asked of a poll that is under way")]
+    pub(crate) fn published(&self) -> Published {
+        PUBLISHED.get()
+    }
+
+    /// Takes out what was published under routes' own limits.
+    #[allow(clippy::unused_self, reason = "it is asked of a poll that is under way")]
+    pub(crate) fn take_limited(&self) -> Vec<Limited> {
+        CURRENT.with_borrow_mut(|current| {
+            current.as_mut().map(|scope| std::mem::take(&mut scope.limited)).unwrap_or_default()
+        })
     }
 
     /// Ends the poll, and flushes its own outbox at this time, more or less; the others that it touched are still to be
@@ -171,6 +271,7 @@ impl Batch {
     fn close(&mut self) -> Option<Scope> {
         self.left = true;
         HEAVY.set(self.outer_heavy);
+        PUBLISHED.set(self.outer_published);
         CURRENT.replace(self.outer.take())
     }
 }

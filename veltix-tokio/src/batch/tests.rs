@@ -71,7 +71,8 @@ async fn peer() -> Peer {
 /// Another peer, with room for one frame, which nobody but the test drives.
 fn another(of: &Peer, stream: FullOnce) -> (Peer, Arc<Owner>) {
     let capacity = Capacity { frames: 1, bytes: usize::MAX };
-    let outbox = Outbox::new(Box::new(stream), capacity, Arc::default());
+    let outbox =
+        Outbox::new(Box::new(stream), capacity, Arc::default(), crate::memory::Memory::unlimited());
     let (id, hello) = (of.endpoint().peers().next_id(), Arc::new(of.hello().clone()));
     let (endpoint, calls) = (Arc::clone(of.endpoint()), Calls::new(IdSpace::server()));
     let link = Link::new(of.addr().clone());

@@ -26,6 +26,7 @@ use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{ConfigError, ConnectError, SendError};
 use crate::events::EventStream;
+use crate::memory::Memory;
 use crate::peer::{Peer, Sending};
 use crate::planted::planted;
 use crate::requests::{Ping, Request};
@@ -146,6 +147,7 @@ impl Client {
             max_pending_handshakes: 1,
             max_pending_handshakes_per_address: 1,
             max_workers: config.connection.max_workers,
+            memory: Memory::unlimited(),
             tls: None,
             spreads: Spreads::default(),
         };

@@ -1,9 +1,11 @@
 //! What one turn of a connection's task may take on.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::batch::Batch;
-use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME};
+use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, HELD_TIME};
 
 /// Messages between two looks at the clock.
 const LOOK_EVERY: usize = 16;
@@ -18,12 +20,39 @@ pub(super) struct Budget {
     /// How many frames there are when the clock is looked at next.
     next_look: usize,
     late: bool,
+    /// The codes of the last messages, in a ring: as many as there may be between two looks.
+    codes: [u16; LOOK_EVERY],
+    /// How many messages there were at the last look.
+    looked: usize,
+    /// The code of a call that went on before any message.
+    resumed: Option<u16>,
+    held: Option<Box<Held>>,
+}
+
+/// Between two looks there was too much time for handlers that await.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) took: Duration,
+    pub(super) until: Instant,
+    /// The codes of the messages that were handled in it.
+    pub(super) codes: Vec<u16>,
 }
 
 impl Budget {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { start: now, now, frames: 0, bytes: 0, next_look: 1, late: false }
+        Self {
+            start: now,
+            now,
+            frames: 0,
+            bytes: 0,
+            next_look: 1,
+            late: false,
+            codes: [0; LOOK_EVERY],
+            looked: 0,
+            resumed: None,
+            held: None,
+        }
     }
 
     /// What the clock said when it was looked at last, in this turn. A turn is short.
@@ -31,9 +60,15 @@ impl Budget {
         self.now
     }
 
+    /// Notes that a call goes on, before anything else in this turn.
+    pub(super) const fn resume(&mut self, code: u16) {
+        self.resumed = Some(code);
+    }
+
     /// Counts a message.
     #[inline]
-    pub(super) fn spend(&mut self, bytes: usize) {
+    pub(super) const fn spend(&mut self, code: u16, bytes: usize) {
+        self.codes[self.frames % LOOK_EVERY] = code;
         self.frames += 1;
         self.bytes += bytes;
     }
@@ -51,8 +86,32 @@ impl Budget {
     /// as much as a small message, and slow handlers show themselves early.
     fn look(&mut self) {
         self.next_look += self.frames.min(LOOK_EVERY);
+        let before = self.now;
         self.now = Instant::now();
         self.late = self.now - self.start >= BATCH_TIME;
+        if self.now - before >= HELD_TIME {
+            self.note_held(self.now - before);
+        }
+        self.looked = self.frames;
+        self.resumed = None;
+    }
+
+    #[cold]
+    fn note_held(&mut self, took: Duration) {
+        let since = self.looked.max(self.frames.saturating_sub(LOOK_EVERY));
+        let messages = (since..self.frames).map(|frame| self.codes[frame % LOOK_EVERY]);
+        let codes = messages.chain(self.resumed).collect();
+        self.held = Some(Box::new(Held { took, until: self.now, codes }));
+    }
+
+    /// Ends the turn: a last look at the clock, if anything ran since the one before. Says whether
+    /// handlers held the worker for long.
+    #[inline]
+    pub(super) fn end(&mut self) -> Option<Box<Held>> {
+        if self.frames > self.looked || self.resumed.is_some() {
+            self.look();
+        }
+        self.held.take()
     }
 
     fn is_spent(&self, batch: &Batch) -> bool {

@@ -76,6 +76,8 @@ impl ConnectionTask {
         [
             heartbeat,
             self.silent_until(),
+            self.throttle.as_ref().and_then(|throttle| throttle.until()),
+            self.starved.as_ref().map(|starved| starved.retry_at),
             self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
             self.stalled_since.zip(stall).map(|(since, stall)| since + stall),
             self.write_failure.as_ref().filter(|_| self.ending.is_none()).map(|it| it.until),
@@ -107,6 +109,8 @@ impl ConnectionTask {
             self.stalled_since = None;
             self.begin_end(CloseReason::WriteStalled);
         }
+        self.end_throttle(now);
+        self.retry_memory(now);
         if self.ending.is_some() {
             return;
         }
@@ -129,12 +133,13 @@ impl ConnectionTask {
         }
     }
 
-    /// While we do not read, for want of room in the inbox, the peer's pings stand unread before
+    /// While we do not read, for want of room or since the peer is too fast, its pings stand unread before
     /// us, and it would take our silence for death: until when we may keep silent then. Life that
     /// we see does not count, since it is old: what was read before and is handled now.
     fn silent_until(&self) -> Option<Instant> {
         let limits = self.limits();
-        let reads = self.lane.has_room(limits.inbox_messages, limits.inbox_bytes);
+        let has_room = self.lane.has_room(limits.inbox_messages, limits.inbox_bytes);
+        let reads = has_room && !self.is_held_back();
         if reads || self.ending.is_some() {
             return None;
         }

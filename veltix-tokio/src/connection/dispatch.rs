@@ -255,6 +255,9 @@ impl ConnectionTask {
         budget: &mut Budget,
     ) {
         self.push_parked();
+        if let Some(code) = self.lane.runs() {
+            budget.resume(code);
+        }
         if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
                 let routes = self.peer.endpoint().routes();
@@ -268,7 +271,7 @@ impl ConnectionTask {
             && budget.goes_on(batch)
             && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
         {
-            budget.spend(0);
+            budget.spend(origin.code(), 0);
             if let Origin::Message { route, .. } = origin {
                 let routes = self.peer.endpoint().routes();
                 self.spare.keep_waited(route, routes, future, &outcome);
@@ -282,7 +285,7 @@ impl ConnectionTask {
             && self.has_turn(route)
             && let Some((route, mut message)) = self.lane.next()
         {
-            budget.spend(message.body().len());
+            budget.spend(message.code(), message.body().len());
             self.handle(cx, route, message.arrival());
         }
     }

@@ -30,7 +30,7 @@ impl ConnectionTask {
         if self.ending.is_some() {
             return;
         }
-        let (peer, limits) = (&self.peer, self.limits());
+        let peer = &self.peer;
         tracing::debug!(%peer, reason = %printable(&reason.to_string()), "ending");
         // Senders elsewhere learn of it by the outbox; this makes `is_closed` true.
         peer.end(reason.clone());
@@ -42,6 +42,13 @@ impl ConnectionTask {
             // Nothing more is written: whoever waits for room need not wait longer.
             peer.outbox().close(reason.drop_reason());
         }
+        if reason == CloseReason::Evicted {
+            // For its memory: what was begun never becomes whole.
+            self.reader = None;
+            self.starved = None;
+            self.book_received(0);
+        }
+        let (peer, limits) = (&self.peer, self.limits());
         let finishes = reason.lets_handlers_finish();
         let deadline = Instant::now() + limits.drain_timeout;
         let deadline = match peer.endpoint().drain().deadline() {
@@ -275,6 +282,7 @@ impl Drop for ConnectionTask {
             self.leave();
         }
         self.peer.detach_all();
+        self.peer.reading().set(0);
         let endpoint = self.peer.endpoint();
         endpoint.peers().forget(&self.peer);
         endpoint.events().end();

@@ -18,6 +18,16 @@ pub(super) enum Origin {
     Message { route: RouteId, code: u16, id: RequestId },
 }
 
+impl Origin {
+    /// The message's code, or 0.
+    pub(super) const fn code(&self) -> u16 {
+        match self {
+            Self::Connect => 0,
+            Self::Message { code, .. } => *code,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Lane {
@@ -39,6 +49,11 @@ impl Lane {
     pub(super) fn run(&mut self, origin: Origin, future: Recycled) {
         debug_assert!(self.running.is_none(), "handlers run one at a time");
         self.running = Some((origin, future));
+    }
+
+    /// The code of what runs.
+    pub(super) fn runs(&self) -> Option<u16> {
+        self.running.as_ref().map(|(origin, _)| origin.code())
     }
 
     /// Polls what runs; says how it ended, and gives its box back.
@@ -107,6 +122,12 @@ impl Lane {
             self.inbox = VecDeque::new();
         }
         Some((route, message))
+    }
+
+    /// What waits for its handler: bytes, where each message counts more than its own.
+    #[inline]
+    pub(super) const fn inbox_charge(&self) -> usize {
+        self.inbox_charge
     }
 
     /// Whether another message may be read.

@@ -18,11 +18,14 @@ mod deferral;
 mod dispatch;
 mod finish;
 pub(crate) mod handshake;
+mod held;
 mod lane;
 mod parallel;
 mod reading;
 mod settle;
 mod spare;
+mod starved;
+mod throttle;
 mod timer;
 
 use std::fmt;
@@ -54,6 +57,8 @@ use dispatch::UnknownCodes;
 use lane::Lane;
 use parallel::Parallel;
 use spare::Spare;
+use starved::Starved;
+use throttle::Throttle;
 use timer::Timer;
 
 type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, BurstDecoder>;
@@ -74,6 +79,10 @@ pub(crate) struct ConnectionTask {
     heartbeat: Option<Heartbeat>,
     /// Since when the frame that has begun is awaited, and how long it may take.
     begun: Option<BegunFrame>,
+    /// What slows the peer down: it sends too fast, or its handlers publish too much.
+    throttle: Option<Box<Throttle>>,
+    /// A frame has begun for which there is no memory.
+    starved: Option<Box<Starved>>,
     unknown: UnknownCodes,
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
@@ -133,7 +142,12 @@ impl ConnectionTask {
             stream.link,
             hello,
             Arc::clone(endpoint),
-            Outbox::new(stream.writer, limits.outbox, Arc::clone(endpoint.drops())),
+            Outbox::new(
+                stream.writer,
+                limits.outbox,
+                Arc::clone(endpoint.drops()),
+                Arc::clone(endpoint.memory()),
+            ),
             Calls::new(ids),
         );
         let bytes = if surplus.is_empty() {
@@ -143,8 +157,11 @@ impl ConnectionTask {
             // A copy, since it is kept: the handshake's buffer may be much larger.
             Box::new(Cursor::new(surplus.to_vec()).chain(stream.reader))
         };
-        let reader =
-            FramedRead::with_capacity(bytes, VeltixCodec::bursts(limits.max_message_size), 0);
+        let reader = FramedRead::with_capacity(
+            bytes,
+            VeltixCodec::bursts(limits.max_message_size, limits.buffer_size),
+            0,
+        );
         let now = Instant::now();
         endpoint.events().begin();
         Self {
@@ -158,6 +175,8 @@ impl ConnectionTask {
             ending: None,
             heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
             begun: None,
+            throttle: Throttle::new(limits.peer_rate.as_ref(), now),
+            starved: None,
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
             flushes: Flushes::default(),
@@ -207,9 +226,19 @@ impl ConnectionTask {
             let batch = Batch::enter(&self.peer, self.own_only());
             let mut budget = Budget::new();
             let turn = self.turn(cx, &batch, &mut budget);
+            if let Some(held) = budget.end() {
+                self.tell_held(*held);
+            }
             self.spare.give_back(self.peer.endpoint().routes());
+            let published = batch.published();
+            if published.is_charged() {
+                self.charge_published(published, &batch, budget.now());
+            }
             self.flushes.extend(batch.leave(budget.now()));
             self.flushes.flush_some();
+            if self.peer.endpoint().memory().is_over() {
+                self.peer.endpoint().make_room(0, budget.now());
+            }
             match turn {
                 Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
                 Turn::Idle if self.flushes.is_empty() => {}

@@ -90,6 +90,11 @@ impl Parallel {
         Poll::Ready(ended)
     }
 
+    /// The codes of all calls.
+    pub(super) fn codes(&self) -> impl Iterator<Item = u16> {
+        self.0.iter().flat_map(|running| running.calls.iter().map(|call| call.origin.code()))
+    }
+
     /// Ends all calls; says how many there were.
     pub(super) fn cancel(&mut self) -> u64 {
         self.0.take().map_or(0, |running| running.calls.len() as u64)

@@ -29,7 +29,7 @@ impl ConnectionTask {
         let Some(mut reader) = self.reader.take() else { return };
         let before = reader.read_buffer().len();
         read_buffer::lend(reader.read_buffer_mut(), size);
-        let mut frames = 0;
+        let (mut frames, mut bytes) = (0, 0);
         let end = loop {
             frames += self.receive_burst(cx, batch, budget);
             // What is left stays first in line: whether reading may go on can change at any moment,
@@ -44,7 +44,15 @@ impl ConnectionTask {
                 Poll::Pending => {
                     break self.write_failure.as_ref().map(|failure| CloseReason::Io(failure.kind));
                 }
-                Poll::Ready(Some(Ok(burst))) => self.unhandled = burst,
+                Poll::Ready(Some(Ok(burst))) if burst.is_empty() => {
+                    if !self.grant(&mut reader) {
+                        break None;
+                    }
+                }
+                Poll::Ready(Some(Ok(burst))) => {
+                    bytes += burst.len();
+                    self.unhandled = burst;
+                }
                 Poll::Ready(Some(Err(CodecError::Protocol(error)))) => {
                     break Some(CloseReason::Protocol(error));
                 }
@@ -65,6 +73,7 @@ impl ConnectionTask {
             // The stream has ended, or means nothing any more: no answer will come.
             self.peer.end_calls();
             self.begin_end(reason);
+            self.book_received(0);
             return;
         }
         if !self.may_read_on() {
@@ -72,12 +81,18 @@ impl ConnectionTask {
         }
         self.deferral.after_batch(cx);
         read_buffer::give_back(reader.read_buffer_mut(), size);
+        self.book_received(reader.read_buffer().capacity());
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {
             let begun = reader.decoder().begun(rest);
+            let rest = rest.len();
             // A begun frame has its time to the full; for the rest, about now will do.
             let now = if begun.is_some() { Instant::now() } else { budget.now() };
             self.watch(begun, frames > 0, now);
+            if self.throttle.is_some() {
+                let bytes = (bytes + rest).saturating_sub(before);
+                self.charge_read(frames, bytes, now);
+            }
         }
         self.reader = Some(reader);
         self.note_pause();
@@ -93,7 +108,7 @@ impl ConnectionTask {
                 break;
             }
             let Some(arrival) = burst.arrive() else { break };
-            budget.spend(arrival.body().len());
+            budget.spend(arrival.code(), arrival.body().len());
             self.receive(cx, arrival, is_calm);
         }
         if !burst.is_empty() {
@@ -104,7 +119,14 @@ impl ConnectionTask {
 
     /// Whether reading may go on: there is something to read, and room for it.
     pub(super) fn may_read(&self) -> bool {
-        self.reader.is_some() && self.may_read_on()
+        self.reader.is_some() && !self.is_held_back() && self.may_read_on()
+    }
+
+    /// Whether it is not read although there is room in the inbox: it is too fast, or there is no
+    /// memory for what it sends.
+    #[inline]
+    pub(super) fn is_held_back(&self) -> bool {
+        self.is_throttled() || self.starved.is_some()
     }
 
     fn may_read_on(&self) -> bool {

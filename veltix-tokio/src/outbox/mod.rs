@@ -51,6 +51,7 @@ use tokio::time::Instant;
 use veltix_core::Frame;
 
 use crate::limits::FRAME_OVERHEAD;
+use crate::memory::Memory;
 use crate::sync::{Guard, Mutex};
 use crate::transport::StreamWriter;
 use crate::waiters::{Place, wake_all};
@@ -59,7 +60,7 @@ pub use drops::Dropped;
 pub(crate) use drops::{DropReason, Drops};
 pub(crate) use push::{Overflow, Push, Queued};
 pub(crate) use run::{Member, Run, Size};
-pub(crate) use state::Capacity;
+pub(crate) use state::{Capacity, charge};
 use state::{Flight, Phase, State};
 pub use tally::Sent;
 use write::Scratch;
@@ -103,13 +104,15 @@ pub(crate) struct Glance {
 }
 
 impl Outbox {
-    /// What it drops is counted in `drops` too, which the side's outboxes share.
+    /// What it drops is counted in `drops` too, and what it holds in `memory`, which the side's
+    /// outboxes share.
     pub(crate) fn new(
         writer: Box<dyn StreamWriter>,
         capacity: Capacity,
         drops: Arc<Drops>,
+        memory: Arc<Memory>,
     ) -> Self {
-        let state = State::new(writer, drops);
+        let state = State::new(writer, drops, memory);
         Self { state: Mutex::new(state), congested: AtomicBool::new(false), capacity }
     }
 
@@ -404,6 +407,11 @@ impl Outbox {
             let waker = self.state.lock().room_waiters.leave(place);
             drop(waker);
         }
+    }
+
+    /// Memory that it holds, as far as it is counted.
+    pub(crate) fn held(&self) -> usize {
+        self.state.lock().holding.bytes()
     }
 
     /// Bytes that the stream has taken so far.

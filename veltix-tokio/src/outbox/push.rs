@@ -112,8 +112,9 @@ impl Outbox {
                 // A smaller value may have taken the place of a larger one.
                 let waiters =
                     if gone.is_empty() { Vec::new() } else { self.settle_room(&mut state) };
+                let owner = state.book_waiting();
                 drop(state);
-                wake_all(waiters);
+                wake_all(waiters.into_iter().chain(owner));
                 return Push::Queued(queued);
             }
             Err(frame) => frame,
@@ -181,8 +182,9 @@ impl Outbox {
         let refused = match pushed {
             Ok(queued) => {
                 let waiters = self.settle_room(&mut state);
+                let owner = state.book_waiting();
                 drop(state);
-                wake_all(waiters);
+                wake_all(waiters.into_iter().chain(owner));
                 return Overflow::Queued(queued);
             }
             Err(frame) => frame,

@@ -13,6 +13,7 @@ use super::run::{Membership, Run};
 use super::tally::Tally;
 use super::{Queued, write};
 use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD};
+use crate::memory::{Holding, Memory};
 use crate::planted::planted;
 use crate::transport::StreamWriter;
 use crate::waiters::Waiters;
@@ -47,6 +48,9 @@ pub(super) struct State {
     /// flusher's hands included.
     pub(super) frames: usize,
     pub(super) charge: usize,
+    /// The memory that is counted for it: as much as `charge`, while the stream is full or has been
+    /// since it was empty. What a stream takes at once is gone before it matters.
+    pub(super) holding: Holding,
     /// `None` while a flusher has it, and for ever once closed.
     pub(super) writer: Option<Box<dyn StreamWriter>>,
     /// Nothing more is accepted; what is queued is still written.
@@ -115,13 +119,18 @@ impl Flight {
 }
 
 impl State {
-    pub(super) fn new(writer: Box<dyn StreamWriter>, drops: Arc<Drops>) -> Self {
+    pub(super) fn new(
+        writer: Box<dyn StreamWriter>,
+        drops: Arc<Drops>,
+        memory: Arc<Memory>,
+    ) -> Self {
         Self {
             phase: Phase::Idle,
             queue: Queue::default(),
             run: None,
             frames: 0,
             charge: 0,
+            holding: Holding::new(memory),
             writer: Some(writer),
             sealed: false,
             owner: None,
@@ -310,10 +319,29 @@ impl State {
         self.charge -= charge;
         self.taken += bytes as u64;
         self.tally.write(frames as u64);
+        if self.holding.bytes() > 0 {
+            self.book_memory();
+        }
         if bytes > 0 {
             self.taken_at = Some(now);
             self.stalled_since = None;
         }
+    }
+
+    /// Counts the memory that it holds.
+    #[cold]
+    pub(super) fn book_memory(&self) {
+        self.holding.set(self.charge);
+    }
+
+    /// Counts what waits for a full stream. Over the budget, the connection's task is to be woken: it
+    /// sees to that.
+    pub(super) fn book_waiting(&self) -> Option<Waker> {
+        if self.phase != Phase::Blocked {
+            return None;
+        }
+        self.book_memory();
+        if self.holding.is_over() { self.owner.clone() } else { None }
     }
 
     /// `Writing → Idle`, for a flusher that has written all there is and to whose queue nothing
@@ -334,6 +362,7 @@ impl State {
         let taken = std::mem::replace(&mut self.queue, flight.queue);
         write::keep_queue(taken.into_frames());
         self.owner_waits = false;
+        self.book_memory();
         self.owner.clone()
     }
 
@@ -344,6 +373,7 @@ impl State {
         }
         self.frames = 0;
         self.charge = 0;
+        self.book_memory();
         self.owner.clone()
     }
 
@@ -364,11 +394,13 @@ impl State {
         self.closed_for = reason;
         self.stalled_since = None;
         self.phase = Phase::Closed;
+        // What a flusher holds is counted until it returns.
+        self.book_memory();
         (queue, self.room_waiters.take().collect())
     }
 }
 
 /// What a frame of this length is charged.
-pub(super) const fn charge(length: usize) -> usize {
+pub(crate) const fn charge(length: usize) -> usize {
     length + FRAME_OVERHEAD
 }

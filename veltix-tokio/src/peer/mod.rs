@@ -21,6 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::Event;
 use crate::limits::HEADER_LEN;
+use crate::memory::Holding;
 use crate::outbox::{Dropped, Outbox, Overflow, Push, Queued, Sent};
 use crate::planted::planted;
 use crate::received::Receipts;
@@ -52,6 +53,8 @@ struct Shared {
     /// Which ids mean what; the same as that of `calls`, to be read without the lock.
     ids: IdSpace,
     receipts: Receipts,
+    /// Memory that holds what was received of it.
+    reading: Holding,
     /// Read by the task at every poll; the reason is behind the lock.
     end_asked: AtomicBool,
     /// This side does not wait for handlers any more, whatever the reason for the end was.
@@ -80,6 +83,7 @@ impl Peer {
         outbox: Outbox,
         calls: Calls,
     ) -> Self {
+        let reading = Holding::new(Arc::clone(endpoint.memory()));
         Self(Arc::new(Shared {
             id,
             link,
@@ -89,6 +93,7 @@ impl Peer {
             ids: calls.space(),
             calls: Mutex::new(calls),
             receipts: Receipts::default(),
+            reading,
             end_asked: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             end: Mutex::default(),
@@ -145,9 +150,10 @@ impl Peer {
     /// accepted.
     pub fn try_send(&self, message: &(impl ToMessage + ?Sized)) -> Result<(), SendError> {
         let frame = self.plain_frame(message)?;
+        let length = frame.len();
         match self.0.outbox.push(frame) {
             Push::Queued(queued) => {
-                self.see_to(queued);
+                self.see_to_published(queued, length);
                 Ok(())
             }
             Push::Full(_) => Err(SendError::Full),
@@ -226,6 +232,16 @@ impl Peer {
         &self.0.receipts
     }
 
+    /// Memory that holds what was received of it; for the connection's own task.
+    pub(crate) fn reading(&self) -> &Holding {
+        &self.0.reading
+    }
+
+    /// Memory that its connection holds, as far as it is counted.
+    pub(crate) fn held(&self) -> usize {
+        self.0.reading.bytes() + self.0.outbox.held()
+    }
+
     pub(crate) fn ids(&self) -> IdSpace {
         self.0.ids
     }
@@ -261,6 +277,12 @@ impl Peer {
     pub(crate) fn see_to(&self, queued: Queued) {
         batch::queued(self, queued);
         self.see_to_dropped(queued);
+    }
+
+    /// The same for a frame of this length that a handler may have sent, of another peer.
+    pub(crate) fn see_to_published(&self, queued: Queued, length: usize) {
+        self.see_to(queued);
+        batch::published_to(self, length, queued);
     }
 
     /// The same for a frame that nothing else will follow soon.

@@ -39,9 +39,10 @@ impl Future for Sending {
         let Some(step) = this.step.take() else { return Poll::Ready(Err(SendError::Closed)) };
         let (peer, frame) = step?;
         let line = (&mut this.place, cx.waker());
+        let length = frame.len();
         match peer.0.outbox.push_or_wait(frame, Some(line)) {
             Push::Queued(queued) => {
-                peer.see_to(queued);
+                peer.see_to_published(queued, length);
                 Poll::Ready(Ok(()))
             }
             Push::Full(frame) => {

@@ -388,6 +388,28 @@ mod tests {
         }
     }
 
+    /// The table of calls doubles when it is full by seven eighths, which it is with 28 672 of the
+    /// 32 767. The last eighth pays for twice the table, and is 256 bytes each no more.
+    #[test]
+    fn r36_a_call_in_flight_costs_at_most_256_bytes() {
+        for (calls_made, most) in [(28_672, 256), (32_767, 320)] {
+            let mut calls = Calls::new(IdSpace::server());
+            let mut answers = Vec::with_capacity(calls_made);
+            let held = allocation_counter::measure(|| {
+                for _ in 0..calls_made {
+                    let (sender, receiver) = oneshot::channel();
+                    calls.begin(200, sender, REQUEST_TIMEOUT, None).expect("ids are free");
+                    answers.push(receiver);
+                }
+            });
+            let each = held.bytes_current / calls_made as i64;
+            println!("row R36: {each} bytes for each of {calls_made} calls");
+            assert!(each <= most, "{each} bytes for each of {calls_made} calls");
+            let failed = calls.end().len();
+            assert_eq!((failed, calls.len(), calls.deadlines.capacity()), (calls_made, 0, 0));
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn deadlines_of_calls_that_are_over_are_few_and_go() {
         let calls = &mut Calls::new(IdSpace::client());

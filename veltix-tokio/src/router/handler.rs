@@ -83,8 +83,8 @@ pub trait Handler<T, S, I: Input = Message>: Clone + Send + Sync + 'static {
     /// Extracts the arguments and calls the function.
     fn call(&self, cx: &Context<'_>, state: &S, given: I::Given<'_>) -> Called<Self::Future>;
 
-    /// How its route runs it: what [`concurrent`](Handler::concurrent), [`timeout`](Handler::timeout)
-    /// and [`layer`](Handler::layer) have set.
+    /// How its route runs it: what [`concurrent`](Handler::concurrent), [`timeout`](Handler::timeout),
+    /// [`publish_limit`](Handler::publish_limit) and [`layer`](Handler::layer) have set.
     fn options(&self) -> RouteOptions {
         RouteOptions::default()
     }
@@ -105,6 +105,25 @@ pub trait Handler<T, S, I: Input = Message>: Clone + Send + Sync + 'static {
     /// reply is discarded. An `on_connect` that takes longer refuses the peer.
     fn timeout(self, limit: Duration) -> Configured<Self, T, S, I> {
         Configured::new(self).timeout(limit)
+    }
+
+    /// Limits what this route's handlers put into other peers' outboxes, for each peer whose messages
+    /// they handle: bytes times targets, a second, where each frame counts 256 beside its own. Over it
+    /// that peer is not read until it is within its limit again, so nothing is lost and the handlers
+    /// are not disturbed. 0 counts as 1; up to a second's worth may come at once.
+    ///
+    /// For routes whose messages go to many, as chat does: one peer's lines should not be what all the
+    /// others' outboxes are filled with. It is in place of the server's
+    /// [`publish_limit`](crate::ServerConfig::publish_limit), which counts only what has to wait.
+    ///
+    /// Broadcasts, surveys and messages to single other peers count, of blocking handlers too.
+    /// Replies, calls, and what is sent to the peer itself do not; nor does what a task sends that a
+    /// handler has spawned, since nobody knows for whom.
+    fn publish_limit(self, bytes_per_second: u64) -> Configured<Self, T, S, I>
+    where
+        I: MessageInput,
+    {
+        Configured::new(self).publish_limit(bytes_per_second)
     }
 
     /// Puts a tower layer around this route: see [`Router::layer`](crate::Router::layer). The

@@ -18,6 +18,8 @@ pub struct RouteOptions {
     /// Calls of this route that may run at once for one peer, when order is given up.
     pub(super) concurrent: Option<usize>,
     pub(super) timeout: Option<Duration>,
+    /// What its handlers may put into other peers' outboxes, in bytes a second for each peer.
+    pub(super) publish_limit: Option<u64>,
     /// The innermost first.
     pub(super) layers: Vec<Arc<dyn RouteLayer>>,
 }
@@ -27,13 +29,14 @@ impl fmt::Debug for RouteOptions {
         f.debug_struct("RouteOptions")
             .field("concurrent", &self.concurrent)
             .field("timeout", &self.timeout)
+            .field("publish_limit", &self.publish_limit)
             .field("layers", &self.layers.len())
             .finish()
     }
 }
 
-/// A handler with options for its route. Made by [`Handler::concurrent`], [`Handler::timeout`] and
-/// [`Handler::layer`].
+/// A handler with options for its route. Made by [`Handler::concurrent`], [`Handler::timeout`],
+/// [`Handler::publish_limit`] and [`Handler::layer`].
 pub struct Configured<H, T, S, I> {
     handler: H,
     options: RouteOptions,
@@ -53,6 +56,11 @@ impl<H: Handler<T, S, I>, T, S, I: Input> Configured<H, T, S, I> {
 
     pub(super) const fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
+        self
+    }
+
+    pub(super) const fn publish_limit(mut self, bytes_per_second: u64) -> Self {
+        self.options.publish_limit = Some(bytes_per_second);
         self
     }
 

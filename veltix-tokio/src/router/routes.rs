@@ -7,7 +7,7 @@ use veltix_core::{Message, MessageType, Registry};
 use super::erased::Erased;
 use super::layer::Layered;
 use super::typed::Input;
-use super::wrap::{Blocking, Timed};
+use super::wrap::{Blocking, Publishing, Timed};
 use super::{Router, Unbound};
 use crate::close::Disconnected;
 
@@ -42,9 +42,12 @@ pub(crate) struct BoundRoute {
 }
 
 impl BoundRoute {
-    fn new(handler: Unbound<(), Message>, blocking: bool) -> Self {
+    fn new(route: RouteId, handler: Unbound<(), Message>, blocking: bool) -> Self {
         let Unbound { options, is_async, .. } = handler;
-        let wrapped = blocking || options.timeout.is_some() || !options.layers.is_empty();
+        let wrapped = blocking
+            || options.timeout.is_some()
+            || options.publish_limit.is_some()
+            || !options.layers.is_empty();
         let is_plain = !(is_async || wrapped);
         let mut erased = (handler.bind)(());
         if blocking {
@@ -55,6 +58,10 @@ impl BoundRoute {
         }
         if !options.layers.is_empty() {
             erased = Box::new(Layered::new(Arc::from(erased), &options.layers));
+        }
+        if let Some(limit) = options.publish_limit {
+            // What layers publish counts too.
+            erased = Box::new(Publishing { handler: erased, route, limit });
         }
         Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking }
     }
@@ -83,11 +90,13 @@ impl Routes {
             by_code[code] = handlers.len() as u16;
             let added = registry.register(route.message_type);
             debug_assert!(added.is_ok(), "`Router::push` refused doubles");
-            handlers.push(BoundRoute::new(route.handler, route.blocking));
+            let id = RouteId(handlers.len() as u16);
+            handlers.push(BoundRoute::new(id, route.handler, route.blocking));
         }
         let fallback = router.fallback.map(|fallback| {
-            handlers.push(BoundRoute::new(fallback, false));
-            RouteId((handlers.len() - 1) as u16)
+            let id = RouteId(handlers.len() as u16);
+            handlers.push(BoundRoute::new(id, fallback, false));
+            id
         });
         Self {
             by_code,

@@ -1,5 +1,7 @@
 //! What stands around a handler when its route asks for it: a thread of its own, a deadline.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use veltix_core::{Arrival, Message};
 use super::erased::{Erased, Recycled, Started};
 use super::extract::Context;
 use super::outcome::Outcome;
+use super::routes::RouteId;
 use super::typed::Input;
 use crate::batch;
 
@@ -38,15 +41,16 @@ impl Erased<Message> for Blocking {
                 }
                 let _entered = span.enter();
                 let context = Context::new(&peer, message.code(), message.id());
-                if let Started::Done(outcome) =
-                    batch::blocking(&peer, || handler.start(&context, message.arrival(), None))
-                {
+                let call = || handler.start(&context, message.arrival(), None);
+                if let (Started::Done(outcome), published) = batch::blocking(&peer, call) {
                     // Whoever waited may have been cancelled.
-                    let _ = done.send(outcome);
+                    let _ = done.send((outcome, published));
                 }
             });
             // A job catches its handler's panic, so it goes without a word only unrun.
-            outcome.await.unwrap_or_else(|_| Outcome::failed(NoThread))
+            let Ok((outcome, published)) = outcome.await else { return Outcome::failed(NoThread) };
+            batch::published_elsewhere(published);
+            outcome
         }))
     }
 
@@ -78,6 +82,32 @@ impl<R: Input> Erased<R> for Timed<R> {
                 let late = |_| Outcome::failed(HandlerTimeout { limit });
                 timeout(limit, future).await.unwrap_or_else(late)
             })),
+            done => done,
+        }
+    }
+
+    fn spare(&self) -> Option<Recycled> {
+        None
+    }
+
+    fn recycle(&self, _future: Recycled) {}
+}
+
+/// Tells what a handler publishes apart, for its route's own limit.
+pub(super) struct Publishing {
+    pub(super) handler: Box<dyn Erased<Message>>,
+    pub(super) route: RouteId,
+    /// Bytes a second.
+    pub(super) limit: u64,
+}
+
+impl Erased<Message> for Publishing {
+    fn start(&self, cx: &Context<'_>, arrival: Arrival<'_>, spare: Option<Recycled>) -> Started {
+        let (route, limit) = (self.route, self.limit);
+        match batch::limited(route, limit, || self.handler.start(cx, arrival, spare)) {
+            Started::Running(mut future) => Started::Running(Recycled::new(poll_fn(move |cx| {
+                batch::limited(route, limit, || Pin::new(&mut future).poll(cx))
+            }))),
             done => done,
         }
     }

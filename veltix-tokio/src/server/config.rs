@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use veltix_core::OverflowPolicy;
+use veltix_core::{OverflowPolicy, Rate};
 
 use crate::config::{ConnectionConfig, at_least_one, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
 use crate::error::ConfigError;
 use crate::limits;
+use crate::memory::default_budget;
 use crate::tls::ServerTls;
 
 /// How a server listens and what it takes. Start from the default and change what you need.
@@ -29,6 +30,9 @@ pub struct ServerConfig {
     pub(super) tls: Option<ServerTls>,
     pub(super) drain_spread: Duration,
     pub(super) reconnect_spread: Duration,
+    pub(super) peer_rate: Option<Rate>,
+    pub(super) publish_limit: Option<u64>,
+    pub(super) memory_budget: Option<usize>,
     pub(crate) connection: ConnectionConfig,
 }
 
@@ -98,9 +102,75 @@ impl ServerConfig {
         self
     }
 
+    /// How fast each peer may send. Default: any rate, since what is too fast depends on what your
+    /// handlers cost, and a peer that is not slowed costs nothing of this.
+    ///
+    /// A peer over its rate is not read until it is within it again; one that stays there is warned
+    /// of by [`Event::RateExceeded`](crate::Event::RateExceeded) and then disconnected, see [`Rate`].
+    /// It is charged once for what was read together, so up to 64 KiB may go over it before the peer
+    /// is slowed. Answers to calls of ours count, and wait like all else.
+    ///
+    /// ```
+    /// use veltix_core::Rate;
+    /// use veltix_tokio::ServerConfig;
+    ///
+    /// let rate = Rate::default().messages_per_second(200).bytes_per_second(256 * 1024);
+    /// let config = ServerConfig::default().peer_rate(rate);
+    /// ```
+    #[must_use]
+    pub const fn peer_rate(mut self, rate: Rate) -> Self {
+        self.peer_rate = Some(rate);
+        self
+    }
+
+    /// What the handlers of one peer may put before readers that are behind, in bytes a second of all
+    /// those readers together; each frame counts 256 beside its own, as in the outbox. Over it that
+    /// peer is not read for a while. `None` limits nothing. Default: 64 MiB a second.
+    ///
+    /// So a peer whose messages go to many others cannot fill their outboxes faster than they can
+    /// read. What a reader's system takes at once fills nobody's outbox, and is not counted: a
+    /// broadcast to readers that keep up is as fast as the machine. A route may have [a limit of its
+    /// own](crate::Handler::publish_limit) instead, under which everything counts.
+    #[must_use]
+    pub const fn publish_limit(mut self, bytes_per_second: Option<u64>) -> Self {
+        self.publish_limit = bytes_per_second;
+        self
+    }
+
+    /// What the buffers and queues of all connections may hold together, in bytes: frames that have
+    /// begun, messages that wait for their handler, and those that wait for a reader that is behind.
+    /// Default: 1 GiB, or a quarter of the machine's memory or of what the process's control group may
+    /// use, whichever is the least (the system is asked once).
+    ///
+    /// When it is used up, a frame that needs more room waits for it, and its peer is not read; small
+    /// messages need none, and go on. If no room is found within a second, or queues alone go over the
+    /// budget, whoever holds the most is disconnected, which
+    /// [`Event::Evicted`](crate::Event::Evicted) and
+    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted) say.
+    ///
+    /// Not counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
+    /// holds for its sockets. A body that many queues share counts in each. Each server of a process
+    /// has a budget of its own. Less than `max_message_size` is a
+    /// [`ConfigError`](crate::ConfigError) where the config is used.
+    #[must_use]
+    pub const fn memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = Some(bytes);
+        self
+    }
+
     connection_setters!();
 
+    pub(super) fn budget(&self) -> usize {
+        // The largest message always fits, also in the smallest control group.
+        let default = || default_budget().max(self.connection.max_message_size);
+        self.memory_budget.unwrap_or_else(default)
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let (value, max_message_size) = (self.budget(), self.connection.max_message_size);
+        if value < max_message_size {
+            return Err(ConfigError::MemoryBudget { value, max_message_size });
+        }
         at_least_one("max_connections", self.max_connections)?;
         at_least_one("max_pending_handshakes", self.max_pending_handshakes)?;
         at_least_one("max_pending_handshakes", self.max_pending_handshakes_per_address)
@@ -117,6 +187,9 @@ impl Default for ServerConfig {
             tls: None,
             drain_spread: Duration::ZERO,
             reconnect_spread: limits::RECONNECT_SPREAD,
+            peer_rate: None,
+            publish_limit: Some(limits::PUBLISH_LIMIT),
+            memory_budget: None,
             connection: ConnectionConfig::new(Some(limits::WRITE_STALL)),
         }
     }

@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use config::ServerConfig;
+use veltix_core::Rate;
 
 use self::exposed::{Protection, warn_if_exposed};
 use crate::config::bounded;
@@ -21,6 +22,7 @@ use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{BindError, Result};
 use crate::hub::Hub;
 use crate::limits::UNKNOWN_PER_WINDOW;
+use crate::memory::Memory;
 use crate::router::{Router, Routes};
 #[cfg(unix)]
 use crate::transport::UnixSocketListener;
@@ -107,7 +109,9 @@ impl Server {
         router: Router,
     ) -> Result<Self, BindError> {
         config.check()?;
-        let limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
+        let mut limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
+        limits.peer_rate = config.peer_rate.filter(Rate::is_limited);
+        limits.publish_limit = config.publish_limit;
         let side = Side {
             role: Role::Server,
             local_addr: listener.local_addr(),
@@ -115,6 +119,7 @@ impl Server {
             max_pending_handshakes: config.max_pending_handshakes,
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
+            memory: Memory::new(config.budget()),
             tls: config.tls,
             spreads: Spreads {
                 closes: bounded(config.drain_spread),

@@ -64,7 +64,7 @@ impl Socket {
     }
 
     fn outbox(&self, capacity: Capacity) -> Arc<Outbox> {
-        Arc::new(Outbox::new(Box::new(self.clone()), capacity, Arc::default()))
+        Arc::new(Outbox::new(Box::new(self.clone()), capacity, Arc::default(), Memory::unlimited()))
     }
 
     /// The peer reads: there is room for so much more.

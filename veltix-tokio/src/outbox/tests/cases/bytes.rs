@@ -54,7 +54,7 @@ fn every_limit_of_a_call_gives_the_same_bytes() {
 }
 
 #[test]
-fn large_bodies_are_gathered_and_shared_and_small_ones_copied_together() {
+fn r24_large_bodies_are_gathered_and_shared_and_small_ones_copied_together() {
     let body = Bytes::from(vec![7; 4_000]);
     let broadcast = Frame::new(200, RequestId::new(1), body.clone());
     for _ in 0..2 {

@@ -1,0 +1,254 @@
+//! R25: what all peers of a server hold together.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use veltix::limits::MAX_MESSAGE_SIZE;
+use veltix::{
+    BindError, CloseReason, ConfigError, Event, EventStream, Message, Peer, Router, Server,
+    ServerConfig,
+};
+
+use crate::support::alone::{self, Alone, alone, measured, mib};
+use crate::support::{ACK, ECHO, OTHER, PIPE, PYTHON, RawPeer, World, frame, said};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MIB: usize = 1 << 20;
+
+/// A peer that has shaken hands.
+async fn dial(addr: std::net::SocketAddr) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(addr).await?;
+    let length = stream.read_u16().await?;
+    stream.read_exact(&mut vec![0; usize::from(length)]).await?;
+    stream.write_all(&said(PYTHON)).await?;
+    stream.read_exact(&mut vec![0; said(ACK).len()]).await?;
+    Ok(stream)
+}
+
+async fn echo(stream: &mut TcpStream) -> io::Result<()> {
+    let question = frame(ECHO.code(), 9, vec![7; 1_000]);
+    stream.write_all(&question).await?;
+    let mut answer = vec![0; question.len()];
+    stream.read_exact(&mut answer).await?;
+    assert_eq!(answer, question);
+    Ok(())
+}
+
+/// Each of 200 peers sends all but the last byte of the largest message.
+#[test]
+fn r25_begun_frames_of_all_peers_stay_within_the_budget() {
+    alone!(Alone::within(Duration::from_secs(60)), async {
+        const BUDGET: usize = 64 * MIB;
+        const PEERS: usize = 200;
+        let router = Router::new().route(ECHO, |body: Bytes| body);
+        let config = ServerConfig::default()
+            .addr("127.0.0.1:0")
+            .max_pending_handshakes(512, 512)
+            .memory_budget(BUDGET);
+        let server = Server::bind(config, router).await.unwrap();
+        let addr = server.local_addr().socket_addr().unwrap();
+        let mut events = server.hub().events();
+        tokio::spawn(server.run());
+        let honest = join_all((0..20).map(|_| dial(addr))).await;
+        let attackers = join_all((0..PEERS).map(|_| dial(addr))).await;
+        let mut bytes = frame(OTHER.code(), 7, vec![7; MAX_MESSAGE_SIZE - 15]);
+        bytes.truncate(MAX_MESSAGE_SIZE - 1);
+        let bytes = bytes.freeze();
+        let over = Arc::new(AtomicBool::new(false));
+        let answers = Arc::new(AtomicUsize::new(0));
+        let honest: Vec<_> = honest
+            .into_iter()
+            .map(|stream| {
+                let (over, answers) = (Arc::clone(&over), Arc::clone(&answers));
+                tokio::spawn(async move {
+                    let mut stream = stream.unwrap();
+                    while !over.load(Ordering::Relaxed) {
+                        echo(&mut stream).await.expect("an honest peer is served");
+                        answers.fetch_add(1, Ordering::Relaxed);
+                        sleep(SECOND / 100).await;
+                    }
+                    stream
+                })
+            })
+            .collect();
+        sleep(SECOND / 2).await;
+        alone::reset_peak();
+        let before = alone::memory();
+        let attackers: Vec<_> = attackers
+            .into_iter()
+            .map(|stream| {
+                let bytes = bytes.clone();
+                tokio::spawn(async move {
+                    let mut stream = stream.unwrap();
+                    let _ = stream.write_all(&bytes).await;
+                    std::future::pending::<()>().await;
+                })
+            })
+            .collect();
+        sleep(6 * SECOND).await;
+        over.store(true, Ordering::Relaxed);
+        let mut served = Vec::new();
+        for peer in honest {
+            served.push(peer.await.expect("an honest peer is served"));
+        }
+        let grown = alone::peak().saturating_sub(before);
+        let mut evicted = 0;
+        while let Ok(Some(event)) = timeout(SECOND / 10, events.next()).await {
+            if let Event::Disconnected { outcome, .. } = event {
+                assert_eq!(outcome.reason, CloseReason::Evicted);
+                evicted += 1;
+            }
+        }
+        measured(
+            25,
+            format_args!(
+                "{PEERS} peers x 10 MiB, budget {}: {} more, {evicted} evicted, {} honest answers, 0 errors",
+                mib(BUDGET),
+                mib(grown),
+                answers.load(Ordering::Relaxed),
+            ),
+        );
+        assert!(evicted > 0, "somebody has to go");
+        assert!(answers.load(Ordering::Relaxed) > 20 * 100);
+        assert!(grown <= BUDGET / 10 * 11, "{} more", mib(grown));
+        drop((attackers, served));
+    });
+}
+
+/// A server whose peers may hold 2 MiB together.
+fn world() -> World {
+    let config =
+        ServerConfig::default().max_message_size(MIB).outbox(1_024, 4 * MIB).memory_budget(2 * MIB);
+    World::with(config, PIPE, Router::new().route(ECHO, |body: Bytes| body).route(OTHER, || {}))
+}
+
+/// A large frame but for its last byte, as much of it as is read within a while.
+async fn begin(raw: &mut RawPeer) -> usize {
+    let bytes = large();
+    let mut sent = 0;
+    for chunk in bytes[..bytes.len() - 1].chunks(1_000) {
+        if timeout(SECOND / 10, raw.write(chunk)).await.is_err() {
+            break;
+        }
+        sent += chunk.len();
+    }
+    sent
+}
+
+fn large() -> bytes::BytesMut {
+    frame(OTHER.code(), 7, vec![7; MIB - 15])
+}
+
+async fn check_echo(raw: &mut RawPeer) {
+    raw.send(ECHO.code(), 7, "small").await.unwrap();
+    assert_eq!(raw.next().await.unwrap().text().unwrap(), "small");
+}
+
+async fn next_evicted(events: &mut EventStream) -> (Peer, usize) {
+    loop {
+        if let Event::Evicted { peer, held } = events.next().await.expect("it runs") {
+            return (peer, held);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_waits_for_room_and_then_the_largest_goes() {
+    let world = world();
+    let mut events = world.hub.events();
+    let (mut first, first_peer) = world.join().await;
+    let (mut second, second_peer) = world.join().await;
+    let (mut third, third_peer) = world.join().await;
+    let mut small = world.raw().await;
+    assert_eq!(begin(&mut first).await, MIB - 1);
+    // Of the second there is less.
+    second.write(&large()[..MIB / 2]).await.unwrap();
+    let start = Instant::now();
+    let writing = tokio::spawn(async move { third.write(&large()).await.map(|()| third) });
+    // Small messages need no room.
+    check_echo(&mut small).await;
+    let evicted = next_evicted(&mut events).await;
+    assert_eq!((evicted.0.id(), evicted.1), (first_peer.id(), MIB));
+    assert!((SECOND..3 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert_eq!(first_peer.closed().await.reason, CloseReason::Evicted);
+    // There is room for the others now.
+    let third = writing.await.unwrap().expect("it is read again");
+    second.write(&large()[MIB / 2..]).await.unwrap();
+    for (mut raw, peer) in [(second, second_peer), (third, third_peer)] {
+        check_echo(&mut raw).await;
+        assert_eq!(peer.stats().received.handled, 2);
+        assert!(!peer.is_closed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_gives_room_back_saves_the_others() {
+    let world = world();
+    let mut events = world.hub.events();
+    let (mut first, _) = world.join().await;
+    let (mut second, _) = world.join().await;
+    let mut third = world.raw().await;
+    begin(&mut first).await;
+    begin(&mut second).await;
+    let writing = tokio::spawn(async move { third.write(&large()).await.map(|()| third) });
+    sleep(SECOND / 2).await;
+    assert!(!writing.is_finished(), "it waits for room");
+    // The first becomes whole, and is handled.
+    first.write(&large()[MIB - 1..]).await.unwrap();
+    check_echo(&mut first).await;
+    let mut third = timeout(SECOND / 2, writing).await.expect("it has room").unwrap().unwrap();
+    check_echo(&mut third).await;
+    second.write(&large()[MIB - 1..]).await.unwrap();
+    check_echo(&mut second).await;
+    assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
+}
+
+/// Queues have limits of their own; all of them together have the budget.
+#[tokio::test(start_paused = true)]
+async fn the_longest_queue_goes_when_queues_are_too_much() {
+    let world = world();
+    let mut events = world.hub.events();
+    let (_first, first_peer) = world.join().await;
+    let (_second, second_peer) = world.join().await;
+    let mut small = world.raw().await;
+    let message = Message::new(OTHER, vec![7; 100_000]);
+    for _ in 0..9 {
+        first_peer.try_send(&message).unwrap();
+    }
+    // Some bytes are in the pipe.
+    sleep(SECOND).await;
+    let mut sent = 0;
+    while sent < 100 && second_peer.try_send(&message).is_ok() {
+        sent += 1;
+        sleep(SECOND / 1_000).await;
+    }
+    let (evicted, held) = next_evicted(&mut events).await;
+    assert_eq!(evicted.id(), second_peer.id());
+    assert!((MIB..2 * MIB).contains(&held), "{held}");
+    let ended = second_peer.closed().await;
+    assert_eq!(ended.reason, CloseReason::Evicted);
+    assert_eq!(ended.undelivered, ended.sent.dropped());
+    assert!(sent < 15, "{sent}");
+    check_echo(&mut small).await;
+    assert!(!first_peer.is_closed());
+}
+
+#[tokio::test]
+async fn a_budget_below_the_largest_message_is_refused() {
+    let config = ServerConfig::default().memory_budget(MAX_MESSAGE_SIZE - 1);
+    let expected = ConfigError::MemoryBudget {
+        value: MAX_MESSAGE_SIZE - 1,
+        max_message_size: MAX_MESSAGE_SIZE,
+    };
+    match Server::bind(config.addr("127.0.0.1:0"), Router::new()).await {
+        Err(BindError::Config(error)) => assert_eq!(error, expected),
+        other => panic!("{other:?}"),
+    }
+}

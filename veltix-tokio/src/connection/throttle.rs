@@ -1,0 +1,109 @@
+//! What slows a peer down: it sends faster than its rate, or its handlers publish more than they may.
+//!
+//! Both are charged once at the end of a turn, with what was read and published in it. While the
+//! peer is in debt nothing of it is read, so that its own sending waits.
+
+use tokio::time::Instant;
+use veltix_core::{Rate, RateLimiter, TokenBucket, Verdict};
+
+use super::ConnectionTask;
+use crate::batch::{Batch, Published};
+use crate::close::CloseReason;
+use crate::events::Event;
+use crate::limits::RATE_BURST;
+use crate::router::RouteId;
+
+/// See the module. A connection has one once it needs it.
+#[derive(Default)]
+pub(super) struct Throttle {
+    rate: Option<RateLimiter>,
+    /// What its handlers publish, by routes with a limit of their own; `None` is all others.
+    published: Vec<(Option<RouteId>, TokenBucket)>,
+    /// Until when nothing is read.
+    until: Option<Instant>,
+}
+
+impl Throttle {
+    /// That of a new connection: nothing, but where the server gives its peers a rate.
+    pub(super) fn new(rate: Option<&Rate>, now: Instant) -> Option<Box<Self>> {
+        let rate = RateLimiter::new(rate?, now.into_std());
+        Some(Box::new(Self { rate: Some(rate), ..Self::default() }))
+    }
+
+    /// Until when nothing is read, if that is so.
+    pub(super) const fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    fn wait(&mut self, until: std::time::Instant) {
+        let until = Instant::from_std(until);
+        self.until = self.until.max(Some(until));
+    }
+
+    /// Charges what was published under one limit.
+    fn publish(&mut self, route: Option<RouteId>, limit: u64, bytes: u64, now: Instant) {
+        let now = now.into_std();
+        let at = self.published.iter().position(|(of, _)| *of == route).unwrap_or_else(|| {
+            self.published.push((route, TokenBucket::new(limit, RATE_BURST, now)));
+            self.published.len() - 1
+        });
+        if let Some(until) = self.published[at].1.take(bytes, now) {
+            self.wait(until);
+        }
+    }
+}
+
+impl ConnectionTask {
+    /// Whether the peer is not read since it is in debt.
+    #[inline]
+    pub(super) fn is_throttled(&self) -> bool {
+        self.throttle.as_ref().is_some_and(|throttle| throttle.until.is_some())
+    }
+
+    /// Ends the pause if it is over.
+    pub(super) fn end_throttle(&mut self, now: Instant) {
+        if let Some(throttle) = &mut self.throttle
+            && throttle.until.is_some_and(|until| until <= now)
+        {
+            throttle.until = None;
+        }
+    }
+
+    /// Charges what a turn has read.
+    #[cold]
+    pub(super) fn charge_read(&mut self, messages: usize, bytes: usize, now: Instant) {
+        let Some(throttle) = &mut self.throttle else { return };
+        let Some(rate) = &mut throttle.rate else { return };
+        let verdict = rate.charge(messages as u64, bytes as u64, now.into_std());
+        match verdict {
+            Verdict::Within => {}
+            Verdict::Slow(until) => throttle.wait(until),
+            Verdict::Warn(until) => {
+                throttle.wait(until);
+                self.warn_of_rate(now);
+            }
+            Verdict::Disconnect => self.begin_end(CloseReason::RateExceeded),
+        }
+    }
+
+    fn warn_of_rate(&self, now: Instant) {
+        let (peer, endpoint) = (&self.peer, self.peer.endpoint());
+        if endpoint.rate_log().is_due(now) {
+            tracing::warn!(%peer, "the peer sends faster than its rate and is slowed down");
+        }
+        endpoint.events().tell(|| Event::RateExceeded { peer: peer.clone() });
+    }
+
+    /// Charges what a turn's handlers have published.
+    #[cold]
+    pub(super) fn charge_published(&mut self, published: Published, batch: &Batch, now: Instant) {
+        let limit = self.limits().publish_limit;
+        let throttle = self.throttle.get_or_insert_default();
+        if let Some(limit) = limit.filter(|_| published.waiting > 0) {
+            throttle.publish(None, limit, published.waiting, now);
+        }
+        for part in batch.take_limited() {
+            throttle.publish(Some(part.route), part.limit, part.bytes, now);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How much memory this process may expect to have, as its system says.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::limits::{MEMORY_BUDGET, MEMORY_PART};
+
+/// The budget of a server that names none: a part of what the machine has, and of what the process's
+/// control group may use, and no more than [`MEMORY_BUDGET`]. The system is asked once.
+pub(crate) fn default_budget() -> usize {
+    static BUDGET: OnceLock<usize> = OnceLock::new();
+    *BUDGET.get_or_init(|| {
+        let part = limit().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX) / MEMORY_PART);
+        part.unwrap_or(MEMORY_BUDGET).min(MEMORY_BUDGET)
+    })
+}
+
+/// The least of what is known, `None` where nothing is.
+fn limit() -> Option<u64> {
+    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let machine = read(Path::new("/proc/meminfo")).and_then(|text| total(&text));
+    let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
+    let group = groups.lines().filter_map(|line| group_limit(line, read)).min();
+    machine.into_iter().chain(group).min()
+}
+
+/// The machine's memory, of `/proc/meminfo`.
+fn total(meminfo: &str) -> Option<u64> {
+    let rest = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = rest.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// The least limit of a control group and of those around it, by its line in `/proc/self/cgroup`: with
+/// version 2 `0::/path`, with version 1 `4:memory:/path`. In a container the path may be one of the
+/// host's, which is not there; the root then is the container's own.
+fn group_limit(line: &str, read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
+    let mut fields = line.splitn(3, ':');
+    let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+    let (root, file) = if controllers.is_empty() {
+        ("/sys/fs/cgroup", "memory.max")
+    } else if controllers.split(',').any(|name| name == "memory") {
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+    } else {
+        return None;
+    };
+    let path = Path::new(path.trim_start_matches('/'));
+    // `max`, for none, is not a number; version 1 says some enormous one.
+    path.ancestors()
+        .filter_map(|group| read(&Path::new(root).join(group).join(file))?.trim().parse().ok())
+        .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_s_memory_is_read() {
+        let meminfo = "MemTotal:       24576 kB\nMemFree:         1024 kB\n";
+        assert_eq!(total(meminfo), Some(24 << 20));
+        assert_eq!(total("MemFree: 1 kB"), None);
+        assert_eq!(total("MemTotal: lots"), None);
+    }
+
+    #[track_caller]
+    fn check(line: &str, files: &[(&str, &str)], expected: Option<u64>) {
+        let read = |path: &Path| {
+            let found = files.iter().find(|(name, _)| Path::new(name) == path);
+            found.map(|(_, text)| (*text).to_owned())
+        };
+        assert_eq!(group_limit(line, read), expected, "{line}");
+    }
+
+    #[test]
+    fn a_group_is_limited_by_those_around_it_too() {
+        let v2 = [
+            ("/sys/fs/cgroup/app/web/memory.max", "max\n"),
+            ("/sys/fs/cgroup/app/memory.max", "536870912\n"),
+        ];
+        check("0::/app/web", &v2, Some(512 << 20));
+        check("0::/other", &v2, None);
+        check("0::/", &[("/sys/fs/cgroup/memory.max", "1000")], Some(1000));
+        // A container sees its own group as the root, and the host's path in its list.
+        check("0::/docker/0815", &[("/sys/fs/cgroup/memory.max", "1000")], Some(1000));
+    }
+
+    #[test]
+    fn version_1_has_a_group_for_memory_alone() {
+        let v1 = [
+            ("/sys/fs/cgroup/memory/app/memory.limit_in_bytes", "1048576\n"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+        ];
+        check("4:memory:/app", &v1, Some(1 << 20));
+        check("5:cpu,memory:/app", &v1, Some(1 << 20));
+        check("6:cpu:/app", &v1, None);
+        check("nonsense", &v1, None);
+    }
+
+    #[test]
+    fn this_machine_has_a_budget() {
+        assert!((1..=MEMORY_BUDGET).contains(&default_budget()));
+    }
+}

@@ -1,0 +1,183 @@
+//! How much memory the buffers and queues of a server's connections may hold together.
+//!
+//! Each connection has limits of its own, and all of them at once would be more than a machine has. So
+//! what a connection holds for longer than a turn is counted here: begun frames (by the capacity of
+//! their buffer), what waits for handlers, and what waits for a stream that is full. It is counted in
+//! steps of some KiB, so that the many connections that hold little never come here.
+//!
+//! A body that many outboxes share counts in each of them. That is more than there is, never less: who
+//! of them will be the last to hold it is not known, and so the budget errs on the safe side.
+//!
+//! Above the budget no frame gets more room, and who waits for it is not read. If that does not help
+//! for a while, or what is queued goes over the budget, whoever holds the most is disconnected.
+
+mod machine;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::time::Instant;
+
+pub(crate) use machine::default_budget;
+
+use crate::limits::{EVICTION_PAUSE, MEMORY_SLACK, MEMORY_STEP};
+use crate::sync::Mutex;
+
+/// The budget of one server.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    budget: usize,
+    /// What is too much at once.
+    most: usize,
+    held: AtomicUsize,
+    evicted_at: Mutex<Option<Instant>>,
+}
+
+impl Memory {
+    pub(crate) fn new(budget: usize) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            most: budget.saturating_add(budget / MEMORY_SLACK),
+            held: AtomicUsize::new(0),
+            evicted_at: Mutex::default(),
+        })
+    }
+
+    /// Without a limit, as on a client.
+    pub(crate) fn unlimited() -> Arc<Self> {
+        Self::new(usize::MAX)
+    }
+
+    /// Whether there is so much that somebody has to go at once.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.held.load(Ordering::Relaxed) > self.most
+    }
+
+    /// How much too much there would be with so much more.
+    pub(crate) fn excess(&self, more: usize) -> usize {
+        self.held.load(Ordering::Relaxed).saturating_add(more).saturating_sub(self.budget)
+    }
+
+    /// Whether somebody may look for whom to evict: who was evicted last needs a moment to go.
+    pub(crate) fn may_evict(&self, now: Instant) -> bool {
+        let mut last = self.evicted_at.lock();
+        let may = last.is_none_or(|last| now.duration_since(last) >= EVICTION_PAUSE);
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
+
+    fn try_take(&self, bytes: usize) -> bool {
+        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before.saturating_add(bytes) <= self.budget;
+        if !fits {
+            self.held.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+}
+
+/// What one holder has of it. Only its holder changes it; others look. It is given back on drop.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    memory: Arc<Memory>,
+    bytes: AtomicUsize,
+}
+
+impl Holding {
+    pub(crate) const fn new(memory: Arc<Memory>) -> Self {
+        Self { memory, bytes: AtomicUsize::new(0) }
+    }
+
+    /// What is counted of it.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts what is held now, whether there is room for it or not.
+    #[inline]
+    pub(crate) fn set(&self, bytes: usize) {
+        if bytes >= MEMORY_STEP || self.bytes() > 0 {
+            self.change(bytes / MEMORY_STEP * MEMORY_STEP);
+        }
+    }
+
+    #[cold]
+    fn change(&self, bytes: usize) {
+        let before = self.bytes.swap(bytes, Ordering::Relaxed);
+        if bytes > before {
+            self.memory.held.fetch_add(bytes - before, Ordering::Relaxed);
+        } else if bytes < before {
+            self.memory.held.fetch_sub(before - bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts so much if there is room for what is more than before; says whether there is.
+    pub(crate) fn try_set(&self, bytes: usize) -> bool {
+        let before = self.bytes();
+        if bytes > before {
+            if !self.memory.try_take(bytes - before) {
+                return false;
+            }
+            self.bytes.store(bytes, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Whether all holders together have so much that somebody has to go at once.
+    pub(crate) fn is_over(&self) -> bool {
+        self.memory.is_over()
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_counted_in_steps_and_given_back() {
+        let memory = Memory::new(10 * MEMORY_STEP);
+        let (one, other) = (Holding::new(Arc::clone(&memory)), Holding::new(Arc::clone(&memory)));
+        one.set(MEMORY_STEP - 1);
+        assert_eq!(memory.excess(10 * MEMORY_STEP), 0, "little is not counted");
+        one.set(4 * MEMORY_STEP + 1);
+        assert!(other.try_set(6 * MEMORY_STEP));
+        assert!(!memory.is_over() && memory.excess(1) == 1);
+        assert!(!one.try_set(5 * MEMORY_STEP), "there is no room");
+        assert_eq!(one.bytes(), 4 * MEMORY_STEP);
+        assert!(one.try_set(MEMORY_STEP), "there is room for less");
+        one.set(5 * MEMORY_STEP);
+        assert_eq!(memory.excess(0), MEMORY_STEP, "what is there is counted all the same");
+        assert!(memory.is_over());
+        drop(other);
+        assert_eq!(memory.excess(6 * MEMORY_STEP), MEMORY_STEP);
+        one.set(0);
+        assert_eq!(memory.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_little_too_much_is_borne() {
+        let memory = Memory::new(MEMORY_SLACK * MEMORY_STEP);
+        let holding = Holding::new(Arc::clone(&memory));
+        holding.set((MEMORY_SLACK + 1) * MEMORY_STEP);
+        assert!(!memory.is_over() && !holding.try_set((MEMORY_SLACK + 2) * MEMORY_STEP));
+        holding.set((MEMORY_SLACK + 2) * MEMORY_STEP);
+        assert!(memory.is_over());
+    }
+
+    #[test]
+    fn a_moment_passes_between_two_evictions() {
+        let (memory, now) = (Memory::new(0), Instant::now());
+        assert!(memory.may_evict(now) && !memory.may_evict(now));
+        assert!(memory.may_evict(now + EVICTION_PAUSE));
+    }
+}
