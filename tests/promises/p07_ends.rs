@@ -2,17 +2,18 @@
 //! still run, under the drain deadline, and then `on_disconnect`. Only a close by this side and
 //! that deadline cancel a handler.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use veltix::{ClientConfig, CloseReason, Disconnected, Router, SendError};
 
 use super::ends::End;
 use super::{Drops, body, check, number, numbers, paused};
-use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, RawServer, World, quiet};
+use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, RawServer, World, quiet};
 
 /// What a connection did.
 #[derive(Debug, PartialEq)]
@@ -132,6 +133,35 @@ pub(crate) fn the_drain_deadline_cancels_what_does_not_finish() {
         assert_eq!((outcome.received.handled, outcome.received.discarded_closed), (1, 4));
         assert_eq!(does.recv().await, Some(Did::Left(outcome)));
     });
+}
+
+/// While the inbox is full nothing is read, and so not the end of the stream either.
+#[test]
+pub(crate) fn a_peer_that_is_gone_is_given_up_although_nothing_can_be_read() {
+    for told in [true, false] {
+        paused(async {
+            let (door, drops) = (Door::new(), Drops::default());
+            let (router, mut does) = router(&door, &drops);
+            let world = World::new(router);
+            let (mut raw, peer) = world.join().await;
+            let start = Instant::now();
+            send_numbers(&mut raw, 100).await;
+            quiet().await;
+            assert_eq!(peer.stats().received.waiting, 65, "the inbox is full");
+            (raw.reader, raw.writer) = (None, None);
+            if told {
+                world.hub.broadcast(&super::numbered(OTHER, 0)).expect("it is encoded");
+            }
+            let outcome = timeout(PATIENCE, peer.closed()).await.expect("it is noticed");
+            // Without a message of ours, our ping notices.
+            let noticed = if told { 0 } else { 15 };
+            assert_eq!(start.elapsed().as_secs(), noticed + 10, "and then the drain deadline");
+            assert_eq!(outcome.reason, CloseReason::Io(ErrorKind::BrokenPipe));
+            assert_eq!((outcome.received.handled, outcome.received.discarded_closed), (0, 65));
+            check(outcome.sent, outcome.received);
+            assert_eq!((drops.count(), does.recv().await), (1, Some(Did::Left(outcome))));
+        });
+    }
 }
 
 #[test]

@@ -158,7 +158,7 @@ struct Place {
 
 impl Cli {
     pub(crate) fn run(self) -> Result<()> {
-        process::raise_file_limit()?;
+        veltix_stage::process::raise_file_limit()?;
         match self.command.unwrap_or(Command::Run(self.run)) {
             Command::Run(run) => run.run(),
             Command::Smoke { seconds } => smoke::smoke(seconds),
@@ -227,7 +227,7 @@ impl Run {
 impl Place {
     fn take(self) -> Result<()> {
         if self.with_parent {
-            process::end_with_parent()?;
+            veltix_stage::process::end_with_parent()?;
         }
         self.cpu.map_or(Ok(()), process::pin)
     }

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
+use veltix_stage::{machine, process, progress_bar};
 
 use crate::entrant::target;
 use crate::peers::PeerSpec;
-use crate::plan::{order, progress_bar};
-use crate::process::{self, ServerProcess};
+use crate::plan::order;
+use crate::process::ServerProcess;
 use crate::report::markdown::by_peer;
 use crate::report::statistics::PowerLaw;
 use crate::results::{Better, Missing, Report, Series};
-use crate::{generator, machine, report};
+use crate::{generator, report};
 
 /// Files that a process has open beside the connections of a size, and some more.
 const OTHER_FILES: usize = generator::FIRST + 64;

@@ -12,7 +12,6 @@ mod drive;
 mod entrant;
 mod generator;
 mod growth;
-mod machine;
 mod path;
 mod peers;
 mod plan;

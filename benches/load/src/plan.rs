@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+use veltix_stage::{machine, progress_bar};
 
+use crate::cost;
 use crate::entrant::Entrant;
 use crate::generator::Joining;
 use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::results::{Missing, Report};
 use crate::tally::Tally;
 use crate::workload::{WORKLOADS, Workload};
-use crate::{cost, machine};
 
 /// The servers that do the work, and how long a connection takes each.
 type Verified = BTreeMap<&'static str, Joining>;
@@ -176,14 +177,6 @@ pub(crate) fn order(round: usize, entrants: usize) -> Vec<usize> {
         order.reverse();
     }
     order
-}
-
-/// The bar that shows how many measurements are done, and which is under way.
-pub(crate) fn progress_bar(measurements: usize) -> ProgressBar {
-    let style = "{elapsed_precise} {bar:30} {pos}/{len} {wide_msg} {eta} left";
-    let style =
-        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(measurements as u64).with_style(style)
 }
 
 #[cfg(test)]

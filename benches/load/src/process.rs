@@ -1,15 +1,15 @@
-//! Servers as processes, and what a process can say and change about itself.
+//! Servers as processes, and where they run.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rustix::process::{Resource, Rlimit, Signal};
 use rustix::thread::CpuSet;
+use veltix_stage::Running;
 
 use crate::peers::{PeerSpec, Start};
 use crate::program::{self, Program};
@@ -25,17 +25,6 @@ const START: Duration = Duration::from_secs(20);
 pub(crate) struct ServerProcess {
     running: Running,
     addr: SocketAddr,
-}
-
-/// A process that ends with this handle.
-#[derive(Debug)]
-pub(crate) struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl ServerProcess {
@@ -67,10 +56,10 @@ impl ServerProcess {
         let addr = SocketAddr::from(([127, 0, 0, 1], program::free_port()?));
         let mut command = other(&program.command(addr.port())?, cpu)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut running = Running(command.spawn()?);
+        let mut running = Running::start(&mut command)?;
         let start = Instant::now();
         while TcpStream::connect_timeout(&addr, START).is_err() {
-            let ended = running.0.try_wait()?;
+            let ended = running.child().try_wait()?;
             anyhow::ensure!(ended.is_none(), "it ended at once: {ended:?}");
             anyhow::ensure!(start.elapsed() < START, "it did not listen within {START:?}");
             std::thread::sleep(Duration::from_millis(5));
@@ -85,19 +74,14 @@ impl ServerProcess {
 
     /// Bytes of memory that the process has resident.
     pub(crate) fn resident(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.running.0.id());
-        let status = std::fs::read_to_string(path).context("the server has ended")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        Ok(1024.0 * kib.context("the system does not say how much memory is resident")?)
+        self.running.resident()
     }
 }
 
 /// Starts a program and waits for the first line that it prints, but no longer than this.
 pub(crate) fn first_line(mut command: Command, within: Duration) -> Result<(Running, String)> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut running = Running(child.with_context(|| format!("{:?}", command.get_program()))?);
-    let stdout = running.0.stdout.take().context("its output is piped")?;
+    let mut running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let stdout = running.child().stdout.take().context("its output is piped")?;
     let (said, hears) = mpsc::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
@@ -111,12 +95,12 @@ pub(crate) fn first_line(mut command: Command, within: Duration) -> Result<(Runn
 /// Runs a program to its end, but no longer than this; says how it ended and what it wrote to its
 /// error output, which must not be much more than a terminal shows.
 pub(crate) fn last_words(mut command: Command, within: Duration) -> Result<(ExitStatus, String)> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-    let mut running = Running(child.with_context(|| format!("{:?}", command.get_program()))?);
-    let mut stderr = running.0.stderr.take().context("its output is piped")?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut running = Running::start(&mut command)?;
+    let mut stderr = running.child().stderr.take().context("its output is piped")?;
     let start = Instant::now();
     let status = loop {
-        if let Some(status) = running.0.try_wait()? {
+        if let Some(status) = running.child().try_wait()? {
             break status;
         }
         anyhow::ensure!(start.elapsed() < within, "it did not end within {within:?}");
@@ -161,23 +145,4 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
     let mut only = CpuSet::new();
     only.set(cpu);
     rustix::thread::sched_setaffinity(None, &only).with_context(|| format!("processor {cpu}"))
-}
-
-/// Lets this process have as many open files as the system allows it.
-pub(crate) fn raise_file_limit() -> Result<()> {
-    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
-    let all = Rlimit { current: maximum, maximum };
-    rustix::process::setrlimit(Resource::Nofile, all).context("the limit of open files")
-}
-
-/// How many files this process may have open.
-pub(crate) fn file_limit() -> usize {
-    let Rlimit { current, .. } = rustix::process::getrlimit(Resource::Nofile);
-    current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
-}
-
-/// Has the system end this process when the thread that started it ends.
-pub(crate) fn end_with_parent() -> Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .context("a signal at the parent's end")
 }

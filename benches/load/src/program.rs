@@ -1,10 +1,9 @@
 //! Servers that are programs of their own, from the system's packages.
 
-use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use veltix_stage::program::find;
 
 /// A program that is started when it is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,24 +41,6 @@ impl Program {
         command.extend(arguments.split(' ').map(|word| word.trim_matches('"').to_owned()));
         Ok(command)
     }
-}
-
-/// Where a program is. Those of the system may be where only administrators look.
-fn find(name: &str) -> Option<String> {
-    find_in(name, &std::env::var_os("PATH").unwrap_or_default())
-}
-
-/// The same with another list of places than the environment's.
-pub(crate) fn find_in(name: &str, path: &OsStr) -> Option<String> {
-    let mut places: Vec<_> = std::env::split_paths(path).collect();
-    places.extend(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    let mut files = places.iter().map(|place| place.join(name));
-    files.find(|file| is_program(file))?.into_os_string().into_string().ok()
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 /// A port that nobody listens on at this moment.

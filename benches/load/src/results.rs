@@ -1,10 +1,12 @@
 //! What a run gives, as it is written to JSON.
 
 use serde::{Deserialize, Serialize};
+use veltix_stage::Machine;
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
+    /// What the run ran on.
     pub(crate) machine: Machine,
     /// The day of the run, `YYYY-MM-DD`, UTC.
     pub(crate) date: String,
@@ -14,15 +16,6 @@ pub(crate) struct Report {
     pub(crate) series: Vec<Series>,
     /// What could not be measured.
     pub(crate) missing: Vec<Missing>,
-}
-
-/// What the run ran on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Machine {
-    pub(crate) cores: usize,
-    pub(crate) kernel: String,
-    pub(crate) rustc: String,
-    pub(crate) cpu: String,
 }
 
 /// What one peer did in one workload.

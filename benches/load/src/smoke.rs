@@ -104,8 +104,10 @@ fn judge(floors: &Floors, report: &Report) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use veltix_stage::Machine;
+
     use super::*;
-    use crate::results::{Better, Machine, Series};
+    use crate::results::{Better, Series};
 
     fn report(floors: &Floors, ratios: &[f64]) -> Report {
         let machine =

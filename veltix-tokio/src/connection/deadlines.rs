@@ -80,6 +80,7 @@ impl ConnectionTask {
             self.starved.as_ref().map(|starved| starved.retry_at),
             self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
             self.stalled_since.zip(stall).map(|(since, stall)| since + stall),
+            self.write_failure.as_ref().filter(|_| self.ending.is_none()).map(|it| it.until),
             self.ending.as_ref().map(|ending| ending.deadline),
             match self.stage {
                 Stage::Entering(deadline) if self.ending.is_none() => Some(deadline),
@@ -111,6 +112,12 @@ impl ConnectionTask {
         self.end_throttle(now);
         self.retry_memory(now);
         if self.ending.is_some() {
+            return;
+        }
+        if let Some(failure) = self.write_failure.take_if(|failure| failure.until <= now) {
+            // Its end began with the failure, and so did the time that handlers have.
+            self.begin_end(CloseReason::Io(failure.kind));
+            self.cut_off();
             return;
         }
         if self.silent_until().is_some_and(|until| until <= now) {

@@ -96,10 +96,18 @@ pub(crate) struct ConnectionTask {
     spoke: Instant,
     /// Since when the stream has taken nothing, as of the last look.
     stalled_since: Option<Instant>,
-    /// Why nothing can be written any more, as of the last look.
-    write_failure: Option<io::ErrorKind>,
+    /// Nothing can be written any more. Boxed: most connections end otherwise.
+    write_failure: Option<Box<WriteFailure>>,
     /// Told when the peer is admitted, for a client that waits for it.
     on_admit: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// What is known of a peer that takes nothing any more: it is gone, or about to be.
+struct WriteFailure {
+    kind: io::ErrorKind,
+    /// Until when what came before is still read. It would be read for ever while there is no room
+    /// for it, since a handler does not return, and hold its descriptor and its place as long.
+    until: Instant,
 }
 
 /// How far a connection has come.
@@ -288,7 +296,12 @@ impl ConnectionTask {
             self.peer.tell_dropped();
         }
         self.stalled_since = glance.stalled_since;
-        self.write_failure = glance.failure;
+        if let Some(kind) = glance.failure
+            && self.write_failure.is_none()
+        {
+            let until = Instant::now() + self.limits().drain_timeout;
+            self.write_failure = Some(Box::new(WriteFailure { kind, until }));
+        }
         if glance.taken != self.taken {
             self.taken = glance.taken;
             // When it was taken, not when this task sees it: that may be much later.

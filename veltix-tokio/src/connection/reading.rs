@@ -41,7 +41,9 @@ impl ConnectionTask {
                 // What came before a write failed is read first. Out of budget, Tokio says
                 // `Pending` although there is more, and has woken this task already.
                 Poll::Pending if !coop::has_budget_remaining() => break None,
-                Poll::Pending => break self.write_failure.map(CloseReason::Io),
+                Poll::Pending => {
+                    break self.write_failure.as_ref().map(|failure| CloseReason::Io(failure.kind));
+                }
                 Poll::Ready(Some(Ok(burst))) if burst.is_empty() => {
                     if !self.grant(&mut reader) {
                         break None;

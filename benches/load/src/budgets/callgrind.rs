@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use veltix_stage::program;
 
 use crate::process;
-use crate::program;
 
 /// How long one run may take: they take about a second.
 const RUN: Duration = Duration::from_secs(120);

@@ -13,14 +13,13 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
+use veltix_stage::{machine, progress_bar};
 
 use self::callgrind::Callgrind;
 pub(crate) use self::callgrind::Uncounted;
 use self::file::Budgets;
 use self::table::Row;
-use crate::machine;
 use crate::path::{CASES, Case};
-use crate::plan::progress_bar;
 use crate::results::{Better, Report, Series, median};
 
 /// The budgets, beside the sources of this program.

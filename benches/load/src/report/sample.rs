@@ -1,6 +1,8 @@
 //! Small reports for the tests.
 
-use crate::results::{Better, Machine, Report, Series};
+use veltix_stage::Machine;
+
+use crate::results::{Better, Report, Series};
 
 pub(crate) fn series(workload: &str, peer: &str, samples: &[Option<f64>]) -> Series {
     Series {

@@ -3,10 +3,25 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::results::Machine;
+use serde::{Deserialize, Serialize};
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::exhaustive_structs, reason = "the programs of this workspace are all who use it")]
+pub struct Machine {
+    /// Processors that may be used.
+    pub cores: usize,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The compiler's version.
+    pub rustc: String,
+    /// The processor's name.
+    pub cpu: String,
+}
 
 /// This machine, as far as it says.
-pub(crate) fn describe() -> Machine {
+#[must_use]
+pub fn describe() -> Machine {
     let kernel = rustix::system::uname();
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -25,7 +40,8 @@ fn rustc() -> String {
 }
 
 /// The day, `YYYY-MM-DD`, UTC.
-pub(crate) fn today() -> String {
+#[must_use]
+pub fn today() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let (year, month, day) = date(since.as_secs() / 86_400);
     format!("{year:04}-{month:02}-{day:02}")

@@ -1,0 +1,102 @@
+//! [`Check`]: a measured figure beside the one that counts as a pass.
+
+use std::fmt::Display;
+
+/// One thing that a scenario looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Check {
+    pub(crate) what: String,
+    pub(crate) measured: String,
+    /// What counts as a pass.
+    pub(crate) pass: String,
+    pub(crate) holds: bool,
+    /// It is a time or a ratio of times, for which a busy machine may be to blame: it may be
+    /// measured again.
+    pub(crate) timed: bool,
+}
+
+impl Check {
+    fn new(what: impl Into<String>, measured: String, pass: String, holds: bool) -> Self {
+        Self { what: what.into(), measured, pass, holds, timed: false }
+    }
+
+    /// A quantity that may not be larger.
+    pub(crate) fn at_most(what: &str, measured: f64, most: f64, unit: &str) -> Self {
+        let (shown, pass) = (figure(measured, unit), format!("≤ {}", figure(most, unit)));
+        Self::new(what, shown, pass, measured <= most)
+    }
+
+    /// A quantity between two others.
+    pub(crate) fn within(what: &str, measured: f64, [least, most]: [f64; 2], unit: &str) -> Self {
+        let pass = format!("{} to {}", figure(least, ""), figure(most, unit));
+        Self::new(what, figure(measured, unit), pass, (least..=most).contains(&measured))
+    }
+
+    /// A quantity that may not be smaller.
+    pub(crate) fn at_least(what: &str, measured: f64, least: f64, unit: &str) -> Self {
+        let (shown, pass) = (figure(measured, unit), format!("≥ {}", figure(least, unit)));
+        Self::new(what, shown, pass, measured >= least)
+    }
+
+    /// Two things that are equal.
+    pub(crate) fn equal<T: Display + PartialEq>(what: &str, measured: T, wanted: T) -> Self {
+        let holds = measured == wanted;
+        Self::new(what, measured.to_string(), format!("= {wanted}"), holds)
+    }
+
+    /// Nothing of these; if there are some, the first is shown.
+    pub(crate) fn none(what: &str, of: usize, found: &[String]) -> Self {
+        let measured = match found.first() {
+            None => format!("0 of {of}"),
+            Some(first) => format!("{} of {of}: {first}", found.len()),
+        };
+        Self::new(what, measured, "0".to_owned(), found.is_empty())
+    }
+
+    /// The same, as one that may be measured again.
+    pub(crate) fn timed(self) -> Self {
+        Self { timed: true, ..self }
+    }
+}
+
+/// A number as people read it.
+fn figure(value: f64, unit: &str) -> String {
+    let digits = match value.abs() {
+        value if value == value.trunc() || value >= 1_000.0 => 0,
+        100.0.. => 1,
+        _ => 2,
+    };
+    let space = if unit.is_empty() { "" } else { " " };
+    format!("{value:.digits$}{space}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_border_itself_is_a_pass() {
+        assert!(Check::at_most("x", 16.0, 16.0, "MiB").holds);
+        assert!(!Check::at_most("x", 16.01, 16.0, "MiB").holds);
+        assert!(Check::at_least("x", 3.0, 3.0, "").holds);
+        assert!(!Check::at_least("x", 2.99, 3.0, "").holds);
+        assert!(Check::within("x", 2.0, [2.0, 3.5], "s").holds);
+        assert!(!Check::within("x", 3.51, [2.0, 3.5], "s").holds);
+        assert!(!Check::equal("x", 999, 1_000).holds);
+    }
+
+    #[test]
+    fn what_is_not_a_number_passes_nothing() {
+        assert!(!Check::at_most("x", f64::NAN, 1.0, "").holds);
+        assert!(!Check::at_least("x", f64::NAN, 1.0, "").holds);
+        assert!(!Check::within("x", f64::NAN, [0.0, 1.0], "").holds);
+    }
+
+    #[test]
+    fn figures_stand_beside_each_other() {
+        let check = Check::at_most("memory", 3.456, 16.0, "MiB");
+        assert_eq!((&*check.measured, &*check.pass), ("3.46 MiB", "≤ 16 MiB"));
+        let check = Check::none("lost", 3, &["#1".to_owned(), "#2".to_owned()]);
+        assert_eq!((&*check.measured, check.holds), ("2 of 3: #1", false));
+    }
+}

@@ -1,0 +1,134 @@
+//! Honest peers beside whatever else happens: they ask, check the answers, and time them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::accounts::Seen;
+use crate::peer::RawPeer;
+use crate::wire::{Code, Line, now};
+
+/// How many there are.
+const PEERS: u64 = 20;
+
+/// The pause between two questions of one peer.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// An answer that has not come by then is an error.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Twenty peers that ask for an echo a hundred times a second.
+#[derive(Debug)]
+pub(crate) struct Honest {
+    peers: JoinSet<Peer>,
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    seen: Seen,
+    took: Vec<Duration>,
+    error: Option<String>,
+}
+
+/// What they met with.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) errors: Vec<String>,
+    took: Vec<Duration>,
+}
+
+impl Outcome {
+    /// Answers that came.
+    pub(crate) fn answers(&self) -> usize {
+        self.took.len()
+    }
+
+    /// Milliseconds that all but one answer of a hundred took at most.
+    pub(crate) fn p99(&self) -> f64 {
+        percentile(self.took.clone(), 0.99)
+    }
+}
+
+impl Honest {
+    /// They join, one after the other, and begin.
+    pub(crate) async fn join(addr: SocketAddr) -> Result<Self> {
+        let stop = watch::Sender::new(false);
+        let mut peers = JoinSet::new();
+        for number in 0..PEERS {
+            let peer = RawPeer::join(addr).await.context("an honest peer cannot join")?;
+            peers.spawn(ask(peer, number, stop.subscribe()));
+        }
+        Ok(Self { peers, stop })
+    }
+
+    /// They leave.
+    pub(crate) async fn leave(mut self) -> Outcome {
+        self.stop.send_replace(true);
+        let mut outcome = Outcome::default();
+        while let Some(ended) = self.peers.join_next().await {
+            match ended {
+                Ok(peer) => {
+                    outcome.seen.push(peer.seen);
+                    outcome.took.extend(peer.took);
+                    outcome.errors.extend(peer.error);
+                }
+                Err(error) => outcome.errors.push(error.to_string()),
+            }
+        }
+        outcome
+    }
+}
+
+/// Asks until it is told to stop, or an answer is wrong.
+async fn ask(mut peer: RawPeer, stream: u64, stop: watch::Receiver<bool>) -> Peer {
+    let (mut took, mut error) = (Vec::new(), None);
+    for number in 0.. {
+        if *stop.borrow() {
+            break;
+        }
+        let start = Instant::now();
+        let body = Line::new(stream + 1, number).body(64);
+        match timeout(PATIENCE, peer.ask(Code::Echo, body.clone())).await {
+            Ok(Ok(answer)) if *answer.body() == body => took.push(start.elapsed()),
+            Ok(Ok(_)) => error = Some(format!("#{}: another's answer", peer.id())),
+            Ok(Err(failure)) => error = Some(format!("#{}: {failure}", peer.id())),
+            Err(_) => error = Some(format!("#{}: no answer in {PATIENCE:?}", peer.id())),
+        }
+        if error.is_some() {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    Peer { seen: peer.leave().await, took, error }
+}
+
+/// Milliseconds that this part of them took at most.
+pub(crate) fn percentile(mut took: Vec<Duration>, part: f64) -> f64 {
+    took.sort_unstable();
+    let at = (took.len() as f64 * part).ceil() as usize;
+    took.get(at.saturating_sub(1)).map_or(f64::NAN, |took| took.as_secs_f64() * 1_000.0)
+}
+
+/// How long ago a message was sent.
+pub(crate) fn age(line: Line) -> Duration {
+    Duration::from_nanos(now().saturating_sub(line.sent_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_there_were() {
+        let took: Vec<_> = (1..=100).rev().map(Duration::from_millis).collect();
+        assert_eq!(percentile(took.clone(), 0.99), 99.0);
+        assert_eq!(percentile(took, 1.0), 100.0);
+        assert!(percentile(Vec::new(), 0.99).is_nan(), "nothing measured is no pass");
+    }
+}

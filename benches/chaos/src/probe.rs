@@ -1,0 +1,73 @@
+//! What the system says of a process, seen from outside: a process without a free descriptor cannot
+//! look at itself.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use veltix_stage::process::kib;
+
+/// Ticks of the processor's time in a second, as Linux counts them for everybody.
+const TICKS: u64 = 100;
+
+/// A process, by its number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe(pub(crate) u32);
+
+impl Probe {
+    /// MiB that are resident.
+    pub(crate) fn resident(self) -> Result<f64> {
+        self.memory("VmRSS:")
+    }
+
+    /// MiB that were resident at most, since [`Probe::forget_peak`].
+    pub(crate) fn peak(self) -> Result<f64> {
+        self.memory("VmHWM:")
+    }
+
+    /// What is resident now is the peak from now on.
+    pub(crate) fn forget_peak(self) -> Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.0), "5").context("the peak of its memory")
+    }
+
+    /// Descriptors that are open.
+    pub(crate) fn descriptors(self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.0)).context("the process has ended")?.count())
+    }
+
+    /// Time that the processors have spent on it.
+    pub(crate) fn processor(self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0))?;
+        // The name may hold spaces, and is the second field.
+        let (_, fields) = stat.rsplit_once(") ").context("no line of fields")?;
+        let fields: Vec<_> = fields.split(' ').collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
+        let ticks = ticks(11).zip(ticks(12)).context("no time of the processor")?;
+        Ok(Duration::from_millis((ticks.0 + ticks.1) * 1_000 / TICKS))
+    }
+
+    fn memory(self, name: &str) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0));
+        Ok(kib(&status.context("the process has ended")?, name)? / 1024.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_sees_what_it_does() {
+        let this = Probe(std::process::id());
+        let before = this.descriptors().expect("it runs");
+        let file = fs::File::open("/dev/null").expect("it is there");
+        assert!(this.descriptors().expect("it runs") > before);
+        drop(file);
+        this.forget_peak().expect("it is ours");
+        let resident = this.resident().expect("it runs");
+        let block = vec![1_u8; 64 << 20];
+        assert!(this.peak().expect("it runs") > resident + 60.0);
+        drop(block);
+        assert!(this.processor().expect("it runs") < Duration::from_secs(600));
+    }
+}

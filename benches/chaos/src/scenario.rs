@@ -1,0 +1,96 @@
+//! [`Scenario`]: something that may happen to a server, by its name.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures::future::LocalBoxFuture;
+
+use crate::scenarios;
+use crate::stage::Stage;
+
+/// Something that may happen, and what must hold all the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Scenario {
+    /// It begins with the row of the list of threats that it covers, if it covers one.
+    pub(crate) name: &'static str,
+    /// What happens, in one line.
+    pub(crate) about: &'static str,
+    /// Longer than it takes on a busy machine, but for a soak of more than five minutes.
+    pub(crate) within: Duration,
+    pub(crate) play: for<'a> fn(&'a mut Stage) -> LocalBoxFuture<'a, Result<()>>,
+}
+
+impl std::fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Scenario").field(&self.name).finish()
+    }
+}
+
+/// A scenario by the name of its function.
+macro_rules! scenario {
+    ($module:ident :: $name:ident, $seconds:literal, $about:literal) => {
+        Scenario {
+            name: stringify!($name),
+            about: $about,
+            within: Duration::from_secs($seconds),
+            play: |stage| Box::pin(scenarios::$module::$name(stage)),
+        }
+    };
+}
+
+/// All of them, in the order in which they are played.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(crowd::r52_eof_after_sends, 60, "500 peers send 100 messages each and hang up"),
+    scenario!(handlers::r29_handler_panics, 60, "1 000 handlers panic, half of them on threads"),
+    scenario!(
+        handlers::r30_hung_handlers,
+        60,
+        "10 000 calls of handlers that never return; shutdown"
+    ),
+    scenario!(descriptors::r16_descriptors, 60, "no descriptor is left for those who connect"),
+    scenario!(crowd::r33_churn, 120, "50 000 peers connect, take tags, and hang up or reset"),
+    scenario!(broadcasts::r24_fan_out_memory, 120, "1 MiB to each of 500 peers, again and again"),
+    scenario!(stalled::r23_stalled_reader, 180, "one of 100 peers does not read what is published"),
+    scenario!(
+        shutdown::r40_shutdown_in_broadcast,
+        60,
+        "a shutdown while 100 peers are published to"
+    ),
+    scenario!(
+        crowd::resets,
+        60,
+        "peers reset, hang up within a frame, or leave, while all is published to"
+    ),
+    scenario!(links::cut_links, 60, "a proxy delays, slices, throttles, resets, cuts and swallows"),
+    scenario!(links::cut_links_on_threads, 60, "the same where each connection has a thread"),
+    #[cfg(feature = "tls")]
+    scenario!(links::cut_links_over_tls, 60, "the same over TLS"),
+    scenario!(storm::r20_reconnect_storm, 60, "the server of 500 clients is killed and comes back"),
+    scenario!(
+        lost::r17_half_open,
+        60,
+        "all packets between server and clients are lost, in silence"
+    ),
+    scenario!(lost::r18_unacknowledged, 60, "the same while data is on its way, small and large"),
+    scenario!(clocks::r22_clock_jumps, 60, "the day's clock jumps a day ahead and back"),
+    scenario!(soak::r48_soak, 600, "all of it at once, for minutes"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), SCENARIOS.len());
+    }
+
+    #[test]
+    fn all_of_them_end_in_time_even_on_a_busy_machine() {
+        let all: Duration = SCENARIOS.iter().map(|scenario| scenario.within).sum();
+        assert!(all <= Duration::from_secs(30 * 60), "{all:?}");
+    }
+}
