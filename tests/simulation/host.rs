@@ -52,7 +52,7 @@ impl Host {
     pub(super) async fn abort(&self) {
         let Some((_, task)) = self.stop() else { return };
         self.0.app.record.note(format_args!("the server is aborted"));
-        self.0.app.ledger.closing_all(Side::Server);
+        self.0.app.ledger.aborting();
         task.abort();
         // Only an abort can have ended it badly.
         let _ = task.await;

@@ -66,6 +66,8 @@ pub(super) struct Book {
     pub(super) left: Vec<Disconnected>,
     /// This side ended it, or began to drain.
     pub(super) closed_here: bool,
+    /// The future of the server's `run` was dropped.
+    pub(super) aborted: bool,
 }
 
 /// A handler that runs, until it is dropped.
@@ -133,6 +135,14 @@ impl Ledger {
     pub(super) fn closing_all(&self, side: Side) {
         for ((_, of), book) in &mut self.lock().books {
             book.closed_here |= *of == side && book.left.is_empty();
+        }
+    }
+
+    /// The server is about to be dropped, and all of its connections with it.
+    pub(super) fn aborting(&self) {
+        self.closing_all(Side::Server);
+        for ((_, side), book) in &mut self.lock().books {
+            book.aborted |= *side == Side::Server && book.left.is_empty();
         }
     }
 

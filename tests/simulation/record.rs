@@ -30,7 +30,7 @@ struct State {
 }
 
 /// How a simulation went.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Verdict {
     /// The same for each run of a seed.
     pub(super) trace: u64,

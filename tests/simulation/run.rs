@@ -1,5 +1,7 @@
 //! One run, from its seed to its verdict.
 
+use std::thread;
+
 use fastrand::Rng;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
@@ -17,9 +19,24 @@ use crate::support::PATIENCE;
 /// Milliseconds after which nothing is under way any more: a peer in a black hole is dead by then.
 const CALM: u64 = 15_000;
 
-/// Runs the simulation of this seed.
+/// Runs the simulation of this seed, on a thread of its own: what the library keeps for each
+/// thread, such as spare buffers, is not left over from another run.
 pub(super) fn run(seed: u64, is_verbose: bool) -> Verdict {
-    // What the library throws dice for, on this thread.
+    run_with(seed, is_verbose, || {})
+}
+
+/// The same, with something to be done on that thread first.
+pub(super) fn run_with(seed: u64, is_verbose: bool, first: impl FnOnce() + Send) -> Verdict {
+    let here = || {
+        first();
+        run_here(seed, is_verbose)
+    };
+    let over = thread::scope(|scope| scope.spawn(here).join());
+    over.unwrap_or_else(|_| Verdict { wrong: vec!["it panics".to_owned()], ..Verdict::default() })
+}
+
+fn run_here(seed: u64, is_verbose: bool) -> Verdict {
+    // For the dice that the library throws.
     fastrand::seed(seed);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
