@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::timeout;
-use veltix::{CloseReason, Disconnected};
+use veltix::{CloseReason, Disconnected, Peer};
 
 use super::body::{ANSWER, ASK, HANDLED, NEWS, PRICE, SAY, WELCOME, Wish};
 use super::ledger::{Book, Ledger, Side};
@@ -11,6 +11,9 @@ use super::network::{Line, Network};
 use super::record::Record;
 use super::tap::Tap;
 use crate::support::PATIENCE;
+
+/// Milliseconds after which what can be written was written.
+const LOOK_EVERY: u64 = 5;
 
 /// One end of a connection, and what was said by it and to it.
 struct End<'a> {
@@ -23,10 +26,27 @@ struct End<'a> {
     heard: Tap,
 }
 
+/// Looks again and again whether something waits although it could be written, until it is dropped.
+pub(super) async fn watch(network: Network, ledger: Ledger, record: Record) {
+    let mut before: Vec<(u64, Side, usize)> = Vec::new();
+    loop {
+        record.pause(LOOK_EVERY).await;
+        let waits = |(line, side, peer): (u64, Side, Peer)| {
+            let pipe = network.pipe(line, side)?;
+            let is_idle = peer.stats().sent.queued > 0 && pipe.has_room();
+            is_idle.then(|| (line, side, pipe.written()))
+        };
+        let now: Vec<_> = ledger.open().into_iter().filter_map(waits).collect();
+        for (line, side, _) in now.iter().filter(|waits| before.contains(*waits)) {
+            record.wrong(format_args!("{line}: what waits at the {side:?} is not written"));
+        }
+        before = now;
+    }
+}
+
 /// Nothing is under way any more, so nothing may be stuck.
 pub(super) fn quiet(ledger: &Ledger, record: &Record) {
-    for ((line, side), book) in ledger.books() {
-        let Some(peer) = book.peer.filter(|peer| !peer.is_closed()) else { continue };
+    for (line, side, peer) in ledger.open() {
         let stats = peer.stats();
         if stats.sent.queued > 0 || stats.received.waiting > 0 {
             record.wrong(format_args!("{line}: something is stuck at the {side:?}: {stats:?}"));

@@ -146,6 +146,17 @@ impl Ledger {
         }
     }
 
+    /// The ends of the connections that are not over, each with its other end.
+    pub(super) fn open(&self) -> Vec<(u64, Side, Peer)> {
+        let state = self.lock();
+        let books = state.books.iter();
+        let open = books.filter_map(|((line, side), book)| {
+            let peer = book.peer.clone().filter(|peer| !peer.is_closed())?;
+            Some((*line, *side, peer))
+        });
+        open.collect()
+    }
+
     pub(super) fn books(&self) -> BTreeMap<(u64, Side), Book> {
         self.lock().books.clone()
     }

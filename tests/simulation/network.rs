@@ -8,6 +8,7 @@ use fastrand::Rng;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use veltix::transport::{Connector, Listener, PeerAddr, Stream};
 
+use super::ledger::Side;
 use super::pipe::{Pipe, PipeReader, PipeWriter};
 use super::record::Record;
 
@@ -83,6 +84,13 @@ impl Network {
         let (server, connections) = unbounded_channel();
         self.lock().server = Some(server);
         SimulatedListener(connections)
+    }
+
+    /// What this side of a connection writes into.
+    pub(super) fn pipe(&self, line: u64, side: Side) -> Option<Arc<Pipe>> {
+        let state = self.lock();
+        let line = state.lines.get(&line)?;
+        Some(Arc::clone(if side == Side::Client { &line.there } else { &line.back }))
     }
 
     /// Every connection so far, by its number, which is the address that both ends see.

@@ -127,6 +127,11 @@ impl Pipe {
         self.change(|state| state.stalled_until = Instant::now());
     }
 
+    /// Whether a write would be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.lock().on_its_way < self.weather.window
+    }
+
     /// How many bytes were taken from the writer.
     pub(super) fn written(&self) -> usize {
         self.lock().written.len()

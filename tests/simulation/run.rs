@@ -62,6 +62,8 @@ async fn simulate(seed: u64, record: &Record) {
         .collect();
     let presiding =
         tokio::spawn(traffic::preside(app.clone(), host.clone(), plan.deeds, rng.fork()));
+    let watching =
+        tokio::spawn(check::watch(network.clone(), app.ledger.clone(), record.clone()));
     let befalling = faults::befall(app.clone(), network.clone(), host.clone(), plan.faults, rng);
     befalling.await;
     network.lines().values().for_each(|line| line.heal());
@@ -70,6 +72,7 @@ async fn simulate(seed: u64, record: &Record) {
         connected.extend(client.await.expect("a client does not panic"));
     }
     presiding.await.expect("the server's part does not panic");
+    watching.abort();
     record.pause(CALM).await;
     check::quiet(&app.ledger, record);
 
