@@ -48,13 +48,16 @@ impl App {
 
     /// What a client takes.
     pub(super) fn client_router(&self) -> Router {
-        [NEWS, PRICE, WELCOME].into_iter().fold(self.router(Side::Client), |router, message_type| {
-            let app = self.clone();
-            router.route(message_type, move |peer: Peer, message: Message| {
-                let app = app.clone();
-                async move { app.take(&peer, &message).await }
-            })
-        })
+        [NEWS, PRICE, WELCOME].into_iter().fold(
+            self.router(Side::Client),
+            |router, message_type| {
+                let app = self.clone();
+                router.route(message_type, move |peer: Peer, message: Message| {
+                    let app = app.clone();
+                    async move { app.take(&peer, &message).await }
+                })
+            },
+        )
     }
 
     /// What both sides do.
@@ -114,7 +117,8 @@ impl App {
             book.welcomed
         });
         if welcomed != Some(true) {
-            self.record.wrong(format_args!("{line}: {number} is handled before on_connect is over"));
+            self.record
+                .wrong(format_args!("{line}: {number} is handled before on_connect is over"));
         }
         body.unwrap_or_else(|| {
             self.record.wrong(format_args!("{line}: a damaged body is handled"));

@@ -177,7 +177,8 @@ impl End<'_> {
     fn handled(&self) {
         let all: Vec<_> = self.heard.written[..self.heard.read].iter().collect();
         let received = self.outcome.received.received as usize;
-        let peer_ended = matches!(self.outcome.reason, CloseReason::PeerClosed | CloseReason::Io(_));
+        let peer_ended =
+            matches!(self.outcome.reason, CloseReason::PeerClosed | CloseReason::Io(_));
         let broke_off = self.book.closed_here
             || matches!(
                 self.outcome.reason,
@@ -197,8 +198,7 @@ impl End<'_> {
             HANDLED.iter().any(|message_type| message_type.code() == said.code)
         };
         let numbers = all[..received].iter().filter(for_handlers);
-        let numbers: Vec<_> =
-            numbers.map(|said| said.body.map_or(0, |body| body.number)).collect();
+        let numbers: Vec<_> = numbers.map(|said| said.body.map_or(0, |body| body.number)).collect();
         let handled = &self.book.handled;
         if !numbers.starts_with(handled) {
             self.wrong(&format!("received {numbers:?} but handled {handled:?}"));

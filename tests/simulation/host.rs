@@ -64,9 +64,8 @@ impl Host {
         let Inner { app, network, .. } = &*self.0;
         app.record.note(format_args!("the server drains"));
         app.ledger.closing_all(Side::Server);
-        let written = || -> Vec<_> {
-            network.lines().values().map(|line| line.back.written()).collect()
-        };
+        let written =
+            || -> Vec<_> { network.lines().values().map(|line| line.back.written()).collect() };
         let frames = || -> usize {
             network.lines().values().map(|line| line.back.tap(2).written.len()).sum()
         };
@@ -84,7 +83,8 @@ impl Host {
         if app.ledger.handlers() > 0 {
             wrong("leaves handlers running");
         }
-        if hub.count(all()).expect("it is valid") > 0 || hub.count(tag("room")).expect("valid") > 0 {
+        if hub.count(all()).expect("it is valid") > 0 || hub.count(tag("room")).expect("valid") > 0
+        {
             wrong("leaves peers in its tables");
         }
         if task.await.is_err() {

@@ -62,8 +62,7 @@ async fn simulate(seed: u64, record: &Record) {
         .collect();
     let presiding =
         tokio::spawn(traffic::preside(app.clone(), host.clone(), plan.deeds, rng.fork()));
-    let watching =
-        tokio::spawn(check::watch(network.clone(), app.ledger.clone(), record.clone()));
+    let watching = tokio::spawn(check::watch(network.clone(), app.ledger.clone(), record.clone()));
     let befalling = faults::befall(app.clone(), network.clone(), host.clone(), plan.faults, rng);
     befalling.await;
     network.lines().values().for_each(|line| line.heal());
