@@ -16,6 +16,7 @@ mod macros {
     mod ui;
 }
 mod promises;
+mod simulation;
 mod support;
 mod targets;
 mod tcp;

@@ -1,6 +1,8 @@
 //! What an attacker may send to a running server or client. A test is named after its row in the
 //! project's list of threats; what concerns bytes alone is tested in `veltix-core/src/hostile`.
 
+mod answers;
+mod cancelled;
 mod codes;
 mod drain;
 mod exposed;

@@ -154,6 +154,34 @@ pub(crate) fn a_refused_peer_is_never_listed_nor_handled_nor_missed() {
 }
 
 #[test]
+fn a_peer_that_left_before_it_was_refused_is_not_handled_either() {
+    paused(async {
+        let door = Door::new();
+        let gate = door.clone();
+        let on_connect = move || {
+            let door = gate.clone();
+            async move {
+                door.pass().await;
+                Err::<(), _>("no room for you")
+            }
+        };
+        let (router, mut told) = counting(Router::new().on_connect(on_connect));
+        let (entered, mut enters) = unbounded_channel();
+        let router = router.route(ECHO, move |peer: Peer| entered.send(peer).expect("listened to"));
+        let world = World::new(router);
+        let mut raw = world.raw().await;
+        raw.send(ECHO.code(), 0, "").await.expect("the server reads");
+        raw.end();
+        quiet().await;
+        door.open(1);
+        expect_end(&mut raw).await;
+        quiet().await;
+        assert!(enters.try_recv().is_err(), "it was refused");
+        assert!(told.try_recv().is_err(), "on_disconnect is not for those who were refused");
+    });
+}
+
+#[test]
 pub(crate) fn on_connect_has_a_deadline_of_its_own() {
     paused(async {
         let stuck = std::future::pending::<()>;

@@ -195,6 +195,17 @@ pub(crate) fn is_within(endpoint: &Arc<Endpoint>) -> bool {
         || BLOCKING.with_borrow(|blocking| blocking.as_ref().is_some_and(of_endpoint))
 }
 
+/// Forgets what the poll that is under way has touched, as only a planted bug does.
+#[cfg(veltix_planted_bugs)]
+pub(crate) fn forget_touched() {
+    CURRENT.with_borrow_mut(|current| {
+        if let Some(scope) = current {
+            scope.own_touched = false;
+            scope.touched.clear();
+        }
+    });
+}
+
 /// Runs a blocking handler of this peer, and says what it has published. It has no batch: what it
 /// sends goes out at once.
 pub(crate) fn blocking<R>(peer: &Peer, handler: impl FnOnce() -> R) -> (R, Published) {

@@ -223,10 +223,13 @@ impl<C: Connector> ClientTask<C> {
         self.dialer.endpoint.events().tell(|| Event::Reconnecting { attempt, delay });
         tracing::info!(attempt, ?delay, "reconnecting");
         tokio::select! {
+            // A wish that comes together with what it is to interrupt still interrupts it.
+            biased;
             () = self.control.wished() => return None,
             () = sleep(delay) => {}
         }
         tokio::select! {
+            biased;
             () = self.control.wished() => None,
             result = self.attempts.dial(&self.dialer) => Some(result),
         }

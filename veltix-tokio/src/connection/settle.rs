@@ -53,7 +53,12 @@ impl ConnectionTask {
             }
         };
         tracing::info!(peer = %self.peer, reason = %printable(&reason), "refused");
+        let ends_already = self.ending.is_some();
         self.begin_end(CloseReason::Refused(reason.into()));
+        if ends_already {
+            // That end lets what was received be handled, but not of a peer that is not let in.
+            self.cut_off();
+        }
     }
 
     #[inline]

@@ -134,6 +134,10 @@ pub(crate) fn text_of(error: &(dyn StdError + 'static)) -> String {
 
 /// The outcome of a panic, with its text if it has one.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    #[cfg(veltix_planted_bugs)]
+    if planted!("flush_list_lost_on_panic") {
+        crate::batch::forget_touched();
+    }
     let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (None, Some(text)) => text.clone(),

@@ -40,6 +40,9 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
     tokio::pin!(begun);
     loop {
         tokio::select! {
+            // In this order, so that what happens at the same time happens the same each time. The
+            // first two are ready too seldom for anybody to be kept waiting.
+            biased;
             () = &mut begun => break,
             () = &mut reaping, if !connections.is_empty() => {
                 reap(&mut connections);
@@ -54,6 +57,7 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
                 Err(error) => {
                     let pause = backoff.next(&error);
                     tokio::select! {
+                        biased;
                         () = &mut begun => break,
                         () = sleep(pause) => {}
                     }

@@ -174,6 +174,7 @@ impl Server {
         // Always there: only `drop` takes it out.
         let Some(serve) = &mut self.serve else { return Ok(()) };
         tokio::select! {
+            biased;
             () = &mut *serve => return Ok(()),
             _ = stop => self.endpoint.begin_shutdown(),
         }

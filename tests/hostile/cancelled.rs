@@ -1,0 +1,82 @@
+//! R27: sends that are dropped in the middle, over a pipe that takes seven bytes at a time.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures::future::join_all;
+use tokio::time::sleep;
+use veltix::{Message, Router, ServerConfig};
+
+use crate::promises::{body, check, number, paused};
+use crate::support::{OTHER, World, seed};
+
+/// Futures that are dropped, some of them before they are done.
+const DROPS: u32 = 10_000;
+
+/// Bytes that are on their way at most: less than half a header.
+const PIPE: usize = 7;
+
+/// Of each body.
+const LONGEST: usize = 40;
+
+#[test]
+fn r27_ten_thousand_dropped_sends_tear_no_frame() {
+    let mut rng = Rng::with_seed(seed());
+    paused(async move {
+        // So that most sends have to wait, and many are dropped while they do.
+        let config = ServerConfig::default()
+            .max_message_size(1_024)
+            .outbox(4, 4_096)
+            .write_stall(None)
+            .heartbeat(None);
+        let world = World::with(config, PIPE, Router::new());
+        let (mut raw, peer) = world.join().await;
+        let reading = tokio::spawn(async move { raw.all().await });
+        let mut accepted = Vec::new();
+        let mut given_up = 0;
+        while accepted.len() + given_up < DROPS as usize {
+            let first = (accepted.len() + given_up) as u32;
+            // Several wait at the same time, and each has a patience of its own.
+            let many = rng.u32(1..8).min(DROPS - first);
+            let sends = (first..first + many).map(|n| {
+                let sending = peer.send(&Message::new(OTHER, body(n, LONGEST)));
+                let (yields, pause) = (rng.u32(..4), rng.u64(..3));
+                async move {
+                    let patience = async {
+                        for _ in 0..yields {
+                            tokio::task::yield_now().await;
+                        }
+                        if pause > 0 {
+                            sleep(Duration::from_millis(pause - 1)).await;
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        () = patience => None,
+                        sent = sending => {
+                            sent.expect("the peer is there");
+                            Some(n)
+                        }
+                    }
+                }
+            });
+            let sent = join_all(sends).await;
+            given_up += sent.iter().filter(|sent| sent.is_none()).count();
+            accepted.extend(sent.into_iter().flatten());
+            let stats = peer.stats();
+            check(stats.sent, stats.received);
+            assert_eq!(stats.sent.accepted, accepted.len() as u64, "what was dropped is not sent");
+        }
+        assert!(given_up > 1_000 && accepted.len() > 1_000, "{given_up} of {DROPS} were given up");
+        let outcome = peer.close().await;
+        let got = reading.await.expect("each frame is whole");
+        check(outcome.sent, outcome.received);
+        assert_eq!(outcome.sent.written, got.len() as u64);
+        assert_eq!(outcome.undelivered, 0);
+        for (message, n) in got.iter().zip(&accepted) {
+            assert_eq!(number(message.body()), *n, "in the order in which they were accepted");
+            assert_eq!(*message.body(), body(*n, LONGEST));
+        }
+        assert_eq!(got.len(), accepted.len());
+    });
+}

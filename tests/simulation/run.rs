@@ -1,0 +1,98 @@
+//! One run, from its seed to its verdict.
+
+use std::thread;
+
+use fastrand::Rng;
+use tokio::runtime::{Builder, Handle};
+use tokio::time::timeout;
+use veltix::{all, tag};
+
+use super::app::App;
+use super::host::Host;
+use super::ledger::Side;
+use super::network::Network;
+use super::plan::Plan;
+use super::record::{Record, Verdict};
+use super::{check, faults, traffic};
+use crate::support::PATIENCE;
+
+/// Milliseconds after which nothing is under way any more: a peer in a black hole is dead by then.
+const CALM: u64 = 15_000;
+
+/// Runs the simulation of this seed, on a thread of its own: what the library keeps for each
+/// thread, such as spare buffers, is not left over from another run.
+pub(super) fn run(seed: u64, is_verbose: bool) -> Verdict {
+    run_with(seed, is_verbose, || {})
+}
+
+/// The same, with something to be done on that thread first.
+pub(super) fn run_with(seed: u64, is_verbose: bool, first: impl FnOnce() + Send) -> Verdict {
+    let here = || {
+        first();
+        run_here(seed, is_verbose)
+    };
+    let over = thread::scope(|scope| scope.spawn(here).join());
+    over.unwrap_or_else(|_| Verdict { wrong: vec!["it panics".to_owned()], ..Verdict::default() })
+}
+
+fn run_here(seed: u64, is_verbose: bool) -> Verdict {
+    // For the dice that the library throws.
+    fastrand::seed(seed);
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let record = Record::new(is_verbose);
+        if timeout(PATIENCE, simulate(seed, &record)).await.is_err() {
+            record.wrong(format_args!("it does not end"));
+        }
+        record.verdict()
+    })
+}
+
+async fn simulate(seed: u64, record: &Record) {
+    let mut rng = Rng::with_seed(seed);
+    let plan = Plan::new(&mut rng);
+    let network = Network::new(record, plan.weather, rng.fork());
+    let app = App::new(record, rng.fork());
+    let host = Host::new(&app, &network, plan.server.clone());
+    let clients: Vec<_> = (0..plan.clients)
+        .map(|_| {
+            let (network, config) = (network.clone(), plan.client.clone());
+            tokio::spawn(traffic::live(app.clone(), network, config, plan.deeds, rng.fork()))
+        })
+        .collect();
+    let presiding =
+        tokio::spawn(traffic::preside(app.clone(), host.clone(), plan.deeds, rng.fork()));
+    let watching = tokio::spawn(check::watch(network.clone(), app.ledger.clone(), record.clone()));
+    let befalling = faults::befall(app.clone(), network.clone(), host.clone(), plan.faults, rng);
+    befalling.await;
+    network.lines().values().for_each(|line| line.heal());
+    let mut connected = Vec::new();
+    for client in clients {
+        connected.extend(client.await.expect("a client does not panic"));
+    }
+    presiding.await.expect("the server's part does not panic");
+    watching.abort();
+    record.pause(CALM).await;
+    check::quiet(&app.ledger, record);
+
+    if !plan.clients_first {
+        host.drain().await;
+    }
+    app.ledger.closing_all(Side::Client);
+    for client in connected {
+        client.close().await;
+    }
+    record.pause(CALM).await;
+    if let Some(hub) = host.hub() {
+        let left = [hub.count(all()), hub.count(tag("room"))].map(|count| count.expect("valid"));
+        if left != [0, 0] {
+            record.wrong(format_args!("{left:?} peers are listed when all have left"));
+        }
+    }
+    host.drain().await;
+    check::everything(&network, &app.ledger, record).await;
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    if tasks > 0 {
+        record.wrong(format_args!("{tasks} tasks are alive when all is over"));
+    }
+}
