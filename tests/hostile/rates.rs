@@ -142,8 +142,11 @@ async fn a_peer_in_debt_lives_and_hears_of_us() {
 #[tokio::test(start_paused = true)]
 async fn by_default_and_without_a_number_there_is_no_rate() {
     for rate in [None, Some(Rate::default())] {
-        let config = ServerConfig::default();
-        let config = rate.map_or(config.clone(), |rate| config.peer_rate(rate));
+        let default = ServerConfig::default();
+        let config = match rate {
+            Some(rate) => default.peer_rate(rate),
+            None => default,
+        };
         let world = World::with(config, PIPE, Router::new().route(OTHER, || {}));
         let (mut raw, peer) = world.join().await;
         let start = Instant::now();
