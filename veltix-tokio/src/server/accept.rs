@@ -82,6 +82,7 @@ async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
     let mut closed = false;
     loop {
         tokio::select! {
+            biased;
             ended = connections.join_next() => if ended.is_none() { return },
             () = &mut closing, if !closed => closed = true,
         }
