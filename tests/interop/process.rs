@@ -135,13 +135,13 @@ impl Process {
         self.signal("-TERM").await
     }
 
-    /// Sends a signal, given as to `kill`; says since when.
+    /// Sends a signal, given as to `kill`; says when that was done. To start `kill` takes its time,
+    /// which is not the process's.
     pub(crate) async fn signal(&mut self, signal: &str) -> Instant {
         let id = self.child.id().expect("it runs");
-        let begun = Instant::now();
         let told = Command::new("kill").args([signal, &id.to_string()]).status().await;
         assert!(told.expect("there is a `kill`").success());
-        begun
+        Instant::now()
     }
 
     /// Ends the test, and says what the process said last.
