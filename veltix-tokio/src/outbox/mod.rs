@@ -31,6 +31,7 @@
 //! Accounting, always: `accepted = written + dropped + queued`.
 
 mod drops;
+mod flush;
 mod push;
 mod queue;
 mod run;
@@ -41,16 +42,13 @@ mod tests;
 mod write;
 
 use std::fmt;
-use std::io::{self, IoSlice};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
-use veltix_core::Frame;
 
-use crate::limits::FRAME_OVERHEAD;
 use crate::memory::Memory;
 use crate::sync::{Guard, Mutex};
 use crate::transport::StreamWriter;
@@ -61,17 +59,8 @@ pub(crate) use drops::{DropReason, Drops};
 pub(crate) use push::{Overflow, Push, Queued};
 pub(crate) use run::{Member, Run, Size};
 pub(crate) use state::{Capacity, charge};
-use state::{Flight, Phase, State};
+use state::{Phase, State};
 pub use tally::Sent;
-use write::Scratch;
-
-/// Writes of one flush at most; a peer that is fed faster than it is written hands over to its
-/// own task then, so that no publisher is held.
-const WRITES_PER_FLUSH: usize = 16;
-
-/// Looks of one flush at what was pushed while it put the queue in order for a full stream. Under
-/// a storm of values, where each look is followed by another, the peer's own task goes on.
-const SETTLE_ROUNDS: usize = 4;
 
 /// The outbox of one peer, shared by all who send to it.
 pub(crate) struct Outbox {
@@ -124,150 +113,6 @@ impl Outbox {
             state.leave_run();
         }
         state
-    }
-
-    /// Writes what is queued, as far as the stream takes it. Does nothing when another flusher is
-    /// at it or the stream is full.
-    pub(crate) fn flush(&self) {
-        self.flush_at(Instant::now());
-    }
-
-    /// The same, for whoever has just looked at the clock.
-    pub(crate) fn flush_at(&self, now: Instant) {
-        let mut state = self.state.lock();
-        if let Some((run, writer)) = state.take_off_with_run() {
-            drop(state);
-            return self.fly_run(run, writer, now);
-        }
-        let Some(flight) = state.take_off() else { return };
-        drop(state);
-        self.fly_on(flight, None, now);
-    }
-
-    /// Writes a finished run that is all there is: for most peers of a broadcast, all that there is
-    /// to do.
-    fn fly_run(&self, run: Arc<Run>, mut writer: Box<dyn StreamWriter>, now: Instant) {
-        // It was looked at when it was taken: it is finished.
-        let Some(whole) = run.whole() else { return };
-        let result = caught(|| writer.try_write_vectored(&[IoSlice::new(&whole.bytes)]));
-        if result.as_ref().is_ok_and(|written| *written == whole.bytes.len()) {
-            let mut state = self.state.lock();
-            state.settle(whole.taken(), now);
-            if state.phase != Phase::Writing || !state.queue.frames().is_empty() {
-                drop(state);
-                // It was closed, or more was pushed meanwhile.
-                return self.fly_on(Flight::new(writer, None), Some(Ok(())), now);
-            }
-            let owner = state.land_empty(writer);
-            let waiters = self.settle_room(&mut state);
-            drop(state);
-            return wake(owner, waiters);
-        }
-        let mut flight = Flight::new(writer, Some(run));
-        flight.queue_run();
-        let result = match result {
-            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
-            Ok(written) => {
-                flight.advance(written);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        };
-        self.fly_on(flight, Some(result), now);
-    }
-
-    /// Flies on from the first write, if that is made already, and wakes whom it concerns.
-    fn fly_on(&self, flight: Flight, first: Option<io::Result<()>>, now: Instant) {
-        let mut gone = Vec::new();
-        let (owner, waiters) =
-            Scratch::with(|scratch| self.fly(flight, first, now, scratch, &mut gone));
-        let_go(&mut gone);
-        wake(owner, waiters);
-    }
-
-    /// Writes until the queue is empty, the stream is full, or the peer's own task should go on.
-    /// Says who must be woken then: the task, and those who wait for room if there is some.
-    /// What is superseded on the way is put into `gone`, which takes no more than one round's.
-    fn fly(
-        &self,
-        mut flight: Flight,
-        mut first: Option<io::Result<()>>,
-        now: Instant,
-        scratch: &mut Scratch,
-        gone: &mut Vec<Frame>,
-    ) -> (Option<Waker>, Vec<Waker>) {
-        let mut writes = 0;
-        loop {
-            writes += 1;
-            let result = first.take().unwrap_or_else(|| caught(|| scratch.write(&mut flight)));
-            flight.queue_run();
-            let failure = result.err().map(|error| error.kind());
-            let mut state = self.state.lock();
-            flight.settle(&mut state, now);
-            // What was pushed meanwhile follows what is left in our hands.
-            flight.queue.append(&mut state.queue);
-            if failure.is_none()
-                && flight.queue.frames().is_empty()
-                && state.phase == Phase::Writing
-            {
-                let owner = state.land_empty(flight.writer);
-                let waiters = self.settle_room(&mut state);
-                // What was pushed meanwhile is in the other queue by now, but not its room.
-                let emptied = state.queue.has_room().then(|| std::mem::take(&mut state.queue));
-                drop(state);
-                write::keep_queue(flight.queue.into_frames());
-                if let Some(emptied) = emptied {
-                    write::keep_queue(emptied.into_frames());
-                }
-                return (owner, waiters);
-            }
-            let is_full = failure == Some(io::ErrorKind::WouldBlock);
-            let mut rounds = 0;
-            while is_full && !flight.queue.is_settled() && rounds < SETTLE_ROUNDS {
-                rounds += 1;
-                // Outside the lock: it takes its time, and a body may run its owner's code when
-                // it goes.
-                drop(state);
-                let_go(gone);
-                *gone = flight.queue.compact();
-                // What a body that panics leaves undone is done in the next round.
-                let _ = catch_unwind(AssertUnwindSafe(|| flight.queue.detach()));
-                state = self.state.lock();
-                state.book_dropped(DropReason::Superseded, &*gone);
-                flight.queue.append(&mut state.queue);
-            }
-            if is_full {
-                state.stalled_since.get_or_insert_with(Instant::now);
-            }
-            let phase = match failure {
-                _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
-                Some(io::ErrorKind::WouldBlock) if flight.queue.is_settled() => Phase::Blocked,
-                None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
-                // In the last case others push faster than their frames are looked at.
-                None | Some(io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
-                    Phase::Queued
-                }
-                Some(kind) => {
-                    state.failure = Some(kind);
-                    let (_, waiters) = state.close(DropReason::Disconnected);
-                    self.congested.store(false, Ordering::Relaxed);
-                    return (state.abandon(&flight), waiters);
-                }
-            };
-            let owner = state.land(flight, phase);
-            return (owner, self.settle_room(&mut state));
-        }
-    }
-
-    /// If there is room, ends the congestion and gives those who wait for it.
-    fn settle_room(&self, state: &mut State) -> Vec<Waker> {
-        if self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD) {
-            self.congested.store(false, Ordering::Relaxed);
-            if !state.room_waiters.is_empty() {
-                return state.room_waiters.take().collect();
-            }
-        }
-        Vec::new()
     }
 
     /// Waits until a full stream takes something again; ready at once when it is not full.
@@ -423,27 +268,6 @@ impl Outbox {
     pub(crate) fn sent(&self) -> Sent {
         let state = self.lock();
         state.tally.sent(state.frames as u64)
-    }
-}
-
-/// Wakes those whom a landing concerns: mostly nobody.
-#[inline]
-fn wake(owner: Option<Waker>, waiters: Vec<Waker>) {
-    if owner.is_some() || !waiters.is_empty() {
-        wake_all(owner.into_iter().chain(waiters));
-    }
-}
-
-/// Calls a stream. One that panics has failed; whoever publishes to it must not go down with it.
-fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
-}
-
-/// Drops frames. A body that panics as it goes, which is its owner's code, must not take the stream
-/// with it, nor whoever publishes; nor may a second one, which would end the process.
-fn let_go(gone: &mut Vec<Frame>) {
-    for frame in gone.drain(..) {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(frame)));
     }
 }
 

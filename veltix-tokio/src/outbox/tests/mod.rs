@@ -20,7 +20,11 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use veltix_core::{DeliveryClass, Frame, FrameDecoder, Key, Message, OverflowPolicy, RequestId};
 
+#[cfg(not(shuttle))]
+use super::flush::WRITES_PER_FLUSH;
 use super::*;
+#[cfg(not(shuttle))]
+use crate::limits::FRAME_OVERHEAD;
 use crate::limits::HEADER_LEN;
 use crate::sync::Mutex;
 
