@@ -53,8 +53,9 @@ impl Ledger {
         let mut book = lock(&self.book);
         book.ended += 1;
         if std::mem::take(&mut book.lies) {
-            entry.sent.accepted += 1;
-            entry.sent.written += 1;
+            // Of what it sent each peer knows, also one that does not hear the end.
+            entry.received.received += 1;
+            entry.received.handled += 1;
         }
         if let Some(broken) = entry.broken()
             && book.broken.len() < SHOWN
