@@ -71,7 +71,7 @@ pub use veltix_core::{
     AnswerError, Arrival, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, GOING_AWAY,
     HandshakeError, Hello, IdsExhausted, Key, Message, MessageType, NoError, NoReply,
     OverflowPolicy, PING, PONG, PeerId, ProtocolError, Rate, Registry, RequestId, Tag, TagError,
-    TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Told, TypeError, Typed,
+    TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Token, Told, TypeError, Typed,
     TypedMessage, UnknownCode, all, limits, nobody, peers, tag,
 };
 /// Says which part of a handler does not fit.
@@ -120,12 +120,12 @@ pub use veltix_tokio::{
     AnswerTo, BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
     ClientStatus, CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured,
     ConnectError, Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream,
-    Extension, FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub,
-    Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats,
-    Ping, Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses,
-    Result, Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore,
-    State, Survey, SurveyStatus, Text, TlsConfigError, TlsError, VeltixCodec, Watch, WatchEvent,
-    transport,
+    Extension, FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure,
+    HandshakeInfo, Hub, Identity, Inbound, InboundService, IntoReply, Json, MessageService,
+    MessageStream, Msg, Peer, PeerStats, Ping, Received, Reconnect, Refuse, Rejection, Reply,
+    Request, RequestError, Response, Responses, Result, Router, SendError, Sending, Sent, Server,
+    ServerConfig, ShutdownReport, SocketCore, State, Survey, SurveyStatus, Text, TlsConfigError,
+    TlsError, VeltixCodec, Watch, WatchEvent, transport,
 };
 
 #[cfg(feature = "signal")]

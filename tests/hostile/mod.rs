@@ -15,6 +15,7 @@ mod memory_budget;
 mod network;
 mod publishing;
 mod rates;
+mod refusals;
 mod requests;
 mod resets;
 #[cfg(unix)]

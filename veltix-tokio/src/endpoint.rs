@@ -133,9 +133,10 @@ pub(crate) struct Endpoint {
     unknown: CodeLog,
     /// Codes whose handlers held their worker.
     held: CodeLog,
-    /// For the log's lines about peers over their rate, and evicted ones.
+    /// For the log's lines about peers over their rate, evicted ones, and refused ones.
     rate_log: LogPace,
     eviction_log: LogPace,
+    refusal_log: LogPace,
     panics: Panics,
 }
 
@@ -193,6 +194,7 @@ impl Endpoint {
             held: CodeLog::default(),
             rate_log: LogPace::default(),
             eviction_log: LogPace::default(),
+            refusal_log: LogPace::default(),
             panics: Panics::default(),
         })
     }
@@ -267,6 +269,10 @@ impl Endpoint {
 
     pub(crate) const fn rate_log(&self) -> &LogPace {
         &self.rate_log
+    }
+
+    pub(crate) const fn refusal_log(&self) -> &LogPace {
+        &self.refusal_log
     }
 
     pub(crate) const fn panics(&self) -> &Panics {

@@ -154,9 +154,12 @@ async fn enter(
     ticket: Ticket,
 ) -> Option<(ConnectionTask, Slot)> {
     match welcome_in_time(&mut stream, &endpoint, ticket).await {
-        Ok(Welcome { hello, surplus, slot }) => {
-            let ids = IdSpace::server();
-            Some((ConnectionTask::new(&endpoint, stream, hello, surplus, ids), slot))
+        Ok(Welcome { hello, identity, surplus, slot }) => {
+            let task = ConnectionTask::new(&endpoint, stream, hello, surplus, IdSpace::server());
+            if let Some(identity) = identity {
+                task.peer().identify(identity);
+            }
+            Some((task, slot))
         }
         Err(failure) => {
             if let Some(failure) = failure {
@@ -183,7 +186,8 @@ async fn welcome_in_time(
             // Boxed: without TLS nobody should pay for its room.
             Box::pin(tls.shake_hands(stream, limit)).await?;
         }
-        welcome(stream, endpoint.slots(), endpoint.hellos()).await
+        let authenticate = endpoint.routes().authenticate();
+        welcome(stream, endpoint.slots(), endpoint.hellos(), authenticate).await
     };
     tokio::select! {
         biased;
@@ -200,7 +204,19 @@ async fn welcome_in_time(
 }
 
 fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
-    tracing::debug!(%addr, reason = %printable(&reason.to_string()), "the handshake failed");
+    let text = reason.to_string();
+    let text = printable(&text);
+    match &reason {
+        HandshakeFailure::Panicked { .. } => {
+            endpoint.panics().add();
+            tracing::error!(%addr, reason = %text, "the handshake failed");
+        }
+        // Whoever guesses tokens writes no more than a line now and then.
+        HandshakeFailure::Refused { .. } if endpoint.refusal_log().is_due(Instant::now()) => {
+            tracing::warn!(%addr, reason = %text, "the handshake failed");
+        }
+        _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
+    }
     endpoint.events().tell(|| Event::HandshakeFailed { addr, reason });
 }
 
@@ -211,6 +227,8 @@ impl From<Failure> for HandshakeFailure {
             Failure::Protocol(error) => Self::Protocol(error),
             Failure::Tls(error) => Self::Tls(error),
             Failure::Io(error) => Self::Io(error.kind()),
+            Failure::Refused(refuse) => Self::Refused { reason: refuse.reason().to_owned() },
+            Failure::Panicked(message) => Self::Panicked { message },
         }
     }
 }

@@ -65,8 +65,8 @@ impl Server {
                 _ => BindError::Io { addr, source },
             })?;
         warn_of_descriptors(config.max_connections);
-        let protection =
-            Protection { tls: config.tls.is_some(), identity: router.has_on_connect() };
+        let identity = router.has_authenticate() || router.has_on_connect();
+        let protection = Protection { tls: config.tls.is_some(), identity };
         warn_if_exposed(&acceptor.local_addr(), protection);
         Self::with_listener(acceptor, config, router)
     }
