@@ -36,7 +36,8 @@
 //! a [`Peer`], which one [sends](#sending-and-backpressure) to and
 //! [asks](#requests-and-surveys) on both sides alike. The server's [`Hub`] reaches many at once: all,
 //! or those whom [tags](#tags) and [targets](#targets-and-watches) mean. What happens when peers
-//! [come and go](#connecting-and-leaving) is the router's as well, and everything that happens is
+//! [come and go](#connecting-and-leaving) is the router's as well, and so is
+//! [who they are](#who-a-peer-is); everything that happens is
 //! among the [events and logs](#events-and-logs).
 //!
 //! For operation there are an orderly [shutdown](#shutting-down), [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
@@ -56,6 +57,7 @@
 #![doc = include_str!("docs/requests.md")]
 #![doc = include_str!("docs/lifecycle.md")]
 #![doc = include_str!("docs/shutdown.md")]
+#![doc = include_str!("docs/identity.md")]
 #![doc = include_str!("docs/clients.md")]
 #![doc = include_str!("docs/events.md")]
 #![doc = include_str!("docs/transports.md")]
