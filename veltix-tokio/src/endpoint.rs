@@ -159,6 +159,7 @@ pub(crate) struct Side {
     pub(crate) role: Role,
     pub(crate) local_addr: PeerAddr,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: Option<usize>,
     pub(crate) max_pending_handshakes: usize,
     pub(crate) max_pending_handshakes_per_address: usize,
     pub(crate) max_workers: usize,
@@ -177,7 +178,7 @@ impl Endpoint {
             routes,
             limits,
             peers: Peers::new(TagStore::default()),
-            slots: Slots::new(side.max_connections),
+            slots: Slots::new(side.max_connections, side.max_connections_per_address),
             handshakes: Handshakes::new(
                 side.max_pending_handshakes,
                 side.max_pending_handshakes_per_address,

@@ -170,6 +170,8 @@ pub enum HandshakeFailure {
     Shed,
     /// The server was full.
     ServerFull,
+    /// The peer's address had as many peers as one may have.
+    AddressFull,
     /// [`Router::authenticate`](crate::Router::authenticate) did not let the peer in.
     Refused {
         /// Why, in its words.
@@ -191,6 +193,7 @@ impl fmt::Display for HandshakeFailure {
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Shed => f.write_str("too many handshakes were pending, and this one was shed"),
             Self::ServerFull => f.write_str("the server was full"),
+            Self::AddressFull => f.write_str("its address had as many peers as one may have"),
             Self::Refused { reason } => write!(f, "`authenticate` refused the peer: {reason}"),
             Self::Panicked { message } => write!(f, "`authenticate` panicked: {message}"),
         }

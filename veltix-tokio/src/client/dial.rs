@@ -48,7 +48,7 @@ impl<C: Connector> Dialer<C> {
             Failure::Tls(source) => ConnectError::Tls { addr: addr(), source },
             Failure::Io(source) => ConnectError::Io { addr: addr(), source },
             // What only servers know of.
-            other @ (Failure::ServerFull | Failure::Refused(_) | Failure::Panicked(_)) => {
+            other @ (Failure::Full(_) | Failure::Refused(_) | Failure::Panicked(_)) => {
                 ConnectError::Io { addr: addr(), source: other.into() }
             }
         })?;

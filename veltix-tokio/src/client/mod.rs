@@ -151,6 +151,7 @@ impl Client {
             // A client has nothing that others connect to.
             local_addr: PeerAddr::Memory(0),
             max_connections: 1,
+            max_connections_per_address: None,
             max_pending_handshakes: 1,
             max_pending_handshakes_per_address: 1,
             max_workers: config.connection.max_workers,

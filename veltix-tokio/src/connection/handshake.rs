@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake, Token};
 
-use crate::admission::{Slot, Slots};
+use crate::admission::{Full, Slot, Slots};
 use crate::hellos::Hellos;
 use crate::identity::{Authenticate, Established, HandshakeInfo, Refuse};
 use crate::limits::MAX_HANDSHAKE_LEN;
@@ -33,7 +33,7 @@ pub(crate) enum Failure {
     #[error("the stream failed")]
     Io(#[source] io::Error),
     #[error("the server is full")]
-    ServerFull,
+    Full(Full),
     /// The application does not let the peer in.
     #[error("the peer is refused: {}", .0.reason())]
     Refused(Refuse),
@@ -78,10 +78,11 @@ pub(crate) async fn welcome(
     hellos: &Hellos,
     authenticate: Option<&dyn Authenticate>,
 ) -> Result<Welcome, Failure> {
-    if slots.is_full() {
+    let ip = stream.addr().ip();
+    if let Err(full) = slots.check(ip) {
         // It became so during the handshake of TLS, before which a client cannot be told.
         write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
-        return Err(Failure::ServerFull);
+        return Err(Failure::Full(full));
     }
     write_all(&mut *stream.writer, &ServerHandshake::hello()).await?;
     if planted!("byte_before_ack") {
@@ -102,10 +103,13 @@ pub(crate) async fn welcome(
         }
         None => None,
     };
-    let Some(slot) = slots.take() else {
-        // The last slot went to another while this handshake was pending.
-        write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
-        return Err(Failure::ServerFull);
+    let slot = match slots.take(ip) {
+        Ok(slot) => slot,
+        Err(full) => {
+            // The last slot went to another while this handshake was pending.
+            write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
+            return Err(Failure::Full(full));
+        }
     };
     write_all(&mut *stream.writer, &ServerHandshake::accepted()).await?;
     Ok(Welcome { hello, identity, surplus: buffer, slot })
@@ -187,7 +191,7 @@ mod tests {
         let bytes = [&length[..], hello, &padding, &[b'x'; 10_000]].concat();
         let (mut server, mut client) = memory_pair(64 * 1024);
         write_all(&mut *client.writer, &bytes).await.expect("there is room");
-        let (slots, hellos) = (Slots::new(1), Hellos::default());
+        let (slots, hellos) = (Slots::new(1, None), Hellos::default());
         let welcome = welcome(&mut server, &slots, &hellos, None).await.expect("it is a hello");
         assert!(welcome.surplus.is_empty(), "the rest is left where it was");
         assert!(welcome.surplus.capacity() <= LENGTH_LEN + MAX_HANDSHAKE_LEN);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use veltix_core::text::printable;
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
-use crate::admission::{Slot, Ticket};
+use crate::admission::{Full, Pace, Slot, Ticket};
 use crate::close::CloseReason;
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, Welcome, welcome};
@@ -32,7 +32,11 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 
 /// Accepts until a shutdown begins, then waits for the connections. It owns their tasks: dropped,
 /// it aborts them.
-pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) {
+pub(super) async fn serve(
+    mut listener: impl Listener,
+    mut pace: Option<Pace>,
+    endpoint: Arc<Endpoint>,
+) {
     let mut connections = JoinSet::new();
     let mut reaping = pin!(sleep(REAP_EVERY));
     let mut backoff = AcceptBackoff::default();
@@ -50,6 +54,12 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
                     backoff.reset();
                     reap(&mut connections);
                     admit(stream, &endpoint, &mut connections);
+                    if let Some(next) = pace.as_mut().and_then(Pace::accepted) {
+                        tokio::select! {
+                            () = &mut begun => break,
+                            () = sleep_until(next) => {}
+                        }
+                    }
                 }
                 Err(error) => {
                     let pause = backoff.next(&error);
@@ -112,10 +122,12 @@ fn reap(connections: &mut JoinSet<()>) {
 /// Gives a new stream to a task of its own. A full server says so cheaply, without a task.
 fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet<()>) {
     // Over TLS there is nothing that it could read yet.
-    if endpoint.slots().is_full() && endpoint.tls().is_none() {
+    if endpoint.tls().is_none()
+        && let Err(full) = endpoint.slots().check(stream.addr().ip())
+    {
         // Its socket is new and empty, so what is said fits; if not, the peer sees the end alone.
         let _ = stream.writer.try_write_vectored(&[IoSlice::new(&ServerHandshake::full())]);
-        tell_failure(endpoint, stream.link.addr, HandshakeFailure::ServerFull);
+        tell_failure(endpoint, stream.link.addr, full.into());
         return;
     }
     let ticket = endpoint.handshakes().enter(stream.addr().ip());
@@ -220,10 +232,20 @@ fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
     endpoint.events().tell(|| Event::HandshakeFailed { addr, reason });
 }
 
+impl From<Full> for HandshakeFailure {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Server => Self::ServerFull,
+            Full::Address => Self::AddressFull,
+        }
+    }
+}
+
 impl From<Failure> for HandshakeFailure {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Protocol(HandshakeError::ServerFull) | Failure::ServerFull => Self::ServerFull,
+            Failure::Protocol(HandshakeError::ServerFull) => Self::ServerFull,
+            Failure::Full(full) => full.into(),
             Failure::Protocol(error) => Self::Protocol(error),
             Failure::Tls(error) => Self::Tls(error),
             Failure::Io(error) => Self::Io(error.kind()),
