@@ -2,6 +2,7 @@
 //! project's list of threats; what concerns bytes alone is tested in `veltix-core/src/hostile`.
 
 mod codes;
+mod door;
 mod drain;
 mod exposed;
 mod floods;
