@@ -76,7 +76,8 @@ impl Accounts {
     /// and whoever shows none is asked a little later.
     fn known(&self, info: &HandshakeInfo) -> Result<Option<Session>, Refuse> {
         let Some(token) = info.token() else { return Ok(None) };
-        let session = self.0.get(token.expose()).ok_or(Refuse::new("nobody has this token"))?;
+        let session =
+            self.0.get(token.expose()).ok_or_else(|| Refuse::new("nobody has this token"))?;
         Ok(Some(session.clone()))
     }
 }

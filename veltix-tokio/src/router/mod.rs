@@ -320,7 +320,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     ///     let users = Arc::clone(&users);
     ///     async move {
     ///         let token = info.require_token()?;
-    ///         let name = users.get(token.expose()).ok_or(Refuse::new("the token is wrong"))?;
+    ///         let name = users.get(token.expose()).ok_or_else(|| Refuse::new("the token is wrong"))?;
     ///         Ok(User((*name).to_owned()))
     ///     }
     /// });
