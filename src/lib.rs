@@ -36,7 +36,8 @@
 //! a [`Peer`], which one [sends](#sending-and-backpressure) to and
 //! [asks](#requests-and-surveys) on both sides alike. The server's [`Hub`] reaches many at once: all,
 //! or those whom [tags](#tags) and [targets](#targets-and-watches) mean. What happens when peers
-//! [come and go](#connecting-and-leaving) is the router's as well, and everything that happens is
+//! [come and go](#connecting-and-leaving) is the router's as well, and so is
+//! [who they are](#who-a-peer-is); everything that happens is
 //! among the [events and logs](#events-and-logs).
 //!
 //! For operation there are an orderly [shutdown](#shutting-down), [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
@@ -56,6 +57,7 @@
 #![doc = include_str!("docs/requests.md")]
 #![doc = include_str!("docs/lifecycle.md")]
 #![doc = include_str!("docs/shutdown.md")]
+#![doc = include_str!("docs/identity.md")]
 #![doc = include_str!("docs/clients.md")]
 #![doc = include_str!("docs/events.md")]
 #![doc = include_str!("docs/transports.md")]
@@ -71,7 +73,7 @@ pub use veltix_core::{
     AnswerError, Arrival, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, GOING_AWAY,
     HandshakeError, Hello, IdsExhausted, Key, Message, MessageType, NoError, NoReply,
     OverflowPolicy, PING, PONG, PeerId, ProtocolError, Rate, Registry, RequestId, Tag, TagError,
-    TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Told, TypeError, Typed,
+    TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Token, Told, TypeError, Typed,
     TypedMessage, UnknownCode, all, limits, nobody, peers, tag,
 };
 /// Says which part of a handler does not fit.
@@ -120,12 +122,12 @@ pub use veltix_tokio::{
     AnswerTo, BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
     ClientStatus, CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured,
     ConnectError, Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream,
-    Extension, FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure, Hub,
-    Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg, Peer, PeerStats,
-    Ping, Received, Reconnect, Rejection, Reply, Request, RequestError, Response, Responses,
-    Result, Router, SendError, Sending, Sent, Server, ServerConfig, ShutdownReport, SocketCore,
-    State, Survey, SurveyStatus, Text, TlsConfigError, TlsError, VeltixCodec, Watch, WatchEvent,
-    transport,
+    Extension, FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure,
+    HandshakeInfo, Hub, Identity, Inbound, InboundService, IntoReply, Json, MessageService,
+    MessageStream, Msg, Peer, PeerStats, Ping, Received, Reconnect, Refuse, Rejection, Reply,
+    Request, RequestError, Response, Responses, Result, Router, SendError, Sending, Sent, Server,
+    ServerConfig, ShutdownReport, SocketCore, State, Survey, SurveyStatus, Text, TlsConfigError,
+    TlsError, VeltixCodec, Watch, WatchEvent, transport,
 };
 
 #[cfg(feature = "signal")]

@@ -11,6 +11,7 @@ mod faults;
 mod fuzz;
 mod handlers;
 mod hostile;
+mod identity;
 mod interop;
 mod macros {
     mod ui;

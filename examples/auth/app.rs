@@ -1,17 +1,19 @@
 //! The server: who gets in, and who may do what.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use veltix::{
-    BoxError, Context, Extension, FromContext, FromRef, Hub, Msg, Peer, Rejection, Router, State,
-    tag,
+    BoxError, Context, Extension, FromContext, FromRef, HandshakeInfo, Hub, Identity, Msg, Peer,
+    Refuse, Rejection, Router, State, tag,
 };
 
 #[veltix::message]
 pub(crate) enum Auth {
-    /// What the server asks first of all.
+    /// What the server asks first of all whoever has shown no token in the handshake, as Python
+    /// clients cannot.
     #[message(code = 200, reply = Token)]
     WhoAreYou,
     #[message(code = 201)]
@@ -69,6 +71,17 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// Who a peer of Rust is, by the token of its handshake. Whoever shows a wrong one is refused there,
+    /// and whoever shows none is asked a little later.
+    fn known(&self, info: &HandshakeInfo) -> Result<Option<Session>, Refuse> {
+        let Some(token) = info.token() else { return Ok(None) };
+        let session =
+            self.0.get(token.expose()).ok_or_else(|| Refuse::new("nobody has this token"))?;
+        Ok(Some(session.clone()))
+    }
+}
+
 /// What admins have done.
 #[derive(Clone, Default)]
 pub(crate) struct Journal(Arc<Mutex<Vec<String>>>);
@@ -90,9 +103,25 @@ pub(crate) struct Session {
     is_admin: bool,
 }
 
-/// Asks for the token. Until this has returned `Ok`, no message of the peer is handled, and the
-/// peer is neither listed nor reached by broadcasts.
-async fn authenticate(peer: Peer, State(accounts): State<Accounts>) -> Result<(), BoxError> {
+/// Greets who is known from the handshake, and asks who is not. Until this has returned `Ok`, no
+/// message of the peer is handled, and the peer is neither listed nor reached by broadcasts.
+async fn enter(
+    peer: Peer,
+    State(accounts): State<Accounts>,
+    known: Identity<Option<Session>>,
+) -> Result<(), BoxError> {
+    let session = match &*known {
+        Some(session) => session.clone(),
+        None => ask(&peer, &accounts).await?,
+    };
+    peer.set_tag(("user", session.user.as_str()))?;
+    peer.send(&Welcome { user: session.user.clone() }).await?;
+    peer.attach(session);
+    Ok(())
+}
+
+/// Asks for the token by a message.
+async fn ask(peer: &Peer, accounts: &Accounts) -> Result<Session, BoxError> {
     let answer = peer.request(&WhoAreYou).timeout(Duration::from_secs(5)).await?;
     let Some(session) = accounts.0.get(&answer.token) else {
         // The peer is told no reason for the end of its connection, unless we do. What is queued
@@ -100,10 +129,7 @@ async fn authenticate(peer: Peer, State(accounts): State<Accounts>) -> Result<()
         peer.send(&Refused { reason: "nobody has this token".into() }).await?;
         return Err("nobody has this token".into());
     };
-    peer.set_tag(("user", session.user.as_str()))?;
-    peer.attach(session.clone());
-    peer.send(&Welcome { user: session.user.clone() }).await?;
-    Ok(())
+    Ok(session.clone())
 }
 
 async fn who_is_here(hub: Hub, Msg(_): Msg<WhoIsHere>) -> veltix::Result<Roster> {
@@ -150,5 +176,12 @@ async fn kick(
 }
 
 pub(crate) fn router(app: App) -> Router {
-    Router::new().on_connect(authenticate).on(who_is_here).on(kick).with_state(app)
+    let accounts = app.accounts.clone();
+    let authenticate = move |info: HandshakeInfo| ready(accounts.known(&info));
+    Router::new()
+        .authenticate(authenticate)
+        .on_connect(enter)
+        .on(who_is_here)
+        .on(kick)
+        .with_state(app)
 }

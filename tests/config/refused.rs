@@ -33,6 +33,12 @@ async fn limits_that_let_nothing_through_are_refused() {
     let zero = |name| ConfigError::Zero { name };
     let default = ServerConfig::default;
     assert_eq!(server(default().max_connections(0)), zero("max_connections"));
+    assert_eq!(
+        server(default().max_connections_per_address(Some(0))),
+        zero("max_connections_per_address")
+    );
+    assert_eq!(server(default().accept_rate(0, 1)), zero("accept_rate"));
+    assert_eq!(server(default().accept_rate(1, 0)), zero("accept_rate"));
     assert_eq!(server(default().max_pending_handshakes(0, 1)), zero("max_pending_handshakes"));
     assert_eq!(server(default().max_pending_handshakes(1, 0)), zero("max_pending_handshakes"));
     assert_eq!(server(default().outbox(0, 16 << 20)), zero("outbox_frames"));

@@ -11,7 +11,7 @@ use super::transport::Transport;
 use crate::support::{ECHO, OTHER};
 
 pub(super) async fn garbage<T: Transport>(mut scene: Scene<T>) {
-    let mut server = scene.serve(chat()).await;
+    let mut server = scene.serve(chat).await;
     let bystander = scene.client(Router::new()).await;
     server.next_peer().await;
     let mut raw = scene.raw().await;
@@ -27,7 +27,7 @@ pub(super) async fn garbage<T: Transport>(mut scene: Scene<T>) {
 
 pub(super) async fn silence_in_the_handshake<T: Transport>(mut scene: Scene<T>) {
     let config = ServerConfig::default().handshake_timeout(Duration::from_millis(50));
-    let mut server = scene.serve_with(config, chat()).await;
+    let mut server = scene.serve_with(config, chat).await;
     let mut silent = scene.silent().await;
     assert_eq!(server.next_failure().await, HandshakeFailure::Timeout);
     silent.hear().await.expect("the server's hello");
@@ -45,7 +45,7 @@ const MANY: u8 = 64;
 pub(super) async fn slow_reader<T: Transport>(mut scene: Scene<T>) {
     let config =
         ServerConfig::default().max_message_size(1 << 20).outbox(1024, 1 << 20).write_stall(None);
-    let mut server = scene.serve_with(config, chat()).await;
+    let mut server = scene.serve_with(config, chat).await;
     let bystander = scene.client(Router::new()).await;
     server.next_peer().await;
     let mut raw = scene.raw().await;
@@ -83,7 +83,7 @@ pub(super) async fn half_close_and_drain<T: Transport>(mut scene: Scene<T>) {
         tokio::task::yield_now().await;
         message
     };
-    let mut server = scene.serve(Router::new().route(ECHO, slow)).await;
+    let mut server = scene.serve(|| Router::new().route(ECHO, slow)).await;
     let mut raw = scene.raw().await;
     for id in 1..=COUNT {
         raw.send(ECHO.code(), id, "").await.unwrap();
@@ -97,7 +97,7 @@ pub(super) async fn half_close_and_drain<T: Transport>(mut scene: Scene<T>) {
 }
 
 pub(super) async fn close_writes_what_is_queued<T: Transport>(mut scene: Scene<T>) {
-    let mut server = scene.serve(chat()).await;
+    let mut server = scene.serve(chat).await;
     let client = scene.client(Router::new()).await;
     let mut heard = client.messages().unwrap();
     let peer = server.next_peer().await;

@@ -17,7 +17,7 @@ fn is_abrupt(reason: &CloseReason) -> bool {
 }
 
 pub(super) async fn a_peer_is_killed<T: Transport>(mut scene: Scene<T>) {
-    let mut server = scene.serve(chat()).await;
+    let mut server = scene.serve(chat).await;
     let bystander = scene.client(Router::new()).await;
     server.next_peer().await;
     let mut raw = scene.raw().await;
@@ -36,7 +36,7 @@ pub(super) async fn a_peer_is_killed<T: Transport>(mut scene: Scene<T>) {
 
 pub(super) async fn the_server_is_killed<T: Transport>(mut scene: Scene<T>) {
     let stuck = std::future::pending::<()>;
-    let server = scene.serve(Router::new().route(ECHO, stuck)).await;
+    let server = scene.serve(|| Router::new().route(ECHO, stuck)).await;
     let client = scene.client(Router::new()).await;
     let call = tokio::spawn(client.request(&Message::empty(ECHO)));
     while client.peer().stats().sent.written < 2 {
@@ -52,7 +52,7 @@ pub(super) async fn the_server_is_killed<T: Transport>(mut scene: Scene<T>) {
 
 pub(super) async fn server_full<T: Transport>(mut scene: Scene<T>) {
     let config = ServerConfig::default().max_connections(1);
-    let mut server = scene.serve_with(config, chat()).await;
+    let mut server = scene.serve_with(config, chat).await;
     let first = scene.client(Router::new()).await;
     let second = scene.transport.connect(ClientConfig::default(), Router::new()).await;
     let Err(error @ ConnectError::Handshake { .. }) = second else { panic!("{second:?}") };
@@ -64,7 +64,7 @@ pub(super) async fn server_full<T: Transport>(mut scene: Scene<T>) {
 }
 
 pub(super) async fn reconnect_after_restart<T: Transport>(mut scene: Scene<T>) {
-    let server = scene.serve(chat()).await;
+    let server = scene.serve(chat).await;
     let reconnect = Reconnect::fixed(Duration::from_millis(10));
     let config = ClientConfig::default().reconnect(reconnect);
     let client = scene.client_with(config, Router::new()).await;
@@ -75,7 +75,7 @@ pub(super) async fn reconnect_after_restart<T: Transport>(mut scene: Scene<T>) {
             server.hub.shutdown().await;
         }
         status.wait_for(lost).await.unwrap();
-        let again = scene.serve(chat()).await;
+        let again = scene.serve(chat).await;
         status.wait_for(|status| *status == ClientStatus::Connected).await.unwrap();
         client.request(&Message::empty(ECHO)).await.unwrap();
         again.hub.shutdown().await;
@@ -87,7 +87,7 @@ pub(super) async fn shutdown_with_report<T: Transport>(mut scene: Scene<T>) {
         tokio::time::sleep(Duration::from_millis(20)).await;
         message
     };
-    let server = scene.serve(Router::new().route(ECHO, slow)).await;
+    let server = scene.serve(|| Router::new().route(ECHO, slow)).await;
     let clients: [Client; 3] =
         [scene.client(Router::new()).await, scene.client(Router::new()).await, {
             scene.client(Router::new()).await
@@ -116,7 +116,7 @@ pub(super) async fn shutdown_with_report<T: Transport>(mut scene: Scene<T>) {
 }
 
 pub(super) async fn the_accounts_agree<T: Transport>(mut scene: Scene<T>) {
-    let mut server = scene.serve(chat()).await;
+    let mut server = scene.serve(chat).await;
     let client = scene.client(Router::new()).await;
     let peer = server.next_peer().await;
     for number in 0..300_u32 {

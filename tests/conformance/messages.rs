@@ -8,7 +8,7 @@ use super::transport::Transport;
 use crate::support::{ECHO, OTHER, PATIENCE};
 
 pub(super) async fn connect<T: Transport>(mut scene: Scene<T>) {
-    let mut server = scene.serve(chat()).await;
+    let mut server = scene.serve(chat).await;
     let client = scene.client(Router::new()).await;
     let peer = server.next_peer().await;
     assert!(client.is_connected() && !peer.is_closed());
@@ -20,7 +20,7 @@ pub(super) async fn connect<T: Transport>(mut scene: Scene<T>) {
 }
 
 pub(super) async fn echo<T: Transport>(mut scene: Scene<T>) {
-    scene.serve(chat()).await;
+    scene.serve(chat).await;
     let client = scene.client(Router::new()).await;
     let mut messages = client.messages().unwrap();
     for length in [0, 1, 1023, 1024, 70_000] {
@@ -31,7 +31,7 @@ pub(super) async fn echo<T: Transport>(mut scene: Scene<T>) {
 }
 
 pub(super) async fn request_both_ways<T: Transport>(mut scene: Scene<T>) {
-    let mut server = scene.serve(chat()).await;
+    let mut server = scene.serve(chat).await;
     let client = scene.client(Router::new().route(ECHO, |message: Message| message)).await;
     let peer = server.next_peer().await;
     for round in 0..20 {
@@ -43,7 +43,7 @@ pub(super) async fn request_both_ways<T: Transport>(mut scene: Scene<T>) {
 }
 
 pub(super) async fn ping_both_ways<T: Transport>(mut scene: Scene<T>) {
-    let mut server = scene.serve(chat()).await;
+    let mut server = scene.serve(chat).await;
     let client = scene.client(Router::new()).await;
     let peer = server.next_peer().await;
     let (there, back) = tokio::join!(client.ping(), peer.ping());
@@ -51,7 +51,7 @@ pub(super) async fn ping_both_ways<T: Transport>(mut scene: Scene<T>) {
 }
 
 pub(super) async fn broadcast_with_exclusion<T: Transport>(mut scene: Scene<T>) {
-    scene.serve(chat()).await;
+    scene.serve(chat).await;
     let mut clients = Vec::new();
     for _ in 0..5 {
         let client = scene.client(Router::new()).await;
@@ -78,7 +78,7 @@ pub(super) async fn two_thousand_in_order<T: Transport>(mut scene: Scene<T>) {
             .expect("the case listens");
         message
     };
-    scene.serve(Router::new().route(OTHER, listen)).await;
+    scene.serve(|| Router::new().route(OTHER, listen.clone())).await;
     let client = scene.client(Router::new()).await;
     let mut answers = client.messages().unwrap();
     let sending = tokio::spawn(async move {
@@ -96,7 +96,7 @@ pub(super) async fn two_thousand_in_order<T: Transport>(mut scene: Scene<T>) {
 }
 
 pub(super) async fn three_megabytes_both_ways<T: Transport>(mut scene: Scene<T>) {
-    scene.serve(chat()).await;
+    scene.serve(chat).await;
     let client = scene.client(Router::new()).await;
     let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(7919) >> 8) as u8).collect();
     let large = Message::new(ECHO, body);

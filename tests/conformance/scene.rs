@@ -36,12 +36,16 @@ impl<T: Transport> Scene<T> {
         Self { transport }
     }
 
-    /// A server with the default config.
-    pub(super) async fn serve(&mut self, router: Router) -> Running {
+    /// A server with the default config, and the router of this.
+    pub(super) async fn serve(&mut self, router: impl Fn() -> Router) -> Running {
         self.serve_with(ServerConfig::default(), router).await
     }
 
-    pub(super) async fn serve_with(&mut self, config: ServerConfig, router: Router) -> Running {
+    pub(super) async fn serve_with(
+        &mut self,
+        config: ServerConfig,
+        router: impl Fn() -> Router,
+    ) -> Running {
         let server = self.transport.bind(config, router).await;
         let hub = server.hub();
         let events = hub.events();

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use veltix::transport::{Connector, MemoryConnector, PeerAddr, Stream, memory};
 use veltix::{Client, ClientConfig, ConnectError, Router, Server, ServerConfig};
 
-use crate::support::PIPE;
+use crate::support::{PIPE, bind_again};
 
 /// A transport, and a place of its own to listen.
 pub(super) trait Transport: Sized {
@@ -18,7 +18,7 @@ pub(super) trait Transport: Sized {
     async fn new() -> Self;
 
     /// A server there. A case may bind again once the last server has ended.
-    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server;
+    async fn bind(&mut self, config: ServerConfig, router: impl Fn() -> Router) -> Server;
 
     /// A client of the server there, which finds the next one as well.
     async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError>;
@@ -39,8 +39,8 @@ impl Transport for Tcp {
         Self { addr: "127.0.0.1:0".to_owned() }
     }
 
-    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server {
-        let server = Server::bind(config.addr(&self.addr), router).await.expect("a free port");
+    async fn bind(&mut self, config: ServerConfig, router: impl Fn() -> Router) -> Server {
+        let server = bind_again(config.addr(&self.addr), router).await;
         self.addr = server.local_addr().to_string();
         server
     }
@@ -74,7 +74,7 @@ impl Transport for Tls {
         Self { tcp: Tcp::new().await, server, client }
     }
 
-    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server {
+    async fn bind(&mut self, config: ServerConfig, router: impl Fn() -> Router) -> Server {
         self.tcp.bind(config.tls(self.server.clone()), router).await
     }
 
@@ -109,8 +109,8 @@ impl Transport for Unix {
         Self { dir: crate::support::TempDir::new() }
     }
 
-    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server {
-        Server::bind_unix(self.path(), config, router).expect("a path of our own")
+    async fn bind(&mut self, config: ServerConfig, router: impl Fn() -> Router) -> Server {
+        Server::bind_unix(self.path(), config, router()).expect("a path of our own")
     }
 
     async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError> {
@@ -137,10 +137,10 @@ impl Transport for Memory {
         Self { connector: Arc::new(Mutex::new(nowhere)) }
     }
 
-    async fn bind(&mut self, config: ServerConfig, router: Router) -> Server {
+    async fn bind(&mut self, config: ServerConfig, router: impl Fn() -> Router) -> Server {
         let (listener, connector) = memory(PIPE);
         *self.connector.lock().expect("nobody panicked") = connector;
-        Server::with_listener(listener, config, router).expect("the config works")
+        Server::with_listener(listener, config, router()).expect("the config works")
     }
 
     async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError> {

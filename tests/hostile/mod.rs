@@ -4,6 +4,7 @@
 mod answers;
 mod cancelled;
 mod codes;
+mod door;
 mod drain;
 mod exposed;
 mod floods;
@@ -17,6 +18,7 @@ mod memory_budget;
 mod network;
 mod publishing;
 mod rates;
+mod refusals;
 mod requests;
 mod resets;
 #[cfg(unix)]

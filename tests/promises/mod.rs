@@ -10,6 +10,7 @@ mod p03_requests;
 mod p04_handlers;
 mod p05_classes;
 mod p05_slow_peers;
+mod p06_authenticate;
 mod p06_on_connect;
 mod p07_ends;
 mod p08_shutdown;

@@ -9,8 +9,8 @@ use veltix_tokio::__private::plant;
 
 use super::{
     p01_batches, p01_order, p02_accounting, p03_requests, p04_handlers, p05_classes,
-    p05_slow_peers, p06_on_connect, p07_ends, p08_shutdown, p08_spread, p09_hostile, p10_python,
-    p11_ownership,
+    p05_slow_peers, p06_authenticate, p06_on_connect, p07_ends, p08_shutdown, p08_spread,
+    p09_hostile, p10_python, p11_ownership,
 };
 
 /// Whether a test passes with this bug, or with none. One that hangs does not.
@@ -58,6 +58,8 @@ bugs! {
     // Promise 6.
     listed_before_on_connect:
         p06_on_connect::a_peer_is_neither_listed_nor_counted_nor_reached_before_on_connect_is_over,
+    listed_before_authenticated:
+        p06_authenticate::a_peer_is_neither_listed_nor_counted_before_it_is_known_who_it_is,
     refused_are_told_of: p06_on_connect::a_refused_peer_is_never_listed_nor_handled_nor_missed,
     // Promise 7.
     received_dropped_at_eof: p07_ends::what_a_peer_sent_before_it_left_is_handled_in_full,

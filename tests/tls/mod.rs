@@ -5,6 +5,7 @@
 
 mod config;
 mod handlers;
+mod identity;
 mod r05_tampering;
 mod r14_stall;
 mod r43_rotation;

@@ -4,6 +4,7 @@
 //! the server's hello, the client's hello, the server's `{"result": "ok"}`. Bytes behind the last
 //! message are left in the buffer: they belong to the first frame.
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -12,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::error::HandshakeError;
 use crate::limits::{LOGGED_CHARS, MAX_HANDSHAKE_LEN};
 use crate::text::printable;
+use crate::token::Token;
 
 /// The protocol version that we say. Peers are compatible when the first numbers are equal.
 const PROTOCOL_VERSION: &str = "1.0";
@@ -30,6 +32,9 @@ const SERVER_FULL: &str = "server_full";
 
 /// Says in the `veltix` object that its sender knows [`GoingAway`](crate::GoingAway).
 const GOING_AWAY: &str = "going_away";
+
+/// A client's token, in the `veltix` object.
+const TOKEN: &str = "token";
 
 /// The largest `veltix` object of a `meta` that is kept, as JSON: a hello lives as long as its
 /// peer, and as parsed values 30 KiB of text take half a megabyte.
@@ -87,6 +92,16 @@ impl Hello {
         Some(u16::try_from(window).unwrap_or(u16::MAX))
     }
 
+    /// Our own hello on the wire, with the token that a client shows.
+    fn ours_with(token: Option<&Token>) -> Bytes {
+        let mut hello = Self::ours();
+        let native = hello.meta.get_mut("veltix").and_then(Value::as_object_mut);
+        if let (Some(token), Some(native)) = (token, native) {
+            native.insert(TOKEN.to_owned(), Value::from(token.expose()));
+        }
+        hello.to_bytes()
+    }
+
     fn to_bytes(&self) -> Bytes {
         // Written by hand in the order and spacing of the Python package, so that a transcript
         // of ours reads like one of its own.
@@ -97,12 +112,22 @@ impl Hello {
         )
     }
 
-    /// Reads the JSON of a hello.
+    /// Reads the JSON of a hello, without the token that may be in it.
     ///
     /// # Errors
     /// The [`HandshakeError`] on which either side closes.
     pub fn parse(json: &[u8]) -> Result<Self, HandshakeError> {
-        Self::read(parse_object(json)?)
+        Self::parse_with_token(json).map(|(hello, _)| hello)
+    }
+
+    /// Reads the JSON of a hello, and the token in it, which the hello does not keep.
+    ///
+    /// # Errors
+    /// As [`parse`](Hello::parse).
+    pub fn parse_with_token(json: &[u8]) -> Result<(Self, Option<Token>), HandshakeError> {
+        let mut object = parse_object(json)?;
+        let token = take_token(&mut object);
+        Ok((Self::read(object)?, token))
     }
 
     /// Reads a hello; the rule for `pv` is that of the Python package, but digits only.
@@ -125,6 +150,15 @@ impl Hello {
             _ => Map::new(),
         };
         Ok(Self { version, meta })
+    }
+}
+
+/// Takes the token out, before anything else looks at the hello. What is no text is none.
+fn take_token(object: &mut Map<String, Value>) -> Option<Token> {
+    let native = object.get_mut("meta")?.get_mut("veltix")?.as_object_mut()?;
+    match native.remove(TOKEN)? {
+        Value::String(token) => Some(Token::from(token)),
+        _ => None,
     }
 }
 
@@ -209,10 +243,12 @@ impl ServerHandshake {
 pub struct ClientHandshake {
     /// The server's hello, once it has come and ours is due.
     server: Option<Hello>,
+    /// What ours shows.
+    token: Option<Token>,
 }
 
 /// What a client does next in its handshake.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "whoever drives a handshake must know every step")]
 pub enum ClientStep {
     /// Wait for more bytes.
@@ -223,11 +259,29 @@ pub enum ClientStep {
     Done(Hello),
 }
 
+impl fmt::Debug for ClientStep {
+    /// Without the bytes, which may have a token in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wait => f.write_str("Wait"),
+            Self::Send(bytes) => f.debug_tuple("Send").field(&bytes.len()).finish(),
+            Self::Done(hello) => f.debug_tuple("Done").field(hello).finish(),
+        }
+    }
+}
+
 impl ClientHandshake {
     /// A handshake that has not begun.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A handshake that has not begun, of a client that shows this token. It may have up to
+    /// [`MAX_TOKEN_LEN`](crate::limits::MAX_TOKEN_LEN) bytes: a hello of more may not pass.
+    #[must_use]
+    pub const fn with_token(token: Option<Token>) -> Self {
+        Self { server: None, token }
     }
 
     /// Reads what the server sent.
@@ -242,7 +296,7 @@ impl ClientHandshake {
         match self.server.take() {
             None => {
                 self.server = Some(Hello::read(object)?);
-                Ok(ClientStep::Send(Hello::ours().to_bytes()))
+                Ok(ClientStep::Send(Hello::ours_with(self.token.take().as_ref())))
             }
             Some(server) if object.get("result").and_then(Value::as_str) == Some("ok") => {
                 Ok(ClientStep::Done(server))
@@ -297,9 +351,13 @@ fn parse_object(json: &[u8]) -> Result<Map<String, Value>, HandshakeError> {
 
 fn framed(json: &[u8]) -> Bytes {
     debug_assert!(json.len() <= MAX_HANDSHAKE_LEN, "our own handshake messages are short");
-    let mut bytes = BytesMut::with_capacity(2 + json.len());
-    bytes.put_u16(json.len() as u16);
+    // One length means something else; a space behind the JSON changes nothing but that.
+    let padding: &[u8] = if json.len() == LENGTH_OF_A_FRAME { b" " } else { b"" };
+    let length = json.len() + padding.len();
+    let mut bytes = BytesMut::with_capacity(2 + length);
+    bytes.put_u16(length as u16);
     bytes.put_slice(json);
+    bytes.put_slice(padding);
     bytes.freeze()
 }
 
@@ -316,6 +374,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::MAX_TOKEN_LEN;
 
     fn message(json: &str) -> BytesMut {
         BytesMut::from(&framed(json.as_bytes())[..])
@@ -351,6 +410,32 @@ mod tests {
         assert_eq!(minimal, Hello::default());
         let odd = server_reads(r#"{"pv": "1.0", "v": 3, "meta": "none"}"#).unwrap().unwrap();
         assert_eq!(odd, Hello::default());
+    }
+
+    /// What a client with this token sends.
+    fn with_token(token: &Token) -> Bytes {
+        let mut client = ClientHandshake::with_token(Some(token.clone()));
+        let step = client.receive(&mut BytesMut::from(&ServerHandshake::hello()[..]));
+        assert!(!format!("{client:?} {step:?}").contains(token.expose()), "it is told");
+        let Ok(ClientStep::Send(hello)) = step else { panic!("{step:?}") };
+        hello
+    }
+
+    #[test]
+    fn a_token_reaches_the_server_and_is_not_kept_in_the_hello() {
+        // What JSON writes longest, with each length that could be that of a frame among them.
+        for length in (1..5).chain(3_600..=MAX_TOKEN_LEN) {
+            let token = Token::from("\u{1}".repeat(length));
+            let mut bytes = BytesMut::from(&with_token(&token)[..]);
+            let read = ServerHandshake::new().receive_with(&mut bytes, Hello::parse_with_token);
+            let (hello, shown) = read.unwrap().expect("it is whole");
+            assert!(shown.is_some_and(|shown| shown.is(token.expose())));
+            assert_eq!(hello, Hello::ours());
+        }
+        let odd = br#"{"pv": "1.0", "meta": {"veltix": {"token": 7, "x": 1}}}"#;
+        let (hello, shown) = Hello::parse_with_token(odd).unwrap();
+        assert!(shown.is_none());
+        assert_eq!(Value::Object(hello.meta().clone()), json!({"veltix": {"x": 1}}));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod rate;
 mod registry;
 mod tags;
 pub mod text;
+mod token;
 pub mod typed;
 mod types;
 
@@ -44,6 +45,7 @@ pub use tags::{
     PeerId, Tag, TagNumber, TagStore, TagTarget, TagValue, Target, WatchId, WatchStep, all, nobody,
     peers, tag,
 };
+pub use token::Token;
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};
 pub use types::{
     CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, GOING_AWAY, MessageType, PING, PONG,

@@ -16,6 +16,10 @@ pub const MAX_TYPED_BODY: usize = 1024 * 1024;
 /// The longest handshake message, inclusive (source: PROTOCOL.md, "The handshake").
 pub const MAX_HANDSHAKE_LEN: usize = 30 * 1024;
 
+/// The longest token of a client, in bytes. Web tokens have one or two KiB; and as JSON, which writes
+/// a byte with six at worst, one of this length still fits a handshake message.
+pub const MAX_TOKEN_LEN: usize = 4 * 1024;
+
 /// One absolute deadline for a whole handshake, TLS included. Python's 5 s hold for each read, so
 /// that a trickle lives for hours; ours holds for all of it.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

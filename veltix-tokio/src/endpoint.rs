@@ -133,9 +133,10 @@ pub(crate) struct Endpoint {
     unknown: CodeLog,
     /// Codes whose handlers held their worker.
     held: CodeLog,
-    /// For the log's lines about peers over their rate, and evicted ones.
+    /// For the log's lines about peers over their rate, evicted ones, and refused ones.
     rate_log: LogPace,
     eviction_log: LogPace,
+    refusal_log: LogPace,
     panics: Panics,
 }
 
@@ -158,6 +159,7 @@ pub(crate) struct Side {
     pub(crate) role: Role,
     pub(crate) local_addr: PeerAddr,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: Option<usize>,
     pub(crate) max_pending_handshakes: usize,
     pub(crate) max_pending_handshakes_per_address: usize,
     pub(crate) max_workers: usize,
@@ -176,7 +178,7 @@ impl Endpoint {
             routes,
             limits,
             peers: Peers::new(TagStore::default()),
-            slots: Slots::new(side.max_connections),
+            slots: Slots::new(side.max_connections, side.max_connections_per_address),
             handshakes: Handshakes::new(
                 side.max_pending_handshakes,
                 side.max_pending_handshakes_per_address,
@@ -193,6 +195,7 @@ impl Endpoint {
             held: CodeLog::default(),
             rate_log: LogPace::default(),
             eviction_log: LogPace::default(),
+            refusal_log: LogPace::default(),
             panics: Panics::default(),
         })
     }
@@ -267,6 +270,10 @@ impl Endpoint {
 
     pub(crate) const fn rate_log(&self) -> &LogPace {
         &self.rate_log
+    }
+
+    pub(crate) const fn refusal_log(&self) -> &LogPace {
+        &self.refusal_log
     }
 
     pub(crate) const fn panics(&self) -> &Panics {

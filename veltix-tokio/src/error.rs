@@ -76,6 +76,24 @@ pub enum ConfigError {
         "over this transport there is no name of the server: give the one that its certificate has by `ClientTls::server_name`"
     )]
     NoServerName,
+    /// A client's token would be sent for anybody to read.
+    #[error(
+        "without TLS anybody on the way can read the token: switch on TLS (`ClientConfig::tls`), or say `allow_plaintext_token()` if something else encrypts"
+    )]
+    PlaintextToken,
+    /// A client's token is empty or too long.
+    #[error("a token has 1 to {limit} bytes, this one has {length}")]
+    TokenLength {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A client has been given a router that asks who its peers are.
+    #[error(
+        "only a server asks who its peers are: serve the router with `authenticate` by a `Server`; a client knows its server by TLS"
+    )]
+    AuthenticateOnClient,
     /// A handler asks for what this side does not have.
     #[error(
         "the handler of {route} takes a `Hub`, which only a server has: use `Peer` for the other end of the connection, or serve this router with a `Server`"

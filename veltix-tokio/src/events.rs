@@ -170,6 +170,18 @@ pub enum HandshakeFailure {
     Shed,
     /// The server was full.
     ServerFull,
+    /// The peer's address had as many peers as one may have.
+    AddressFull,
+    /// [`Router::authenticate`](crate::Router::authenticate) did not let the peer in.
+    Refused {
+        /// Why, in its words.
+        reason: String,
+    },
+    /// [`Router::authenticate`](crate::Router::authenticate) panicked, so the peer was not let in.
+    Panicked {
+        /// What it panicked with.
+        message: String,
+    },
 }
 
 impl fmt::Display for HandshakeFailure {
@@ -181,6 +193,9 @@ impl fmt::Display for HandshakeFailure {
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Shed => f.write_str("too many handshakes were pending, and this one was shed"),
             Self::ServerFull => f.write_str("the server was full"),
+            Self::AddressFull => f.write_str("its address had as many peers as one may have"),
+            Self::Refused { reason } => write!(f, "`authenticate` refused the peer: {reason}"),
+            Self::Panicked { message } => write!(f, "`authenticate` panicked: {message}"),
         }
     }
 }

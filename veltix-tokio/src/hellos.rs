@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use veltix_core::{HandshakeError, Hello};
+use veltix_core::{HandshakeError, Hello, Token};
 
 use crate::sync::Mutex;
 
@@ -19,7 +19,7 @@ const REMEMBERED_BYTES: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Hellos(Mutex<VecDeque<Known>>);
 
-/// A hello, and the JSON that said so.
+/// A hello, and the JSON that said so: empty, as no message is, where that had a token in it.
 #[derive(Debug)]
 struct Known {
     json: Box<[u8]>,
@@ -27,23 +27,30 @@ struct Known {
 }
 
 impl Hellos {
-    /// The hello that this JSON says, shared with whoever said the same.
-    pub(crate) fn read(&self, json: &[u8]) -> Result<Arc<Hello>, HandshakeError> {
+    /// The hello that this JSON says, shared with whoever said the same, and the token in it, which
+    /// is not remembered.
+    pub(crate) fn read(&self, json: &[u8]) -> Result<(Arc<Hello>, Option<Token>), HandshakeError> {
         if let Some(same) = self.0.lock().iter().find(|known| *known.json == *json) {
-            return Ok(Arc::clone(&same.hello));
+            return Ok((Arc::clone(&same.hello), None));
         }
-        let hello = Hello::parse(json)?;
+        let (hello, token) = Hello::parse_with_token(json)?;
         let mut known = self.0.lock();
         // What this crate does not know of a hello may differ from peer to peer.
         let same = known.iter().find(|known| *known.hello == hello);
+        let is_new = same.is_none();
         let hello = same.map_or_else(|| Arc::new(hello), |same| Arc::clone(&same.hello));
-        if json.len() <= REMEMBERED_BYTES {
+        let json = match &token {
+            // What is left without the token is the same for most, and remembered once.
+            Some(_) => is_new.then(Box::default),
+            None => (json.len() <= REMEMBERED_BYTES).then(|| json.into()),
+        };
+        if let Some(json) = json {
             let oldest = if known.len() < REMEMBERED { None } else { known.pop_front() };
-            known.push_back(Known { json: json.into(), hello: Arc::clone(&hello) });
+            known.push_back(Known { json, hello: Arc::clone(&hello) });
             drop(known);
             drop(oldest);
         }
-        Ok(hello)
+        Ok((hello, token))
     }
 }
 
@@ -53,7 +60,7 @@ mod tests {
 
     fn read(hellos: &Hellos, version: usize, rest: &str) -> Arc<Hello> {
         let json = format!(r#"{{"v": "{version}", "pv": "1.0", "meta": {{}}{rest}}}"#);
-        hellos.read(json.as_bytes()).expect("it is right")
+        hellos.read(json.as_bytes()).expect("it is right").0
     }
 
     #[test]
@@ -73,8 +80,27 @@ mod tests {
     #[test]
     fn neither_a_bad_hello_nor_a_long_one_is_remembered() {
         let hellos = Hellos::default();
-        assert_eq!(hellos.read(b"{}").ok(), None);
+        assert!(hellos.read(b"{}").is_err());
         read(&hellos, 0, &" ".repeat(REMEMBERED_BYTES));
         assert!(hellos.0.lock().is_empty());
+    }
+
+    #[test]
+    fn no_token_is_remembered() {
+        let hellos = Hellos::default();
+        let say = |token: &str| {
+            let json = format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"token": "{token}"}}}}}}"#);
+            hellos.read(json.as_bytes()).expect("it is right")
+        };
+        let (first, token) = say("swordfish");
+        assert!(token.is_some_and(|token| token.is("swordfish")));
+        for _ in 0..2 {
+            let (second, token) = say("marlin");
+            assert!(token.is_some_and(|token| token.is("marlin")), "each time it is its own");
+            assert!(Arc::ptr_eq(&first, &second), "the rest is shared");
+        }
+        let known = hellos.0.lock();
+        assert_eq!(known.len(), 1);
+        assert!(known.iter().all(|known| known.json.is_empty()));
     }
 }

@@ -17,6 +17,7 @@ mod events;
 mod fan_out;
 mod hellos;
 mod hub;
+mod identity;
 mod log_pace;
 mod memory;
 mod outbox;
@@ -53,6 +54,7 @@ pub use error::{
 };
 pub use events::{Event, EventStream, HandshakeFailure};
 pub use hub::{Broadcast, Delivery, Draining, Hub};
+pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};

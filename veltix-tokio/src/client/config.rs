@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use veltix_core::{Backoff, OverflowPolicy};
+use veltix_core::{Backoff, OverflowPolicy, Token};
 
+use super::credentials::Credentials;
 use crate::config::{ConnectionConfig, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
 use crate::error::ConfigError;
@@ -16,6 +17,7 @@ pub struct ClientConfig {
     pub(super) addr: String,
     pub(super) reconnect: Reconnect,
     pub(super) tls: Option<ClientTls>,
+    pub(super) credentials: Credentials,
     pub(crate) connection: ConnectionConfig,
 }
 
@@ -42,6 +44,27 @@ impl ClientConfig {
         self
     }
 
+    /// The token by which this client shows who it is, in every handshake: of 1 to 4 096 bytes.
+    /// Default: none. A server that [asks](crate::Router::authenticate) gets it; any other, Python's
+    /// among them, ignores it. No log, event or `Debug` output of this crate has it.
+    ///
+    /// It is sent over TLS alone, to a server whose certificate was accepted. Without, connecting over
+    /// a network is [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken), on loopback
+    /// too. Unix sockets and streams in memory do not leave the machine, so they need no TLS.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<Token>) -> Self {
+        self.credentials.token = Some(token.into());
+        self
+    }
+
+    /// Sends the token without TLS as well, so that anybody on the way can read it and use it: for
+    /// tests, and where something else encrypts, a tunnel say.
+    #[must_use]
+    pub const fn allow_plaintext_token(mut self) -> Self {
+        self.credentials.plaintext = true;
+        self
+    }
+
     /// What each connection needs to know of TLS, for a client of this address.
     pub(super) fn dial_tls(&self, addr: Option<&str>) -> Result<Option<Dial>, ConfigError> {
         self.tls.as_ref().map(|tls| tls.dial(addr)).transpose()
@@ -56,6 +79,7 @@ impl Default for ClientConfig {
             addr: "127.0.0.1:8080".to_owned(),
             reconnect: Reconnect::off(),
             tls: None,
+            credentials: Credentials::default(),
             connection: ConnectionConfig::new(None),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use veltix_core::{Hello, IdSpace};
 
+use super::credentials::Credentials;
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, introduce};
 use crate::endpoint::Endpoint;
@@ -17,6 +18,7 @@ use crate::transport::Connector;
 pub(super) struct Dialer<C> {
     pub(super) connector: C,
     pub(super) tls: Option<Dial>,
+    pub(super) credentials: Credentials,
     pub(super) endpoint: Arc<Endpoint>,
 }
 
@@ -34,20 +36,21 @@ impl<C: Connector> Dialer<C> {
         let addr = || self.connector.target();
         let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr(), source };
         let mut stream = self.connector.connect().await.map_err(unreachable)?;
+        let token = self.credentials.token_for(stream.addr(), self.tls.is_some())?;
         let introduced = async {
             if let Some(tls) = &self.tls {
                 Box::pin(tls.shake_hands(&mut stream)).await?;
             }
-            introduce(&mut stream).await
+            introduce(&mut stream, token).await
         };
         let (hello, surplus) = introduced.await.map_err(|failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
             Failure::Tls(source) => ConnectError::Tls { addr: addr(), source },
             Failure::Io(source) => ConnectError::Io { addr: addr(), source },
-            Failure::ServerFull => ConnectError::Handshake {
-                addr: addr(),
-                source: veltix_core::HandshakeError::ServerFull,
-            },
+            // What only servers know of.
+            other @ (Failure::Full(_) | Failure::Refused(_) | Failure::Panicked(_)) => {
+                ConnectError::Io { addr: addr(), source: other.into() }
+            }
         })?;
         let ids = ids_beside(&hello);
         Ok(ConnectionTask::new(&self.endpoint, stream, Arc::new(hello), surplus, ids))

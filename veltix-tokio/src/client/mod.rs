@@ -2,6 +2,7 @@
 
 mod config;
 mod control;
+mod credentials;
 mod dial;
 mod messages;
 mod task;
@@ -91,6 +92,8 @@ impl Client {
         let options = config.connection.tcp_options();
         let connector = TcpConnector { addr: config.addr.clone(), options };
         let tls = config.dial_tls(Some(&config.addr))?;
+        // Before anybody is connected to.
+        config.credentials.check(tls.is_some())?;
         Self::connect_over(connector, tls, config, router).await
     }
 
@@ -137,6 +140,10 @@ impl Client {
         if let Some(route) = router.hub_needed_by() {
             return Err(ConfigError::NeedsHub { route }.into());
         }
+        if router.has_authenticate() {
+            return Err(ConfigError::AuthenticateOnClient.into());
+        }
+        config.credentials.check_length()?;
         let limits = config.connection.limits(None)?;
         let (router, messages) = with_messages(router);
         let side = Side {
@@ -144,6 +151,7 @@ impl Client {
             // A client has nothing that others connect to.
             local_addr: PeerAddr::Memory(0),
             max_connections: 1,
+            max_connections_per_address: None,
             max_pending_handshakes: 1,
             max_pending_handshakes_per_address: 1,
             max_workers: config.connection.max_workers,
@@ -153,7 +161,8 @@ impl Client {
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         let addr = connector.target();
-        let dialer = Dialer { connector, tls, endpoint: Arc::clone(&endpoint) };
+        let credentials = config.credentials;
+        let dialer = Dialer { connector, tls, credentials, endpoint: Arc::clone(&endpoint) };
         let mut attempts = Attempts::new(config.reconnect);
         let first = attempts.first(&dialer).await?;
         let first_peer = first.peer().clone();

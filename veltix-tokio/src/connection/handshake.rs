@@ -7,10 +7,11 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
-use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake};
+use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake, Token};
 
-use crate::admission::{Slot, Slots};
+use crate::admission::{Full, Slot, Slots};
 use crate::hellos::Hellos;
+use crate::identity::{Authenticate, Established, HandshakeInfo, Refuse};
 use crate::limits::MAX_HANDSHAKE_LEN;
 use crate::planted::planted;
 use crate::tls::TlsError;
@@ -32,7 +33,12 @@ pub(crate) enum Failure {
     #[error("the stream failed")]
     Io(#[source] io::Error),
     #[error("the server is full")]
-    ServerFull,
+    Full(Full),
+    /// The application does not let the peer in.
+    #[error("the peer is refused: {}", .0.reason())]
+    Refused(Refuse),
+    #[error("`authenticate` panicked: {0}")]
+    Panicked(String),
 }
 
 impl From<io::Error> for Failure {
@@ -56,10 +62,11 @@ impl From<Failure> for io::Error {
     }
 }
 
-/// What a server knows of a peer after the handshake: what it said, the bytes of its first frames
-/// that came along, and the slot that it took.
+/// What a server knows of a peer after the handshake: what it said, who it is if anybody was asked,
+/// the bytes of its first frames that came along, and the slot that it took.
 pub(crate) struct Welcome {
     pub(crate) hello: Arc<Hello>,
+    pub(crate) identity: Option<Established>,
     pub(crate) surplus: BytesMut,
     pub(crate) slot: Slot,
 }
@@ -69,11 +76,13 @@ pub(crate) async fn welcome(
     stream: &mut Stream,
     slots: &Slots,
     hellos: &Hellos,
+    authenticate: Option<&dyn Authenticate>,
 ) -> Result<Welcome, Failure> {
-    if slots.is_full() {
+    let ip = stream.addr().ip();
+    if let Err(full) = slots.check(ip) {
         // It became so during the handshake of TLS, before which a client cannot be told.
         write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
-        return Err(Failure::ServerFull);
+        return Err(Failure::Full(full));
     }
     write_all(&mut *stream.writer, &ServerHandshake::hello()).await?;
     if planted!("byte_before_ack") {
@@ -81,24 +90,57 @@ pub(crate) async fn welcome(
     }
     let mut handshake = ServerHandshake::new();
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
-    let hello = loop {
+    let (hello, token) = loop {
         match handshake.receive_with(&mut buffer, |json| hellos.read(json))? {
             Some(hello) => break hello,
             None => read_more(stream, &mut buffer).await?,
         }
     };
-    let Some(slot) = slots.take() else {
-        // The last slot went to another while this handshake was pending.
-        write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
-        return Err(Failure::ServerFull);
+    let identity = match authenticate {
+        Some(hook) => {
+            let info = HandshakeInfo::new(&stream.link, Arc::clone(&hello), token);
+            identify(stream, hook, info).await?
+        }
+        None => None,
+    };
+    let slot = match slots.take(ip) {
+        Ok(slot) => slot,
+        Err(full) => {
+            // The last slot went to another while this handshake was pending.
+            write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
+            return Err(Failure::Full(full));
+        }
     };
     write_all(&mut *stream.writer, &ServerHandshake::accepted()).await?;
-    Ok(Welcome { hello, surplus: buffer, slot })
+    Ok(Welcome { hello, identity, surplus: buffer, slot })
+}
+
+/// Asks the application who this is. Nobody waits for it but the peer itself.
+async fn identify(
+    stream: &mut Stream,
+    hook: &dyn Authenticate,
+    info: HandshakeInfo,
+) -> Result<Option<Established>, Failure> {
+    let verdict = hook.ask(info);
+    if planted!("listed_before_authenticated") {
+        tokio::spawn(verdict);
+        return Ok(None);
+    }
+    let verdict = verdict.await;
+    if let Err(Failure::Refused(refuse)) = &verdict
+        && refuse.is_told()
+    {
+        write_all(&mut *stream.writer, &ServerHandshake::refused(refuse.reason())).await?;
+    }
+    verdict.map(Some)
 }
 
 /// The client's side: what the server said, and the bytes of its first frames that came along.
-pub(crate) async fn introduce(stream: &mut Stream) -> Result<(Hello, BytesMut), Failure> {
-    let mut handshake = ClientHandshake::new();
+pub(crate) async fn introduce(
+    stream: &mut Stream,
+    token: Option<Token>,
+) -> Result<(Hello, BytesMut), Failure> {
+    let mut handshake = ClientHandshake::with_token(token);
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
     loop {
         match handshake.receive(&mut buffer)? {
@@ -149,8 +191,8 @@ mod tests {
         let bytes = [&length[..], hello, &padding, &[b'x'; 10_000]].concat();
         let (mut server, mut client) = memory_pair(64 * 1024);
         write_all(&mut *client.writer, &bytes).await.expect("there is room");
-        let (slots, hellos) = (Slots::new(1), Hellos::default());
-        let welcome = welcome(&mut server, &slots, &hellos).await.expect("it is a hello");
+        let (slots, hellos) = (Slots::new(1, None), Hellos::default());
+        let welcome = welcome(&mut server, &slots, &hellos, None).await.expect("it is a hello");
         assert!(welcome.surplus.is_empty(), "the rest is left where it was");
         assert!(welcome.surplus.capacity() <= LENGTH_LEN + MAX_HANDSHAKE_LEN);
     }

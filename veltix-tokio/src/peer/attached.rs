@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Peer;
+use crate::identity::Established;
 use crate::router::drop_caught;
 
 type Value = Arc<dyn Any + Send + Sync>;
@@ -86,6 +87,27 @@ impl Peer {
         let value = attached.find(TypeId::of::<T>()).map(|at| attached.values.swap_remove(at).1);
         drop(attached);
         value?.downcast().ok()
+    }
+
+    /// Who the peer is, as [`Router::authenticate`](crate::Router::authenticate) has found out; `None`
+    /// when nobody was asked, when it is of another type, on a client, and once the connection is over
+    /// and `on_disconnect` has run. It stays the same as long as the connection lives: what changes is
+    /// better [attached](Peer::attach).
+    #[must_use]
+    pub fn identity<I: Send + Sync + 'static>(&self) -> Option<Arc<I>> {
+        let attached = self.0.attached.lock();
+        let found = attached.find(Established::kind_of::<I>());
+        let identity = found.map(|at| Arc::clone(&attached.values[at].1));
+        drop(attached);
+        identity?.downcast().ok()
+    }
+
+    /// Says who it is, once and before anybody else knows the peer.
+    pub(crate) fn identify(&self, Established { kind, identity }: Established) {
+        let mut attached = self.0.attached.lock();
+        // Many peers have nothing else, so no more room is taken.
+        attached.values.reserve_exact(1);
+        attached.values.push((kind, identity));
     }
 
     /// Drops what is attached: a value that holds its own peer would keep it, and itself, for

@@ -132,16 +132,20 @@ pub(crate) fn text_of(error: &(dyn StdError + 'static)) -> String {
     catch_unwind(AssertUnwindSafe(text)).unwrap_or_else(|_| "an error whose text panics".to_owned())
 }
 
-/// The outcome of a panic, with its text if it has one.
+/// The text of a panic, if it has one.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "a panic without a text".to_owned(),
+    }
+}
+
+/// The outcome of a panic.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     #[cfg(veltix_planted_bugs)]
     if planted!("flush_list_lost_on_panic") {
         crate::batch::forget_touched();
     }
-    let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (None, Some(text)) => text.clone(),
-        (None, None) => "a panic without a text".to_owned(),
-    };
-    Failure::Panicked(text).into()
+    Failure::Panicked(panic_text(panic)).into()
 }

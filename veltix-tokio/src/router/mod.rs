@@ -14,6 +14,7 @@ mod typed;
 mod wrap;
 
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
@@ -22,10 +23,11 @@ use tower_layer::Layer;
 use veltix_core::{CodeClass, Message, MessageType, TypedMessage};
 
 use crate::close::Disconnected;
+use crate::identity::{Authenticate, HandshakeInfo, Hook, Refuse};
 
 pub use borrow::BorrowBody;
 use erased::{Bound, Erased};
-pub(crate) use erased::{Recycled, Started, drop_caught, poll_caught, text_of};
+pub(crate) use erased::{Recycled, Started, drop_caught, panic_text, poll_caught, text_of};
 pub use extract::{
     Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
     Text,
@@ -47,6 +49,7 @@ pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRej
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
     fallback: Option<Unbound<S, Message>>,
+    authenticate: Option<Box<dyn Authenticate>>,
     on_connect: Option<Unbound<S, ()>>,
     on_disconnect: Option<Unbound<S, Disconnected>>,
 }
@@ -91,7 +94,13 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// A router without routes.
     #[must_use]
     pub fn new() -> Self {
-        Self { routes: Vec::new(), fallback: None, on_connect: None, on_disconnect: None }
+        Self {
+            routes: Vec::new(),
+            fallback: None,
+            authenticate: None,
+            on_connect: None,
+            on_disconnect: None,
+        }
     }
 
     /// Gives the messages of a type to a handler: an async or plain function of extractors, whose
@@ -192,8 +201,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Adds all that another router has, so that each part of an application can bring its own.
     ///
     /// # Panics
-    /// When both have a route for the same code, or both have a fallback, an `on_connect` or an
-    /// `on_disconnect`.
+    /// When both have a route for the same code, or both have a fallback, an `authenticate`, an
+    /// `on_connect` or an `on_disconnect`.
     #[must_use]
     #[track_caller]
     pub fn merge(mut self, other: Self) -> Self {
@@ -202,6 +211,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             self.push(route);
         }
         merge_one(&mut self.fallback, other.fallback, "fallback");
+        merge_one(&mut self.authenticate, other.authenticate, "authenticate");
         merge_one(&mut self.on_connect, other.on_connect, "on_connect");
         merge_one(&mut self.on_disconnect, other.on_disconnect, "on_disconnect");
         self
@@ -271,7 +281,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Gives the messages that no route takes to a handler. With it every code from 200 up is
     /// known; without it they are counted and dropped. A second fallback replaces the first, and so
-    /// it is with `on_connect` and `on_disconnect`.
+    /// it is with `authenticate`, `on_connect` and `on_disconnect`.
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
@@ -279,6 +289,50 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         T: 'static,
     {
         self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));
+        self
+    }
+
+    /// Asks who a peer is, on a server, while its handshake is pending: before it is a peer, and before
+    /// anybody could hear of it. What the function gives is its identity, of any type of yours, for
+    /// handlers as [`Identity<I>`](crate::Identity) and by [`Peer::identity`](crate::Peer::identity).
+    /// An error, a panic and no answer by the handshake's
+    /// [deadline](crate::ServerConfig::handshake_timeout), by default 5 s, let nobody in, and are
+    /// told as [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`] for what the peer
+    /// hears of it.
+    ///
+    /// Peers without a [token](crate::ClientConfig::token), Python's among them, are asked like all
+    /// others. The function takes the info by value, so that its future owns what it needs; what else
+    /// it needs is captured. It may run for as many peers at once as there are
+    /// [pending handshakes](crate::ServerConfig::max_pending_handshakes), and its future is dropped
+    /// when the handshake is given up.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::sync::Arc;
+    ///
+    /// use veltix_tokio::{HandshakeInfo, Refuse, Router};
+    ///
+    /// struct User(String);
+    ///
+    /// let users = HashMap::from([("swordfish", "ann"), ("marlin", "bob")]);
+    /// let users = Arc::new(users);
+    /// let router: Router = Router::new().authenticate(move |info: HandshakeInfo| {
+    ///     let users = Arc::clone(&users);
+    ///     async move {
+    ///         let token = info.require_token()?;
+    ///         let name = users.get(token.expose()).ok_or_else(|| Refuse::new("the token is wrong"))?;
+    ///         Ok(User((*name).to_owned()))
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn authenticate<F, Fut, I>(mut self, hook: F) -> Self
+    where
+        F: Fn(HandshakeInfo) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<I, Refuse>> + Send + 'static,
+        I: Send + Sync + 'static,
+    {
+        self.authenticate = Some(Box::new(Hook(hook)));
         self
     }
 
@@ -322,6 +376,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Router {
             routes: routes.collect(),
             fallback: self.fallback.map(|handler| handler.with_state(&state)),
+            authenticate: self.authenticate,
             on_connect: self.on_connect.map(|handler| handler.with_state(&state)),
             on_disconnect: self.on_disconnect.map(|handler| handler.with_state(&state)),
         }
@@ -340,6 +395,10 @@ impl Router<()> {
         by_route.map(|route| format!("route {:?}", route.message_type)).or_else(|| {
             others.iter().find(|(needs_hub, _)| *needs_hub).map(|(_, name)| (*name).to_owned())
         })
+    }
+
+    pub(crate) const fn has_authenticate(&self) -> bool {
+        self.authenticate.is_some()
     }
 
     pub(crate) const fn has_on_connect(&self) -> bool {

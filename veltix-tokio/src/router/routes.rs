@@ -10,6 +10,7 @@ use super::typed::Input;
 use super::wrap::{Blocking, Publishing, Timed};
 use super::{Router, Unbound};
 use crate::close::Disconnected;
+use crate::identity::Authenticate;
 
 /// No route, in the table of routes by code.
 const NO_ROUTE: u16 = u16::MAX;
@@ -23,6 +24,7 @@ pub(crate) struct Routes {
     by_code: Vec<u16>,
     handlers: Vec<BoundRoute>,
     fallback: Option<RouteId>,
+    authenticate: Option<Box<dyn Authenticate>>,
     on_connect: Option<Box<dyn Erased<()>>>,
     on_disconnect: Option<Box<dyn Erased<Disconnected>>>,
     registry: Registry,
@@ -102,6 +104,7 @@ impl Routes {
             by_code,
             handlers,
             fallback,
+            authenticate: router.authenticate,
             on_connect: router.on_connect.map(timed),
             on_disconnect: router.on_disconnect.map(timed),
             registry,
@@ -118,6 +121,10 @@ impl Routes {
 
     pub(crate) fn route(&self, id: RouteId) -> &BoundRoute {
         &self.handlers[usize::from(id.0)]
+    }
+
+    pub(crate) fn authenticate(&self) -> Option<&dyn Authenticate> {
+        self.authenticate.as_deref()
     }
 
     pub(crate) fn on_connect(&self) -> Option<&dyn Erased<()>> {

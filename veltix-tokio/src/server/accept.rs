@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use veltix_core::text::printable;
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
-use crate::admission::{Slot, Ticket};
+use crate::admission::{Full, Pace, Slot, Ticket};
 use crate::close::CloseReason;
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, Welcome, welcome};
@@ -32,7 +32,11 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 
 /// Accepts until a shutdown begins, then waits for the connections. It owns their tasks: dropped,
 /// it aborts them.
-pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) {
+pub(super) async fn serve(
+    mut listener: impl Listener,
+    mut pace: Option<Pace>,
+    endpoint: Arc<Endpoint>,
+) {
     let mut connections = JoinSet::new();
     let mut reaping = pin!(sleep(REAP_EVERY));
     let mut backoff = AcceptBackoff::default();
@@ -53,6 +57,12 @@ pub(super) async fn serve(mut listener: impl Listener, endpoint: Arc<Endpoint>) 
                     backoff.reset();
                     reap(&mut connections);
                     admit(stream, &endpoint, &mut connections);
+                    if let Some(next) = pace.as_mut().and_then(Pace::accepted) {
+                        tokio::select! {
+                            () = &mut begun => break,
+                            () = sleep_until(next) => {}
+                        }
+                    }
                 }
                 Err(error) => {
                     let pause = backoff.next(&error);
@@ -117,10 +127,12 @@ fn reap(connections: &mut JoinSet<()>) {
 /// Gives a new stream to a task of its own. A full server says so cheaply, without a task.
 fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet<()>) {
     // Over TLS there is nothing that it could read yet.
-    if endpoint.slots().is_full() && endpoint.tls().is_none() {
+    if endpoint.tls().is_none()
+        && let Err(full) = endpoint.slots().check(stream.addr().ip())
+    {
         // Its socket is new and empty, so what is said fits; if not, the peer sees the end alone.
         let _ = stream.writer.try_write_vectored(&[IoSlice::new(&ServerHandshake::full())]);
-        tell_failure(endpoint, stream.link.addr, HandshakeFailure::ServerFull);
+        tell_failure(endpoint, stream.link.addr, full.into());
         return;
     }
     let ticket = endpoint.handshakes().enter(stream.addr().ip());
@@ -159,9 +171,12 @@ async fn enter(
     ticket: Ticket,
 ) -> Option<(ConnectionTask, Slot)> {
     match welcome_in_time(&mut stream, &endpoint, ticket).await {
-        Ok(Welcome { hello, surplus, slot }) => {
-            let ids = IdSpace::server();
-            Some((ConnectionTask::new(&endpoint, stream, hello, surplus, ids), slot))
+        Ok(Welcome { hello, identity, surplus, slot }) => {
+            let task = ConnectionTask::new(&endpoint, stream, hello, surplus, IdSpace::server());
+            if let Some(identity) = identity {
+                task.peer().identify(identity);
+            }
+            Some((task, slot))
         }
         Err(failure) => {
             if let Some(failure) = failure {
@@ -188,7 +203,8 @@ async fn welcome_in_time(
             // Boxed: without TLS nobody should pay for its room.
             Box::pin(tls.shake_hands(stream, limit)).await?;
         }
-        welcome(stream, endpoint.slots(), endpoint.hellos()).await
+        let authenticate = endpoint.routes().authenticate();
+        welcome(stream, endpoint.slots(), endpoint.hellos(), authenticate).await
     };
     tokio::select! {
         biased;
@@ -205,17 +221,41 @@ async fn welcome_in_time(
 }
 
 fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
-    tracing::debug!(%addr, reason = %printable(&reason.to_string()), "the handshake failed");
+    let text = reason.to_string();
+    let text = printable(&text);
+    match &reason {
+        HandshakeFailure::Panicked { .. } => {
+            endpoint.panics().add();
+            tracing::error!(%addr, reason = %text, "the handshake failed");
+        }
+        // Whoever guesses tokens writes no more than a line now and then.
+        HandshakeFailure::Refused { .. } if endpoint.refusal_log().is_due(Instant::now()) => {
+            tracing::warn!(%addr, reason = %text, "the handshake failed");
+        }
+        _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
+    }
     endpoint.events().tell(|| Event::HandshakeFailed { addr, reason });
+}
+
+impl From<Full> for HandshakeFailure {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Server => Self::ServerFull,
+            Full::Address => Self::AddressFull,
+        }
+    }
 }
 
 impl From<Failure> for HandshakeFailure {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Protocol(HandshakeError::ServerFull) | Failure::ServerFull => Self::ServerFull,
+            Failure::Protocol(HandshakeError::ServerFull) => Self::ServerFull,
+            Failure::Full(full) => full.into(),
             Failure::Protocol(error) => Self::Protocol(error),
             Failure::Tls(error) => Self::Tls(error),
             Failure::Io(error) => Self::Io(error.kind()),
+            Failure::Refused(refuse) => Self::Refused { reason: refuse.reason().to_owned() },
+            Failure::Panicked(message) => Self::Panicked { message },
         }
     }
 }

@@ -25,6 +25,8 @@ use crate::tls::ServerTls;
 pub struct ServerConfig {
     pub(super) addr: String,
     pub(super) max_connections: usize,
+    pub(super) max_connections_per_address: Option<usize>,
+    pub(super) accept_rate: Option<(u32, u32)>,
     pub(super) max_pending_handshakes: usize,
     pub(super) max_pending_handshakes_per_address: usize,
     pub(super) tls: Option<ServerTls>,
@@ -54,6 +56,26 @@ impl ServerConfig {
     #[must_use]
     pub const fn max_connections(mut self, peers: usize) -> Self {
         self.max_connections = peers;
+        self
+    }
+
+    /// Peers of one address at most, where an address is one of IPv4 or a network of 64 bits of IPv6;
+    /// the next is told that the server is full. Default: `None`, as many as there is room for, since
+    /// an office or a proxy has many honest clients behind one address. Where yours have not, it
+    /// keeps one host from taking all room.
+    #[must_use]
+    pub const fn max_connections_per_address(mut self, peers: Option<usize>) -> Self {
+        self.max_connections_per_address = peers;
+        self
+    }
+
+    /// Connections that are accepted in a second, and at once after a while without any. Default: as
+    /// many as come, which cost little before they have shaken hands. Those above wait in the
+    /// system's backlog, nobody is refused for them, and a client's own deadline counts meanwhile. It
+    /// bounds what a storm of handshakes takes from those who are connected, with TLS above all.
+    #[must_use]
+    pub const fn accept_rate(mut self, per_second: u32, burst: u32) -> Self {
+        self.accept_rate = Some((per_second, burst));
         self
     }
 
@@ -179,6 +201,9 @@ impl ServerConfig {
             return Err(ConfigError::MemoryBudget { value, max_message_size });
         }
         at_least_one("max_connections", self.max_connections)?;
+        at_least_one("max_connections_per_address", self.max_connections_per_address.unwrap_or(1))?;
+        let (per_second, burst) = self.accept_rate.unwrap_or((1, 1));
+        at_least_one("accept_rate", per_second.min(burst) as usize)?;
         at_least_one("max_pending_handshakes", self.max_pending_handshakes)?;
         at_least_one("max_pending_handshakes", self.max_pending_handshakes_per_address)
     }
@@ -189,6 +214,8 @@ impl Default for ServerConfig {
         Self {
             addr: "127.0.0.1:8080".to_owned(),
             max_connections: limits::MAX_CONNECTIONS,
+            max_connections_per_address: None,
+            accept_rate: None,
             max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES,
             max_pending_handshakes_per_address: limits::MAX_PENDING_HANDSHAKES_PER_ADDRESS,
             tls: None,

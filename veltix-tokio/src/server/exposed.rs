@@ -27,9 +27,9 @@ fn advice(addr: &PeerAddr, protection: Protection) -> Option<&'static str> {
     match (protection.tls, protection.identity) {
         (true, true) => None,
         (false, true) => Some("switch on TLS (ServerConfig::tls)"),
-        (true, false) => Some("check who connects (Router::on_connect)"),
+        (true, false) => Some("check who connects (Router::authenticate)"),
         (false, false) => {
-            Some("switch on TLS (ServerConfig::tls) and check who connects (Router::on_connect)")
+            Some("switch on TLS (ServerConfig::tls) and check who connects (Router::authenticate)")
         }
     }
 }

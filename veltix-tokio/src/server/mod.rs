@@ -16,6 +16,7 @@ pub use config::ServerConfig;
 use veltix_core::Rate;
 
 use self::exposed::{Protection, warn_if_exposed};
+use crate::admission::Pace;
 use crate::config::bounded;
 use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Role, Side};
@@ -65,8 +66,8 @@ impl Server {
                 _ => BindError::Io { addr, source },
             })?;
         warn_of_descriptors(config.max_connections);
-        let protection =
-            Protection { tls: config.tls.is_some(), identity: router.has_on_connect() };
+        let identity = router.has_authenticate() || router.has_on_connect();
+        let protection = Protection { tls: config.tls.is_some(), identity };
         warn_if_exposed(&acceptor.local_addr(), protection);
         Self::with_listener(acceptor, config, router)
     }
@@ -116,6 +117,7 @@ impl Server {
             role: Role::Server,
             local_addr: listener.local_addr(),
             max_connections: config.max_connections,
+            max_connections_per_address: config.max_connections_per_address,
             max_pending_handshakes: config.max_pending_handshakes,
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
@@ -128,7 +130,8 @@ impl Server {
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         tracing::info!(addr = %endpoint.local_addr(), "listening");
-        let serve = Box::pin(accept::serve(listener, Arc::clone(&endpoint)));
+        let pace = config.accept_rate.map(|(per_second, burst)| Pace::new(per_second, burst));
+        let serve = Box::pin(accept::serve(listener, pace, Arc::clone(&endpoint)));
         Ok(Self { endpoint, serve: Some(serve) })
     }
 

@@ -73,8 +73,8 @@ impl<'a> Context<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument here",
     label = "not an extractor, or one that takes the body and so must come last",
-    note = "arguments before the last are `Hub`, `Peer`, `State<S>`, `RequestId`, `Extension<T>`, or an \
-            `Option` or `Result<_, Rejection>` of one of them"
+    note = "arguments before the last are `Hub`, `Peer`, `State<S>`, `RequestId`, `Extension<T>`, `Identity<I>`, \
+            or an `Option` or `Result<_, Rejection>` of one of them"
 )]
 pub trait FromContext<S>: Sized {
     /// Whether it only works on a server, as [`Hub`](crate::Hub) does. A client refuses such a handler when
@@ -168,6 +168,14 @@ pub enum Rejection {
         "nothing of type `{name}` is attached to the peer: attach it in `on_connect`, or take an `Option`"
     )]
     NotAttached {
+        /// The type's name.
+        name: &'static str,
+    },
+    /// The peer has no identity of this type.
+    #[error(
+        "the peer has no identity of type `{name}`: let `Router::authenticate` give one, or take an `Option`"
+    )]
+    NoIdentity {
         /// The type's name.
         name: &'static str,
     },

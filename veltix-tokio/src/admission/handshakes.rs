@@ -1,46 +1,11 @@
-//! Who may come in: slots for peers, and caps on handshakes that are still pending.
+//! [`Handshakes`] that are pending, and their caps.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::oneshot;
 
 use crate::sync::Mutex;
-
-/// Room for so many peers.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    taken: Arc<AtomicUsize>,
-    max: usize,
-}
-
-/// One peer's room; given back on drop.
-#[derive(Debug)]
-pub(crate) struct Slot(Arc<AtomicUsize>);
-
-impl Slots {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { taken: Arc::default(), max }
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.taken.load(Ordering::Acquire) >= self.max
-    }
-
-    /// Takes a slot, unless all are taken.
-    pub(crate) fn take(&self) -> Option<Slot> {
-        let grow = |taken| (taken < self.max).then_some(taken + 1);
-        let taken = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, grow);
-        taken.is_ok().then(|| Slot(Arc::clone(&self.taken)))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 /// Handshakes that are pending. Over a cap, one of them is shed at random: whoever floods us with
 /// silent connections sheds mostly his own, and an honest peer is likely to get through.
@@ -143,16 +108,6 @@ mod tests {
 
     fn is_shed(ticket: &mut Ticket) -> bool {
         matches!(ticket.shed.try_recv(), Err(oneshot::error::TryRecvError::Closed))
-    }
-
-    #[test]
-    fn slots_are_given_back() {
-        let slots = Slots::new(2);
-        let (first, second) = (slots.take(), slots.take());
-        assert!(first.is_some() && second.is_some() && slots.is_full());
-        assert!(slots.take().is_none());
-        drop(first);
-        assert!(!slots.is_full() && slots.take().is_some());
     }
 
     #[test]

@@ -1,0 +1,165 @@
+//! [`Slots`] for peers, of all addresses and of one.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::sync::Mutex;
+
+/// Room for so many peers.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    taken: Arc<AtomicUsize>,
+    max: usize,
+    addresses: Option<Arc<Addresses>>,
+}
+
+/// Peers of each address, and how many one may have. An address without a peer is not held.
+#[derive(Debug)]
+struct Addresses {
+    taken: Mutex<HashMap<IpAddr, usize>>,
+    max: usize,
+}
+
+/// One peer's room; given back on drop.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    taken: Arc<AtomicUsize>,
+    /// Boxed: most servers count no addresses.
+    _address: Option<Box<AddressSlot>>,
+}
+
+#[derive(Debug)]
+struct AddressSlot {
+    of: IpAddr,
+    addresses: Arc<Addresses>,
+}
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// All slots are taken.
+    Server,
+    /// All of this address.
+    Address,
+}
+
+impl Slots {
+    pub(crate) fn new(max: usize, max_per_address: Option<usize>) -> Self {
+        let addresses =
+            max_per_address.map(|max| Arc::new(Addresses { taken: Mutex::default(), max }));
+        Self { taken: Arc::default(), max, addresses }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.taken.load(Ordering::Acquire) >= self.max
+    }
+
+    /// Whether there is room for a peer of this address now.
+    pub(crate) fn check(&self, ip: Option<IpAddr>) -> Result<(), Full> {
+        if self.is_full() {
+            return Err(Full::Server);
+        }
+        match (&self.addresses, ip) {
+            (Some(addresses), Some(ip)) if addresses.is_full(network_of(ip)) => Err(Full::Address),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a slot, unless all are taken.
+    pub(crate) fn take(&self, ip: Option<IpAddr>) -> Result<Slot, Full> {
+        let address = match (&self.addresses, ip) {
+            (Some(addresses), Some(ip)) => {
+                let slot = Addresses::take(addresses, network_of(ip)).ok_or(Full::Address)?;
+                Some(Box::new(slot))
+            }
+            _ => None,
+        };
+        let grow = |taken| (taken < self.max).then_some(taken + 1);
+        match self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, grow) {
+            Ok(_) => Ok(Slot { taken: Arc::clone(&self.taken), _address: address }),
+            Err(_) => Err(Full::Server),
+        }
+    }
+}
+
+impl Addresses {
+    fn is_full(&self, of: IpAddr) -> bool {
+        self.taken.lock().get(&of).is_some_and(|taken| *taken >= self.max)
+    }
+
+    fn take(addresses: &Arc<Self>, of: IpAddr) -> Option<AddressSlot> {
+        let mut all = addresses.taken.lock();
+        let taken = all.get(&of).copied().unwrap_or_default();
+        if taken >= addresses.max {
+            return None;
+        }
+        all.insert(of, taken + 1);
+        drop(all);
+        Some(AddressSlot { of, addresses: Arc::clone(addresses) })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for AddressSlot {
+    fn drop(&mut self) {
+        let mut all = self.addresses.taken.lock();
+        match all.get_mut(&self.of) {
+            Some(taken) if *taken > 1 => *taken -= 1,
+            _ => drop(all.remove(&self.of)),
+        }
+    }
+}
+
+/// What counts as one address: one of IPv4, or the network of 64 bits of one of IPv6, since whoever
+/// has one of these has all of its addresses.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn slots_are_given_back() {
+        let slots = Slots::new(2, None);
+        let (first, second) = (slots.take(None), slots.take(ip("10.0.0.1")));
+        assert!(first.is_ok() && second.is_ok() && slots.is_full());
+        assert_eq!(slots.take(None).err(), Some(Full::Server));
+        drop(first);
+        assert!(!slots.is_full() && slots.take(None).is_ok());
+    }
+
+    #[test]
+    fn one_address_leaves_room_for_others() {
+        let slots = Slots::new(5, Some(2));
+        for (one, same, other) in [
+            ("10.0.0.1", "::ffff:10.0.0.1", "10.0.0.2"),
+            ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
+        ] {
+            let taken = (slots.take(ip(one)), slots.take(ip(same)));
+            assert!(taken.0.is_ok() && taken.1.is_ok());
+            assert_eq!(slots.check(ip(one)), Err(Full::Address));
+            assert_eq!(slots.take(ip(same)).err(), Some(Full::Address));
+            assert!(slots.take(ip(other)).is_ok() && slots.take(None).is_ok());
+            drop(taken.0);
+            assert!(slots.take(ip(one)).is_ok());
+        }
+        let addresses = slots.addresses.as_ref().expect("they are counted");
+        assert!(addresses.taken.lock().is_empty(), "nothing is kept of who is gone");
+    }
+}

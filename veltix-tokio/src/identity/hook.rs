@@ -1,0 +1,66 @@
+//! The hook of an application, without its types.
+
+use std::any::{Any, TypeId};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use super::{HandshakeInfo, Refuse};
+use crate::connection::handshake::Failure;
+use crate::router::panic_text;
+
+/// An identity that the hook has found out, without its type.
+pub(crate) struct Established {
+    /// Of [`IdentityOf`]: what the application attaches to a peer is never in its place.
+    pub(crate) kind: TypeId,
+    pub(crate) identity: Arc<dyn Any + Send + Sync>,
+}
+
+/// The place of an identity among the values that are attached to a peer.
+struct IdentityOf<I>(PhantomData<I>);
+
+impl Established {
+    /// The place of an identity of this type.
+    pub(crate) fn kind_of<I: 'static>() -> TypeId {
+        TypeId::of::<IdentityOf<I>>()
+    }
+}
+
+/// What the hook says of a peer, in a while.
+pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<Established, Failure>> + Send>>;
+
+/// See the module.
+pub(crate) trait Authenticate: Send + Sync {
+    /// Asks who this is. A panic is a refusal.
+    fn ask(&self, info: HandshakeInfo) -> Verdict;
+}
+
+/// A function of an application as [`Authenticate`].
+pub(crate) struct Hook<F>(pub(crate) F);
+
+impl<F, Fut, I> Authenticate for Hook<F>
+where
+    F: Fn(HandshakeInfo) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<I, Refuse>> + Send + 'static,
+    I: Send + Sync + 'static,
+{
+    fn ask(&self, info: HandshakeInfo) -> Verdict {
+        // The function itself may panic before there is a future.
+        let asking = catch_unwind(AssertUnwindSafe(|| (self.0)(info)));
+        let panicked = |panic: Box<dyn Any + Send>| Failure::Panicked(panic_text(&*panic));
+        Box::pin(async move {
+            match AssertUnwindSafe(asking.map_err(panicked)?).catch_unwind().await {
+                Ok(Ok(identity)) => Ok(Established {
+                    kind: Established::kind_of::<I>(),
+                    identity: Arc::new(identity),
+                }),
+                Ok(Err(refuse)) => Err(Failure::Refused(refuse)),
+                Err(panic) => Err(panicked(panic)),
+            }
+        })
+    }
+}
