@@ -2,9 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use veltix::{MessageType, Registry, Router, ServerConfig, TypeError};
+use veltix::{
+    Client, ClientConfig, ConnectError, Event, HandshakeError, HandshakeFailure, Message,
+    MessageType, Reconnect, Registry, Router, ServerConfig, TypeError,
+};
 
-use crate::support::{ECHO, PIPE, World};
+use crate::support::{ECHO, OTHER, PIPE, World, until};
 
 /// As another crate may have it, which knows nothing of ours.
 const OTHERS: MessageType = MessageType::new(ECHO.code(), "others", "");
@@ -28,9 +31,99 @@ fn r34_a_code_has_one_type_and_one_handler() {
     assert_eq!(taken, Err(TypeError::Duplicate { code: ECHO.code(), taken_by: ECHO.name() }));
 }
 
+/// The types of one build of the application.
+fn build(types: &[MessageType]) -> Registry {
+    let mut registry = Registry::new();
+    types.iter().for_each(|each| registry.register(*each).unwrap());
+    registry
+}
+
+/// What a client of that build is told; one that is let in asks something first.
+async fn connect(world: &World, router: Router) -> Result<(), ConnectError> {
+    // Were it not final, this would go on for ever.
+    let config = ClientConfig::default().reconnect(Reconnect::backoff().initial(true));
+    let client = Client::connect_with(world.connector.clone(), config, router).await?;
+    assert_eq!(client.request(&Message::new(ECHO, "")).await.unwrap().text().unwrap(), "served");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn r34_types_that_differ_are_refused_in_strict_mode() {
+    let (ours, theirs) = ([ECHO, OTHER], [OTHERS, OTHER]);
+    let served = |router: Router| router.route(ECHO, || "served");
+    for (strict, types, lets_in) in [
+        (true, build(&theirs), false),
+        (true, build(&ours), true),
+        (true, build(&[OTHER, MessageType::new(202, "newer", "")]), true),
+        (false, build(&theirs), true),
+    ] {
+        let router = match strict {
+            true => Router::new().strict_types(build(&ours)),
+            false => Router::new().types(build(&ours)),
+        };
+        let world = World::with(ServerConfig::default(), PIPE, served(router));
+        let mut events = world.hub.events();
+        // One that would let the server be as it is, and one that would not.
+        let lenient = connect(&world, Router::new().types(types.clone())).await;
+        let strict = connect(&world, Router::new().strict_types(types.clone())).await;
+        let codes = vec![ECHO.code()];
+        if lets_in {
+            lenient.unwrap();
+        } else {
+            let Err(ConnectError::Handshake { source, .. }) = lenient else {
+                panic!("{lenient:?}")
+            };
+            let HandshakeError::Refused { reason } = source else { panic!("{source}") };
+            assert!(reason.contains("[200]"), "it names the code: {reason}");
+            let failed = |event| match event {
+                Event::HandshakeFailed { reason, .. } => Some(reason),
+                _ => None,
+            };
+            let HandshakeFailure::Protocol(error) = until(&mut events, failed).await else {
+                panic!()
+            };
+            assert_eq!(error, HandshakeError::TypesDiffer { codes: codes.clone() });
+        }
+        if types.find(ECHO.code()).is_some_and(|each| each.name() == OTHERS.name()) {
+            let Err(ConnectError::Handshake { source, .. }) = strict else { panic!("{strict:?}") };
+            assert_eq!(source, HandshakeError::TypesDiffer { codes });
+        } else {
+            strict.unwrap();
+        }
+        // Who declares nothing is served, whatever the server wants of others.
+        connect(&world, Router::new()).await.unwrap();
+    }
+}
+
+/// A peer with other types is let in and seen for what it is, the second time too, when what it said
+/// is remembered.
+#[tokio::test(start_paused = true)]
+async fn r34_whoever_is_let_in_can_be_asked_for_its_types() {
+    let router = Router::new().types(build(&[ECHO, OTHER])).route(ECHO, || "served");
+    let world = World::with(ServerConfig::default(), PIPE, router);
+    for _ in 0..2 {
+        let client = world.client(Router::new().types(build(&[OTHERS]))).await;
+        client.request(&Message::new(ECHO, "")).await.unwrap();
+        assert_eq!(client.peer().hello().differing_types(), [ECHO.code()]);
+        assert_eq!(world.newest().hello().differing_types(), [ECHO.code()]);
+        client.close();
+        world.newest().closed().await;
+    }
+}
+
+#[test]
+fn r34_parts_of_an_application_declare_their_own_types() {
+    let plugin = || Router::<()>::new().strict_types(build(&[OTHER]));
+    let _merged = Router::<()>::new().types(build(&[ECHO])).merge(plugin());
+    let twice = catch_unwind(|| plugin().merge(plugin())).expect_err("it is refused");
+    let text = *twice.downcast::<String>().unwrap();
+    assert!(text.contains("201 is already registered"), "{text}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn r34_a_peer_that_says_nothing_of_its_types_is_served() {
-    let world = World::with(ServerConfig::default(), PIPE, Router::new().route(ECHO, || "served"));
+    let router = Router::new().strict_types(build(&[ECHO])).route(ECHO, || "served");
+    let world = World::with(ServerConfig::default(), PIPE, router);
     let mut python = world.silent().await;
     python.shake_hands_as_python().await.unwrap();
     python.send(ECHO.code(), 7, "").await.unwrap();

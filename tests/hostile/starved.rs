@@ -25,7 +25,9 @@ fn r16_without_descriptors_a_server_waits_and_recovers() {
     const SERVED: usize = 10;
     alone!(Alone::within(Duration::from_secs(60)).needs("prlimit"), async {
         let log = Log::everywhere();
-        let (hub, addr) = serve(ServerConfig::default(), Router::new()).await;
+        let config = ServerConfig::default().max_connections(1_000);
+        let (hub, addr) = serve(config, Router::new()).await;
+        assert_eq!(hub.spare_connections(), 1_000);
         // The clients are in this process too, so their descriptors come first.
         let sockets: Vec<_> = (0..PEERS).map(|_| TcpSocket::new_v4().unwrap()).collect();
         alone::cpu();
@@ -45,6 +47,7 @@ fn r16_without_descriptors_a_server_waits_and_recovers() {
         sleep(Duration::from_secs(3)).await;
         let share = (alone::cpu() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
         let lines = log.lines("could not be accepted").len();
+        let spare = hub.spare_connections();
         // Some leave, and who has waited longest is served.
         let last = streams.pop().unwrap();
         let begun = Instant::now();
@@ -62,9 +65,11 @@ fn r16_without_descriptors_a_server_waits_and_recovers() {
         );
         assert!(share <= 0.05, "{share}");
         assert!((1..=10).contains(&lines), "{lines}");
+        assert_eq!(spare, 0, "it is full before its own limit");
         assert!(took <= Duration::from_millis(1_500), "{took:?}");
         while hub.count(all()) != Ok(2) {
             sleep(Duration::from_millis(1)).await;
         }
+        assert_eq!(hub.spare_connections(), 998);
     });
 }

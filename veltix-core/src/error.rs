@@ -90,6 +90,15 @@ pub enum HandshakeError {
         /// The server's words, cut to 128 characters and escaped.
         reason: String,
     },
+    /// Both sides have declared their types, this one strictly, and some codes mean something else to
+    /// the peer.
+    #[error(
+        "the peer has other types under the message codes {codes:?}: build both sides from the same definitions, or give the new types codes of their own"
+    )]
+    TypesDiffer {
+        /// The codes, at most eight of them.
+        codes: Vec<u16>,
+    },
     /// The stream ended before the handshake was over.
     #[error(
         "the peer closed the connection during the handshake, as a server does that does not accept the protocol version, or that has too many handshakes at once: try again a little later"
@@ -183,6 +192,16 @@ pub enum TypeError {
     /// No code is left.
     #[error("no application code is free: 200-65535 are all registered")]
     Exhausted,
+    /// A handshake has no room for so many types.
+    #[error(
+        "{count} types cannot be declared to peers, {limit} can: declare those that both sides share"
+    )]
+    TooManyDeclared {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
 }
 
 /// A code that no message type of an enum has: what `TryFrom<u16>` says on an enum with

@@ -8,6 +8,7 @@ mod backoff;
 mod decoder;
 mod delivery;
 mod error;
+mod fingerprints;
 mod frame;
 mod going_away;
 mod handshake;
@@ -33,6 +34,7 @@ pub use error::{
     BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TargetError, TypeError,
     UnknownCode,
 };
+pub use fingerprints::Fingerprints;
 pub use frame::Frame;
 pub use going_away::GoingAway;
 pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};

@@ -20,6 +20,14 @@ pub const MAX_HANDSHAKE_LEN: usize = 30 * 1024;
 /// a byte with six at worst, one of this length still fits a handshake message.
 pub const MAX_TOKEN_LEN: usize = 4 * 1024;
 
+/// The most types that a side declares to its peers: each takes twelve characters, and with the longest
+/// token beside them they still fit a handshake message.
+pub const MAX_DECLARED_TYPES: usize = 480;
+
+/// The most codes that are named when two sides give them different types: more would not fit a line of
+/// the log, and the first ones show what is wrong.
+pub const MAX_DIFFERING_CODES: usize = 8;
+
 /// One absolute deadline for a whole handshake, TLS included. Python's 5 s hold for each read, so
 /// that a trickle lives for hours; ours holds for all of it.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

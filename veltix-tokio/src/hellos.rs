@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use veltix_core::{HandshakeError, Hello, Token};
+use veltix_core::{Fingerprints, HandshakeError, Hello, Token};
 
 use crate::sync::Mutex;
 
@@ -29,11 +29,16 @@ struct Known {
 impl Hellos {
     /// The hello that this JSON says, shared with whoever said the same, and the token in it, which
     /// is not remembered.
-    pub(crate) fn read(&self, json: &[u8]) -> Result<(Arc<Hello>, Option<Token>), HandshakeError> {
+    /// Its types are compared with ours, which are the same each time.
+    pub(crate) fn read(
+        &self,
+        json: &[u8],
+        ours: Option<&Fingerprints>,
+    ) -> Result<(Arc<Hello>, Option<Token>), HandshakeError> {
         if let Some(same) = self.0.lock().iter().find(|known| *known.json == *json) {
             return Ok((Arc::clone(&same.hello), None));
         }
-        let (hello, token) = Hello::parse_with_token(json)?;
+        let (hello, token) = Hello::parse_with_token(json, ours)?;
         let mut known = self.0.lock();
         // What this crate does not know of a hello may differ from peer to peer.
         let same = known.iter().find(|known| *known.hello == hello);
@@ -60,7 +65,7 @@ mod tests {
 
     fn read(hellos: &Hellos, version: usize, rest: &str) -> Arc<Hello> {
         let json = format!(r#"{{"v": "{version}", "pv": "1.0", "meta": {{}}{rest}}}"#);
-        hellos.read(json.as_bytes()).expect("it is right").0
+        hellos.read(json.as_bytes(), None).expect("it is right").0
     }
 
     #[test]
@@ -80,7 +85,7 @@ mod tests {
     #[test]
     fn neither_a_bad_hello_nor_a_long_one_is_remembered() {
         let hellos = Hellos::default();
-        assert!(hellos.read(b"{}").is_err());
+        assert!(hellos.read(b"{}", None).is_err());
         read(&hellos, 0, &" ".repeat(REMEMBERED_BYTES));
         assert!(hellos.0.lock().is_empty());
     }
@@ -90,7 +95,7 @@ mod tests {
         let hellos = Hellos::default();
         let say = |token: &str| {
             let json = format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"token": "{token}"}}}}}}"#);
-            hellos.read(json.as_bytes()).expect("it is right")
+            hellos.read(json.as_bytes(), None).expect("it is right")
         };
         let (first, token) = say("swordfish");
         assert!(token.is_some_and(|token| token.is("swordfish")));

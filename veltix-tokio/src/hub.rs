@@ -132,6 +132,14 @@ impl Hub {
         self.0.slots().is_full()
     }
 
+    /// How many more peers there is room for: what is left of `max_connections`, and none while the
+    /// system refuses to accept connections, for want of descriptors or memory. Accepting is then tried
+    /// again, at least once a second.
+    #[must_use]
+    pub fn spare_connections(&self) -> usize {
+        self.0.slots().spare()
+    }
+
     /// How many handlers have panicked since the server was bound.
     #[must_use]
     pub fn handler_panics(&self) -> u64 {

@@ -1,9 +1,11 @@
 //! Both sides, byte by byte.
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
-use crate::limits::MAX_TOKEN_LEN;
+use crate::limits::{MAX_DECLARED_TYPES, MAX_TOKEN_LEN};
+use crate::{MessageType, Registry};
 
 fn message(json: &str) -> BytesMut {
     BytesMut::from(&framed(json.as_bytes())[..])
@@ -56,15 +58,64 @@ fn a_token_reaches_the_server_and_is_not_kept_in_the_hello() {
     for length in (1..5).chain(3_600..=MAX_TOKEN_LEN) {
         let token = Token::from("\u{1}".repeat(length));
         let mut bytes = BytesMut::from(&with_token(&token)[..]);
-        let read = ServerHandshake::new().receive_with(&mut bytes, Hello::parse_with_token);
+        let read = ServerHandshake::new()
+            .receive_with(&mut bytes, |json| Hello::parse_with_token(json, None));
         let (hello, shown) = read.unwrap().expect("it is whole");
         assert!(shown.is_some_and(|shown| shown.is(token.expose())));
         assert_eq!(hello, Hello::ours());
     }
     let odd = br#"{"pv": "1.0", "meta": {"veltix": {"token": 7, "x": 1}}}"#;
-    let (hello, shown) = Hello::parse_with_token(odd).unwrap();
+    let (hello, shown) = Hello::parse_with_token(odd, None).unwrap();
     assert!(shown.is_none());
     assert_eq!(Value::Object(hello.meta().clone()), json!({"veltix": {"x": 1}}));
+}
+
+fn types(names: &[&'static str]) -> Arc<Fingerprints> {
+    let mut registry = Registry::new();
+    for (code, name) in (200..).zip(names) {
+        registry.register(MessageType::new(code, name, "")).unwrap();
+    }
+    Arc::new(Fingerprints::of(&registry).unwrap())
+}
+
+/// What each side finds to differ, the server first, and the client's hello.
+fn differing(
+    server: Option<&Arc<Fingerprints>>,
+    client: Option<&Arc<Fingerprints>>,
+) -> (Vec<u16>, Vec<u16>) {
+    let hello =
+        server.map_or_else(ServerHandshake::hello, |types| ServerHandshake::hello_with(types));
+    let mut to_client = BytesMut::from(&hello[..]);
+    let mut shaking = ClientHandshake::new().types(client.cloned());
+    let Ok(ClientStep::Send(hello)) = shaking.receive(&mut to_client) else { panic!() };
+    let read = |json: &[u8]| Hello::parse_with_token(json, server.map(|types| &**types));
+    let seen = ServerHandshake::new().receive_with(&mut BytesMut::from(&hello[..]), read);
+    let (seen, _) = seen.unwrap().expect("it is whole");
+    assert!(!seen.meta().contains_key("types"), "they are not kept");
+    to_client.extend_from_slice(&ServerHandshake::accepted());
+    let Ok(ClientStep::Done(server)) = shaking.receive(&mut to_client) else { panic!() };
+    (seen.differing_types().to_vec(), server.differing_types().to_vec())
+}
+
+#[test]
+fn r34_both_sides_notice_types_that_differ() {
+    let (ours, theirs) = (types(&["chat", "typing"]), types(&["chat", "order", "more"]));
+    assert_eq!(differing(Some(&ours), Some(&theirs)), (vec![201], vec![201]));
+    assert_eq!(differing(Some(&ours), Some(&ours)), (vec![], vec![]));
+    assert_eq!(differing(Some(&ours), None), (vec![], vec![]));
+    assert_eq!(differing(None, Some(&theirs)), (vec![], vec![]));
+    for odd in [r#""00c9""#, "7", "null", "{}"] {
+        let json = format!(r#"{{"pv": "1.0", "meta": {{"types": {odd}}}}}"#);
+        let (hello, _) = Hello::parse_with_token(json.as_bytes(), Some(&ours)).unwrap();
+        assert!(hello.differing_types().is_empty(), "{odd}");
+    }
+}
+
+#[test]
+fn the_longest_token_and_the_most_types_fit_one_message() {
+    let token = Token::from("\u{1}".repeat(MAX_TOKEN_LEN));
+    let hello = Hello::ours_with(Some(&token), Some(&types(&["x"; MAX_DECLARED_TYPES])));
+    assert!((MAX_HANDSHAKE_LEN - 512..2 + MAX_HANDSHAKE_LEN).contains(&hello.len()));
 }
 
 #[test]

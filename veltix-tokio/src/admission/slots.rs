@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::sync::Mutex;
 
@@ -13,6 +13,8 @@ pub(crate) struct Slots {
     taken: Arc<AtomicUsize>,
     max: usize,
     addresses: Option<Arc<Addresses>>,
+    /// Whether the system refuses to accept connections.
+    starved: AtomicBool,
 }
 
 /// Peers of each address, and how many one may have. An address without a peer is not held.
@@ -49,11 +51,24 @@ impl Slots {
     pub(crate) fn new(max: usize, max_per_address: Option<usize>) -> Self {
         let addresses =
             max_per_address.map(|max| Arc::new(Addresses { taken: Mutex::default(), max }));
-        Self { taken: Arc::default(), max, addresses }
+        Self { taken: Arc::default(), max, addresses, starved: AtomicBool::new(false) }
     }
 
     pub(crate) fn is_full(&self) -> bool {
         self.taken.load(Ordering::Acquire) >= self.max
+    }
+
+    /// How many there is room for now: none while the system accepts nobody, whatever is left.
+    pub(crate) fn spare(&self) -> usize {
+        match self.starved.load(Ordering::Acquire) {
+            true => 0,
+            false => self.max.saturating_sub(self.taken.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Says whether the system refuses to accept connections.
+    pub(crate) fn set_starved(&self, starved: bool) {
+        self.starved.store(starved, Ordering::Release);
     }
 
     /// Whether there is room for a peer of this address now.
@@ -139,8 +154,10 @@ mod tests {
         let slots = Slots::new(2, None);
         let (first, second) = (slots.take(None), slots.take(ip("10.0.0.1")));
         assert!(first.is_ok() && second.is_ok() && slots.is_full());
+        assert_eq!(slots.spare(), 0);
         assert_eq!(slots.take(None).err(), Some(Full::Server));
         drop(first);
+        assert_eq!(slots.spare(), 1);
         assert!(!slots.is_full() && slots.take(None).is_ok());
     }
 

@@ -41,7 +41,7 @@ impl<C: Connector> Dialer<C> {
             if let Some(tls) = &self.tls {
                 Box::pin(tls.shake_hands(&mut stream)).await?;
             }
-            introduce(&mut stream, token).await
+            introduce(&mut stream, token, self.endpoint.routes().types()).await
         };
         let (hello, surplus) = introduced.await.map_err(|failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },

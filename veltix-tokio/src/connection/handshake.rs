@@ -14,6 +14,7 @@ use crate::hellos::Hellos;
 use crate::identity::{Authenticate, Established, HandshakeInfo, Refuse};
 use crate::limits::MAX_HANDSHAKE_LEN;
 use crate::planted::planted;
+use crate::router::{DeclaredTypes, Routes};
 use crate::tls::TlsError;
 use crate::transport::{Stream, StreamWriter};
 
@@ -76,27 +77,37 @@ pub(crate) async fn welcome(
     stream: &mut Stream,
     slots: &Slots,
     hellos: &Hellos,
-    authenticate: Option<&dyn Authenticate>,
+    routes: &Routes,
 ) -> Result<Welcome, Failure> {
+    let types = routes.types();
     let ip = stream.addr().ip();
     if let Err(full) = slots.check(ip) {
         // It became so during the handshake of TLS, before which a client cannot be told.
         write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
         return Err(Failure::Full(full));
     }
-    write_all(&mut *stream.writer, &ServerHandshake::hello()).await?;
+    let hello = types.map_or_else(ServerHandshake::hello, DeclaredTypes::hello);
+    write_all(&mut *stream.writer, &hello).await?;
     if planted!("byte_before_ack") {
         write_all(&mut *stream.writer, b"V").await?;
     }
     let mut handshake = ServerHandshake::new();
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
+    let ours = types.map(|types| &**types.fingerprints());
     let (hello, token) = loop {
-        match handshake.receive_with(&mut buffer, |json| hellos.read(json))? {
+        match handshake.receive_with(&mut buffer, |json| hellos.read(json, ours))? {
             Some(hello) => break hello,
             None => read_more(stream, &mut buffer).await?,
         }
     };
-    let identity = match authenticate {
+    if let Some(types) = types
+        && let Err(differ) = types.judge(&hello, stream.addr())
+    {
+        let reason = format!("types differ under the message codes {:?}", hello.differing_types());
+        write_all(&mut *stream.writer, &ServerHandshake::refused(&reason)).await?;
+        return Err(differ.into());
+    }
+    let identity = match routes.authenticate() {
         Some(hook) => {
             let info = HandshakeInfo::new(&stream.link, Arc::clone(&hello), token);
             identify(stream, hook, info).await?
@@ -139,13 +150,21 @@ async fn identify(
 pub(crate) async fn introduce(
     stream: &mut Stream,
     token: Option<Token>,
+    types: Option<&DeclaredTypes>,
 ) -> Result<(Hello, BytesMut), Failure> {
-    let mut handshake = ClientHandshake::with_token(token);
+    let ours = types.map(|types| Arc::clone(types.fingerprints()));
+    let mut handshake = ClientHandshake::with_token(token).types(ours);
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
     loop {
         match handshake.receive(&mut buffer)? {
             ClientStep::Wait => read_more(stream, &mut buffer).await?,
-            ClientStep::Send(bytes) => write_all(&mut *stream.writer, &bytes).await?,
+            ClientStep::Send(bytes) => {
+                // Before the server judges ours, and could only say so in words.
+                if let (Some(types), Some(server)) = (types, handshake.server()) {
+                    types.judge(server, stream.addr())?;
+                }
+                write_all(&mut *stream.writer, &bytes).await?;
+            }
             ClientStep::Done(hello) => return Ok((hello, buffer)),
         }
     }
@@ -180,6 +199,7 @@ pub(crate) async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::router::Router;
     use crate::transport::memory_pair;
 
     /// The longest message is all that is held of who is not known yet, whatever came with it.
@@ -192,7 +212,8 @@ mod tests {
         let (mut server, mut client) = memory_pair(64 * 1024);
         write_all(&mut *client.writer, &bytes).await.expect("there is room");
         let (slots, hellos) = (Slots::new(1, None), Hellos::default());
-        let welcome = welcome(&mut server, &slots, &hellos, None).await.expect("it is a hello");
+        let routes = Routes::new(Router::new());
+        let welcome = welcome(&mut server, &slots, &hellos, &routes).await.expect("it is a hello");
         assert!(welcome.surplus.is_empty(), "the rest is left where it was");
         assert!(welcome.surplus.capacity() <= LENGTH_LEN + MAX_HANDSHAKE_LEN);
     }

@@ -2,6 +2,7 @@
 
 mod borrow;
 pub mod check;
+mod declared;
 mod erased;
 mod extract;
 mod handler;
@@ -26,6 +27,7 @@ use crate::close::Disconnected;
 use crate::identity::{Authenticate, HandshakeInfo, Hook, Refuse};
 
 pub use borrow::BorrowBody;
+pub(crate) use declared::DeclaredTypes;
 use erased::{Bound, Erased};
 pub(crate) use erased::{Recycled, Started, drop_caught, panic_text, poll_caught, text_of};
 pub use extract::{
@@ -49,6 +51,7 @@ pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRej
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
     fallback: Option<Unbound<S, Message>>,
+    types: Option<DeclaredTypes>,
     authenticate: Option<Box<dyn Authenticate>>,
     on_connect: Option<Unbound<S, ()>>,
     on_disconnect: Option<Unbound<S, Disconnected>>,
@@ -97,6 +100,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Self {
             routes: Vec::new(),
             fallback: None,
+            types: None,
             authenticate: None,
             on_connect: None,
             on_disconnect: None,
@@ -201,7 +205,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Adds all that another router has, so that each part of an application can bring its own.
     ///
     /// # Panics
-    /// When both have a route for the same code, or both have a fallback, an `authenticate`, an
+    /// When both have a route for the same code, declare a type of the same code, or both have a fallback, an `authenticate`, an
     /// `on_connect` or an `on_disconnect`.
     #[must_use]
     #[track_caller]
@@ -211,6 +215,10 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             self.push(route);
         }
         merge_one(&mut self.fallback, other.fallback, "fallback");
+        self.types = match (self.types, other.types) {
+            (Some(ours), Some(theirs)) => Some(ours.merge(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
         merge_one(&mut self.authenticate, other.authenticate, "authenticate");
         merge_one(&mut self.on_connect, other.on_connect, "on_connect");
         merge_one(&mut self.on_disconnect, other.on_disconnect, "on_disconnect");
@@ -376,6 +384,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Router {
             routes: routes.collect(),
             fallback: self.fallback.map(|handler| handler.with_state(&state)),
+            types: self.types,
             authenticate: self.authenticate,
             on_connect: self.on_connect.map(|handler| handler.with_state(&state)),
             on_disconnect: self.on_disconnect.map(|handler| handler.with_state(&state)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use veltix_core::{Message, MessageType, Registry};
 
+use super::declared::DeclaredTypes;
 use super::erased::Erased;
 use super::layer::Layered;
 use super::typed::Input;
@@ -24,6 +25,7 @@ pub(crate) struct Routes {
     by_code: Vec<u16>,
     handlers: Vec<BoundRoute>,
     fallback: Option<RouteId>,
+    types: Option<DeclaredTypes>,
     authenticate: Option<Box<dyn Authenticate>>,
     on_connect: Option<Box<dyn Erased<()>>>,
     on_disconnect: Option<Box<dyn Erased<Disconnected>>>,
@@ -104,6 +106,7 @@ impl Routes {
             by_code,
             handlers,
             fallback,
+            types: router.types,
             authenticate: router.authenticate,
             on_connect: router.on_connect.map(timed),
             on_disconnect: router.on_disconnect.map(timed),
@@ -121,6 +124,10 @@ impl Routes {
 
     pub(crate) fn route(&self, id: RouteId) -> &BoundRoute {
         &self.handlers[usize::from(id.0)]
+    }
+
+    pub(crate) const fn types(&self) -> Option<&DeclaredTypes> {
+        self.types.as_ref()
     }
 
     pub(crate) fn authenticate(&self) -> Option<&dyn Authenticate> {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use veltix_core::text::printable;
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
-use crate::admission::{Full, Pace, Slot, Ticket};
+use crate::admission::{Full, Pace, Slot, Slots, Ticket};
 use crate::close::CloseReason;
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, Welcome, welcome};
@@ -54,7 +55,7 @@ pub(super) async fn serve(
             }
             accepted = listener.accept() => match accepted {
                 Ok(stream) => {
-                    backoff.reset();
+                    backoff.reset(endpoint.slots());
                     reap(&mut connections);
                     admit(stream, &endpoint, &mut connections);
                     if let Some(next) = pace.as_mut().and_then(Pace::accepted) {
@@ -65,7 +66,7 @@ pub(super) async fn serve(
                     }
                 }
                 Err(error) => {
-                    let pause = backoff.next(&error);
+                    let pause = backoff.next(&error, endpoint.slots());
                     tokio::select! {
                         biased;
                         () = &mut begun => break,
@@ -203,8 +204,7 @@ async fn welcome_in_time(
             // Boxed: without TLS nobody should pay for its room.
             Box::pin(tls.shake_hands(stream, limit)).await?;
         }
-        let authenticate = endpoint.routes().authenticate();
-        welcome(stream, endpoint.slots(), endpoint.hellos(), authenticate).await
+        welcome(stream, endpoint.slots(), endpoint.hellos(), endpoint.routes()).await
     };
     tokio::select! {
         biased;
@@ -269,11 +269,14 @@ struct AcceptBackoff {
 }
 
 impl AcceptBackoff {
-    fn reset(&mut self) {
-        self.pause = Duration::ZERO;
+    fn reset(&mut self, slots: &Slots) {
+        if !mem::take(&mut self.pause).is_zero() {
+            slots.set_starved(false);
+        }
     }
 
-    fn next(&mut self, error: &io::Error) -> Duration {
+    fn next(&mut self, error: &io::Error, slots: &Slots) -> Duration {
+        slots.set_starved(true);
         self.pause = (self.pause * 2).clamp(ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX);
         let now = Instant::now();
         if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_BACKOFF_MAX) {
