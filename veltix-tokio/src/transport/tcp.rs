@@ -16,8 +16,12 @@ use crate::limits::BACKLOG;
 /// Silence on a connection after which the kernel asks, as a second net under our own heartbeat.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
-/// What each connected socket is set to.
+/// What each connected socket is set to, where the system knows it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    expect(dead_code, reason = "these are options of Linux")
+)]
 pub(crate) struct TcpOptions {
     /// How long sent bytes may stay unacknowledged. It also ends a live peer that does not read,
     /// so it is never shorter than the write stall and the heartbeat's total.
