@@ -1,11 +1,18 @@
-//! Where a client's token goes, and where not.
+//! Where a client's token comes from, where it goes, and where not.
 
+use std::future::{pending, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
 use veltix::{
-    Client, ClientConfig, ConfigError, ConnectError, Router, Server, ServerConfig, Token, limits,
+    Client, ClientConfig, ClientStatus, ConfigError, ConnectError, Event, HandshakeInfo, Reconnect,
+    Refuse, Router, Server, ServerConfig, Token, all, limits,
 };
 
-use super::{SECRET, authenticate, known};
-use crate::support::{PIPE, PYTHON, RawServer};
+use super::{SECRET, authenticate, known, refused};
+use crate::support::{PIPE, PYTHON, RawServer, World, until};
 
 async fn over_tcp() -> String {
     let router = Router::new().authenticate(authenticate);
@@ -61,4 +68,65 @@ fn nothing_of_it_is_printed() {
     let token = Token::from(SECRET);
     let printed = format!("{token:?} {:?}", known());
     assert!(!printed.contains(SECRET), "{printed}");
+}
+
+/// Expires once it was shown.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_expires_is_asked_for_before_each_attempt() {
+    const PAUSE: Duration = Duration::from_secs(1);
+    let (issued, shown) = (Arc::new(AtomicU32::new(0)), AtomicU32::new(0));
+    let world = World::new(Router::new().authenticate(move |info: HandshakeInfo| {
+        let expected = shown.fetch_add(1, Ordering::Relaxed).to_string();
+        ready(match info.require_token() {
+            Ok(token) if token.is(&expected) => Ok(()),
+            _ => Err(Refuse::new("it has expired")),
+        })
+    }));
+    let issue = {
+        let issued = Arc::clone(&issued);
+        move || {
+            ready(match issued.fetch_add(1, Ordering::Relaxed) {
+                0 => Ok("0"),
+                // Whoever issues them is away, and back for the next attempt.
+                1 => Err("nobody is there"),
+                2 => panic!("nobody is there"),
+                _ => Ok("1"),
+            })
+        }
+    };
+    let config = ClientConfig::default().reconnect(Reconnect::fixed(PAUSE)).token_with(issue);
+    let client = world.client_with(config, Router::new()).await;
+    let mut events = client.events();
+    let began = Instant::now();
+    world.hub.close(all(), "again").unwrap();
+    until(&mut events, |event| matches!(event, Event::Reconnected { .. }).then_some(())).await;
+    assert_eq!(*client.status().borrow(), ClientStatus::Connected);
+    assert_eq!(issued.load(Ordering::Relaxed), 4);
+    assert_eq!(began.elapsed(), 3 * PAUSE, "each attempt after its pause");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_token_from_its_function_nobody_connects() {
+    let world = World::new(Router::new().authenticate(authenticate));
+    let config = ClientConfig::default;
+    let error = refused(&world, config().token_with(|| ready(Err::<Token, _>("locked")))).await;
+    assert!(error.to_string().ends_with("locked"), "{error}");
+    let panics = || -> std::future::Ready<Result<Token, String>> { panic!("no future") };
+    let error = refused(&world, config().token_with(panics)).await;
+    assert!(matches!(error, ConnectError::Token { .. }) && error.is_transient(), "{error:?}");
+    assert!(error.to_string().contains("no future"), "{error}");
+    let long = "x".repeat(limits::MAX_TOKEN_LEN + 1);
+    let error =
+        refused(&world, config().token_with(move || ready(Ok::<_, String>(long.clone())))).await;
+    assert!(matches!(error, ConnectError::Config(ConfigError::TokenLength { .. })), "{error:?}");
+    let error = refused(&world, config().token_with(pending::<Result<Token, String>>)).await;
+    assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn one_of_a_function_needs_tls_too() {
+    let config = ClientConfig::default().token_with(|| ready(Ok::<_, String>(SECRET)));
+    let refused = Client::connect(config.addr(over_tcp().await), Router::new()).await;
+    let Err(ConnectError::Config(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!(error, ConfigError::PlaintextToken);
 }

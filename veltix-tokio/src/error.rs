@@ -202,6 +202,14 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
+    /// The function of [`ClientConfig::token_with`](crate::ClientConfig::token_with) gave no token.
+    #[error("there is no token to show to {addr}: {source}")]
+    Token {
+        /// The address.
+        addr: String,
+        /// What the function said.
+        source: BoxError,
+    },
     /// Our own `on_connect` refused the server, or the client was closed meanwhile.
     #[error("the connection to {addr} was given up before it was ready: {reason}")]
     GivenUp {
@@ -221,7 +229,10 @@ impl ConnectError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Io { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Io { .. }
+            | Self::Token { .. } => true,
             Self::Handshake { source, .. } => source.is_transient(),
             Self::Tls { source, .. } => source.is_transient(),
             Self::GivenUp { .. } | Self::Config(_) => false,

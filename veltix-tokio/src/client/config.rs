@@ -1,5 +1,6 @@
 //! [`ClientConfig`] and [`Reconnect`].
 
+use std::future::Future;
 use std::time::Duration;
 
 use veltix_core::{Backoff, OverflowPolicy, Token};
@@ -7,7 +8,7 @@ use veltix_core::{Backoff, OverflowPolicy, Token};
 use super::credentials::Credentials;
 use crate::config::{ConnectionConfig, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
-use crate::error::ConfigError;
+use crate::error::{BoxError, ConfigError};
 use crate::limits;
 use crate::tls::{ClientTls, Dial};
 
@@ -53,7 +54,37 @@ impl ClientConfig {
     /// too. Unix sockets and streams in memory do not leave the machine, so they need no TLS.
     #[must_use]
     pub fn token(mut self, token: impl Into<Token>) -> Self {
-        self.credentials.token = Some(token.into());
+        self.credentials.show(token.into());
+        self
+    }
+
+    /// As [`token`](ClientConfig::token), for tokens that expire: the function is asked for one before each
+    /// attempt to connect, reconnects too, and has to answer within the attempt's
+    /// [time](ClientConfig::handshake_timeout). Its error, and a panic, are
+    /// [`ConnectError::Token`](crate::ConnectError::Token), and the next attempt asks again; a token that a
+    /// server has refused for good is not followed by another.
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use veltix_tokio::ClientConfig;
+    ///
+    /// async fn issued() -> io::Result<String> {
+    ///     // Here somebody is asked who issues tokens.
+    ///     Ok("swordfish".to_owned())
+    /// }
+    ///
+    /// let config = ClientConfig::default().token_with(issued);
+    /// ```
+    #[must_use]
+    pub fn token_with<F, Fut, T, E>(mut self, provide: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Token>,
+        E: Into<BoxError>,
+    {
+        self.credentials.ask(provide);
         self
     }
 

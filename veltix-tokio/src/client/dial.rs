@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use veltix_core::{Hello, IdSpace};
 
-use super::credentials::Credentials;
+use super::credentials::{Credentials, NoToken};
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, introduce};
 use crate::endpoint::Endpoint;
@@ -35,8 +35,13 @@ impl<C: Connector> Dialer<C> {
     async fn connect(&self) -> Result<ConnectionTask, ConnectError> {
         let addr = || self.connector.target();
         let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr(), source };
+        // Before anybody waits at the other end of a stream for it.
+        let token = self.credentials.token().await.map_err(|none| match none {
+            NoToken::Config(error) => ConnectError::Config(error),
+            NoToken::Asked(source) => ConnectError::Token { addr: addr(), source },
+        })?;
         let mut stream = self.connector.connect().await.map_err(unreachable)?;
-        let token = self.credentials.token_for(stream.addr(), self.tls.is_some())?;
+        self.credentials.check_for(stream.addr(), self.tls.is_some())?;
         let introduced = async {
             if let Some(tls) = &self.tls {
                 Box::pin(tls.shake_hands(&mut stream)).await?;
