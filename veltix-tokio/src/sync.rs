@@ -1,8 +1,10 @@
-//! The one lock of the house, in two builds: the standard library's, and shuttle's, under which
-//! the outbox's state machine is checked against many schedules (`--cfg shuttle`).
+//! The one lock of the house, and the counters of the live table, in two builds: the standard library's,
+//! and shuttle's, under which outbox and table are checked against many schedules (`--cfg shuttle`).
 
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::MutexGuard as Guard;
+#[cfg(not(shuttle))]
+pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
 #[cfg(not(shuttle))]
 use std::sync::{Mutex as Inner, PoisonError};
 
@@ -10,6 +12,8 @@ use std::sync::{Mutex as Inner, PoisonError};
 use shuttle::sync::Mutex as Inner;
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::MutexGuard as Guard;
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize};
 #[cfg(shuttle)]
 use std::sync::PoisonError;
 

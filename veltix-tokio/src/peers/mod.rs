@@ -1,16 +1,21 @@
 //! The live table: who is connected, with which tags, and whom a target means.
 
+#[cfg(all(test, shuttle))]
+mod shuttle;
+
 use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use dashmap::DashMap;
+use dashmap::mapref::one::RefMut;
 use futures::task::AtomicWaker;
 use veltix_core::{PeerId, Tag, TagError, TagStore, Target, TargetError, WatchId, WatchStep};
 
 use crate::peer::Peer;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, AtomicUsize, Mutex};
 
 /// Every connection of a server, or the one of a client.
 ///
@@ -116,9 +121,8 @@ impl Peers {
     }
 
     pub(crate) fn admit(&self, peer: &Peer) {
-        if let Some(mut entry) = self.entered.get_mut(&peer.id())
-            && !std::mem::replace(&mut entry.is_admitted, true)
-        {
+        let admit = |mut entry: RefMut<'_, _, Entry>| !mem::replace(&mut entry.is_admitted, true);
+        if self.entered.get_mut(&peer.id()).is_some_and(admit) {
             self.admitted.fetch_add(1, Ordering::Relaxed);
         }
         self.change_tags(|tags| tags.admit(peer.id()));
