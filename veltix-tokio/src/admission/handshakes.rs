@@ -53,20 +53,22 @@ impl Handshakes {
         let mut pending = self.pending.lock();
         let neighbours = |entry: &Entry| network.is_some() && entry.network == network;
         let of_address = pending.entries.iter().filter(|entry| neighbours(entry)).count();
-        if of_address >= self.max_per_address {
+        let shed_at = if of_address >= self.max_per_address {
             let nth = fastrand::usize(..of_address);
             let all = pending.entries.iter().enumerate();
-            if let Some((at, _)) = all.filter(|(_, entry)| neighbours(entry)).nth(nth) {
-                pending.entries.swap_remove(at);
-            }
+            all.filter(|(_, entry)| neighbours(entry)).nth(nth).map(|(at, _)| at)
         } else if pending.entries.len() >= self.max {
-            let at = fastrand::usize(..pending.entries.len());
-            pending.entries.swap_remove(at);
-        }
+            Some(fastrand::usize(..pending.entries.len()))
+        } else {
+            None
+        };
+        let other = shed_at.map(|at| pending.entries.swap_remove(at));
         pending.tickets += 1;
         let number = pending.tickets;
         pending.entries.push(Entry { ticket: number, network, _keep: keep });
         drop(pending);
+        // It wakes its task, and so not under the lock.
+        drop(other);
         Ticket { number, pending: Arc::clone(&self.pending), shed }
     }
 
