@@ -174,12 +174,12 @@ pub enum HandshakeFailure {
     AddressFull,
     /// [`Router::authenticate`](crate::Router::authenticate) did not let the peer in.
     Refused {
-        /// Why, in its words.
+        /// Why, in its words, escaped and cut.
         reason: String,
     },
     /// [`Router::authenticate`](crate::Router::authenticate) panicked, so the peer was not let in.
     Panicked {
-        /// What it panicked with.
+        /// What it panicked with, escaped and cut.
         message: String,
     },
 }

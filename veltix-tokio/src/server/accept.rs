@@ -254,8 +254,13 @@ impl From<Failure> for HandshakeFailure {
             Failure::Protocol(error) => Self::Protocol(error),
             Failure::Tls(error) => Self::Tls(error),
             Failure::Io(error) => Self::Io(error.kind()),
-            Failure::Refused(refuse) => Self::Refused { reason: refuse.reason().to_owned() },
-            Failure::Panicked(message) => Self::Panicked { message },
+            // The application's words may have a peer's in them.
+            Failure::Refused(refuse) => {
+                Self::Refused { reason: printable(refuse.reason()).to_string() }
+            }
+            Failure::Panicked(message) => {
+                Self::Panicked { message: printable(&message).to_string() }
+            }
         }
     }
 }
