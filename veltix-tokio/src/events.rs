@@ -123,7 +123,8 @@ pub enum Event {
     },
     /// A client's server shuts down, and is about to close the connection. Calls that it is handling
     /// may still be answered; new messages are not handled any more. A client that reconnects does
-    /// so at a random moment of the time that follows the end.
+    /// so at a random moment of the time that follows the end. Told once of a connection; should the
+    /// server say it again, its last word counts.
     GoingAway {
         /// The server.
         peer: Peer,
