@@ -90,6 +90,10 @@ impl Default for ClientConfig {
 /// Routes stay; `on_connect` runs again; ids, tags and calls in flight belong to the connection
 /// and end with it. Nothing is kept for later while there is no connection: sending fails.
 ///
+/// A refusal and another version of the protocol are final. That TLS fails is not, once there was a
+/// connection: an alert may be from anybody on the way, and a certificate is renewed. Without TLS
+/// whoever is on the way can refuse as well.
+///
 /// A server of this crate that shuts down says over which time its clients are to come back
 /// ([`Event::GoingAway`](crate::Event::GoingAway)). The first attempt is then at a random moment of
 /// that time, after a [fixed](Reconnect::fixed) pause if there is one; the others are as they always
