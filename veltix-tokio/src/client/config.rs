@@ -50,7 +50,9 @@ impl ClientConfig {
     ///
     /// It is sent over TLS alone, to a server whose certificate was accepted. Without, connecting over
     /// a network is [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken), on loopback
-    /// too. Unix sockets and streams in memory do not leave the machine, so they need no TLS.
+    /// too. Unix sockets and streams in memory do not leave the machine, so they need no TLS. A
+    /// transport of your own is taken for a network. Over a Unix socket whoever listens there gets it:
+    /// have its path in a directory that nobody else may write to.
     #[must_use]
     pub fn token(mut self, token: impl Into<Token>) -> Self {
         self.credentials.token = Some(token.into());

@@ -4,7 +4,7 @@ use veltix_core::Token;
 
 use crate::error::ConfigError;
 use crate::limits::MAX_TOKEN_LEN;
-use crate::transport::PeerAddr;
+use crate::transport::Stream;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the token may go over a network.
+    /// Whether the token may go over a network, with TLS or without.
     pub(super) const fn check(&self, has_tls: bool) -> Result<(), ConfigError> {
         if self.token.is_some() && !has_tls && !self.plaintext {
             return Err(ConfigError::PlaintextToken);
@@ -32,15 +32,9 @@ impl Credentials {
         Ok(())
     }
 
-    /// The token for whoever is at this address. What never leaves the machine needs no TLS.
-    pub(super) fn token_for(
-        &self,
-        addr: &PeerAddr,
-        has_tls: bool,
-    ) -> Result<Option<Token>, ConfigError> {
-        if !matches!(addr, PeerAddr::Unix(_) | PeerAddr::Memory(_)) {
-            self.check(has_tls)?;
-        }
+    /// The token for whoever is at the other end, once TLS is there if it is to be.
+    pub(super) fn token_for(&self, stream: &Stream) -> Result<Option<Token>, ConfigError> {
+        self.check(stream.is_private())?;
         Ok(self.token.clone())
     }
 }
