@@ -131,3 +131,27 @@ async fn one_that_says_no_time_is_counted_as_rejected() {
     assert!(matches!(call.await.unwrap(), Err(RequestError::ConnectionLost)));
     assert!(attempt(&mut events).await.1 <= seconds(1));
 }
+
+/// A server that says so all the time fills neither the log nor the events, as with unknown codes.
+#[tokio::test(start_paused = true)]
+async fn it_is_told_once_and_the_last_word_counts() {
+    let mut server = RawServer::new(PIPE);
+    let (client, mut raw) = client(&mut server, config(Reconnect::backoff())).await;
+    let mut events = client.events();
+    for millis in 1..=5_000 {
+        say_going_away(&mut raw, Duration::from_millis(millis)).await;
+    }
+    say_going_away(&mut raw, Duration::ZERO).await;
+    drop(raw);
+    let mut tells = 0;
+    let pause = loop {
+        match events.next().await.expect("the client is there") {
+            Event::GoingAway { .. } => tells += 1,
+            Event::Reconnecting { delay, .. } => break delay,
+            Event::Lagged(lost) => panic!("{lost} events are lost"),
+            _ => {}
+        }
+    };
+    assert_eq!((tells, pause), (1, Duration::ZERO));
+    assert_eq!(client.peer().stats().received.handled, 5_001);
+}

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -172,4 +173,33 @@ async fn threads_end_with_the_future_of_run() {
     running.abort();
     let reason = client.peer().closed().await.reason;
     assert!(matches!(reason, CloseReason::PeerClosed | CloseReason::Io(_)), "{reason}");
+}
+
+/// What cannot be cut off is not waited for either, and the report says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_outlives_no_drain() {
+    for core in [SocketCore::Async, SocketCore::Threading] {
+        let (tell, begun) = oneshot::channel();
+        let (go_on, wait) = mpsc::channel::<()>();
+        let (tell, wait) = (Arc::new(Mutex::new(Some(tell))), Arc::new(Mutex::new(wait)));
+        let block = move || {
+            let tell = tell.lock().expect("nobody panics").take();
+            tell.expect("it is called once").send(()).expect("the test listens");
+            let _ = wait.lock().expect("nobody panics").recv_timeout(PATIENCE);
+        };
+        let config = ServerConfig::default().addr("127.0.0.1:0").socket_core(core);
+        let config = config.drain_timeout(Duration::from_millis(100));
+        let server = Server::bind(config, Router::new().route(BLOCK, block)).await.unwrap();
+        let (hub, addr) = (server.hub(), server.local_addr().to_string());
+        let running = tokio::spawn(server.run());
+        let client = connect(&addr, SocketCore::Async, Router::new()).await;
+        client.send(&Message::empty(BLOCK)).await.unwrap();
+        begun.await.unwrap();
+        let report = timeout(Duration::from_secs(10), hub.shutdown()).await;
+        // Or the runtime could not end.
+        drop(go_on);
+        let report = report.expect("it is over at its deadline");
+        assert!(!report.complete, "{core:?}: {report:?}");
+        running.await.unwrap().unwrap();
+    }
 }

@@ -42,6 +42,21 @@ async fn r19_who_listens_to_the_world_is_warned_once() {
     for word in ["TLS", "who connects", "127.0.0.1", &outside.local_addr().to_string()] {
         assert!(warning.contains(word), "{warning}");
     }
+    drop(outside);
+    #[cfg(feature = "tls")]
+    {
+        // Whom a required certificate lets in, it has looked at.
+        let authority = crate::support::certificates::Authority::new();
+        for (tls, more) in [
+            (authority.server().require_client_certificates(authority.roots()).unwrap(), 0),
+            (authority.server().accept_client_certificates(authority.roots()).unwrap(), 1),
+        ] {
+            let config = ServerConfig::default().addr("0.0.0.0:0").tls(tls);
+            let before = log.lines("who connects").len();
+            drop(Server::bind(config, Router::new()).await.unwrap());
+            assert_eq!(log.lines("who connects").len(), before + more);
+        }
+    }
     let longest = log.check();
     assert!(longest <= 256, "{longest} characters");
     drop(inside);

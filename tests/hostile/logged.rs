@@ -1,14 +1,18 @@
 //! R45: whatever words a peer or an error brings, an event is one short line of a log.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
-use veltix::{BoxError, Client, ClientConfig, Json, Message, Reconnect, Router, ServerConfig, all};
+use veltix::{
+    BoxError, Client, ClientConfig, Event, HandshakeInfo, Json, Message, Reconnect, Refuse, Router,
+    ServerConfig, all,
+};
 
 use super::Log;
-use crate::support::{ECHO, OTHER, PIPE, RawServer, World, quiet};
+use crate::support::{ECHO, OTHER, PIPE, RawServer, World, quiet, until};
 
 /// What would end a line, color it, or hide in it.
 const NASTY: [&str; 5] = [
@@ -122,6 +126,38 @@ async fn r45_what_the_application_says_is_one_line() {
     {
         assert!(log.lines(about).len() >= nasty().count(), "{about}");
     }
+    println!("the longest line has {} characters", log.check());
+}
+
+/// The application's words often have a peer's in them: its name, or what it has shown.
+#[tokio::test(start_paused = true)]
+async fn r45_a_refusal_by_identity_is_one_line_and_its_event_is_printable() {
+    let (log, _guard) = Log::begin();
+    for words in nasty() {
+        let (refusal, panic) = (words.clone(), words.clone());
+        let hook = move |info: HandshakeInfo| {
+            if info.token().is_some() {
+                panics(&panic);
+            }
+            ready(Err::<(), _>(Refuse::for_now(refusal.clone())))
+        };
+        let router = Router::new().authenticate(hook);
+        let world = World::with(ServerConfig::default(), PIPE, router);
+        let mut events = world.hub.events();
+        for config in [ClientConfig::default(), ClientConfig::default().token("any")] {
+            let connector = world.connector.clone();
+            Client::connect_with(connector, config, Router::new()).await.unwrap_err();
+            let text = |event| match event {
+                Event::HandshakeFailed { reason, .. } => Some(reason.to_string()),
+                _ => None,
+            };
+            let text = until(&mut events, text).await;
+            assert!(!text.contains(char::is_control) && !text.contains('\u{202e}'), "{text:?}");
+            assert!(text.chars().count() <= 256, "{text}");
+        }
+    }
+    // Refusals of different servers share no pause.
+    assert_eq!(log.lines("the handshake failed").len(), 2 * nasty().count());
     println!("the longest line has {} characters", log.check());
 }
 

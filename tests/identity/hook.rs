@@ -2,16 +2,18 @@
 
 use std::future::pending;
 use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use veltix::transport::PeerAddr;
 use veltix::{
-    ClientConfig, ConfigError, ConnectError, HandshakeError, HandshakeFailure, HandshakeInfo,
-    Refuse, Router, ServerConfig, all,
+    ClientConfig, ConfigError, ConnectError, HandshakeError, HandshakeFailure, HandshakeInfo, Hub,
+    Message, Refuse, Router, ServerConfig, all,
 };
 
 use super::{User, authenticate, failure, known, refused};
-use crate::support::{NATIVE, PIPE, PYTHON, World, said};
+use crate::support::{NATIVE, OTHER, PIPE, PYTHON, World, frame, quiet, said};
 
 fn world() -> World {
     World::new(Router::new().authenticate(authenticate))
@@ -116,6 +118,85 @@ async fn the_handshakes_deadline_holds_for_the_hook_and_others_do_not_wait() {
     client.ping().await.expect("it is let in");
     assert_eq!(failure(&mut events).await, HandshakeFailure::Timeout);
     assert_eq!(begun.elapsed().as_secs(), 5);
+}
+
+/// One that panics also where it is cancelled.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("as it is cancelled");
+        }
+    }
+}
+
+async fn moody(info: HandshakeInfo) -> Result<(), Refuse> {
+    match info.token().map(|token| token.expose()) {
+        Some("panics") => panic!("a bug"),
+        Some("hangs") => {
+            let _bomb = Bomb;
+            pending().await
+        }
+        Some("refuses") => Err(Refuse::new("no")),
+        Some("cannot tell") => Err(Refuse::for_now("no")),
+        _ => Ok(()),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_a_handshake_ends_its_places_are_given_back_and_nothing_is_handled() {
+    let config = ServerConfig::default().max_connections(1).max_pending_handshakes(2, 2);
+    let handler = |_: Message| -> () { panic!("nobody was let in") };
+    let router = Router::new().authenticate(moody).route(OTHER, handler);
+    let world = World::with(config, PIPE, router);
+    for stays in [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(10)] {
+        for mood in ["panics", "hangs", "refuses", "cannot tell"] {
+            let hello = format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"token": "{mood}"}}}}}}"#);
+            let whole = said(&hello);
+            for bytes in [&whole[..1], &whole[..20], &whole, &[&whole[..], &early()].concat()] {
+                let mut raw = world.silent().await;
+                // It may be shed meanwhile, and the like.
+                drop(raw.write(bytes).await);
+                sleep(stays).await;
+            }
+        }
+        sleep(Duration::from_secs(10)).await;
+        assert!(!world.hub.is_full());
+        let client = world.client_with(known(), Router::new()).await;
+        client.ping().await.expect("it is let in");
+        assert!(world.hub.is_full());
+        let peer = world.newest();
+        client.close().await;
+        peer.closed().await;
+        quiet().await;
+    }
+    assert!(world.hub.shutdown().await.complete);
+}
+
+/// A frame that comes with the hello.
+fn early() -> Vec<u8> {
+    frame(OTHER.code(), 0, "").to_vec()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_inside_of_it_waits_for_nothing() {
+    let place: Arc<OnceLock<Hub>> = Arc::default();
+    let hub = Arc::clone(&place);
+    let hook = move |_: HandshakeInfo| {
+        let hub = hub.get().expect("it is there").clone();
+        async move {
+            hub.shutdown().await;
+            Ok::<_, Refuse>(())
+        }
+    };
+    let world = World::new(Router::new().authenticate(hook));
+    place.set(world.hub.clone()).expect("it was empty");
+    let begun = Instant::now();
+    world.silent().await.shake_hands().await.expect_err("nobody is let in any more");
+    assert!(world.hub.shutdown().await.complete);
+    world.stopped().await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]

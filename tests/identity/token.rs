@@ -1,11 +1,13 @@
 //! Where a client's token comes from, where it goes, and where not.
 
 use std::future::{pending, ready};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use veltix::transport::{Connector, MemoryConnector, PeerAddr, Stream};
 use veltix::{
     Client, ClientConfig, ClientStatus, ConfigError, ConnectError, Event, HandshakeInfo, Reconnect,
     Refuse, Router, Server, ServerConfig, Token, all, limits,
@@ -33,6 +35,33 @@ async fn without_tls_it_is_not_sent_over_a_network_unless_allowed() {
     assert!(says.contains("ClientConfig::tls") && says.contains("allow_plaintext_token"), "{says}");
     let allowed = known().addr(&addr).allow_plaintext_token();
     let client = Client::connect(allowed, Router::new()).await.expect("it is let in");
+    client.ping().await.expect("it is let in");
+}
+
+/// A transport of an application's own, which calls its streams what it likes.
+struct Foreign(MemoryConnector);
+
+impl Connector for Foreign {
+    async fn connect(&self) -> io::Result<Stream> {
+        let (reader, writer) = self.0.connect().await?.into_parts();
+        Ok(Stream::new(reader, writer, PeerAddr::Memory(1)))
+    }
+
+    fn target(&self) -> String {
+        "a serial line".to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_transport_of_ones_own_is_a_network() {
+    let world = World::new(Router::new().authenticate(authenticate));
+    let connect = async |config| {
+        Client::connect_with(Foreign(world.connector.clone()), config, Router::new()).await
+    };
+    let refused = connect(known()).await;
+    let Err(ConnectError::Config(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!(error, ConfigError::PlaintextToken);
+    let client = connect(known().allow_plaintext_token()).await.expect("it is let in");
     client.ping().await.expect("it is let in");
 }
 

@@ -10,6 +10,7 @@ mod r05_tampering;
 mod r14_stall;
 mod r43_rotation;
 mod r44_refusals;
+mod reconnect;
 mod stream;
 
 use veltix::tls::{ClientTls, ServerTls};

@@ -213,7 +213,9 @@ pub struct ShutdownReport {
     /// How long it took.
     pub took: Duration,
     /// Whether every connection has ended. `false` inside a handler, where the shutdown cannot
-    /// wait for the handler that awaits it, and when the future of `run()` was dropped, which
-    /// aborts what is left.
+    /// wait for the handler that awaits it; when a handler that is not a
+    /// [blocking](crate::Router::route_blocking) one still blocks its thread at the deadline, from
+    /// which nothing can take it; and when the future of `run()` was dropped, which aborts what is
+    /// left. What has not ended is in none of the sums.
     pub complete: bool,
 }

@@ -238,6 +238,13 @@ impl ConnectError {
             Self::GivenUp { .. } | Self::Config(_) => false,
         }
     }
+
+    /// Whether a client that was connected before gives up on it. As long as TLS has not accepted the
+    /// server, what comes is nobody's word: whoever is on the way can cut a connection and answer the
+    /// next attempt with an alert. And certificates that have expired, on either side, are renewed.
+    pub(crate) const fn ends_reconnecting(&self) -> bool {
+        !self.is_transient() && !matches!(self, Self::Tls { .. })
+    }
 }
 
 /// Why a message was not accepted for sending.

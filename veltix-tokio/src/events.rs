@@ -123,7 +123,8 @@ pub enum Event {
     },
     /// A client's server shuts down, and is about to close the connection. Calls that it is handling
     /// may still be answered; new messages are not handled any more. A client that reconnects does
-    /// so at a random moment of the time that follows the end.
+    /// so at a random moment of the time that follows the end. Told once of a connection; should the
+    /// server say it again, its last word counts.
     GoingAway {
         /// The server.
         peer: Peer,
@@ -174,12 +175,12 @@ pub enum HandshakeFailure {
     AddressFull,
     /// [`Router::authenticate`](crate::Router::authenticate) did not let the peer in.
     Refused {
-        /// Why, in its words.
+        /// Why, in its words, escaped and cut.
         reason: String,
     },
     /// [`Router::authenticate`](crate::Router::authenticate) panicked, so the peer was not let in.
     Panicked {
-        /// What it panicked with.
+        /// What it panicked with, escaped and cut.
         message: String,
     },
 }

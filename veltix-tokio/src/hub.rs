@@ -166,7 +166,8 @@ impl Hub {
     }
 
     /// Shuts the server down: no peer is accepted any more, handlers finish, queues are written,
-    /// connections close; what is left after the drain deadline (default 10 s) is cut off. Clients
+    /// connections close; what is left after the drain deadline (default 10 s) is cut off, or left
+    /// to itself if a handler blocks its thread ([`complete`](ShutdownReport::complete)). Clients
     /// of this crate are told before ([`Event::GoingAway`](crate::Event::GoingAway)). If
     /// [`drain_spread`](crate::ServerConfig::drain_spread) says so, connections are closed one
     /// after the other, and the deadline counts from the last.

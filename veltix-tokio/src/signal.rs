@@ -3,6 +3,7 @@
 use std::future::{Future, pending};
 use std::io;
 use std::sync::OnceLock;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use tokio::runtime::Builder;
@@ -58,14 +59,17 @@ pub fn stop_signal() -> impl Future<Output = ()> + Send {
 /// Starts the thread that listens. The signals are its own when this returns.
 fn listen() -> io::Result<watch::Sender<bool>> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::new()?
-    };
     let stopped = watch::Sender::new(false);
     let stop = stopped.clone();
+    let (tell, told) = sync_channel(1);
     let listen = move || {
         runtime.block_on(async {
+            // Here, since nobody gives signals back: without this thread they would end nothing.
+            let mut signals = match Signals::new() {
+                Ok(signals) => signals,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            drop(tell.send(Ok(())));
             loop {
                 let code = signals.next().await;
                 if stop.send_replace(true) {
@@ -73,9 +77,10 @@ fn listen() -> io::Result<watch::Sender<bool>> {
                     std::process::exit(code);
                 }
             }
-        })
+        });
     };
     thread::Builder::new().name("veltix-signals".to_owned()).spawn(listen)?;
+    told.recv().map_err(io::Error::other)??;
     Ok(stopped)
 }
 

@@ -165,11 +165,12 @@ impl Hello {
     }
 }
 
-/// Takes the token out, before anything else looks at the hello. What is no text is none.
+/// Takes the token out, before anything else looks at the hello. What is no text is none, and neither
+/// is an empty one: it would pass where a server's own secret was left empty by mistake.
 fn take_token(object: &mut Map<String, Value>) -> Option<Token> {
     let native = object.get_mut("meta")?.get_mut("veltix")?.as_object_mut()?;
     match native.remove(TOKEN)? {
-        Value::String(token) => Some(Token::from(token)),
+        Value::String(token) if !token.is_empty() => Some(Token::from(token)),
         _ => None,
     }
 }

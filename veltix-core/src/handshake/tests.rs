@@ -64,10 +64,12 @@ fn a_token_reaches_the_server_and_is_not_kept_in_the_hello() {
         assert!(shown.is_some_and(|shown| shown.is(token.expose())));
         assert_eq!(hello, Hello::ours());
     }
-    let odd = br#"{"pv": "1.0", "meta": {"veltix": {"token": 7, "x": 1}}}"#;
-    let (hello, shown) = Hello::parse_with_token(odd, None).unwrap();
-    assert!(shown.is_none());
-    assert_eq!(Value::Object(hello.meta().clone()), json!({"veltix": {"x": 1}}));
+    for odd in ["7", "\"\"", "null", "[\"x\"]"] {
+        let odd = format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"token": {odd}, "x": 1}}}}}}"#);
+        let (hello, shown) = Hello::parse_with_token(odd.as_bytes(), None).unwrap();
+        assert!(shown.is_none(), "{odd}");
+        assert_eq!(Value::Object(hello.meta().clone()), json!({"veltix": {"x": 1}}));
+    }
 }
 
 fn types(names: &[&'static str]) -> Arc<Fingerprints> {

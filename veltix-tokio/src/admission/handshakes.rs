@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::network_of;
 use crate::sync::Mutex;
 
 /// Handshakes that are pending. Over a cap, one of them is shed at random: whoever floods us with
@@ -25,7 +26,8 @@ struct Pending {
 #[derive(Debug)]
 struct Entry {
     ticket: u64,
-    ip: Option<IpAddr>,
+    /// What [`network_of`] makes of its address.
+    network: Option<IpAddr>,
     /// Dropped to shed the handshake.
     _keep: oneshot::Sender<()>,
 }
@@ -46,23 +48,27 @@ impl Handshakes {
     /// Enters a handshake, shedding another one if there are too many.
     pub(crate) fn enter(&self, ip: Option<IpAddr>) -> Ticket {
         let (keep, shed) = oneshot::channel();
+        // Whoever has a network of IPv6 would fill all places from ever new addresses otherwise.
+        let network = ip.map(network_of);
         let mut pending = self.pending.lock();
-        let neighbours = |entry: &Entry| ip.is_some() && entry.ip == ip;
+        let neighbours = |entry: &Entry| network.is_some() && entry.network == network;
         let of_address = pending.entries.iter().filter(|entry| neighbours(entry)).count();
-        if of_address >= self.max_per_address {
+        let shed_at = if of_address >= self.max_per_address {
             let nth = fastrand::usize(..of_address);
             let all = pending.entries.iter().enumerate();
-            if let Some((at, _)) = all.filter(|(_, entry)| neighbours(entry)).nth(nth) {
-                pending.entries.swap_remove(at);
-            }
+            all.filter(|(_, entry)| neighbours(entry)).nth(nth).map(|(at, _)| at)
         } else if pending.entries.len() >= self.max {
-            let at = fastrand::usize(..pending.entries.len());
-            pending.entries.swap_remove(at);
-        }
+            Some(fastrand::usize(..pending.entries.len()))
+        } else {
+            None
+        };
+        let other = shed_at.map(|at| pending.entries.swap_remove(at));
         pending.tickets += 1;
         let number = pending.tickets;
-        pending.entries.push(Entry { ticket: number, ip, _keep: keep });
+        pending.entries.push(Entry { ticket: number, network, _keep: keep });
         drop(pending);
+        // It wakes its task, and so not under the lock.
+        drop(other);
         Ticket { number, pending: Arc::clone(&self.pending), shed }
     }
 
@@ -120,6 +126,22 @@ mod tests {
         assert_eq!(handshakes.len(), 33);
         drop((flood, honest));
         assert_eq!(handshakes.len(), 0);
+    }
+
+    /// Whoever has a network of IPv6 has all of its addresses.
+    #[test]
+    fn r14_a_network_is_one_address_however_it_is_written() {
+        let handshakes = Handshakes::new(512, 4);
+        let parse = |text: &str| Some(text.parse().expect("an address"));
+        let mut honest = [handshakes.enter(parse("2001:db8:0:1::1")), handshakes.enter(ip(2))];
+        let network: Vec<_> = (1..100).map(|last| format!("2001:db8::{last}")).collect();
+        let twice = ["10.0.0.1", "::ffff:10.0.0.1"].repeat(50);
+        for flood in [network.iter().map(String::as_str).collect(), twice] {
+            let mut flood: Vec<_> =
+                flood.into_iter().map(|ip| handshakes.enter(parse(ip))).collect();
+            assert_eq!(flood.iter_mut().map(is_shed).filter(|shed| !shed).count(), 4);
+        }
+        assert!(honest.iter_mut().all(|honest| !is_shed(honest)));
     }
 
     #[test]

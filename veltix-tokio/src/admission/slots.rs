@@ -1,10 +1,11 @@
 //! [`Slots`] for peers, of all addresses and of one.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::network_of;
 use crate::sync::Mutex;
 
 /// Room for so many peers.
@@ -129,15 +130,6 @@ impl Drop for AddressSlot {
             Some(taken) if *taken > 1 => *taken -= 1,
             _ => drop(all.remove(&self.of)),
         }
-    }
-}
-
-/// What counts as one address: one of IPv4, or the network of 64 bits of one of IPv6, since whoever
-/// has one of these has all of its addresses.
-fn network_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
     }
 }
 

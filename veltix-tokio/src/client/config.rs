@@ -51,7 +51,9 @@ impl ClientConfig {
     ///
     /// It is sent over TLS alone, to a server whose certificate was accepted. Without, connecting over
     /// a network is [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken), on loopback
-    /// too. Unix sockets and streams in memory do not leave the machine, so they need no TLS.
+    /// too. Unix sockets and streams in memory do not leave the machine, so they need no TLS. A
+    /// transport of your own is taken for a network. Over a Unix socket whoever listens there gets it:
+    /// have its path in a directory that nobody else may write to.
     #[must_use]
     pub fn token(mut self, token: impl Into<Token>) -> Self {
         self.credentials.show(token.into());
@@ -120,6 +122,10 @@ impl Default for ClientConfig {
 ///
 /// Routes stay; `on_connect` runs again; ids, tags and calls in flight belong to the connection
 /// and end with it. Nothing is kept for later while there is no connection: sending fails.
+///
+/// A refusal and another version of the protocol are final. That TLS fails is not, once there was a
+/// connection: an alert may be from anybody on the way, and a certificate is renewed. Without TLS
+/// whoever is on the way can refuse as well.
 ///
 /// A server of this crate that shuts down says over which time its clients are to come back
 /// ([`Event::GoingAway`](crate::Event::GoingAway)). The first attempt is then at a random moment of

@@ -12,7 +12,7 @@ use veltix_core::Token;
 use crate::error::{BoxError, ConfigError};
 use crate::limits::MAX_TOKEN_LEN;
 use crate::router::panic_text;
-use crate::transport::PeerAddr;
+use crate::transport::Stream;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +72,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the token may go over a network.
+    /// Whether the token may go over a network, with TLS or without.
     pub(super) const fn check(&self, has_tls: bool) -> Result<(), ConfigError> {
         if !matches!(self.source, Source::None) && !has_tls && !self.plaintext {
             return Err(ConfigError::PlaintextToken);
@@ -80,16 +80,9 @@ impl Credentials {
         Ok(())
     }
 
-    /// Whether it may go to whoever is at this address. What never leaves the machine needs no TLS.
-    pub(super) const fn check_for(
-        &self,
-        addr: &PeerAddr,
-        has_tls: bool,
-    ) -> Result<(), ConfigError> {
-        match addr {
-            PeerAddr::Unix(_) | PeerAddr::Memory(_) => Ok(()),
-            _ => self.check(has_tls),
-        }
+    /// Whether it may go to whoever is at the other end, once TLS is there if it is to be.
+    pub(super) const fn check_for(&self, stream: &Stream) -> Result<(), ConfigError> {
+        self.check(stream.is_private())
     }
 
     /// The token for the next attempt. A panic of the application's function is its error.

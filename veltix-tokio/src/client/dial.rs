@@ -41,14 +41,7 @@ impl<C: Connector> Dialer<C> {
             NoToken::Asked(source) => ConnectError::Token { addr: addr(), source },
         })?;
         let mut stream = self.connector.connect().await.map_err(unreachable)?;
-        self.credentials.check_for(stream.addr(), self.tls.is_some())?;
-        let introduced = async {
-            if let Some(tls) = &self.tls {
-                Box::pin(tls.shake_hands(&mut stream)).await?;
-            }
-            introduce(&mut stream, token, self.endpoint.routes().types()).await
-        };
-        let (hello, surplus) = introduced.await.map_err(|failure| match failure {
+        let failed = |failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
             Failure::Tls(source) => ConnectError::Tls { addr: addr(), source },
             Failure::Io(source) => ConnectError::Io { addr: addr(), source },
@@ -56,7 +49,13 @@ impl<C: Connector> Dialer<C> {
             other @ (Failure::Full(_) | Failure::Refused(_) | Failure::Panicked(_)) => {
                 ConnectError::Io { addr: addr(), source: other.into() }
             }
-        })?;
+        };
+        if let Some(tls) = &self.tls {
+            Box::pin(tls.shake_hands(&mut stream)).await.map_err(failed)?;
+        }
+        self.credentials.check_for(&stream)?;
+        let types = self.endpoint.routes().types();
+        let (hello, surplus) = introduce(&mut stream, token, types).await.map_err(failed)?;
         let ids = ids_beside(&hello);
         Ok(ConnectionTask::new(&self.endpoint, stream, Arc::new(hello), surplus, ids))
     }

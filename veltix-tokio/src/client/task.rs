@@ -201,7 +201,7 @@ impl<C: Connector> ClientTask<C> {
                 Some(Ok(task)) => return Some(task),
                 Some(Err(error)) => {
                     lost = error.to_string();
-                    if !error.is_transient() {
+                    if error.ends_reconnecting() {
                         // The version or the server's mind will not change by asking again.
                         self.control.stop_retry();
                     }

@@ -139,9 +139,12 @@ impl ConnectionTask {
         };
         peer.receipts().handled.add(1);
         let spread = going.spread;
-        tracing::info!(%peer, ?spread, "the server is about to end");
-        *peer.endpoint().away().lock() = Some(going);
-        peer.endpoint().events().tell(|| Event::GoingAway { peer: peer.clone(), spread });
+        let known = peer.endpoint().away().lock().replace(going);
+        // Told once: whoever says it all the time fills no log with it.
+        if known.is_none() {
+            tracing::info!(%peer, ?spread, "the server is about to end");
+            peer.endpoint().events().tell(|| Event::GoingAway { peer: peer.clone(), spread });
+        }
     }
 
     /// Gives an answer to its call; gives back what is none.

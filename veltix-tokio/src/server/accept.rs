@@ -79,11 +79,15 @@ pub(super) async fn serve(
     // Whoever connects from now on is refused by the system.
     drop(listener);
     let deadline = endpoint.drain().deadline().unwrap_or_else(Instant::now) + LAST_WORDS;
+    let mut complete = true;
     if timeout_at(deadline, drained(&endpoint, &mut connections)).await.is_err() {
         tracing::warn!("the drain deadline has passed: connections are cut off");
-        connections.shutdown().await;
+        // Nobody can take its thread from a handler that blocks it, and nobody waits for one.
+        let ended = timeout(LAST_WORDS, connections.shutdown()).await.is_ok();
+        // Without tasks there may still be threads of their own.
+        complete = ended && endpoint.peers().entered().is_empty();
     }
-    let report = endpoint.drain().finish(true);
+    let report = endpoint.drain().finish(complete);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
 }
 
@@ -254,8 +258,13 @@ impl From<Failure> for HandshakeFailure {
             Failure::Protocol(error) => Self::Protocol(error),
             Failure::Tls(error) => Self::Tls(error),
             Failure::Io(error) => Self::Io(error.kind()),
-            Failure::Refused(refuse) => Self::Refused { reason: refuse.reason().to_owned() },
-            Failure::Panicked(message) => Self::Panicked { message },
+            // The application's words may have a peer's in them.
+            Failure::Refused(refuse) => {
+                Self::Refused { reason: printable(refuse.reason()).to_string() }
+            }
+            Failure::Panicked(message) => {
+                Self::Panicked { message: printable(&message).to_string() }
+            }
         }
     }
 }

@@ -79,8 +79,9 @@ impl ServerConfig {
         self
     }
 
-    /// Handshakes that may be pending at the same time, in all and from one address; beyond, one
-    /// of them is shed, at random. They count neither as peers nor toward `max_connections`.
+    /// Handshakes that may be pending at the same time, in all and from one address, which is what
+    /// it is for [`max_connections_per_address`](Self::max_connections_per_address); beyond, one of
+    /// them is shed, at random. They count neither as peers nor toward `max_connections`.
     /// Default: 512 and 32. Many honest clients behind one address, as behind a NAT or in a load
     /// test, want more: one that is shed sees the connection close during its handshake.
     #[must_use]

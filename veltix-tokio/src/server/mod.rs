@@ -25,6 +25,7 @@ use crate::hub::Hub;
 use crate::limits::UNKNOWN_PER_WINDOW;
 use crate::memory::Memory;
 use crate::router::{Router, Routes};
+use crate::tls::ServerTls;
 #[cfg(unix)]
 use crate::transport::UnixSocketListener;
 use crate::transport::{Listener, PeerAddr, TcpAcceptor};
@@ -66,7 +67,8 @@ impl Server {
                 _ => BindError::Io { addr, source },
             })?;
         warn_of_descriptors(config.max_connections);
-        let identity = router.has_authenticate() || router.has_on_connect();
+        let by_certificate = config.tls.as_ref().is_some_and(ServerTls::requires_certificates);
+        let identity = by_certificate || router.has_authenticate() || router.has_on_connect();
         let protection = Protection { tls: config.tls.is_some(), identity };
         warn_if_exposed(&acceptor.local_addr(), protection);
         Self::with_listener(acceptor, config, router)

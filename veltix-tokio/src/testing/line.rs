@@ -44,7 +44,7 @@ impl Line {
         let (reader, writer) = stream.into_parts();
         let reader = GatedReader { line: Arc::clone(self), place, inner: Some(reader) };
         let writer = GatedWriter { line: Arc::clone(self), place: place + 1, inner: writer };
-        Stream::new(reader, writer, addr)
+        Stream::local(reader, writer, addr)
     }
 
     /// A cut line stays so.

@@ -20,6 +20,10 @@ pub(crate) enum ClientTls {}
 pub(crate) enum Dial {}
 
 impl ServerTls {
+    pub(crate) fn requires_certificates(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) async fn shake_hands(
         &self,
         _stream: &mut Stream,

@@ -38,6 +38,8 @@ pub struct ServerTls {
     config: Arc<ServerConfig>,
     /// `None` for a config of the application's, which has its own way to certificates.
     certificates: Option<CertificateStore>,
+    /// Nobody gets in without a certificate, as far as that is known here.
+    requires: bool,
 }
 
 impl ServerTls {
@@ -81,7 +83,7 @@ impl ServerTls {
         if config.alpn_protocols.is_empty() {
             Arc::make_mut(&mut config).alpn_protocols.push(ALPN.to_vec());
         }
-        Self { config, certificates: None }
+        Self { config, certificates: None, requires: false }
     }
 
     /// Serves only clients that show a certificate by one of these roots: see
@@ -121,6 +123,7 @@ impl ServerTls {
         verifier: Arc<dyn ClientCertVerifier>,
     ) -> Result<Self, TlsConfigError> {
         let asks = verifier.offer_client_auth();
+        let requires = asks && verifier.client_auth_mandatory();
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(setup)?
@@ -131,7 +134,12 @@ impl ServerTls {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(Self { config: Arc::new(config), certificates: Some(certificates) })
+        Ok(Self { config: Arc::new(config), certificates: Some(certificates), requires })
+    }
+
+    /// Whether it lets nobody in without a certificate that it accepts.
+    pub(crate) const fn requires_certificates(&self) -> bool {
+        self.requires
     }
 
     /// Has a stream of your own speak TLS, as the server of it: of a proxy or a test. A [`Server`]

@@ -36,7 +36,7 @@ pub fn memory_pair(capacity: usize) -> (Stream, Stream) {
 pub(crate) fn memory_pair_of(capacity: usize, number: u64) -> (Stream, Stream) {
     let (there, back) = (Arc::new(Pipe::new(capacity)), Arc::new(Pipe::new(capacity)));
     let stream = |reads: &Arc<Pipe>, writes: &Arc<Pipe>| {
-        Stream::new(
+        Stream::local(
             PipeReader(Arc::clone(reads)),
             PipeWriter(Arc::clone(writes)),
             PeerAddr::Memory(number),

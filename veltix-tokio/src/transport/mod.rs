@@ -61,6 +61,8 @@ pub struct Stream {
     pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
     pub(crate) writer: Box<dyn StreamWriter>,
     pub(crate) link: Link,
+    /// It does not leave this machine, which is true of streams that are made here alone.
+    pub(crate) stays_here: bool,
 }
 
 /// What is known of a stream beside its bytes: it outlives them.
@@ -83,12 +85,35 @@ impl Link {
 
 impl Stream {
     /// A stream of these halves. When both are dropped, the connection must end.
+    ///
+    /// It is taken for one over a network, whatever its address says: a client sends its
+    /// [token](crate::ClientConfig::token) there over TLS alone.
     pub fn new(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl StreamWriter,
         addr: PeerAddr,
     ) -> Self {
-        Self { reader: Box::new(reader), writer: Box::new(writer), link: Link::new(addr) }
+        let (reader, writer) = (Box::new(reader), Box::new(writer));
+        Self { reader, writer, link: Link::new(addr), stays_here: false }
+    }
+
+    /// A stream that does not leave this machine.
+    pub(crate) fn local(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl StreamWriter,
+        addr: PeerAddr,
+    ) -> Self {
+        Self { stays_here: true, ..Self::new(reader, writer, addr) }
+    }
+
+    /// Whether nobody on a network can read along: that TLS was switched on is not enough, it must
+    /// be there.
+    pub(crate) const fn is_private(&self) -> bool {
+        #[cfg(feature = "__tls")]
+        if self.link.tls.is_some() {
+            return true;
+        }
+        self.stays_here
     }
 
     /// Who is at the other end.

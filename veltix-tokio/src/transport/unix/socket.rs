@@ -133,7 +133,7 @@ fn wrap(stream: UnixStream, path: Option<PathBuf>) -> Stream {
     let credentials =
         credentials.map(|found| UnixCredentials::new(found.uid(), found.gid(), found.pid()));
     let (reader, writer) = stream.into_split();
-    Stream::new(reader, writer, PeerAddr::Unix(UnixAddr::new(path, credentials)))
+    Stream::local(reader, writer, PeerAddr::Unix(UnixAddr::new(path, credentials)))
 }
 
 impl StreamWriter for OwnedWriteHalf {

@@ -1,0 +1,67 @@
+//! A client that reconnects over TLS: nobody but its server may have it give up.
+
+use std::time::Duration;
+
+use rcgen::date_time_ymd;
+use tokio::time::timeout;
+use veltix::tls::ServerTls;
+use veltix::transport::Listener;
+use veltix::{Client, ClientConfig, Event, EventStream, Reconnect, Router};
+
+use crate::support::certificates::{Authority, NAME};
+use crate::support::{PATIENCE, PIPE, PYTHON, RawPeer, RawServer, until};
+
+/// What a failed handshake of TLS answers, and what anybody on the way can: a fatal alert.
+const HANDSHAKE_FAILURE: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
+
+/// The next connection of the client, with which the server with this TLS shakes hands.
+async fn welcome(server: &mut RawServer, tls: &ServerTls) -> RawPeer {
+    let stream = server.listener.accept().await.expect("the client comes");
+    let mut raw = RawPeer::new(tls.accept(stream).await.expect("the client accepts it"));
+    raw.welcome(PYTHON).await.expect("the handshake works");
+    raw
+}
+
+async fn tries_again(events: &mut EventStream) {
+    until(events, |event| match event {
+        Event::Reconnecting { .. } => Some(()),
+        Event::GaveUp { attempts } => panic!("it gave up after {attempts}"),
+        _ => None,
+    })
+    .await;
+}
+
+/// Whoever is on the way can cut the connection and answer the next attempt himself, and a server
+/// whose certificate has expired gets a new one.
+#[tokio::test(start_paused = true)]
+async fn what_its_server_has_not_said_ends_no_client() {
+    let authority = Authority::new();
+    let tls = authority.server();
+    let expired = authority.issue_with(NAME, |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let expired = ServerTls::new(expired.certificate()).expect("it works");
+    let mut server = RawServer::new(PIPE);
+    let config = ClientConfig::default()
+        .tls(authority.client())
+        .token("swordfish")
+        .reconnect(Reconnect::fixed(Duration::from_secs(1)));
+    let connecting = Client::connect_with(server.connector.clone(), config, Router::new());
+    let (client, raw) = tokio::join!(connecting, welcome(&mut server, &tls));
+    let client = client.expect("it connects");
+    let mut events = client.events();
+    drop(raw);
+    tries_again(&mut events).await;
+    for fake in [HANDSHAKE_FAILURE, b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
+        let mut raw = server.accept().await;
+        raw.read_more().await.expect("a ClientHello");
+        raw.write(fake).await.expect("the client reads");
+        tries_again(&mut events).await;
+        let heard = raw.buffer.windows(9).any(|bytes| bytes == b"swordfish");
+        assert!(!heard && raw.buffer.starts_with(&[22, 3]), "nothing goes out without TLS");
+    }
+    let stream = server.listener.accept().await.expect("the client comes");
+    expired.accept(stream).await.expect_err("the client does not accept it");
+    tries_again(&mut events).await;
+    let raw = timeout(PATIENCE, welcome(&mut server, &tls)).await.expect("the client comes");
+    timeout(PATIENCE, client.connected()).await.expect("in time").expect("it is connected");
+    drop(raw);
+}
