@@ -213,6 +213,35 @@ async fn whoever_gives_room_back_saves_the_others() {
     assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
 }
 
+/// The room that one frame had is not the next one's: that has to wait for its own.
+#[tokio::test(start_paused = true)]
+async fn a_second_large_frame_waits_for_room_as_the_first_did() {
+    let world = world();
+    let mut events = world.hub.events();
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let mut raw = world.raw().await;
+        raw.write(&large()).await.unwrap();
+        check_echo(&mut raw).await;
+        // The first is the last below: it was given its room, and no buffer that another one left.
+        peers.insert(0, raw);
+    }
+    for raw in &mut peers[..2] {
+        assert_eq!(begin(raw).await, MIB - 1);
+    }
+    let mut third = peers.pop().unwrap();
+    let writing = tokio::spawn(async move { third.write(&large()).await.map(|()| third) });
+    sleep(SECOND / 2).await;
+    assert!(!writing.is_finished(), "it waits for room");
+    for raw in &mut peers {
+        raw.write(&large()[MIB - 1..]).await.unwrap();
+        check_echo(raw).await;
+    }
+    let mut third = timeout(SECOND / 2, writing).await.expect("it has room").unwrap().unwrap();
+    check_echo(&mut third).await;
+    assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
+}
+
 /// Queues have limits of their own; all of them together have the budget.
 #[tokio::test(start_paused = true)]
 async fn the_longest_queue_goes_when_queues_are_too_much() {
