@@ -242,6 +242,33 @@ async fn a_second_large_frame_waits_for_room_as_the_first_did() {
     assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
 }
 
+/// A peer whose end is under way has up to ten seconds to take what waits for it, but not more memory
+/// than there is.
+#[tokio::test(start_paused = true)]
+async fn those_who_are_leaving_hold_no_more_than_the_budget() {
+    let world = world();
+    let message = Message::new(OTHER, vec![7; 100_000]);
+    let mut leaving = Vec::new();
+    for _ in 0..20 {
+        let (mut raw, peer) = world.join().await;
+        for _ in 0..20 {
+            peer.try_send(&message).unwrap();
+        }
+        raw.end();
+        sleep(SECOND / 20).await;
+        leaving.push((raw, peer));
+    }
+    let queued: u64 = leaving.iter().map(|(_, peer)| peer.stats().sent.queued).sum();
+    assert!(queued * 100_000 <= 7 << 20, "{queued} messages of 100 kB wait");
+    for (raw, peer) in leaving {
+        drop(raw);
+        let ended = peer.closed().await;
+        assert_eq!(ended.reason, CloseReason::PeerClosed);
+        assert_eq!(ended.undelivered, ended.sent.dropped());
+        assert_eq!(ended.sent.accepted, ended.sent.written + ended.sent.dropped());
+    }
+}
+
 /// Queues have limits of their own; all of them together have the budget.
 #[tokio::test(start_paused = true)]
 async fn the_longest_queue_goes_when_queues_are_too_much() {

@@ -168,9 +168,11 @@ impl ServerConfig {
     /// messages need none, and go on. If no room is found within a second, or queues alone go over the
     /// budget, whoever holds the most is disconnected, which
     /// [`Event::Evicted`](crate::Event::Evicted) and
-    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted) say.
+    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted) say; of those who are leaving already, what
+    /// waits for them is dropped.
     ///
-    /// A buffer that a frame comes in counts three times, since it grows and leaves holes behind. Not counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
+    /// A buffer that a frame comes in counts three times, since it grows and leaves holes behind. Not
+    /// counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
     /// holds for its sockets. A body that many queues share counts in each. Each server of a process
     /// has a budget of its own. Less than some three and a half times `max_message_size` is a
     /// [`ConfigError`](crate::ConfigError) where the config is used.
