@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use veltix::limits::MAX_MESSAGE_SIZE;
 use veltix::{
-    BindError, CloseReason, ConfigError, Event, EventStream, Message, Peer, Router, Server,
-    ServerConfig,
+    BindError, CloseReason, ConfigError, Event, EventStream, Message, MessageType, Peer, Router,
+    Server, ServerConfig,
 };
 
 use crate::support::alone::{self, Alone, alone, measured, mib};
@@ -267,6 +267,38 @@ async fn those_who_are_leaving_hold_no_more_than_the_budget() {
         assert_eq!(ended.undelivered, ended.sent.dropped());
         assert_eq!(ended.sent.accepted, ended.sent.written + ended.sent.dropped());
     }
+}
+
+/// Nobody goes for a frame that will never be read.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_leaving_asks_for_no_room() {
+    // Room for two large frames, and hardly more.
+    let config = ServerConfig::default()
+        .max_message_size(MIB)
+        .outbox(1_024, 8 * MIB)
+        .memory_budget(13 * MIB / 2);
+    let hangs = MessageType::new(300, "hangs", "");
+    let router = Router::new().route(OTHER, || {}).route(hangs, std::future::pending::<()>);
+    let world = World::with(config, PIPE, router);
+    let mut events = world.hub.events();
+    let (mut first, first_peer) = world.join().await;
+    let (mut second, second_peer) = world.join().await;
+    let (mut third, third_peer) = world.join().await;
+    begin(&mut first).await;
+    begin(&mut second).await;
+    third.send(hangs.code(), 7, "").await.unwrap();
+    third_peer.try_send(&Message::new(OTHER, vec![7; 100_000])).unwrap();
+    sleep(19 * SECOND / 2).await;
+    let mut writer = third.split_writer();
+    let writing = tokio::spawn(async move { writer.write(&large()).await });
+    // It takes nothing for ten seconds, and its handler has as long.
+    while !third_peer.is_closed() {
+        sleep(SECOND / 10).await;
+    }
+    assert!(timeout(15 * SECOND, next_evicted(&mut events)).await.is_err());
+    assert_eq!(third_peer.closed().await.reason, CloseReason::WriteStalled);
+    assert!(!first_peer.is_closed() && !second_peer.is_closed());
+    writing.abort();
 }
 
 /// Queues have limits of their own; all of them together have the budget.
