@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use veltix::limits::MAX_MESSAGE_SIZE;
 use veltix::{
-    BindError, CloseReason, ConfigError, Event, EventStream, Message, MessageType, Peer, Router,
-    Server, ServerConfig,
+    BindError, CloseReason, ConfigError, Event, EventStream, Message, MessageType, PING, Peer,
+    Router, Server, ServerConfig,
 };
 
 use crate::support::alone::{self, Alone, alone, measured, mib};
@@ -299,6 +299,28 @@ async fn a_peer_that_is_leaving_asks_for_no_room() {
     assert_eq!(third_peer.closed().await.reason, CloseReason::WriteStalled);
     assert!(!first_peer.is_closed() && !second_peer.is_closed());
     writing.abort();
+}
+
+/// Pongs that are not taken are a queue like any other.
+#[tokio::test(start_paused = true)]
+async fn pongs_that_wait_count() {
+    let config = ServerConfig::default()
+        .max_message_size(MIB)
+        .outbox(1_000_000, 8 * MIB)
+        .write_stall(None)
+        .memory_budget(7 * MIB);
+    let world = World::with(config, PIPE, Router::new());
+    let mut events = world.hub.events();
+    let (mut raw, peer) = world.join().await;
+    let pings: Vec<u8> = (0..1_000).flat_map(|_| frame(PING.code(), 7, "")).collect();
+    let flood = async {
+        while raw.write(&pings).await.is_ok() {
+            sleep(SECOND / 1_000).await;
+        }
+    };
+    let evicted = async { next_evicted(&mut events).await };
+    let (evicted, ()) = timeout(10 * SECOND, futures::future::join(evicted, flood)).await.unwrap();
+    assert_eq!(evicted.0.id(), peer.id());
 }
 
 /// Queues have limits of their own; all of them together have the budget.
