@@ -139,6 +139,25 @@ async fn a_peer_in_debt_lives_and_hears_of_us() {
     assert!((60 * SECOND..62 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
+/// A frame that has begun when its peer gets into debt has its time afterwards.
+#[tokio::test(start_paused = true)]
+async fn a_frame_begun_before_a_pause_has_its_time_after_it() {
+    let world = world(Rate::default().bytes_per_second(1).disconnect_after(None));
+    let (mut raw, peer) = world.join().await;
+    let mut reader = raw.split_writer();
+    std::mem::swap(&mut raw, &mut reader);
+    let reading = tokio::spawn(async move { reader.rest().await.len() });
+    let message = frame(OTHER.code(), 0, vec![0; SIZE - 15]);
+    let begun = frame(OTHER.code(), 0, "");
+    raw.write(&[&message[..], &begun[..10]].concat()).await.unwrap();
+    sleep(SECOND).await;
+    raw.write(&begun[10..]).await.unwrap();
+    sleep(100 * SECOND).await;
+    assert!(!peer.is_closed(), "{:?}", peer.closed().await.reason);
+    assert_eq!(peer.stats().received.handled, 2);
+    reading.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn by_default_and_without_a_number_there_is_no_rate() {
     for rate in [None, Some(Rate::default())] {

@@ -111,6 +111,8 @@ impl ConnectionTask {
         }
         self.end_throttle(now);
         self.retry_memory(now);
+        // A pause that ends here is not the begun frame's, which is judged below.
+        self.note_pause();
         if self.ending.is_some() {
             return;
         }

@@ -106,5 +106,7 @@ impl ConnectionTask {
         for part in batch.take_limited(own) {
             throttle.publish(Some(part.route), part.limit, part.bytes, now);
         }
+        // Nobody may look before the pause is over.
+        self.note_pause();
     }
 }
