@@ -147,7 +147,8 @@ impl ServerConfig {
 
     /// What the handlers of one peer may put before readers that are behind, in bytes a second of all
     /// those readers together; each frame counts 256 beside its own, as in the outbox. Over it that
-    /// peer is not read for a while. `None` limits nothing. Default: 64 MiB a second.
+    /// peer is not read until it is within it again, for a minute at most; a second's worth may come at
+    /// once. `None` limits nothing. Default: 64 MiB a second.
     ///
     /// So a peer whose messages go to many others cannot fill their outboxes faster than they can
     /// read. What a reader's system takes at once fills nobody's outbox, and is not counted: a
