@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use veltix::limits::MAX_MESSAGE_SIZE;
 use veltix::{
-    BindError, CloseReason, ConfigError, Event, EventStream, Message, Peer, Router, Server,
-    ServerConfig,
+    BindError, CloseReason, ConfigError, Event, EventStream, Message, MessageType, PING, Peer,
+    Router, Server, ServerConfig,
 };
 
 use crate::support::alone::{self, Alone, alone, measured, mib};
@@ -211,6 +211,116 @@ async fn whoever_gives_room_back_saves_the_others() {
     second.write(&large()[MIB - 1..]).await.unwrap();
     check_echo(&mut second).await;
     assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
+}
+
+/// The room that one frame had is not the next one's: that has to wait for its own.
+#[tokio::test(start_paused = true)]
+async fn a_second_large_frame_waits_for_room_as_the_first_did() {
+    let world = world();
+    let mut events = world.hub.events();
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let mut raw = world.raw().await;
+        raw.write(&large()).await.unwrap();
+        check_echo(&mut raw).await;
+        // The first is the last below: it was given its room, and no buffer that another one left.
+        peers.insert(0, raw);
+    }
+    for raw in &mut peers[..2] {
+        assert_eq!(begin(raw).await, MIB - 1);
+    }
+    let mut third = peers.pop().unwrap();
+    let writing = tokio::spawn(async move { third.write(&large()).await.map(|()| third) });
+    sleep(SECOND / 2).await;
+    assert!(!writing.is_finished(), "it waits for room");
+    for raw in &mut peers {
+        raw.write(&large()[MIB - 1..]).await.unwrap();
+        check_echo(raw).await;
+    }
+    let mut third = timeout(SECOND / 2, writing).await.expect("it has room").unwrap().unwrap();
+    check_echo(&mut third).await;
+    assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
+}
+
+/// A peer whose end is under way has up to ten seconds to take what waits for it, but not more memory
+/// than there is.
+#[tokio::test(start_paused = true)]
+async fn those_who_are_leaving_hold_no_more_than_the_budget() {
+    let world = world();
+    let message = Message::new(OTHER, vec![7; 100_000]);
+    let mut leaving = Vec::new();
+    for _ in 0..20 {
+        let (mut raw, peer) = world.join().await;
+        for _ in 0..20 {
+            peer.try_send(&message).unwrap();
+        }
+        raw.end();
+        sleep(SECOND / 20).await;
+        leaving.push((raw, peer));
+    }
+    let queued: u64 = leaving.iter().map(|(_, peer)| peer.stats().sent.queued).sum();
+    assert!(queued * 100_000 <= 7 << 20, "{queued} messages of 100 kB wait");
+    for (raw, peer) in leaving {
+        drop(raw);
+        let ended = peer.closed().await;
+        assert_eq!(ended.reason, CloseReason::PeerClosed);
+        assert_eq!(ended.undelivered, ended.sent.dropped());
+        assert_eq!(ended.sent.accepted, ended.sent.written + ended.sent.dropped());
+    }
+}
+
+/// Nobody goes for a frame that will never be read.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_leaving_asks_for_no_room() {
+    // Room for two large frames, and hardly more.
+    let config = ServerConfig::default()
+        .max_message_size(MIB)
+        .outbox(1_024, 8 * MIB)
+        .memory_budget(13 * MIB / 2);
+    let hangs = MessageType::new(300, "hangs", "");
+    let router = Router::new().route(OTHER, || {}).route(hangs, std::future::pending::<()>);
+    let world = World::with(config, PIPE, router);
+    let mut events = world.hub.events();
+    let (mut first, first_peer) = world.join().await;
+    let (mut second, second_peer) = world.join().await;
+    let (mut third, third_peer) = world.join().await;
+    begin(&mut first).await;
+    begin(&mut second).await;
+    third.send(hangs.code(), 7, "").await.unwrap();
+    third_peer.try_send(&Message::new(OTHER, vec![7; 100_000])).unwrap();
+    sleep(19 * SECOND / 2).await;
+    let mut writer = third.split_writer();
+    let writing = tokio::spawn(async move { writer.write(&large()).await });
+    // It takes nothing for ten seconds, and its handler has as long.
+    while !third_peer.is_closed() {
+        sleep(SECOND / 10).await;
+    }
+    assert!(timeout(15 * SECOND, next_evicted(&mut events)).await.is_err());
+    assert_eq!(third_peer.closed().await.reason, CloseReason::WriteStalled);
+    assert!(!first_peer.is_closed() && !second_peer.is_closed());
+    writing.abort();
+}
+
+/// Pongs that are not taken are a queue like any other.
+#[tokio::test(start_paused = true)]
+async fn pongs_that_wait_count() {
+    let config = ServerConfig::default()
+        .max_message_size(MIB)
+        .outbox(1_000_000, 8 * MIB)
+        .write_stall(None)
+        .memory_budget(7 * MIB);
+    let world = World::with(config, PIPE, Router::new());
+    let mut events = world.hub.events();
+    let (mut raw, peer) = world.join().await;
+    let pings: Vec<u8> = (0..1_000).flat_map(|_| frame(PING.code(), 7, "")).collect();
+    let flood = async {
+        while raw.write(&pings).await.is_ok() {
+            sleep(SECOND / 1_000).await;
+        }
+    };
+    let evicted = async { next_evicted(&mut events).await };
+    let (evicted, ()) = timeout(10 * SECOND, futures::future::join(evicted, flood)).await.unwrap();
+    assert_eq!(evicted.0.id(), peer.id());
 }
 
 /// Queues have limits of their own; all of them together have the budget.

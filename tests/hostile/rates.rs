@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use veltix::{CloseReason, Event, EventStream, PING, Rate, Router, ServerConfig};
 
-use crate::support::{ECHO, OTHER, PIPE, RawPeer, World, frame};
+use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, frame};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -137,6 +137,53 @@ async fn a_peer_in_debt_lives_and_hears_of_us() {
     assert!(!peer.is_closed());
     // A debt has an end.
     assert!((60 * SECOND..62 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+/// A frame that has begun when its peer gets into debt has its time afterwards.
+#[tokio::test(start_paused = true)]
+async fn a_frame_begun_before_a_pause_has_its_time_after_it() {
+    let world = world(Rate::default().bytes_per_second(1).disconnect_after(None));
+    let (mut raw, peer) = world.join().await;
+    let mut reader = raw.split_writer();
+    std::mem::swap(&mut raw, &mut reader);
+    let reading = tokio::spawn(async move { reader.rest().await.len() });
+    let message = frame(OTHER.code(), 0, vec![0; SIZE - 15]);
+    let begun = frame(OTHER.code(), 0, "");
+    raw.write(&[&message[..], &begun[..10]].concat()).await.unwrap();
+    sleep(SECOND).await;
+    raw.write(&begun[10..]).await.unwrap();
+    sleep(100 * SECOND).await;
+    assert!(!peer.is_closed(), "{:?}", peer.closed().await.reason);
+    assert_eq!(peer.stats().received.handled, 2);
+    reading.abort();
+}
+
+/// What piled up while it was we who did not read is no debt of the peer's.
+#[tokio::test(start_paused = true)]
+async fn a_peer_within_its_rate_is_not_blamed_for_our_pauses() {
+    let door = Door::new();
+    let rate = Rate::default().messages_per_second(100);
+    let router = Router::new().route(OTHER, || {}).route(ECHO, door.handler());
+    let world = World::with(ServerConfig::default().peer_rate(rate), PIPE, router);
+    let (mut raw, peer) = world.join().await;
+    let mut events = world.hub.events();
+    let sending = tokio::spawn(async move {
+        raw.send(ECHO.code(), 7, "").await.unwrap();
+        let message = frame(OTHER.code(), 0, "");
+        for _ in 0..120 * 80 {
+            if raw.write(&message).await.is_err() {
+                break;
+            }
+            sleep(SECOND / 80).await;
+        }
+        raw
+    });
+    sleep(20 * SECOND).await;
+    door.open(1);
+    sending.await.unwrap();
+    let (warnings, end) = ends(&mut events).await;
+    assert_eq!((warnings, end), (0, Some(CloseReason::PeerClosed)));
+    assert_eq!(peer.stats().received.handled, 120 * 80 + 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,9 +28,9 @@ impl VeltixCodec {
     /// A decoder of all that came together, for a connection's own reading.
     ///
     /// A buffer may grow to `room` bytes for a begun frame, and beyond it when that is
-    /// [allowed](BurstDecoder::allow).
+    /// [allowed](BurstDecoder::allow), for this frame.
     pub(crate) const fn bursts(max_message_size: usize, room: usize) -> BurstDecoder {
-        BurstDecoder { frames: FrameDecoder::new(max_message_size), room, wanted: 0 }
+        BurstDecoder { frames: FrameDecoder::new(max_message_size), room, allowed: room, wanted: 0 }
     }
 }
 
@@ -78,17 +78,19 @@ impl Encoder<Message> for VeltixCodec {
 #[derive(Debug)]
 pub(crate) struct BurstDecoder {
     frames: FrameDecoder,
-    /// How large a buffer may become.
+    /// How large a buffer may always become.
     room: usize,
+    /// How large it may become for the frame that has begun.
+    allowed: usize,
     /// What it would have become.
     wanted: usize,
 }
 
 impl BurstDecoder {
-    /// Lets the buffer grow to this many bytes.
+    /// Lets the buffer grow to this many bytes, until the frame that has begun is whole.
     pub(crate) const fn allow(&mut self, room: usize) {
-        if self.room < room {
-            self.room = room;
+        if self.allowed < room {
+            self.allowed = room;
         }
     }
 
@@ -101,7 +103,7 @@ impl BurstDecoder {
     #[cold]
     fn may_grow(&mut self, buffer: &BytesMut) -> bool {
         self.wanted = self.frames.room(buffer);
-        self.wanted <= self.room
+        self.wanted <= self.allowed
     }
 
     /// Bytes of the frame that these bytes begin, `None` when there is nothing: see
@@ -126,7 +128,12 @@ impl Decoder for BurstDecoder {
                 read_buffer::lend_large(buffer, total);
             }
         }
-        Ok(self.frames.decode_burst(buffer)?)
+        let burst = self.frames.decode_burst(buffer)?;
+        if burst.is_some() {
+            // The memory that was counted for it is given back: the next frame asks again.
+            self.allowed = self.room;
+        }
+        Ok(burst)
     }
 
     fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {

@@ -165,7 +165,8 @@ macro_rules! connection_setters {
             self
         }
 
-        /// One deadline for a whole handshake. Default: 5 s.
+        /// One deadline for a whole handshake, TLS included; a connection that is not through by then
+        /// is closed. Default: 5 s.
         #[must_use]
         pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
             self.connection.handshake_timeout = timeout;
@@ -219,14 +220,16 @@ macro_rules! connection_setters {
         }
 
         /// What a shutdown, or the end of a connection, waits for handlers and queued messages at
-        /// most. Default: 10 s.
+        /// most; then handlers are cancelled, and what is still queued counts as dropped. Default:
+        /// 10 s.
         #[must_use]
         pub const fn drain_timeout(mut self, timeout: Duration) -> Self {
             self.connection.drain_timeout = timeout;
             self
         }
 
-        /// What `on_connect` may take. Default: 10 s.
+        /// What `on_connect` may take; a peer for which it has not returned by then is refused.
+        /// Default: 10 s.
         #[must_use]
         pub const fn on_connect_timeout(mut self, timeout: Duration) -> Self {
             self.connection.on_connect_timeout = timeout;

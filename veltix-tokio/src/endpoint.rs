@@ -295,12 +295,18 @@ impl Endpoint {
         }
         let mut holders = self.peers.holders();
         holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
-        // What is on its way out already.
-        let leaving = holders.iter().filter(|(_, peer)| peer.is_closed()).map(|(held, _)| *held);
-        excess = excess.saturating_sub(leaving.sum());
-        for (held, peer) in holders.into_iter().filter(|(_, peer)| !peer.is_closed()) {
+        // What was received of those who are on their way out goes with them.
+        let leaving = holders.iter().filter(|(_, peer)| peer.is_closed());
+        excess = excess.saturating_sub(leaving.map(|(_, peer)| peer.reading().bytes()).sum());
+        for (held, peer) in holders {
             if excess == 0 {
                 return;
+            }
+            if peer.is_closed() {
+                // What waits for them does not: it would be held for as long as a drain may take.
+                excess = excess.saturating_sub(peer.outbox().held());
+                peer.give_up_queue();
+                continue;
             }
             excess = excess.saturating_sub(held);
             if self.eviction_log.is_due(now) {

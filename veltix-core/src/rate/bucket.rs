@@ -27,13 +27,15 @@ pub struct TokenBucket {
     /// When it is full again, if nothing more is taken; full since then if it is past. That is all
     /// there is to know: it is empty one `burst` before.
     full_at: Instant,
+    /// What was kept beside it in [`excuse`](TokenBucket::excuse)d times, for debts to come.
+    kept: Duration,
 }
 
 impl TokenBucket {
     /// A full bucket. 0 tokens a second count as 1.
     #[must_use]
     pub fn new(per_second: u64, burst: Duration, now: Instant) -> Self {
-        Self { per_second: per_second.max(1), burst, full_at: now }
+        Self { per_second: per_second.max(1), burst, full_at: now, kept: Duration::ZERO }
     }
 
     /// Takes so many tokens, there or not. `None` while it is not in debt, otherwise when that is
@@ -44,9 +46,19 @@ impl TokenBucket {
         let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         // Of a clock that went back it makes nothing.
         let lacks = self.full_at.saturating_duration_since(now).saturating_add(cost);
-        let lacks = lacks.min(self.burst.saturating_add(MAX_DEBT));
+        let paid = lacks.saturating_sub(self.burst).min(self.kept);
+        self.kept -= paid;
+        let lacks = (lacks - paid).min(self.burst.saturating_add(MAX_DEBT));
         self.full_at = now + lacks;
         (lacks > self.burst).then(|| self.full_at - self.burst)
+    }
+
+    /// From `since` until now nothing could be taken, for no fault of who takes: tokens that came
+    /// meanwhile and found the bucket full are kept for what has piled up, as many as pay the longest
+    /// debt.
+    pub fn excuse(&mut self, since: Instant, now: Instant) {
+        let lost = now.saturating_duration_since(self.full_at.max(since));
+        self.kept = self.kept.saturating_add(lost).min(MAX_DEBT);
     }
 }
 
@@ -102,6 +114,34 @@ mod tests {
                     prop_assert!(until > now && until <= now + MAX_DEBT);
                     now = until;
                 }
+            }
+        }
+
+        /// However often it could not take, nobody gets more than the rate and one burst allow, and
+        /// whoever takes afterwards what has come meanwhile is not in debt.
+        #[test]
+        fn excused_time_is_not_lost(
+            per_second in 1_u64..1_000_000,
+            pauses in vec((0_u64..20_000, 0_u64..10_000), 1..100),
+        ) {
+            let start = Instant::now();
+            let second = Duration::from_secs(1);
+            let mut bucket = TokenBucket::new(per_second, second, start);
+            let (mut now, mut given) = (start, 0_u128);
+            for (pause, waits) in pauses {
+                let since = now;
+                now += Duration::from_millis(pause);
+                bucket.excuse(since, now);
+                let came = u128::from(per_second) * u128::from(pause) / 1_000;
+                prop_assert_eq!(bucket.take(u64::try_from(came).unwrap(), now), None);
+                given += came;
+                let mut rest = bucket.clone();
+                while rest.take(per_second / 10 + 1, now).is_none() {
+                    given += u128::from(per_second / 10 + 1);
+                    prop_assert!(given <= u128::from(per_second) * (now + second - start).as_nanos() / 1_000_000_000);
+                    bucket = rest.clone();
+                }
+                now += Duration::from_millis(waits);
             }
         }
 

@@ -57,6 +57,13 @@ impl RateLimiter {
         }
     }
 
+    /// From `since` until now nothing was read, and not since the peer was too fast: what has piled
+    /// up meanwhile is within its rate.
+    pub fn excuse(&mut self, since: Instant, now: Instant) {
+        let buckets = [&mut self.messages, &mut self.bytes];
+        buckets.into_iter().flatten().for_each(|bucket| bucket.excuse(since, now));
+    }
+
     /// Counts what came since the last time. Cheap, but not free: once for each batch that was
     /// read.
     pub fn charge(&mut self, messages: u64, bytes: u64, now: Instant) -> Verdict {
@@ -153,6 +160,17 @@ mod tests {
             let step = if at == 5_000 { "warn" } else { "slow" };
             check.charge(at, 1, &format!("{step} {}", at + 100));
         }
+    }
+
+    #[test]
+    fn what_piled_up_while_nothing_was_read_is_within() {
+        let mut check = Check::new(Rate::default());
+        check.charge(0, 10, "within");
+        let at = |second| check.start + Duration::from_secs(second);
+        let (since, now) = (at(0), at(20));
+        check.limiter.excuse(since, now);
+        check.charge(20_000, 200, "within");
+        check.charge(20_000, 1, "slow 20100");
     }
 
     #[test]

@@ -30,6 +30,10 @@ use crate::limits::{RATE_BURST, RATE_DISCONNECT_AFTER, RATE_WARN_AFTER};
 ///    application.
 /// 3. One that goes on is *disconnected*.
 ///
+/// While it is not read for another reason, since its handlers are behind for instance, its rate goes
+/// on: what it sent meanwhile is not held against it, up to [a minute's
+/// worth](crate::limits::MAX_DEBT).
+///
 /// So a peer with more to send than its rate allows, a long upload for instance, stands on the ladder
 /// all the time. Where peers do that for good reasons, say
 /// [`disconnect_after(None)`](Rate::disconnect_after).

@@ -42,12 +42,15 @@ impl ConnectionTask {
     }
 
     /// Notes whether reading pauses or goes on: time in which we do not read is not the begun
-    /// frame's.
+    /// frame's, nor held against the peer's rate.
     pub(super) fn note_pause(&mut self) {
-        if self.begun.is_none() {
+        if self.begun.is_none() && self.throttle.is_none() {
             return;
         }
         let reads = self.may_read();
+        if let Some(throttle) = &mut self.throttle {
+            throttle.note_pause(reads);
+        }
         let Some(begun) = &mut self.begun else { return };
         match (reads, begun.paused) {
             (true, Some(since)) => {
@@ -111,6 +114,8 @@ impl ConnectionTask {
         }
         self.end_throttle(now);
         self.retry_memory(now);
+        // A pause that ends here is not the begun frame's, which is judged below.
+        self.note_pause();
         if self.ending.is_some() {
             return;
         }

@@ -42,10 +42,13 @@ impl ConnectionTask {
             // Nothing more is written: whoever waits for room need not wait longer.
             peer.outbox().close(reason.drop_reason());
         }
-        if reason == CloseReason::Evicted {
-            // For its memory: what was begun never becomes whole.
-            self.reader = None;
+        if reason != CloseReason::Shutdown {
+            // What was begun never becomes whole: nobody has to make room for it.
             self.starved = None;
+        }
+        if reason == CloseReason::Evicted {
+            // For its memory.
+            self.reader = None;
             self.book_received(0);
         }
         let (peer, limits) = (&self.peer, self.limits());

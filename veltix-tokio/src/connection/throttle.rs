@@ -21,6 +21,8 @@ pub(super) struct Throttle {
     published: Vec<(Option<RouteId>, TokenBucket)>,
     /// Until when nothing is read.
     until: Option<Instant>,
+    /// Since when nothing is read for another reason, which is none of the peer's.
+    excused: Option<Instant>,
 }
 
 impl Throttle {
@@ -33,6 +35,20 @@ impl Throttle {
     /// Until when nothing is read, if that is so.
     pub(super) const fn until(&self) -> Option<Instant> {
         self.until
+    }
+
+    /// Notes whether the peer is read: while it is not, and not for its debt, its rate goes on.
+    pub(super) fn note_pause(&mut self, reads: bool) {
+        let Some(rate) = &mut self.rate else { return };
+        let is_excused = !reads && self.until.is_none();
+        match self.excused {
+            None if is_excused => self.excused = Some(Instant::now()),
+            Some(since) if !is_excused => {
+                rate.excuse(since.into_std(), Instant::now().into_std());
+                self.excused = None;
+            }
+            _ => {}
+        }
     }
 
     fn wait(&mut self, until: std::time::Instant) {
@@ -106,5 +122,7 @@ impl ConnectionTask {
         for part in batch.take_limited(own) {
             throttle.publish(Some(part.route), part.limit, part.bytes, now);
         }
+        // Nobody may look before the pause is over.
+        self.note_pause();
     }
 }

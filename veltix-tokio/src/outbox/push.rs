@@ -145,6 +145,10 @@ impl Outbox {
         {
             self.congested.store(true, Ordering::Relaxed);
         }
+        // Over the budget, its caller is the connection's task, which sees to that anyway.
+        let owner = state.book_waiting();
+        drop(state);
+        drop(owner);
         pushed.map_or(Push::Closed, Push::Queued)
     }
 

@@ -232,7 +232,7 @@ impl Peer {
         &self.0.receipts
     }
 
-    /// Memory that holds what was received of it; for the connection's own task.
+    /// Memory that holds what was received of it, which only the connection's own task changes.
     pub(crate) fn reading(&self) -> &Holding {
         &self.0.reading
     }
@@ -337,6 +337,13 @@ impl Peer {
     pub(crate) fn end(&self, reason: CloseReason) {
         self.0.end.lock().asked.get_or_insert(reason);
         self.0.end_asked.store(true, Ordering::Release);
+        self.0.outbox.wake_owner();
+    }
+
+    /// Drops what waits for a peer that is leaving.
+    pub(crate) fn give_up_queue(&self) {
+        let reason = self.end_asked().unwrap_or(CloseReason::Evicted);
+        self.0.outbox.close(reason.drop_reason());
         self.0.outbox.wake_owner();
     }
 

@@ -148,7 +148,8 @@ impl ServerConfig {
 
     /// What the handlers of one peer may put before readers that are behind, in bytes a second of all
     /// those readers together; each frame counts 256 beside its own, as in the outbox. Over it that
-    /// peer is not read for a while. `None` limits nothing. Default: 64 MiB a second.
+    /// peer is not read until it is within it again, for a minute at most; a second's worth may come at
+    /// once. `None` limits nothing. Default: 64 MiB a second.
     ///
     /// So a peer whose messages go to many others cannot fill their outboxes faster than they can
     /// read. What a reader's system takes at once fills nobody's outbox, and is not counted: a
@@ -169,9 +170,11 @@ impl ServerConfig {
     /// messages need none, and go on. If no room is found within a second, or queues alone go over the
     /// budget, whoever holds the most is disconnected, which
     /// [`Event::Evicted`](crate::Event::Evicted) and
-    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted) say.
+    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted) say; of those who are leaving already, what
+    /// waits for them is dropped.
     ///
-    /// A buffer that a frame comes in counts three times, since it grows and leaves holes behind. Not counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
+    /// A buffer that a frame comes in counts three times, since it grows and leaves holes behind. Not
+    /// counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
     /// holds for its sockets. A body that many queues share counts in each. Each server of a process
     /// has a budget of its own. Less than some three and a half times `max_message_size` is a
     /// [`ConfigError`](crate::ConfigError) where the config is used.
