@@ -365,3 +365,52 @@ async fn a_budget_without_room_for_the_largest_message_is_refused() {
         other => panic!("{other:?}"),
     }
 }
+
+/// A body that all of them wait for is there once.
+#[tokio::test(start_paused = true)]
+async fn one_broadcast_to_readers_who_are_behind_evicts_nobody() {
+    let world = world();
+    let mut events = world.hub.events();
+    for _ in 0..20 {
+        let mut raw = world.raw().await;
+        tokio::spawn(async move { raw.rest().await.len() });
+    }
+    let delivery = world.hub.broadcast(&Message::new(OTHER, vec![7; MIB - 15])).unwrap();
+    assert_eq!(delivery.queued, 20);
+    let evicted = timeout(SECOND, next_evicted(&mut events)).await;
+    assert!(evicted.is_err(), "{evicted:?}");
+}
+
+/// A look that comes too early after the last one is made up for, though nobody moves.
+#[tokio::test(start_paused = true)]
+async fn over_the_budget_somebody_goes_though_all_is_quiet() {
+    let config = ServerConfig::default()
+        .max_message_size(MIB)
+        .outbox(1_024, 8 * MIB)
+        .write_stall(None)
+        .heartbeat(None)
+        .memory_budget(7 * MIB);
+    let world = World::with(config, PIPE, Router::new());
+    let mut events = world.hub.events();
+    let mut peers = Vec::new();
+    for _ in 0..6 {
+        peers.push(world.join().await);
+    }
+    let message = Message::new(OTHER, vec![7; MIB - 300]);
+    let fill = async |peers: &[(RawPeer, Peer)]| {
+        for (_, peer) in peers {
+            for _ in 0..2 {
+                // Whoever is evicted takes nothing any more.
+                let _ = peer.try_send(&message);
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    fill(&peers[..4]).await;
+    next_evicted(&mut events).await;
+    fill(&peers[4..]).await;
+    sleep(SECOND).await;
+    let queued: u64 = peers.iter().map(|(_, peer)| peer.stats().sent.queued).sum();
+    assert!(queued <= 7, "{queued} frames of a MiB in a budget of seven");
+}

@@ -32,6 +32,8 @@ pub struct Frame {
     header: [u8; HEADER_LEN],
     /// The body has a buffer of its own, which it may share with clones of this frame.
     detached: bool,
+    /// Whoever made the body's buffer counts it, once for all frames that have it.
+    shared: bool,
     class: DeliveryClass,
     body: Bytes,
 }
@@ -56,7 +58,7 @@ impl Frame {
         header[5..9].copy_from_slice(&(body.len() as u32).to_be_bytes());
         header[9..13].copy_from_slice(&checksum.to_be_bytes());
         header[13..15].copy_from_slice(&id.value().to_be_bytes());
-        Self { header, detached: false, class: DeliveryClass::DEFAULT, body }
+        Self { header, detached: false, shared: false, class: DeliveryClass::DEFAULT, body }
     }
 
     /// The frame of this message under another code and id: an answer, or a call.
@@ -128,6 +130,24 @@ impl Frame {
             self.body = Bytes::copy_from_slice(&self.body);
             self.detached = true;
         }
+    }
+
+    /// Puts the same bytes into a buffer of `counted`'s making, which counts their memory once for
+    /// all clones of this frame.
+    pub fn share(&mut self, counted: impl FnOnce(Bytes) -> Bytes) {
+        let length = self.body.len();
+        self.body = counted(std::mem::take(&mut self.body));
+        debug_assert_eq!(self.body.len(), length, "the bytes are the same");
+        self.shared = true;
+        // Nobody may copy it out of there.
+        self.detached = true;
+    }
+
+    /// Bytes of the body, if they are [counted elsewhere](Frame::share).
+    #[inline]
+    #[must_use]
+    pub const fn shared_len(&self) -> usize {
+        if self.shared { self.body.len() } else { 0 }
     }
 
     /// Bytes on the wire.

@@ -285,6 +285,13 @@ pub const MEMORY_PATIENCE: Duration = Duration::from_secs(1);
 /// asks for room, and queues never ask. When that is used up too, somebody goes at once.
 pub const MEMORY_SLACK: usize = 16;
 
+/// A broadcast's body of as many bytes is counted once, however many queues it waits in: that takes an
+/// allocation, which a shorter body is not worth.
+pub const SHARED_BODY: usize = 4 * 1024;
+
+/// A broadcast to fewer peers than this is counted in each of their queues, and allocates nothing.
+pub const SHARED_BY: usize = 4;
+
 /// Between two looks for whom to evict: that is a look at every connection, and who was evicted is gone
 /// by then.
 pub const EVICTION_PAUSE: Duration = Duration::from_millis(10);

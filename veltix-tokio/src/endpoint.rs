@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use veltix_core::{GoingAway, IdSpace, OverflowPolicy, Rate, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
@@ -17,7 +17,7 @@ use crate::events::{Event, Events};
 use crate::hellos::Hellos;
 use crate::limits;
 use crate::log_pace::LogPace;
-use crate::memory::Memory;
+use crate::memory::{Look, Memory};
 use crate::outbox::{Capacity, Drops};
 use crate::peers::Peers;
 use crate::router::Routes;
@@ -288,10 +288,24 @@ impl Endpoint {
     /// Makes room for so many more bytes, if there is none: evicts whoever holds the most, and as many
     /// as it takes.
     #[cold]
-    pub(crate) fn make_room(&self, more: usize, now: Instant) {
+    pub(crate) fn make_room(self: &Arc<Self>, more: usize, now: Instant) {
         let mut excess = self.memory.excess(more);
-        if excess == 0 || !self.memory.may_evict(now) {
+        if excess == 0 {
             return;
+        }
+        match self.memory.may_evict(now) {
+            Look::Now => {}
+            Look::At(due) => {
+                let endpoint = Arc::clone(self);
+                tokio::spawn(async move {
+                    sleep_until(due).await;
+                    if endpoint.memory.is_over() {
+                        endpoint.make_room(0, Instant::now());
+                    }
+                });
+                return;
+            }
+            Look::Not => return,
         }
         let mut holders = self.peers.holders();
         holders.sort_unstable_by_key(|(held, _)| Reverse(*held));

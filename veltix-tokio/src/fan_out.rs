@@ -8,6 +8,7 @@ use crate::batch;
 use crate::endpoint::Endpoint;
 use crate::hub::Delivery;
 use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW};
+use crate::memory::share;
 use crate::outbox::{Member, Overflow, Run, Size, charge};
 use crate::peer::Peer;
 
@@ -47,7 +48,10 @@ impl Targets {
     }
 
     /// Pushes a frame to one after the other.
-    fn push(&self, frame: Frame, policy: OverflowPolicy) -> Delivery {
+    fn push(&self, mut frame: Frame, policy: OverflowPolicy) -> Delivery {
+        if let Some(peer) = self.peers.first() {
+            share(&mut frame, self.peers.len(), peer.endpoint().memory());
+        }
         push_to(self.iter().map(|(_, peer)| peer), frame, policy)
     }
 }

@@ -15,6 +15,7 @@ use veltix_core::{Ask, Frame, Message};
 
 use crate::error::RequestError;
 use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::requests::{Asker, Begun, CallFailed, CallId};
@@ -223,7 +224,10 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             self.give_up();
             return Poll::Ready(None);
         }
-        if let Some(frame) = self.unsent.take() {
+        if let Some(mut frame) = self.unsent.take() {
+            if let Some(place) = self.places.first() {
+                share(&mut frame, self.places.len(), place.peer.endpoint().memory());
+            }
             self.send(&frame);
         }
         if let Some((index, response)) = self.ready.pop_front() {

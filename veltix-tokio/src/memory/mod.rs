@@ -5,20 +5,25 @@
 //! their buffer), what waits for handlers, and what waits for a stream that is full. It is counted in
 //! steps of some KiB, so that the many connections that hold little never come here.
 //!
-//! A body that many outboxes share counts in each of them. That is more than there is, never less: who
-//! of them will be the last to hold it is not known, and so the budget errs on the safe side.
+//! The body of a broadcast is in memory once, however many outboxes it waits in, and is [counted
+//! once](share): readers who all are behind for a moment must not cost one another the connection. Only
+//! short ones, and those for a few, count in each outbox, which is more than there is, never less. Whoever
+//! has the longest queue is still the first to go, shared or not.
 //!
 //! Near the budget no frame gets more room, and who waits for it is not read. If that does not help
 //! for a while, or what is queued goes over the budget, whoever holds the most is disconnected.
 
 mod machine;
+mod shared;
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
 pub(crate) use machine::default_budget;
+pub(crate) use shared::share;
 
 use crate::limits::{EVICTION_PAUSE, MEMORY_SLACK, MEMORY_STEP};
 use crate::sync::Mutex;
@@ -30,7 +35,23 @@ pub(crate) struct Memory {
     /// What of it is given to those who ask.
     room: usize,
     held: AtomicUsize,
-    evicted_at: Mutex<Option<Instant>>,
+    looks: Mutex<Looks>,
+}
+
+/// Looks for whom to evict.
+#[derive(Debug, Default)]
+struct Looks {
+    last: Option<Instant>,
+    /// Somebody looks again.
+    again: bool,
+}
+
+/// Whether to look for whom to evict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    Now,
+    At(Instant),
+    Not,
 }
 
 impl Memory {
@@ -39,13 +60,17 @@ impl Memory {
             budget,
             room: budget - budget / MEMORY_SLACK,
             held: AtomicUsize::new(0),
-            evicted_at: Mutex::default(),
+            looks: Mutex::default(),
         })
     }
 
     /// Without a limit, as on a client.
     pub(crate) fn unlimited() -> Arc<Self> {
         Self::new(usize::MAX)
+    }
+
+    const fn is_limited(&self) -> bool {
+        self.budget < usize::MAX
     }
 
     /// Whether there is so much that somebody has to go at once.
@@ -59,14 +84,19 @@ impl Memory {
         self.held.load(Ordering::Relaxed).saturating_add(more).saturating_sub(self.room)
     }
 
-    /// Whether somebody may look for whom to evict: who was evicted last needs a moment to go.
-    pub(crate) fn may_evict(&self, now: Instant) -> bool {
-        let mut last = self.evicted_at.lock();
-        let may = last.is_none_or(|last| now.duration_since(last) >= EVICTION_PAUSE);
-        if may {
-            *last = Some(now);
+    /// Whether somebody may look for whom to evict: who was evicted last needs a moment to go. Over the
+    /// budget the first who may not is told to look again after the pause, whatever is polled until then.
+    pub(crate) fn may_evict(&self, now: Instant) -> Look {
+        let mut looks = self.looks.lock();
+        let due = looks.last.map_or(now, |last| last + EVICTION_PAUSE);
+        if now >= due {
+            *looks = Looks { last: Some(now), again: false };
+            Look::Now
+        } else if self.is_over() && !mem::replace(&mut looks.again, true) {
+            Look::At(due)
+        } else {
+            Look::Not
         }
-        may
     }
 
     fn try_take(&self, bytes: usize) -> bool {
@@ -169,7 +199,13 @@ mod tests {
     #[test]
     fn a_moment_passes_between_two_evictions() {
         let (memory, now) = (Memory::new(0), Instant::now());
-        assert!(memory.may_evict(now) && !memory.may_evict(now));
-        assert!(memory.may_evict(now + EVICTION_PAUSE));
+        assert_eq!(memory.may_evict(now), Look::Now);
+        assert_eq!(memory.may_evict(now), Look::Not, "there is nothing too much");
+        memory.held.store(1, Ordering::Relaxed);
+        let later = now + EVICTION_PAUSE;
+        assert_eq!(memory.may_evict(now), Look::At(later));
+        assert_eq!(memory.may_evict(now), Look::Not, "one of them looks again");
+        assert_eq!(memory.may_evict(later), Look::Now);
+        assert_eq!(memory.may_evict(later), Look::At(later + EVICTION_PAUSE));
     }
 }

@@ -254,9 +254,13 @@ impl Outbox {
         }
     }
 
-    /// Memory that it holds, as far as it is counted.
+    /// Memory that it holds: what is counted for it, and while its stream is full, shared bodies too.
     pub(crate) fn held(&self) -> usize {
-        self.state.lock().holding.bytes()
+        let state = self.state.lock();
+        match state.phase {
+            Phase::Blocked => state.charge,
+            _ => state.holding.bytes(),
+        }
     }
 
     /// Bytes that the stream has taken so far.

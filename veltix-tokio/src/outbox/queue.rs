@@ -5,7 +5,7 @@ use std::collections::hash_map::{Entry, HashMap};
 
 use veltix_core::{Frame, Key, RequestId};
 
-use super::state::charge;
+use super::state::{Taken, charge};
 use super::write;
 use crate::limits::DETACH_BELOW;
 use crate::planted::planted;
@@ -83,23 +83,24 @@ impl Queue {
         other.index = None;
     }
 
-    /// Notes that so many more bytes are written; says how many frames at the front that finishes,
-    /// and their charge. They are to be [taken out](Queue::drop_first).
-    pub(super) fn advance(&mut self, written: usize) -> (usize, usize) {
+    /// Notes that so many more bytes are written; says which frames at the front that finishes. They
+    /// are to be [taken out](Queue::drop_first).
+    pub(super) fn advance(&mut self, written: usize) -> Taken {
         let mut rest = self.head_written + written;
-        let (mut count, mut total) = (0, 0);
+        let mut taken = Taken { bytes: written, ..Taken::default() };
         for frame in &self.frames {
             if rest < frame.len() {
                 break;
             }
             rest -= frame.len();
-            total += charge(frame.len());
-            count += 1;
+            taken.frames += 1;
+            taken.charge += charge(frame.len());
+            taken.shared += frame.shared_len();
         }
         self.head_written = rest;
-        self.forget_first(count);
-        self.detached = self.detached.saturating_sub(count);
-        (count, total)
+        self.forget_first(taken.frames);
+        self.detached = self.detached.saturating_sub(taken.frames);
+        taken
     }
 
     /// Takes out what [`Queue::advance`] found finished.

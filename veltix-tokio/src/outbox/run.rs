@@ -227,7 +227,13 @@ impl State {
 impl Whole {
     /// All of it.
     pub(super) fn taken(&self) -> Taken {
-        Taken { frames: self.frames.len(), charge: self.charge, bytes: self.bytes.len() }
+        Taken {
+            frames: self.frames.len(),
+            charge: self.charge,
+            // Bodies of a run are short.
+            shared: 0,
+            bytes: self.bytes.len(),
+        }
     }
 }
 

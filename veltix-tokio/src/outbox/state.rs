@@ -48,7 +48,9 @@ pub(super) struct State {
     /// flusher's hands included.
     pub(super) frames: usize,
     pub(super) charge: usize,
-    /// The memory that is counted for it: as much as `charge`, while the stream is full or has been
+    /// What of the charge are bodies that are counted once for all who have them.
+    pub(super) shared: usize,
+    /// The memory that is counted for it: the rest of `charge`, while the stream is full or has been
     /// since it was empty. What a stream takes at once is gone before it matters.
     pub(super) holding: Holding,
     /// `None` while a flusher has it, and for ever once closed.
@@ -103,7 +105,18 @@ pub(super) struct Flight {
 pub(super) struct Taken {
     pub(super) frames: usize,
     pub(super) charge: usize,
+    pub(super) shared: usize,
     pub(super) bytes: usize,
+}
+
+impl Taken {
+    #[inline]
+    pub(super) fn add(&mut self, more: Self) {
+        self.frames += more.frames;
+        self.charge += more.charge;
+        self.shared += more.shared;
+        self.bytes += more.bytes;
+    }
 }
 
 impl Flight {
@@ -130,6 +143,7 @@ impl State {
             run: None,
             frames: 0,
             charge: 0,
+            shared: 0,
             holding: Holding::new(memory),
             writer: Some(writer),
             sealed: false,
@@ -205,6 +219,7 @@ impl State {
 
     #[inline]
     fn accept(&mut self, frame: Frame, cost: usize) -> Queued {
+        self.shared += frame.shared_len();
         self.queue.push(frame);
         self.frames += 1;
         self.charge += cost;
@@ -238,6 +253,7 @@ impl State {
         if !capacity.fits(self.frames - 1, self.charge - older, cost) {
             return Err(frame);
         }
+        self.shared += frame.shared_len();
         let older = self.queue.replace(at, frame);
         self.frames += 1;
         self.charge += cost;
@@ -285,6 +301,7 @@ impl State {
         for frame in gone {
             self.frames -= 1;
             self.charge -= charge(frame.len());
+            self.shared -= frame.shared_len();
             self.tally.prefer_others(reason, frame.code());
         }
     }
@@ -314,9 +331,10 @@ impl State {
     /// Books what the stream has taken.
     #[inline]
     pub(super) fn settle(&mut self, taken: Taken, now: Instant) {
-        let Taken { frames, charge, bytes } = taken;
+        let Taken { frames, charge, shared, bytes } = taken;
         self.frames -= frames;
         self.charge -= charge;
+        self.shared -= shared;
         self.taken += bytes as u64;
         self.tally.write(frames as u64);
         if self.holding.bytes() > 0 {
@@ -331,7 +349,7 @@ impl State {
     /// Counts the memory that it holds.
     #[cold]
     pub(super) fn book_memory(&self) {
-        self.holding.set(self.charge);
+        self.holding.set(self.charge - self.shared);
     }
 
     /// Counts what waits for a full stream. Over the budget, the connection's task is to be woken: it
@@ -347,6 +365,7 @@ impl State {
     /// `Writing → Idle`, for a flusher that has written all there is and to whose queue nothing
     /// was added.
     pub(super) fn land_empty(&mut self, writer: Box<dyn StreamWriter>) -> Option<Waker> {
+        debug_assert_eq!((self.charge, self.shared), (0, 0), "whatever was counted was taken off");
         self.writer = Some(writer);
         self.phase = Phase::Idle;
         self.overflowing = false;
@@ -373,6 +392,7 @@ impl State {
         }
         self.frames = 0;
         self.charge = 0;
+        self.shared = 0;
         self.book_memory();
         self.owner.clone()
     }
@@ -387,6 +407,7 @@ impl State {
         for frame in queue.frames() {
             self.frames -= 1;
             self.charge -= charge(frame.len());
+            self.shared -= frame.shared_len();
             if !planted!("closing_drops_uncounted") {
                 self.tally.drop_accepted(reason, frame.code());
             }

@@ -187,12 +187,10 @@ impl Flight {
 
     /// Takes off what the stream took.
     pub(super) fn advance(&mut self, written: usize) {
-        self.taken.bytes += written;
-        let (frames, charge) = self.queue.advance(written);
-        self.taken.frames += frames;
-        self.taken.charge += charge;
+        let taken = self.queue.advance(written);
+        self.taken.add(taken);
         // Counted by now: a body that panics as it goes has been written all the same.
-        self.queue.drop_first(frames);
+        self.queue.drop_first(taken.frames);
         if planted!("partial_write_repeated") {
             self.queue.head_written = 0;
         }

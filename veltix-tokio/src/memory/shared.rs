@@ -1,0 +1,71 @@
+//! A body that many queues share, and that is counted once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use veltix_core::Frame;
+
+use super::Memory;
+use crate::limits::{DETACH_BELOW, SHARED_BODY, SHARED_BY};
+
+/// The body, as long as any queue has it. What is counted of it is given back on drop.
+struct Shared {
+    body: Bytes,
+    memory: Arc<Memory>,
+}
+
+/// Has the frame's body counted once, if it is for so many peers that it matters.
+pub(crate) fn share(frame: &mut Frame, peers: usize, memory: &Arc<Memory>) {
+    let length = frame.body().len();
+    if peers < SHARED_BY || length < SHARED_BODY || !memory.is_limited() {
+        return;
+    }
+    // A small part of a read buffer would keep all of that, and what is counted is the part.
+    frame.detach_below(DETACH_BELOW);
+    frame.share(|body| {
+        memory.held.fetch_add(length, Ordering::Relaxed);
+        Bytes::from_owner(Shared { body, memory: Arc::clone(memory) })
+    });
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.memory.held.fetch_sub(self.body.len(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use veltix_core::{IdSpace, PING};
+
+    use super::*;
+
+    fn frame(length: usize) -> Frame {
+        Frame::new(PING.code(), IdSpace::server().plain(), Bytes::from(vec![7; length]))
+    }
+
+    #[test]
+    fn what_many_share_is_counted_once_until_the_last_is_gone() {
+        let memory = Memory::new(1 << 20);
+        let held = || memory.held.load(Ordering::Relaxed);
+        let (mut one, mut small, mut for_few) = (frame(10_000), frame(1_000), frame(10_000));
+        let all = one.body().clone();
+        share(&mut one, 100, &memory);
+        share(&mut small, 100, &memory);
+        share(&mut for_few, SHARED_BY - 1, &memory);
+        assert_eq!((one.shared_len(), small.shared_len(), for_few.shared_len()), (10_000, 0, 0));
+        assert_eq!((one.body(), held()), (&all, 10_000));
+        let other = one.clone().with_id(IdSpace::client().plain());
+        drop(one);
+        assert_eq!((other.shared_len(), held()), (10_000, 10_000));
+        drop(other);
+        assert_eq!(held(), 0);
+    }
+}
