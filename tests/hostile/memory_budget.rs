@@ -10,12 +10,13 @@ use futures::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
-use veltix::limits::MAX_MESSAGE_SIZE;
+use veltix::limits::{MAX_MESSAGE_SIZE, MEMORY_BUDGET};
 use veltix::{
-    BindError, CloseReason, ConfigError, Event, EventStream, Message, Peer, Router, Server,
-    ServerConfig,
+    BindError, CloseReason, ConfigError, Event, EventStream, Message, MessageType, Peer, Router,
+    Server, ServerConfig, all,
 };
 
+use super::Log;
 use crate::support::alone::{self, Alone, alone, measured, mib};
 use crate::support::{ACK, ECHO, OTHER, PIPE, PYTHON, RawPeer, World, frame, said};
 
@@ -127,9 +128,13 @@ fn r25_begun_frames_of_all_peers_stay_within_the_budget() {
 
 /// A server whose peers may have begun two large frames.
 fn world() -> World {
+    world_of(Router::new())
+}
+
+fn world_of(router: Router) -> World {
     let config =
         ServerConfig::default().max_message_size(MIB).outbox(1_024, 8 * MIB).memory_budget(7 * MIB);
-    World::with(config, PIPE, Router::new().route(ECHO, |body: Bytes| body).route(OTHER, || {}))
+    World::with(config, PIPE, router.route(ECHO, |body: Bytes| body).route(OTHER, || {}))
 }
 
 /// A large frame but for its last byte, as much of it as is read within a while.
@@ -163,8 +168,9 @@ async fn next_evicted(events: &mut EventStream) -> (Peer, usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_waits_for_room_and_then_the_largest_goes() {
-    let world = world();
+pub(crate) async fn a_frame_waits_for_room_and_then_the_largest_goes() {
+    // Room is given back at once, whatever the application still does about who is gone.
+    let world = world_of(Router::new().on_disconnect(|| sleep(5 * SECOND)));
     let mut events = world.hub.events();
     let (mut first, first_peer) = world.join().await;
     let (mut second, second_peer) = world.join().await;
@@ -183,6 +189,7 @@ async fn a_frame_waits_for_room_and_then_the_largest_goes() {
     assert_eq!(first_peer.closed().await.reason, CloseReason::Evicted);
     // There is room for the others now.
     let third = writing.await.unwrap().expect("it is read again");
+    assert!(start.elapsed() < 3 * SECOND, "{:?}", start.elapsed());
     second.write(&large()[MIB / 2..]).await.unwrap();
     for (mut raw, peer) in [(second, second_peer), (third, third_peer)] {
         check_echo(&mut raw).await;
@@ -192,7 +199,7 @@ async fn a_frame_waits_for_room_and_then_the_largest_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_gives_room_back_saves_the_others() {
+pub(crate) async fn whoever_gives_room_back_saves_the_others() {
     let world = world();
     let mut events = world.hub.events();
     let (mut first, _) = world.join().await;
@@ -215,7 +222,7 @@ async fn whoever_gives_room_back_saves_the_others() {
 
 /// Queues have limits of their own; all of them together have the budget.
 #[tokio::test(start_paused = true)]
-async fn the_longest_queue_goes_when_queues_are_too_much() {
+pub(crate) async fn the_longest_queue_goes_when_queues_are_too_much() {
     let world = world();
     let mut events = world.hub.events();
     let (_first, first_peer) = world.join().await;
@@ -240,7 +247,102 @@ async fn the_longest_queue_goes_when_queues_are_too_much() {
     assert_eq!(ended.undelivered, ended.sent.dropped());
     assert!(sent < 60, "{sent}");
     check_echo(&mut small).await;
+    // Its room is there again, although its handle is still held.
+    small.write(&large()).await.unwrap();
+    check_echo(&mut small).await;
+    assert!(timeout(2 * SECOND, next_evicted(&mut events)).await.is_err());
     assert!(!first_peer.is_closed());
+}
+
+/// A frame counts from when it is given room, and not only once it has come.
+#[tokio::test(start_paused = true)]
+async fn no_more_room_is_given_than_there_is() {
+    let config = ServerConfig::default().max_message_size(MIB).memory_budget(5 * MIB);
+    let world = World::with(config, PIPE, Router::new().route(OTHER, || {}));
+    let mut events = world.hub.events();
+    let (mut first, first_peer) = world.join().await;
+    let (mut second, second_peer) = world.join().await;
+    begin(&mut first).await;
+    let writing = tokio::spawn(async move { second.write(&large()).await.map(|()| second) });
+    sleep(SECOND / 2).await;
+    assert!(!writing.is_finished(), "it waits for room");
+    first.write(&large()[MIB - 1..]).await.unwrap();
+    let _second = timeout(SECOND / 2, writing).await.expect("it has room").unwrap().unwrap();
+    assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
+    for peer in [first_peer, second_peer] {
+        assert_eq!(peer.stats().received.handled, 1);
+    }
+}
+
+/// The handle of a connection that is over holds nothing of it.
+#[tokio::test(start_paused = true)]
+async fn who_is_closed_has_given_its_room_back() {
+    let world = world();
+    let mut events = world.hub.events();
+    let (mut first, first_peer) = world.join().await;
+    let (mut second, second_peer) = world.join().await;
+    begin(&mut first).await;
+    begin(&mut second).await;
+    assert_eq!(world.hub.close(all(), "enough"), Ok(2));
+    drop((first, second));
+    first_peer.closed().await;
+    second_peer.closed().await;
+    sleep(SECOND).await;
+    let start = Instant::now();
+    for _ in 0..2 {
+        let mut raw = world.raw().await;
+        begin(&mut raw).await;
+        raw.write(&large()[MIB - 1..]).await.unwrap();
+        check_echo(&mut raw).await;
+    }
+    assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+    assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
+    drop((first_peer, second_peer));
+}
+
+/// What a peer had begun never becomes whole when it leaves, and its handlers may go on for a while.
+#[tokio::test(start_paused = true)]
+async fn who_leaves_gives_its_room_back_before_its_handlers_end() {
+    const STUCK: MessageType = MessageType::new(202, "stuck", "");
+    let world = world_of(Router::new().route(STUCK, || sleep(5 * SECOND)));
+    let mut events = world.hub.events();
+    let start = Instant::now();
+    for _ in 0..2 {
+        let mut raw = world.raw().await;
+        begin(&mut raw).await;
+        // The handler begins behind a whole frame, and beside one that has begun.
+        raw.write(&large()[MIB - 1..]).await.unwrap();
+        raw.send(STUCK.code(), 0, "").await.unwrap();
+        begin(&mut raw).await;
+    }
+    let mut third = world.raw().await;
+    third.write(&large()).await.unwrap();
+    check_echo(&mut third).await;
+    assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+    assert!(timeout(10 * SECOND, next_evicted(&mut events)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_who_are_evicted_are_one_line_of_the_log() {
+    let (log, _guard) = Log::begin();
+    let world = world();
+    let mut events = world.hub.events();
+    let mut queues = Vec::new();
+    for _ in 0..6 {
+        let (raw, peer) = world.join().await;
+        // Some of it is in the pipe, and a mebibyte waits.
+        for _ in 0..11 {
+            peer.try_send(&Message::new(OTHER, vec![7; 100_000])).unwrap();
+        }
+        queues.push(raw);
+    }
+    let mut large = world.raw().await;
+    begin(&mut large).await;
+    for _ in 0..3 {
+        let evicted = timeout(3 * SECOND, next_evicted(&mut events));
+        evicted.await.expect("three of them are room for one frame");
+    }
+    assert_eq!(log.lines("memory is used up").len(), 1);
 }
 
 #[tokio::test]
@@ -254,4 +356,8 @@ async fn a_budget_without_room_for_the_largest_message_is_refused() {
         Err(BindError::Config(error)) => assert_eq!(error, expected),
         other => panic!("{other:?}"),
     }
+    // The default has room for it.
+    let config =
+        ServerConfig::default().max_message_size(MEMORY_BUDGET).outbox(1_024, 2 * MEMORY_BUDGET);
+    drop(Server::bind(config.addr("127.0.0.1:0"), Router::new()).await.expect("it works"));
 }

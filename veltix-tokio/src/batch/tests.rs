@@ -154,3 +154,29 @@ async fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
     drop(batch);
     assert_eq!(forgotten(&others), 0);
 }
+
+/// A handler may drive a runtime of its own, in which another peer's task is polled.
+#[tokio::test]
+async fn a_poll_inside_a_poll_publishes_for_itself() {
+    let own = peer().await;
+    let (other, _) = another(&own, FullOnce(false));
+    let outer = Batch::enter(&own, false);
+    published(10, 1);
+    let inner = Batch::enter(&other, false);
+    assert!(!inner.published().is_charged(), "nothing of the other");
+    published(20, 2);
+    assert_eq!(inner.published().waiting, 2);
+    drop(inner.leave(Instant::now()));
+    assert_eq!((outer.published().all, outer.published().waiting), (10, 1));
+    drop(outer);
+}
+
+/// What is left of one handler on a thread of the pool is not the next one's.
+#[tokio::test]
+async fn each_blocking_handler_publishes_for_itself() {
+    let own = peer().await;
+    for _ in 0..2 {
+        let ((), of_it) = blocking(&own, || published(10, 1));
+        assert_eq!((of_it.all, of_it.waiting), (10, 1));
+    }
+}

@@ -44,3 +44,31 @@ impl Credentials {
         Ok(self.token.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(addr: &PeerAddr, has_tls: bool, plaintext: bool, goes: bool) {
+        let credentials = Credentials { token: Some(Token::from("swordfish")), plaintext };
+        match credentials.token_for(addr, has_tls) {
+            Ok(token) => assert!(goes && token.is_some_and(|token| token.is("swordfish"))),
+            Err(error) => assert!(!goes && error == ConfigError::PlaintextToken, "{error}"),
+        }
+    }
+
+    /// By a connector of one's own, whose addresses are not known before it has connected.
+    #[test]
+    fn whether_a_token_goes_is_up_to_the_address() {
+        let tcp = PeerAddr::Tcp(([192, 0, 2, 1], 8080).into());
+        check(&tcp, false, false, false);
+        check(&tcp, true, false, true);
+        check(&tcp, false, true, true);
+        check(&PeerAddr::Memory(1), false, false, true);
+        let unix = crate::transport::UnixAddr::new(None, None);
+        check(&PeerAddr::Unix(unix), false, false, true);
+        let none = Credentials::default();
+        assert!(none.token_for(&tcp, false).is_ok_and(|token| token.is_none()));
+    }
+}

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 pub(crate) use machine::default_budget;
 
 use crate::limits::{EVICTION_PAUSE, MEMORY_SLACK, MEMORY_STEP};
+use crate::planted::planted;
 use crate::sync::Mutex;
 
 /// The budget of one server.
@@ -111,7 +112,9 @@ impl Holding {
         if bytes > before {
             self.memory.held.fetch_add(bytes - before, Ordering::Relaxed);
         } else if bytes < before {
-            self.memory.held.fetch_sub(before - bytes, Ordering::Relaxed);
+            if !planted!("room_not_given_back") {
+                self.memory.held.fetch_sub(before - bytes, Ordering::Relaxed);
+            }
         }
     }
 
