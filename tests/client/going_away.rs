@@ -52,6 +52,8 @@ async fn what_is_in_flight_is_finished_and_the_time_is_kept_to() {
         assert!(client.is_connected(), "it is the server that closes");
         raw.send(ECHO.code(), question.id().value(), "after").await.expect("the client reads");
         assert_eq!(call.await.unwrap().expect("an answer").text().unwrap(), "after");
+        let received = client.peer().stats().received;
+        assert_eq!((received.received, received.handled), (2, 2), "the notice, and the answer");
         let start = Instant::now();
         drop(raw);
         let (number, pause) = attempt(&mut events).await;
