@@ -18,7 +18,7 @@ use veltix::{
 
 use super::Log;
 use crate::support::alone::{self, Alone, alone, measured, mib};
-use crate::support::{ACK, ECHO, OTHER, PIPE, PYTHON, RawPeer, World, frame, said};
+use crate::support::{ACK, ECHO, OTHER, PIPE, PYTHON, RawPeer, World, frame, said, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: usize = 1 << 20;
@@ -160,11 +160,11 @@ async fn check_echo(raw: &mut RawPeer) {
 }
 
 async fn next_evicted(events: &mut EventStream) -> (Peer, usize) {
-    loop {
-        if let Event::Evicted { peer, held } = events.next().await.expect("it runs") {
-            return (peer, held);
-        }
-    }
+    until(events, |event| match event {
+        Event::Evicted { peer, held } => Some((peer, held)),
+        _ => None,
+    })
+    .await
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,10 +111,8 @@ impl Holding {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);
         if bytes > before {
             self.memory.held.fetch_add(bytes - before, Ordering::Relaxed);
-        } else if bytes < before {
-            if !planted!("room_not_given_back") {
-                self.memory.held.fetch_sub(before - bytes, Ordering::Relaxed);
-            }
+        } else if bytes < before && !planted!("room_not_given_back") {
+            self.memory.held.fetch_sub(before - bytes, Ordering::Relaxed);
         }
     }
 
