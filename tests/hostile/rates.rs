@@ -172,6 +172,16 @@ async fn a_frame_that_comes_in_pieces_is_charged_once() {
     assert!((SECOND / 2..2 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_is_not_whole_yet_is_slowed_too() {
+    let world = world(Rate::default().bytes_per_second(100 * SIZE as u64));
+    let (mut raw, _) = world.join().await;
+    let start = Instant::now();
+    // Never whole; a second's worth comes at once, and what two reads take in may go over.
+    raw.write(&frame(OTHER.code(), 0, vec![0; 500 * SIZE])[..400 * SIZE]).await.unwrap();
+    assert!((SECOND..=4 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
 /// A begun frame has its time while it is read.
 #[tokio::test(start_paused = true)]
 async fn a_pause_for_the_rate_is_not_the_begun_frame_s() {
