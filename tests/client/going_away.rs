@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use veltix::{
     Client, ClientConfig, Event, EventStream, GOING_AWAY, Message, Reconnect, RequestError, Router,
     limits,
 };
 
 use super::{accept, attempt, config, gave_up, seconds};
-use crate::support::{ECHO, LISTENING, PIPE, PYTHON, RawPeer, RawServer, quiet, until};
+use crate::support::{ECHO, LISTENING, PIPE, PYTHON, RawPeer, RawServer, World, quiet, until};
 
 /// A client of a server that has what it takes to go away, and this side of its connection.
 async fn client(server: &mut RawServer, config: ClientConfig) -> (Client, RawPeer) {
@@ -52,6 +52,8 @@ async fn what_is_in_flight_is_finished_and_the_time_is_kept_to() {
         assert!(client.is_connected(), "it is the server that closes");
         raw.send(ECHO.code(), question.id().value(), "after").await.expect("the client reads");
         assert_eq!(call.await.unwrap().expect("an answer").text().unwrap(), "after");
+        let received = client.peer().stats().received;
+        assert_eq!((received.received, received.handled), (2, 2), "the notice, and the answer");
         let start = Instant::now();
         drop(raw);
         let (number, pause) = attempt(&mut events).await;
@@ -73,10 +75,10 @@ async fn it_is_for_one_attempt_and_the_next_are_as_ever() {
     let mut server = RawServer::new(PIPE);
     let (client, mut raw) = client(&mut server, config(Reconnect::fixed(seconds(7)))).await;
     let mut events = client.events();
-    say_going_away(&mut raw, seconds(50)).await;
+    say_going_away(&mut raw, seconds(5)).await;
     drop(raw);
     let (number, pause) = attempt(&mut events).await;
-    assert!(number == 1 && (seconds(7)..=seconds(57)).contains(&pause), "{pause:?}");
+    assert!(number == 1 && (seconds(7)..=seconds(12)).contains(&pause), "{pause:?}");
     drop(accept(&mut server).await);
     assert_eq!(attempt(&mut events).await, (2, seconds(7)));
     let mut raw = accept(&mut server).await;
@@ -154,4 +156,42 @@ async fn it_is_told_once_and_the_last_word_counts() {
     };
     assert_eq!((tells, pause), (1, Duration::ZERO));
     assert_eq!(client.peer().stats().received.handled, 5_001);
+}
+
+/// It is no attempt that failed: the pauses after it begin as they would have.
+#[tokio::test(start_paused = true)]
+async fn it_leaves_the_backoff_where_it_was() {
+    let mut server = RawServer::new(PIPE);
+    let (client, mut raw) = client(&mut server, config(Reconnect::backoff())).await;
+    let mut events = client.events();
+    for _ in 0..40 {
+        // So long that the pauses begin anew.
+        sleep(limits::RECONNECT_RESET).await;
+        say_going_away(&mut raw, seconds(50)).await;
+        told(&mut events).await;
+        drop(raw);
+        assert_eq!(attempt(&mut events).await.0, 1);
+        drop(accept(&mut server).await);
+        let (number, pause) = attempt(&mut events).await;
+        assert!(number == 2 && pause <= limits::RECONNECT_FIRST, "{pause:?}");
+        raw = accept(&mut server).await;
+        raw.welcome(LISTENING).await.expect("the handshake works");
+        super::connected(&client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_server_listens_to_it() {
+    let world = World::new(Router::new());
+    let mut events = world.hub.events();
+    let mut raw = world.silent().await;
+    raw.shake_hands_saying(LISTENING).await.expect("the handshake works");
+    say_going_away(&mut raw, seconds(50)).await;
+    let unknown = |event| match event {
+        Event::UnknownCode { code, .. } => Some(code),
+        Event::GoingAway { .. } => panic!("it was not to be listened to"),
+        _ => None,
+    };
+    assert_eq!(until(&mut events, unknown).await, GOING_AWAY.code());
+    assert_eq!(world.newest().stats().received.discarded_unknown, 1);
 }

@@ -1,5 +1,7 @@
 //! Settings and routers that cannot work.
 
+use std::time::Duration;
+
 use std::cell::RefCell;
 use std::panic::{self, UnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -45,6 +47,7 @@ async fn limits_that_let_nothing_through_are_refused() {
     assert_eq!(server(default().inbox(0, 1)), zero("inbox_messages"));
     assert_eq!(server(default().inbox(1, 0)), zero("inbox_bytes"));
     assert_eq!(server(default().max_workers(0)), zero("max_workers"));
+    assert_eq!(server(default().heartbeat(Some(Duration::ZERO))), ConfigError::Heartbeat);
     let config = ClientConfig::default().inbox(0, 1);
     assert_eq!(client(config, Router::new()).await, zero("inbox_messages"));
 }

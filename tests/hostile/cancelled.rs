@@ -1,8 +1,12 @@
 //! R27: sends that are dropped in the middle, over a pipe that takes seven bytes at a time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use fastrand::Rng;
+use futures::FutureExt;
 use futures::future::join_all;
 use tokio::time::sleep;
 use veltix::{Message, Router, ServerConfig};
@@ -78,5 +82,41 @@ fn r27_ten_thousand_dropped_sends_tear_no_frame() {
             assert_eq!(*message.body(), body(*n, LONGEST));
         }
         assert_eq!(got.len(), accepted.len());
+    });
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A send that is given up stands in no line: nobody is woken for it, and nothing is kept of it.
+#[test]
+fn r27_a_dropped_send_is_forgotten() {
+    paused(async {
+        let config = ServerConfig::default().outbox(1, 4_096).max_message_size(1_024);
+        let world = World::with(config, PIPE, Router::new());
+        let (mut raw, peer) = world.join().await;
+        while peer.try_send(&Message::new(OTHER, body(0, LONGEST))).is_ok() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let waiting = || {
+            let mut sending = peer.send(&Message::new(OTHER, body(1, LONGEST)));
+            assert!(sending.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+            sending
+        };
+        let (dropped, kept) = (waiting(), waiting());
+        drop(dropped);
+        raw.next().await.expect("there is room again");
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "who still waits");
+        drop(kept);
     });
 }

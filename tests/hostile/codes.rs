@@ -7,6 +7,7 @@ use veltix::{
     MessageType, Reconnect, Registry, Router, ServerConfig, TypeError,
 };
 
+use super::Log;
 use crate::support::{ECHO, OTHER, PIPE, World, until};
 
 /// As another crate may have it, which knows nothing of ours.
@@ -128,4 +129,20 @@ async fn r34_a_peer_that_says_nothing_of_its_types_is_served() {
     python.shake_hands_as_python().await.unwrap();
     python.send(ECHO.code(), 7, "").await.unwrap();
     assert_eq!(python.next().await.unwrap().text().unwrap(), "served");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r34_any_number_of_peers_with_other_types_are_one_line_of_the_log() {
+    let (log, _guard) = Log::begin();
+    let router = Router::new().types(build(&[ECHO])).route(ECHO, || "served");
+    let world = World::with(ServerConfig::default(), PIPE, router);
+    for _ in 0..5 {
+        connect(&world, Router::new().types(build(&[OTHERS]))).await.unwrap();
+    }
+    // One of the server, and one of each client about its server.
+    let lines = log.lines("the peer has other types");
+    assert_eq!(lines.len(), 1 + 5, "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains("[200]")), "{lines:?}");
+    connect(&world, Router::new().types(build(&[ECHO]))).await.unwrap();
+    assert_eq!(log.lines("the peer has other types").len(), lines.len());
 }

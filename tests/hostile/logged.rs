@@ -176,3 +176,19 @@ async fn r45_a_lost_server_is_one_line() {
     println!("the longest line has {} characters", log.check());
     drop(client);
 }
+
+/// Whoever guesses tokens fills no disk.
+#[tokio::test(start_paused = true)]
+async fn r45_any_number_of_refused_peers_are_one_warning() {
+    let (log, _guard) = Log::begin();
+    let router = Router::new()
+        .authenticate(async |_: HandshakeInfo| Err::<(), _>(Refuse::new("the token is wrong")));
+    let world = World::with(ServerConfig::default(), PIPE, router);
+    for _ in 0..5 {
+        let mut raw = world.silent().await;
+        raw.shake_hands().await.expect_err("it is refused");
+    }
+    let lines = log.lines("the token is wrong");
+    assert_eq!(lines.iter().filter(|line| line.contains(" WARN ")).count(), 1, "{lines:?}");
+    assert_eq!(lines.len(), 5, "the others are for who looks for them");
+}

@@ -14,10 +14,11 @@ mod handshakes;
 mod honest;
 mod logged;
 mod memory;
-mod memory_budget;
+pub(crate) mod memory_budget;
 mod network;
-mod publishing;
-mod rates;
+pub(crate) mod publishing;
+pub(crate) mod queues;
+pub(crate) mod rates;
 mod refusals;
 mod requests;
 mod resets;
@@ -30,10 +31,10 @@ mod tags;
 mod trickle;
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use tracing::Level;
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Level};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// What is logged on this thread, as `tracing_subscriber` writes it by default, but without colors.
@@ -43,6 +44,10 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Takes in all that is logged until the guard is dropped.
     fn begin() -> (Self, DefaultGuard) {
+        // While there is only one subscriber, whoever is first at a line of code on a thread without it
+        // decides for all threads that nobody wants that line.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::default()));
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::TRACE)

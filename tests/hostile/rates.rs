@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use veltix::{CloseReason, Event, EventStream, PING, Rate, Router, ServerConfig};
 
-use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, frame};
+use super::Log;
+use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, frame, quiet};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -49,10 +50,8 @@ async fn ends(events: &mut EventStream) -> (usize, Option<CloseReason>) {
 }
 
 /// What is over the rate comes later, and nothing of it is lost.
-#[tokio::test(start_paused = true)]
-async fn a_peer_over_its_rate_is_slowed_down_to_it() {
-    let rate = Rate::default().bytes_per_second(100 * SIZE as u64).disconnect_after(None);
-    let world = world(rate);
+async fn check_slowed(rate: Rate) {
+    let world = world(rate.disconnect_after(None));
     let (mut raw, peer) = world.join().await;
     let start = Instant::now();
     flood(&mut raw, 1_000).await;
@@ -66,7 +65,17 @@ async fn a_peer_over_its_rate_is_slowed_down_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_down_then_warn_then_disconnect() {
+pub(crate) async fn a_peer_over_its_rate_is_slowed_down_to_it() {
+    let (messages, bytes) = (100, 100 * SIZE as u64);
+    check_slowed(Rate::default().bytes_per_second(bytes)).await;
+    check_slowed(Rate::default().messages_per_second(messages)).await;
+    // Of two rates the lower one counts.
+    check_slowed(Rate::default().messages_per_second(10 * messages).bytes_per_second(bytes)).await;
+    check_slowed(Rate::default().messages_per_second(messages).bytes_per_second(10 * bytes)).await;
+}
+
+#[tokio::test(start_paused = true)]
+pub(crate) async fn slow_down_then_warn_then_disconnect() {
     let world = world(Rate::default().messages_per_second(100));
     let (mut raw, _) = world.join().await;
     let mut bystander = world.raw().await;
@@ -78,8 +87,8 @@ async fn slow_down_then_warn_then_disconnect() {
     });
     warned.await.expect("it is warned of");
     assert!((5 * SECOND..7 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
-    let (warnings, end) = ends(&mut events).await;
-    assert_eq!((warnings, end), (0, Some(CloseReason::RateExceeded)), "it is warned of once");
+    let ended = timeout(60 * SECOND, ends(&mut events)).await.expect("it is disconnected");
+    assert_eq!(ended, (0, Some(CloseReason::RateExceeded)), "it is warned of once");
     assert!((30 * SECOND..33 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
     flooding.await.expect("its writes fail");
     bystander.send(ECHO.code(), 7, "still here").await.unwrap();
@@ -117,7 +126,7 @@ async fn who_has_a_rest_now_and_then_is_never_disconnected() {
 
 /// While it is held back it is neither taken for dead nor left to think so of us.
 #[tokio::test(start_paused = true)]
-async fn a_peer_in_debt_lives_and_hears_of_us() {
+pub(crate) async fn a_peer_in_debt_lives_and_hears_of_us() {
     let world = world(Rate::default().bytes_per_second(1).disconnect_after(None));
     let (mut raw, peer) = world.join().await;
     let start = Instant::now();
@@ -184,6 +193,86 @@ async fn a_peer_within_its_rate_is_not_blamed_for_our_pauses() {
     let (warnings, end) = ends(&mut events).await;
     assert_eq!((warnings, end), (0, Some(CloseReason::PeerClosed)));
     assert_eq!(peer.stats().received.handled, 120 * 80 + 1);
+}
+
+/// However many reads a message comes in, each of its bytes is charged once.
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_comes_in_pieces_is_charged_once() {
+    let world = world(Rate::default().bytes_per_second(100 * SIZE as u64));
+    let (mut raw, _) = world.join().await;
+    let start = Instant::now();
+    // Both together are just what may come at once.
+    for piece in frame(OTHER.code(), 0, vec![0; 98 * SIZE]).chunks(SIZE) {
+        raw.write(piece).await.unwrap();
+        quiet().await;
+    }
+    raw.send(ECHO.code(), 7, "not slowed").await.unwrap();
+    assert_eq!(raw.next().await.unwrap().text().unwrap(), "not slowed");
+    assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+    // As many bytes again are over the rate, before their frame is whole.
+    for piece in frame(OTHER.code(), 0, vec![0; 98 * SIZE]).chunks(SIZE) {
+        raw.write(piece).await.unwrap();
+        quiet().await;
+    }
+    raw.send(ECHO.code(), 7, "slowed").await.unwrap();
+    assert_eq!(raw.next().await.unwrap().text().unwrap(), "slowed");
+    assert!((SECOND / 2..2 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_is_not_whole_yet_is_slowed_too() {
+    let world = world(Rate::default().bytes_per_second(100 * SIZE as u64));
+    let (mut raw, _) = world.join().await;
+    let start = Instant::now();
+    // Never whole; a second's worth comes at once, and what two reads take in may go over.
+    raw.write(&frame(OTHER.code(), 0, vec![0; 500 * SIZE])[..400 * SIZE]).await.unwrap();
+    assert!((SECOND..=4 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+/// A begun frame has its time while it is read.
+#[tokio::test(start_paused = true)]
+async fn a_pause_for_the_rate_is_not_the_begun_frame_s() {
+    let rate = Rate::default().messages_per_second(1).burst(Duration::ZERO);
+    let world = world(rate.disconnect_after(None));
+    let (mut raw, peer) = world.join().await;
+    let last = frame(ECHO.code(), 7, "whole");
+    // Twenty messages are as many seconds of debt, and the frame behind them has begun.
+    let mut bytes = frame(OTHER.code(), 0, "").repeat(20);
+    bytes.extend_from_slice(&last[..10]);
+    raw.write(&bytes).await.unwrap();
+    let ends = async {
+        sleep(40 * SECOND).await;
+        raw.write(&last[10..]).await.unwrap();
+        loop {
+            let message = raw.next().await.unwrap();
+            if message.code() != PING.code() {
+                return message;
+            }
+        }
+    };
+    assert_eq!(ends.await.text().unwrap(), "whole");
+    assert!(!peer.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_peers_over_their_rate_are_one_line_of_the_log() {
+    const PEERS: usize = 10;
+    let (log, _guard) = Log::begin();
+    let world = world(Rate::default().messages_per_second(100).warn_after(Duration::ZERO));
+    let mut events = world.hub.events();
+    let mut peers = Vec::new();
+    for _ in 0..PEERS {
+        let mut raw = world.raw().await;
+        raw.write(&frame(OTHER.code(), 0, "").repeat(200)).await.unwrap();
+        peers.push(raw);
+    }
+    for _ in 0..PEERS {
+        let warned = timeout(SECOND, async {
+            while !matches!(events.next().await, Some(Event::RateExceeded { .. })) {}
+        });
+        warned.await.expect("the application is told of each");
+    }
+    assert_eq!(log.lines("faster than its rate").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

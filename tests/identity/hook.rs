@@ -1,6 +1,6 @@
 //! What the hook sees, and what becomes of what it says.
 
-use std::future::pending;
+use std::future::{Ready, pending, ready};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -207,4 +207,19 @@ async fn a_client_has_no_hook() {
     let connecting = veltix::Client::connect_with(connector, known(), router).await;
     let Err(ConnectError::Config(error)) = connecting else { panic!("{connecting:?}") };
     assert_eq!(error, ConfigError::AuthenticateOnClient);
+}
+
+#[tokio::test]
+async fn a_panic_before_there_is_a_future_is_one_like_others() {
+    let router = Router::new().authenticate(|info: HandshakeInfo| -> Ready<Result<(), Refuse>> {
+        assert!(info.token().is_some(), "nobody thought of it");
+        ready(Ok(()))
+    });
+    let world = World::new(router);
+    let mut events = world.hub.events();
+    let error = refused(&world, ClientConfig::default()).await;
+    assert!(error.is_transient(), "{error}");
+    let message = "nobody thought of it".to_owned();
+    assert_eq!(failure(&mut events).await, HandshakeFailure::Panicked { message });
+    world.client_with(known(), Router::new()).await.ping().await.expect("others are let in");
 }

@@ -90,6 +90,59 @@ pub(crate) fn nobody_else_is_told() {
     });
 }
 
+/// Nor is who is closed for a reason of its own: the server stays.
+#[test]
+pub(crate) fn nobody_is_told_of_another_end() {
+    paused(async {
+        let world = World::new(Router::new());
+        let mut raw = listening(&world).await;
+        quiet().await;
+        assert_eq!(world.hub.close(veltix::all(), "enough"), Ok(1));
+        assert!(raw.all().await.is_empty(), "the end alone");
+        let mut raw = listening(&world).await;
+        raw.end();
+        assert!(raw.all().await.is_empty(), "the end alone");
+    });
+}
+
+#[test]
+pub(crate) fn what_nobody_reads_has_what_is_left_of_the_drain_timeout() {
+    paused(async {
+        let config = ServerConfig::default().drain_timeout(seconds(5)).write_stall(None);
+        let router = Router::new().route(ECHO, std::future::pending::<()>);
+        let world = World::with(config, 100, router);
+        let (mut raw, peer) = world.join().await;
+        raw.send(ECHO.code(), 7, "").await.expect("the server reads");
+        peer.try_send(&Message::new(OTHER, vec![7; 1_000])).expect("room");
+        quiet().await;
+        let start = Instant::now();
+        let report = world.hub.shutdown().await;
+        assert_eq!(start.elapsed(), seconds(5));
+        assert_eq!((report.dropped, report.aborted_handlers, report.complete), (1, 1, true));
+    });
+}
+
+/// One deadline is for all that is done at the end.
+#[test]
+pub(crate) fn on_disconnect_has_what_is_left_of_the_drain_timeout() {
+    paused(async {
+        let config = ServerConfig::default().drain_timeout(seconds(5));
+        let router = Router::new()
+            .route(ECHO, || sleep(seconds(3)))
+            .on_disconnect(std::future::pending::<()>);
+        let world = World::with(config, PIPE, router);
+        let mut raw = world.raw().await;
+        raw.send(ECHO.code(), 7, "").await.expect("the server reads");
+        quiet().await;
+        let start = Instant::now();
+        let report = world.hub.shutdown();
+        drop(raw);
+        assert!(report.await.complete);
+        assert_eq!(start.elapsed(), seconds(5));
+        world.stopped().await;
+    });
+}
+
 #[test]
 pub(crate) fn connections_are_closed_evenly_and_work_until_their_turn() {
     const PEERS: u32 = 10;

@@ -1,4 +1,5 @@
-//! For each promise, bugs that break it, and a test of it that notices. A bug is in the code of
+//! For each promise, and for the limits on what peers may cost, bugs that break it, and a test of it
+//! that notices. A bug is in the code of
 //! the build with `--cfg veltix_planted_bugs` and off until it is planted on a test's thread.
 
 use std::sync::mpsc;
@@ -12,6 +13,7 @@ use super::{
     p05_slow_peers, p06_authenticate, p06_on_connect, p07_ends, p08_shutdown, p08_spread,
     p09_hostile, p10_python, p11_ownership,
 };
+use crate::hostile::{memory_budget, publishing, queues, rates};
 
 /// Whether a test passes with this bug, or with none. One that hangs does not.
 fn passes(bug: Option<&'static str>, test: fn()) -> bool {
@@ -81,4 +83,14 @@ bugs! {
         p11_ownership::the_last_handle_of_a_client_writes_what_is_queued_and_closes,
     connections_outlive_run:
         p11_ownership::dropping_the_future_of_run_ends_every_connection_at_once,
+    // Rates.
+    reading_free_of_charge: rates::a_peer_over_its_rate_is_slowed_down_to_it,
+    slowed_for_ever: rates::slow_down_then_warn_then_disconnect,
+    // The limit of what is published.
+    publishing_free_of_charge: publishing::r51_a_publisher_does_not_cost_slow_readers_their_connection,
+    route_limit_forgotten: publishing::a_route_s_limit_counts_what_plain_handlers_broadcast,
+    // The budget for memory.
+    room_for_everybody: memory_budget::a_frame_waits_for_room_and_then_the_largest_goes,
+    room_not_given_back: memory_budget::whoever_gives_room_back_saves_the_others,
+    queues_uncounted: queues::the_longest_queue_goes_when_queues_are_too_much,
 }

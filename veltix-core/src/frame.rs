@@ -25,15 +25,23 @@ use crate::message::{Message, RequestId};
 
 const MAGIC: [u8; 2] = *b"VX";
 
+/// What the body's bytes are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Buffer {
+    /// Anything: it may be a slice that keeps a much larger read buffer alive.
+    Any,
+    /// A buffer of its own, which it may share with clones of the frame.
+    Own,
+    /// One that is counted by whoever made it, once for all clones of the frame.
+    Counted,
+}
+
 /// A message ready for the wire: its header, and the body that it shares with whoever else holds
 /// it. The checksum is computed once, however many peers the frame goes to.
 #[derive(Clone, Debug)]
 pub struct Frame {
     header: [u8; HEADER_LEN],
-    /// The body has a buffer of its own, which it may share with clones of this frame.
-    detached: bool,
-    /// Whoever made the body's buffer counts it, once for all frames that have it.
-    shared: bool,
+    buffer: Buffer,
     class: DeliveryClass,
     body: Bytes,
 }
@@ -58,7 +66,7 @@ impl Frame {
         header[5..9].copy_from_slice(&(body.len() as u32).to_be_bytes());
         header[9..13].copy_from_slice(&checksum.to_be_bytes());
         header[13..15].copy_from_slice(&id.value().to_be_bytes());
-        Self { header, detached: false, shared: false, class: DeliveryClass::DEFAULT, body }
+        Self { header, buffer: Buffer::Any, class: DeliveryClass::DEFAULT, body }
     }
 
     /// The frame of this message under another code and id: an answer, or a call.
@@ -126,9 +134,9 @@ impl Frame {
     /// Gives the body a buffer of its own if it is shorter than `limit`: it may be a slice that
     /// keeps a much larger read buffer alive. It is done once: clones share the new buffer.
     pub fn detach_below(&mut self, limit: usize) {
-        if !self.detached && !self.body.is_empty() && self.body.len() < limit {
+        if self.buffer == Buffer::Any && !self.body.is_empty() && self.body.len() < limit {
             self.body = Bytes::copy_from_slice(&self.body);
-            self.detached = true;
+            self.buffer = Buffer::Own;
         }
     }
 
@@ -138,16 +146,14 @@ impl Frame {
         let length = self.body.len();
         self.body = counted(std::mem::take(&mut self.body));
         debug_assert_eq!(self.body.len(), length, "the bytes are the same");
-        self.shared = true;
-        // Nobody may copy it out of there.
-        self.detached = true;
+        self.buffer = Buffer::Counted;
     }
 
     /// Bytes of the body, if they are [counted elsewhere](Frame::share).
     #[inline]
     #[must_use]
     pub const fn shared_len(&self) -> usize {
-        if self.shared { self.body.len() } else { 0 }
+        if matches!(self.buffer, Buffer::Counted) { self.body.len() } else { 0 }
     }
 
     /// Bytes on the wire.

@@ -318,6 +318,21 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_given_up_is_not_taken_back() {
+        let (now, space) =
+            (Instant::now(), IdSpace::client_beside(SERVER_HALF - 1 - ENOUGH_CALL_IDS));
+        let mut pending = Pending::new(space);
+        let first = pending.begin("first", now).unwrap();
+        assert_eq!(pending.give_up(first, now), Some("first"));
+        assert_eq!(pending.take_back(first), None);
+        // It still rests: all others are given out before it.
+        for _ in 1..space.capacity() {
+            assert_ne!(pending.begin("other", now), Ok(first));
+        }
+        assert_eq!(pending.begin("one more", now), Err(IdsExhausted));
+    }
+
+    #[test]
     fn halves_and_windows() {
         let server = IdSpace::server();
         assert_eq!((server.plain(), server.capacity()), (id(32768), 32767));

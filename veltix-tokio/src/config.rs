@@ -74,6 +74,9 @@ impl ConnectionConfig {
         at_least_one("inbox_messages", self.inbox_messages)?;
         at_least_one("inbox_bytes", self.inbox_bytes)?;
         at_least_one("max_workers", self.max_workers)?;
+        if self.heartbeat == Some(Duration::ZERO) {
+            return Err(ConfigError::Heartbeat);
+        }
         Ok(Limits {
             buffer_size: self.buffer_size.bytes(),
             max_message_size: self.max_message_size,

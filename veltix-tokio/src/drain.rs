@@ -152,3 +152,36 @@ impl Drain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_once_and_ends_once() {
+        let drain = Drain::new(Spreads::default());
+        assert!(drain.deadline().is_none() && !drain.is_closing());
+        assert!(drain.begin(Duration::from_secs(1)));
+        let deadline = drain.deadline();
+        assert!(drain.is_closing());
+        assert!(!drain.begin(Duration::from_secs(9)));
+        assert_eq!(drain.deadline(), deadline);
+        let first = drain.finish(true);
+        assert_eq!(drain.finish(false), first, "the first report is the report");
+    }
+
+    /// A write of another thread may still hold a frame of a task that was aborted.
+    #[test]
+    fn what_is_still_held_is_lost() {
+        let drain = Drain::new(Spreads::default());
+        let before =
+            Sent { accepted: 6, written: 2, queued: 3, dropped_policy: 1, ..Sent::default() };
+        let after = Sent { accepted: 8, written: 4, queued: 1, dropped_shutdown: 2, ..before };
+        drain.book(Closed { before, after, aborted_handlers: 1 });
+        drain.book(Closed { before: Sent::default(), after: Sent::default(), aborted_handlers: 2 });
+        let report = drain.report();
+        assert_eq!((report.connections, report.aborted_handlers), (2, 3));
+        assert_eq!((report.queued, report.accepted), (3, 2));
+        assert_eq!((report.flushed, report.dropped), (2, 3));
+    }
+}

@@ -356,3 +356,72 @@ impl fmt::Debug for Endpoint {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use veltix_core::all;
+
+    use super::*;
+    use crate::limits::EVICTION_PAUSE;
+    use crate::peer::Peer;
+    use crate::transport::memory;
+    use crate::{Client, ClientConfig, Hub, Router, Server, ServerConfig};
+
+    const BUDGET: usize = 64 << 20;
+
+    /// A server with three peers that hold these parts of its budget.
+    async fn holders(parts: [usize; 3]) -> (Hub, Vec<Client>, Vec<Peer>) {
+        let (listener, connector) = memory(1 << 16);
+        let config = ServerConfig::default().memory_budget(BUDGET);
+        let server = Server::with_listener(listener, config, Router::new());
+        let server = server.expect("the config works");
+        let hub = server.hub();
+        tokio::spawn(server.run());
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            let config = ClientConfig::default();
+            let client = Client::connect_with(connector.clone(), config, Router::new());
+            clients.push(client.await.expect("it connects"));
+        }
+        let mut peers = hub.list(all()).expect("it is valid");
+        peers.sort_unstable_by_key(Peer::id);
+        for (peer, part) in peers.iter().zip(parts) {
+            peer.reading().set(BUDGET / part);
+        }
+        (hub, clients, peers)
+    }
+
+    fn closed(peers: &[Peer]) -> Vec<bool> {
+        peers.iter().map(Peer::is_closed).collect()
+    }
+
+    /// Between two looks nobody's task runs here, so who was evicted has not gone yet.
+    #[tokio::test]
+    async fn who_is_on_its_way_out_is_not_evicted_again_nor_anybody_in_its_place() {
+        let (hub, _clients, peers) = holders([4, 2, 6]).await;
+        let mut events = hub.events();
+        let (endpoint, now) = (peers[0].endpoint(), Instant::now());
+        endpoint.make_room(BUDGET / 32, now);
+        assert_eq!(closed(&peers), [false, true, false], "who holds the most goes");
+        endpoint.make_room(BUDGET / 4, now + EVICTION_PAUSE);
+        assert_eq!(closed(&peers), [false, true, false], "what it leaves will do");
+        endpoint.make_room(BUDGET, now + EVICTION_PAUSE * 3 / 2);
+        assert_eq!(closed(&peers), [false, true, false], "a moment passes first");
+        endpoint.make_room(BUDGET * 5 / 8, now + 2 * EVICTION_PAUSE);
+        assert_eq!(closed(&peers), [true, true, false]);
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            if let Event::Evicted { peer, held } = events.next().await.expect("it runs") {
+                told.push((peer.id(), BUDGET / held));
+            }
+        }
+        assert_eq!(told, [(peers[1].id(), 2), (peers[0].id(), 4)]);
+    }
+
+    #[tokio::test]
+    async fn as_many_go_as_it_takes() {
+        let (_hub, _clients, peers) = holders([4, 4, 4]).await;
+        peers[0].endpoint().make_room(BUDGET / 2, Instant::now());
+        assert_eq!(closed(&peers).iter().filter(|closed| **closed).count(), 2);
+    }
+}

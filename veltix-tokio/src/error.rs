@@ -57,6 +57,9 @@ pub enum ConfigError {
         /// The largest message.
         max_message_size: usize,
     },
+    /// A silence of no time would be answered with pings without a pause.
+    #[error("a heartbeat needs an interval: give it some seconds, or None to have no heartbeat")]
+    Heartbeat,
     /// A limit of zero would let nothing through.
     #[error("{name} must be at least 1")]
     Zero {

@@ -108,6 +108,29 @@ mod tests {
         assert_eq!((waiters.len(), count.0.load(Ordering::Relaxed)), (0, 1));
     }
 
+    /// Who was there first is woken first, however often it had to wait again.
+    #[test]
+    fn a_place_is_kept() {
+        struct Order(usize, Arc<std::sync::Mutex<Vec<usize>>>);
+
+        impl Wake for Order {
+            fn wake(self: Arc<Self>) {
+                self.1.lock().unwrap().push(self.0);
+            }
+        }
+
+        let order = Arc::new(std::sync::Mutex::default());
+        let wakers = [0, 1, 2].map(|nth| Waker::from(Arc::new(Order(nth, Arc::clone(&order)))));
+        let (mut waiters, mut places) = (Waiters::default(), [(); 3].map(|()| Place::default()));
+        for again in [[0, 1, 2], [2, 0, 1]] {
+            for nth in again {
+                waiters.wait(&mut places[nth], &wakers[nth]);
+            }
+            wake_all(waiters.take());
+            assert_eq!(std::mem::take(&mut *order.lock().unwrap()), [0, 1, 2]);
+        }
+    }
+
     struct Panics;
 
     impl Wake for Panics {

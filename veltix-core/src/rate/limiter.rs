@@ -174,6 +174,16 @@ mod tests {
     }
 
     #[test]
+    fn over_two_rates_the_longer_wait_counts() {
+        let start = Instant::now();
+        let rate = Rate::default().messages_per_second(10).bytes_per_second(100);
+        for (messages, bytes, seconds) in [(20, 1_000, 9), (100, 200, 9), (20, 0, 1), (0, 200, 1)] {
+            let verdict = RateLimiter::new(&rate, start).charge(messages, bytes, start);
+            assert_eq!(verdict, Verdict::Slow(start + Duration::from_secs(seconds)));
+        }
+    }
+
+    #[test]
     fn what_has_no_limit_is_within() {
         let (start, rate) = (Instant::now(), Rate::default());
         assert!(!rate.is_limited());

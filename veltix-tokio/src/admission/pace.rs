@@ -43,6 +43,9 @@ mod tests {
             if number == 9 {
                 assert_eq!((at_once, begun.elapsed()), (10, Duration::ZERO));
             }
+            if number == 10 {
+                assert_eq!((at_once, begun.elapsed()), (10, Duration::from_millis(10)));
+            }
         }
         let spent = begun.elapsed();
         assert!(

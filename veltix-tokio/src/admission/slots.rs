@@ -166,7 +166,9 @@ mod tests {
             assert_eq!(slots.take(ip(same)).err(), Some(Full::Address));
             assert!(slots.take(ip(other)).is_ok() && slots.take(None).is_ok());
             drop(taken.0);
-            assert!(slots.take(ip(one)).is_ok());
+            let again = slots.take(ip(one));
+            assert!(again.is_ok());
+            assert_eq!(slots.take(ip(same)).err(), Some(Full::Address), "the other is still there");
         }
         let addresses = slots.addresses.as_ref().expect("they are counted");
         assert!(addresses.taken.lock().is_empty(), "nothing is kept of who is gone");

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
-use veltix_core::{Frame, IdSpace, RequestId, all};
+use veltix_core::{Frame, IdSpace, MessageType, RequestId, all};
 
 use super::*;
 use crate::outbox::{Capacity, Outbox, Push};
 use crate::requests::Calls;
+use crate::router::Routes;
 use crate::transport::{Link, StreamWriter, memory};
 use crate::waiters::Place;
 use crate::{Client, ClientConfig, Router, Server, ServerConfig};
@@ -153,4 +154,51 @@ async fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
     let others = touch(&own);
     drop(batch);
     assert_eq!(forgotten(&others), 0);
+}
+
+/// A handler may drive a runtime of its own, in which another peer's task is polled.
+#[tokio::test]
+async fn a_poll_inside_a_poll_publishes_for_itself() {
+    let own = peer().await;
+    let (other, _) = another(&own, FullOnce(false));
+    let outer = Batch::enter(&own, false);
+    published(10, 1);
+    let inner = Batch::enter(&other, false);
+    assert!(!inner.published().is_charged(), "nothing of the other");
+    published(20, 2);
+    assert_eq!(inner.published().waiting, 2);
+    drop(inner.leave(Instant::now()));
+    assert_eq!((outer.published().all, outer.published().waiting), (10, 1));
+    drop(outer);
+}
+
+/// What is left of one handler on a thread of the pool is not the next one's.
+#[tokio::test]
+async fn each_blocking_handler_publishes_for_itself() {
+    let own = peer().await;
+    for _ in 0..2 {
+        let ((), of_it) = blocking(&own, || published(10, 1));
+        assert_eq!((of_it.all, of_it.waiting), (10, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_route_s_limit_is_charged_to_the_peer_whose_handler_it_was() {
+    let own = peer().await;
+    let (other, _) = another(&own, FullOnce(false));
+    let routes = Routes::new(Router::new().route(MessageType::new(200, "relay", ""), || {}));
+    let route = routes.find(200).expect("there is one");
+    let outer = Batch::enter(&own, false);
+    limited(route, 1_000, || published(10, 1));
+    let inner = Batch::enter(&other, false);
+    limited(route, 1_000, || published(20, 2));
+    let taken = |batch: &Batch, of: &Peer| {
+        let parts = batch.take_limited(of.id());
+        parts.iter().map(|part| part.bytes).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&inner, &other), [20]);
+    drop(inner.leave(Instant::now()));
+    assert_eq!(taken(&outer, &own), [10]);
+    assert!(taken(&outer, &own).is_empty(), "once");
+    drop(outer);
 }

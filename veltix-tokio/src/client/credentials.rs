@@ -125,3 +125,24 @@ impl fmt::Debug for Source {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{PeerAddr, memory_pair};
+
+    /// By a connector of one's own, whose streams are not known before it has connected.
+    #[test]
+    fn whether_a_token_goes_is_up_to_the_stream() {
+        let (here, there) = memory_pair(1);
+        let (reader, writer) = there.into_parts();
+        let far = Stream::new(reader, writer, PeerAddr::Memory(1));
+        let mut credentials = Credentials::default();
+        assert_eq!(credentials.check_for(&far), Ok(()));
+        credentials.show(Token::from("swordfish"));
+        assert_eq!(credentials.check_for(&here), Ok(()));
+        assert_eq!(credentials.check_for(&far), Err(ConfigError::PlaintextToken));
+        credentials.plaintext = true;
+        assert_eq!(credentials.check_for(&far), Ok(()));
+    }
+}

@@ -10,17 +10,18 @@ use crate::limits::{MEMORY_BUDGET, MEMORY_PART};
 pub(crate) fn default_budget() -> usize {
     static BUDGET: OnceLock<usize> = OnceLock::new();
     *BUDGET.get_or_init(|| {
-        let part = limit().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX) / MEMORY_PART);
+        let read = |path: &Path| std::fs::read_to_string(path).ok();
+        let part =
+            limit(read).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX) / MEMORY_PART);
         part.unwrap_or(MEMORY_BUDGET).min(MEMORY_BUDGET)
     })
 }
 
 /// The least of what is known, `None` where nothing is.
-fn limit() -> Option<u64> {
-    let read = |path: &Path| std::fs::read_to_string(path).ok();
+fn limit(read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| total(&text));
     let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
-    let group = groups.lines().filter_map(|line| group_limit(line, read)).min();
+    let group = groups.lines().filter_map(|line| group_limit(line, &read)).min();
     machine.into_iter().chain(group).min()
 }
 
@@ -63,13 +64,30 @@ mod tests {
         assert_eq!(total("MemTotal: lots"), None);
     }
 
-    #[track_caller]
-    fn check(line: &str, files: &[(&str, &str)], expected: Option<u64>) {
-        let read = |path: &Path| {
+    /// Reads these files, and no others.
+    fn files(files: &[(&str, &str)]) -> impl Fn(&Path) -> Option<String> {
+        move |path| {
             let found = files.iter().find(|(name, _)| Path::new(name) == path);
             found.map(|(_, text)| (*text).to_owned())
-        };
-        assert_eq!(group_limit(line, read), expected, "{line}");
+        }
+    }
+
+    #[track_caller]
+    fn check(line: &str, of: &[(&str, &str)], expected: Option<u64>) {
+        assert_eq!(group_limit(line, files(of)), expected, "{line}");
+    }
+
+    #[test]
+    fn the_least_counts() {
+        let machine = ("/proc/meminfo", "MemTotal: 1024 kB");
+        let group = ("/proc/self/cgroup", "0::/app\n");
+        let larger = ("/sys/fs/cgroup/app/memory.max", "8388608");
+        let smaller = ("/sys/fs/cgroup/app/memory.max", "4096");
+        assert_eq!(limit(files(&[machine, group, larger])), Some(1 << 20));
+        assert_eq!(limit(files(&[machine, group, smaller])), Some(4096));
+        assert_eq!(limit(files(&[machine])), Some(1 << 20));
+        assert_eq!(limit(files(&[group, smaller])), Some(4096));
+        assert_eq!(limit(files(&[])), None);
     }
 
     #[test]

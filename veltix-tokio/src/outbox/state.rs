@@ -358,7 +358,9 @@ impl State {
         if self.phase != Phase::Blocked {
             return None;
         }
-        self.book_memory();
+        if !planted!("queues_uncounted") {
+            self.book_memory();
+        }
         if self.holding.is_over() { self.owner.clone() } else { None }
     }
 

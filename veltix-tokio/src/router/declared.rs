@@ -101,3 +101,18 @@ impl DeclaredTypes {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_strict_together_if_one_of_them_is() {
+        for (ours, others, both) in
+            [(false, false, false), (true, false, true), (false, true, true), (true, true, true)]
+        {
+            let of = |strict| DeclaredTypes::new(Registry::new(), strict);
+            assert_eq!(of(ours).merge(of(others)).strict, both);
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod bytes;
 mod classes;
 mod life;
+mod memory;
 mod owners;
 mod room;
 mod runs;
