@@ -1,10 +1,9 @@
 //! Settings and routers that cannot work.
 
-use std::time::Duration;
-
 use std::cell::RefCell;
 use std::panic::{self, UnwindSafe, catch_unwind};
 use std::sync::Once;
+use std::time::Duration;
 
 use veltix::transport::memory;
 use veltix::{

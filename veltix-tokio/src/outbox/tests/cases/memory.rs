@@ -75,7 +75,7 @@ fn a_shared_body_is_not_counted_again() {
         );
         let mut shared = frame(1, 0, LARGE);
         share(&mut shared, SHARED_BY, &memory);
-        queued(outbox.push(shared.clone()));
+        assert!(queued(outbox.push(shared.clone())).first);
         outbox.flush();
         outbox.push_or(shared.clone(), policy);
         push(&outbox, &[LARGE]);
