@@ -126,14 +126,12 @@ impl Decoder for BurstDecoder {
                     return Ok(Some(Burst::default()));
                 }
                 read_buffer::lend_large(buffer, total);
+            } else if total <= buffer.len() {
+                // It is whole, and the memory that was counted for it given back: the next one asks again.
+                self.allowed = self.room;
             }
         }
-        let burst = self.frames.decode_burst(buffer)?;
-        if burst.is_some() {
-            // The memory that was counted for it is given back: the next frame asks again.
-            self.allowed = self.room;
-        }
-        Ok(burst)
+        Ok(self.frames.decode_burst(buffer)?)
     }
 
     fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {

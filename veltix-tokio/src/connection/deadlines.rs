@@ -43,10 +43,14 @@ impl ConnectionTask {
 
     /// Notes whether reading pauses or goes on: time in which we do not read is not the begun
     /// frame's, nor held against the peer's rate.
+    #[inline]
     pub(super) fn note_pause(&mut self) {
-        if self.begun.is_none() && self.throttle.is_none() {
-            return;
+        if self.begun.is_some() || self.throttle.is_some() {
+            self.note_pause_of_frame_and_rate();
         }
+    }
+
+    fn note_pause_of_frame_and_rate(&mut self) {
         let reads = self.may_read();
         if let Some(throttle) = &mut self.throttle {
             throttle.note_pause(reads);
