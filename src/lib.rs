@@ -68,7 +68,9 @@
 #![doc = include_str!("docs/python.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub use veltix_core::text::{decode_json, decode_utf8, encode_json, encode_utf8, format_bytes};
+pub use veltix_core::text::{
+    decode_json, decode_utf8, encode_json, encode_utf8, format_bytes, printable,
+};
 pub use veltix_core::{
     AnswerError, Arrival, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, GOING_AWAY,
     HandshakeError, Hello, IdsExhausted, Key, Message, MessageType, NoError, NoReply,

@@ -172,6 +172,9 @@ impl Hub {
     /// [`drain_spread`](crate::ServerConfig::drain_spread) says so, connections are closed one
     /// after the other, and the deadline counts from the last.
     ///
+    /// [`Server::run`](crate::Server::run) does the work: until that is awaited the future waits, and once
+    /// it has returned the future is ready with the final report.
+    ///
     /// It takes effect at once, whether the future is awaited or not. Awaited in a handler it does
     /// not wait, since it would wait for that handler: the report is then not
     /// [`complete`](ShutdownReport::complete).

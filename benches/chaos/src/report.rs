@@ -38,6 +38,13 @@ pub(crate) fn markdown(all: &[Played], mode: Mode) -> String {
         mode.seed,
         if mode.short { ", short" } else { "" },
     );
+    let _ = writeln!(
+        text,
+        "An entry is what the server says of one connection when it has ended. Its sums are those that \
+         are promised: what was accepted was written, dropped or is queued; what was received was \
+         handled, rejected or discarded. A stream is one direction of a connection. What a peer saw is \
+         what it decoded itself, and its books are its own.\n",
+    );
     for (number, row) in rows(all).into_iter().enumerate() {
         let row = row.map(|cell| cell.replace('|', "\\|"));
         let _ = writeln!(text, "| {} |", row.join(" | "));
@@ -59,7 +66,8 @@ pub(crate) fn summary(all: &[Played]) -> String {
 }
 
 fn rows(all: &[Played]) -> Vec<[String; 5]> {
-    let mut rows = vec![["scenario", "check", "measured", "pass", ""].map(str::to_owned)];
+    let mut rows =
+        vec![["scenario", "check", "measured", "passes if", "result"].map(str::to_owned)];
     for played in all {
         // Said once, in the first of its rows.
         let mut name = format!("{} ({:.0} s)", played.scenario, played.took.as_secs_f64());
