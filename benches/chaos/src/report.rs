@@ -116,8 +116,8 @@ mod tests {
         ];
         let text = text(&all);
         assert_eq!(text.lines().count(), 6, "{text}");
-        assert!(text.contains("a (3 s)   memory          3.50 MiB  ≤ 16 MiB  ok"), "{text}");
-        assert!(text.contains("tasks | fibres  2         = 1       FAILED"), "{text}");
+        assert!(text.contains("a (3 s)   memory          3.50 MiB  ≤ 16 MiB   ok"), "{text}");
+        assert!(text.contains("tasks | fibres  2         = 1        FAILED"), "{text}");
         let mode = Mode { seed: 1, short: false, minutes: None, lies: false };
         let page = markdown(&all, mode);
         assert!(page.contains("| b (3 s) | no network |  |  | skipped |"), "{page}");
