@@ -238,8 +238,7 @@ impl Peers {
 
     /// Whose connections hold memory that is counted, and how much.
     pub(crate) fn holders(&self) -> Vec<(usize, Peer)> {
-        let peers: Vec<Peer> = self.entered.iter().map(|entry| entry.peer.clone()).collect();
-        let held = peers.into_iter().map(|peer| (peer.held(), peer));
+        let held = self.entered().into_iter().map(|peer| (peer.held(), peer));
         held.filter(|(held, _)| *held > 0).collect()
     }
 

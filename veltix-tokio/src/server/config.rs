@@ -175,9 +175,9 @@ impl ServerConfig {
     ///
     /// A buffer that a frame comes in counts three times, since it grows and leaves holes behind. Not
     /// counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
-    /// holds for its sockets. A body that was broadcast counts
-    /// once, unless it has less than 4 KiB or went to fewer than four peers: then it counts in each queue. Each server of a process
-    /// has a budget of its own. Less than some three and a half times `max_message_size` is a
+    /// holds for its sockets. A body that was broadcast counts once, unless it has less than 4 KiB or
+    /// went to fewer than four peers: then it counts in each queue. Each server of a process has a
+    /// budget of its own. Less than some three and a half times `max_message_size` is a
     /// [`ConfigError`](crate::ConfigError) where the config is used.
     #[must_use]
     pub const fn memory_budget(mut self, bytes: usize) -> Self {
