@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use tokio::time::Instant;
+use veltix_core::limits::UNKNOWN_WINDOW;
 
-use crate::limits::UNKNOWN_WINDOW;
 use crate::sync::Mutex;
 
 /// Codes whose last log line is remembered at most. Beyond it nothing is logged until the oldest

@@ -6,9 +6,9 @@ use std::io;
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio_util::codec::{Decoder, Encoder};
+use veltix_core::limits::MAX_MESSAGE_SIZE;
 use veltix_core::{Burst, Frame, FrameDecoder, Message, ProtocolError};
 
-use crate::limits::MAX_MESSAGE_SIZE;
 use crate::read_buffer;
 
 /// Decodes and encodes [`Message`]s. It knows nothing of handshakes: put it behind one.

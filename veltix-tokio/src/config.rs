@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use veltix_core::OverflowPolicy;
+use veltix_core::limits;
 
 use crate::endpoint::{BufferSize, Limits, SocketCore};
 use crate::error::ConfigError;
-use crate::limits;
 use crate::outbox::Capacity;
 use crate::transport::TcpOptions;
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use veltix_core::limits;
 use veltix_core::{GoingAway, IdSpace, OverflowPolicy, Rate, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
@@ -15,7 +16,6 @@ use crate::code_log::CodeLog;
 use crate::drain::{Drain, Spreads};
 use crate::events::{Event, Events};
 use crate::hellos::Hellos;
-use crate::limits;
 use crate::log_pace::LogPace;
 use crate::memory::{Look, Memory};
 use crate::outbox::{Capacity, Drops};
@@ -362,10 +362,10 @@ mod tests {
     use veltix_core::all;
 
     use super::*;
-    use crate::limits::EVICTION_PAUSE;
     use crate::peer::Peer;
     use crate::transport::memory;
     use crate::{Client, ClientConfig, Hub, Router, Server, ServerConfig};
+    use veltix_core::limits::EVICTION_PAUSE;
 
     const BUDGET: usize = 64 << 20;
 

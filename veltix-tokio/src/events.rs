@@ -10,9 +10,9 @@ use futures::Stream;
 use tokio::sync::broadcast;
 use tokio_util::sync::ReusableBoxFuture;
 use veltix_core::HandshakeError;
+use veltix_core::limits::EVENT_BUFFER;
 
 use crate::close::Disconnected;
-use crate::limits::EVENT_BUFFER;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
 use crate::sync::Mutex;

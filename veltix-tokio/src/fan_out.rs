@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW};
 use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
 use crate::batch;
 use crate::endpoint::Endpoint;
 use crate::hub::Delivery;
-use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW};
 use crate::memory::share;
 use crate::outbox::{Member, Overflow, Run, Size, charge};
 use crate::peer::Peer;

@@ -70,8 +70,6 @@ pub use survey::{Response, Responses, Survey, SurveyStatus};
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 pub use watch::{Watch, WatchEvent};
 
-pub(crate) use veltix_core::limits;
-
 #[doc(hidden)]
 pub mod __private {
     //! What public signatures name and nobody writes.

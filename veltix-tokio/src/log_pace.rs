@@ -1,8 +1,8 @@
 //! A line of the log that any number of peers may cause, and that is written now and then.
 
 use tokio::time::Instant;
+use veltix_core::limits::PEER_LOG_PAUSE;
 
-use crate::limits::PEER_LOG_PAUSE;
 use crate::sync::Mutex;
 
 /// When it was last written.

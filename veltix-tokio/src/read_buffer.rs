@@ -6,8 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
-
-use crate::limits::{HEADER_LEN, WORTH_ALL};
+use veltix_core::limits::{HEADER_LEN, WORTH_ALL};
 
 /// Buffers kept per thread: one is in use at a time, and a poll inside a poll is rare.
 const KEPT: usize = 2;

@@ -11,10 +11,10 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
+use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
 use crate::error::RequestError;
-use crate::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;

@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use veltix_core::PeerId;
+use veltix_core::limits::FLUSH_TIME;
 
 use crate::endpoint::Endpoint;
 use crate::fan_out::FanOut;
-use crate::limits::FLUSH_TIME;
 use crate::outbox::{Queued, charge};
 use crate::peer::Peer;
 use crate::planted::planted;

@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::time::Duration;
 
+use veltix_core::limits;
 use veltix_core::{Backoff, OverflowPolicy, Token};
 
 use super::credentials::Credentials;
 use crate::config::{ConnectionConfig, connection_setters};
 use crate::endpoint::{BufferSize, SocketCore};
 use crate::error::{BoxError, ConfigError};
-use crate::limits;
 use crate::tls::{ClientTls, Dial};
 
 /// Where a client connects to, and how. Start from the default and change what you need.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use veltix_core::Token;
+use veltix_core::limits::MAX_TOKEN_LEN;
 
 use crate::error::{BoxError, ConfigError};
-use crate::limits::MAX_TOKEN_LEN;
 use crate::router::panic_text;
 use crate::transport::Stream;
 

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use tokio::sync::mpsc;
 use veltix_core::Message;
+use veltix_core::limits::{DETACH_BELOW, INBOX_MESSAGES};
 
-use crate::limits::{DETACH_BELOW, INBOX_MESSAGES};
 use crate::router::{Failure, IntoReply, Outcome};
 use crate::sync::Mutex;
 

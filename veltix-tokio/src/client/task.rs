@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
+use veltix_core::limits::{EARLY_FRAME_RETRIES, RECONNECT_RESET};
 use veltix_core::text::printable;
 use veltix_core::{Backoff, GoingAway, HandshakeError};
 
@@ -19,7 +20,6 @@ use crate::connection::ConnectionTask;
 use crate::endpoint::SocketCore;
 use crate::error::ConnectError;
 use crate::events::Event;
-use crate::limits::{EARLY_FRAME_RETRIES, RECONNECT_RESET};
 use crate::spawn::on_thread;
 use crate::transport::Connector;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use veltix_core::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, HELD_TIME};
 
 use crate::batch::Batch;
-use crate::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, HELD_TIME};
 
 /// Messages between two looks at the clock.
 const LOOK_EVERY: usize = 16;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use veltix_core::limits::{FRAME_GRACE, FRAME_RATE};
 use veltix_core::{PING, Pulse};
 
 use super::{ConnectionTask, Stage};
 use crate::close::CloseReason;
-use crate::limits::{FRAME_GRACE, FRAME_RATE};
 
 /// A frame of which some bytes have come.
 pub(super) struct BegunFrame {

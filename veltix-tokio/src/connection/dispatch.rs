@@ -6,6 +6,7 @@ use std::task::{self, Poll};
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
+use veltix_core::limits::{DETACH_BELOW, UNKNOWN_WINDOW};
 use veltix_core::{
     Arrival, FIRST_APPLICATION_CODE, Frame, GOING_AWAY, GoingAway, Message, PING, PONG, RequestId,
 };
@@ -17,7 +18,6 @@ use crate::batch::{self, Batch};
 use crate::close::CloseReason;
 use crate::endpoint::Role;
 use crate::events::Event;
-use crate::limits::{DETACH_BELOW, UNKNOWN_WINDOW};
 use crate::outbox::Push;
 use crate::planted::planted;
 use crate::requests::Reception;

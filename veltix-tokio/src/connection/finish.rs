@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
+use veltix_core::limits::{CLOSE_FLUSH, LINGER};
 use veltix_core::text::printable;
 use veltix_core::{GOING_AWAY, GoingAway, RequestId};
 
@@ -16,7 +17,6 @@ use crate::batch::Batch;
 use crate::close::{CloseReason, Disconnected};
 use crate::drain::Closed;
 use crate::events::Event;
-use crate::limits::{CLOSE_FLUSH, LINGER};
 use crate::outbox::{DropReason, Sent};
 use crate::planted::planted;
 use crate::router::{Context, Failure, Outcome, Started, poll_caught, text_of};
@@ -241,7 +241,7 @@ impl ConnectionTask {
     }
 
     /// Reads and throws away what the peer still sends, until it ends too: see
-    /// [`LINGER`](crate::limits::LINGER).
+    /// [`LINGER`](veltix_core::limits::LINGER).
     async fn linger(&mut self) {
         let limit = self.within_drain(Instant::now() + LINGER);
         let Some(reader) = &mut self.reader else { return };

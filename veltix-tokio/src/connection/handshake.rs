@@ -7,12 +7,12 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
+use veltix_core::limits::MAX_HANDSHAKE_LEN;
 use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake, Token};
 
 use crate::admission::{Full, Slot, Slots};
 use crate::hellos::Hellos;
 use crate::identity::{Authenticate, Established, HandshakeInfo, Refuse};
-use crate::limits::MAX_HANDSHAKE_LEN;
 use crate::planted::planted;
 use crate::router::{DeclaredTypes, Routes};
 use crate::tls::TlsError;

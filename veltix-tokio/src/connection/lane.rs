@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
+use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING};
 use veltix_core::{Frame, Message, RequestId};
 
-use crate::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING};
 use crate::planted::planted;
 use crate::router::{Outcome, Recycled, RouteId, drop_caught, poll_caught};
 

@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 use futures::Stream as _;
 use tokio::task::coop;
 use tokio::time::Instant;
+use veltix_core::limits::DETACH_BELOW;
 
 use super::ConnectionTask;
 use super::budget::Budget;
 use crate::batch::Batch;
 use crate::close::CloseReason;
 use crate::codec::CodecError;
-use crate::limits::DETACH_BELOW;
 use crate::planted::planted;
 use crate::read_buffer;
 use crate::requests::Over;

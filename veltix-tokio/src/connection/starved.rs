@@ -2,9 +2,9 @@
 //! until there is some, or until it, or a larger one, is evicted.
 
 use tokio::time::Instant;
+use veltix_core::limits::{MEMORY_HOLES, MEMORY_PATIENCE, MEMORY_RETRY};
 
 use super::{ConnectionTask, Reader};
-use crate::limits::{MEMORY_HOLES, MEMORY_PATIENCE, MEMORY_RETRY};
 use crate::planted::planted;
 
 /// See the module.
@@ -75,9 +75,9 @@ mod tests {
     use tokio::time::{Duration, sleep};
     use veltix_core::{Message, MessageType, all};
 
-    use crate::limits::{INBOX_MESSAGES, MEMORY_STEP, READ_BUFFER};
     use crate::transport::memory;
     use crate::{Client, ClientConfig, Router, Server, ServerConfig};
+    use veltix_core::limits::{INBOX_MESSAGES, MEMORY_STEP, READ_BUFFER};
 
     const MESSAGE: MessageType = MessageType::new(200, "message", "");
 

@@ -4,13 +4,13 @@
 //! peer is in debt nothing of it is read, so that its own sending waits.
 
 use tokio::time::Instant;
+use veltix_core::limits::RATE_BURST;
 use veltix_core::{Rate, RateLimiter, TokenBucket, Verdict};
 
 use super::ConnectionTask;
 use crate::batch::{Batch, Published};
 use crate::close::CloseReason;
 use crate::events::Event;
-use crate::limits::RATE_BURST;
 use crate::planted::planted;
 use crate::router::RouteId;
 

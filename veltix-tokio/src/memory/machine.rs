@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::limits::{MEMORY_BUDGET, MEMORY_PART};
+use veltix_core::limits::{MEMORY_BUDGET, MEMORY_PART};
 
 /// The budget of a server that names none: a part of what the machine has, and of what the process's
 /// control group may use, and no more than [`MEMORY_BUDGET`]. The system is asked once.

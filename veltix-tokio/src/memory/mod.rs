@@ -21,11 +21,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::Instant;
+use veltix_core::limits::{EVICTION_PAUSE, MEMORY_SLACK, MEMORY_STEP};
 
 pub(crate) use machine::default_budget;
 pub(crate) use shared::share;
 
-use crate::limits::{EVICTION_PAUSE, MEMORY_SLACK, MEMORY_STEP};
 use crate::planted::planted;
 use crate::sync::Mutex;
 

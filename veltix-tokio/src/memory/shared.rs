@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use veltix_core::Frame;
+use veltix_core::limits::{DETACH_BELOW, SHARED_BODY, SHARED_BY};
 
 use super::Memory;
-use crate::limits::{DETACH_BELOW, SHARED_BODY, SHARED_BY};
 
 /// The body, as long as any queue has it. What is counted of it is given back on drop.
 struct Shared {

@@ -8,12 +8,12 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 use veltix_core::Frame;
+use veltix_core::limits::FRAME_OVERHEAD;
 
 use super::run::Run;
 use super::state::{Flight, Phase, State};
 use super::write::{self, Scratch};
 use super::{DropReason, Outbox};
-use crate::limits::FRAME_OVERHEAD;
 use crate::transport::StreamWriter;
 use crate::waiters::wake_all;
 

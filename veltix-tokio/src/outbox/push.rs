@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
+use veltix_core::limits::DETACH_BELOW;
 use veltix_core::{DeliveryClass, Frame, OverflowPolicy};
 
 use super::state::{Capacity, Phase};
 use super::{DropReason, Outbox};
-use crate::limits::DETACH_BELOW;
 use crate::planted::planted;
 use crate::waiters::{Place, wake_all};
 

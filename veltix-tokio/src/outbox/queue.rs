@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 
+use veltix_core::limits::DETACH_BELOW;
 use veltix_core::{Frame, Key, RequestId};
 
 use super::state::{Taken, charge};
 use super::write;
-use crate::limits::DETACH_BELOW;
 use crate::planted::planted;
 
 /// See the module. What a plain frame pays for the others is a look at its class.

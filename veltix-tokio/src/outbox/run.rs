@@ -20,10 +20,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use veltix_core::Frame;
+use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, COPY_BELOW};
 
 use super::state::{Capacity, Phase, State, Taken, charge};
 use super::{Outbox, Queued};
-use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, COPY_BELOW};
 use crate::planted::planted;
 use crate::sync::Mutex;
 

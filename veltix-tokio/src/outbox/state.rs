@@ -6,13 +6,13 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 use veltix_core::Frame;
+use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD};
 
 use super::drops::{DropReason, Drops};
 use super::queue::Queue;
 use super::run::{Membership, Run};
 use super::tally::Tally;
 use super::{Queued, write};
-use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD};
 use crate::memory::{Holding, Memory};
 use crate::planted::planted;
 use crate::transport::StreamWriter;

@@ -6,10 +6,10 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 
 use veltix_core::Frame;
+use veltix_core::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 
 use super::run::Run;
 use super::state::Flight;
-use crate::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 use crate::planted::planted;
 
 /// Empty queues kept per thread, so that a busy peer does not allocate one for each write and an

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
+use veltix_core::limits::HEADER_LEN;
 use veltix_core::{
     Ask, EncodeError, Frame, Hello, IdSpace, Message, OverflowPolicy, PeerId, ToMessage,
 };
@@ -20,7 +21,6 @@ use crate::close::{CloseReason, Disconnected, Received};
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::Event;
-use crate::limits::HEADER_LEN;
 use crate::memory::Holding;
 use crate::outbox::{Dropped, Outbox, Overflow, Push, Queued, Sent};
 use crate::planted::planted;

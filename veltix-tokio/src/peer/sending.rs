@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Sleep, sleep};
 use veltix_core::Frame;
+use veltix_core::limits::SEND_GRACE;
 
 use super::Peer;
 use crate::error::SendError;
-use crate::limits::SEND_GRACE;
 use crate::outbox::Push;
 use crate::waiters::Place;
 

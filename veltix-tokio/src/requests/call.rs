@@ -6,12 +6,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use veltix_core::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{EncodeError, Frame, Message, ToMessage};
 
 use super::calls::{CallFailed, CallId, Expected};
 use crate::batch;
 use crate::error::RequestError;
-use crate::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::waiters::Place;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use veltix_core::limits::{DETACH_BELOW, FAR_FUTURE};
 use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
 
 use crate::error::RequestError;
-use crate::limits::{DETACH_BELOW, FAR_FUTURE};
 use crate::planted::planted;
 use crate::survey::SurveyAnswer;
 
@@ -327,7 +327,7 @@ fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<Over> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::REQUEST_TIMEOUT;
+    use veltix_core::limits::REQUEST_TIMEOUT;
 
     fn begin(calls: &mut Calls, timeout: Duration) -> (CallId, bool) {
         let begun = calls.begin(200, oneshot::channel().0, timeout, None).expect("ids are free");

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use veltix_core::limits::{ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX};
 use veltix_core::text::printable;
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
@@ -18,7 +19,6 @@ use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, Welcome, welcome};
 use crate::endpoint::{Endpoint, SocketCore};
 use crate::events::{Event, HandshakeFailure};
-use crate::limits::{ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX};
 use crate::planted::planted;
 use crate::spawn::on_thread;
 use crate::transport::{Listener, PeerAddr, Stream};

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 pub use config::ServerConfig;
 use veltix_core::Rate;
+use veltix_core::limits::UNKNOWN_PER_WINDOW;
 
 use self::exposed::{Protection, warn_if_exposed};
 use crate::admission::Pace;
@@ -22,7 +23,6 @@ use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Role, Side};
 use crate::error::{BindError, Result};
 use crate::hub::Hub;
-use crate::limits::UNKNOWN_PER_WINDOW;
 use crate::memory::Memory;
 use crate::router::{Router, Routes};
 use crate::tls::ServerTls;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use veltix_core::Message;
+use veltix_core::limits::DETACH_BELOW;
 
-use crate::limits::DETACH_BELOW;
 use crate::router::Router;
 use crate::sync::Mutex;
 

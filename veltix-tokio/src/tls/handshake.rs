@@ -11,11 +11,11 @@ use rustls::Connection;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::timeout;
 use veltix_core::HandshakeError;
+use veltix_core::limits::TLS_FIRST_BYTE_PART;
 
 use super::stream::{decrypt, encrypted, wrap};
 use super::{TlsError, TlsInfo};
 use crate::connection::handshake::{Failure, write_all};
-use crate::limits::TLS_FIRST_BYTE_PART;
 use crate::transport::{Stream, StreamWriter};
 
 /// Room for one read: a ClientHello, or a server's answer with a chain of two certificates.

@@ -9,13 +9,13 @@ use std::time::Duration;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ServerConfig, ServerConnection};
+use veltix_core::limits::FAR_FUTURE;
 
 use super::failure::setup;
 use super::handshake::{self, Side};
 use super::provider::provider;
 use super::{ALPN, Certificate, CertificateStore, Roots, TlsConfigError, TlsError};
 use crate::connection::handshake::Failure;
-use crate::limits::FAR_FUTURE;
 use crate::transport::Stream;
 
 /// TLS of a server: the certificate that it shows, and whether it wants one of its clients.

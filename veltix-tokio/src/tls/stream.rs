@@ -18,9 +18,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use rustls::Connection;
 use tokio::io::{AsyncRead, ReadBuf};
+use veltix_core::limits::READ_BUFFER;
 
 use super::TlsError;
-use crate::limits::READ_BUFFER;
 use crate::sync::Mutex;
 use crate::transport::{Stream, StreamWriter};
 

@@ -9,9 +9,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use veltix_core::limits::BACKLOG;
 
 use super::{Connector, Listener, PeerAddr, Stream, StreamWriter};
-use crate::limits::BACKLOG;
 
 /// Silence on a connection after which the kernel asks, as a second net under our own heartbeat.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);

@@ -23,10 +23,10 @@ use veltix_core::{DeliveryClass, Frame, FrameDecoder, Key, Message, OverflowPoli
 #[cfg(not(shuttle))]
 use super::flush::WRITES_PER_FLUSH;
 use super::*;
-#[cfg(not(shuttle))]
-use crate::limits::FRAME_OVERHEAD;
-use crate::limits::HEADER_LEN;
 use crate::sync::Mutex;
+#[cfg(not(shuttle))]
+use veltix_core::limits::FRAME_OVERHEAD;
+use veltix_core::limits::HEADER_LEN;
 
 /// The socket of an outbox under test. A clone is the same socket, and its other end.
 #[derive(Clone)]

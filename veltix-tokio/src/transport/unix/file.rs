@@ -10,9 +10,9 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
+use veltix_core::limits::BACKLOG;
 
 use crate::error::BindError;
-use crate::limits::BACKLOG;
 
 /// How often a lock is taken anew that was removed while it was taken. Each time another server has
 /// come and gone.

@@ -2,8 +2,9 @@
 
 use ::bytes::BytesMut;
 
+use veltix_core::limits::{COPY_BELOW, DETACH_BELOW, WRITE_BYTES};
+
 use super::*;
-use crate::limits::{COPY_BELOW, DETACH_BELOW, WRITE_BYTES};
 
 /// Writes frames of these lengths to a stream that takes `first` bytes, is full, and goes on.
 #[track_caller]

@@ -1,7 +1,8 @@
 //! What of a queue is counted as memory that the connection holds.
 
+use veltix_core::limits::{MEMORY_STEP, SHARED_BY};
+
 use super::*;
-use crate::limits::{MEMORY_STEP, SHARED_BY};
 use crate::memory::share;
 
 /// Enough for each to be counted.

@@ -12,8 +12,9 @@ mod telling;
 use std::sync::atomic::AtomicUsize;
 use std::task::Wake;
 
+use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, READ_BUFFER};
+
 use super::*;
-use crate::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, READ_BUFFER};
 
 const ROOMY: Capacity = Capacity { frames: 1_024, bytes: 16 << 20 };
 const NOTHING: usize = 0;

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::AtomicBool;
 
+use veltix_core::limits::{COPY_BELOW, WRITE_BYTES, WRITE_SLICES};
+
 use super::*;
-use crate::limits::{COPY_BELOW, WRITE_BYTES, WRITE_SLICES};
 
 /// A run of one frame, which these have joined.
 fn begin<const N: usize>(outboxes: [&Outbox; N]) -> Arc<Run> {
