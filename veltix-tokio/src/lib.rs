@@ -41,7 +41,6 @@ mod tls;
 #[cfg(feature = "__tls")]
 pub mod tls;
 pub mod transport;
-mod waiters;
 mod watch;
 mod workers;
 

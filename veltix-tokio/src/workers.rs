@@ -55,7 +55,7 @@ impl Workers {
     /// Runs a job on a thread of the pool, as soon as one is free.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
         #[cfg(feature = "testing")]
-        let job = crate::testing::standing_still(job);
+        let job = clock_hold::during(job);
         let start = {
             let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.jobs.push_back(Box::new(job));
@@ -86,6 +86,35 @@ impl Workers {
             drop(state);
             drop(lost);
             self.shared.work.notify_one();
+        }
+    }
+}
+
+/// The clock of a test stands still while a blocking handler waits or runs: its runtime cannot see
+/// the thread of this pool, and would take it for idleness.
+#[cfg(feature = "testing")]
+pub(crate) mod clock_hold {
+    use std::any::Any;
+    use std::cell::Cell;
+
+    /// Holds the clock until the returned value is dropped.
+    pub(crate) type Hook = fn() -> Box<dyn Any + Send>;
+
+    thread_local! {
+        static HOOK: Cell<Option<Hook>> = const { Cell::new(None) };
+    }
+
+    /// Installs the hook for jobs that this thread gives to a pool.
+    pub(crate) fn install(hook: Hook) {
+        HOOK.set(Some(hook));
+    }
+
+    /// Returns the job, which holds the clock from now on until it is done or dropped.
+    pub(super) fn during(job: impl FnOnce() + Send) -> impl FnOnce() + Send {
+        let hold = HOOK.get().map(|hook| hook());
+        move || {
+            job();
+            drop(hold);
         }
     }
 }

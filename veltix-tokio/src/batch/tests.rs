@@ -12,8 +12,8 @@ use super::*;
 use crate::outbox::{Capacity, Outbox, Push};
 use crate::requests::Calls;
 use crate::router::Routes;
+use crate::sync::Place;
 use crate::transport::{Link, StreamWriter, memory};
-use crate::waiters::Place;
 use crate::{Client, ClientConfig, Router, Server, ServerConfig};
 
 /// A stream that is full once, and then takes everything.

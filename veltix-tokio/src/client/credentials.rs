@@ -11,7 +11,7 @@ use veltix_core::Token;
 use veltix_core::limits::MAX_TOKEN_LEN;
 
 use crate::error::{BoxError, ConfigError};
-use crate::router::panic_text;
+use crate::sync::panic_text;
 use crate::transport::Stream;
 
 /// See the module.

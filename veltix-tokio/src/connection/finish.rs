@@ -19,7 +19,8 @@ use crate::drain::Closed;
 use crate::events::Event;
 use crate::outbox::{DropReason, Sent};
 use crate::planted::planted;
-use crate::router::{Context, Failure, Outcome, Started, poll_caught, text_of};
+use crate::router::{Context, Failure, Outcome, Started, poll_caught};
+use crate::sync::text_of;
 
 /// Bytes that are read and thrown away at a time while lingering.
 const LINGER_READ: usize = 4 * 1024;

@@ -7,7 +7,8 @@ use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLIN
 use veltix_core::{Frame, Message, RequestId};
 
 use crate::planted::planted;
-use crate::router::{Outcome, Recycled, RouteId, drop_caught, poll_caught};
+use crate::router::{Outcome, Recycled, RouteId, poll_caught};
+use crate::sync::drop_caught;
 
 /// Where a handler's call came from.
 #[derive(Clone, Copy, Debug)]

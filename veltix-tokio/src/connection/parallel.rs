@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::lane::Origin;
-use crate::router::{Outcome, Recycled, RouteId, drop_caught, poll_caught};
+use crate::router::{Outcome, Recycled, RouteId, poll_caught};
+use crate::sync::drop_caught;
 
 type Ended = (Origin, Outcome, Recycled);
 

@@ -10,7 +10,8 @@ use crate::close::CloseReason;
 use crate::events::Event;
 use crate::outbox::{DropReason, Push};
 use crate::peer::check_size;
-use crate::router::{Failure, Outcome, Reply, RouteId, Started, text_of};
+use crate::router::{Failure, Outcome, Reply, RouteId, Started};
+use crate::sync::text_of;
 
 impl ConnectionTask {
     /// The same for one that has begun; a plain one has ended, too.

@@ -11,7 +11,7 @@ use futures::FutureExt;
 
 use super::{HandshakeInfo, Refuse};
 use crate::connection::handshake::Failure;
-use crate::router::panic_text;
+use crate::sync::panic_text;
 
 /// An identity that the hook has found out, without its type.
 pub(crate) struct Established {

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use crate::router::text_of;
+use crate::sync::text_of;
 
 /// That a peer is not let in, and why: from [`Router::authenticate`](crate::Router::authenticate).
 ///

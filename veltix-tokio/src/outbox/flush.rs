@@ -14,8 +14,8 @@ use super::run::Run;
 use super::state::{Flight, Phase, State};
 use super::write::{self, Scratch};
 use super::{DropReason, Outbox};
+use crate::sync::wake_all;
 use crate::transport::StreamWriter;
-use crate::waiters::wake_all;
 
 /// Writes of one flush at most; a peer that is fed faster than it is written hands over to its
 /// own task then, so that no publisher is held.

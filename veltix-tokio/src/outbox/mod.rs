@@ -51,8 +51,8 @@ use tokio::time::Instant;
 
 use crate::memory::Memory;
 use crate::sync::{Guard, Mutex};
+use crate::sync::{Place, wake_all};
 use crate::transport::StreamWriter;
-use crate::waiters::{Place, wake_all};
 
 pub use drops::Dropped;
 pub(crate) use drops::{DropReason, Drops};

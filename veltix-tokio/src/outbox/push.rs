@@ -9,7 +9,7 @@ use veltix_core::{DeliveryClass, Frame, OverflowPolicy};
 use super::state::{Capacity, Phase};
 use super::{DropReason, Outbox};
 use crate::planted::planted;
-use crate::waiters::{Place, wake_all};
+use crate::sync::{Place, wake_all};
 
 /// What happened to a frame.
 #[derive(Debug)]

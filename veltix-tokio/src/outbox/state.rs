@@ -15,8 +15,8 @@ use super::tally::Tally;
 use super::{Queued, write};
 use crate::memory::{Holding, Memory};
 use crate::planted::planted;
+use crate::sync::Waiters;
 use crate::transport::StreamWriter;
-use crate::waiters::Waiters;
 
 /// How much an outbox holds.
 #[derive(Clone, Copy, Debug)]

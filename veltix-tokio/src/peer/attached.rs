@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Peer;
 use crate::identity::Established;
-use crate::router::drop_caught;
+use crate::sync::drop_caught;
 
 type Value = Arc<dyn Any + Send + Sync>;
 

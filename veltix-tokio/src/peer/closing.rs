@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use super::Peer;
 use crate::close::Disconnected;
-use crate::waiters::Place;
+use crate::sync::Place;
 
 /// The end of a connection: resolves to how it ended. Made by [`Peer::close`] and
 /// [`Peer::closed`].

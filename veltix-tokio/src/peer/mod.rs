@@ -27,10 +27,10 @@ use crate::planted::planted;
 use crate::received::Receipts;
 use crate::requests::{Calls, Over, Ping, Request};
 use crate::sync::Mutex;
+use crate::sync::{Place, Waiters, wake_all};
 #[cfg(feature = "__tls")]
 use crate::tls::TlsInfo;
 use crate::transport::{Link, PeerAddr};
-use crate::waiters::{Place, Waiters, wake_all};
 use attached::Attached;
 pub use closing::Closing;
 pub use sending::Sending;

@@ -11,7 +11,7 @@ use veltix_core::limits::SEND_GRACE;
 use super::Peer;
 use crate::error::SendError;
 use crate::outbox::Push;
-use crate::waiters::Place;
+use crate::sync::Place;
 
 /// A message on its way into a peer's outbox. Made by [`Peer::send`].
 #[derive(Debug)]

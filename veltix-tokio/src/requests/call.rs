@@ -14,7 +14,7 @@ use crate::batch;
 use crate::error::RequestError;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::waiters::Place;
+use crate::sync::Place;
 
 /// A call whose answer is not read yet. Nothing is sent before it is first polled.
 #[derive(Debug)]

@@ -1,22 +1,19 @@
 //! The paused clock of a test.
 
-use std::cell::Cell;
+use std::any::Any;
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, advance, sleep};
 
+use crate::workers::clock_hold;
+
 /// Random numbers of a test begin with this.
 const SEED: u64 = 0x7665_6c74_6978;
 
 /// The grain of Tokio's timers.
 const TICK: Duration = Duration::from_millis(1);
-
-thread_local! {
-    /// Whether a test with this kit has begun on this thread.
-    static BEGUN: Cell<bool> = const { Cell::new(false) };
-}
 
 /// Pauses the clock, unless it is, and makes chance the same each time. [`align`] does the rest.
 #[track_caller]
@@ -31,7 +28,7 @@ pub(super) fn begin() {
         tokio::time::pause();
     }
     fastrand::seed(SEED);
-    BEGUN.set(true);
+    clock_hold::install(hold);
 }
 
 /// Tokio pauses a clock only once, and does not say whether it has: `start_paused` may have.
@@ -78,19 +75,12 @@ pub(super) async fn settle() {
     sleep(TICK).await;
 }
 
-/// A blocking job for which the clock of a test stands still, until it is done or dropped: the
-/// runtime cannot see the thread that runs it, and would take it for idleness.
-pub(crate) fn standing_still(job: impl FnOnce() + Send) -> impl FnOnce() + Send {
+/// Holds the clock of a test until the returned value is dropped.
+fn hold() -> Box<dyn Any + Send> {
     // Tokio's clock waits for its own blocking threads, so one of these waits for the job.
-    let hold = BEGUN.get().then(|| {
-        let (hold, released) = std::sync::mpsc::channel::<()>();
-        spawn_blocking(move || {
-            let _ = released.recv();
-        });
-        hold
+    let (hold, released) = std::sync::mpsc::channel::<()>();
+    spawn_blocking(move || {
+        let _ = released.recv();
     });
-    move || {
-        job();
-        drop(hold);
-    }
+    Box::new(hold)
 }

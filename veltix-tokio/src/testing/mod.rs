@@ -124,6 +124,5 @@ mod link;
 mod server;
 
 pub use client::TestClient;
-pub(crate) use clock::standing_still;
 pub use link::Link;
 pub use server::TestServer;

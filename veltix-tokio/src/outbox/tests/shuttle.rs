@@ -13,7 +13,7 @@ use ::shuttle::sync::{Condvar, Mutex};
 use ::shuttle::thread::{self, JoinHandle};
 
 use super::*;
-use crate::waiters::Place;
+use crate::sync::Place;
 
 /// Schedules for each test and scheduler.
 const SCHEDULES: usize = 10_000;

@@ -1,7 +1,7 @@
 //! What the class of a frame means: which may go for which, and who takes whose place.
 
 use super::*;
-use crate::waiters::Place;
+use crate::sync::Place;
 
 const POLICIES: [OverflowPolicy; 3] =
     [OverflowPolicy::Disconnect, OverflowPolicy::DropNewest, OverflowPolicy::DropOldest];

@@ -1,7 +1,7 @@
 //! How much an outbox holds, and what is done with more.
 
 use super::*;
-use crate::waiters::Place;
+use crate::sync::Place;
 
 /// Waits for room in a full outbox.
 fn wait_for_room(outbox: &Outbox) -> Arc<Wakes> {

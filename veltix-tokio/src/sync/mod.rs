@@ -1,6 +1,9 @@
 //! The one lock of the house, and the counters of the live table, in two builds: the standard library's,
 //! and shuttle's, under which outbox and table are checked against many schedules (`--cfg shuttle`).
 
+mod panics;
+mod waiters;
+
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::MutexGuard as Guard;
 #[cfg(not(shuttle))]
@@ -16,6 +19,9 @@ pub(crate) use shuttle::sync::MutexGuard as Guard;
 pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize};
 #[cfg(shuttle)]
 use std::sync::PoisonError;
+
+pub(crate) use panics::{drop_caught, panic_text, text_of};
+pub(crate) use waiters::{Place, Waiters, wake_all};
 
 /// A mutex that does not poison: what it guards is kept consistent by each critical section, none
 /// of which calls user code, and a panic elsewhere must not take a whole server with it.
