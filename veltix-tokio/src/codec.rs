@@ -6,8 +6,8 @@ use std::io;
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio_util::codec::{Decoder, Encoder};
-use veltix_core::limits::MAX_MESSAGE_SIZE;
-use veltix_core::{Burst, Frame, FrameDecoder, Message, ProtocolError};
+use veltix_core::limits::{HEADER_LEN, MAX_MESSAGE_SIZE};
+use veltix_core::{Burst, EncodeError, Frame, FrameDecoder, Message, ProtocolError};
 
 use crate::read_buffer;
 
@@ -140,6 +140,18 @@ impl Decoder for BurstDecoder {
             None => Ok(self.frames.end(buffer).map(|()| None)?),
         }
     }
+}
+
+/// Refuses a message that would be over the limit on the wire.
+pub(crate) fn within(message: Message, limit: usize) -> Result<Message, EncodeError> {
+    check_size(message.body().len(), limit)?;
+    Ok(message)
+}
+
+/// Refuses a body whose message would be over the limit on the wire.
+pub(crate) const fn check_size(body: usize, limit: usize) -> Result<(), EncodeError> {
+    let size = HEADER_LEN + body;
+    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(()) }
 }
 
 /// Why a framed stream ended.

@@ -4,110 +4,26 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use veltix_core::limits;
-use veltix_core::{GoingAway, IdSpace, OverflowPolicy, Rate, RequestId, TagStore};
+use veltix_core::{GoingAway, IdSpace, RequestId, TagStore};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
 use crate::code_log::CodeLog;
+use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::events::{Event, Events};
 use crate::hellos::Hellos;
 use crate::log_pace::LogPace;
 use crate::memory::{Look, Memory};
-use crate::outbox::{Capacity, Drops};
+use crate::outbox::Drops;
 use crate::peers::Peers;
 use crate::router::Routes;
 use crate::sync::Mutex;
 use crate::tls::ServerTls;
 use crate::transport::PeerAddr;
 use crate::workers::Workers;
-
-/// What drives a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SocketCore {
-    /// A task on your runtime: the default, and right unless handlers block.
-    #[default]
-    Async,
-    /// A thread of its own for each connection, that drives it on your runtime: a handler that
-    /// blocks its thread delays no other connection. It costs a thread's stack for each peer.
-    Threading,
-}
-
-/// What one read may take in, in the sizes of the Python package.
-///
-/// The buffer is lent while bytes come and given back, so a large one costs an idle connection
-/// nothing. A begun frame that is larger is read in growing steps, whatever this says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BufferSize {
-    /// 1 KiB.
-    Small,
-    /// 8 KiB, the Python package's default.
-    Medium,
-    /// 64 KiB, the default here.
-    #[default]
-    Large,
-    /// 1 MiB.
-    Huge,
-    /// So many bytes; at least 64 are used.
-    Bytes(usize),
-}
-
-impl BufferSize {
-    /// The size in bytes.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::Small => 1024,
-            Self::Medium => 8 * 1024,
-            Self::Large => limits::READ_BUFFER,
-            Self::Huge => 1024 * 1024,
-            Self::Bytes(bytes) => {
-                if bytes < 64 {
-                    64
-                } else {
-                    bytes
-                }
-            }
-        }
-    }
-}
-
-/// The limits of each connection, from the side's config.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) buffer_size: usize,
-    pub(crate) max_message_size: usize,
-    pub(crate) max_typed_body: usize,
-    pub(crate) handshake_timeout: Duration,
-    pub(crate) outbox: Capacity,
-    pub(crate) overflow: OverflowPolicy,
-    pub(crate) write_stall: Option<Duration>,
-    pub(crate) heartbeat: Option<Duration>,
-    pub(crate) inbox_messages: usize,
-    pub(crate) inbox_bytes: usize,
-    pub(crate) drain_timeout: Duration,
-    pub(crate) on_connect_timeout: Duration,
-    pub(crate) socket_core: SocketCore,
-    /// Unknown codes within ten seconds that close a peer; a client bears any number.
-    pub(crate) max_unknown: Option<u32>,
-    /// How fast one peer may send; a client bears any rate.
-    pub(crate) peer_rate: Option<Rate>,
-    /// What one peer's handlers may put before readers that are behind, in bytes a second.
-    pub(crate) publish_limit: Option<u64>,
-}
-
-/// Which end of its connections a side is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Server,
-    Client,
-}
 
 /// See the module.
 pub(crate) struct Endpoint {

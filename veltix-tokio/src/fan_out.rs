@@ -7,7 +7,6 @@ use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
 use crate::batch;
 use crate::endpoint::Endpoint;
-use crate::hub::Delivery;
 use crate::memory::share;
 use crate::outbox::{Member, Overflow, Run, Size, charge};
 use crate::peer::Peer;
@@ -203,5 +202,27 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.run.finish();
+    }
+}
+
+/// What a broadcast did: `matched = queued + dropped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Peers that the target meant, without the excepted.
+    pub matched: usize,
+    /// Of those, whose outbox has the message now.
+    pub queued: usize,
+    /// Of those, whose outbox had no room, or whose connection was over.
+    pub dropped: usize,
+}
+
+impl Delivery {
+    pub(crate) const fn count(&mut self, overflow: Overflow) {
+        self.matched += 1;
+        match overflow {
+            Overflow::Queued(_) => self.queued += 1,
+            Overflow::Refused | Overflow::Disconnect | Overflow::Closed => self.dropped += 1,
+        }
     }
 }

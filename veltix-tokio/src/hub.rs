@@ -10,11 +10,13 @@ use veltix_core::{Ask, Frame, PeerId, Tag, TagError, Target, TargetError, ToMess
 
 use crate::batch;
 use crate::close::{CloseReason, ShutdownReport};
+use crate::codec::within;
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::EventStream;
-use crate::outbox::{Dropped, Overflow};
-use crate::peer::{Peer, within};
+use crate::fan_out::Delivery;
+use crate::outbox::Dropped;
+use crate::peer::Peer;
 use crate::planted::planted;
 use crate::survey::Survey;
 use crate::transport::PeerAddr;
@@ -284,27 +286,5 @@ impl Broadcast {
         let matching = endpoint.peers().matching(&self.target)?;
         let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
         Ok(Survey::new(frame, asked.cloned()))
-    }
-}
-
-/// What a broadcast did: `matched = queued + dropped`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Delivery {
-    /// Peers that the target meant, without the excepted.
-    pub matched: usize,
-    /// Of those, whose outbox has the message now.
-    pub queued: usize,
-    /// Of those, whose outbox had no room, or whose connection was over.
-    pub dropped: usize,
-}
-
-impl Delivery {
-    pub(crate) const fn count(&mut self, overflow: Overflow) {
-        self.matched += 1;
-        match overflow {
-            Overflow::Queued(_) => self.queued += 1,
-            Overflow::Refused | Overflow::Disconnect | Overflow::Closed => self.dropped += 1,
-        }
     }
 }

@@ -47,12 +47,13 @@ mod workers;
 pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
-pub use endpoint::{BufferSize, SocketCore};
+pub use config::{BufferSize, SocketCore};
 pub use error::{
     BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result, SendError,
 };
 pub use events::{Event, EventStream, HandshakeFailure};
-pub use hub::{Broadcast, Delivery, Draining, Hub};
+pub use fan_out::Delivery;
+pub use hub::{Broadcast, Draining, Hub};
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};

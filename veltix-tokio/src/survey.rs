@@ -18,7 +18,7 @@ use crate::error::RequestError;
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::requests::{Asker, Begun, CallFailed, CallId};
+use crate::requests::{Asker, Begun, CallFailed, CallId, SurveyAnswer};
 
 /// A question to many peers. Made by [`Broadcast::request`](crate::Broadcast::request).
 ///
@@ -51,9 +51,6 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
     until: Until,
     question: PhantomData<fn(&Q)>,
 }
-
-/// An answer on its way to a survey, with its place there.
-pub(crate) type SurveyAnswer = (usize, Result<Message, CallFailed>);
 
 /// Where one peer stands.
 #[derive(Debug)]

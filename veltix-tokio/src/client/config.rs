@@ -7,8 +7,8 @@ use veltix_core::limits;
 use veltix_core::{Backoff, OverflowPolicy, Token};
 
 use super::credentials::Credentials;
+use crate::config::{BufferSize, SocketCore};
 use crate::config::{ConnectionConfig, connection_setters};
-use crate::endpoint::{BufferSize, SocketCore};
 use crate::error::{BoxError, ConfigError};
 use crate::tls::{ClientTls, Dial};
 

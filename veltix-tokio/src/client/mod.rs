@@ -23,8 +23,9 @@ pub use messages::MessageStream;
 
 use crate::batch;
 use crate::close::Disconnected;
+use crate::config::Role;
 use crate::drain::Spreads;
-use crate::endpoint::{Endpoint, Role, Side};
+use crate::endpoint::{Endpoint, Side};
 use crate::error::{ConfigError, ConnectError, SendError};
 use crate::events::EventStream;
 use crate::memory::Memory;

@@ -16,7 +16,7 @@ use super::lane::Origin;
 use super::{ConnectionTask, Stage};
 use crate::batch::{self, Batch};
 use crate::close::CloseReason;
-use crate::endpoint::Role;
+use crate::config::Role;
 use crate::events::Event;
 use crate::outbox::Push;
 use crate::planted::planted;

@@ -7,9 +7,9 @@ use veltix_core::{EncodeError, Frame, RequestId};
 use super::ConnectionTask;
 use super::lane::Origin;
 use crate::close::CloseReason;
+use crate::codec::check_size;
 use crate::events::Event;
 use crate::outbox::{DropReason, Push};
-use crate::peer::check_size;
 use crate::router::{Failure, Outcome, Reply, RouteId, Started};
 use crate::sync::text_of;
 

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
-use veltix_core::limits::HEADER_LEN;
 use veltix_core::{
     Ask, EncodeError, Frame, Hello, IdSpace, Message, OverflowPolicy, PeerId, ToMessage,
 };
 
 use crate::batch;
 use crate::close::{CloseReason, Disconnected, Received};
+use crate::codec::within;
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::Event;
@@ -378,18 +378,6 @@ impl Peer {
         self.0.end_asked.store(true, Ordering::Release);
         wake_all(waiting);
     }
-}
-
-/// Refuses a message that would be over the limit on the wire.
-pub(crate) fn within(message: Message, limit: usize) -> Result<Message, EncodeError> {
-    check_size(message.body().len(), limit)?;
-    Ok(message)
-}
-
-/// Refuses a body whose message would be over the limit on the wire.
-pub(crate) const fn check_size(body: usize, limit: usize) -> Result<(), EncodeError> {
-    let size = HEADER_LEN + body;
-    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(()) }
 }
 
 /// For [`peers`](veltix_core::peers).

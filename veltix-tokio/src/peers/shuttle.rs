@@ -13,8 +13,9 @@ use veltix_core::{Hello, IdSpace, tag};
 
 use super::*;
 use crate::config::ConnectionConfig;
+use crate::config::Role;
 use crate::drain::Spreads;
-use crate::endpoint::{Endpoint, Role, Side};
+use crate::endpoint::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::outbox::Outbox;
 use crate::requests::Calls;

@@ -11,7 +11,6 @@ use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
 
 use crate::error::RequestError;
 use crate::planted::planted;
-use crate::survey::SurveyAnswer;
 
 /// Deadlines kept beyond those of calls in flight before the stale ones are swept out.
 const STALE_DEADLINES: usize = 64;
@@ -63,6 +62,9 @@ pub(crate) struct Caller {
     /// The codes that the answer must have to count at all, see [`IdSpace::must_check_type`].
     must_be: Option<Expected>,
 }
+
+/// An answer on its way to a survey, with its place there.
+pub(crate) type SurveyAnswer = (usize, Result<Message, CallFailed>);
 
 /// Where an answer goes.
 #[derive(Debug)]

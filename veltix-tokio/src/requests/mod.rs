@@ -18,7 +18,7 @@ use crate::error::RequestError;
 use crate::peer::Peer;
 use call::Call;
 use calls::Expected;
-pub(crate) use calls::{Asker, Begun, CallFailed, CallId, Calls, Over, Reception};
+pub(crate) use calls::{Asker, Begun, CallFailed, CallId, Calls, Over, Reception, SurveyAnswer};
 pub use ping::Ping;
 
 /// A call: sends a message and waits for its answer. Made by [`Peer::request`].

@@ -15,9 +15,10 @@ use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
 use crate::admission::{Full, Pace, Slot, Slots, Ticket};
 use crate::close::CloseReason;
+use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
 use crate::connection::handshake::{Failure, Welcome, welcome};
-use crate::endpoint::{Endpoint, SocketCore};
+use crate::endpoint::Endpoint;
 use crate::events::{Event, HandshakeFailure};
 use crate::planted::planted;
 use crate::spawn::on_thread;

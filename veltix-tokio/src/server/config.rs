@@ -5,8 +5,8 @@ use std::time::Duration;
 use veltix_core::limits;
 use veltix_core::{OverflowPolicy, Rate};
 
+use crate::config::{BufferSize, SocketCore};
 use crate::config::{ConnectionConfig, at_least_one, connection_setters};
-use crate::endpoint::{BufferSize, SocketCore};
 use crate::error::ConfigError;
 use crate::memory::default_budget;
 use crate::tls::ServerTls;

@@ -18,9 +18,10 @@ use veltix_core::limits::UNKNOWN_PER_WINDOW;
 
 use self::exposed::{Protection, warn_if_exposed};
 use crate::admission::Pace;
+use crate::config::Role;
 use crate::config::bounded;
 use crate::drain::Spreads;
-use crate::endpoint::{Endpoint, Role, Side};
+use crate::endpoint::{Endpoint, Side};
 use crate::error::{BindError, Result};
 use crate::hub::Hub;
 use crate::memory::Memory;

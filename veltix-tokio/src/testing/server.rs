@@ -15,7 +15,7 @@ use super::failure::Log;
 use super::link::{Link, Switchboard};
 use crate::client::{ClientConfig, Reconnect};
 use crate::close::ShutdownReport;
-use crate::endpoint::SocketCore;
+use crate::config::SocketCore;
 use crate::error::ConnectError;
 use crate::hub::Hub;
 use crate::peer::Peer;

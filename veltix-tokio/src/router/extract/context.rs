@@ -6,7 +6,7 @@ use std::sync::Arc;
 use veltix_core::RequestId;
 
 use super::{Context, FromContext, Rejection};
-use crate::endpoint::Role;
+use crate::config::Role;
 use crate::hub::Hub;
 use crate::peer::Peer;
 

@@ -1,11 +1,20 @@
 //! What both sides' configurations share: each setting is written, and documented, once.
 
+mod buffer_size;
+mod limits;
+mod role;
+mod socket_core;
+
 use std::time::Duration;
 
 use veltix_core::OverflowPolicy;
-use veltix_core::limits;
+use veltix_core::limits as defaults;
 
-use crate::endpoint::{BufferSize, Limits, SocketCore};
+pub use buffer_size::BufferSize;
+pub(crate) use limits::Limits;
+pub(crate) use role::Role;
+pub use socket_core::SocketCore;
+
 use crate::error::ConfigError;
 use crate::outbox::Capacity;
 use crate::transport::TcpOptions;
@@ -36,31 +45,31 @@ impl ConnectionConfig {
     pub(crate) const fn new(write_stall: Option<Duration>) -> Self {
         Self {
             buffer_size: BufferSize::Large,
-            max_message_size: limits::MAX_MESSAGE_SIZE,
-            max_typed_body: limits::MAX_TYPED_BODY,
-            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
-            outbox_frames: limits::OUTBOX_FRAMES,
-            outbox_bytes: limits::OUTBOX_BYTES,
+            max_message_size: defaults::MAX_MESSAGE_SIZE,
+            max_typed_body: defaults::MAX_TYPED_BODY,
+            handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
+            outbox_frames: defaults::OUTBOX_FRAMES,
+            outbox_bytes: defaults::OUTBOX_BYTES,
             overflow: OverflowPolicy::Disconnect,
             write_stall,
             max_unsent: None,
-            heartbeat: Some(limits::HEARTBEAT_INTERVAL),
-            inbox_messages: limits::INBOX_MESSAGES,
-            inbox_bytes: limits::INBOX_BYTES,
-            drain_timeout: limits::DRAIN_TIMEOUT,
-            on_connect_timeout: limits::ON_CONNECT_TIMEOUT,
+            heartbeat: Some(defaults::HEARTBEAT_INTERVAL),
+            inbox_messages: defaults::INBOX_MESSAGES,
+            inbox_bytes: defaults::INBOX_BYTES,
+            drain_timeout: defaults::DRAIN_TIMEOUT,
+            on_connect_timeout: defaults::ON_CONNECT_TIMEOUT,
             socket_core: SocketCore::Async,
-            max_workers: limits::MAX_WORKERS,
+            max_workers: defaults::MAX_WORKERS,
         }
     }
 
     /// Checks what types cannot say, and gives the limits.
     pub(crate) fn limits(&self, max_unknown: Option<u32>) -> Result<Limits, ConfigError> {
-        let (value, max) = (self.buffer_size.bytes(), limits::MAX_READ_BUFFER);
+        let (value, max) = (self.buffer_size.bytes(), defaults::MAX_READ_BUFFER);
         if value > max {
             return Err(ConfigError::BufferSize { value, max });
         }
-        let (min, max) = (limits::HEADER_LEN, u32::MAX as usize);
+        let (min, max) = (defaults::HEADER_LEN, u32::MAX as usize);
         if !(min..=max).contains(&self.max_message_size) {
             return Err(ConfigError::MessageSize { value: self.max_message_size, min, max });
         }
@@ -109,14 +118,14 @@ impl ConnectionConfig {
         // The system counts milliseconds in 31 bits.
         const MOST: Duration = Duration::from_millis(i32::MAX as u64);
         let heartbeat = self.heartbeat.unwrap_or_default();
-        let heartbeat = heartbeat.saturating_mul(limits::HEARTBEAT_MISSES);
+        let heartbeat = heartbeat.saturating_mul(defaults::HEARTBEAT_MISSES);
         self.write_stall.unwrap_or(UNLIMITED).max(heartbeat).min(MOST)
     }
 }
 
 /// No longer than a clock can count with: `Duration::MAX` is a usual way to say "never".
 pub(crate) fn bounded(duration: Duration) -> Duration {
-    duration.min(limits::FAR_FUTURE)
+    duration.min(defaults::FAR_FUTURE)
 }
 
 pub(crate) const fn at_least_one(name: &'static str, value: usize) -> Result<(), ConfigError> {
