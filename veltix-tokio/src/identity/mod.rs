@@ -4,15 +4,12 @@ mod hook;
 mod info;
 mod refuse;
 
-use std::any::type_name;
 use std::ops::Deref;
 use std::sync::Arc;
 
 pub(crate) use hook::{Authenticate, Established, Hook};
 pub use info::HandshakeInfo;
 pub use refuse::Refuse;
-
-use crate::router::{Context, FromContext, Rejection};
 
 /// Who the peer is, as an argument of a handler: what
 /// [`Router::authenticate`](crate::Router::authenticate) found out, shared and not copied.
@@ -55,12 +52,5 @@ impl<I> Deref for Identity<I> {
 
     fn deref(&self) -> &I {
         &self.0
-    }
-}
-
-impl<S, I: Send + Sync + 'static> FromContext<S> for Identity<I> {
-    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
-        let identity = cx.peer().identity::<I>();
-        identity.map(Self).ok_or(Rejection::NoIdentity { name: type_name::<I>() })
     }
 }

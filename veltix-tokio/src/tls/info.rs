@@ -6,8 +6,6 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, Connection, HandshakeKind, ProtocolVersion};
 
-use crate::router::{Context, FromContext, Rejection};
-
 /// What the sides of a connection agreed on, and what the peer showed. From
 /// [`Peer::tls`](crate::Peer::tls).
 pub struct TlsInfo {
@@ -65,6 +63,11 @@ impl TlsInfo {
         &self.certificates
     }
 
+    /// The same, to be shared.
+    pub(crate) const fn shared_certificates(&self) -> &Arc<[CertificateDer<'static>]> {
+        &self.certificates
+    }
+
     /// On a server, the name that the client asked for (SNI). It says nothing of who the client is.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
@@ -107,12 +110,3 @@ impl fmt::Debug for TlsInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
 pub struct PeerCertificates(pub Arc<[CertificateDer<'static>]>);
-
-impl<S> FromContext<S> for PeerCertificates {
-    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
-        match cx.peer().tls() {
-            Some(tls) if !tls.certificates.is_empty() => Ok(Self(Arc::clone(&tls.certificates))),
-            _ => Err(Rejection::NoCertificate),
-        }
-    }
-}

@@ -1,7 +1,10 @@
 //! Extractors: what a handler's arguments can be.
 
 mod body;
+#[cfg(feature = "__tls")]
+mod certificates;
 mod context;
+mod identity;
 
 use thiserror::Error;
 use veltix_core::{Arrival, BodyError, Message, RequestId};
