@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use veltix_core::ProtocolError;
 
+use crate::error::TlsError;
 use crate::outbox::{DropReason, Sent};
-use crate::tls::TlsError;
 
 /// Why a connection ended. The first cause counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

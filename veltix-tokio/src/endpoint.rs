@@ -14,14 +14,12 @@ use crate::code_log::CodeLog;
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::events::{Event, Events};
-use crate::hellos::Hellos;
 use crate::log_pace::LogPace;
 use crate::memory::{Look, Memory};
 use crate::outbox::Drops;
 use crate::peers::Peers;
 use crate::router::Routes;
 use crate::sync::Mutex;
-use crate::tls::ServerTls;
 use crate::transport::PeerAddr;
 use crate::workers::Workers;
 
@@ -34,8 +32,6 @@ pub(crate) struct Endpoint {
     peers: Peers,
     slots: Slots,
     handshakes: Handshakes,
-    tls: Option<ServerTls>,
-    hellos: Hellos,
     events: Events,
     /// What the outboxes drop, by type.
     drops: Arc<Drops>,
@@ -81,8 +77,6 @@ pub(crate) struct Side {
     pub(crate) max_workers: usize,
     /// What its connections may hold together.
     pub(crate) memory: Arc<Memory>,
-    /// A server's TLS, if it has it.
-    pub(crate) tls: Option<ServerTls>,
     pub(crate) spreads: Spreads,
 }
 
@@ -99,8 +93,6 @@ impl Endpoint {
                 side.max_pending_handshakes,
                 side.max_pending_handshakes_per_address,
             ),
-            tls: side.tls,
-            hellos: Hellos::default(),
             events: Events::new(),
             drops: Arc::default(),
             memory: side.memory,
@@ -142,14 +134,6 @@ impl Endpoint {
 
     pub(crate) const fn handshakes(&self) -> &Handshakes {
         &self.handshakes
-    }
-
-    pub(crate) const fn tls(&self) -> Option<&ServerTls> {
-        self.tls.as_ref()
-    }
-
-    pub(crate) const fn hellos(&self) -> &Hellos {
-        &self.hellos
     }
 
     pub(crate) const fn events(&self) -> &Events {

@@ -13,10 +13,10 @@ use veltix_core::HandshakeError;
 use veltix_core::limits::EVENT_BUFFER;
 
 use crate::close::Disconnected;
+use crate::error::TlsError;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
 use crate::sync::Mutex;
-use crate::tls::TlsError;
 use crate::transport::PeerAddr;
 
 /// Something that happened. Texts that come from a peer are escaped and cut.

@@ -15,7 +15,7 @@ mod endpoint;
 mod error;
 mod events;
 mod fan_out;
-mod hellos;
+mod handshake;
 mod hub;
 mod identity;
 mod log_pace;
@@ -49,7 +49,8 @@ pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
 pub use error::{
-    BindError, BoxError, ConfigError, ConnectError, Error, RequestError, Result, SendError,
+    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, RequestError,
+    Result, SendError, TlsConfigError, TlsError,
 };
 pub use events::{Event, EventStream, HandshakeFailure};
 pub use fan_out::Delivery;
@@ -67,7 +68,6 @@ pub use server::{Server, ServerConfig};
 #[cfg(feature = "signal")]
 pub use signal::stop_signal;
 pub use survey::{Response, Responses, Survey, SurveyStatus};
-pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 pub use watch::{Watch, WatchEvent};
 
 #[doc(hidden)]

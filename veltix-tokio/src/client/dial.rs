@@ -8,9 +8,9 @@ use veltix_core::{Hello, IdSpace};
 
 use super::credentials::{Credentials, NoToken};
 use crate::connection::ConnectionTask;
-use crate::connection::handshake::{Failure, introduce};
 use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
+use crate::handshake::{Failure, introduce};
 use crate::tls::Dial;
 use crate::transport::Connector;
 
@@ -41,7 +41,7 @@ impl<C: Connector> Dialer<C> {
             NoToken::Asked(source) => ConnectError::Token { addr: addr(), source },
         })?;
         let mut stream = self.connector.connect().await.map_err(unreachable)?;
-        let failed = |failure| match failure {
+        let failed = |failure: Failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
             Failure::Tls(source) => ConnectError::Tls { addr: addr(), source },
             Failure::Io(source) => ConnectError::Io { addr: addr(), source },
@@ -51,7 +51,8 @@ impl<C: Connector> Dialer<C> {
             }
         };
         if let Some(tls) = &self.tls {
-            Box::pin(tls.shake_hands(&mut stream)).await.map_err(failed)?;
+            let shaken = Box::pin(tls.shake_hands(&mut stream)).await;
+            shaken.map_err(|error| failed(error.into()))?;
         }
         self.credentials.check_for(&stream)?;
         let types = self.endpoint.routes().types();

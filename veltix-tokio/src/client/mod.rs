@@ -157,7 +157,6 @@ impl Client {
             max_pending_handshakes_per_address: 1,
             max_workers: config.connection.max_workers,
             memory: Memory::unlimited(),
-            tls: None,
             spreads: Spreads::default(),
         };
         let endpoint = Endpoint::new(side, limits, Routes::new(router));

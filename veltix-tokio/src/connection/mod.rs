@@ -17,7 +17,6 @@ mod deadlines;
 mod deferral;
 mod dispatch;
 mod finish;
-pub(crate) mod handshake;
 mod held;
 mod lane;
 mod parallel;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use super::{HandshakeInfo, Refuse};
-use crate::connection::handshake::Failure;
 use crate::sync::panic_text;
 
 /// An identity that the hook has found out, without its type.
@@ -30,8 +29,18 @@ impl Established {
     }
 }
 
+/// Why the hook does not let a peer in.
+#[derive(Debug)]
+pub(crate) enum AuthenticateError {
+    /// The application refuses it.
+    Refused(Refuse),
+    /// The hook panicked with this text.
+    Panicked(String),
+}
+
 /// What the hook says of a peer, in a while.
-pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<Established, Failure>> + Send>>;
+pub(crate) type Verdict =
+    Pin<Box<dyn Future<Output = Result<Established, AuthenticateError>> + Send>>;
 
 /// See the module.
 pub(crate) trait Authenticate: Send + Sync {
@@ -51,14 +60,15 @@ where
     fn ask(&self, info: HandshakeInfo) -> Verdict {
         // The function itself may panic before there is a future.
         let asking = catch_unwind(AssertUnwindSafe(|| (self.0)(info)));
-        let panicked = |panic: Box<dyn Any + Send>| Failure::Panicked(panic_text(&*panic));
+        let panicked =
+            |panic: Box<dyn Any + Send>| AuthenticateError::Panicked(panic_text(&*panic));
         Box::pin(async move {
             match AssertUnwindSafe(asking.map_err(panicked)?).catch_unwind().await {
                 Ok(Ok(identity)) => Ok(Established {
                     kind: Established::kind_of::<I>(),
                     identity: Arc::new(identity),
                 }),
-                Ok(Err(refuse)) => Err(Failure::Refused(refuse)),
+                Ok(Err(refuse)) => Err(AuthenticateError::Refused(refuse)),
                 Err(panic) => Err(panicked(panic)),
             }
         })

@@ -7,7 +7,7 @@ mod refuse;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub(crate) use hook::{Authenticate, Established, Hook};
+pub(crate) use hook::{Authenticate, AuthenticateError, Established, Hook};
 pub use info::HandshakeInfo;
 pub use refuse::Refuse;
 

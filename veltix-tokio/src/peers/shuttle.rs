@@ -59,7 +59,6 @@ fn server() -> Arc<Endpoint> {
         max_pending_handshakes_per_address: 1,
         max_workers: 1,
         memory: Memory::unlimited(),
-        tls: None,
         spreads: Spreads::default(),
     };
     let limits = ConnectionConfig::new(None).limits(None).expect("the defaults work");

@@ -17,11 +17,12 @@ use crate::admission::{Full, Pace, Slot, Slots, Ticket};
 use crate::close::CloseReason;
 use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
-use crate::connection::handshake::{Failure, Welcome, welcome};
 use crate::endpoint::Endpoint;
 use crate::events::{Event, HandshakeFailure};
+use crate::handshake::{Failure, HelloCache, Welcome, welcome};
 use crate::planted::planted;
 use crate::spawn::on_thread;
+use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, Stream};
 
 /// What connections get beyond the drain deadline to say their last words, before their tasks are
@@ -32,13 +33,18 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 /// of each would cost as much as a tenth of a short connection.
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
+/// What a new connection needs before it has a task.
+pub(super) struct Entrance {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) tls: Option<ServerTls>,
+    pub(super) hellos: HelloCache,
+}
+
 /// Accepts until a shutdown begins, then waits for the connections. It owns their tasks: dropped,
 /// it aborts them.
-pub(super) async fn serve(
-    mut listener: impl Listener,
-    mut pace: Option<Pace>,
-    endpoint: Arc<Endpoint>,
-) {
+pub(super) async fn serve(mut listener: impl Listener, mut pace: Option<Pace>, entrance: Entrance) {
+    let entrance = Arc::new(entrance);
+    let endpoint = Arc::clone(&entrance.endpoint);
     let mut connections = JoinSet::new();
     let mut reaping = pin!(sleep(REAP_EVERY));
     let mut backoff = AcceptBackoff::default();
@@ -58,7 +64,7 @@ pub(super) async fn serve(
                 Ok(stream) => {
                     backoff.reset(endpoint.slots());
                     reap(&mut connections);
-                    admit(stream, &endpoint, &mut connections);
+                    admit(stream, &entrance, &mut connections);
                     if let Some(next) = pace.as_mut().and_then(Pace::accepted) {
                         tokio::select! {
                             () = &mut begun => break,
@@ -131,9 +137,10 @@ fn reap(connections: &mut JoinSet<()>) {
 }
 
 /// Gives a new stream to a task of its own. A full server says so cheaply, without a task.
-fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet<()>) {
+fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet<()>) {
+    let endpoint = &entrance.endpoint;
     // Over TLS there is nothing that it could read yet.
-    if endpoint.tls().is_none()
+    if entrance.tls.is_none()
         && let Err(full) = endpoint.slots().check(stream.addr().ip())
     {
         // Its socket is new and empty, so what is said fits; if not, the peer sees the end alone.
@@ -142,7 +149,7 @@ fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet
         return;
     }
     let ticket = endpoint.handshakes().enter(stream.addr().ip());
-    let connection = connection(stream, Arc::clone(endpoint), ticket);
+    let connection = connection(stream, Arc::clone(entrance), ticket);
     if planted!("connections_outlive_run") {
         tokio::spawn(connection);
         return;
@@ -157,11 +164,11 @@ fn admit(mut stream: Stream, endpoint: &Arc<Endpoint>, connections: &mut JoinSet
 /// A connection from its first byte to its last: the handshake under its deadline, then its task.
 fn connection(
     stream: Stream,
-    endpoint: Arc<Endpoint>,
+    entrance: Arc<Entrance>,
     ticket: Ticket,
 ) -> impl Future<Output = ()> + Send {
     // Boxed, so that the connection does not pay for it, and what it takes, as long as it lives.
-    let entering = Box::pin(enter(stream, endpoint, ticket));
+    let entering = Box::pin(enter(stream, entrance, ticket));
     async move {
         // Taken apart at once: what an `if let` looks at would be held beside the task.
         let Some((task, slot)) = entering.await else { return };
@@ -173,12 +180,13 @@ fn connection(
 /// The handshake; gives the connection's task, and the slot that it holds as long as it lives.
 async fn enter(
     mut stream: Stream,
-    endpoint: Arc<Endpoint>,
+    entrance: Arc<Entrance>,
     ticket: Ticket,
 ) -> Option<(ConnectionTask, Slot)> {
-    match welcome_in_time(&mut stream, &endpoint, ticket).await {
+    let endpoint = &entrance.endpoint;
+    match welcome_in_time(&mut stream, &entrance, ticket).await {
         Ok(Welcome { hello, identity, surplus, slot }) => {
-            let task = ConnectionTask::new(&endpoint, stream, hello, surplus, IdSpace::server());
+            let task = ConnectionTask::new(endpoint, stream, hello, surplus, IdSpace::server());
             if let Some(identity) = identity {
                 task.peer().identify(identity);
             }
@@ -186,7 +194,7 @@ async fn enter(
         }
         Err(failure) => {
             if let Some(failure) = failure {
-                tell_failure(&endpoint, stream.link.addr, failure);
+                tell_failure(endpoint, stream.link.addr, failure);
             }
             None
         }
@@ -196,20 +204,21 @@ async fn enter(
 /// The handshake, unless its time, the shedding of pending ones, or a shutdown ends it first.
 async fn welcome_in_time(
     stream: &mut Stream,
-    endpoint: &Endpoint,
+    entrance: &Entrance,
     mut ticket: Ticket,
 ) -> Result<Welcome, Option<HandshakeFailure>> {
+    let endpoint = &entrance.endpoint;
     if endpoint.drain().has_begun() {
         // It began after the last look at it and before the ticket was there to be shed.
         return Err(None);
     }
     let limit = endpoint.limits().handshake_timeout;
     let welcome = async {
-        if let Some(tls) = endpoint.tls() {
+        if let Some(tls) = &entrance.tls {
             // Boxed: without TLS nobody should pay for its room.
             Box::pin(tls.shake_hands(stream, limit)).await?;
         }
-        welcome(stream, endpoint.slots(), endpoint.hellos(), endpoint.routes()).await
+        welcome(stream, endpoint.slots(), &entrance.hellos, endpoint.routes()).await
     };
     tokio::select! {
         biased;

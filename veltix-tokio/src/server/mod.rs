@@ -16,6 +16,7 @@ pub use config::ServerConfig;
 use veltix_core::Rate;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
 
+use self::accept::Entrance;
 use self::exposed::{Protection, warn_if_exposed};
 use crate::admission::Pace;
 use crate::config::Role;
@@ -23,6 +24,7 @@ use crate::config::bounded;
 use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Side};
 use crate::error::{BindError, Result};
+use crate::handshake::HelloCache;
 use crate::hub::Hub;
 use crate::memory::Memory;
 use crate::router::{Router, Routes};
@@ -125,7 +127,6 @@ impl Server {
             max_pending_handshakes_per_address: config.max_pending_handshakes_per_address,
             max_workers: config.connection.max_workers,
             memory: Memory::new(config.budget()),
-            tls: config.tls,
             spreads: Spreads {
                 closes: bounded(config.drain_spread),
                 reconnects: config.reconnect_spread,
@@ -134,7 +135,12 @@ impl Server {
         let endpoint = Endpoint::new(side, limits, Routes::new(router));
         tracing::info!(addr = %endpoint.local_addr(), "listening");
         let pace = config.accept_rate.map(|(per_second, burst)| Pace::new(per_second, burst));
-        let serve = Box::pin(accept::serve(listener, pace, Arc::clone(&endpoint)));
+        let entrance = Entrance {
+            endpoint: Arc::clone(&endpoint),
+            tls: config.tls,
+            hellos: HelloCache::default(),
+        };
+        let serve = Box::pin(accept::serve(listener, pace, entrance));
         Ok(Self { endpoint, serve: Some(serve) })
     }
 

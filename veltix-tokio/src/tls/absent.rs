@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::connection::handshake::Failure;
+use super::TlsHandshakeError;
 use crate::error::ConfigError;
 use crate::transport::Stream;
 
@@ -28,7 +28,7 @@ impl ServerTls {
         &self,
         _stream: &mut Stream,
         _limit: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TlsHandshakeError> {
         match *self {}
     }
 }
@@ -40,7 +40,7 @@ impl ClientTls {
 }
 
 impl Dial {
-    pub(crate) async fn shake_hands(&self, _stream: &mut Stream) -> Result<(), Failure> {
+    pub(crate) async fn shake_hands(&self, _stream: &mut Stream) -> Result<(), TlsHandshakeError> {
         match *self {}
     }
 }

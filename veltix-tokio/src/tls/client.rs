@@ -7,11 +7,11 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
+use super::TlsHandshakeError;
 use super::failure::setup;
 use super::handshake::{self, Side};
 use super::provider::provider;
 use super::{ALPN, CertificateStore, Roots, TlsConfigError, TlsError};
-use crate::connection::handshake::Failure;
 use crate::error::ConfigError;
 use crate::transport::Stream;
 
@@ -154,7 +154,7 @@ pub(crate) struct Dial {
 
 impl Dial {
     /// Shakes hands with the server. The deadline is the caller's.
-    pub(crate) async fn shake_hands(&self, stream: &mut Stream) -> Result<(), Failure> {
+    pub(crate) async fn shake_hands(&self, stream: &mut Stream) -> Result<(), TlsHandshakeError> {
         let connection = ClientConnection::new(Arc::clone(&self.config), self.name.clone());
         let connection = connection.map_err(TlsError::from)?;
         handshake::run(stream, connection.into(), Side::Client).await

@@ -10,13 +10,11 @@ use bytes::{Buf, BytesMut};
 use rustls::Connection;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::timeout;
-use veltix_core::HandshakeError;
 use veltix_core::limits::TLS_FIRST_BYTE_PART;
 
 use super::stream::{decrypt, encrypted, wrap};
-use super::{TlsError, TlsInfo};
-use crate::connection::handshake::{Failure, write_all};
-use crate::transport::{Stream, StreamWriter};
+use super::{TlsError, TlsHandshakeError, TlsInfo};
+use crate::transport::{Stream, StreamWriter, write_all};
 
 /// Room for one read: a ClientHello, or a server's answer with a chain of two certificates.
 const READ: usize = 4 * 1024;
@@ -49,7 +47,7 @@ pub(super) async fn run(
     stream: &mut Stream,
     mut connection: Connection,
     side: Side,
-) -> Result<(), Failure> {
+) -> Result<(), TlsHandshakeError> {
     let mut surplus = BytesMut::new();
     match shake_hands(stream, &mut connection, &side, &mut surplus).await {
         Ok(()) => {
@@ -69,7 +67,7 @@ async fn shake_hands(
     connection: &mut Connection,
     side: &Side,
     incoming: &mut BytesMut,
-) -> Result<(), Failure> {
+) -> Result<(), TlsHandshakeError> {
     let mut recognised = false;
     loop {
         let outgoing = encrypted(connection);
@@ -88,7 +86,7 @@ async fn shake_hands(
             _ => read.await,
         };
         if read? == 0 {
-            return Err(HandshakeError::Closed.into());
+            return Err(TlsHandshakeError::Closed);
         }
         if !recognised {
             recognised = is_tls(incoming, side)?;
@@ -115,11 +113,17 @@ fn is_tls(bytes: &[u8], side: &Side) -> Result<bool, TlsError> {
 }
 
 /// Tells the peer why, without waiting.
-fn refuse(stream: &mut Stream, connection: &mut Connection, side: &Side, failure: &Failure) {
+fn refuse(
+    stream: &mut Stream,
+    connection: &mut Connection,
+    side: &Side,
+    failure: &TlsHandshakeError,
+) {
     let alert = match (failure, side) {
-        (Failure::Tls(TlsError::Plaintext | TlsError::NoClientHello), Side::Server { .. }) => {
-            NOT_TLS.to_vec()
-        }
+        (
+            TlsHandshakeError::Tls(TlsError::Plaintext | TlsError::NoClientHello),
+            Side::Server { .. },
+        ) => NOT_TLS.to_vec(),
         _ => encrypted(connection),
     };
     if alert.is_empty() {

@@ -15,7 +15,7 @@
 //! which is told as [`TlsError::Truncated`], apart from
 //! [`CloseReason::PeerClosed`](crate::CloseReason::PeerClosed).
 
-mod error;
+mod handshake_error;
 
 #[cfg(not(feature = "__tls"))]
 mod absent;
@@ -28,7 +28,7 @@ mod failure;
 #[cfg(feature = "__tls")]
 mod handshake;
 #[cfg(feature = "__tls")]
-mod info;
+mod peer_certificates;
 #[cfg(feature = "__tls")]
 mod provider;
 #[cfg(feature = "__tls")]
@@ -49,13 +49,18 @@ pub use certificate::{Certificate, CertificateStore};
 pub use client::ClientTls;
 #[cfg(feature = "__tls")]
 pub(crate) use client::Dial;
-pub use error::{CertificateProblem, TlsConfigError, TlsError};
+pub(crate) use handshake_error::TlsHandshakeError;
 #[cfg(feature = "__tls")]
-pub use info::{PeerCertificates, TlsInfo};
+pub use peer_certificates::PeerCertificates;
 #[cfg(feature = "__tls")]
 pub use roots::Roots;
 #[cfg(feature = "__tls")]
 pub use server::ServerTls;
+
+#[cfg(feature = "__tls")]
+pub use crate::error::{CertificateProblem, TlsConfigError, TlsError};
+#[cfg(feature = "__tls")]
+pub use crate::transport::tls_info::TlsInfo;
 
 /// What this protocol is called in ALPN.
 #[cfg(feature = "__tls")]

@@ -11,11 +11,11 @@ use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier}
 use rustls::{ServerConfig, ServerConnection};
 use veltix_core::limits::FAR_FUTURE;
 
+use super::TlsHandshakeError;
 use super::failure::setup;
 use super::handshake::{self, Side};
 use super::provider::provider;
 use super::{ALPN, Certificate, CertificateStore, Roots, TlsConfigError, TlsError};
-use crate::connection::handshake::Failure;
 use crate::transport::Stream;
 
 /// TLS of a server: the certificate that it shows, and whether it wants one of its clients.
@@ -164,7 +164,7 @@ impl ServerTls {
         &self,
         stream: &mut Stream,
         limit: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TlsHandshakeError> {
         let connection = ServerConnection::new(Arc::clone(&self.config)).map_err(TlsError::from)?;
         handshake::run(stream, connection.into(), Side::Server { limit }).await
     }

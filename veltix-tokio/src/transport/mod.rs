@@ -6,10 +6,12 @@
 
 mod memory;
 mod tcp;
+#[cfg(feature = "__tls")]
+pub(crate) mod tls_info;
 mod unix;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 #[cfg(feature = "__tls")]
@@ -27,7 +29,7 @@ pub use unix::{UnixAddr, UnixCredentials};
 pub use unix::{UnixSocketConnector, UnixSocketListener};
 
 #[cfg(feature = "__tls")]
-use crate::tls::TlsInfo;
+use tls_info::TlsInfo;
 
 /// Where connections come from.
 pub trait Listener: Send + 'static {
@@ -171,6 +173,22 @@ impl StreamWriter for Box<dyn StreamWriter> {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_shutdown(cx)
     }
+}
+
+/// Writes all of it, waiting for room.
+pub(crate) async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match writer.try_write_vectored(&[IoSlice::new(bytes)]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll_fn(|cx| writer.poll_write_ready(cx)).await?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Who is at the other end of a connection.

@@ -1,5 +1,7 @@
 //! The errors of the IO side: one enum per operation, texts that say what to do.
 
+mod tls;
+
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use thiserror::Error;
 use veltix_core::{AnswerError, BodyError, EncodeError, HandshakeError, IdsExhausted, TargetError};
 
-use crate::tls::{TlsConfigError, TlsError};
+pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn StdError + Send + Sync>;

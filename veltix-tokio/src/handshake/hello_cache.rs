@@ -17,7 +17,7 @@ const REMEMBERED_BYTES: usize = 1024;
 /// The hellos that came last. Most peers say the same, which is then parsed once; and parsed, it
 /// takes more memory than all else that an idle connection's task holds.
 #[derive(Debug, Default)]
-pub(crate) struct Hellos(Mutex<VecDeque<Known>>);
+pub(crate) struct HelloCache(Mutex<VecDeque<Known>>);
 
 /// A hello, and the JSON that said so: empty, as no message is, where that had a token in it.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ struct Known {
     hello: Arc<Hello>,
 }
 
-impl Hellos {
+impl HelloCache {
     /// The hello that this JSON says, shared with whoever said the same, and the token in it, which
     /// is not remembered.
     /// Its types are compared with ours, which are the same each time.
@@ -63,14 +63,14 @@ impl Hellos {
 mod tests {
     use super::*;
 
-    fn read(hellos: &Hellos, version: usize, rest: &str) -> Arc<Hello> {
+    fn read(hellos: &HelloCache, version: usize, rest: &str) -> Arc<Hello> {
         let json = format!(r#"{{"v": "{version}", "pv": "1.0", "meta": {{}}{rest}}}"#);
         hellos.read(json.as_bytes(), None).expect("it is right").0
     }
 
     #[test]
     fn the_same_is_kept_once_and_no_more_than_a_few_are_remembered() {
-        let hellos = Hellos::default();
+        let hellos = HelloCache::default();
         let first = read(&hellos, 0, "");
         assert!(Arc::ptr_eq(&first, &read(&hellos, 0, "")));
         assert_eq!(hellos.0.lock().len(), 1);
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn neither_a_bad_hello_nor_a_long_one_is_remembered() {
-        let hellos = Hellos::default();
+        let hellos = HelloCache::default();
         assert!(hellos.read(b"{}", None).is_err());
         read(&hellos, 0, &" ".repeat(REMEMBERED_BYTES));
         assert!(hellos.0.lock().is_empty());
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn no_token_is_remembered() {
-        let hellos = Hellos::default();
+        let hellos = HelloCache::default();
         let say = |token: &str| {
             let json = format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"token": "{token}"}}}}}}"#);
             hellos.read(json.as_bytes(), None).expect("it is right")

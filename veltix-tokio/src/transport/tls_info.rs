@@ -1,4 +1,4 @@
-//! What is known of a connection's TLS: [`TlsInfo`], and [`PeerCertificates`] for handlers.
+//! [`TlsInfo`]: what is known of a stream's TLS.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct TlsInfo {
 
 impl TlsInfo {
     /// Of a connection whose handshake is over.
-    pub(super) fn of(connection: &Connection) -> Self {
+    pub(crate) fn of(connection: &Connection) -> Self {
         let certificates = connection.peer_certificates().unwrap_or_default();
         let server_name = match connection {
             Connection::Server(server) => server.server_name().map(Into::into),
@@ -91,22 +91,3 @@ impl fmt::Debug for TlsInfo {
             .finish_non_exhaustive()
     }
 }
-
-/// The certificate by which the peer has shown who it is, and its issuers' after it, as an argument
-/// of a handler. They are in DER, for a parser of your choice or to be compared.
-///
-/// Without one the message is rejected; as an `Option` the argument is `None` then. On a server it
-/// needs [`require_client_certificates`](super::ServerTls::require_client_certificates) or
-/// [`accept_client_certificates`](super::ServerTls::accept_client_certificates).
-///
-/// ```
-/// use veltix_tokio::tls::PeerCertificates;
-///
-/// async fn who(PeerCertificates(chain): PeerCertificates) -> String {
-///     format!("a certificate of {} bytes", chain[0].len())
-/// }
-/// # veltix_tokio::Router::<()>::new().fallback(who);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
-pub struct PeerCertificates(pub Arc<[CertificateDer<'static>]>);

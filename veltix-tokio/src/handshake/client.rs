@@ -1,0 +1,34 @@
+//! The client's side of the handshake.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use veltix_core::{ClientHandshake, ClientStep, Hello, Token};
+
+use super::{FIRST_READ, Failure, read_more};
+use crate::router::DeclaredTypes;
+use crate::transport::{Stream, write_all};
+
+/// The client's side: what the server said, and the bytes of its first frames that came along.
+pub(crate) async fn introduce(
+    stream: &mut Stream,
+    token: Option<Token>,
+    types: Option<&DeclaredTypes>,
+) -> Result<(Hello, BytesMut), Failure> {
+    let ours = types.map(|types| Arc::clone(types.fingerprints()));
+    let mut handshake = ClientHandshake::with_token(token).types(ours);
+    let mut buffer = BytesMut::with_capacity(FIRST_READ);
+    loop {
+        match handshake.receive(&mut buffer)? {
+            ClientStep::Wait => read_more(stream, &mut buffer).await?,
+            ClientStep::Send(bytes) => {
+                // Before the server judges ours, and could only say so in words.
+                if let (Some(types), Some(server)) = (types, handshake.server()) {
+                    types.judge(server, stream.addr())?;
+                }
+                write_all(&mut *stream.writer, &bytes).await?;
+            }
+            ClientStep::Done(hello) => return Ok((hello, buffer)),
+        }
+    }
+}

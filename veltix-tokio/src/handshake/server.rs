@@ -1,0 +1,122 @@
+//! The server's side of the handshake.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use veltix_core::{Hello, ServerHandshake};
+
+use super::{FIRST_READ, Failure, HelloCache, read_more};
+use crate::admission::{Slot, Slots};
+use crate::identity::{Authenticate, AuthenticateError, Established, HandshakeInfo};
+use crate::planted::planted;
+use crate::router::{DeclaredTypes, Routes};
+use crate::transport::{Stream, write_all};
+
+/// What a server knows of a peer after the handshake: what it said, who it is if anybody was asked,
+/// the bytes of its first frames that came along, and the slot that it took.
+pub(crate) struct Welcome {
+    pub(crate) hello: Arc<Hello>,
+    pub(crate) identity: Option<Established>,
+    pub(crate) surplus: BytesMut,
+    pub(crate) slot: Slot,
+}
+
+/// The server's side. A peer that is refused sees the end of the stream, as with Python servers.
+pub(crate) async fn welcome(
+    stream: &mut Stream,
+    slots: &Slots,
+    hellos: &HelloCache,
+    routes: &Routes,
+) -> Result<Welcome, Failure> {
+    let types = routes.types();
+    let ip = stream.addr().ip();
+    if let Err(full) = slots.check(ip) {
+        // It became so during the handshake of TLS, before which a client cannot be told.
+        write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
+        return Err(Failure::Full(full));
+    }
+    let hello = types.map_or_else(ServerHandshake::hello, DeclaredTypes::hello);
+    write_all(&mut *stream.writer, &hello).await?;
+    if planted!("byte_before_ack") {
+        write_all(&mut *stream.writer, b"V").await?;
+    }
+    let mut handshake = ServerHandshake::new();
+    let mut buffer = BytesMut::with_capacity(FIRST_READ);
+    let ours = types.map(|types| &**types.fingerprints());
+    let (hello, token) = loop {
+        match handshake.receive_with(&mut buffer, |json| hellos.read(json, ours))? {
+            Some(hello) => break hello,
+            None => read_more(stream, &mut buffer).await?,
+        }
+    };
+    if let Some(types) = types
+        && let Err(differ) = types.judge(&hello, stream.addr())
+    {
+        let reason = format!("types differ under the message codes {:?}", hello.differing_types());
+        write_all(&mut *stream.writer, &ServerHandshake::refused(&reason)).await?;
+        return Err(differ.into());
+    }
+    let identity = match routes.authenticate() {
+        Some(hook) => {
+            let info = HandshakeInfo::new(&stream.link, Arc::clone(&hello), token);
+            identify(stream, hook, info).await?
+        }
+        None => None,
+    };
+    let slot = match slots.take(ip) {
+        Ok(slot) => slot,
+        Err(full) => {
+            // The last slot went to another while this handshake was pending.
+            write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
+            return Err(Failure::Full(full));
+        }
+    };
+    write_all(&mut *stream.writer, &ServerHandshake::accepted()).await?;
+    Ok(Welcome { hello, identity, surplus: buffer, slot })
+}
+
+/// Asks the application who this is. Nobody waits for it but the peer itself.
+async fn identify(
+    stream: &mut Stream,
+    hook: &dyn Authenticate,
+    info: HandshakeInfo,
+) -> Result<Option<Established>, Failure> {
+    let verdict = hook.ask(info);
+    if planted!("listed_before_authenticated") {
+        tokio::spawn(verdict);
+        return Ok(None);
+    }
+    let verdict = verdict.await;
+    if let Err(AuthenticateError::Refused(refuse)) = &verdict
+        && refuse.is_told()
+    {
+        write_all(&mut *stream.writer, &ServerHandshake::refused(refuse.reason())).await?;
+    }
+    Ok(Some(verdict?))
+}
+
+#[cfg(test)]
+mod tests {
+    use veltix_core::limits::MAX_HANDSHAKE_LEN;
+
+    use super::super::LENGTH_LEN;
+    use super::*;
+    use crate::router::Router;
+    use crate::transport::memory_pair;
+
+    /// The longest message is all that is held of who is not known yet, whatever came with it.
+    #[tokio::test]
+    async fn r02_no_more_is_read_than_the_longest_message() {
+        let hello = br#"{"pv": "1.0"}"#;
+        let padding = vec![b' '; MAX_HANDSHAKE_LEN - hello.len()];
+        let length = (MAX_HANDSHAKE_LEN as u16).to_be_bytes();
+        let bytes = [&length[..], hello, &padding, &[b'x'; 10_000]].concat();
+        let (mut server, mut client) = memory_pair(64 * 1024);
+        write_all(&mut *client.writer, &bytes).await.expect("there is room");
+        let (slots, hellos) = (Slots::new(1, None), HelloCache::default());
+        let routes = Routes::new(Router::new());
+        let welcome = welcome(&mut server, &slots, &hellos, &routes).await.expect("it is a hello");
+        assert!(welcome.surplus.is_empty(), "the rest is left where it was");
+        assert!(welcome.surplus.capacity() <= LENGTH_LEN + MAX_HANDSHAKE_LEN);
+    }
+}

@@ -1,0 +1,24 @@
+//! [`PeerCertificates`].
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+
+/// The certificate by which the peer has shown who it is, and its issuers' after it, as an argument
+/// of a handler. They are in DER, for a parser of your choice or to be compared.
+///
+/// Without one the message is rejected; as an `Option` the argument is `None` then. On a server it
+/// needs [`require_client_certificates`](super::ServerTls::require_client_certificates) or
+/// [`accept_client_certificates`](super::ServerTls::accept_client_certificates).
+///
+/// ```
+/// use veltix_tokio::tls::PeerCertificates;
+///
+/// async fn who(PeerCertificates(chain): PeerCertificates) -> String {
+///     format!("a certificate of {} bytes", chain[0].len())
+/// }
+/// # veltix_tokio::Router::<()>::new().fallback(who);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
+pub struct PeerCertificates(pub Arc<[CertificateDer<'static>]>);
