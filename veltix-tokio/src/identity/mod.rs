@@ -21,7 +21,7 @@ use crate::router::{Context, FromContext, Rejection};
 /// then, for a router that also serves where nobody is asked.
 ///
 /// ```
-/// use veltix_tokio::{HandshakeInfo, Identity, Refuse, Router};
+/// use veltix::{HandshakeInfo, Identity, Refuse, Router};
 ///
 /// struct User {
 ///     name: String,

@@ -51,7 +51,7 @@ impl<'a> Context<'a> {
 /// An argument that does not need the body. Implement it for your own.
 ///
 /// ```
-/// use veltix_tokio::{Context, FromContext, Rejection};
+/// use veltix::{Context, FromContext, Rejection};
 ///
 /// /// Who may do what everybody may not.
 /// struct Admin(String);
@@ -68,7 +68,7 @@ impl<'a> Context<'a> {
 /// async fn ban(Admin(name): Admin) {
 ///     println!("{name} bans");
 /// }
-/// # veltix_tokio::Router::<()>::new().fallback(ban);
+/// # veltix::Router::<()>::new().fallback(ban);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument here",
