@@ -14,13 +14,14 @@ use crate::message::{Message, RequestId};
 /// message is gone.
 ///
 /// ```
-/// use veltix::{Arrival, Context, FromMessage, Rejection, Router};
+/// use veltix::handler::{Context, FromMessage, MessageRef};
+/// use veltix::{Rejection, Router};
 ///
 /// /// The number of words of a text. The body is not copied.
 /// struct Words(usize);
 ///
 /// impl<S> FromMessage<S> for Words {
-///     fn from_message(_: &Context<'_>, _: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+///     fn from_message(_: &Context<'_>, _: &S, message: MessageRef<'_>) -> Result<Self, Rejection> {
 ///         Ok(Self(message.text()?.split_whitespace().count()))
 ///     }
 /// }

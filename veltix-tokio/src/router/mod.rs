@@ -244,7 +244,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     ///
     /// use tower_layer::layer_fn;
     /// use tower_service::Service;
-    /// use veltix::{Inbound, MessageService, Router, Text};
+    /// use veltix::layer::{Inbound, MessageService};
+    /// use veltix::{Router, Text};
     ///
     /// /// Counts the messages that go through it.
     /// #[derive(Clone)]

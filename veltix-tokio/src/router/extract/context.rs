@@ -60,7 +60,8 @@ impl<S, T: FromRef<S>> FromContext<S> for State<T> {
 /// A part of a state: implement it so that handlers can take the part alone.
 ///
 /// ```
-/// use veltix::{FromRef, State};
+/// use veltix::State;
+/// use veltix::handler::FromRef;
 ///
 /// #[derive(Clone)]
 /// struct Db;

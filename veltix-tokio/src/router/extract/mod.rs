@@ -51,7 +51,8 @@ impl<'a> Context<'a> {
 /// An argument that does not need the body. Implement it for your own.
 ///
 /// ```
-/// use veltix::{Context, FromContext, Rejection};
+/// use veltix::Rejection;
+/// use veltix::handler::{Context, FromContext};
 ///
 /// /// Who may do what everybody may not.
 /// struct Admin(String);
