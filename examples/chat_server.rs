@@ -16,9 +16,8 @@
 #[path = "chat/messages.rs"]
 mod messages;
 
-use veltix::{
-    Hub, Message, Msg, Peer, Router, SendError, Server, ServerConfig, TagValue, TypedMessage, tag,
-};
+use veltix::typed::TypedMessage;
+use veltix::{Hub, Message, Msg, Peer, Router, SendError, Server, ServerConfig, TagValue, tag};
 
 use messages::{Join, Motd, Roster, Say};
 

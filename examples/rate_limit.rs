@@ -13,7 +13,8 @@ use std::time::Duration;
 use futures::future::{Either, Ready, ready};
 use tokio::time::Instant;
 use tower::{Layer, Service};
-use veltix::{BoxError, Client, ClientConfig, Inbound, Message, Reply, Router};
+use veltix::layer::Inbound;
+use veltix::{BoxError, Client, ClientConfig, Message, Reply, Router};
 use veltix::{Server, ServerConfig};
 
 #[veltix::message]

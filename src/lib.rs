@@ -68,15 +68,20 @@
 #![doc = include_str!("docs/python.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub use veltix_core::text::{
-    decode_json, decode_utf8, encode_json, encode_utf8, format_bytes, printable,
-};
+pub mod codec;
+pub mod future;
+pub mod handler;
+pub mod layer;
+pub mod request;
+pub mod stats;
+pub mod tags;
+pub mod text;
+pub mod typed;
+
 pub use veltix_core::{
-    AnswerError, Arrival, Ask, BodyError, CodeClass, DeliveryClass, EncodeError, GOING_AWAY,
-    HandshakeError, Hello, IdsExhausted, Key, Message, MessageType, NoError, NoReply,
+    BodyError, CodeClass, EncodeError, GOING_AWAY, HandshakeError, Hello, Message, MessageType,
     OverflowPolicy, PING, PONG, PeerId, ProtocolError, Rate, Registry, RequestId, Tag, TagError,
-    TagNumber, TagTarget, TagValue, Target, TargetError, ToMessage, Token, Told, TypeError, Typed,
-    TypedMessage, UnknownCode, all, limits, nobody, peers, tag,
+    TagValue, Target, TargetError, Token, TypeError, all, limits, nobody, peers, tag,
 };
 /// Says which part of a handler does not fit.
 ///
@@ -121,15 +126,12 @@ pub use veltix_macros::debug_handler;
 #[doc = include_str!("message.md")]
 pub use veltix_macros::message;
 pub use veltix_tokio::{
-    AnswerTo, BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
-    ClientStatus, CloseReason, Closing, ClosingClient, CodecError, ConfigError, Configured,
-    ConnectError, Context, Delivery, Disconnected, Draining, Dropped, Error, Event, EventStream,
-    Extension, FromContext, FromInput, FromMessage, FromRef, Handler, HandshakeFailure,
-    HandshakeInfo, Hub, Identity, Inbound, InboundService, IntoReply, Json, MessageService,
-    MessageStream, Msg, Peer, PeerStats, Ping, Received, Reconnect, Refuse, Rejection, Reply,
-    Request, RequestError, Response, Responses, Result, Router, SendError, Sending, Sent, Server,
-    ServerConfig, ShutdownReport, SocketCore, State, Survey, SurveyStatus, Text, TlsConfigError,
-    TlsError, VeltixCodec, Watch, WatchEvent, transport,
+    BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
+    ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected, Error, Event,
+    EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json, MessageStream,
+    Msg, Peer, Reconnect, Refuse, Rejection, Reply, RequestError, Result, Router, SendError,
+    Server, ServerConfig, ShutdownReport, SocketCore, State, Text, TlsConfigError, TlsError, Watch,
+    WatchEvent, transport,
 };
 
 #[cfg(feature = "signal")]

@@ -5,9 +5,10 @@ use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use veltix::handler::{Context, FromContext, FromRef};
 use veltix::{
-    BoxError, Context, Extension, FromContext, FromRef, HandshakeInfo, Hub, Identity, Msg, Peer,
-    Refuse, Rejection, Router, State, tag,
+    BoxError, Extension, HandshakeInfo, Hub, Identity, Msg, Peer, Refuse, Rejection, Router, State,
+    tag,
 };
 
 #[veltix::message]

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
-use veltix::{
-    Client, ClientConfig, Hub, Message, MessageType, Msg, Reconnect, Router, TypedMessage, tag,
-};
+use veltix::typed::TypedMessage;
+use veltix::{Client, ClientConfig, Hub, Message, MessageType, Msg, Reconnect, Router, tag};
 
 use crate::app::{Echo, Fail, Fine, HowAreYou, Panic, Picture, Say, Subscribe, VIEWER, film};
 

@@ -28,9 +28,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use veltix::{
-    Client, ClientConfig, ClientStatus, Reconnect, Router, Server, ServerConfig, format_bytes,
-};
+use veltix::text::format_bytes;
+use veltix::{Client, ClientConfig, ClientStatus, Reconnect, Router, Server, ServerConfig};
 
 use sender::{Source, TransferError};
 use store::Store;

@@ -11,9 +11,8 @@
 //! | 206 | `position` | JSON `{"player", "x", "y"}`, to the others; a slow peer gets the newest of each |
 
 use serde::{Deserialize, Serialize};
-use veltix::{
-    Error, Hub, Msg, Peer, Rejection, Router, SendError, TagValue, ToMessage, peers, tag,
-};
+use veltix::typed::ToMessage;
+use veltix::{Error, Hub, Msg, Peer, Rejection, Router, SendError, TagValue, peers, tag};
 
 /// Positions are from 0 to this in both directions.
 pub(crate) const SIDE: f32 = 1000.0;

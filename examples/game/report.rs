@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use veltix::{Hub, Peer, PeerId, PeerStats, all};
+use veltix::stats::PeerStats;
+use veltix::{Hub, Peer, PeerId, all};
 
 use super::arena::player_of;
 

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use veltix::{BodyError, Message, RequestId, Typed};
+use veltix::typed::Typed;
+use veltix::{BodyError, Message, RequestId};
 
 /// A bit of everything that a body in JSON may hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

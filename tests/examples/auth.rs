@@ -112,7 +112,7 @@ async fn only_an_admin_kicks() {
 /// What cannot be read as a `Kick` is answered too, in the words of the rejection.
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_denied() {
-    use veltix::TypedMessage;
+    use veltix::typed::TypedMessage;
 
     let server = TestServer::start(router(app())).await;
     let ann = enters(&server, "ann", "a").await;

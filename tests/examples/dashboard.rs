@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use veltix::testing::TestServer;
-use veltix::{Event, EventStream, Message, MessageType, TypedMessage};
+use veltix::typed::TypedMessage;
+use veltix::{Event, EventStream, Message, MessageType};
 
 #[path = "../../examples/dashboard/app.rs"]
 mod app;

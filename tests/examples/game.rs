@@ -6,7 +6,8 @@ mod arena;
 use std::time::Duration;
 
 use veltix::testing::{TestClient, TestServer};
-use veltix::{Message, RequestError, Typed};
+use veltix::typed::Typed;
+use veltix::{Message, RequestError};
 
 use arena::{Enter, Joined, Left, Move, Player, Position, Welcome};
 

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use tokio::task::yield_now;
+use veltix::handler::{Context, FromContext};
 use veltix::limits::MAX_TYPED_BODY;
 use veltix::{
-    CloseReason, Context, Disconnected, Event, FromContext, Json, Message, MessageType, Peer,
-    Rejection, Router, Text,
+    CloseReason, Disconnected, Event, Json, Message, MessageType, Peer, Rejection, Router, Text,
 };
 
 use super::{Scene, echo};

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
-use veltix::{Handler, Message, Peer, RequestId, Router, ServerConfig, Text};
+use veltix::handler::Handler;
+use veltix::{Message, Peer, RequestId, Router, ServerConfig, Text};
 
 use super::{THIRD, ask, seconds};
 use crate::promises::{check, number, numbered, numbers, paused};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
-use veltix::{Client, Response, Router, Text, all};
+use veltix::request::Response;
+use veltix::{Client, Router, Text, all};
 
 use super::seconds;
 use super::survey::{answering, question};

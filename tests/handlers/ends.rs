@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep};
-use veltix::{CloseReason, Event, Handler, Peer, RequestId, Router, Text};
+use veltix::handler::Handler;
+use veltix::{CloseReason, Event, Peer, RequestId, Router, Text};
 
 use super::concurrent::{Log, Told, echoes, send_all, told};
 use super::seconds;

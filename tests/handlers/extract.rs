@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc::unbounded_channel;
+use veltix::handler::{Context, FromContext, FromMessage, FromRef, MessageRef};
 use veltix::{
-    Arrival, Client, ClientConfig, Context, Disconnected, Event, Extension, FromContext,
-    FromMessage, FromRef, Hub, Json, Message, Msg, Peer, Rejection, RequestId, Router, State, Text,
-    all,
+    Client, ClientConfig, Disconnected, Event, Extension, Hub, Json, Message, Msg, Peer, Rejection,
+    RequestId, Router, State, Text, all,
 };
 
 use super::typed::Note;
@@ -47,7 +47,11 @@ impl<S> FromContext<S> for Code {
 struct Shout(String);
 
 impl FromMessage<App> for Shout {
-    fn from_message(_: &Context<'_>, app: &App, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_message(
+        _: &Context<'_>,
+        app: &App,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         Ok(Self(format!("{}: {}", app.name, message.text()?.to_uppercase())))
     }
 }

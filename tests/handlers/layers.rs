@@ -11,10 +11,10 @@ use tower::load_shed::LoadShedLayer;
 use tower::timeout::TimeoutLayer;
 use tower::util::{MapRequestLayer, MapResultLayer};
 use tower::{Layer, Service, layer::layer_fn, service_fn};
-use veltix::{
-    BoxError, CloseReason, Event, Handler, Inbound, Message, MessageService, Msg, Reply, RequestId,
-    Router, Text, TypedMessage,
-};
+use veltix::handler::Handler;
+use veltix::layer::{Inbound, MessageService};
+use veltix::typed::TypedMessage;
+use veltix::{BoxError, CloseReason, Event, Message, Msg, Reply, RequestId, Router, Text};
 
 use super::typed::{Divide, Fault, Quotient};
 use super::{THIRD, ask, failure, rejection, seconds};
@@ -24,7 +24,7 @@ use crate::support::{Door, ECHO, OTHER, World, quiet, until};
 /// Appends a letter to each message on its way in.
 fn append(
     letter: &'static str,
-) -> impl Layer<MessageService, Service: veltix::InboundService> + Clone + Send + Sync {
+) -> impl Layer<MessageService, Service: veltix::layer::InboundService> + Clone + Send + Sync {
     MapRequestLayer::new(move |mut inbound: Inbound| {
         let message = inbound.message().clone();
         let text = format!("{}{letter}", message.text().expect("text"));
@@ -169,7 +169,7 @@ fn each_part_of_a_merged_router_keeps_its_layers() {
 /// A layer made of a function from the service inside and a message to the reply.
 fn around<F>(
     handle: F,
-) -> impl Layer<MessageService, Service: veltix::InboundService> + Clone + Send + Sync
+) -> impl Layer<MessageService, Service: veltix::layer::InboundService> + Clone + Send + Sync
 where
     F: Fn(MessageService, Inbound) -> BoxFuture<'static, Result<Option<Reply>, BoxError>>
         + Clone

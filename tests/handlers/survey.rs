@@ -4,10 +4,9 @@ use std::collections::HashSet;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep, timeout};
-use veltix::{
-    Client, Hub, Message, Peer, RequestError, Response, Responses, Router, ServerConfig,
-    SurveyStatus, Text, TypedMessage, all, tag,
-};
+use veltix::request::{Response, Responses, SurveyStatus};
+use veltix::typed::TypedMessage;
+use veltix::{Client, Hub, Message, Peer, RequestError, Router, ServerConfig, Text, all, tag};
 
 use super::seconds;
 use super::typed::{Divide, Fault, Quotient};
@@ -314,7 +313,7 @@ fn the_roster_says_where_each_of_them_stands() {
         let [(mut one, _), (two, _), (_three, _), (_four, last)] = silent(&world).await;
         let mut survey =
             world.hub.to(all()).request(&question()).unwrap().timeout(seconds(3)).first(2);
-        let stand = |survey: &veltix::Survey| {
+        let stand = |survey: &veltix::request::Survey| {
             let mut roster: Vec<_> = survey.roster().map(|(peer, at)| (peer.id(), at)).collect();
             roster.sort_unstable_by_key(|(id, _)| *id);
             roster.into_iter().map(|(_, at)| at).collect::<Vec<_>>()

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep};
-use veltix::{Disconnected, Event, Handler, Router, ServerConfig, Text};
+use veltix::handler::Handler;
+use veltix::{Disconnected, Event, Router, ServerConfig, Text};
 
 use super::{ask, failure, seconds};
 use crate::promises::{Drops, paused};

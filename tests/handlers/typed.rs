@@ -1,10 +1,11 @@
 //! Handlers of typed messages, whose traits are implemented by hand here.
 
 use serde::{Deserialize, Serialize};
+use veltix::handler::MessageRef;
+use veltix::typed::{AnswerError, Ask, NoError, NoReply, ToMessage, Told, Typed, TypedMessage};
 use veltix::{
-    AnswerError, Arrival, Ask, BodyError, EncodeError, Message, MessageType, Msg, NoError, NoReply,
-    Peer, Rejection, RequestError, Router, ServerConfig, State, Text, ToMessage, Told, Typed,
-    TypedMessage,
+    BodyError, EncodeError, Message, MessageType, Msg, Peer, Rejection, RequestError, Router,
+    ServerConfig, State, Text,
 };
 use veltix_core::typed::{body, read_reply, read_reply_or_error};
 
@@ -21,7 +22,7 @@ macro_rules! message {
         }
 
         impl Typed for $name {
-            fn from_arrival(arrival: Arrival<'_>, limit: usize) -> Result<Self, BodyError> {
+            fn from_arrival(arrival: MessageRef<'_>, limit: usize) -> Result<Self, BodyError> {
                 body::check(&arrival, $code, stringify!($name), limit)?;
                 arrival.json()
             }
@@ -265,7 +266,7 @@ fn handlers_of_typed_messages_have_options_too() {
             tokio::time::sleep(seconds(u64::try_from(n).unwrap())).await;
             Quotient(n / 2)
         };
-        use veltix::Handler as _;
+        use veltix::handler::Handler as _;
         let router = Router::new().on(slow.concurrent(2).timeout(seconds(6)));
         let world = World::new(router.route(super::OTHER, |Text(text): Text| text));
         let client = world.client(Router::new()).await;

@@ -48,7 +48,7 @@ fn r17_a_peer_that_lost_its_power_is_given_up_by_both_sides() {
         let peer = hub.list(all()).unwrap().remove(0);
         cut();
         let begun = Instant::now();
-        let end = |closing: veltix::Closing| async move {
+        let end = |closing: veltix::future::Closing| async move {
             let end = closing.await;
             assert_eq!(end.reason, CloseReason::HeartbeatTimeout);
             begun.elapsed()

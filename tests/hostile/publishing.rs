@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use veltix::handler::Handler;
 use veltix::limits::INBOX_MESSAGES;
-use veltix::{Handler, Hub, Message, Peer, Rate, Router, SendError, ServerConfig, all};
+use veltix::{Hub, Message, Peer, Rate, Router, SendError, ServerConfig, all};
 
 use crate::support::{ECHO, OTHER, PIPE, RawPeer, World, frame};
 

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
+use veltix::handler::Handler;
+use veltix::request::Request;
 use veltix::transport::memory;
 use veltix::{
-    Client, ClientConfig, Handler, Message, Peer, Request, RequestError, RequestId, Router, Server,
-    ServerConfig, all,
+    Client, ClientConfig, Message, Peer, RequestError, RequestId, Router, Server, ServerConfig, all,
 };
 
 use super::honest::{echo, join, serve};

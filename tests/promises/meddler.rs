@@ -5,7 +5,8 @@ use std::task::{Wake, Waker};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use veltix::{EncodeError, Hub, Message, Peer, ToMessage, all, tag};
+use veltix::typed::ToMessage;
+use veltix::{EncodeError, Hub, Message, Peer, all, tag};
 
 use super::numbered;
 use crate::support::OTHER;

@@ -28,7 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::timeout;
-use veltix::{Message, MessageType, OverflowPolicy, Received, Sent};
+use veltix::stats::{Received, Sent};
+use veltix::{Message, MessageType, OverflowPolicy};
 
 use crate::support::PATIENCE;
 

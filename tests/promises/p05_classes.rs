@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
+use veltix::stats::Dropped;
 use veltix::{
-    CloseReason, Dropped, Event, EventStream, Message, MessageType, OverflowPolicy, Peer, Router,
-    SendError, ServerConfig,
+    CloseReason, Event, EventStream, Message, MessageType, OverflowPolicy, Peer, Router, SendError,
+    ServerConfig,
 };
 
 use super::{POLICIES, check, numbered, numbers, paused};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use veltix::{GOING_AWAY, Message, OverflowPolicy, Router, Sent, ServerConfig, ShutdownReport};
+use veltix::stats::Sent;
+use veltix::{GOING_AWAY, Message, OverflowPolicy, Router, ServerConfig, ShutdownReport};
 
 use super::{Drops, check, numbered, numbers, paused};
 use crate::support::{Door, ECHO, LISTENING, OTHER, PIPE, RawPeer, World, quiet};

@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 
-use veltix::{AnswerError, Ask, BodyError};
+use veltix::BodyError;
+use veltix::typed::{AnswerError, Ask};
 
 use super::*;
 

@@ -1,6 +1,7 @@
 //! Each body is exactly what a Python peer sends and reads.
 
-use veltix::{DeliveryClass, MessageType, ToMessage};
+use veltix::MessageType;
+use veltix::typed::{DeliveryClass, ToMessage};
 
 use super::*;
 

@@ -1,6 +1,7 @@
 //! What a message says about its own delivery.
 
-use veltix::{DeliveryClass, Key, OverflowPolicy, ToMessage};
+use veltix::OverflowPolicy;
+use veltix::typed::{DeliveryClass, Key, ToMessage};
 
 use super::*;
 

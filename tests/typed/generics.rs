@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
-use veltix::{ToMessage, Typed};
+use veltix::typed::{ToMessage, Typed};
 
 use super::*;
 

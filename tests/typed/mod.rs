@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use veltix::{Message, ToMessage, Typed, TypedMessage};
+use veltix::Message;
+use veltix::typed::{ToMessage, Typed, TypedMessage};
 
 /// Who is there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

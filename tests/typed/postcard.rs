@@ -1,6 +1,7 @@
 //! Bodies in postcard.
 
-use veltix::{BodyError, ToMessage, Typed};
+use veltix::BodyError;
+use veltix::typed::{ToMessage, Typed};
 
 use super::{ROOM, received};
 

@@ -3,7 +3,7 @@
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use veltix::ToMessage;
+use veltix::typed::ToMessage;
 
 use super::*;
 

@@ -14,18 +14,19 @@ use crate::message::{Message, RequestId};
 /// message is gone.
 ///
 /// ```
-/// use bytes::BytesMut;
-/// use veltix_core::{Frame, FrameDecoder, Message, MessageType};
+/// use veltix::handler::{Context, FromMessage, MessageRef};
+/// use veltix::{Rejection, Router};
 ///
-/// const SAY: MessageType = MessageType::new(200, "say", "");
-/// let mut buffer = BytesMut::new();
-/// Frame::from(Message::from_text(SAY, "hi")).write_to(&mut buffer);
-/// let mut burst = FrameDecoder::new(1024).decode_burst(&mut buffer)?.unwrap();
-/// let arrival = burst.arrive().unwrap();
-/// assert_eq!((arrival.code(), arrival.body()), (200, &b"hi"[..]));
-/// let message = arrival.into_message();
-/// # assert_eq!(message.text().unwrap(), "hi");
-/// # Ok::<(), veltix_core::ProtocolError>(())
+/// /// The number of words of a text. The body is not copied.
+/// struct Words(usize);
+///
+/// impl<S> FromMessage<S> for Words {
+///     fn from_message(_: &Context<'_>, _: &S, message: MessageRef<'_>) -> Result<Self, Rejection> {
+///         Ok(Self(message.text()?.split_whitespace().count()))
+///     }
+/// }
+///
+/// let router: Router = Router::new().fallback(|words: Words| words.0.to_string());
 /// ```
 #[derive(Debug)]
 pub struct Arrival<'a> {

@@ -112,7 +112,7 @@ impl DeliveryClass {
 /// whatever their type.
 ///
 /// ```
-/// use veltix_core::Key;
+/// use veltix::typed::Key;
 ///
 /// assert_eq!(Key::from(7_u8), Key::from(7_i64));
 /// assert_ne!(Key::from(7), Key::from("7"));

@@ -175,7 +175,7 @@ impl Message {
     /// [`latest`](Message::latest) said.
     ///
     /// ```
-    /// use veltix_core::{Message, MessageType, OverflowPolicy};
+    /// use veltix::{Message, MessageType, OverflowPolicy};
     ///
     /// const TYPING: MessageType = MessageType::new(203, "typing", "");
     /// let message = Message::empty(TYPING).on_full(OverflowPolicy::DropNewest);
@@ -202,7 +202,7 @@ impl Message {
     /// never superseded or dropped.
     ///
     /// ```
-    /// use veltix_core::{Message, MessageType};
+    /// use veltix::{Message, MessageType};
     ///
     /// const POSITION: MessageType = MessageType::new(210, "position", "");
     /// let (player, x, y) = (7_u64, 3, 4);

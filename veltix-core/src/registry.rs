@@ -8,13 +8,13 @@ use crate::types::{FIRST_APPLICATION_CODE, MessageType};
 /// The message types of an application and its plugins, each code once.
 ///
 /// ```
-/// use veltix_core::{MessageType, Registry};
+/// use veltix::{MessageType, Registry};
 ///
 /// let mut registry = Registry::default();
 /// registry.register(MessageType::new(200, "chat", "Chat message"))?;
 /// let typing = registry.allocate("typing")?;
 /// assert_eq!((typing.code(), registry.find(200).unwrap().name()), (201, "chat"));
-/// # Ok::<(), veltix_core::TypeError>(())
+/// # Ok::<(), veltix::TypeError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Registry {

@@ -16,7 +16,7 @@ use crate::limits::LOGGED_CHARS;
 /// A number of bytes for people: steps of 1024, at most four significant digits and two decimals.
 ///
 /// ```
-/// use veltix_core::text::format_bytes;
+/// use veltix::text::format_bytes;
 ///
 /// assert_eq!(format_bytes(148_000), "144.5 KB");
 /// assert_eq!(format_bytes(3_000_000), "2.86 MB");

@@ -53,7 +53,7 @@ impl CodeClass {
 /// Two types are equal when their codes are, since the code is all that travels.
 ///
 /// ```
-/// use veltix_core::MessageType;
+/// use veltix::MessageType;
 ///
 /// const CHAT: MessageType = MessageType::new(200, "chat", "Chat message");
 /// assert_eq!(CHAT.code(), 200);
@@ -62,7 +62,7 @@ impl CodeClass {
 /// A reserved code in a `const` does not compile:
 ///
 /// ```compile_fail
-/// # use veltix_core::MessageType;
+/// # use veltix::MessageType;
 /// const BAD: MessageType = MessageType::new(20, "bad", "");
 /// ```
 #[derive(Clone, Copy)]

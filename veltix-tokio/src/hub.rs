@@ -48,8 +48,7 @@ impl Hub {
     /// Begins a broadcast to the peers that a target means.
     ///
     /// ```
-    /// # use veltix_core::{Message, tag};
-    /// # use veltix_tokio::{Hub, Peer, SendError};
+    /// # use veltix::{Hub, Message, Peer, SendError, tag};
     /// # fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
     /// hub.to(tag("room").is("lobby")).except(&peer).send(&message)?;
     /// hub.to(tag("room").any_of(["lobby", "hall"]) & !tag("muted")).send(&message)?;
@@ -79,8 +78,8 @@ impl Hub {
     /// or, with an error, none. Says how many they are.
     ///
     /// ```
-    /// # use veltix_core::{TagError, tag};
-    /// # fn level_up(hub: veltix_tokio::Hub) -> Result<(), TagError> {
+    /// # use veltix::{Hub, TagError, tag};
+    /// # fn level_up(hub: Hub) -> Result<(), TagError> {
     /// let levelled = hub.tag(tag("score").at_least(1_000), ("level", 2))?;
     /// # Ok(()) }
     /// ```
@@ -263,9 +262,8 @@ impl Broadcast {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use veltix_core::{Message, tag};
-    /// # use veltix_tokio::Hub;
-    /// # async fn vote(hub: Hub, ballot: Message) -> veltix_tokio::Result<()> {
+    /// # use veltix::{Hub, Message, tag};
+    /// # async fn vote(hub: Hub, ballot: Message) -> veltix::Result<()> {
     /// let voters = hub.to(tag("voter"));
     /// let votes = voters.request(&ballot)?.timeout(Duration::from_secs(2)).quorum(3).await;
     /// if votes.is_enough() {

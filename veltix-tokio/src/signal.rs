@@ -20,8 +20,8 @@ const TERMINATED: i32 = 143;
 /// it at once, however far it has come. For [`Server::run_until`](crate::Server::run_until):
 ///
 /// ```no_run
-/// # async fn f() -> veltix_tokio::Result<()> {
-/// use veltix_tokio::{Router, Server, ServerConfig, stop_signal};
+/// # async fn f() -> veltix::Result<()> {
+/// use veltix::{Router, Server, ServerConfig, stop_signal};
 ///
 /// let server = Server::bind(ServerConfig::default(), Router::new()).await?;
 /// server.run_until(stop_signal()).await // then drains

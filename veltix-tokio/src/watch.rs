@@ -37,9 +37,8 @@ pub enum WatchEvent {
 /// server has ended and its last peer has left.
 ///
 /// ```
-/// # use veltix_core::tag;
-/// # use veltix_tokio::{Hub, WatchEvent};
-/// # async fn f(hub: Hub) -> Result<(), veltix_core::TargetError> {
+/// # use veltix::{Hub, WatchEvent, tag};
+/// # async fn f(hub: Hub) -> Result<(), veltix::TargetError> {
 /// let mut lobby = hub.watch(tag("room").is("lobby"))?;
 /// while let Some(event) = lobby.next().await {
 ///     match event {

@@ -41,16 +41,16 @@ pub(crate) struct Received {
     pub(crate) discarded: u64,
 }
 
-impl From<veltix::Sent> for Sent {
-    fn from(sent: veltix::Sent) -> Self {
-        let veltix::Sent { accepted, written, queued, .. } = sent;
+impl From<veltix::stats::Sent> for Sent {
+    fn from(sent: veltix::stats::Sent) -> Self {
+        let veltix::stats::Sent { accepted, written, queued, .. } = sent;
         Self { accepted, written, queued, dropped: sent.dropped() }
     }
 }
 
-impl From<veltix::Received> for Received {
-    fn from(all: veltix::Received) -> Self {
-        let veltix::Received { received, handled, rejected, waiting, .. } = all;
+impl From<veltix::stats::Received> for Received {
+    fn from(all: veltix::stats::Received) -> Self {
+        let veltix::stats::Received { received, handled, rejected, waiting, .. } = all;
         Self { received, handled, rejected, waiting, discarded: all.discarded() }
     }
 }

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use tower_service::Service;
-use veltix::Inbound;
+use veltix::layer::Inbound;
 
 /// Only calls what is in it.
 #[derive(Clone)]

@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use veltix::RequestError;
 use veltix::testing::TestClient;
-use veltix::{Ask, RequestError};
+use veltix::typed::Ask;
 
 use super::protocol::{Finish, Refused, Stored};
 use super::*;

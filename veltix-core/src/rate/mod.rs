@@ -14,7 +14,7 @@ use crate::limits::{RATE_BURST, RATE_DISCONNECT_AFTER, RATE_WARN_AFTER};
 ///
 /// ```
 /// use std::time::Duration;
-/// use veltix_core::Rate;
+/// use veltix::Rate;
 ///
 /// let rate = Rate::default()
 ///     .messages_per_second(1_000)

@@ -62,7 +62,7 @@ impl fmt::Display for PeerId {
 /// [`TAG_VALUE_LEN`](crate::limits::TAG_VALUE_LEN), which the store checks.
 ///
 /// ```
-/// use veltix_core::{Tag, TagValue};
+/// use veltix::{Tag, TagValue};
 ///
 /// assert_eq!(Tag::from("guest"), Tag::from(("guest", ())));
 /// assert_eq!(Tag::from(("level", 3)).value(), &TagValue::Int(3));

@@ -13,7 +13,7 @@ use super::value::TagValue;
 /// above nor below any number, so a comparison with it means nobody.
 ///
 /// ```
-/// use veltix_core::tag;
+/// use veltix::tag;
 ///
 /// let adults = tag("age").at_least(18);
 /// let near = tag("distance").below(2.5);

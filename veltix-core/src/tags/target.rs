@@ -18,7 +18,7 @@ use crate::error::TargetError;
 /// way.
 ///
 /// ```
-/// use veltix_core::tag;
+/// use veltix::tag;
 ///
 /// let guests = !tag("account") | tag("role").is("guest");
 /// let audible = tag("room").any_of(["lobby", "hall"]) & tag("level").at_least(5) & !tag("muted");
@@ -65,7 +65,7 @@ pub const fn all() -> Target {
 /// No peer: where a target that is put together with `|` begins.
 ///
 /// ```
-/// use veltix_core::{nobody, tag};
+/// use veltix::{nobody, tag};
 ///
 /// let mut rooms = nobody();
 /// for room in ["lobby", "hall"] {
@@ -82,7 +82,7 @@ pub const fn nobody() -> Target {
 /// meant.
 ///
 /// ```
-/// use veltix_core::{PeerId, all, peers};
+/// use veltix::{PeerId, all, peers};
 ///
 /// let (ada, bob) = (PeerId::new(1), PeerId::new(2));
 /// let others = all() & !peers([ada, bob]);
@@ -96,7 +96,7 @@ pub fn peers(peers: impl IntoIterator<Item: Into<PeerId>>) -> Target {
 /// its neighbours.
 ///
 /// ```
-/// use veltix_core::{Target, tag};
+/// use veltix::{Target, tag};
 ///
 /// let anywhere = Target::from(tag("room"));
 /// let lobby = tag("room").is("lobby");

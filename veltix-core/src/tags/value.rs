@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// above all other numbers.
 ///
 /// ```
-/// use veltix_core::TagValue;
+/// use veltix::TagValue;
 ///
 /// assert_eq!(TagValue::from(1), TagValue::from(1.0));
 /// assert!(TagValue::from(2.5) < TagValue::from(3));
@@ -53,7 +53,7 @@ impl TagValue {
     /// The text, of a value that is one. (Displayed, a text is quoted.)
     ///
     /// ```
-    /// use veltix_core::TagValue;
+    /// use veltix::TagValue;
     ///
     /// let room = TagValue::from("lobby");
     /// assert_eq!((room.as_str(), room.as_i64()), (Some("lobby"), None));

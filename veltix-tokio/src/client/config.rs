@@ -69,7 +69,7 @@ impl ClientConfig {
     /// ```
     /// use std::io;
     ///
-    /// use veltix_tokio::ClientConfig;
+    /// use veltix::ClientConfig;
     ///
     /// async fn issued() -> io::Result<String> {
     ///     // Here somebody is asked who issues tokens.

@@ -18,7 +18,7 @@ pub use refuse::Refuse;
 /// then, for a router that also serves where nobody is asked.
 ///
 /// ```
-/// use veltix_tokio::{HandshakeInfo, Identity, Refuse, Router};
+/// use veltix::{HandshakeInfo, Identity, Refuse, Router};
 ///
 /// struct User {
 ///     name: String,

@@ -38,7 +38,7 @@ impl Peer {
     /// later is dropped at once.
     ///
     /// ```
-    /// # use veltix_tokio::{Extension, Peer, Router, Text};
+    /// # use veltix::{Extension, Peer, Router, Text};
     /// #[derive(Clone)]
     /// struct Session {
     ///     user: String,

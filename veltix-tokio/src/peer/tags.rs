@@ -8,7 +8,7 @@ impl Peer {
     /// Tags the peer, unless it has a tag of this name: `Ok(false)` then, and nothing changes.
     ///
     /// ```
-    /// # fn welcome(peer: veltix_tokio::Peer) -> Result<(), veltix_core::TagError> {
+    /// # fn welcome(peer: veltix::Peer) -> Result<(), veltix::TagError> {
     /// peer.add_tag("guest")?;
     /// peer.add_tag(("role", "admin"))?;
     /// # Ok(()) }

@@ -22,7 +22,7 @@ use super::typed::{Input, MessageInput, Reject};
 ///
 /// ```
 /// # use std::convert::Infallible as AppError;
-/// # use veltix_tokio::{Hub, Json, Peer, State};
+/// # use veltix::{Hub, Json, Peer, State};
 /// # #[derive(Clone)] struct Db;
 /// # #[derive(serde::Deserialize)] struct Say;
 /// async fn say(
@@ -34,7 +34,7 @@ use super::typed::{Input, MessageInput, Reject};
 ///     // Store it, pass it on.
 ///     Ok(())
 /// }
-/// # veltix_tokio::Router::new().fallback(say).with_state::<()>(Db);
+/// # veltix::Router::new().fallback(say).with_state::<()>(Db);
 /// ```
 ///
 /// `T` is there so that functions of different shapes can all implement the trait; leave it to the
@@ -46,8 +46,7 @@ use super::typed::{Input, MessageInput, Reject};
 /// small messages.
 ///
 /// ```
-/// # use veltix_core::MessageType;
-/// # use veltix_tokio::{Peer, Router};
+/// # use veltix::{MessageType, Peer, Router};
 /// # const SAMPLE: MessageType = MessageType::new(204, "sample", "");
 /// # const SAY: MessageType = MessageType::new(200, "say", "");
 /// # fn store(_: &[u8]) {}

@@ -244,7 +244,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     ///
     /// use tower_layer::layer_fn;
     /// use tower_service::Service;
-    /// use veltix_tokio::{Inbound, MessageService, Router, Text};
+    /// use veltix::layer::{Inbound, MessageService};
+    /// use veltix::{Router, Text};
     ///
     /// /// Counts the messages that go through it.
     /// #[derive(Clone)]
@@ -318,7 +319,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// use std::collections::HashMap;
     /// use std::sync::Arc;
     ///
-    /// use veltix_tokio::{HandshakeInfo, Refuse, Router};
+    /// use veltix::{HandshakeInfo, Refuse, Router};
     ///
     /// struct User(String);
     ///

@@ -14,7 +14,7 @@ use crate::tls::ServerTls;
 /// How a server listens and what it takes. Start from the default and change what you need.
 ///
 /// ```
-/// use veltix_tokio::{BufferSize, ServerConfig};
+/// use veltix::{BufferSize, ServerConfig};
 ///
 /// let config = ServerConfig::default()
 ///     .addr("127.0.0.1:0")
@@ -134,8 +134,7 @@ impl ServerConfig {
     /// is slowed. Answers to calls of ours count, and wait like all else.
     ///
     /// ```
-    /// use veltix_core::Rate;
-    /// use veltix_tokio::ServerConfig;
+    /// use veltix::{Rate, ServerConfig};
     ///
     /// let rate = Rate::default().messages_per_second(200).bytes_per_second(256 * 1024);
     /// let config = ServerConfig::default().peer_rate(rate);

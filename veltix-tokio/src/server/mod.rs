@@ -36,8 +36,8 @@ use crate::transport::{Listener, PeerAddr, TcpAcceptor};
 /// A server that is bound and not yet running.
 ///
 /// ```no_run
-/// # async fn f() -> veltix_tokio::Result<()> {
-/// use veltix_tokio::{Router, Server, ServerConfig};
+/// # async fn f() -> veltix::Result<()> {
+/// use veltix::{Router, Server, ServerConfig};
 ///
 /// let router = Router::new();
 /// Server::bind(ServerConfig::default(), router).await?.run().await?;
@@ -82,8 +82,8 @@ impl Server {
     /// called on a Tokio runtime.
     ///
     /// ```no_run
-    /// # async fn f() -> veltix_tokio::Result<()> {
-    /// use veltix_tokio::{Router, Server, ServerConfig};
+    /// # async fn f() -> veltix::Result<()> {
+    /// use veltix::{Router, Server, ServerConfig};
     ///
     /// Server::bind_unix("/run/app.sock", ServerConfig::default(), Router::new())?.run().await?;
     /// # Ok(()) }

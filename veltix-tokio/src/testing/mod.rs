@@ -5,7 +5,6 @@
 //! `cargo add --dev veltix --features testing`.
 //!
 //! ```
-//! # mod veltix { pub use veltix_core::*; pub use veltix_tokio::*; }
 //! use veltix::testing::TestServer;
 //! use veltix::{Hub, Message, MessageType, Peer, Router, SendError, tag};
 //!
@@ -94,7 +93,6 @@
 //! [`heal`](Link::heal) mends both.
 //!
 //! ```
-//! # mod veltix { pub use veltix_core::*; pub use veltix_tokio::*; }
 //! # use std::time::Duration;
 //! # use veltix::testing::TestServer;
 //! # use veltix::{CloseReason, Message, MessageType, Router};

@@ -129,8 +129,8 @@ fn not_pem(what: &str, error: &pem::Error) -> TlsConfigError {
 /// are there go on, and nobody is refused in between.
 ///
 /// ```no_run
-/// # use veltix_tokio::TlsConfigError;
-/// use veltix_tokio::tls::{Certificate, CertificateStore, ServerTls};
+/// # use veltix::TlsConfigError;
+/// use veltix::tls::{Certificate, CertificateStore, ServerTls};
 ///
 /// # fn f() -> Result<(), TlsConfigError> {
 /// let read = || Certificate::from_pem_files("chain.pem", "key.pem");

@@ -22,9 +22,9 @@ use crate::transport::Stream;
 /// [`server_name`](Self::server_name) says. It is never one that DNS gave.
 ///
 /// ```no_run
-/// # async fn f() -> veltix_tokio::Result<()> {
-/// use veltix_tokio::tls::{ClientTls, Roots};
-/// use veltix_tokio::{Client, ClientConfig, Router};
+/// # async fn f() -> veltix::Result<()> {
+/// use veltix::tls::{ClientTls, Roots};
+/// use veltix::{Client, ClientConfig, Router};
 ///
 /// let tls = ClientTls::new(Roots::from_pem_file("roots.pem")?)?;
 /// let config = ClientConfig::default().addr("chat.example.org:8443").tls(tls);

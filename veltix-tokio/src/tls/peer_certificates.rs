@@ -12,12 +12,12 @@ use rustls::pki_types::CertificateDer;
 /// [`accept_client_certificates`](super::ServerTls::accept_client_certificates).
 ///
 /// ```
-/// use veltix_tokio::tls::PeerCertificates;
+/// use veltix::tls::PeerCertificates;
 ///
 /// async fn who(PeerCertificates(chain): PeerCertificates) -> String {
 ///     format!("a certificate of {} bytes", chain[0].len())
 /// }
-/// # veltix_tokio::Router::<()>::new().fallback(who);
+/// # veltix::Router::<()>::new().fallback(who);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]

@@ -23,9 +23,9 @@ use crate::transport::Stream;
 /// The certificate can be replaced while the server runs: see [`CertificateStore`].
 ///
 /// ```no_run
-/// # async fn f() -> veltix_tokio::Result<()> {
-/// use veltix_tokio::tls::{Roots, ServerTls};
-/// use veltix_tokio::{Router, Server, ServerConfig};
+/// # async fn f() -> veltix::Result<()> {
+/// use veltix::tls::{Roots, ServerTls};
+/// use veltix::{Router, Server, ServerConfig};
 ///
 /// let tls = ServerTls::from_pem_files("chain.pem", "key.pem")?
 ///     .require_client_certificates(Roots::from_pem_file("clients.pem")?)?;

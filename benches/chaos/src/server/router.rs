@@ -4,7 +4,8 @@ use std::future::pending;
 use std::panic::panic_any;
 use std::time::Duration;
 
-use veltix::{Disconnected, Handler, Message, Peer, Router, SendError, State, TagError};
+use veltix::handler::Handler;
+use veltix::{Disconnected, Message, Peer, Router, SendError, State, TagError};
 
 use super::ledger::{Incoming, Ledger, number};
 use crate::wire::{Code, Line};

@@ -5,9 +5,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 
-use veltix::{
-    Disconnected, FromRef, Hub, Json, Message, Msg, Peer, Rejection, RequestId, Router, State, Text,
-};
+use veltix::handler::FromRef;
+use veltix::{Disconnected, Hub, Json, Message, Msg, Peer, Rejection, RequestId, Router, State, Text};
 
 #[veltix::message]
 enum Rooms {

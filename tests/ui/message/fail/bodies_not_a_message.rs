@@ -1,5 +1,5 @@
 // What the compiler says where a typed message is asked for and something else is there.
-use veltix::{Ask, Typed, TypedMessage};
+use veltix::typed::{Ask, Typed, TypedMessage};
 
 #[veltix::message]
 enum Chat {

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use veltix::{Message, MessageType, ToMessage, UnknownCode};
+use veltix::typed::{ToMessage, UnknownCode};
+use veltix::{Message, MessageType};
 
 #[veltix::message]
 pub enum App {

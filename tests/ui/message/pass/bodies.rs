@@ -1,6 +1,7 @@
 //! Every kind of body, and what the attribute adds to an enum that has them.
 
-use veltix::{Ask, Message, MessageType, NoError, NoReply, ToMessage, Told, Typed, TypedMessage};
+use veltix::typed::{Ask, NoError, NoReply, ToMessage, Told, Typed, TypedMessage};
+use veltix::{Message, MessageType};
 
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Roster {

@@ -17,6 +17,6 @@ fn main() {
     let say = Chat::from(Say { text: "hi".into() });
     assert_eq!(say, say.clone());
     assert_eq!(serde_json::to_string(&say).unwrap(), r#"{"Say":{"t":"hi"}}"#);
-    assert_eq!(veltix::ToMessage::to_message(&say).unwrap().body().as_ref(), br#"{"t":"hi"}"#);
+    assert_eq!(veltix::typed::ToMessage::to_message(&say).unwrap().body().as_ref(), br#"{"t":"hi"}"#);
     assert_eq!(serde_json::to_string(&Chat::Typing).unwrap(), r#""Typing""#);
 }

@@ -1,6 +1,6 @@
 //! A variant under a `#[cfg]` is there or not, and everything of it with it.
 
-use veltix::{Typed, TypedMessage};
+use veltix::typed::{Typed, TypedMessage};
 
 #[veltix::message]
 pub(crate) enum Chat {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use serde::{Serialize, de::DeserializeOwned};
-use veltix::{ToMessage, Typed, TypedMessage};
+use veltix::typed::{ToMessage, Typed, TypedMessage};
 
 #[veltix::message]
 #[derive(Clone, Debug)]

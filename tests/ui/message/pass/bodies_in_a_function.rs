@@ -1,6 +1,6 @@
 //! An enum with bodies may stand inside a function, where nothing has a path.
 
-use veltix::{ToMessage, Typed};
+use veltix::typed::{ToMessage, Typed};
 
 fn main() {
     #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]

@@ -41,7 +41,7 @@ enum Other {
 }
 
 fn main() {
-    use veltix::{ToMessage, Typed};
+    use veltix::typed::{ToMessage, Typed};
 
     let names = App::from(Names(vec!["ann".into()])).to_message().unwrap();
     assert!(matches!(App::from_message(names, 99), Ok(App::Names(_))));

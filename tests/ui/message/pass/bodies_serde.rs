@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use veltix::{ToMessage, Typed, TypedMessage};
+use veltix::typed::{ToMessage, Typed, TypedMessage};
 
 /// Derives serde itself, with a shape of its own.
 #[veltix::message]

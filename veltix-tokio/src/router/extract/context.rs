@@ -38,7 +38,7 @@ impl<S> FromContext<S> for RequestId {
 /// [`Router::with_state`](crate::Router::with_state) got, by [`FromRef`].
 ///
 /// ```
-/// # use veltix_tokio::{Router, State};
+/// # use veltix::{Router, State};
 /// #[derive(Clone)]
 /// struct Db;
 ///
@@ -60,7 +60,8 @@ impl<S, T: FromRef<S>> FromContext<S> for State<T> {
 /// A part of a state: implement it so that handlers can take the part alone.
 ///
 /// ```
-/// use veltix_tokio::{FromRef, State};
+/// use veltix::State;
+/// use veltix::handler::FromRef;
 ///
 /// #[derive(Clone)]
 /// struct Db;
@@ -77,7 +78,7 @@ impl<S, T: FromRef<S>> FromContext<S> for State<T> {
 /// }
 ///
 /// async fn store(State(db): State<Db>) {}
-/// # veltix_tokio::Router::new().fallback(store).with_state::<()>(App { db: Db });
+/// # veltix::Router::new().fallback(store).with_state::<()>(App { db: Db });
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part of the state `{S}`",

@@ -54,7 +54,8 @@ impl<'a> Context<'a> {
 /// An argument that does not need the body. Implement it for your own.
 ///
 /// ```
-/// use veltix_tokio::{Context, FromContext, Rejection};
+/// use veltix::Rejection;
+/// use veltix::handler::{Context, FromContext};
 ///
 /// /// Who may do what everybody may not.
 /// struct Admin(String);
@@ -71,7 +72,7 @@ impl<'a> Context<'a> {
 /// async fn ban(Admin(name): Admin) {
 ///     println!("{name} bans");
 /// }
-/// # veltix_tokio::Router::<()>::new().fallback(ban);
+/// # veltix::Router::<()>::new().fallback(ban);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument here",

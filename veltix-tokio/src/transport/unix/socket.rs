@@ -38,9 +38,9 @@ const OWNER_ONLY: u32 = 0o600;
 /// at its directory's.
 ///
 /// ```no_run
-/// # async fn f() -> veltix_tokio::Result<()> {
-/// use veltix_tokio::transport::UnixSocketListener;
-/// use veltix_tokio::{Router, Server, ServerConfig};
+/// # async fn f() -> veltix::Result<()> {
+/// use veltix::transport::UnixSocketListener;
+/// use veltix::{Router, Server, ServerConfig};
 ///
 /// let listener = UnixSocketListener::bind_with_mode("/run/app.sock", 0o660)?;
 /// Server::with_listener(listener, ServerConfig::default(), Router::new())?.run().await?;
