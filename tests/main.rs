@@ -13,9 +13,6 @@ mod handlers;
 mod hostile;
 mod identity;
 mod interop;
-mod macros {
-    mod ui;
-}
 mod promises;
 mod simulation;
 mod support;

@@ -5,12 +5,13 @@ mod targets;
 
 use std::fs;
 use std::panic::catch_unwind;
-use std::path::Path;
+
+use crate::support::repository;
 
 /// Gives the target all seeds and the corpus that bear its name.
 #[track_caller]
 fn replay(name: &str, target: fn(&[u8])) {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let fuzz = repository().join("fuzz");
     for kind in ["seeds", "corpus"] {
         let dir = fuzz.join(kind).join(name);
         let mut files = 0;

@@ -8,7 +8,7 @@ use super::run::run_with;
 const PYTHON: &str = "3.3.0";
 
 async fn ask(port: u16, token: &str, lines: &[&str]) -> bool {
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/auth_client.py");
+    let script = crate::support::repository().join("examples/auth_client.py");
     let mut command = tokio::process::Command::new(env::python(PYTHON).unwrap());
     command.arg("-B").arg(script).args([token, &port.to_string()]);
     let mut client = Process::start(format!("auth_client.py {token}"), command);

@@ -1,7 +1,5 @@
 //! The example `game` with its Python player, `examples/game_player.py`.
 
-use std::path::Path;
-
 use tokio::process::Command;
 
 use super::env;
@@ -9,6 +7,7 @@ use super::examples::example;
 use super::process::Process;
 use super::python::{Core, Kind};
 use super::run::{run, run_alone};
+use crate::support::repository;
 
 const NEWEST: Kind = Kind { version: "3.3.0", core: Core::Async };
 
@@ -27,7 +26,7 @@ async fn game(players: u32, seconds: u32) -> (Process, u16) {
 }
 
 fn player(kind: Kind, name: &str, port: u16, seconds: u32) -> Process {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/game_player.py");
+    let script = repository().join("examples/game_player.py");
     let python = env::python(kind.version).expect("`run` has looked");
     let mut command = Command::new(python);
     command.arg("-B").arg(script).args([name, &port.to_string(), &seconds.to_string()]);

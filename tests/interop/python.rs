@@ -83,7 +83,7 @@ impl Kind {
 
     fn script(self, name: &str) -> Command {
         let python = env::python(self.version).expect("`run` has looked");
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/python");
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/python");
         let mut command = Command::new(python);
         command.arg("-B").arg(scripts.join(name)).args(["--core", &self.core.to_string()]);
         command

@@ -17,7 +17,7 @@ use super::process::Process;
 use super::python::{Core, Kind};
 use super::run::run_with;
 use crate::support::certificates::{Authority, NAME};
-use crate::support::{TempDir, until};
+use crate::support::{TempDir, repository, until};
 
 const PYTHON: Kind = Kind { version: "3.3.0", core: Core::Threading };
 
@@ -40,7 +40,7 @@ fn free_port() -> u16 {
 
 /// Starts a tunnel with one of the documented configurations, changed in these lines.
 async fn tunnel(stunnel: &Path, name: &str, dir: &TempDir, changes: &[(&str, String)]) -> Process {
-    let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/stunnel").join(name);
+    let documented = repository().join("docs/stunnel").join(name);
     let mut config = fs::read_to_string(documented).expect("it is documented");
     for (line, changed) in changes {
         assert!(config.contains(line), "{name} says {line:?}");

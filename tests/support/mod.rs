@@ -8,6 +8,7 @@ mod seed;
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -331,8 +332,13 @@ pub async fn quiet() {
     sleep(Duration::from_millis(1)).await;
 }
 
+/// The repository, since this package is only a part of it.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is inside the repository")
+}
+
 /// A directory of a test's own, removed with everything in it.
-pub struct TempDir(std::path::PathBuf);
+pub struct TempDir(PathBuf);
 
 impl TempDir {
     pub fn new() -> Self {
@@ -347,7 +353,7 @@ impl TempDir {
         Self(path)
     }
 
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }

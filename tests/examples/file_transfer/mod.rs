@@ -1,17 +1,17 @@
 //! Both sides of the example `file_transfer`: over links that are cut, and with senders that do not
 //! keep to what was agreed.
 
-#[path = "../../../examples/file_transfer/checksum.rs"]
+#[path = "../../../examples/file_transfer/src/checksum.rs"]
 mod checksum;
-#[path = "../../../examples/file_transfer/protocol.rs"]
+#[path = "../../../examples/file_transfer/src/protocol.rs"]
 mod protocol;
-#[path = "../../../examples/file_transfer/receiver.rs"]
+#[path = "../../../examples/file_transfer/src/receiver.rs"]
 mod receiver;
-#[path = "../../../examples/file_transfer/sender.rs"]
+#[path = "../../../examples/file_transfer/src/sender.rs"]
 mod sender;
-#[path = "../../../examples/file_transfer/store.rs"]
+#[path = "../../../examples/file_transfer/src/store.rs"]
 mod store;
-#[path = "../../../examples/file_transfer/upload.rs"]
+#[path = "../../../examples/file_transfer/src/upload.rs"]
 mod upload;
 
 mod cuts;

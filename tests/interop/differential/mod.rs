@@ -68,7 +68,7 @@ fn ours(stream: &Stream) -> (Read, Result<(), ProtocolError>) {
 /// What Python makes of the streams.
 fn pythons(streams: &[Stream], engine: Engine, name: &str) -> Vec<Read> {
     let python = env::python(VERSION).expect("`run` has looked");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/python/decode.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/python/decode.py");
     let [input, output] = ["in", "out"]
         .map(|end| env::dir().join(format!("{name}-{engine}-{}.{end}", std::process::id())));
     fs::write(&input, streams::encoded(streams)).unwrap();

@@ -2,8 +2,8 @@
 //! by their SHA-256. A transfer that was cut, or a program that was stopped, goes on where it was.
 //!
 //! ```sh
-//! cargo run --release --example file_transfer serve DIR [ADDR]
-//! cargo run --release --example file_transfer send FILE [ADDR]
+//! cargo run --release -p file_transfer serve DIR [ADDR]
+//! cargo run --release -p file_transfer send FILE [ADDR]
 //! ```
 //!
 //! ADDR is `127.0.0.1:8080` by default; port 0 picks a free one for `serve`. It ends with 0 when the

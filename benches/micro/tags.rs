@@ -1,6 +1,6 @@
 //! Finding the peers of a target: the index of the tag store beside a scan over every peer's map.
 //!
-//! Run with `cargo bench --bench tags`. There are 10 000 peers; one in a hundred is in the room
+//! Run with `cargo bench -p veltix-micro --bench tags`. There are 10 000 peers; one in a hundred is in the room
 //! "small" and one in ten in the room "large". Targets of several terms are looked up among
 //! 100 000 peers; there the ratio of the two is printed, and has to be at least 50.
 

@@ -1,6 +1,6 @@
 //! What the compiler says, and accepts, about the macros.
 //!
-//! After a change of a text: `TRYBUILD=overwrite cargo test --test integration macros`, then read
+//! After a change of a text: `TRYBUILD=overwrite cargo test --package veltix-ui-tests`, then read
 //! the difference as a user would.
 
 use std::path::Path;
@@ -18,20 +18,20 @@ const CODES: [&str; 6] = [
 #[test]
 fn r34_codes_are_checked_by_the_compiler_as_is_all_of_the_message_attribute() {
     for case in CODES {
-        let case = Path::new("tests/ui/message/fail").join(case).with_extension("rs");
+        let case = Path::new("message/fail").join(case).with_extension("rs");
         assert!(case.exists(), "{}", case.display());
     }
     let cases = trybuild::TestCases::new();
-    cases.compile_fail("tests/ui/message/fail/*.rs");
+    cases.compile_fail("message/fail/*.rs");
     if !cfg!(feature = "postcard") {
-        cases.compile_fail("tests/ui/message/fail_without_features/*.rs");
+        cases.compile_fail("message/fail_without_features/*.rs");
     }
-    cases.pass("tests/ui/message/pass/*.rs");
+    cases.pass("message/pass/*.rs");
 }
 
 #[test]
 fn debug_handler_attribute() {
     let cases = trybuild::TestCases::new();
-    cases.compile_fail("tests/ui/debug_handler/fail/*.rs");
-    cases.pass("tests/ui/debug_handler/pass/*.rs");
+    cases.compile_fail("debug_handler/fail/*.rs");
+    cases.pass("debug_handler/pass/*.rs");
 }

@@ -1,6 +1,6 @@
 //! Frames out of bytes and into bytes, at three sizes of body.
 //!
-//! Run with `cargo bench --bench codec`. Decoding takes every frame off a block of 64 KiB, or off
+//! Run with `cargo bench -p veltix-micro --bench codec`. Decoding takes every frame off a block of 64 KiB, or off
 //! one frame where that is larger, as a server does after a read. Encoding writes one frame, its
 //! checksum included, into a buffer that is used again.
 

@@ -1,7 +1,7 @@
 //! TLS on both sides, with certificates that the program makes for itself: the server shows one, wants
 //! one of each client, and gets a new one while it runs.
 //!
-//! Run it with `cargo run --example tls --features tls`. In earnest the certificates come from files
+//! Run it with `cargo run -p tls`. In earnest the certificates come from files
 //! (`ServerTls::from_pem_files`, `Roots::from_pem_file`), made by your authority or a public one.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
