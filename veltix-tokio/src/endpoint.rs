@@ -18,7 +18,6 @@ use crate::log_pace::LogPace;
 use crate::memory::{Look, Memory};
 use crate::outbox::Drops;
 use crate::peers::Peers;
-use crate::router::Routes;
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
 use crate::workers::Workers;
@@ -27,7 +26,6 @@ use crate::workers::Workers;
 pub(crate) struct Endpoint {
     role: Role,
     local_addr: PeerAddr,
-    routes: Routes,
     limits: Limits,
     peers: Peers,
     slots: Slots,
@@ -81,11 +79,10 @@ pub(crate) struct Side {
 }
 
 impl Endpoint {
-    pub(crate) fn new(side: Side, limits: Limits, routes: Routes) -> Arc<Self> {
+    pub(crate) fn new(side: Side, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             role: side.role,
             local_addr: side.local_addr,
-            routes,
             limits,
             peers: Peers::new(TagStore::default()),
             slots: Slots::new(side.max_connections, side.max_connections_per_address),
@@ -114,10 +111,6 @@ impl Endpoint {
 
     pub(crate) const fn local_addr(&self) -> &PeerAddr {
         &self.local_addr
-    }
-
-    pub(crate) const fn routes(&self) -> &Routes {
-        &self.routes
     }
 
     pub(crate) const fn limits(&self) -> &Limits {

@@ -186,7 +186,7 @@ async fn each_blocking_handler_publishes_for_itself() {
 async fn a_route_s_limit_is_charged_to_the_peer_whose_handler_it_was() {
     let own = peer().await;
     let (other, _) = another(&own, FullOnce(false));
-    let routes = Routes::new(Router::new().route(MessageType::new(200, "relay", ""), || {}));
+    let routes = Routes::new(Router::new().route(MessageType::new(200, "relay", ""), || {}), None);
     let route = routes.find(200).expect("there is one");
     let outer = Batch::enter(&own, false);
     limited(route, 1_000, || published(10, 1));

@@ -11,6 +11,7 @@ use crate::connection::ConnectionTask;
 use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
 use crate::handshake::{Failure, introduce};
+use crate::router::Routes;
 use crate::tls::Dial;
 use crate::transport::Connector;
 
@@ -20,6 +21,7 @@ pub(super) struct Dialer<C> {
     pub(super) tls: Option<Dial>,
     pub(super) credentials: Credentials,
     pub(super) endpoint: Arc<Endpoint>,
+    pub(super) routes: Arc<Routes>,
 }
 
 impl<C: Connector> Dialer<C> {
@@ -55,10 +57,11 @@ impl<C: Connector> Dialer<C> {
             shaken.map_err(|error| failed(error.into()))?;
         }
         self.credentials.check_for(&stream)?;
-        let types = self.endpoint.routes().types();
+        let types = self.routes.types();
         let (hello, surplus) = introduce(&mut stream, token, types).await.map_err(failed)?;
         let ids = ids_beside(&hello);
-        Ok(ConnectionTask::new(&self.endpoint, stream, Arc::new(hello), surplus, ids))
+        let routes = Arc::clone(&self.routes);
+        Ok(ConnectionTask::new(&self.endpoint, routes, stream, Arc::new(hello), surplus, ids))
     }
 }
 

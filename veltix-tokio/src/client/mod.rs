@@ -159,10 +159,12 @@ impl Client {
             memory: Memory::unlimited(),
             spreads: Spreads::default(),
         };
-        let endpoint = Endpoint::new(side, limits, Routes::new(router));
+        let endpoint = Endpoint::new(side, limits);
+        let routes = Arc::new(Routes::new(router, None));
         let addr = connector.target();
         let credentials = config.credentials;
-        let dialer = Dialer { connector, tls, credentials, endpoint: Arc::clone(&endpoint) };
+        let dialer =
+            Dialer { connector, tls, credentials, endpoint: Arc::clone(&endpoint), routes };
         let mut attempts = Attempts::new(config.reconnect);
         let first = attempts.first(&dialer).await?;
         let first_peer = first.peer().clone();

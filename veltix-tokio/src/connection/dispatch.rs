@@ -31,12 +31,13 @@ impl ConnectionTask {
         if planted!("listed_before_on_connect") {
             endpoint.peers().admit(&self.peer);
         }
-        let Some(on_connect) = endpoint.routes().on_connect() else {
+        let routes = Arc::clone(&self.routes);
+        let Some(on_connect) = routes.on_connect() else {
             self.admit();
             return;
         };
         let batch = Batch::enter(&self.peer, self.own_only());
-        let cx = Context::new(&self.peer, 0, RequestId::default());
+        let cx = Context::new(&self.peer, self.routes.hub(), 0, RequestId::default());
         match on_connect.start(&cx, (), None) {
             Started::Done(outcome) => self.settle(Origin::Connect, outcome),
             Started::Running(future) => self.lane.run(Origin::Connect, future),
@@ -72,15 +73,15 @@ impl ConnectionTask {
                 self.route(cx, message.arrival());
             }
         } else if is_calm
-            && let Some(route) = self.peer.endpoint().routes().find(arrival.code())
+            && let Some(route) = self.routes.find(arrival.code())
             && self.has_turn(route)
         {
-            let bound = self.peer.endpoint().routes().route(route);
+            let bound = self.routes.route(route);
             // One comparison, while nobody wants to know.
             if bound.is_plain && LevelFilter::current() < LevelFilter::DEBUG {
                 // The short way of `handle`.
                 let (code, id) = (arrival.code(), arrival.id());
-                let context = Context::new(&self.peer, code, id);
+                let context = Context::new(&self.peer, self.routes.hub(), code, id);
                 let started = bound.handler.start(&context, arrival, None);
                 self.settle_started(route, code, id, started);
             } else {
@@ -93,7 +94,7 @@ impl ConnectionTask {
 
     /// Gives a message to its route: now, or in its turn.
     fn route(&mut self, cx: &mut task::Context<'_>, arrival: Arrival<'_>) {
-        let Some(route) = self.peer.endpoint().routes().find(arrival.code()) else {
+        let Some(route) = self.routes.find(arrival.code()) else {
             self.on_unknown(arrival.code());
             return;
         };
@@ -181,7 +182,7 @@ impl ConnectionTask {
 
     #[cold]
     fn handle_in_span(&mut self, cx: &mut task::Context<'_>, route: RouteId, arrival: Arrival<'_>) {
-        let name = self.peer.endpoint().routes().name(arrival.code());
+        let name = self.routes.name(arrival.code());
         let span = tracing::debug_span!("message", peer = %self.peer, name);
         let _entered = span.enter();
         self.start(cx, route, arrival, Some(&span));
@@ -195,11 +196,11 @@ impl ConnectionTask {
         span: Option<&Span>,
     ) {
         let (code, id) = (arrival.code(), arrival.id());
-        let routes = self.peer.endpoint().routes();
+        let routes = &*self.routes;
         let bound = routes.route(route);
         let concurrent = bound.concurrent.is_some();
         let spare = if bound.is_async { self.spare.take(route, routes) } else { None };
-        let context = Context::new(&self.peer, code, id);
+        let context = Context::new(&self.peer, self.routes.hub(), code, id);
         let started = if concurrent {
             // Many calls at once would each keep the read buffer that their message came in.
             let mut message = arrival.into_message().detach_below(DETACH_BELOW);
@@ -244,7 +245,7 @@ impl ConnectionTask {
             return true;
         }
         let endpoint = self.peer.endpoint();
-        let bound = endpoint.routes().route(route);
+        let bound = self.routes.route(route);
         let Some(limit) = bound.concurrent else { return true };
         let limit = if bound.blocking { limit.min(endpoint.workers().per_peer()) } else { limit };
         !self.parallel.is_full(route, limit)
@@ -263,7 +264,7 @@ impl ConnectionTask {
         }
         if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
-                let routes = self.peer.endpoint().routes();
+                let routes = &*self.routes;
                 self.spare.keep_waited(route, routes, future, &outcome);
             }
             self.settle(origin, outcome);
@@ -276,7 +277,7 @@ impl ConnectionTask {
         {
             budget.spend(origin.code(), 0);
             if let Origin::Message { route, .. } = origin {
-                let routes = self.peer.endpoint().routes();
+                let routes = &*self.routes;
                 self.spare.keep_waited(route, routes, future, &outcome);
             }
             self.settle(origin, outcome);

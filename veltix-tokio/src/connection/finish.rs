@@ -192,11 +192,12 @@ impl ConnectionTask {
     /// Runs the application's `on_disconnect`, under the drain deadline.
     async fn on_disconnect(&mut self, outcome: Disconnected) {
         let endpoint = Arc::clone(self.peer.endpoint());
-        let Some(handler) = endpoint.routes().on_disconnect() else { return };
+        let routes = Arc::clone(&self.routes);
+        let Some(handler) = routes.on_disconnect() else { return };
         let (peer, own_only) = (self.peer.clone(), self.own_only());
         let started = {
             let batch = Batch::enter(&peer, own_only);
-            let context = Context::new(&peer, 0, RequestId::default());
+            let context = Context::new(&peer, routes.hub(), 0, RequestId::default());
             let started = handler.start(&context, outcome, None);
             drop(batch);
             started

@@ -25,7 +25,7 @@ impl ConnectionTask {
         if due == 0 {
             return;
         }
-        let names: Vec<_> = held.codes.iter().map(|code| endpoint.routes().name(*code)).collect();
+        let names: Vec<_> = held.codes.iter().map(|code| self.routes.name(*code)).collect();
         let handlers = names[..names.len().min(NAMED)].join(" or ");
         tracing::warn!(
             peer = %self.peer, handlers = %printable(&handlers), took = ?held.took,

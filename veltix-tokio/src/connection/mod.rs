@@ -49,6 +49,7 @@ use crate::endpoint::Endpoint;
 use crate::outbox::{Outbox, Sent};
 use crate::peer::Peer;
 use crate::requests::Calls;
+use crate::router::Routes;
 use crate::transport::Stream;
 use budget::Budget;
 use deadlines::BegunFrame;
@@ -66,6 +67,7 @@ type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, BurstDecoder>;
 /// See the module. It owns the connection: dropped, it closes it.
 pub(crate) struct ConnectionTask {
     peer: Peer,
+    routes: Arc<Routes>,
     /// `None` once nothing more will be read.
     reader: Option<Reader>,
     /// What was read and is not handled yet, for want of room or time.
@@ -133,6 +135,7 @@ impl ConnectionTask {
     /// Takes over a stream whose handshake is over.
     pub(crate) fn new(
         endpoint: &Arc<Endpoint>,
+        routes: Arc<Routes>,
         stream: Stream,
         hello: Arc<Hello>,
         surplus: BytesMut,
@@ -168,6 +171,7 @@ impl ConnectionTask {
         endpoint.events().begin();
         Self {
             peer,
+            routes,
             reader: Some(reader),
             unhandled: Burst::default(),
             lane: Lane::default(),
@@ -233,7 +237,7 @@ impl ConnectionTask {
             if let Some(held) = budget.end(self.turns) {
                 self.tell_held(*held);
             }
-            self.spare.give_back(self.peer.endpoint().routes());
+            self.spare.give_back(&self.routes);
             let published = batch.published();
             if published.is_charged() {
                 self.charge_published(published, &batch, budget.now());

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn it_counts_each_route_alone_and_holds_nothing_when_all_have_ended() {
         let other = MessageType::new(201, "other", "");
-        let routes = Routes::new(Router::new().route(other, || {}).fallback(|| {}));
+        let routes = Routes::new(Router::new().route(other, || {}).fallback(|| {}), None);
         let [fallback, other] = [200, 201].map(|code| routes.find(code).expect("a route"));
         let mut parallel = Parallel::default();
         let cx = &mut Context::from_waker(Waker::noop());

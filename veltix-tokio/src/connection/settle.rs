@@ -87,7 +87,7 @@ impl ConnectionTask {
             Failure::Rejected(rejection, answer) => {
                 peer.receipts().rejected.add(1);
                 let reason = printable(&text_of(&rejection)).to_string();
-                let name = peer.endpoint().routes().name(code);
+                let name = self.routes.name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
                 events.tell(|| Event::Rejected { peer: peer.clone(), code, reason });
                 self.tell_asker(code, id, answer);
@@ -95,7 +95,7 @@ impl ConnectionTask {
             Failure::Failed(error, answer) => {
                 peer.receipts().handled.add(1);
                 let error = printable(&text_of(&*error)).to_string();
-                let name = peer.endpoint().routes().name(code);
+                let name = self.routes.name(code);
                 tracing::warn!(%peer, message = name, code, %error, "the handler failed");
                 events.tell(|| Event::HandlerFailed { peer: peer.clone(), code, error });
                 self.tell_asker(code, id, answer);
@@ -133,7 +133,7 @@ impl ConnectionTask {
     fn tell_panic(&self, code: u16, message: &str) {
         let peer = &self.peer;
         let message = printable(message).to_string();
-        let name = peer.endpoint().routes().name(code);
+        let name = self.routes.name(code);
         tracing::error!(%peer, handler = name, code, panic = %message, "the handler panicked");
         peer.endpoint().panics().add();
         let event = || Event::HandlerPanicked { peer: peer.clone(), code, message };

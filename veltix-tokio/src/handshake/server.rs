@@ -114,7 +114,7 @@ mod tests {
         let (mut server, mut client) = memory_pair(64 * 1024);
         write_all(&mut *client.writer, &bytes).await.expect("there is room");
         let (slots, hellos) = (Slots::new(1, None), HelloCache::default());
-        let routes = Routes::new(Router::new());
+        let routes = Routes::new(Router::new(), None);
         let welcome = welcome(&mut server, &slots, &hellos, &routes).await.expect("it is a hello");
         assert!(welcome.surplus.is_empty(), "the rest is left where it was");
         assert!(welcome.surplus.capacity() <= LENGTH_LEN + MAX_HANDSHAKE_LEN);

@@ -19,7 +19,6 @@ use crate::endpoint::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::outbox::Outbox;
 use crate::requests::Calls;
-use crate::router::{Router, Routes};
 use crate::transport::{Link, PeerAddr, StreamWriter};
 
 /// Schedules for each scheduler.
@@ -62,7 +61,7 @@ fn server() -> Arc<Endpoint> {
         spreads: Spreads::default(),
     };
     let limits = ConnectionConfig::new(None).limits(None).expect("the defaults work");
-    Endpoint::new(side, limits, Routes::new(Router::new()))
+    Endpoint::new(side, limits)
 }
 
 fn peer(endpoint: &Arc<Endpoint>) -> Peer {

@@ -21,6 +21,7 @@ use super::extract::Context;
 use super::outcome::{Failure, Outcome};
 use super::reply::Reply;
 use crate::error::BoxError;
+use crate::hub::Hub;
 use crate::peer::Peer;
 
 /// A message on its way to its handler, as layers see it.
@@ -163,10 +164,12 @@ pub(super) struct Layered(MessageService);
 impl Layered {
     /// The innermost layer comes first.
     pub(super) fn new<'a>(
-        handler: Arc<dyn Erased<Message>>,
+        handler: Box<dyn Erased<Message>>,
+        hub: Option<&Hub>,
         layers: impl IntoIterator<Item = &'a Arc<dyn RouteLayer>>,
     ) -> Self {
-        let innermost = MessageService(Box::new(HandlerService(handler)));
+        let innermost = Arc::new(Innermost { handler, hub: hub.cloned() });
+        let innermost = MessageService(Box::new(HandlerService(innermost)));
         Self(layers.into_iter().fold(innermost, |inner, layer| layer.wrap(inner)))
     }
 }
@@ -202,7 +205,12 @@ impl Erased<Message> for Layered {
 
 /// The innermost service: the handler.
 #[derive(Clone)]
-struct HandlerService(Arc<dyn Erased<Message>>);
+struct HandlerService(Arc<Innermost>);
+
+struct Innermost {
+    handler: Box<dyn Erased<Message>>,
+    hub: Option<Hub>,
+}
 
 impl Service<Inbound> for HandlerService {
     type Response = Option<Reply>;
@@ -214,8 +222,9 @@ impl Service<Inbound> for HandlerService {
     }
 
     fn call(&mut self, Inbound { peer, mut message }: Inbound) -> Self::Future {
-        let cx = Context::new(&peer, message.code(), message.id());
-        match self.0.start(&cx, message.arrival(), None) {
+        let Innermost { handler, hub } = &*self.0;
+        let cx = Context::new(&peer, hub.as_ref(), message.code(), message.id());
+        match handler.start(&cx, message.arrival(), None) {
             Started::Done(outcome) => Box::pin(ready(answer(outcome))),
             Started::Running(mut future) => {
                 // A panic is an outcome here already, so that layers see each of them as an error.

@@ -1,7 +1,5 @@
 //! [`Routes`]: a router that is ready to serve.
 
-use std::sync::Arc;
-
 use veltix_core::{Message, MessageType, Registry};
 
 use super::declared::DeclaredTypes;
@@ -11,6 +9,7 @@ use super::typed::Input;
 use super::wrap::{Blocking, Publishing, Timed};
 use super::{Router, Unbound};
 use crate::close::Disconnected;
+use crate::hub::Hub;
 use crate::identity::Authenticate;
 
 /// No route, in the table of routes by code.
@@ -29,6 +28,8 @@ pub(crate) struct Routes {
     authenticate: Option<Box<dyn Authenticate>>,
     on_connect: Option<Box<dyn Erased<()>>>,
     on_disconnect: Option<Box<dyn Erased<Disconnected>>>,
+    /// What handlers reach the other peers by; a client has none.
+    hub: Option<Hub>,
     registry: Registry,
 }
 
@@ -46,7 +47,12 @@ pub(crate) struct BoundRoute {
 }
 
 impl BoundRoute {
-    fn new(route: RouteId, handler: Unbound<(), Message>, blocking: bool) -> Self {
+    fn new(
+        route: RouteId,
+        handler: Unbound<(), Message>,
+        blocking: bool,
+        hub: Option<&Hub>,
+    ) -> Self {
         let Unbound { options, is_async, .. } = handler;
         let wrapped = blocking
             || options.timeout.is_some()
@@ -55,13 +61,13 @@ impl BoundRoute {
         let is_plain = !(is_async || wrapped);
         let mut erased = (handler.bind)(());
         if blocking {
-            erased = Box::new(Blocking(Arc::from(erased)));
+            erased = Box::new(Blocking::new(erased, hub));
         }
         if let Some(limit) = options.timeout {
             erased = Box::new(Timed { handler: erased, limit });
         }
         if !options.layers.is_empty() {
-            erased = Box::new(Layered::new(Arc::from(erased), &options.layers));
+            erased = Box::new(Layered::new(erased, hub, &options.layers));
         }
         if let Some(limit) = options.publish_limit {
             // What layers publish counts too.
@@ -81,7 +87,8 @@ fn timed<R: Input>(handler: Unbound<(), R>) -> Box<dyn Erased<R>> {
 }
 
 impl Routes {
-    pub(crate) fn new(router: Router) -> Self {
+    /// Makes the router ready for the connections of a server with this hub, or of a client.
+    pub(crate) fn new(router: Router, hub: Option<Hub>) -> Self {
         let mut registry = Registry::new();
         let mut by_code = Vec::new();
         let mut handlers = Vec::new();
@@ -95,11 +102,11 @@ impl Routes {
             let added = registry.register(route.message_type);
             debug_assert!(added.is_ok(), "`Router::push` refused doubles");
             let id = RouteId(handlers.len() as u16);
-            handlers.push(BoundRoute::new(id, route.handler, route.blocking));
+            handlers.push(BoundRoute::new(id, route.handler, route.blocking, hub.as_ref()));
         }
         let fallback = router.fallback.map(|fallback| {
             let id = RouteId(handlers.len() as u16);
-            handlers.push(BoundRoute::new(id, fallback, false));
+            handlers.push(BoundRoute::new(id, fallback, false, hub.as_ref()));
             id
         });
         Self {
@@ -110,6 +117,7 @@ impl Routes {
             authenticate: router.authenticate,
             on_connect: router.on_connect.map(timed),
             on_disconnect: router.on_disconnect.map(timed),
+            hub,
             registry,
         }
     }
@@ -124,6 +132,11 @@ impl Routes {
 
     pub(crate) fn route(&self, id: RouteId) -> &BoundRoute {
         &self.handlers[usize::from(id.0)]
+    }
+
+    /// The hub of the server, `None` on a client.
+    pub(crate) const fn hub(&self) -> Option<&Hub> {
+        self.hub.as_ref()
     }
 
     pub(crate) const fn types(&self) -> Option<&DeclaredTypes> {

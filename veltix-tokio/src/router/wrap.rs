@@ -16,14 +16,25 @@ use super::outcome::Outcome;
 use super::routes::RouteId;
 use super::typed::Input;
 use crate::batch;
+use crate::hub::Hub;
 
 /// Runs a plain handler on a thread of the pool.
-pub(super) struct Blocking(pub(super) Arc<dyn Erased<Message>>);
+pub(super) struct Blocking {
+    handler: Arc<dyn Erased<Message>>,
+    hub: Option<Hub>,
+}
+
+impl Blocking {
+    pub(super) fn new(handler: Box<dyn Erased<Message>>, hub: Option<&Hub>) -> Self {
+        Self { handler: Arc::from(handler), hub: hub.cloned() }
+    }
+}
 
 impl Erased<Message> for Blocking {
     fn start(&self, cx: &Context<'_>, arrival: Arrival<'_>, _spare: Option<Recycled>) -> Started {
         let mut message = arrival.into_message();
-        let (peer, handler) = (cx.peer().clone(), Arc::clone(&self.0));
+        let (peer, hub) = (cx.peer().clone(), self.hub.clone());
+        let handler = Arc::clone(&self.handler);
         let span = tracing::Span::current();
         Started::Running(Recycled::new(async move {
             // The job keeps it to its end, also when nobody waits for that any more: however many
@@ -40,7 +51,7 @@ impl Erased<Message> for Blocking {
                     return;
                 }
                 let _entered = span.enter();
-                let context = Context::new(&peer, message.code(), message.id());
+                let context = Context::new(&peer, hub.as_ref(), message.code(), message.id());
                 let call = || handler.start(&context, message.arrival(), None);
                 if let (Started::Done(outcome), published) = batch::blocking(&peer, call) {
                     // Whoever waited may have been cancelled.

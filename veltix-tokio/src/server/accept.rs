@@ -21,6 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::events::{Event, HandshakeFailure};
 use crate::handshake::{Failure, HelloCache, Welcome, welcome};
 use crate::planted::planted;
+use crate::router::Routes;
 use crate::spawn::on_thread;
 use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, Stream};
@@ -36,6 +37,7 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 /// What a new connection needs before it has a task.
 pub(super) struct Entrance {
     pub(super) endpoint: Arc<Endpoint>,
+    pub(super) routes: Arc<Routes>,
     pub(super) tls: Option<ServerTls>,
     pub(super) hellos: HelloCache,
 }
@@ -186,7 +188,9 @@ async fn enter(
     let endpoint = &entrance.endpoint;
     match welcome_in_time(&mut stream, &entrance, ticket).await {
         Ok(Welcome { hello, identity, surplus, slot }) => {
-            let task = ConnectionTask::new(endpoint, stream, hello, surplus, IdSpace::server());
+            let routes = Arc::clone(&entrance.routes);
+            let ids = IdSpace::server();
+            let task = ConnectionTask::new(endpoint, routes, stream, hello, surplus, ids);
             if let Some(identity) = identity {
                 task.peer().identify(identity);
             }
@@ -218,7 +222,7 @@ async fn welcome_in_time(
             // Boxed: without TLS nobody should pay for its room.
             Box::pin(tls.shake_hands(stream, limit)).await?;
         }
-        welcome(stream, endpoint.slots(), &entrance.hellos, endpoint.routes()).await
+        welcome(stream, endpoint.slots(), &entrance.hellos, &entrance.routes).await
     };
     tokio::select! {
         biased;

@@ -132,11 +132,13 @@ impl Server {
                 reconnects: config.reconnect_spread,
             },
         };
-        let endpoint = Endpoint::new(side, limits, Routes::new(router));
+        let endpoint = Endpoint::new(side, limits);
+        let hub = Hub::new(Arc::clone(&endpoint));
         tracing::info!(addr = %endpoint.local_addr(), "listening");
         let pace = config.accept_rate.map(|(per_second, burst)| Pace::new(per_second, burst));
         let entrance = Entrance {
             endpoint: Arc::clone(&endpoint),
+            routes: Arc::new(Routes::new(router, Some(hub))),
             tls: config.tls,
             hellos: HelloCache::default(),
         };

@@ -1,12 +1,10 @@
 //! Arguments that do not need the body.
 
 use std::any::type_name;
-use std::sync::Arc;
 
 use veltix_core::RequestId;
 
 use super::{Context, FromContext, Rejection};
-use crate::config::Role;
 use crate::hub::Hub;
 use crate::peer::Peer;
 
@@ -20,11 +18,7 @@ impl<S> FromContext<S> for Hub {
     const NEEDS_HUB: bool = true;
 
     fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
-        let endpoint = cx.peer.endpoint();
-        match endpoint.role() {
-            Role::Server => Ok(Self::new(Arc::clone(endpoint))),
-            Role::Client => Err(Rejection::NoHub),
-        }
+        cx.hub.cloned().ok_or(Rejection::NoHub)
     }
 }
 

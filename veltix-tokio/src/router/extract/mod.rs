@@ -13,6 +13,7 @@ use super::handler::marker;
 use super::typed::Input;
 use crate::close::Disconnected;
 use crate::error::BoxError;
+use crate::hub::Hub;
 use crate::peer::Peer;
 
 pub(super) use body::check_size;
@@ -23,13 +24,19 @@ pub use context::{Extension, FromRef, State};
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     peer: &'a Peer,
+    hub: Option<&'a Hub>,
     code: u16,
     id: RequestId,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) const fn new(peer: &'a Peer, code: u16, id: RequestId) -> Self {
-        Self { peer, code, id }
+    pub(crate) const fn new(
+        peer: &'a Peer,
+        hub: Option<&'a Hub>,
+        code: u16,
+        id: RequestId,
+    ) -> Self {
+        Self { peer, hub, code, id }
     }
 
     /// Who sent it.
