@@ -25,10 +25,10 @@ mod peer;
 mod peers;
 mod planted;
 mod read_buffer;
-mod received;
 mod requests;
 mod router;
 mod server;
+mod session;
 #[cfg(feature = "signal")]
 mod signal;
 mod spawn;

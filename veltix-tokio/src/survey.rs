@@ -18,7 +18,7 @@ use crate::error::RequestError;
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::requests::{Asker, Begun, CallFailed, CallId, SurveyAnswer};
+use crate::session::{Asker, Begun, CallFailed, CallId, SurveyAnswer};
 
 /// A question to many peers. Made by [`Broadcast::request`](crate::Broadcast::request).
 ///
@@ -396,7 +396,7 @@ mod tests {
     use veltix_core::{MessageType, all};
 
     use super::*;
-    use crate::requests::Reception;
+    use crate::session::Reception;
     use crate::transport::memory;
     use crate::{Client, ClientConfig, Router, Server, ServerConfig};
 

@@ -10,8 +10,8 @@ use veltix_core::{Frame, IdSpace, MessageType, RequestId, all};
 
 use super::*;
 use crate::outbox::{Capacity, Outbox, Push};
-use crate::requests::Calls;
 use crate::router::Routes;
+use crate::session::Calls;
 use crate::sync::Place;
 use crate::transport::{Link, StreamWriter, memory};
 use crate::{Client, ClientConfig, Router, Server, ServerConfig};

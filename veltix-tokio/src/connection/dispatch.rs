@@ -20,8 +20,8 @@ use crate::config::Role;
 use crate::events::Event;
 use crate::outbox::Push;
 use crate::planted::planted;
-use crate::requests::Reception;
 use crate::router::{Context, Outcome, Recycled, RouteId, Started, poll_caught};
+use crate::session::Reception;
 
 impl ConnectionTask {
     /// Puts the peer at the door: `on_connect` decides, and no message is handled before.

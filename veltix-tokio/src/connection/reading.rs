@@ -15,7 +15,7 @@ use crate::close::CloseReason;
 use crate::codec::CodecError;
 use crate::planted::planted;
 use crate::read_buffer;
-use crate::requests::Over;
+use crate::session::Over;
 
 impl ConnectionTask {
     pub(super) fn read_batch(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) {
@@ -183,7 +183,7 @@ mod tests {
     use veltix_core::{Message, MessageType, all};
 
     use crate::peer::Peer;
-    use crate::requests::Asker;
+    use crate::session::Asker;
     use crate::transport::memory;
     use crate::{Client, ClientConfig, Router, Server, ServerConfig};
 

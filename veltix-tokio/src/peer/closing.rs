@@ -5,15 +5,37 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Peer;
-use crate::close::Disconnected;
+use crate::close::{CloseReason, Disconnected};
 use crate::sync::Place;
 
 /// The end of a connection: resolves to how it ended. Made by [`Peer::close`] and
 /// [`Peer::closed`].
 #[derive(Debug)]
 pub struct Closing {
-    pub(super) peer: Peer,
-    pub(super) place: Place,
+    peer: Peer,
+    place: Place,
+}
+
+impl Peer {
+    /// Closes the connection: cancels its handlers, writes what is queued (at most 1 s), and ends.
+    /// It takes effect at once; the future need not be awaited, and resolves to how the
+    /// connection ended. Awaited in a handler of this very connection, the handler ends there.
+    ///
+    /// # Cancel safety
+    /// Dropping the future only ends the waiting.
+    pub fn close(&self) -> Closing {
+        self.cancel(CloseReason::Closed);
+        self.closed()
+    }
+
+    /// Waits until the connection is over, without closing it.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    #[must_use]
+    pub fn closed(&self) -> Closing {
+        Closing { peer: self.clone(), place: Place::default() }
+    }
 }
 
 impl Future for Closing {

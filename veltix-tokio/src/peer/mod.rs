@@ -11,27 +11,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
-use veltix_core::{
-    Ask, EncodeError, Frame, Hello, IdSpace, Message, OverflowPolicy, PeerId, ToMessage,
-};
+use veltix_core::{EncodeError, Frame, Hello, IdSpace, Message, OverflowPolicy, PeerId, ToMessage};
 
 use crate::batch;
 use crate::close::{CloseReason, Disconnected, Received};
 use crate::codec::within;
 use crate::endpoint::Endpoint;
-use crate::error::SendError;
 use crate::events::Event;
 use crate::memory::Holding;
-use crate::outbox::{Dropped, Outbox, Overflow, Push, Queued, Sent};
-use crate::planted::planted;
-use crate::received::Receipts;
-use crate::requests::{Calls, Over, Ping, Request};
+use crate::outbox::{Dropped, Outbox, Overflow, Queued, Sent};
+use crate::session::{Attached, Calls, Over, Receipts};
 use crate::sync::Mutex;
-use crate::sync::{Place, Waiters, wake_all};
+use crate::sync::{Waiters, wake_all};
 #[cfg(feature = "__tls")]
 use crate::tls::TlsInfo;
 use crate::transport::{Link, PeerAddr};
-use attached::Attached;
 pub use closing::Closing;
 pub use sending::Sending;
 
@@ -60,7 +54,7 @@ struct Shared {
     /// This side does not wait for handlers any more, whatever the reason for the end was.
     cancelled: AtomicBool,
     end: Mutex<End>,
-    attached: Mutex<Attached>,
+    attached: Attached,
     /// The threads of the pool that it may take at once; none before it needs one.
     threads: OnceLock<Arc<Semaphore>>,
 }
@@ -97,7 +91,7 @@ impl Peer {
             end_asked: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             end: Mutex::default(),
-            attached: Mutex::default(),
+            attached: Attached::default(),
             threads: OnceLock::new(),
         }))
     }
@@ -125,75 +119,6 @@ impl Peer {
     #[must_use]
     pub fn hello(&self) -> &Hello {
         &self.0.hello
-    }
-
-    /// Sends a message, waiting for room in the peer's outbox if it is full. The wait ends when
-    /// the peer reads, with its connection, or a second after the write stall (a server's default
-    /// is 10 s; a client has none).
-    ///
-    /// `Ok` means that the outbox has it. It is encoded now, and queued when the future is polled.
-    ///
-    /// # Errors
-    /// [`SendError::Closed`] when the connection is over, [`SendError::Full`] when there was no
-    /// room for the write stall, [`SendError::Encode`].
-    ///
-    /// # Cancel safety
-    /// Dropped before it is ready, the message was not accepted: it is sent whole or not at all.
-    pub fn send(&self, message: &(impl ToMessage + ?Sized)) -> Sending {
-        Sending::new(self.plain_frame(message).map(|frame| (self.clone(), frame)))
-    }
-
-    /// Sends a message if the peer's outbox has room now.
-    ///
-    /// # Errors
-    /// [`SendError::Full`], [`SendError::Closed`], [`SendError::Encode`]: the message was not
-    /// accepted.
-    pub fn try_send(&self, message: &(impl ToMessage + ?Sized)) -> Result<(), SendError> {
-        let frame = self.plain_frame(message)?;
-        let length = frame.len();
-        match self.0.outbox.push(frame) {
-            Push::Queued(queued) => {
-                self.see_to_published(queued, length);
-                Ok(())
-            }
-            Push::Full(_) => Err(SendError::Full),
-            Push::Closed => Err(SendError::Closed),
-        }
-    }
-
-    /// Calls the peer: sends a message and waits for its answer, 5 s unless
-    /// [`timeout`](Request::timeout) says otherwise. Errors and cancel safety: see [`Request`].
-    ///
-    /// A handler may call its own peer: answers bypass the handlers. While such a call is
-    /// pending, reading goes on past the inbox limit, up to 8 MiB.
-    pub fn request<Q: Ask + ?Sized>(&self, message: &Q) -> Request<Q> {
-        Request::new(self.clone(), message)
-    }
-
-    /// Asks the peer whether it is there; resolves to the round-trip time, within 5 s unless
-    /// [`timeout`](Ping::timeout) says otherwise. Errors and cancel safety: see [`Ping`].
-    pub fn ping(&self) -> Ping {
-        Ping::new(self.clone())
-    }
-
-    /// Closes the connection: cancels its handlers, writes what is queued (at most 1 s), and ends.
-    /// It takes effect at once; the future need not be awaited, and resolves to how the
-    /// connection ended. Awaited in a handler of this very connection, the handler ends there.
-    ///
-    /// # Cancel safety
-    /// Dropping the future only ends the waiting.
-    pub fn close(&self) -> Closing {
-        self.cancel(CloseReason::Closed);
-        self.closed()
-    }
-
-    /// Waits until the connection is over, without closing it.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    #[must_use]
-    pub fn closed(&self) -> Closing {
-        Closing { peer: self.clone(), place: Place::default() }
     }
 
     /// Whether the connection is over or ending.
@@ -262,14 +187,6 @@ impl Peer {
         message: &(impl ToMessage + ?Sized),
     ) -> Result<Message, EncodeError> {
         within(message.to_message()?, self.0.endpoint.limits().max_message_size)
-    }
-
-    fn plain_frame(&self, message: &(impl ToMessage + ?Sized)) -> Result<Frame, SendError> {
-        let message = self.encode(message)?;
-        if planted!("plain_id_of_a_call") {
-            return Ok(message.with_id(veltix_core::RequestId::new(1)).into());
-        }
-        Ok(message.with_id(self.0.ids.plain()).into())
     }
 
     /// Sees to what was queued for the peer: its flush, and that the application learns it if

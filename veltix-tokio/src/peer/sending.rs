@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::time::{Sleep, sleep};
-use veltix_core::Frame;
 use veltix_core::limits::SEND_GRACE;
+use veltix_core::{Frame, ToMessage};
 
 use super::Peer;
 use crate::error::SendError;
 use crate::outbox::Push;
+use crate::planted::planted;
 use crate::sync::Place;
 
 /// A message on its way into a peer's outbox. Made by [`Peer::send`].
@@ -26,8 +27,52 @@ pub struct Sending {
 }
 
 impl Sending {
-    pub(crate) fn new(step: Result<(Peer, Frame), SendError>) -> Self {
+    fn new(step: Result<(Peer, Frame), SendError>) -> Self {
         Self { step: Some(step), place: Place::default(), patience: None }
+    }
+}
+
+impl Peer {
+    /// Sends a message, waiting for room in the peer's outbox if it is full. The wait ends when
+    /// the peer reads, with its connection, or a second after the write stall (a server's default
+    /// is 10 s; a client has none).
+    ///
+    /// `Ok` means that the outbox has it. It is encoded now, and queued when the future is polled.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] when the connection is over, [`SendError::Full`] when there was no
+    /// room for the write stall, [`SendError::Encode`].
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message was not accepted: it is sent whole or not at all.
+    pub fn send(&self, message: &(impl ToMessage + ?Sized)) -> Sending {
+        Sending::new(self.plain_frame(message).map(|frame| (self.clone(), frame)))
+    }
+
+    /// Sends a message if the peer's outbox has room now.
+    ///
+    /// # Errors
+    /// [`SendError::Full`], [`SendError::Closed`], [`SendError::Encode`]: the message was not
+    /// accepted.
+    pub fn try_send(&self, message: &(impl ToMessage + ?Sized)) -> Result<(), SendError> {
+        let frame = self.plain_frame(message)?;
+        let length = frame.len();
+        match self.0.outbox.push(frame) {
+            Push::Queued(queued) => {
+                self.see_to_published(queued, length);
+                Ok(())
+            }
+            Push::Full(_) => Err(SendError::Full),
+            Push::Closed => Err(SendError::Closed),
+        }
+    }
+
+    fn plain_frame(&self, message: &(impl ToMessage + ?Sized)) -> Result<Frame, SendError> {
+        let message = self.encode(message)?;
+        if planted!("plain_id_of_a_call") {
+            return Ok(message.with_id(veltix_core::RequestId::new(1)).into());
+        }
+        Ok(message.with_id(self.0.ids.plain()).into())
     }
 }
 

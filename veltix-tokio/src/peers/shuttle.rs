@@ -18,7 +18,7 @@ use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::outbox::Outbox;
-use crate::requests::Calls;
+use crate::session::Calls;
 use crate::transport::{Link, PeerAddr, StreamWriter};
 
 /// Schedules for each scheduler.

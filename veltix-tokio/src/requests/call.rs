@@ -9,11 +9,11 @@ use tokio::sync::oneshot;
 use veltix_core::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{EncodeError, Frame, Message, ToMessage};
 
-use super::calls::{CallFailed, CallId, Expected};
 use crate::batch;
 use crate::error::RequestError;
 use crate::outbox::Push;
 use crate::peer::Peer;
+use crate::session::{CallFailed, CallId, Expected};
 use crate::sync::Place;
 
 /// A call whose answer is not read yet. Nothing is sent before it is first polled.

@@ -1,7 +1,6 @@
 //! Questions to the other end: [`Request`] and [`Ping`], and the calls that they wait for.
 
 mod call;
-mod calls;
 mod ping;
 
 use std::convert::Infallible;
@@ -16,9 +15,8 @@ use veltix_core::{Ask, Message, MessageType};
 
 use crate::error::RequestError;
 use crate::peer::Peer;
+use crate::session::Expected;
 use call::Call;
-use calls::Expected;
-pub(crate) use calls::{Asker, Begun, CallFailed, CallId, Calls, Over, Reception, SurveyAnswer};
 pub use ping::Ping;
 
 /// A call: sends a message and waits for its answer. Made by [`Peer::request`].
@@ -42,8 +40,19 @@ pub struct Request<Q: ?Sized = Message> {
     question: PhantomData<fn(&Q)>,
 }
 
+impl Peer {
+    /// Calls the peer: sends a message and waits for its answer, 5 s unless
+    /// [`timeout`](Request::timeout) says otherwise. Errors and cancel safety: see [`Request`].
+    ///
+    /// A handler may call its own peer: answers bypass the handlers. While such a call is
+    /// pending, reading goes on past the inbox limit, up to 8 MiB.
+    pub fn request<Q: Ask + ?Sized>(&self, message: &Q) -> Request<Q> {
+        Request::new(self.clone(), message)
+    }
+}
+
 impl<Q: Ask + ?Sized> Request<Q> {
-    pub(crate) fn new(peer: Peer, message: &Q) -> Self {
+    fn new(peer: Peer, message: &Q) -> Self {
         let mut call = Call::new(peer, message);
         call.expected = Expected::OneOf(Q::ANSWERS);
         Self { call, question: PhantomData }

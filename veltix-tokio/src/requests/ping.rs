@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use veltix_core::{Message, PING, PONG};
 
 use super::call::Call;
-use super::calls::Expected;
 use crate::error::RequestError;
 use crate::peer::Peer;
+use crate::session::Expected;
 
 /// A ping: resolves to the round-trip time. Made by [`Peer::ping`].
 ///
@@ -28,8 +28,16 @@ pub struct Ping {
     sent_at: Option<Instant>,
 }
 
+impl Peer {
+    /// Asks the peer whether it is there; resolves to the round-trip time, within 5 s unless
+    /// [`timeout`](Ping::timeout) says otherwise. Errors and cancel safety: see [`Ping`].
+    pub fn ping(&self) -> Ping {
+        Ping::new(self.clone())
+    }
+}
+
 impl Ping {
-    pub(crate) fn new(peer: Peer) -> Self {
+    fn new(peer: Peer) -> Self {
         let mut call = Call::new(peer, &Message::empty(PING));
         call.expected = Expected::One(PONG.code());
         Self { call, sent_at: None }

@@ -77,14 +77,14 @@ pub(crate) enum Asker {
 
 /// The codes that an answer may have.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     One(u16),
     /// None listed means any.
     OneOf(&'static [u16]),
 }
 
 impl Expected {
-    pub(super) fn allows(self, code: u16) -> bool {
+    pub(crate) fn allows(self, code: u16) -> bool {
         match self {
             Self::One(expected) => code == expected,
             Self::OneOf(codes) => codes.is_empty() || codes.contains(&code),
@@ -92,7 +92,7 @@ impl Expected {
     }
 
     /// The code of a reply, unless it may have any.
-    pub(super) const fn first(self) -> Option<u16> {
+    pub(crate) const fn first(self) -> Option<u16> {
         match self {
             Self::One(code) => Some(code),
             Self::OneOf(codes) => codes.first().copied(),
@@ -173,7 +173,7 @@ impl Calls {
     /// Begins a call. It is news for the connection's task if its deadline has become the
     /// [next](Self::next_deadline), or if it is the first in flight while the task [waits for
     /// that](Self::is_calling).
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         code: u16,
         answer: oneshot::Sender<Result<Message, CallFailed>>,
