@@ -6,47 +6,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::{Instant, sleep_until};
-use veltix_core::{GoingAway, IdSpace, RequestId, TagStore};
+use veltix_core::{GoingAway, IdSpace, RequestId};
 
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
-use crate::code_log::CodeLog;
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::events::{Event, Events};
-use crate::log_pace::LogPace;
 use crate::memory::{Look, Memory};
-use crate::outbox::Drops;
 use crate::peers::Peers;
+use crate::session::Services;
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
-use crate::workers::Workers;
 
 /// See the module.
 pub(crate) struct Endpoint {
-    role: Role,
+    services: Arc<Services>,
     local_addr: PeerAddr,
-    limits: Limits,
     peers: Peers,
     slots: Slots,
     handshakes: Handshakes,
     events: Events,
-    /// What the outboxes drop, by type.
-    drops: Arc<Drops>,
-    memory: Arc<Memory>,
-    workers: Workers,
-    drain: Drain,
     /// What a client's server has said of when to come back, until that is done. On the client's
     /// side, so that no peer of a server pays for it.
     away: Mutex<Option<GoingAway>>,
-    /// Codes that no route takes.
-    unknown: CodeLog,
-    /// Codes whose handlers held their worker.
-    held: CodeLog,
-    /// For the log's lines about peers over their rate, evicted ones, and refused ones.
-    rate_log: LogPace,
-    eviction_log: LogPace,
-    refusal_log: LogPace,
     panics: Panics,
 }
 
@@ -80,41 +63,37 @@ pub(crate) struct Side {
 
 impl Endpoint {
     pub(crate) fn new(side: Side, limits: Limits) -> Arc<Self> {
+        let services =
+            Services::new(side.role, limits, side.memory, side.max_workers, side.spreads);
         Arc::new(Self {
-            role: side.role,
             local_addr: side.local_addr,
-            limits,
-            peers: Peers::new(TagStore::default()),
+            peers: Peers::new(Arc::clone(&services)),
+            services,
             slots: Slots::new(side.max_connections, side.max_connections_per_address),
             handshakes: Handshakes::new(
                 side.max_pending_handshakes,
                 side.max_pending_handshakes_per_address,
             ),
             events: Events::new(),
-            drops: Arc::default(),
-            memory: side.memory,
-            workers: Workers::new(side.max_workers),
-            drain: Drain::new(side.spreads),
             away: Mutex::default(),
-            unknown: CodeLog::default(),
-            held: CodeLog::default(),
-            rate_log: LogPace::default(),
-            eviction_log: LogPace::default(),
-            refusal_log: LogPace::default(),
             panics: Panics::default(),
         })
     }
 
-    pub(crate) const fn role(&self) -> Role {
-        self.role
+    pub(crate) const fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        self.services.limits()
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        self.services.drain()
     }
 
     pub(crate) const fn local_addr(&self) -> &PeerAddr {
         &self.local_addr
-    }
-
-    pub(crate) const fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     pub(crate) const fn peers(&self) -> &Peers {
@@ -133,40 +112,8 @@ impl Endpoint {
         &self.events
     }
 
-    pub(crate) const fn drops(&self) -> &Arc<Drops> {
-        &self.drops
-    }
-
-    pub(crate) const fn memory(&self) -> &Arc<Memory> {
-        &self.memory
-    }
-
-    pub(crate) const fn workers(&self) -> &Workers {
-        &self.workers
-    }
-
-    pub(crate) const fn drain(&self) -> &Drain {
-        &self.drain
-    }
-
     pub(crate) const fn away(&self) -> &Mutex<Option<GoingAway>> {
         &self.away
-    }
-
-    pub(crate) const fn unknown(&self) -> &CodeLog {
-        &self.unknown
-    }
-
-    pub(crate) const fn held(&self) -> &CodeLog {
-        &self.held
-    }
-
-    pub(crate) const fn rate_log(&self) -> &LogPace {
-        &self.rate_log
-    }
-
-    pub(crate) const fn refusal_log(&self) -> &LogPace {
-        &self.refusal_log
     }
 
     pub(crate) const fn panics(&self) -> &Panics {
@@ -182,17 +129,17 @@ impl Endpoint {
     /// as it takes.
     #[cold]
     pub(crate) fn make_room(self: &Arc<Self>, more: usize, now: Instant) {
-        let mut excess = self.memory.excess(more);
+        let mut excess = self.services.memory().excess(more);
         if excess == 0 {
             return;
         }
-        match self.memory.may_evict(now) {
+        match self.services.memory().may_evict(now) {
             Look::Now => {}
             Look::At(due) => {
                 let endpoint = Arc::clone(self);
                 tokio::spawn(async move {
                     sleep_until(due).await;
-                    if endpoint.memory.is_over() {
+                    if endpoint.services.memory().is_over() {
                         endpoint.make_room(0, Instant::now());
                     }
                 });
@@ -204,29 +151,30 @@ impl Endpoint {
         holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
         // What was received of those who are on their way out goes with them.
         let leaving = holders.iter().filter(|(_, peer)| peer.is_closed());
-        excess = excess.saturating_sub(leaving.map(|(_, peer)| peer.reading().bytes()).sum());
+        excess =
+            excess.saturating_sub(leaving.map(|(_, peer)| peer.session().reading().bytes()).sum());
         for (held, peer) in holders {
             if excess == 0 {
                 return;
             }
             if peer.is_closed() {
                 // What waits for them does not: it would be held for as long as a drain may take.
-                excess = excess.saturating_sub(peer.outbox().held());
-                peer.give_up_queue();
+                excess = excess.saturating_sub(peer.session().outbox().held());
+                peer.session().give_up_queue();
                 continue;
             }
             excess = excess.saturating_sub(held);
-            if self.eviction_log.is_due(now) {
+            if self.services.logs().evictions.is_due(now) {
                 tracing::warn!(%peer, held, "memory is used up: who holds the most is disconnected");
             }
             self.events.tell(|| Event::Evicted { peer: peer.clone(), held });
-            peer.end(CloseReason::Evicted);
+            peer.session().end(CloseReason::Evicted);
         }
     }
 
     /// Begins the shutdown, once.
     pub(crate) fn begin_shutdown(&self) {
-        if self.drain.begin(self.limits.drain_timeout) {
+        if self.drain().begin(self.limits().drain_timeout) {
             tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
             self.events.tell(|| Event::Draining);
             self.handshakes.shed_all();
@@ -236,7 +184,7 @@ impl Endpoint {
 
     /// Ends every connection that the shutdown has not come to yet.
     pub(crate) fn close_all(&self) {
-        self.drain.close_all();
+        self.drain().close_all();
         self.peers.wake_all();
     }
 }
@@ -244,7 +192,7 @@ impl Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
-            .field("role", &self.role)
+            .field("role", &self.services.role())
             .field("local_addr", &self.local_addr)
             .finish_non_exhaustive()
     }
@@ -279,7 +227,7 @@ mod tests {
         let mut peers = hub.list(all()).expect("it is valid");
         peers.sort_unstable_by_key(Peer::id);
         for (peer, part) in peers.iter().zip(parts) {
-            peer.reading().set(BUDGET / part);
+            peer.session().reading().set(BUDGET / part);
         }
         (hub, clients, peers)
     }
@@ -293,7 +241,7 @@ mod tests {
     async fn who_is_on_its_way_out_is_not_evicted_again_nor_anybody_in_its_place() {
         let (hub, _clients, peers) = holders([4, 2, 6]).await;
         let mut events = hub.events();
-        let (endpoint, now) = (peers[0].endpoint(), Instant::now());
+        let (endpoint, now) = (Arc::clone(hub.endpoint()), Instant::now());
         endpoint.make_room(BUDGET / 32, now);
         assert_eq!(closed(&peers), [false, true, false], "who holds the most goes");
         endpoint.make_room(BUDGET / 4, now + EVICTION_PAUSE);
@@ -313,8 +261,8 @@ mod tests {
 
     #[tokio::test]
     async fn as_many_go_as_it_takes() {
-        let (_hub, _clients, peers) = holders([4, 4, 4]).await;
-        peers[0].endpoint().make_room(BUDGET / 2, Instant::now());
+        let (hub, _clients, peers) = holders([4, 4, 4]).await;
+        hub.endpoint().make_room(BUDGET / 2, Instant::now());
         assert_eq!(closed(&peers).iter().filter(|closed| **closed).count(), 2);
     }
 }

@@ -6,10 +6,12 @@ use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW}
 use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
 use crate::batch;
+use crate::close::CloseReason;
 use crate::endpoint::Endpoint;
 use crate::memory::share;
 use crate::outbox::{Member, Overflow, Run, Size, charge};
 use crate::peer::Peer;
+use crate::session::Session;
 
 /// A run for fewer peers than this costs more than it saves.
 const RUN_PEERS: usize = 4;
@@ -43,13 +45,13 @@ impl Targets {
             && self.version == version
             && self.target == *target
             // A batch may broadcast to the peers of two servers.
-            && self.peers.first().is_some_and(|peer| Arc::ptr_eq(peer.endpoint(), endpoint))
+            && self.peers.first().is_some_and(|peer| Arc::ptr_eq(peer.session().services(), endpoint.services()))
     }
 
     /// Pushes a frame to one after the other.
     fn push(&self, mut frame: Frame, policy: OverflowPolicy) -> Delivery {
         if let Some(peer) = self.peers.first() {
-            share(&mut frame, self.peers.len(), peer.endpoint().memory());
+            share(&mut frame, self.peers.len(), peer.session().services().memory());
         }
         push_to(self.iter().map(|(_, peer)| peer), frame, policy)
     }
@@ -63,7 +65,7 @@ fn push_to<'a>(
     let (mut delivery, mut waiting) = (Delivery::default(), 0);
     let cost = charge(frame.len());
     for peer in peers {
-        let overflow = peer.push_or(frame.clone(), policy);
+        let overflow = push_or(peer.session(), frame.clone(), policy);
         if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
             // One copy for all who make it wait.
             frame.detach_below(DETACH_BELOW);
@@ -73,6 +75,23 @@ fn push_to<'a>(
     }
     batch::published(cost * delivery.queued, waiting);
     delivery
+}
+
+/// Queues a broadcast's frame, or does what the policy says.
+fn push_or(session: &Arc<Session>, frame: Frame, policy: OverflowPolicy) -> Overflow {
+    let overflow = session.outbox().push_or(frame, policy);
+    match overflow {
+        Overflow::Queued(queued) => batch::see_to(session, queued),
+        // Noted once, however much comes before its task ends it.
+        Overflow::Disconnect if session.end_state().is_asked() => return Overflow::Closed,
+        Overflow::Disconnect => {
+            session.outbox().note_overflow();
+            session.end(CloseReason::SlowConsumer);
+        }
+        Overflow::Refused => session.outbox().note_overflow(),
+        Overflow::Closed => {}
+    }
+    overflow
 }
 
 /// The broadcasts of a batch, as far as it is known what they have in common. Those that follow
@@ -98,7 +117,7 @@ impl FanOut {
         except: Vec<PeerId>,
     ) -> Result<Targets, TargetError> {
         // Before the look: what changes meanwhile makes it an old one.
-        let version = endpoint.peers().tags_version();
+        let version = endpoint.services().tags().version();
         let peers = match self {
             Self::Running(running) if running.targets.hold(endpoint, &target, version) => {
                 Arc::clone(&running.targets.peers)
@@ -160,9 +179,9 @@ impl Running {
         let mut held = Size::default();
         for (member, peer) in targets.iter() {
             matched += 1;
-            match peer.outbox().join(&run, member) {
+            match peer.session().outbox().join(&run, member) {
                 Some(joined) => {
-                    batch::queued(peer, joined.queued);
+                    batch::queued(peer.session(), joined.queued);
                     held = held.max(joined.held);
                 }
                 None => outside.push(member),

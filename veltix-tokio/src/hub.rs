@@ -34,6 +34,11 @@ impl Hub {
         Self(endpoint)
     }
 
+    #[cfg(test)]
+    pub(crate) const fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+
     /// Sends a message to every peer. It never waits: what finds no room is dealt with as the
     /// message says ([`Message::on_full`](veltix_core::Message::on_full),
     /// [`Message::latest`](veltix_core::Message::latest)), or else as the server's
@@ -87,7 +92,7 @@ impl Hub {
     /// # Errors
     /// [`TagError`]: the target or the tag is over a limit, or one of the peers would be.
     pub fn tag(&self, target: impl Into<Target>, tag: impl Into<Tag>) -> Result<usize, TagError> {
-        self.0.peers().tag(&target.into(), tag.into())
+        self.0.services().tags().set_all(&target.into(), tag.into())
     }
 
     /// Closes the connections of the peers that a target means, as [`Peer::close`] does: it takes
@@ -106,7 +111,7 @@ impl Hub {
     ) -> Result<usize, TargetError> {
         let peers = self.0.peers().matching(&target.into())?;
         let reason = reason.into();
-        peers.iter().for_each(|peer| peer.cancel(CloseReason::ClosedFor(reason.clone())));
+        peers.iter().for_each(|peer| peer.session().cancel(CloseReason::ClosedFor(reason.clone())));
         Ok(peers.len())
     }
 
@@ -151,7 +156,7 @@ impl Hub {
     /// type of which there are any, by its code. [`Peer::stats`] has those of one peer.
     #[must_use]
     pub fn dropped(&self) -> Vec<Dropped> {
-        self.0.drops().snapshot()
+        self.0.services().drops().snapshot()
     }
 
     /// Where the server listens.
@@ -186,7 +191,7 @@ impl Hub {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);
         Draining(Box::pin(async move {
-            if batch::is_within(&endpoint) && !planted!("shutdown_waits_for_itself") {
+            if batch::is_within(endpoint.services()) && !planted!("shutdown_waits_for_itself") {
                 endpoint.drain().report()
             } else {
                 endpoint.drain().finished().await
@@ -283,6 +288,6 @@ impl Broadcast {
         let frame = Frame::new(message.code(), endpoint.plain_id(), message.into_body());
         let matching = endpoint.peers().matching(&self.target)?;
         let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
-        Ok(Survey::new(frame, asked.cloned()))
+        Ok(Survey::new(Arc::clone(endpoint), frame, asked.cloned()))
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +15,10 @@ use tokio::time::{Sleep, sleep};
 use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
+use crate::batch;
+use crate::endpoint::Endpoint;
 use crate::error::RequestError;
+use crate::events::Event;
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
@@ -34,6 +38,7 @@ use crate::session::{Asker, Begun, CallFailed, CallId, SurveyAnswer};
 /// late answers are counted and thrown away.
 #[must_use = "a survey is sent when it is polled"]
 pub struct Survey<Q: Ask + ?Sized = Message> {
+    endpoint: Arc<Endpoint>,
     /// The frame to send, and to whom, until it is sent.
     unsent: Option<Frame>,
     places: Vec<Place>,
@@ -120,11 +125,16 @@ impl<R, E> Response<R, E> {
 }
 
 impl<Q: Ask + ?Sized> Survey<Q> {
-    pub(crate) fn new(frame: Frame, peers: impl IntoIterator<Item = Peer>) -> Self {
+    pub(crate) fn new(
+        endpoint: Arc<Endpoint>,
+        frame: Frame,
+        peers: impl IntoIterator<Item = Peer>,
+    ) -> Self {
         let (sender, answers) = mpsc::unbounded_channel();
         let place = |peer| Place { peer, call: None, status: SurveyStatus::Waiting };
         let places: Vec<_> = peers.into_iter().map(place).collect();
         Self {
+            endpoint,
             code: frame.code(),
             unsent: Some(frame),
             waiting: places.len(),
@@ -182,7 +192,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     fn send(&mut self, frame: &Frame) {
         for (index, place) in self.places.iter_mut().enumerate() {
             let asker = Asker::Survey { index, answers: self.sender.clone() };
-            let begun = place.peer.calls().lock().begin_open(frame.code(), asker);
+            let begun = place.peer.session().calls().lock().begin_open(frame.code(), asker);
             let Begun { call, is_news, .. } = match begun {
                 Ok(begun) => begun,
                 Err(RequestError::Closed) => {
@@ -194,12 +204,13 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                     continue;
                 }
             };
-            let response = match place.peer.outbox().push(frame.clone().with_id(call.id)) {
+            let response = match place.peer.session().outbox().push(frame.clone().with_id(call.id))
+            {
                 Push::Queued(queued) => {
-                    place.peer.see_to_published(queued, frame.len());
+                    batch::see_to_published(place.peer.session(), queued, frame.len());
                     if is_news {
                         // Its task may have to read on for the answer, past the inbox's limit.
-                        place.peer.outbox().wake_owner();
+                        place.peer.session().outbox().wake_owner();
                     }
                     place.call = Some(call);
                     continue;
@@ -207,7 +218,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 Push::Full(_) => Response::Full,
                 Push::Closed => Response::Left,
             };
-            let caller = place.peer.calls().lock().take_back(call);
+            let caller = place.peer.session().calls().lock().take_back(call);
             // Without it the connection has ended meanwhile, and that is on its way to us.
             if caller.is_some() {
                 self.ready.push_back((index, response));
@@ -222,9 +233,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             return Poll::Ready(None);
         }
         if let Some(mut frame) = self.unsent.take() {
-            if let Some(place) = self.places.first() {
-                share(&mut frame, self.places.len(), place.peer.endpoint().memory());
-            }
+            share(&mut frame, self.places.len(), self.endpoint.services().memory());
             self.send(&frame);
         }
         if let Some((index, response)) = self.ready.pop_front() {
@@ -232,7 +241,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         }
         // The survey holds a sender itself, so the channel does not end.
         if let Poll::Ready(Some((index, answer))) = self.answers.poll_recv(cx) {
-            let response = self.read(index, answer);
+            let response = self.read(answer);
             return Poll::Ready(Some(self.respond(index, response)));
         }
         if let Some(deadline) = &mut self.deadline
@@ -252,9 +261,11 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     fn time_out(&mut self) {
         for (index, place) in self.places.iter_mut().enumerate() {
             let Some(call) = place.call.take() else { continue };
-            let caller = place.peer.calls().lock().give_up(call);
+            let caller = place.peer.session().calls().lock().give_up(call);
             if caller.is_some() {
-                place.peer.tell_timeout(self.code);
+                let (peer, code) = (&place.peer, self.code);
+                let event = || Event::RequestTimedOut { peer: peer.clone(), code };
+                self.endpoint.events().tell(event);
                 self.ready.push_back((index, Response::TimedOut));
             }
         }
@@ -281,7 +292,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         (place.peer.clone(), response)
     }
 
-    fn read(&self, index: usize, answer: Result<Message, CallFailed>) -> ResponseTo<Q> {
+    fn read(&self, answer: Result<Message, CallFailed>) -> ResponseTo<Q> {
         let answer = match answer {
             Ok(answer) => answer,
             Err(CallFailed::Timeout) => return Response::TimedOut,
@@ -291,7 +302,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 return Response::Failed(RequestError::Congested { limit });
             }
         };
-        let limit = self.places[index].peer.endpoint().limits().max_typed_body;
+        let limit = self.endpoint.limits().max_typed_body;
         Q::read(answer, limit).map_or_else(|error| Response::Failed(error.into()), Response::Reply)
     }
 
@@ -302,7 +313,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 place.status = SurveyStatus::GivenUp;
             }
             if let Some(call) = place.call.take() {
-                let caller = place.peer.calls().lock().give_up(call);
+                let caller = place.peer.session().calls().lock().give_up(call);
                 drop(caller);
             }
         }
@@ -417,7 +428,7 @@ mod tests {
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(survey.poll_response(cx).is_pending());
         let (peer, id) = (survey.places[0].peer.clone(), survey.places[0].call.expect("asked").id);
-        let received = peer.calls().lock().receive(question.with_id(id));
+        let received = peer.session().calls().lock().receive(question.with_id(id));
         let Reception::Answer(over) = received else { panic!("it is an answer: {received:?}") };
         tokio::time::advance(2 * limit).await;
         assert!(survey.poll_response(cx).is_pending(), "it has not timed out");

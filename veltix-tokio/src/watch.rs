@@ -64,7 +64,7 @@ pub struct Watch {
 
 impl Watch {
     pub(crate) fn new(endpoint: Arc<Endpoint>, target: &Target) -> Result<Self, TargetError> {
-        let (id, waker) = endpoint.peers().watch(target)?;
+        let (id, waker) = endpoint.services().tags().watch(target)?;
         Ok(Self { endpoint, id, waker, untold: BTreeSet::new(), over: false })
     }
 
@@ -80,7 +80,7 @@ impl Watch {
     fn take_next(&mut self) -> Poll<Option<WatchEvent>> {
         let peers = self.endpoint.peers();
         loop {
-            match peers.next_change(self.id) {
+            match self.endpoint.services().tags().next_change(self.id) {
                 WatchStep::Reset(ids) => {
                     self.untold.clear();
                     let mut inside = Vec::with_capacity(ids.len());
@@ -129,7 +129,7 @@ impl Stream for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.endpoint.peers().unwatch(self.id);
+        self.endpoint.services().tags().unwatch(self.id);
     }
 }
 

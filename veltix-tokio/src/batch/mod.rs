@@ -16,12 +16,11 @@ use tokio::time::Instant;
 use veltix_core::PeerId;
 use veltix_core::limits::FLUSH_TIME;
 
-use crate::endpoint::Endpoint;
 use crate::fan_out::FanOut;
 use crate::outbox::{Queued, charge};
-use crate::peer::Peer;
 use crate::planted::planted;
 use crate::router::RouteId;
+use crate::session::{Services, Session};
 
 /// How many flushes pass between two looks at the clock.
 const LOOK_EVERY: usize = 8;
@@ -36,18 +35,18 @@ thread_local! {
     /// What was published under routes' own limits. Beside the polls, since few have it, and by their
     /// peers, since a poll may run inside another.
     static LIMITED: RefCell<Vec<(PeerId, Limited)>> = const { RefCell::new(Vec::new()) };
-    static BLOCKING: RefCell<Option<Peer>> = const { RefCell::new(None) };
+    static BLOCKING: RefCell<Option<Arc<Session>>> = const { RefCell::new(None) };
 }
 
 /// A poll of a connection's task that is under way on this thread.
 struct Scope {
     /// Whose task it is.
-    own: Peer,
+    own: Arc<Session>,
     /// Other peers' outboxes are not flushed by this poll: its task has a thread of its own.
     own_only: bool,
     /// Its own outbox is to be flushed. Most batches touch no other, and need no list then.
     own_touched: bool,
-    touched: Vec<Peer>,
+    touched: Vec<Arc<Session>>,
     /// What its broadcasts have in common. It goes before the touched outboxes are flushed.
     fan_out: FanOut,
 }
@@ -84,37 +83,62 @@ pub(crate) struct Limited {
 
 /// Sees to the flush of a frame that was just queued for this peer.
 #[inline]
-pub(crate) fn queued(peer: &Peer, queued: Queued) {
+pub(crate) fn queued(session: &Arc<Session>, queued: Queued) {
     // Behind another frame, and not too many of them: it goes out with those.
     if queued.first || queued.heavy {
-        note(peer, queued);
+        note(session, queued);
     }
 }
 
 /// The same for a frame that nothing else will follow soon: outside a poll it is flushed at once.
-pub(crate) fn queued_alone(peer: &Peer, queued: Queued) {
-    if !is_noted(peer, queued) && queued.first {
-        peer.outbox().flush();
+fn queued_alone(session: &Arc<Session>, queued: Queued) {
+    if !is_noted(session, queued) && queued.first {
+        session.outbox().flush();
     }
 }
 
-fn note(peer: &Peer, queued: Queued) {
-    if !is_noted(peer, queued) && queued.first {
-        peer.outbox().wake_owner();
+/// Sees to what was queued for a peer: its flush, and that the connection's task reports it if
+/// other frames were dropped for it.
+pub(crate) fn see_to(session: &Arc<Session>, frame: Queued) {
+    queued(session, frame);
+    note_dropped(session, frame);
+}
+
+/// The same for a frame of this length that a handler may have sent, of another peer.
+pub(crate) fn see_to_published(session: &Arc<Session>, frame: Queued, length: usize) {
+    see_to(session, frame);
+    published_to(session, length, frame);
+}
+
+/// The same for a frame that nothing else will follow soon.
+pub(crate) fn see_to_alone(session: &Arc<Session>, frame: Queued) {
+    queued_alone(session, frame);
+    note_dropped(session, frame);
+}
+
+fn note_dropped(session: &Arc<Session>, frame: Queued) {
+    if frame.dropped > 0 {
+        session.outbox().note_overflow();
+    }
+}
+
+fn note(session: &Arc<Session>, queued: Queued) {
+    if !is_noted(session, queued) && queued.first {
+        session.outbox().wake_owner();
     }
 }
 
 /// Notes the outbox for the poll that is under way, if that flushes it.
-fn is_noted(peer: &Peer, queued: Queued) -> bool {
+fn is_noted(session: &Arc<Session>, queued: Queued) -> bool {
     CURRENT.with_borrow_mut(|current| match current {
-        Some(scope) if !scope.own_only || scope.own == *peer => {
+        Some(scope) if !scope.own_only || Arc::ptr_eq(&scope.own, session) => {
             if queued.heavy {
                 heavy();
             }
-            if queued.first && scope.own == *peer {
+            if queued.first && Arc::ptr_eq(&scope.own, session) {
                 scope.own_touched = true;
             } else if queued.first {
-                scope.touched.push(peer.clone());
+                scope.touched.push(Arc::clone(session));
             }
             true
         }
@@ -137,8 +161,10 @@ pub(crate) fn published(all: usize, waiting: usize) {
 }
 
 /// The same for a frame to one peer, unless that is the handler's own.
-pub(crate) fn published_to(peer: &Peer, length: usize, queued: Queued) {
-    let is_own = is_inside(peer) || BLOCKING.with_borrow(|own| own.as_ref() == Some(peer));
+fn published_to(session: &Arc<Session>, length: usize, queued: Queued) {
+    let is_blocking =
+        || BLOCKING.with_borrow(|own| own.as_ref().is_some_and(|own| Arc::ptr_eq(own, session)));
+    let is_own = is_inside(session) || is_blocking();
     if !is_own {
         let cost = charge(length);
         published(cost, if queued.waits { cost } else { 0 });
@@ -183,16 +209,18 @@ pub(crate) fn with_fan_out<R>(call: impl FnOnce(&mut FanOut) -> R) -> R {
 }
 
 /// Whether the caller runs inside a handler of this peer's connection.
-pub(crate) fn is_inside(peer: &Peer) -> bool {
-    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|scope| scope.own == *peer))
+pub(crate) fn is_inside(session: &Arc<Session>) -> bool {
+    CURRENT.with_borrow(|current| {
+        current.as_ref().is_some_and(|scope| Arc::ptr_eq(&scope.own, session))
+    })
 }
 
 /// Whether the caller runs inside a handler of a connection of this endpoint, a blocking one
 /// included.
-pub(crate) fn is_within(endpoint: &Arc<Endpoint>) -> bool {
-    let of_endpoint = |peer: &Peer| Arc::ptr_eq(peer.endpoint(), endpoint);
-    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|scope| of_endpoint(&scope.own)))
-        || BLOCKING.with_borrow(|blocking| blocking.as_ref().is_some_and(of_endpoint))
+pub(crate) fn is_within(services: &Arc<Services>) -> bool {
+    let of_side = |session: &Arc<Session>| Arc::ptr_eq(session.services(), services);
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|scope| of_side(&scope.own)))
+        || BLOCKING.with_borrow(|blocking| blocking.as_ref().is_some_and(of_side))
 }
 
 /// Forgets what the poll that is under way has touched, as only a planted bug does.
@@ -208,8 +236,8 @@ pub(crate) fn forget_touched() {
 
 /// Runs a blocking handler of this peer, and says what it has published. It has no batch: what it
 /// sends goes out at once.
-pub(crate) fn blocking<R>(peer: &Peer, handler: impl FnOnce() -> R) -> (R, Published) {
-    BLOCKING.set(Some(peer.clone()));
+pub(crate) fn blocking<R>(session: &Arc<Session>, handler: impl FnOnce() -> R) -> (R, Published) {
+    BLOCKING.set(Some(Arc::clone(session)));
     PUBLISHED.set(Published::NOTHING);
     let result = handler();
     BLOCKING.set(None);
@@ -226,8 +254,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn enter(own: &Peer, own_only: bool) -> Self {
-        let (own, fan_out) = (own.clone(), FanOut::default());
+    pub(crate) fn enter(own: &Arc<Session>, own_only: bool) -> Self {
+        let (own, fan_out) = (Arc::clone(own), FanOut::default());
         let scope = Scope { own, own_only, own_touched: false, touched: Vec::new(), fan_out };
         let outer = CURRENT.replace(Some(scope));
         let outer_published = PUBLISHED.replace(Published::NOTHING);
@@ -295,7 +323,7 @@ impl Drop for Batch {
 
 /// Outboxes that a batch filled and that are yet to be flushed. Dropped, it wakes their tasks.
 #[derive(Debug, Default)]
-pub(crate) struct Flushes(VecDeque<Peer>);
+pub(crate) struct Flushes(VecDeque<Arc<Session>>);
 
 impl Flushes {
     pub(crate) fn is_empty(&self) -> bool {
@@ -322,8 +350,8 @@ impl Flushes {
         let start = Instant::now();
         let (mut now, mut done) = (start, 0);
         // Each leaves the list after its flush, not before: if that panics, it is woken as well.
-        while let Some(peer) = self.0.front() {
-            peer.outbox().flush_at(now);
+        while let Some(session) = self.0.front() {
+            session.outbox().flush_at(now);
             self.0.pop_front();
             done += 1;
             if done % LOOK_EVERY == 0 && !self.0.is_empty() {
@@ -340,8 +368,8 @@ impl Flushes {
 
 impl Drop for Flushes {
     fn drop(&mut self) {
-        for peer in self.0.drain(..) {
-            peer.outbox().wake_owner();
+        for session in self.0.drain(..) {
+            session.outbox().wake_owner();
         }
     }
 }

@@ -2,19 +2,21 @@
 
 use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
-use veltix_core::{Frame, IdSpace, MessageType, RequestId, all};
+use veltix_core::{Frame, IdSpace, MessageType, RequestId};
 
 use super::*;
-use crate::outbox::{Capacity, Outbox, Push};
+use crate::Router;
+use crate::config::{ConnectionConfig, Role};
+use crate::drain::Spreads;
+use crate::memory::Memory;
+use crate::outbox::{Capacity, Push};
 use crate::router::Routes;
-use crate::session::Calls;
 use crate::sync::Place;
-use crate::transport::{Link, StreamWriter, memory};
-use crate::{Client, ClientConfig, Router, Server, ServerConfig};
+use crate::transport::{Link, PeerAddr, StreamWriter};
 
 /// A stream that is full once, and then takes everything.
 struct FullOnce(bool);
@@ -55,32 +57,27 @@ impl Wake for Panics {
     }
 }
 
-/// A peer of a server, whose endpoint others can share.
-async fn peer() -> Peer {
-    let (listener, connector) = memory(1 << 16);
-    let server = Server::with_listener(listener, ServerConfig::default(), Router::new());
-    let server = server.expect("the config works");
-    let hub = server.hub();
-    let running = tokio::spawn(server.run());
-    let connect = Client::connect_with(connector, ClientConfig::default(), Router::new());
-    let client = connect.await.expect("it connects");
-    let peer = hub.list(all()).expect("it is valid").pop().expect("it is listed");
-    drop((client, running));
-    peer
+/// A session with room for one frame, which nobody but the test drives.
+fn another(stream: FullOnce) -> (Arc<Session>, Arc<Owner>) {
+    let mut limits = ConnectionConfig::new(None).limits(None).expect("the defaults work");
+    limits.outbox = Capacity { frames: 1, bytes: usize::MAX };
+    let services = Services::new(Role::Server, limits, Memory::unlimited(), 1, Spreads::default());
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    let session = Session::new(
+        PeerId::new(IDS.fetch_add(1, Ordering::Relaxed)),
+        Link::new(PeerAddr::Memory(0)),
+        Arc::default(),
+        &services,
+        Box::new(stream),
+        IdSpace::server(),
+    );
+    let owner = Arc::new(Owner::default());
+    session.outbox().glance(&Waker::from(Arc::clone(&owner)));
+    (session, owner)
 }
 
-/// Another peer, with room for one frame, which nobody but the test drives.
-fn another(of: &Peer, stream: FullOnce) -> (Peer, Arc<Owner>) {
-    let capacity = Capacity { frames: 1, bytes: usize::MAX };
-    let outbox =
-        Outbox::new(Box::new(stream), capacity, Arc::default(), crate::memory::Memory::unlimited());
-    let (id, hello) = (of.endpoint().peers().next_id(), Arc::new(of.hello().clone()));
-    let (endpoint, calls) = (Arc::clone(of.endpoint()), Calls::new(IdSpace::server()));
-    let link = Link::new(of.addr().clone());
-    let peer = Peer::new(id, link, hello, endpoint, outbox, calls);
-    let owner = Arc::new(Owner::default());
-    peer.outbox().glance(&Waker::from(Arc::clone(&owner)));
-    (peer, owner)
+fn session() -> Arc<Session> {
+    another(FullOnce(false)).0
 }
 
 fn frame() -> Frame {
@@ -88,14 +85,14 @@ fn frame() -> Frame {
 }
 
 /// Sends something to this peer, as a handler would.
-fn send(peer: &Peer) {
+fn send(peer: &Arc<Session>) {
     let Push::Queued(pushed) = peer.outbox().push(frame()) else { panic!("there is room") };
     queued(peer, pushed);
 }
 
 /// A peer whose next flush panics: it makes room for which somebody waits.
-fn explosive(of: &Peer) -> Peer {
-    let (peer, _) = another(of, FullOnce(true));
+fn explosive() -> Arc<Session> {
+    let (peer, _) = another(FullOnce(true));
     send(&peer);
     peer.outbox().flush();
     let (mut place, waker) = (Place::default(), Waker::from(Arc::new(Panics)));
@@ -106,27 +103,27 @@ fn explosive(of: &Peer) -> Peer {
 }
 
 /// Three peers to whom a batch of this one has sent something.
-fn touch(own: &Peer) -> Vec<(Peer, Arc<Owner>)> {
-    let others: Vec<_> = (0..3).map(|_| another(own, FullOnce(false))).collect();
+fn touch() -> Vec<(Arc<Session>, Arc<Owner>)> {
+    let others: Vec<_> = (0..3).map(|_| another(FullOnce(false))).collect();
     others.iter().for_each(|(peer, _)| send(peer));
     others
 }
 
 /// Outboxes whose task was not woken, and that were not flushed.
-fn forgotten(others: &[(Peer, Arc<Owner>)]) -> usize {
-    let is_forgotten = |(peer, owner): &&(Peer, Arc<Owner>)| {
+fn forgotten(others: &[(Arc<Session>, Arc<Owner>)]) -> usize {
+    let is_forgotten = |(peer, owner): &&(Arc<Session>, Arc<Owner>)| {
         peer.outbox().sent().queued > 0 && owner.0.load(Ordering::Relaxed) == 0
     };
     others.iter().filter(is_forgotten).count()
 }
 
-#[tokio::test]
-async fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
-    let own = peer().await;
-    let explosive = explosive(&own);
+#[test]
+fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
+    let own = session();
+    let explosive = explosive();
     let batch = Batch::enter(&own, false);
-    let before = touch(&own);
-    let after = touch(&own);
+    let before = touch();
+    let after = touch();
     let mut flushes = batch.leave(Instant::now());
     flushes.0.insert(3, explosive);
     assert_eq!((forgotten(&before), forgotten(&after)), (3, 3));
@@ -136,31 +133,31 @@ async fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
     assert_eq!((forgotten(&before), forgotten(&after)), (0, 0));
 }
 
-#[tokio::test]
-async fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
-    let own = explosive(&peer().await);
+#[test]
+fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
+    let own = explosive();
     let batch = Batch::enter(&own, false);
-    let others = touch(&own);
+    let others = touch();
     // The outbox is in need of a flush already, so a frame would not be the first.
     note(&own, Queued { first: true, heavy: false, waits: false, dropped: 0 });
     assert!(catch_unwind(AssertUnwindSafe(|| batch.leave(Instant::now()))).is_err());
     assert_eq!(forgotten(&others), 0);
 }
 
-#[tokio::test]
-async fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
-    let own = peer().await;
+#[test]
+fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
+    let own = session();
     let batch = Batch::enter(&own, false);
-    let others = touch(&own);
+    let others = touch();
     drop(batch);
     assert_eq!(forgotten(&others), 0);
 }
 
 /// A handler may drive a runtime of its own, in which another peer's task is polled.
-#[tokio::test]
-async fn a_poll_inside_a_poll_publishes_for_itself() {
-    let own = peer().await;
-    let (other, _) = another(&own, FullOnce(false));
+#[test]
+fn a_poll_inside_a_poll_publishes_for_itself() {
+    let own = session();
+    let (other, _) = another(FullOnce(false));
     let outer = Batch::enter(&own, false);
     published(10, 1);
     let inner = Batch::enter(&other, false);
@@ -173,26 +170,26 @@ async fn a_poll_inside_a_poll_publishes_for_itself() {
 }
 
 /// What is left of one handler on a thread of the pool is not the next one's.
-#[tokio::test]
-async fn each_blocking_handler_publishes_for_itself() {
-    let own = peer().await;
+#[test]
+fn each_blocking_handler_publishes_for_itself() {
+    let own = session();
     for _ in 0..2 {
         let ((), of_it) = blocking(&own, || published(10, 1));
         assert_eq!((of_it.all, of_it.waiting), (10, 1));
     }
 }
 
-#[tokio::test]
-async fn a_route_s_limit_is_charged_to_the_peer_whose_handler_it_was() {
-    let own = peer().await;
-    let (other, _) = another(&own, FullOnce(false));
+#[test]
+fn a_route_s_limit_is_charged_to_the_peer_whose_handler_it_was() {
+    let own = session();
+    let (other, _) = another(FullOnce(false));
     let routes = Routes::new(Router::new().route(MessageType::new(200, "relay", ""), || {}), None);
     let route = routes.find(200).expect("there is one");
     let outer = Batch::enter(&own, false);
     limited(route, 1_000, || published(10, 1));
     let inner = Batch::enter(&other, false);
     limited(route, 1_000, || published(20, 2));
-    let taken = |batch: &Batch, of: &Peer| {
+    let taken = |batch: &Batch, of: &Session| {
         let parts = batch.take_limited(of.id());
         parts.iter().map(|part| part.bytes).collect::<Vec<_>>()
     };

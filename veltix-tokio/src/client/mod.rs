@@ -293,7 +293,7 @@ impl Client {
         ClosingClient(Box::pin(async move {
             // Inside a handler of its own the client's task cannot be waited for: it waits for
             // that handler.
-            if !batch::is_within(&endpoint) {
+            if !batch::is_within(endpoint.services()) {
                 control.closed().await;
             }
             control.peer().closed().await

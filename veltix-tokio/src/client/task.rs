@@ -141,11 +141,12 @@ impl<C: Connector> ClientTask<C> {
         }
         if self.control.wishes().closed {
             // The wish came while this connection was made, and ended the one before.
-            peer.end(CloseReason::Closed);
+            peer.session().end(CloseReason::Closed);
         }
         let since = Instant::now();
         let connected = peer.clone();
         let control = Arc::clone(&self.control);
+        let endpoint = Arc::clone(&self.dialer.endpoint);
         task.on_admit(move || {
             control.set_status(ClientStatus::Connected);
             match first {
@@ -153,7 +154,7 @@ impl<C: Connector> ClientTask<C> {
                 Some(first) => drop(first.send(())),
                 None => {
                     let event = || Event::Reconnected { peer: connected.clone() };
-                    connected.endpoint().events().tell(event);
+                    endpoint.events().tell(event);
                 }
             }
         });

@@ -9,6 +9,7 @@ use veltix_core::{PING, Pulse};
 
 use super::{ConnectionTask, Stage};
 use crate::close::CloseReason;
+use crate::events::Event;
 
 /// A frame of which some bytes have come.
 pub(super) struct BegunFrame {
@@ -93,7 +94,7 @@ impl ConnectionTask {
                 Stage::Entering(deadline) if self.ending.is_none() => Some(deadline),
                 _ => None,
             },
-            self.peer.calls().lock().next_deadline(),
+            self.peer.session().calls().lock().next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -102,9 +103,10 @@ impl ConnectionTask {
 
     /// Does what is due.
     pub(super) fn on_deadline(&mut self, now: Instant) {
-        let over = self.peer.calls().lock().expire(now);
+        let over = self.peer.session().calls().lock().expire(now);
         for call in over {
-            self.peer.tell_timeout(call.code());
+            let (peer, code) = (&self.peer, call.code());
+            self.endpoint.events().tell(|| Event::RequestTimedOut { peer: peer.clone(), code });
             call.tell();
         }
         if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
@@ -167,14 +169,14 @@ impl ConnectionTask {
 
     fn on_silence(&mut self, now: Instant) {
         // Not counted while we do not read, or while our ping may still wait in the outbox.
-        let excused = !self.may_read() || self.peer.outbox().sent().queued > 0;
+        let excused = !self.may_read() || self.peer.session().outbox().sent().queued > 0;
         let Some(heartbeat) = &mut self.heartbeat else { return };
         match heartbeat.poll(now.into_std(), excused) {
             Pulse::Wait(_) => {}
             Pulse::Ping => {
                 self.send_plain(PING.code(), Bytes::new());
                 // That the stream takes our own question is no sign of the peer's life.
-                self.taken = self.peer.outbox().taken();
+                self.taken = self.peer.session().outbox().taken();
             }
             Pulse::Dead => self.begin_end(CloseReason::HeartbeatTimeout),
         }

@@ -26,7 +26,7 @@ use crate::session::Reception;
 impl ConnectionTask {
     /// Puts the peer at the door: `on_connect` decides, and no message is handled before.
     pub(super) fn enter(&mut self) {
-        let endpoint = Arc::clone(self.peer.endpoint());
+        let endpoint = Arc::clone(&self.endpoint);
         endpoint.peers().enter(&self.peer);
         if planted!("listed_before_on_connect") {
             endpoint.peers().admit(&self.peer);
@@ -36,7 +36,7 @@ impl ConnectionTask {
             self.admit();
             return;
         };
-        let batch = Batch::enter(&self.peer, self.own_only());
+        let batch = Batch::enter(self.peer.session(), self.own_only());
         let cx = Context::new(&self.peer, self.routes.hub(), 0, RequestId::default());
         match on_connect.start(&cx, (), None) {
             Started::Done(outcome) => self.settle(Origin::Connect, outcome),
@@ -47,9 +47,9 @@ impl ConnectionTask {
 
     pub(super) fn admit(&mut self) {
         self.stage = Stage::Admitted;
-        self.peer.endpoint().peers().admit(&self.peer);
+        self.endpoint.peers().admit(&self.peer);
         tracing::debug!(peer = %self.peer, "connected");
-        self.peer.endpoint().events().tell(|| Event::Connected { peer: self.peer.clone() });
+        self.endpoint.events().tell(|| Event::Connected { peer: self.peer.clone() });
         if let Some(tell) = self.on_admit.take() {
             tell();
         }
@@ -64,10 +64,10 @@ impl ConnectionTask {
         arrival: Arrival<'_>,
         is_calm: bool,
     ) {
-        self.peer.receipts().received.add(1);
+        self.peer.session().receipts().received.add(1);
         if arrival.code() < FIRST_APPLICATION_CODE {
             self.receive_system(arrival.into_message());
-        } else if self.peer.ids().is_call(arrival.id()) {
+        } else if self.peer.session().ids().is_call(arrival.id()) {
             // Most messages are not answers, and their ids say so without a lock.
             if let Some(mut message) = self.take_answer(arrival.into_message()) {
                 self.route(cx, message.arrival());
@@ -99,7 +99,7 @@ impl ConnectionTask {
             return;
         };
         if self.ending.as_ref().is_some_and(|ending| ending.reason == CloseReason::Shutdown) {
-            self.peer.receipts().shutdown.add(1);
+            self.peer.session().receipts().shutdown.add(1);
         } else if self.lane.is_free() && self.has_turn(route) {
             self.handle(cx, route, arrival);
         } else {
@@ -109,19 +109,19 @@ impl ConnectionTask {
 
     /// A message of the protocol's own. It never reaches a handler.
     fn receive_system(&mut self, message: Message) {
-        let receipts = self.peer.receipts();
+        let receipts = self.peer.session().receipts();
         if message.code() == PING.code() {
             receipts.handled.add(1);
             let pong = Frame::new(PONG.code(), message.id(), bytes::Bytes::new());
             // Bounded all the same: a peer that does not take its pongs is not read any more.
-            if let Push::Queued(queued) = self.peer.outbox().push_beyond(pong) {
-                batch::queued(&self.peer, queued);
+            if let Push::Queued(queued) = self.peer.session().outbox().push_beyond(pong) {
+                batch::queued(self.peer.session(), queued);
             }
         } else if message.code() != PONG.code() {
             self.receive_notice(&message);
         } else if self.take_answer(message).is_some() {
             // The answer to a heartbeat's ping.
-            self.peer.receipts().handled.add(1);
+            self.peer.session().receipts().handled.add(1);
         }
     }
 
@@ -130,21 +130,21 @@ impl ConnectionTask {
     fn receive_notice(&mut self, message: &Message) {
         let peer = &self.peer;
         let is_known = message.code() == GOING_AWAY.code()
-            && peer.endpoint().role() == Role::Client
+            && self.endpoint.services().role() == Role::Client
             && peer.hello().knows_going_away();
         if !is_known {
             return self.on_unknown(message.code());
         }
         let Some(going) = GoingAway::read(message.body()) else {
-            return peer.receipts().rejected.add(1);
+            return peer.session().receipts().rejected.add(1);
         };
-        peer.receipts().handled.add(1);
+        peer.session().receipts().handled.add(1);
         let spread = going.spread;
-        let known = peer.endpoint().away().lock().replace(going);
+        let known = self.endpoint.away().lock().replace(going);
         // Told once: whoever says it all the time fills no log with it.
         if known.is_none() {
             tracing::info!(%peer, ?spread, "the server is about to end");
-            peer.endpoint().events().tell(|| Event::GoingAway { peer: peer.clone(), spread });
+            self.endpoint.events().tell(|| Event::GoingAway { peer: peer.clone(), spread });
         }
     }
 
@@ -153,11 +153,11 @@ impl ConnectionTask {
         if planted!("answers_wait_in_the_lane") && !self.lane.is_free() {
             return Some(message);
         }
-        if !self.peer.ids().is_call(message.id()) {
+        if !self.peer.session().ids().is_call(message.id()) {
             return Some(message);
         }
-        let reception = self.peer.calls().lock().receive(message);
-        let receipts = self.peer.receipts();
+        let reception = self.peer.session().calls().lock().receive(message);
+        let receipts = self.peer.session().receipts();
         match reception {
             Reception::Other(message) => return Some(message),
             Reception::Answer(over) => {
@@ -226,7 +226,7 @@ impl ConnectionTask {
             }
             Poll::Ready(Outcome::Silent) => {
                 self.spare.keep(route, routes, future);
-                self.peer.receipts().handled.add(1);
+                self.peer.session().receipts().handled.add(1);
             }
             Poll::Ready(Outcome::Reply(reply)) => {
                 self.spare.keep(route, routes, future);
@@ -244,10 +244,14 @@ impl ConnectionTask {
         if self.parallel.is_empty() {
             return true;
         }
-        let endpoint = self.peer.endpoint();
+        let endpoint = &self.endpoint;
         let bound = self.routes.route(route);
         let Some(limit) = bound.concurrent else { return true };
-        let limit = if bound.blocking { limit.min(endpoint.workers().per_peer()) } else { limit };
+        let limit = if bound.blocking {
+            limit.min(endpoint.services().workers().per_peer())
+        } else {
+            limit
+        };
         !self.parallel.is_full(route, limit)
     }
 
@@ -297,10 +301,10 @@ impl ConnectionTask {
     /// Counts and drops a message that nobody takes; a peer that floods a server is closed.
     pub(super) fn on_unknown(&mut self, code: u16) {
         let peer = &self.peer;
-        let endpoint = peer.endpoint();
-        peer.receipts().unknown.add(1);
+        let endpoint = &self.endpoint;
+        peer.session().receipts().unknown.add(1);
         let now = Instant::now();
-        if endpoint.unknown().is_due(code, now) {
+        if endpoint.services().logs().unknown.is_due(code, now) {
             tracing::info!(%peer, code, "no route takes messages of this code: dropped");
         }
         endpoint.events().tell(|| Event::UnknownCode { peer: peer.clone(), code });

@@ -34,14 +34,14 @@ impl ConnectionTask {
         let peer = &self.peer;
         tracing::debug!(%peer, reason = %printable(&reason.to_string()), "ending");
         // Senders elsewhere learn of it by the outbox; this makes `is_closed` true.
-        peer.end(reason.clone());
+        peer.session().end(reason.clone());
         if reason != CloseReason::Shutdown {
             // Nothing more is read, so no answer will come.
-            peer.end_calls();
+            peer.session().end_calls();
         }
         if !reason.lets_queue_flush() {
             // Nothing more is written: whoever waits for room need not wait longer.
-            peer.outbox().close(reason.drop_reason());
+            peer.session().outbox().close(reason.drop_reason());
         }
         if reason != CloseReason::Shutdown {
             // What was begun never becomes whole: nobody has to make room for it.
@@ -55,11 +55,11 @@ impl ConnectionTask {
         let (peer, limits) = (&self.peer, self.limits());
         let finishes = reason.lets_handlers_finish();
         let deadline = Instant::now() + limits.drain_timeout;
-        let deadline = match peer.endpoint().drain().deadline() {
+        let deadline = match self.endpoint.drain().deadline() {
             Some(drained) if reason == CloseReason::Shutdown => deadline.min(drained),
             _ => deadline,
         };
-        let sent_before = peer.outbox().sent();
+        let sent_before = peer.session().outbox().sent();
         if reason == CloseReason::Shutdown {
             self.tell_going_away();
         }
@@ -73,7 +73,7 @@ impl ConnectionTask {
     /// before what handlers are still going to say.
     fn tell_going_away(&self) {
         if self.peer.hello().knows_going_away() && !planted!("goes_in_silence") {
-            let spread = self.peer.endpoint().drain().spreads().reconnects;
+            let spread = self.endpoint.drain().spreads().reconnects;
             self.send_plain(GOING_AWAY.code(), GoingAway { spread }.body());
         }
     }
@@ -94,9 +94,9 @@ impl ConnectionTask {
         let parallel = self.parallel.cancel();
         cancelled.handlers += parallel;
         cancelled.messages += parallel;
-        self.peer.receipts().closed.add(cancelled.messages);
+        self.peer.session().receipts().closed.add(cancelled.messages);
         for code in cancelled.replies.drain(..) {
-            self.peer.outbox().refuse(DropReason::Disconnected, code);
+            self.peer.session().outbox().refuse(DropReason::Disconnected, code);
         }
         cancelled
     }
@@ -117,7 +117,7 @@ impl ConnectionTask {
         // It stays in its place until `leave` takes it: an abort on the way must know of it.
         let Some(ending) = &self.ending else { return };
         let (reason, deadline) = (ending.reason.clone(), ending.deadline);
-        self.peer.end_calls();
+        self.peer.session().end_calls();
         if reason.lets_queue_flush() && !planted!("queue_not_flushed") {
             let limit = match reason {
                 CloseReason::Closed | CloseReason::ClosedFor(_) => Instant::now() + CLOSE_FLUSH,
@@ -126,17 +126,17 @@ impl ConnectionTask {
             let limit = self.within_drain(limit);
             // What is not written by then is counted as dropped below.
             let peer = self.peer.clone();
-            peer.outbox().seal();
-            let _ = timeout_at(limit, poll_fn(|cx| peer.outbox().poll_finish(cx))).await;
+            peer.session().outbox().seal();
+            let _ = timeout_at(limit, poll_fn(|cx| peer.session().outbox().poll_finish(cx))).await;
         }
         let was_admitted = self.stage == Stage::Admitted || planted!("refused_are_told_of");
         // Only a stream whose end was written is worth waiting for the peer's.
-        let flushed = reason.lets_queue_flush() && self.peer.outbox().sent().queued == 0;
+        let flushed = reason.lets_queue_flush() && self.peer.session().outbox().sent().queued == 0;
         let lingers = flushed && self.reader.is_some();
         if !lingers {
-            self.peer.outbox().close(reason.drop_reason());
+            self.peer.session().outbox().close(reason.drop_reason());
             let peer = self.peer.clone();
-            poll_fn(|cx| peer.outbox().poll_settled(cx)).await;
+            poll_fn(|cx| peer.session().outbox().poll_settled(cx)).await;
         }
         let outcome = self.leave();
         if was_admitted {
@@ -149,7 +149,7 @@ impl ConnectionTask {
 
     /// No later than the end of a shutdown that is under way.
     fn within_drain(&self, limit: Instant) -> Instant {
-        let drained = self.peer.endpoint().drain().deadline();
+        let drained = self.endpoint.drain().deadline();
         drained.map_or(limit, |deadline| limit.min(deadline))
     }
 
@@ -158,7 +158,7 @@ impl ConnectionTask {
         let Ending { reason, sent_before: before, aborted_handlers, .. } =
             *self.ending.take().unwrap_or_else(Ending::aborted);
         let peer = &self.peer;
-        let endpoint = peer.endpoint();
+        let endpoint = &self.endpoint;
         endpoint.peers().leave(peer);
         let stats = peer.stats();
         let undelivered = stats.sent.dropped() + stats.sent.queued;
@@ -169,7 +169,8 @@ impl ConnectionTask {
         }
         let why = &outcome.reason;
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
-        peer.tell_dropped();
+        self.emit_overflow();
+        self.emit_dropped();
         if self.stage == Stage::Admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().tell(event);
@@ -185,18 +186,18 @@ impl ConnectionTask {
             }
         }
         self.stage = Stage::Left;
-        self.peer.ended(outcome.clone());
+        self.peer.session().end_state().complete(outcome.clone());
         outcome
     }
 
     /// Runs the application's `on_disconnect`, under the drain deadline.
     async fn on_disconnect(&mut self, outcome: Disconnected) {
-        let endpoint = Arc::clone(self.peer.endpoint());
+        let endpoint = Arc::clone(&self.endpoint);
         let routes = Arc::clone(&self.routes);
         let Some(handler) = routes.on_disconnect() else { return };
         let (peer, own_only) = (self.peer.clone(), self.own_only());
         let started = {
-            let batch = Batch::enter(&peer, own_only);
+            let batch = Batch::enter(peer.session(), own_only);
             let context = Context::new(&peer, routes.hub(), 0, RequestId::default());
             let started = handler.start(&context, outcome, None);
             drop(batch);
@@ -206,7 +207,7 @@ impl ConnectionTask {
             Started::Done(outcome) => outcome,
             Started::Running(mut future) => {
                 let run = poll_fn(|cx| {
-                    let _batch = Batch::enter(&peer, own_only);
+                    let _batch = Batch::enter(peer.session(), own_only);
                     poll_caught(&mut future, cx)
                 });
                 let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);
@@ -278,17 +279,17 @@ impl Ending {
 impl Drop for ConnectionTask {
     /// Whatever ended the task, nobody is left waiting and nothing holds the descriptor.
     fn drop(&mut self) {
-        self.peer.outbox().close(DropReason::Disconnected);
-        self.peer.end_calls();
+        self.peer.session().outbox().close(DropReason::Disconnected);
+        self.peer.session().end_calls();
         if self.stage != Stage::Left {
             let cancelled = self.cancel_lane();
             let ending = self.ending.get_or_insert_with(Ending::aborted);
             ending.aborted_handlers += cancelled.handlers;
             self.leave();
         }
-        self.peer.detach_all();
-        self.peer.reading().set(0);
-        let endpoint = self.peer.endpoint();
+        self.peer.session().attached().end();
+        self.peer.session().reading().set(0);
+        let endpoint = &self.endpoint;
         endpoint.peers().forget(&self.peer);
         endpoint.events().end();
     }

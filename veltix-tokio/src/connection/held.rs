@@ -19,8 +19,8 @@ impl ConnectionTask {
         held.codes.extend(self.parallel.codes());
         held.codes.sort_unstable();
         held.codes.dedup();
-        let endpoint = self.peer.endpoint();
-        let log = endpoint.held();
+        let endpoint = &self.endpoint;
+        let log = &endpoint.services().logs().held;
         let due = held.codes.iter().filter(|code| log.is_due(**code, held.until)).count();
         if due == 0 {
             return;

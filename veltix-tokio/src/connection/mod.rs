@@ -46,10 +46,11 @@ use crate::close::CloseReason;
 use crate::codec::{BurstDecoder, VeltixCodec};
 use crate::config::{Limits, SocketCore};
 use crate::endpoint::Endpoint;
-use crate::outbox::{Outbox, Sent};
+use crate::events::Event;
+use crate::outbox::{Dropped, Sent};
 use crate::peer::Peer;
 use crate::router::Routes;
-use crate::session::Calls;
+use crate::session::Session;
 use crate::transport::Stream;
 use budget::Budget;
 use deadlines::BegunFrame;
@@ -67,6 +68,7 @@ type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, BurstDecoder>;
 /// See the module. It owns the connection: dropped, it closes it.
 pub(crate) struct ConnectionTask {
     peer: Peer,
+    endpoint: Arc<Endpoint>,
     routes: Arc<Routes>,
     /// `None` once nothing more will be read.
     reader: Option<Reader>,
@@ -142,19 +144,15 @@ impl ConnectionTask {
         ids: IdSpace,
     ) -> Self {
         let limits = endpoint.limits();
-        let peer = Peer::new(
+        let session = Session::new(
             endpoint.peers().next_id(),
             stream.link,
             hello,
-            Arc::clone(endpoint),
-            Outbox::new(
-                stream.writer,
-                limits.outbox,
-                Arc::clone(endpoint.drops()),
-                Arc::clone(endpoint.memory()),
-            ),
-            Calls::new(ids),
+            endpoint.services(),
+            stream.writer,
+            ids,
         );
+        let peer = Peer::new(session);
         let bytes = if surplus.is_empty() {
             stream.reader
         } else {
@@ -171,6 +169,7 @@ impl ConnectionTask {
         endpoint.events().begin();
         Self {
             peer,
+            endpoint: Arc::clone(endpoint),
             routes,
             reader: Some(reader),
             unhandled: Burst::default(),
@@ -219,7 +218,7 @@ impl ConnectionTask {
     }
 
     fn limits(&self) -> &Limits {
-        self.peer.endpoint().limits()
+        self.endpoint.limits()
     }
 
     /// Whether other peers' outboxes are left to their own tasks: this one has a thread of its own.
@@ -230,7 +229,7 @@ impl ConnectionTask {
     /// One turn after the other, until the conversation is over.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let batch = Batch::enter(&self.peer, self.own_only());
+            let batch = Batch::enter(self.peer.session(), self.own_only());
             let mut budget = Budget::new();
             let turn = self.turn(cx, &batch, &mut budget);
             self.turns = self.turns.wrapping_add(1);
@@ -244,8 +243,8 @@ impl ConnectionTask {
             }
             self.flushes.extend(batch.leave(budget.now()));
             self.flushes.flush_some();
-            if self.peer.endpoint().memory().is_over() {
-                self.peer.endpoint().make_room(0, budget.now());
+            if self.endpoint.services().memory().is_over() {
+                self.endpoint.make_room(0, budget.now());
             }
             match turn {
                 Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
@@ -287,17 +286,20 @@ impl ConnectionTask {
 
     /// Writes what others have queued, and what a full stream takes again.
     fn look_at_outbox(&mut self, cx: &mut Context<'_>) {
-        let mut glance = self.peer.outbox().glance(cx.waker());
-        if glance.blocked && self.peer.outbox().poll_writable(cx).is_ready() {
+        let mut glance = self.peer.session().outbox().glance(cx.waker());
+        if glance.blocked && self.peer.session().outbox().poll_writable(cx).is_ready() {
             glance.queued = true;
         }
-        let may_grow = || glance.queued && self.peer.calls().lock().len() > 1;
+        let may_grow = || glance.queued && self.peer.session().calls().lock().len() > 1;
         if !self.deferral.defers(cx, may_grow) && glance.queued {
-            self.peer.outbox().flush();
-            glance = self.peer.outbox().glance(cx.waker());
+            self.peer.session().outbox().flush();
+            glance = self.peer.session().outbox().glance(cx.waker());
+        }
+        if glance.overflowed {
+            self.emit_overflow();
         }
         if glance.dropped {
-            self.peer.tell_dropped();
+            self.emit_dropped();
         }
         self.stalled_since = glance.stalled_since;
         if let Some(kind) = glance.failure
@@ -314,14 +316,35 @@ impl ConnectionTask {
         }
     }
 
+    /// Reports that frames found no room in the outbox, once until it has been empty.
+    fn emit_overflow(&self) {
+        if self.peer.session().outbox().take_overflow() {
+            let peer = &self.peer;
+            tracing::warn!(%peer, "the peer reads too slowly and its outbox is full");
+            self.endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+        }
+    }
+
+    /// Reports the frames that were dropped for others since the last report.
+    fn emit_dropped(&self) {
+        let dropped = self.peer.session().outbox().take_dropped();
+        if dropped.is_empty() {
+            return;
+        }
+        let peer = &self.peer;
+        let frames: u64 = dropped.iter().map(Dropped::total).sum();
+        tracing::info!(%peer, frames, "frames were dropped while the peer read too slowly");
+        self.endpoint.events().tell(|| Event::Dropped { peer: peer.clone(), dropped });
+    }
+
     fn look_for_end(&mut self) {
         if self.ending.is_some() {
-            if self.peer.is_cancelled() && !self.is_over() {
+            if self.peer.session().end_state().is_cancelled() && !self.is_over() {
                 self.cut_off();
             }
-        } else if let Some(reason) = self.peer.end_asked() {
+        } else if let Some(reason) = self.peer.session().end_state().asked() {
             self.begin_end(reason);
-        } else if self.peer.endpoint().drain().is_closing() {
+        } else if self.endpoint.drain().is_closing() {
             self.begin_end(CloseReason::Shutdown);
         }
     }

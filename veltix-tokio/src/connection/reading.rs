@@ -71,7 +71,7 @@ impl ConnectionTask {
                 self.reader = Some(reader);
             }
             // The stream has ended, or means nothing any more: no answer will come.
-            self.peer.end_calls();
+            self.peer.session().end_calls();
             self.begin_end(reason);
             self.book_received(0);
             return;
@@ -136,7 +136,7 @@ impl ConnectionTask {
     /// Whether a message may be read and handled at once: nothing waits, nothing ends.
     #[inline]
     fn is_calm(&self) -> bool {
-        self.lane.is_free() && self.ending.is_none() && !self.peer.outbox().is_congested()
+        self.lane.is_free() && self.ending.is_none() && !self.peer.session().outbox().is_congested()
     }
 
     #[cold]
@@ -147,7 +147,7 @@ impl ConnectionTask {
             Some(ending) => ending.reason == CloseReason::Shutdown && self.is_calling(),
         };
         // A peer that does not take its pongs and replies gets no more of them.
-        if !reads || self.peer.outbox().is_congested() {
+        if !reads || self.peer.session().outbox().is_congested() {
             return false;
         }
         let limits = self.limits();
@@ -161,7 +161,7 @@ impl ConnectionTask {
             if planted!("congested_in_silence") {
                 return false;
             }
-            let over = self.peer.calls().lock().fail_congested();
+            let over = self.peer.session().calls().lock().fail_congested();
             over.into_iter().for_each(Over::tell);
             return false;
         }
@@ -169,7 +169,7 @@ impl ConnectionTask {
     }
 
     fn is_calling(&self) -> bool {
-        self.peer.calls().lock().is_calling()
+        self.peer.session().calls().lock().is_calling()
     }
 }
 
@@ -197,12 +197,12 @@ mod tests {
         let answers = unbounded_channel().0;
         for round in 0_u32.. {
             let asker = Asker::Survey { index: 0, answers: answers.clone() };
-            let begun = peer.calls().lock().begin_open(MESSAGE.code(), asker);
+            let begun = peer.session().calls().lock().begin_open(MESSAGE.code(), asker);
             let Ok(begun) = begun else { return };
-            let caller = peer.calls().lock().take_back(begun.call);
+            let caller = peer.session().calls().lock().take_back(begun.call);
             drop(caller);
             if round.is_multiple_of(64) {
-                peer.outbox().wake_owner();
+                peer.session().outbox().wake_owner();
             }
         }
     }

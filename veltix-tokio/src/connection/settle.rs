@@ -6,6 +6,7 @@ use veltix_core::{EncodeError, Frame, RequestId};
 
 use super::ConnectionTask;
 use super::lane::Origin;
+use crate::batch;
 use crate::close::CloseReason;
 use crate::codec::check_size;
 use crate::events::Event;
@@ -25,7 +26,7 @@ impl ConnectionTask {
     ) {
         match started {
             // Taken apart here, so that the most common outcome is neither moved nor dropped.
-            Started::Done(Outcome::Silent) => self.peer.receipts().handled.add(1),
+            Started::Done(Outcome::Silent) => self.peer.session().receipts().handled.add(1),
             Started::Done(Outcome::Reply(reply)) => self.settle_reply(code, id, reply),
             Started::Done(Outcome::Failure(failure)) => self.settle_failure(code, id, *failure),
             Started::Running(future) => {
@@ -65,7 +66,7 @@ impl ConnectionTask {
     #[inline]
     pub(super) fn settle_message(&mut self, code: u16, id: RequestId, outcome: Outcome) {
         match outcome {
-            Outcome::Silent => self.peer.receipts().handled.add(1),
+            Outcome::Silent => self.peer.session().receipts().handled.add(1),
             Outcome::Reply(reply) => self.settle_reply(code, id, reply),
             Outcome::Failure(failure) => self.settle_failure(code, id, *failure),
         }
@@ -74,7 +75,7 @@ impl ConnectionTask {
     #[inline]
     pub(super) fn settle_reply(&mut self, code: u16, id: RequestId, reply: Reply) {
         match self.reply(code, id, reply) {
-            Ok(()) => self.peer.receipts().handled.add(1),
+            Ok(()) => self.peer.session().receipts().handled.add(1),
             Err(error) => self.settle_failure(code, id, Failure::Failed(error.into(), None)),
         }
     }
@@ -82,10 +83,10 @@ impl ConnectionTask {
     #[cold]
     pub(super) fn settle_failure(&mut self, code: u16, id: RequestId, failure: Failure) {
         let peer = &self.peer;
-        let events = peer.endpoint().events();
+        let events = self.endpoint.events();
         match failure {
             Failure::Rejected(rejection, answer) => {
-                peer.receipts().rejected.add(1);
+                peer.session().receipts().rejected.add(1);
                 let reason = printable(&text_of(&rejection)).to_string();
                 let name = self.routes.name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
@@ -93,7 +94,7 @@ impl ConnectionTask {
                 self.tell_asker(code, id, answer);
             }
             Failure::Failed(error, answer) => {
-                peer.receipts().handled.add(1);
+                peer.session().receipts().handled.add(1);
                 let error = printable(&text_of(&*error)).to_string();
                 let name = self.routes.name(code);
                 tracing::warn!(%peer, message = name, code, %error, "the handler failed");
@@ -101,7 +102,7 @@ impl ConnectionTask {
                 self.tell_asker(code, id, answer);
             }
             Failure::Panicked(message) => {
-                peer.receipts().handled.add(1);
+                peer.session().receipts().handled.add(1);
                 self.tell_panic(code, &message);
                 self.begin_end(CloseReason::HandlerPanicked);
             }
@@ -113,11 +114,11 @@ impl ConnectionTask {
     /// is not answered: two echoing routers would go on for ever.
     fn reply(&mut self, code: u16, id: RequestId, reply: Reply) -> Result<(), EncodeError> {
         let peer = &self.peer;
-        if id == peer.ids().plain() {
-            peer.receipts().unanswered.add(1);
+        if id == peer.session().ids().plain() {
+            peer.session().receipts().unanswered.add(1);
             return Ok(());
         }
-        check_size(reply.body().len(), peer.endpoint().limits().max_message_size)?;
+        check_size(reply.body().len(), self.endpoint.limits().max_message_size)?;
         self.push_reply(reply.into_frame(code, id));
         Ok(())
     }
@@ -135,9 +136,9 @@ impl ConnectionTask {
         let message = printable(message).to_string();
         let name = self.routes.name(code);
         tracing::error!(%peer, handler = name, code, panic = %message, "the handler panicked");
-        peer.endpoint().panics().add();
+        self.endpoint.panics().add();
         let event = || Event::HandlerPanicked { peer: peer.clone(), code, message };
-        peer.endpoint().events().tell(event);
+        self.endpoint.events().tell(event);
     }
 
     /// Queues a reply; without room for it the lane waits, and no other handler is started.
@@ -160,21 +161,21 @@ impl ConnectionTask {
     /// Queues a reply, or gives it back when there is no room for it.
     fn push(&self, reply: Frame) -> Option<Frame> {
         let code = reply.code();
-        match self.peer.outbox().push(reply) {
-            Push::Queued(queued) => self.peer.see_to(queued),
+        match self.peer.session().outbox().push(reply) {
+            Push::Queued(queued) => batch::see_to(self.peer.session(), queued),
             Push::Full(reply) => return Some(reply),
-            Push::Closed => self.peer.outbox().refuse(DropReason::Disconnected, code),
+            Push::Closed => self.peer.session().outbox().refuse(DropReason::Disconnected, code),
         }
         None
     }
 
     /// Queues a message of the connection's own under the plain id.
     pub(super) fn send_plain(&self, code: u16, body: Bytes) {
-        let frame = Frame::new(code, self.peer.ids().plain(), body);
-        if let Push::Queued(queued) = self.peer.outbox().push_beyond(frame)
+        let frame = Frame::new(code, self.peer.session().ids().plain(), body);
+        if let Push::Queued(queued) = self.peer.session().outbox().push_beyond(frame)
             && queued.first
         {
-            self.peer.outbox().flush();
+            self.peer.session().outbox().flush();
         }
     }
 }

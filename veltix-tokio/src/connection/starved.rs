@@ -21,7 +21,7 @@ impl ConnectionTask {
     #[inline]
     pub(super) fn book_received(&self, buffer: usize) {
         let held = MEMORY_HOLES * buffer + self.unhandled.len() + self.lane.inbox_charge();
-        self.peer.reading().set(held);
+        self.peer.session().reading().set(held);
     }
 
     /// Gives the buffer the room that the frame in it wants, if there is some.
@@ -39,7 +39,7 @@ impl ConnectionTask {
     }
 
     fn has_memory(&self, wanted: usize) -> bool {
-        self.peer.reading().try_set(MEMORY_HOLES * wanted + self.lane.inbox_charge())
+        self.peer.session().reading().try_set(MEMORY_HOLES * wanted + self.lane.inbox_charge())
     }
 
     /// Looks again for room, when it is time.
@@ -57,8 +57,9 @@ impl ConnectionTask {
             return;
         }
         if waited >= MEMORY_PATIENCE {
-            let more = (MEMORY_HOLES * wanted).saturating_sub(self.peer.reading().bytes());
-            self.peer.endpoint().make_room(more, now);
+            let more =
+                (MEMORY_HOLES * wanted).saturating_sub(self.peer.session().reading().bytes());
+            self.endpoint.make_room(more, now);
         }
         if let Some(starved) = &mut self.starved {
             // The longer it lasts, the less a moment matters.
@@ -109,7 +110,7 @@ mod tests {
             client.send(&message).await.expect("there is room");
             quiet().await;
         }
-        let inbox = peer.held();
+        let inbox = peer.session().held();
         let least = INBOX_MESSAGES * 1_000;
         assert!((least..2 * least).contains(&inbox), "{inbox}");
         for _ in 0..200 {
@@ -120,11 +121,11 @@ mod tests {
         // There is room for one message, and so many come together.
         door.add_permits(1);
         quiet().await;
-        let behind = peer.held() - inbox;
+        let behind = peer.session().held() - inbox;
         assert!((READ_BUFFER / 2..=READ_BUFFER + MEMORY_STEP).contains(&behind), "{behind}");
         door.add_permits(sent);
         quiet().await;
         assert_eq!(peer.stats().received.handled, sent as u64);
-        assert_eq!(peer.held(), 0);
+        assert_eq!(peer.session().held(), 0);
     }
 }

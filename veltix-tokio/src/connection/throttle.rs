@@ -108,8 +108,8 @@ impl ConnectionTask {
     }
 
     fn warn_of_rate(&self, now: Instant) {
-        let (peer, endpoint) = (&self.peer, self.peer.endpoint());
-        if endpoint.rate_log().is_due(now) {
+        let (peer, endpoint) = (&self.peer, &self.endpoint);
+        if endpoint.services().logs().rate.is_due(now) {
             tracing::warn!(%peer, "the peer sends faster than its rate and is slowed down");
         }
         endpoint.events().tell(|| Event::RateExceeded { peer: peer.clone() });

@@ -87,6 +87,8 @@ pub(crate) struct Glance {
     pub(crate) taken_at: Option<Instant>,
     /// Since when it has taken nothing although something waits.
     pub(crate) stalled_since: Option<Instant>,
+    /// A frame has found no room: see [`Outbox::take_overflow`].
+    pub(crate) overflowed: bool,
     /// Frames were dropped for others, and the outbox has been empty since: the application is to
     /// be told what [`Outbox::take_dropped`] gives.
     pub(crate) dropped: bool,
@@ -182,6 +184,7 @@ impl Outbox {
             taken: state.taken,
             taken_at: state.taken_at,
             stalled_since: state.stalled_since,
+            overflowed: state.overflow_noted,
             dropped: state.tally.is_episode_over(),
         }
     }
@@ -235,10 +238,25 @@ impl Outbox {
         self.congested.load(Ordering::Relaxed)
     }
 
-    /// Whether this is the first frame that found no room since there was some: the application
-    /// is told once, and the counters say how often.
-    pub(crate) fn begins_overflow(&self) -> bool {
-        !std::mem::replace(&mut self.state.lock().overflowing, true)
+    /// Notes that a frame found no room. The first one since the outbox was empty wakes the
+    /// connection's task, which [takes](Outbox::take_overflow) the note.
+    pub(crate) fn note_overflow(&self) {
+        let owner = {
+            let mut state = self.state.lock();
+            if std::mem::replace(&mut state.overflowing, true) {
+                return;
+            }
+            state.overflow_noted = true;
+            state.owner.clone()
+        };
+        if let Some(owner) = owner {
+            owner.wake();
+        }
+    }
+
+    /// Returns whether the outbox has begun to overflow since the last call.
+    pub(crate) fn take_overflow(&self) -> bool {
+        std::mem::take(&mut self.state.lock().overflow_noted)
     }
 
     /// What was dropped for others and not told yet, by code.

@@ -66,6 +66,8 @@ pub(super) struct State {
     pub(super) room_waiters: Waiters,
     /// A frame found no room, and the queue was not empty since.
     pub(super) overflowing: bool,
+    /// The connection's task has not taken note of that yet.
+    pub(super) overflow_noted: bool,
     /// Since when the stream has taken nothing, while something waits for it.
     pub(super) stalled_since: Option<Instant>,
     /// Bytes that the stream has taken, and when it last took some: outbound progress is a sign of
@@ -151,6 +153,7 @@ impl State {
             owner_waits: false,
             room_waiters: Waiters::default(),
             overflowing: false,
+            overflow_noted: false,
             stalled_since: None,
             taken: 0,
             taken_at: None,

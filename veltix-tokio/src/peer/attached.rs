@@ -28,19 +28,19 @@ impl Peer {
     /// }
     /// ```
     pub fn attach<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        let old = self.0.attached.attach(TypeId::of::<T>(), Arc::new(value));
+        let old = self.0.attached().attach(TypeId::of::<T>(), Arc::new(value));
         old?.downcast().ok()
     }
 
     /// The attached value of this type.
     #[must_use]
     pub fn attached<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.0.attached.get(TypeId::of::<T>())?.downcast().ok()
+        self.0.attached().get(TypeId::of::<T>())?.downcast().ok()
     }
 
     /// Takes the attached value of this type off the peer.
     pub fn detach<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.0.attached.detach(TypeId::of::<T>())?.downcast().ok()
+        self.0.attached().detach(TypeId::of::<T>())?.downcast().ok()
     }
 
     /// Who the peer is, as [`Router::authenticate`](crate::Router::authenticate) has found out; `None`
@@ -49,16 +49,11 @@ impl Peer {
     /// better [attached](Peer::attach).
     #[must_use]
     pub fn identity<I: Send + Sync + 'static>(&self) -> Option<Arc<I>> {
-        self.0.attached.get(Established::kind_of::<I>())?.downcast().ok()
+        self.0.attached().get(Established::kind_of::<I>())?.downcast().ok()
     }
 
     /// Says who it is, once and before anybody else knows the peer.
     pub(crate) fn identify(&self, Established { kind, identity }: Established) {
-        self.0.attached.attach_first(kind, identity);
-    }
-
-    /// Drops what is attached.
-    pub(crate) fn detach_all(&self) {
-        self.0.attached.end();
+        self.0.attached().attach_first(kind, identity);
     }
 }

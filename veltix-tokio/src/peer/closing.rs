@@ -24,7 +24,7 @@ impl Peer {
     /// # Cancel safety
     /// Dropping the future only ends the waiting.
     pub fn close(&self) -> Closing {
-        self.cancel(CloseReason::Closed);
+        self.0.cancel(CloseReason::Closed);
         self.closed()
     }
 
@@ -43,20 +43,12 @@ impl Future for Closing {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnected> {
         let Self { peer, place } = self.get_mut();
-        let mut end = peer.0.end.lock();
-        if let Some(outcome) = &end.outcome {
-            return Poll::Ready(Disconnected::clone(outcome));
-        }
-        end.waiting.wait(place, cx.waker());
-        Poll::Pending
+        peer.0.end_state().poll(place, cx.waker())
     }
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        if self.place.is_taken() {
-            let waker = self.peer.0.end.lock().waiting.leave(&self.place);
-            drop(waker);
-        }
+        self.peer.0.end_state().leave_line(&self.place);
     }
 }

@@ -9,6 +9,7 @@ use veltix_core::limits::SEND_GRACE;
 use veltix_core::{Frame, ToMessage};
 
 use super::Peer;
+use crate::batch;
 use crate::error::SendError;
 use crate::outbox::Push;
 use crate::planted::planted;
@@ -57,9 +58,9 @@ impl Peer {
     pub fn try_send(&self, message: &(impl ToMessage + ?Sized)) -> Result<(), SendError> {
         let frame = self.plain_frame(message)?;
         let length = frame.len();
-        match self.0.outbox.push(frame) {
+        match self.0.outbox().push(frame) {
             Push::Queued(queued) => {
-                self.see_to_published(queued, length);
+                batch::see_to_published(&self.0, queued, length);
                 Ok(())
             }
             Push::Full(_) => Err(SendError::Full),
@@ -68,11 +69,11 @@ impl Peer {
     }
 
     fn plain_frame(&self, message: &(impl ToMessage + ?Sized)) -> Result<Frame, SendError> {
-        let message = self.encode(message)?;
+        let message = self.0.encode(message)?;
         if planted!("plain_id_of_a_call") {
             return Ok(message.with_id(veltix_core::RequestId::new(1)).into());
         }
-        Ok(message.with_id(self.0.ids.plain()).into())
+        Ok(message.with_id(self.0.ids().plain()).into())
     }
 }
 
@@ -85,13 +86,13 @@ impl Future for Sending {
         let (peer, frame) = step?;
         let line = (&mut this.place, cx.waker());
         let length = frame.len();
-        match peer.0.outbox.push_or_wait(frame, Some(line)) {
+        match peer.0.outbox().push_or_wait(frame, Some(line)) {
             Push::Queued(queued) => {
-                peer.see_to_published(queued, length);
+                batch::see_to_published(&peer.0, queued, length);
                 Poll::Ready(Ok(()))
             }
             Push::Full(frame) => {
-                let stall = peer.0.endpoint.limits().write_stall;
+                let stall = peer.0.limits().write_stall;
                 if this.patience.is_none() {
                     this.patience = stall.map(|stall| Box::pin(sleep(stall + SEND_GRACE)));
                 }
@@ -107,7 +108,7 @@ impl Future for Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         if let Some(Ok((peer, _))) = &self.step {
-            peer.0.outbox.leave_line(&self.place);
+            peer.0.outbox().leave_line(&self.place);
         }
     }
 }

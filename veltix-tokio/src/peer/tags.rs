@@ -20,7 +20,7 @@ impl Peer {
     pub fn add_tag(&self, tag: impl Into<Tag>) -> Result<bool, TagError> {
         // Made before the lock is taken: it may be the caller's code.
         let tag = tag.into();
-        self.0.endpoint.peers().change_tags(|tags| tags.add(self.0.id, tag))
+        self.0.services().tags().change(|tags| tags.add(self.0.id(), tag))
     }
 
     /// Tags the peer, in place of a tag of the same name.
@@ -29,41 +29,41 @@ impl Peer {
     /// As [`Peer::add_tag`].
     pub fn set_tag(&self, tag: impl Into<Tag>) -> Result<(), TagError> {
         let tag = tag.into();
-        self.0.endpoint.peers().change_tags(|tags| tags.set(self.0.id, tag))
+        self.0.services().tags().change(|tags| tags.set(self.0.id(), tag))
     }
 
     /// Whether the peer has a tag of this name.
     #[must_use]
     pub fn has_tag(&self, name: &str) -> bool {
-        self.0.endpoint.peers().read_tags(|tags| tags.has(self.0.id, name))
+        self.0.services().tags().read(|tags| tags.has(self.0.id(), name))
     }
 
     /// Whether the peer has tags of all these names.
     #[must_use]
     pub fn has_all_tags(&self, names: &[&str]) -> bool {
-        self.0.endpoint.peers().read_tags(|tags| tags.has_all(self.0.id, names))
+        self.0.services().tags().read(|tags| tags.has_all(self.0.id(), names))
     }
 
     /// Whether the peer has a tag of one of these names.
     #[must_use]
     pub fn has_any_tags(&self, names: &[&str]) -> bool {
-        self.0.endpoint.peers().read_tags(|tags| tags.has_any(self.0.id, names))
+        self.0.services().tags().read(|tags| tags.has_any(self.0.id(), names))
     }
 
     /// The value of the tag of this name.
     #[must_use]
     pub fn get_tag(&self, name: &str) -> Option<TagValue> {
-        self.0.endpoint.peers().read_tags(|tags| tags.value(self.0.id, name).cloned())
+        self.0.services().tags().read(|tags| tags.value(self.0.id(), name).cloned())
     }
 
     /// Removes the tag of this name; `false` when there was none.
     pub fn remove_tag(&self, name: &str) -> bool {
-        self.0.endpoint.peers().change_tags(|tags| tags.remove(self.0.id, name))
+        self.0.services().tags().change(|tags| tags.remove(self.0.id(), name))
     }
 
     /// Removes all tags; says how many there were.
     pub fn clear_tags(&self) -> usize {
-        self.0.endpoint.peers().change_tags(|tags| tags.clear(self.0.id))
+        self.0.services().tags().change(|tags| tags.clear(self.0.id()))
     }
 
     /// All tags, by name.
@@ -71,7 +71,7 @@ impl Peer {
     pub fn tags(&self) -> Vec<(String, TagValue)> {
         let owned = |(name, value): (&str, &TagValue)| (name.to_owned(), value.clone());
         let mut all: Vec<_> =
-            self.0.endpoint.peers().read_tags(|tags| tags.tags(self.0.id).map(owned).collect());
+            self.0.services().tags().read(|tags| tags.tags(self.0.id()).map(owned).collect());
         all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         all
     }

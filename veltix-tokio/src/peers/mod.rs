@@ -3,7 +3,6 @@
 #[cfg(all(test, shuttle))]
 mod shuttle;
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
 use std::sync::Arc;
@@ -11,10 +10,10 @@ use std::sync::atomic::Ordering;
 
 use dashmap::DashMap;
 use dashmap::mapref::one::RefMut;
-use futures::task::AtomicWaker;
-use veltix_core::{PeerId, Tag, TagError, TagStore, Target, TargetError, WatchId, WatchStep};
+use veltix_core::{PeerId, Target, TargetError};
 
 use crate::peer::Peer;
+use crate::session::{Services, TagTable};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex};
 
 /// Every connection of a server, or the one of a client.
@@ -26,11 +25,7 @@ pub(crate) struct Peers {
     entered: DashMap<PeerId, Entry, BuildHasherDefault<IdHasher>>,
     /// How many of them are admitted.
     admitted: AtomicUsize,
-    tags: Mutex<TagStore>,
-    /// Grows with every change of `tags`; tells whether what a target meant still holds.
-    tags_version: AtomicU64,
-    /// Who waits for the changes of each watch.
-    watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
+    services: Arc<Services>,
     ids: AtomicU64,
     /// Grows after every change of who is admitted; tells whether a snapshot still holds.
     version: AtomicU64,
@@ -71,13 +66,11 @@ struct Snapshot {
 }
 
 impl Peers {
-    pub(crate) fn new(tags: TagStore) -> Self {
+    pub(crate) fn new(services: Arc<Services>) -> Self {
         Self {
             entered: DashMap::default(),
             admitted: AtomicUsize::new(0),
-            tags: Mutex::new(tags),
-            tags_version: AtomicU64::new(0),
-            watchers: Mutex::default(),
+            services,
             ids: AtomicU64::new(1),
             version: AtomicU64::new(0),
             snapshot: Mutex::new(None),
@@ -89,34 +82,12 @@ impl Peers {
         PeerId::new(self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Reads everyone's tags. The lock is held for one call of the store, never across another
-    /// lock or the caller's code.
-    pub(crate) fn read_tags<R>(&self, read: impl FnOnce(&TagStore) -> R) -> R {
-        read(&self.tags.lock())
-    }
-
-    /// Changes everyone's tags, under the same rule.
-    ///
-    /// Watches keep their changes inside the store, in the order in which they happened. So it
-    /// does not matter which of two threads gets to wake a watcher first: whoever is woken takes
-    /// what the store has next, under the same lock that each change was made under.
-    pub(crate) fn change_tags<R>(&self, change: impl FnOnce(&mut TagStore) -> R) -> R {
-        let (result, woken) = {
-            let mut tags = self.tags.lock();
-            let result = change(&mut tags);
-            self.tags_version.fetch_add(1, Ordering::Release);
-            (result, tags.take_woken())
-        };
-        for watch in woken {
-            let watcher = self.watchers.lock().get(&watch).map(Arc::clone);
-            // A waker is the application's code: no lock is held any more.
-            watcher.inspect(|watcher| watcher.wake());
-        }
-        result
+    fn tags(&self) -> &TagTable {
+        self.services.tags()
     }
 
     pub(crate) fn enter(&self, peer: &Peer) {
-        self.change_tags(|tags| tags.join(peer.id()));
+        self.tags().change(|tags| tags.join(peer.id()));
         self.entered.insert(peer.id(), Entry { peer: peer.clone(), is_admitted: false });
     }
 
@@ -125,7 +96,7 @@ impl Peers {
         if self.entered.get_mut(&peer.id()).is_some_and(admit) {
             self.admitted.fetch_add(1, Ordering::Relaxed);
         }
-        self.change_tags(|tags| tags.admit(peer.id()));
+        self.tags().change(|tags| tags.admit(peer.id()));
         // After the insertion: a snapshot that missed it has an older version.
         self.version.fetch_add(1, Ordering::Release);
     }
@@ -135,7 +106,7 @@ impl Peers {
     pub(crate) fn leave(&self, peer: &Peer) {
         let was_admitted =
             self.entered.remove(&peer.id()).is_some_and(|(_, entry)| entry.is_admitted);
-        self.change_tags(|tags| tags.retire(peer.id()));
+        self.tags().change(|tags| tags.retire(peer.id()));
         if was_admitted {
             self.admitted.fetch_sub(1, Ordering::Relaxed);
             self.version.fetch_add(1, Ordering::Release);
@@ -147,7 +118,7 @@ impl Peers {
 
     /// Nobody will ask for the peer's tags any more.
     pub(crate) fn forget(&self, peer: &Peer) {
-        self.change_tags(|tags| tags.leave(peer.id()));
+        self.tags().change(|tags| tags.leave(peer.id()));
     }
 
     pub(crate) fn get(&self, id: PeerId) -> Option<Peer> {
@@ -192,59 +163,23 @@ impl Peers {
         if target.is_all() {
             return Ok(self.all());
         }
-        let ids = self.read_tags(|tags| tags.select(target))?;
+        let ids = self.tags().read(|tags| tags.select(target))?;
         Ok(ids.into_iter().filter_map(|id| self.get(id)).collect())
     }
 
-    /// As long as this stays the same, so does what every target means.
-    pub(crate) fn tags_version(&self) -> u64 {
-        self.tags_version.load(Ordering::Acquire)
-    }
-
     pub(crate) fn count(&self, target: &Target) -> Result<usize, TargetError> {
-        if target.is_all() { Ok(self.len()) } else { self.read_tags(|tags| tags.count(target)) }
-    }
-
-    /// Tags every admitted peer that a target means, or none.
-    pub(crate) fn tag(&self, target: &Target, tag: Tag) -> Result<usize, TagError> {
-        self.change_tags(|tags| tags.set_all(target, tag))
-    }
-
-    /// Begins a watch, and says by whom it waits.
-    pub(crate) fn watch(
-        &self,
-        target: &Target,
-    ) -> Result<(WatchId, Arc<AtomicWaker>), TargetError> {
-        let watch = self.change_tags(|tags| tags.watch(target))?;
-        let waker = Arc::new(AtomicWaker::new());
-        self.watchers.lock().insert(watch, Arc::clone(&waker));
-        Ok((watch, waker))
-    }
-
-    pub(crate) fn next_change(&self, watch: WatchId) -> WatchStep {
-        self.change_tags(|tags| tags.next_change(watch))
-    }
-
-    pub(crate) fn unwatch(&self, watch: WatchId) {
-        self.change_tags(|tags| tags.unwatch(watch));
-        let watcher = self.watchers.lock().remove(&watch);
-        drop(watcher);
-    }
-
-    /// The server is over: watches end with the last peer.
-    pub(crate) fn end_watches(&self) {
-        self.change_tags(TagStore::end_watches);
+        if target.is_all() { Ok(self.len()) } else { self.tags().read(|tags| tags.count(target)) }
     }
 
     /// Whose connections hold memory that is counted, and how much.
     pub(crate) fn holders(&self) -> Vec<(usize, Peer)> {
-        let held = self.entered().into_iter().map(|peer| (peer.held(), peer));
+        let held = self.entered().into_iter().map(|peer| (peer.session().held(), peer));
         held.filter(|(held, _)| *held > 0).collect()
     }
 
     /// Wakes the task of every connection, admitted or not.
     pub(crate) fn wake_all(&self) {
-        self.entered().iter().for_each(|peer| peer.outbox().wake_owner());
+        self.entered().iter().for_each(|peer| peer.session().outbox().wake_owner());
     }
 
     /// Every connection, admitted or not.

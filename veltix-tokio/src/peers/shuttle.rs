@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 use ::shuttle::thread::{self, JoinHandle};
-use veltix_core::{Hello, IdSpace, tag};
+use veltix_core::{Hello, IdSpace, Tag, TagStore, WatchId, WatchStep, tag};
 
 use super::*;
 use crate::config::ConnectionConfig;
@@ -17,8 +17,7 @@ use crate::config::Role;
 use crate::drain::Spreads;
 use crate::endpoint::{Endpoint, Side};
 use crate::memory::Memory;
-use crate::outbox::Outbox;
-use crate::session::Calls;
+use crate::session::Session;
 use crate::transport::{Link, PeerAddr, StreamWriter};
 
 /// Schedules for each scheduler.
@@ -65,21 +64,14 @@ fn server() -> Arc<Endpoint> {
 }
 
 fn peer(endpoint: &Arc<Endpoint>) -> Peer {
-    let (drops, memory) = (endpoint.drops(), endpoint.memory());
-    let outbox = Outbox::new(
-        Box::new(Nowhere),
-        endpoint.limits().outbox,
-        Arc::clone(drops),
-        Arc::clone(memory),
-    );
-    Peer::new(
+    Peer::new(Session::new(
         endpoint.peers().next_id(),
         Link::new(PeerAddr::Memory(0)),
         Arc::new(Hello::default()),
-        Arc::clone(endpoint),
-        outbox,
-        Calls::new(IdSpace::server()),
-    )
+        endpoint.services(),
+        Box::new(Nowhere),
+        IdSpace::server(),
+    ))
 }
 
 fn is_listed(peers: &Peers, peer: &Peer) -> bool {
@@ -105,19 +97,20 @@ fn live(endpoint: &Arc<Endpoint>) {
 }
 
 /// What a hub does.
-fn look(peers: &Peers) {
+fn look(endpoint: &Endpoint) {
+    let (peers, tags) = (endpoint.peers(), endpoint.services().tags());
     let found = peers.matching(&lobby()).expect("it is valid");
     assert!(found.len() <= CONNECTIONS && peers.len() <= CONNECTIONS);
-    let tagged = peers.tag(&lobby(), Tag::from(("greeted", "yes"))).expect("there is room");
+    let tagged = tags.set_all(&lobby(), Tag::from(("greeted", "yes"))).expect("there is room");
     assert!(tagged <= CONNECTIONS);
-    let (watch, _) = peers.watch(&lobby()).expect("it is valid");
-    peers.unwatch(watch);
+    let (watch, _) = tags.watch(&lobby()).expect("it is valid");
+    tags.unwatch(watch);
 }
 
 /// Does to a list what each change says. It is never told what cannot be.
-fn follow(peers: &Peers, watch: WatchId, inside: &mut BTreeSet<PeerId>) {
+fn follow(tags: &TagTable, watch: WatchId, inside: &mut BTreeSet<PeerId>) {
     loop {
-        match peers.next_change(watch) {
+        match tags.next_change(watch) {
             WatchStep::Reset(now) => *inside = now.into_iter().collect(),
             WatchStep::Entered(peer) => assert!(inside.insert(peer), "it was inside"),
             WatchStep::Left(peer) => assert!(inside.remove(&peer), "it was outside"),
@@ -128,18 +121,18 @@ fn follow(peers: &Peers, watch: WatchId, inside: &mut BTreeSet<PeerId>) {
 
 fn everything_at_once() {
     let endpoint = server();
-    let peers = endpoint.peers();
-    let (watch, _) = peers.watch(&lobby()).expect("it is valid");
+    let (peers, tags) = (endpoint.peers(), endpoint.services().tags());
+    let (watch, _) = tags.watch(&lobby()).expect("it is valid");
     let mut threads: Vec<_> = (0..CONNECTIONS).map(|_| spawn(&endpoint, live)).collect();
-    threads.push(spawn(&endpoint, |endpoint| look(endpoint.peers())));
+    threads.push(spawn(&endpoint, |endpoint| look(endpoint)));
     let mut inside = BTreeSet::new();
-    follow(peers, watch, &mut inside);
+    follow(tags, watch, &mut inside);
     threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
-    follow(peers, watch, &mut inside);
+    follow(tags, watch, &mut inside);
     assert!(inside.is_empty(), "the watch was told of all who left");
-    peers.unwatch(watch);
+    tags.unwatch(watch);
     assert!(peers.all().is_empty() && peers.entered().is_empty() && peers.len() == 0);
-    assert_eq!(peers.read_tags(TagStore::index_len), 0, "nothing is kept of who has left");
+    assert_eq!(tags.read(TagStore::index_len), 0, "nothing is kept of who has left");
 }
 
 fn spawn(endpoint: &Arc<Endpoint>, run: fn(&Arc<Endpoint>)) -> JoinHandle<()> {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::batch;
 use crate::error::RequestError;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::session::{CallFailed, CallId, Expected};
+use crate::session::{CallFailed, CallId, Expected, Session};
 use crate::sync::Place;
 
 /// A call whose answer is not read yet. Nothing is sent before it is first polled.
@@ -51,7 +52,7 @@ type Waiting = oneshot::Receiver<Result<Message, CallFailed>>;
 
 impl Call {
     pub(super) fn new(peer: Peer, message: &(impl ToMessage + ?Sized)) -> Self {
-        let message = peer.encode(message);
+        let message = peer.session().encode(message);
         Self {
             peer,
             message: Some(message),
@@ -64,14 +65,14 @@ impl Call {
         }
     }
 
-    pub(super) const fn peer(&self) -> &Peer {
-        &self.peer
+    pub(super) const fn session(&self) -> &Arc<Session> {
+        self.peer.session()
     }
 
     /// Registers the call: before its bytes can be sent, so that no answer can be too early.
     fn begin(&mut self, message: Message) -> Result<(), RequestError> {
         let (sender, answer) = oneshot::channel();
-        let mut calls = self.peer.calls().lock();
+        let mut calls = self.peer.session().calls().lock();
         let must_check = calls.space().must_check_type();
         if must_check && self.expected.first().is_none() {
             return Err(RequestError::TypeNeeded);
@@ -88,8 +89,8 @@ impl Call {
     /// Has the connection's task look at its calls, if this one is news. Inside its own poll it
     /// does so anyway.
     fn let_owner_see(&mut self) {
-        if std::mem::take(&mut self.is_news) && !batch::is_inside(&self.peer) {
-            self.peer.outbox().wake_owner();
+        if std::mem::take(&mut self.is_news) && !batch::is_inside(self.session()) {
+            self.session().outbox().wake_owner();
         }
     }
 
@@ -122,7 +123,7 @@ impl Future for Call {
                 std::mem::replace(&mut this.state, State::Over)
         {
             let line = (&mut this.place, cx.waker());
-            match this.peer.outbox().push_or_wait(frame, Some(line)) {
+            match this.peer.session().outbox().push_or_wait(frame, Some(line)) {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
                     // First, since a flush may wake others, and what wakes them may panic.
@@ -130,9 +131,9 @@ impl Future for Call {
                     if this.is_alone {
                         // Nobody would add to what the connection's task wrote: the asker has it
                         // written at once, and saves a turn of that task.
-                        this.peer.see_to_alone(queued);
+                        batch::see_to_alone(this.session(), queued);
                     } else {
-                        this.peer.see_to(queued);
+                        batch::see_to(this.session(), queued);
                     }
                 }
                 Push::Full(frame) => {
@@ -144,7 +145,7 @@ impl Future for Call {
                     return Poll::Ready(this.finish(result));
                 }
                 Push::Closed => {
-                    let caller = this.peer.calls().lock().take_back(call);
+                    let caller = this.session().calls().lock().take_back(call);
                     drop(caller);
                     return Poll::Ready(Err(RequestError::Closed));
                 }
@@ -160,13 +161,13 @@ impl Future for Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.peer.outbox().leave_line(&self.place);
+        self.session().outbox().leave_line(&self.place);
         let caller = match self.state {
             State::Unsent | State::Over => None,
-            State::WaitingForRoom { call, .. } => self.peer.calls().lock().take_back(call),
+            State::WaitingForRoom { call, .. } => self.session().calls().lock().take_back(call),
             // The answer may have come already, or the connection may be over: then there is
             // nothing to give up.
-            State::Sent { call, .. } => self.peer.calls().lock().give_up(call),
+            State::Sent { call, .. } => self.session().calls().lock().give_up(call),
         };
         drop(caller);
     }

@@ -80,7 +80,7 @@ impl<Q: Ask + ?Sized> Future for Request<Q> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.call).poll(cx)).map_err(RequestError::widen)?;
-        let limit = self.call.peer().endpoint().limits().max_typed_body;
+        let limit = self.call.session().limits().max_typed_body;
         Poll::Ready(Q::read(answer, limit).map_err(RequestError::from))
     }
 }

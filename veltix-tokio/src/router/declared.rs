@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use veltix_core::{Fingerprints, HandshakeError, Hello, Registry, ServerHandshake, TypeError};
 
 use super::Router;
-use crate::log_pace::LogPace;
+use crate::log::LogPace;
 
 impl<S> Router<S> {
     /// Declares the message types that this side and its peers share, so that both notice in the handshake

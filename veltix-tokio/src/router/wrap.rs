@@ -39,12 +39,12 @@ impl Erased<Message> for Blocking {
         Started::Running(Recycled::new(async move {
             // The job keeps it to its end, also when nobody waits for that any more: however many
             // calls of one peer run out of time, the others have a thread.
-            let Ok(turn) = Arc::clone(peer.threads()).acquire_owned().await else {
+            let Ok(turn) = Arc::clone(peer.session().threads()).acquire_owned().await else {
                 return Outcome::failed(NoThread);
             };
             let (done, outcome) = oneshot::channel();
-            let endpoint = Arc::clone(peer.endpoint());
-            endpoint.workers().run(move || {
+            let services = Arc::clone(peer.session().services());
+            services.workers().run(move || {
                 let _turn = turn;
                 if done.is_closed() {
                     // Cancelled while it waited for a thread; the message is counted by then.
@@ -53,7 +53,7 @@ impl Erased<Message> for Blocking {
                 let _entered = span.enter();
                 let context = Context::new(&peer, hub.as_ref(), message.code(), message.id());
                 let call = || handler.start(&context, message.arrival(), None);
-                if let (Started::Done(outcome), published) = batch::blocking(&peer, call) {
+                if let (Started::Done(outcome), published) = batch::blocking(peer.session(), call) {
                     // Whoever waited may have been cancelled.
                     let _ = done.send((outcome, published));
                 }

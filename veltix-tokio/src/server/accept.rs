@@ -121,7 +121,7 @@ async fn close_in_turn(endpoint: &Endpoint) {
         let part = spread.div_f64(peers.len().max(1) as f64);
         for (turn, peer) in peers.into_iter().enumerate() {
             sleep_until(start + part.mul_f64(turn as f64)).await;
-            peer.end(CloseReason::Shutdown);
+            peer.session().end(CloseReason::Shutdown);
         }
     }
     // With whoever entered meanwhile.
@@ -247,7 +247,9 @@ fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
             tracing::error!(%addr, reason = %text, "the handshake failed");
         }
         // Whoever guesses tokens writes no more than a line now and then.
-        HandshakeFailure::Refused { .. } if endpoint.refusal_log().is_due(Instant::now()) => {
+        HandshakeFailure::Refused { .. }
+            if endpoint.services().logs().refusals.is_due(Instant::now()) =>
+        {
             tracing::warn!(%addr, reason = %text, "the handshake failed");
         }
         _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),

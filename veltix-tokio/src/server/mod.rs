@@ -204,7 +204,7 @@ impl Drop for Server {
         // to it, so the report cannot be complete.
         drop(self.serve.take());
         self.endpoint.drain().finish(false);
-        self.endpoint.peers().end_watches();
+        self.endpoint.services().tags().end_watches();
         self.endpoint.events().end();
     }
 }

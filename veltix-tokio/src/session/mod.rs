@@ -1,11 +1,180 @@
-//! What the handles and the task of one connection share.
+//! What the handles and the task of one connection share: [`Session`]; and what the sessions of one
+//! side share: [`Services`].
 
 mod attached;
 mod calls;
+mod end;
 mod receipts;
+mod services;
+mod tag_table;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Semaphore;
+use veltix_core::{EncodeError, Hello, IdSpace, Message, PeerId, ToMessage};
 
 pub(crate) use attached::Attached;
 pub(crate) use calls::{
     Asker, Begun, CallFailed, CallId, Calls, Expected, Over, Reception, SurveyAnswer,
 };
+pub(crate) use end::End;
 pub(crate) use receipts::Receipts;
+pub(crate) use services::Services;
+pub(crate) use tag_table::TagTable;
+
+use crate::close::CloseReason;
+use crate::codec::within;
+use crate::config::Limits;
+use crate::memory::Holding;
+use crate::outbox::Outbox;
+use crate::sync::Mutex;
+use crate::transport::{Link, StreamWriter};
+
+/// The shared state of one connection. Its handles and its task hold it; it holds neither.
+pub(crate) struct Session {
+    id: PeerId,
+    link: Link,
+    hello: Arc<Hello>,
+    services: Arc<Services>,
+    outbox: Outbox,
+    calls: Mutex<Calls>,
+    /// The id space of `calls`, to be read without the lock.
+    ids: IdSpace,
+    receipts: Receipts,
+    /// Memory that holds received bytes and messages.
+    reading: Holding,
+    end: End,
+    attached: Attached,
+    /// The threads of the pool that the peer may take at once; none before it needs one.
+    threads: OnceLock<Arc<Semaphore>>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: PeerId,
+        link: Link,
+        hello: Arc<Hello>,
+        services: &Arc<Services>,
+        writer: Box<dyn StreamWriter>,
+        ids: IdSpace,
+    ) -> Arc<Self> {
+        let (drops, memory) = (Arc::clone(services.drops()), Arc::clone(services.memory()));
+        Arc::new(Self {
+            id,
+            link,
+            hello,
+            outbox: Outbox::new(writer, services.limits().outbox, drops, Arc::clone(&memory)),
+            services: Arc::clone(services),
+            calls: Mutex::new(Calls::new(ids)),
+            ids,
+            receipts: Receipts::default(),
+            reading: Holding::new(memory),
+            end: End::default(),
+            attached: Attached::default(),
+            threads: OnceLock::new(),
+        })
+    }
+
+    pub(crate) const fn id(&self) -> PeerId {
+        self.id
+    }
+
+    pub(crate) const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    pub(crate) const fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        self.services.limits()
+    }
+
+    pub(crate) const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(crate) const fn calls(&self) -> &Mutex<Calls> {
+        &self.calls
+    }
+
+    pub(crate) const fn ids(&self) -> IdSpace {
+        self.ids
+    }
+
+    pub(crate) const fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    /// Memory that holds received bytes and messages. Only the connection's task changes it.
+    pub(crate) const fn reading(&self) -> &Holding {
+        &self.reading
+    }
+
+    /// Returns the bytes of counted memory that the connection holds.
+    pub(crate) fn held(&self) -> usize {
+        self.reading.bytes() + self.outbox.held()
+    }
+
+    pub(crate) const fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
+    /// The peer's turns on the threads for blocking handlers, first come, first served.
+    pub(crate) fn threads(&self) -> &Arc<Semaphore> {
+        let all = || Arc::new(Semaphore::new(self.services.workers().per_peer()));
+        self.threads.get_or_init(all)
+    }
+
+    /// Encodes a message within the size limit of this side.
+    pub(crate) fn encode(
+        &self,
+        message: &(impl ToMessage + ?Sized),
+    ) -> Result<Message, EncodeError> {
+        within(message.to_message()?, self.limits().max_message_size)
+    }
+
+    pub(crate) const fn end_state(&self) -> &End {
+        &self.end
+    }
+
+    /// Asks the task to end the connection; the first reason counts.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        self.end.ask(reason);
+        self.outbox.wake_owner();
+    }
+
+    /// Asks the task to end the connection, and not to wait for handlers.
+    pub(crate) fn cancel(&self, reason: CloseReason) {
+        self.end.cancel();
+        self.end(reason);
+    }
+
+    /// Fails every call, now and from now on: no answer will come.
+    pub(crate) fn end_calls(&self) {
+        let over = self.calls.lock().end();
+        over.into_iter().for_each(Over::tell);
+    }
+
+    /// Drops what waits for a peer that is leaving.
+    pub(crate) fn give_up_queue(&self) {
+        let reason = self.end.asked().unwrap_or(CloseReason::Evicted);
+        self.outbox.close(reason.drop_reason());
+        self.outbox.wake_owner();
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("addr", &self.link.addr)
+            .finish_non_exhaustive()
+    }
+}

@@ -109,7 +109,7 @@ impl<S, T: FromMessage<S>> FromMessage<S> for Result<T, Rejection> {
 }
 
 fn max_typed_body(cx: &Context<'_>) -> usize {
-    cx.peer.endpoint().limits().max_typed_body
+    cx.peer.session().limits().max_typed_body
 }
 
 /// A parser multiplies what it is given, so the size is judged before any parsing.

@@ -1,0 +1,84 @@
+//! [`End`]: whether a connection is to end, and how it ended.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
+
+use crate::close::{CloseReason, Disconnected};
+use crate::sync::{Mutex, Place, Waiters, wake_all};
+
+/// The end of a connection, as its handles and its task see it.
+#[derive(Default)]
+pub(crate) struct End {
+    /// Read by the task at every poll; the reason is behind the lock.
+    is_asked: AtomicBool,
+    /// This side does not wait for handlers any more, whatever the reason for the end was.
+    is_cancelled: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The first reason that anybody gave.
+    asked: Option<CloseReason>,
+    /// How the connection ended. Boxed: most connections are still open.
+    outcome: Option<Box<Disconnected>>,
+    waiting: Waiters,
+}
+
+impl End {
+    /// Asks for the end; the first reason counts.
+    pub(super) fn ask(&self, reason: CloseReason) {
+        self.state.lock().asked.get_or_insert(reason);
+        self.is_asked.store(true, Ordering::Release);
+    }
+
+    /// Notes that this side closes, as by [`Peer::close`](crate::Peer::close).
+    pub(super) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Release);
+    }
+
+    /// Returns whether the connection is ending or has ended.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Acquire)
+    }
+
+    /// Returns the reason for which the task was asked to end the connection.
+    pub(crate) fn asked(&self) -> Option<CloseReason> {
+        if self.is_asked() { self.state.lock().asked.clone() } else { None }
+    }
+
+    /// Returns whether this side closes: that cancels handlers which an earlier end let finish.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Acquire)
+    }
+
+    /// Records how the connection ended, and wakes the tasks that wait for it.
+    pub(crate) fn complete(&self, outcome: Disconnected) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.asked.get_or_insert_with(|| outcome.reason.clone());
+            state.outcome = Some(Box::new(outcome));
+            state.waiting.take()
+        };
+        self.is_asked.store(true, Ordering::Release);
+        wake_all(waiting);
+    }
+
+    /// Waits for the outcome at this place in the line.
+    pub(crate) fn poll(&self, place: &mut Place, waker: &Waker) -> Poll<Disconnected> {
+        let mut state = self.state.lock();
+        if let Some(outcome) = &state.outcome {
+            return Poll::Ready(Disconnected::clone(outcome));
+        }
+        state.waiting.wait(place, waker);
+        Poll::Pending
+    }
+
+    /// Gives up a wait.
+    pub(crate) fn leave_line(&self, place: &Place) {
+        if place.is_taken() {
+            let waker = self.state.lock().waiting.leave(place);
+            drop(waker);
+        }
+    }
+}

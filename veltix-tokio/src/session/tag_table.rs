@@ -1,0 +1,94 @@
+//! [`TagTable`]: the tags of all peers of one side, and the watches on them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::task::AtomicWaker;
+use veltix_core::{Tag, TagError, TagStore, Target, TargetError, WatchId, WatchStep};
+
+use crate::sync::{AtomicU64, Mutex};
+
+/// The tag store behind its lock.
+#[derive(Debug)]
+pub(crate) struct TagTable {
+    store: Mutex<TagStore>,
+    /// Grows with every change of `store`.
+    version: AtomicU64,
+    /// The reader of each watch.
+    watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
+}
+
+impl TagTable {
+    /// Reads all tags. The lock is held for one call of the store, never across another lock or the
+    /// caller's code.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&TagStore) -> R) -> R {
+        read(&self.store.lock())
+    }
+
+    /// Changes the tags, under the same rule.
+    ///
+    /// Watches keep their changes inside the store, in the order in which they happened. So it
+    /// does not matter which of two threads wakes a reader first: a reader takes the next change of
+    /// the store under the lock under which each change was made.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut TagStore) -> R) -> R {
+        let (result, woken) = {
+            let mut store = self.store.lock();
+            let result = change(&mut store);
+            self.version.fetch_add(1, Ordering::Release);
+            (result, store.take_woken())
+        };
+        for watch in woken {
+            let watcher = self.watchers.lock().get(&watch).map(Arc::clone);
+            // A waker is the application's code: no lock is held any more.
+            watcher.inspect(|watcher| watcher.wake());
+        }
+        result
+    }
+
+    /// Returns the version. While it stays the same, every target matches the same peers.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Tags every admitted peer that the target matches, or none.
+    pub(crate) fn set_all(&self, target: &Target, tag: Tag) -> Result<usize, TagError> {
+        self.change(|store| store.set_all(target, tag))
+    }
+
+    /// Begins a watch; returns it with the waker of its reader.
+    pub(crate) fn watch(
+        &self,
+        target: &Target,
+    ) -> Result<(WatchId, Arc<AtomicWaker>), TargetError> {
+        let watch = self.change(|store| store.watch(target))?;
+        let waker = Arc::new(AtomicWaker::new());
+        self.watchers.lock().insert(watch, Arc::clone(&waker));
+        Ok((watch, waker))
+    }
+
+    pub(crate) fn next_change(&self, watch: WatchId) -> WatchStep {
+        self.change(|store| store.next_change(watch))
+    }
+
+    pub(crate) fn unwatch(&self, watch: WatchId) {
+        self.change(|store| store.unwatch(watch));
+        let watcher = self.watchers.lock().remove(&watch);
+        drop(watcher);
+    }
+
+    /// Ends all watches: the server has ended, and no peer is left.
+    pub(crate) fn end_watches(&self) {
+        self.change(TagStore::end_watches);
+    }
+}
+
+impl Default for TagTable {
+    fn default() -> Self {
+        Self {
+            store: Mutex::new(TagStore::default()),
+            version: AtomicU64::new(0),
+            watchers: Mutex::default(),
+        }
+    }
+}
