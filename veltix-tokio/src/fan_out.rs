@@ -1,13 +1,14 @@
 //! What becomes of the broadcasts of one batch.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW};
 use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
-use crate::batch;
 use crate::close::CloseReason;
 use crate::endpoint::Endpoint;
+use crate::flush;
 use crate::memory::share;
 use crate::outbox::{Member, Overflow, Run, Size, charge};
 use crate::peer::Peer;
@@ -15,6 +16,53 @@ use crate::session::Session;
 
 /// A run for fewer peers than this costs more than it saves.
 const RUN_PEERS: usize = 4;
+
+thread_local! {
+    /// The broadcasts of the poll that is under way on this thread.
+    static OPEN: Cell<FanOut> = const { Cell::new(FanOut::Single) };
+}
+
+/// The broadcasts of one poll of a connection's task, which may share their bytes. The poll opens
+/// this before its handlers run, and finishes it before it flushes.
+pub(crate) struct SharedBatches {
+    /// Those of a poll around this one.
+    outer: Option<FanOut>,
+}
+
+impl SharedBatches {
+    /// Opens it, unless the poll flushes no other outbox than its own: then each broadcast goes to one
+    /// peer after the other.
+    pub(crate) fn open(is_allowed: bool) -> Self {
+        let first = if is_allowed { FanOut::New } else { FanOut::Single };
+        Self { outer: Some(OPEN.replace(first)) }
+    }
+
+    /// Joins the bytes of the batch that is still open. The flush of each outbox that has joined it
+    /// writes them.
+    pub(crate) fn finish(mut self) {
+        self.close().finish();
+    }
+
+    fn close(&mut self) -> FanOut {
+        self.outer.take().map_or(FanOut::Single, |outer| OPEN.replace(outer))
+    }
+}
+
+impl Drop for SharedBatches {
+    /// After a panic the batch is not finished: each outbox queues its frames when it is flushed.
+    fn drop(&mut self) {
+        drop(self.close());
+    }
+}
+
+/// Calls this with the broadcasts of the poll that is under way.
+pub(crate) fn with_fan_out<R>(call: impl FnOnce(&mut FanOut) -> R) -> R {
+    // Taken out, since the call touches outboxes; and outside of a poll nothing must be left of it.
+    let mut fan_out = OPEN.replace(FanOut::Single);
+    let result = call(&mut fan_out);
+    OPEN.set(fan_out);
+    result
+}
 
 /// Whom a broadcast is for.
 #[derive(Debug)]
@@ -73,7 +121,7 @@ fn push_to<'a>(
         }
         delivery.count(overflow);
     }
-    batch::published(cost * delivery.queued, waiting);
+    flush::published(cost * delivery.queued, waiting);
     delivery
 }
 
@@ -81,7 +129,7 @@ fn push_to<'a>(
 fn push_or(session: &Arc<Session>, frame: Frame, policy: OverflowPolicy) -> Overflow {
     let overflow = session.outbox().push_or(frame, policy);
     match overflow {
-        Overflow::Queued(queued) => batch::see_to(session, queued),
+        Overflow::Queued(queued) => flush::schedule(session, queued),
         // Noted once, however much comes before its task ends it.
         Overflow::Disconnect if session.end_state().is_asked() => return Overflow::Closed,
         Overflow::Disconnect => {
@@ -108,6 +156,13 @@ pub(crate) enum FanOut {
 }
 
 impl FanOut {
+    /// Finishes the run that is under way.
+    fn finish(self) {
+        if let Self::Running(running) = self {
+            running.finish();
+        }
+    }
+
     /// Finds whom a broadcast is for. Those of the run under way are not looked for again, unless a
     /// tag was changed or a peer came or went.
     pub(crate) fn find(
@@ -137,13 +192,22 @@ impl FanOut {
         match std::mem::take(self) {
             Self::Running(mut running) if running.targets.are(&targets) => {
                 let (delivery, goes_on) = running.send(frame, policy);
-                *self = if goes_on { Self::Running(running) } else { Self::Single };
+                *self = if goes_on {
+                    Self::Running(running)
+                } else {
+                    running.finish();
+                    Self::Single
+                };
                 return delivery;
             }
             // Nothing has followed its first frame. To begin the next one would cost each peer that
             // is in both more than a push.
-            Self::Running(running) if running.frames == 1 => *self = Self::Single,
-            Self::Running(_) | Self::New if targets.peers.len() >= RUN_PEERS => {
+            Self::Running(running) if running.frames == 1 => {
+                running.finish();
+                *self = Self::Single;
+            }
+            before @ (Self::Running(_) | Self::New) if targets.peers.len() >= RUN_PEERS => {
+                before.finish();
                 if let Some(run) = Run::begin(&frame) {
                     let running = Box::new(Running::begin(targets, run));
                     let delivery = running.deliver(frame, policy);
@@ -181,13 +245,18 @@ impl Running {
             matched += 1;
             match peer.session().outbox().join(&run, member) {
                 Some(joined) => {
-                    batch::queued(peer.session(), joined.queued);
+                    flush::schedule(peer.session(), joined.queued);
                     held = held.max(joined.held);
                 }
                 None => outside.push(member),
             }
         }
         Self { targets, run, frames: 1, matched, outside, held }
+    }
+
+    /// Ends the run: nothing is added any more.
+    fn finish(self: Box<Self>) {
+        self.run.finish();
     }
 
     /// Sends one more frame; says, too, whether the run goes on.
@@ -199,7 +268,7 @@ impl Running {
         if size.frames + self.held.frames >= BATCH_OUTBOX_FRAMES
             || size.charge + self.held.charge >= BATCH_OUTBOX_BYTES
         {
-            batch::heavy();
+            flush::mark_heavy();
         }
         let goes_on = 2 * self.outside.len() <= self.matched;
         (self.deliver(frame, policy), goes_on)
@@ -213,14 +282,8 @@ impl Running {
         let inside = self.matched - self.outside.len();
         delivery.matched += inside;
         delivery.queued += inside;
-        batch::published(cost * inside, 0);
+        flush::published(cost * inside, 0);
         delivery
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.run.finish();
     }
 }
 

@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 
 use veltix_core::{Ask, Frame, PeerId, Tag, TagError, Target, TargetError, ToMessage, all};
 
-use crate::batch;
 use crate::close::{CloseReason, ShutdownReport};
 use crate::codec::within;
 use crate::endpoint::Endpoint;
 use crate::error::SendError;
 use crate::events::EventStream;
-use crate::fan_out::Delivery;
+use crate::fan_out::{Delivery, with_fan_out};
+use crate::flush;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
 use crate::planted::planted;
@@ -191,7 +191,7 @@ impl Hub {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);
         Draining(Box::pin(async move {
-            if batch::is_within(endpoint.services()) && !planted!("shutdown_waits_for_itself") {
+            if flush::is_within(endpoint.services()) && !planted!("shutdown_waits_for_itself") {
                 endpoint.drain().report()
             } else {
                 endpoint.drain().finished().await
@@ -255,7 +255,7 @@ impl Broadcast {
         let policy = endpoint.limits().overflow;
         frame.set_class(frame.class().clone().resolve(policy));
         let Self { target, except, .. } = self;
-        batch::with_fan_out(|fan_out| {
+        with_fan_out(|fan_out| {
             let targets = fan_out.find(endpoint, target, except)?;
             Ok(fan_out.send(targets, frame, policy))
         })

@@ -3,7 +3,6 @@
 //! Applications use the `veltix` crate, which has the documentation.
 
 mod admission;
-mod batch;
 mod client;
 mod close;
 mod codec;
@@ -14,6 +13,7 @@ mod endpoint;
 mod error;
 mod events;
 mod fan_out;
+mod flush;
 mod handshake;
 mod hub;
 mod identity;

@@ -15,10 +15,10 @@ use tokio::time::{Sleep, sleep};
 use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
-use crate::batch;
 use crate::endpoint::Endpoint;
 use crate::error::RequestError;
 use crate::events::Event;
+use crate::flush;
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
@@ -207,7 +207,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             let response = match place.peer.session().outbox().push(frame.clone().with_id(call.id))
             {
                 Push::Queued(queued) => {
-                    batch::see_to_published(place.peer.session(), queued, frame.len());
+                    flush::schedule_published(place.peer.session(), queued, frame.len());
                     if is_news {
                         // Its task may have to read on for the answer, past the inbox's limit.
                         place.peer.session().outbox().wake_owner();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use veltix_core::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, HELD_TIME};
 
-use crate::batch::Batch;
+use crate::flush::FlushScope;
 
 /// Messages between two looks at the clock.
 const LOOK_EVERY: usize = 16;
@@ -79,11 +79,11 @@ impl Budget {
 
     /// Whether the turn may go on with another message at once.
     #[inline]
-    pub(super) fn goes_on(&mut self, batch: &Batch) -> bool {
+    pub(super) fn goes_on(&mut self, scope: &FlushScope) -> bool {
         if self.frames >= self.next_look {
             self.look();
         }
-        !self.is_spent(batch)
+        !self.is_spent(scope)
     }
 
     /// Looks at the clock, after the 1st, 2nd, 4th, 8th message and then every 16th: a look costs
@@ -119,14 +119,14 @@ impl Budget {
         self.held.take()
     }
 
-    fn is_spent(&self, batch: &Batch) -> bool {
-        self.late || batch.is_heavy()
+    fn is_spent(&self, scope: &FlushScope) -> bool {
+        self.late || scope.is_heavy()
     }
 
     /// Whether the turn takes on nothing more. A burst is handled to its end, since what is left of
     /// it would keep the read buffer; it may be as large as a whole batch, so it is not begun when
     /// half of one is done.
-    pub(super) fn is_done(&self, batch: &Batch) -> bool {
-        self.is_spent(batch) || self.frames >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
+    pub(super) fn is_done(&self, scope: &FlushScope) -> bool {
+        self.is_spent(scope) || self.frames >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
     }
 }

@@ -14,10 +14,10 @@ use veltix_core::{
 use super::budget::Budget;
 use super::lane::Origin;
 use super::{ConnectionTask, Stage};
-use crate::batch::{self, Batch};
 use crate::close::CloseReason;
 use crate::config::Role;
 use crate::events::Event;
+use crate::flush::{self, FlushScope};
 use crate::outbox::Push;
 use crate::planted::planted;
 use crate::router::{Context, Outcome, Recycled, RouteId, Started, poll_caught};
@@ -36,13 +36,13 @@ impl ConnectionTask {
             self.admit();
             return;
         };
-        let batch = Batch::enter(self.peer.session(), self.own_only());
+        let scope = FlushScope::enter(self.peer.session(), self.own_only());
         let cx = Context::new(&self.peer, self.routes.hub(), 0, RequestId::default());
         match on_connect.start(&cx, (), None) {
             Started::Done(outcome) => self.settle(Origin::Connect, outcome),
             Started::Running(future) => self.lane.run(Origin::Connect, future),
         }
-        self.flushes.extend(batch.leave(Instant::now()));
+        self.flushes.extend(scope.leave(Instant::now()));
     }
 
     pub(super) fn admit(&mut self) {
@@ -115,7 +115,7 @@ impl ConnectionTask {
             let pong = Frame::new(PONG.code(), message.id(), bytes::Bytes::new());
             // Bounded all the same: a peer that does not take its pongs is not read any more.
             if let Push::Queued(queued) = self.peer.session().outbox().push_beyond(pong) {
-                batch::queued(self.peer.session(), queued);
+                flush::schedule(self.peer.session(), queued);
             }
         } else if message.code() != PONG.code() {
             self.receive_notice(&message);
@@ -259,7 +259,7 @@ impl ConnectionTask {
     pub(super) fn advance_lane(
         &mut self,
         cx: &mut task::Context<'_>,
-        batch: &Batch,
+        scope: &FlushScope,
         budget: &mut Budget,
     ) {
         self.push_parked();
@@ -275,8 +275,8 @@ impl ConnectionTask {
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
-        while !budget.is_done(batch)
-            && budget.goes_on(batch)
+        while !budget.is_done(scope)
+            && budget.goes_on(scope)
             && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
         {
             budget.spend(origin.code(), 0);
@@ -287,8 +287,8 @@ impl ConnectionTask {
             self.settle(origin, outcome);
         }
         while !self.is_cut_off()
-            && !budget.is_done(batch)
-            && budget.goes_on(batch)
+            && !budget.is_done(scope)
+            && budget.goes_on(scope)
             && let Some(route) = self.lane.next_route()
             && self.has_turn(route)
             && let Some((route, mut message)) = self.lane.next()

@@ -13,10 +13,10 @@ use veltix_core::{GOING_AWAY, GoingAway, RequestId};
 
 use super::lane::Cancelled;
 use super::{ConnectionTask, Ending, Stage};
-use crate::batch::Batch;
 use crate::close::{CloseReason, Disconnected};
 use crate::drain::Closed;
 use crate::events::Event;
+use crate::flush::FlushScope;
 use crate::outbox::{DropReason, Sent};
 use crate::planted::planted;
 use crate::router::{Context, Failure, Outcome, Started, poll_caught};
@@ -197,17 +197,17 @@ impl ConnectionTask {
         let Some(handler) = routes.on_disconnect() else { return };
         let (peer, own_only) = (self.peer.clone(), self.own_only());
         let started = {
-            let batch = Batch::enter(peer.session(), own_only);
+            let scope = FlushScope::enter(peer.session(), own_only);
             let context = Context::new(&peer, routes.hub(), 0, RequestId::default());
             let started = handler.start(&context, outcome, None);
-            drop(batch);
+            drop(scope);
             started
         };
         let outcome = match started {
             Started::Done(outcome) => outcome,
             Started::Running(mut future) => {
                 let run = poll_fn(|cx| {
-                    let _batch = Batch::enter(peer.session(), own_only);
+                    let _scope = FlushScope::enter(peer.session(), own_only);
                     poll_caught(&mut future, cx)
                 });
                 let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);

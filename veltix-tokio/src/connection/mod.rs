@@ -41,12 +41,13 @@ use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
 use veltix_core::{Burst, Heartbeat, Hello, IdSpace};
 
-use crate::batch::{Batch, Flushes};
 use crate::close::CloseReason;
 use crate::codec::{BurstDecoder, VeltixCodec};
 use crate::config::{Limits, SocketCore};
 use crate::endpoint::Endpoint;
 use crate::events::Event;
+use crate::fan_out::SharedBatches;
+use crate::flush::{FlushList, FlushScope};
 use crate::outbox::{Dropped, Sent};
 use crate::peer::Peer;
 use crate::router::Routes;
@@ -90,7 +91,7 @@ pub(crate) struct ConnectionTask {
     unknown: UnknownCodes,
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
-    flushes: Flushes,
+    flushes: FlushList,
     /// How many turns there were, again from 0 after 255.
     turns: u8,
     deferral: Deferral,
@@ -184,7 +185,7 @@ impl ConnectionTask {
             starved: None,
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
-            flushes: Flushes::default(),
+            flushes: FlushList::default(),
             turns: 0,
             deferral: Deferral::default(),
             taken: 0,
@@ -229,19 +230,22 @@ impl ConnectionTask {
     /// One turn after the other, until the conversation is over.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let batch = Batch::enter(self.peer.session(), self.own_only());
+            let scope = FlushScope::enter(self.peer.session(), self.own_only());
+            let shared = SharedBatches::open(!self.own_only());
             let mut budget = Budget::new();
-            let turn = self.turn(cx, &batch, &mut budget);
+            let turn = self.turn(cx, &scope, &mut budget);
             self.turns = self.turns.wrapping_add(1);
             if let Some(held) = budget.end(self.turns) {
                 self.tell_held(*held);
             }
             self.spare.give_back(&self.routes);
-            let published = batch.published();
+            let published = scope.published();
             if published.is_charged() {
-                self.charge_published(published, &batch, budget.now());
+                self.charge_published(published, &scope, budget.now());
             }
-            self.flushes.extend(batch.leave(budget.now()));
+            // Before the flush, which writes the bytes of a shared batch.
+            shared.finish();
+            self.flushes.extend(scope.leave(budget.now()));
             self.flushes.flush_some();
             if self.endpoint.services().memory().is_over() {
                 self.endpoint.make_room(0, budget.now());
@@ -267,21 +271,21 @@ impl ConnectionTask {
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> Turn {
+    fn turn(&mut self, cx: &mut Context<'_>, scope: &FlushScope, budget: &mut Budget) -> Turn {
         self.look_at_outbox(cx);
         self.look_for_end();
         if !self.flushes.is_empty() {
             // What an earlier batch sent goes out before anything new is handled.
             return Turn::Busy;
         }
-        self.advance_lane(cx, batch, budget);
-        if !budget.is_done(batch) {
-            self.read_batch(cx, batch, budget);
+        self.advance_lane(cx, scope, budget);
+        if !budget.is_done(scope) {
+            self.read_batch(cx, scope, budget);
         }
         if self.is_over() {
             return Turn::Over;
         }
-        if budget.is_done(batch) { Turn::Busy } else { Turn::Idle }
+        if budget.is_done(scope) { Turn::Busy } else { Turn::Idle }
     }
 
     /// Writes what others have queued, and what a full stream takes again.

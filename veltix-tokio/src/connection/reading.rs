@@ -10,15 +10,20 @@ use veltix_core::limits::DETACH_BELOW;
 
 use super::ConnectionTask;
 use super::budget::Budget;
-use crate::batch::Batch;
 use crate::close::CloseReason;
 use crate::codec::CodecError;
+use crate::flush::FlushScope;
 use crate::planted::planted;
 use crate::read_buffer;
 use crate::session::Over;
 
 impl ConnectionTask {
-    pub(super) fn read_batch(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) {
+    pub(super) fn read_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) {
         self.note_pause();
         if !self.may_read() {
             // The pause may have begun after the last turn, which had left something.
@@ -31,10 +36,10 @@ impl ConnectionTask {
         read_buffer::lend(reader.read_buffer_mut(), size);
         let (mut frames, mut bytes) = (0, 0);
         let end = loop {
-            frames += self.receive_burst(cx, batch, budget);
+            frames += self.receive_burst(cx, scope, budget);
             // What is left stays first in line: whether reading may go on can change at any moment,
             // by another thread, and the next burst would take its place.
-            if !self.unhandled.is_empty() || budget.is_done(batch) || !self.may_read_on() {
+            if !self.unhandled.is_empty() || budget.is_done(scope) || !self.may_read_on() {
                 break None;
             }
             match Pin::new(&mut reader).poll_next(cx) {
@@ -99,10 +104,15 @@ impl ConnectionTask {
     }
 
     /// Handles what was read, as far as the batch goes and there is room; says how much it was.
-    fn receive_burst(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> usize {
+    fn receive_burst(
+        &mut self,
+        cx: &mut Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) -> usize {
         let before = budget.frames;
         let mut burst = std::mem::take(&mut self.unhandled);
-        while !burst.is_empty() && budget.goes_on(batch) {
+        while !burst.is_empty() && budget.goes_on(scope) {
             let is_calm = self.is_calm();
             if !is_calm && !self.may_read_in_need() {
                 break;

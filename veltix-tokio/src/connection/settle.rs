@@ -6,10 +6,10 @@ use veltix_core::{EncodeError, Frame, RequestId};
 
 use super::ConnectionTask;
 use super::lane::Origin;
-use crate::batch;
 use crate::close::CloseReason;
 use crate::codec::check_size;
 use crate::events::Event;
+use crate::flush;
 use crate::outbox::{DropReason, Push};
 use crate::router::{Failure, Outcome, Reply, RouteId, Started};
 use crate::sync::text_of;
@@ -162,7 +162,7 @@ impl ConnectionTask {
     fn push(&self, reply: Frame) -> Option<Frame> {
         let code = reply.code();
         match self.peer.session().outbox().push(reply) {
-            Push::Queued(queued) => batch::see_to(self.peer.session(), queued),
+            Push::Queued(queued) => flush::schedule(self.peer.session(), queued),
             Push::Full(reply) => return Some(reply),
             Push::Closed => self.peer.session().outbox().refuse(DropReason::Disconnected, code),
         }

@@ -9,8 +9,8 @@ use veltix_core::limits::SEND_GRACE;
 use veltix_core::{Frame, ToMessage};
 
 use super::Peer;
-use crate::batch;
 use crate::error::SendError;
+use crate::flush;
 use crate::outbox::Push;
 use crate::planted::planted;
 use crate::sync::Place;
@@ -60,7 +60,7 @@ impl Peer {
         let length = frame.len();
         match self.0.outbox().push(frame) {
             Push::Queued(queued) => {
-                batch::see_to_published(&self.0, queued, length);
+                flush::schedule_published(&self.0, queued, length);
                 Ok(())
             }
             Push::Full(_) => Err(SendError::Full),
@@ -88,7 +88,7 @@ impl Future for Sending {
         let length = frame.len();
         match peer.0.outbox().push_or_wait(frame, Some(line)) {
             Push::Queued(queued) => {
-                batch::see_to_published(&peer.0, queued, length);
+                flush::schedule_published(&peer.0, queued, length);
                 Poll::Ready(Ok(()))
             }
             Push::Full(frame) => {

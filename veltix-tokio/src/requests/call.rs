@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use veltix_core::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{EncodeError, Frame, Message, ToMessage};
 
-use crate::batch;
 use crate::error::RequestError;
+use crate::flush;
 use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::session::{CallFailed, CallId, Expected, Session};
@@ -89,7 +89,7 @@ impl Call {
     /// Has the connection's task look at its calls, if this one is news. Inside its own poll it
     /// does so anyway.
     fn let_owner_see(&mut self) {
-        if std::mem::take(&mut self.is_news) && !batch::is_inside(self.session()) {
+        if std::mem::take(&mut self.is_news) && !flush::is_inside(self.session()) {
             self.session().outbox().wake_owner();
         }
     }
@@ -131,9 +131,9 @@ impl Future for Call {
                     if this.is_alone {
                         // Nobody would add to what the connection's task wrote: the asker has it
                         // written at once, and saves a turn of that task.
-                        batch::see_to_alone(this.session(), queued);
+                        flush::schedule_alone(this.session(), queued);
                     } else {
-                        batch::see_to(this.session(), queued);
+                        flush::schedule(this.session(), queued);
                     }
                 }
                 Push::Full(frame) => {

@@ -106,7 +106,7 @@ pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> 
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     #[cfg(veltix_planted_bugs)]
     if planted!("flush_list_lost_on_panic") {
-        crate::batch::forget_touched();
+        crate::flush::forget_touched();
     }
     Failure::Panicked(panic_text(panic)).into()
 }

@@ -13,9 +13,8 @@ use veltix_core::{Arrival, Message};
 use super::erased::{Erased, Recycled, Started};
 use super::extract::Context;
 use super::outcome::Outcome;
-use super::routes::RouteId;
 use super::typed::Input;
-use crate::batch;
+use crate::flush::{self, PublishLimit};
 use crate::hub::Hub;
 
 /// Runs a plain handler on a thread of the pool.
@@ -53,14 +52,14 @@ impl Erased<Message> for Blocking {
                 let _entered = span.enter();
                 let context = Context::new(&peer, hub.as_ref(), message.code(), message.id());
                 let call = || handler.start(&context, message.arrival(), None);
-                if let (Started::Done(outcome), published) = batch::blocking(peer.session(), call) {
+                if let (Started::Done(outcome), published) = flush::blocking(peer.session(), call) {
                     // Whoever waited may have been cancelled.
                     let _ = done.send((outcome, published));
                 }
             });
             // A job catches its handler's panic, so it goes without a word only unrun.
             let Ok((outcome, published)) = outcome.await else { return Outcome::failed(NoThread) };
-            batch::published_elsewhere(published);
+            flush::published(published.all as usize, published.waiting as usize);
             outcome
         }))
     }
@@ -107,17 +106,15 @@ impl<R: Input> Erased<R> for Timed<R> {
 /// Tells what a handler publishes apart, for its route's own limit.
 pub(super) struct Publishing {
     pub(super) handler: Box<dyn Erased<Message>>,
-    pub(super) route: RouteId,
-    /// Bytes a second.
-    pub(super) limit: u64,
+    pub(super) limit: PublishLimit,
 }
 
 impl Erased<Message> for Publishing {
     fn start(&self, cx: &Context<'_>, arrival: Arrival<'_>, spare: Option<Recycled>) -> Started {
-        let (route, limit) = (self.route, self.limit);
-        match batch::limited(route, limit, || self.handler.start(cx, arrival, spare)) {
+        let limit = self.limit;
+        match flush::limited(limit, || self.handler.start(cx, arrival, spare)) {
             Started::Running(mut future) => Started::Running(Recycled::new(poll_fn(move |cx| {
-                batch::limited(route, limit, || Pin::new(&mut future).poll(cx))
+                flush::limited(limit, || Pin::new(&mut future).poll(cx))
             }))),
             done => done,
         }

@@ -2,19 +2,23 @@
 
 use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
-use veltix_core::{Frame, IdSpace, MessageType, RequestId};
+use veltix_core::{Frame, IdSpace, RequestId};
+
+use tokio::time::Instant;
+use veltix_core::PeerId;
 
 use super::*;
-use crate::Router;
 use crate::config::{ConnectionConfig, Role};
 use crate::drain::Spreads;
 use crate::memory::Memory;
+use crate::outbox::Queued;
 use crate::outbox::{Capacity, Push};
-use crate::router::Routes;
+use crate::session::{Services, Session};
 use crate::sync::Place;
 use crate::transport::{Link, PeerAddr, StreamWriter};
 
@@ -87,7 +91,7 @@ fn frame() -> Frame {
 /// Sends something to this peer, as a handler would.
 fn send(peer: &Arc<Session>) {
     let Push::Queued(pushed) = peer.outbox().push(frame()) else { panic!("there is room") };
-    queued(peer, pushed);
+    schedule(peer, pushed);
 }
 
 /// A peer whose next flush panics: it makes room for which somebody waits.
@@ -121,7 +125,7 @@ fn forgotten(others: &[(Arc<Session>, Arc<Owner>)]) -> usize {
 fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
     let own = session();
     let explosive = explosive();
-    let batch = Batch::enter(&own, false);
+    let batch = FlushScope::enter(&own, false);
     let before = touch();
     let after = touch();
     let mut flushes = batch.leave(Instant::now());
@@ -136,10 +140,10 @@ fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
 #[test]
 fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
     let own = explosive();
-    let batch = Batch::enter(&own, false);
+    let batch = FlushScope::enter(&own, false);
     let others = touch();
     // The outbox is in need of a flush already, so a frame would not be the first.
-    note(&own, Queued { first: true, heavy: false, waits: false, dropped: 0 });
+    schedule(&own, Queued { first: true, heavy: false, waits: false, dropped: 0 });
     assert!(catch_unwind(AssertUnwindSafe(|| batch.leave(Instant::now()))).is_err());
     assert_eq!(forgotten(&others), 0);
 }
@@ -147,7 +151,7 @@ fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
 #[test]
 fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
     let own = session();
-    let batch = Batch::enter(&own, false);
+    let batch = FlushScope::enter(&own, false);
     let others = touch();
     drop(batch);
     assert_eq!(forgotten(&others), 0);
@@ -158,9 +162,9 @@ fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
 fn a_poll_inside_a_poll_publishes_for_itself() {
     let own = session();
     let (other, _) = another(FullOnce(false));
-    let outer = Batch::enter(&own, false);
+    let outer = FlushScope::enter(&own, false);
     published(10, 1);
-    let inner = Batch::enter(&other, false);
+    let inner = FlushScope::enter(&other, false);
     assert!(!inner.published().is_charged(), "nothing of the other");
     published(20, 2);
     assert_eq!(inner.published().waiting, 2);
@@ -183,19 +187,18 @@ fn each_blocking_handler_publishes_for_itself() {
 fn a_route_s_limit_is_charged_to_the_peer_whose_handler_it_was() {
     let own = session();
     let (other, _) = another(FullOnce(false));
-    let routes = Routes::new(Router::new().route(MessageType::new(200, "relay", ""), || {}), None);
-    let route = routes.find(200).expect("there is one");
-    let outer = Batch::enter(&own, false);
-    limited(route, 1_000, || published(10, 1));
-    let inner = Batch::enter(&other, false);
-    limited(route, 1_000, || published(20, 2));
-    let taken = |batch: &Batch, of: &Session| {
-        let parts = batch.take_limited(of.id());
+    let limit = PublishLimit { route: 0, bytes_per_second: 1_000 };
+    let outer = FlushScope::enter(&own, false);
+    limited(limit, || published(10, 1));
+    let inner = FlushScope::enter(&other, false);
+    limited(limit, || published(20, 2));
+    let taken = |scope: &FlushScope| {
+        let parts = scope.take_limited();
         parts.iter().map(|part| part.bytes).collect::<Vec<_>>()
     };
-    assert_eq!(taken(&inner, &other), [20]);
+    assert_eq!(taken(&inner), [20]);
     drop(inner.leave(Instant::now()));
-    assert_eq!(taken(&outer, &own), [10]);
-    assert!(taken(&outer, &own).is_empty(), "once");
+    assert_eq!(taken(&outer), [10]);
+    assert!(taken(&outer).is_empty(), "once");
     drop(outer);
 }
