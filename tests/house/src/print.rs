@@ -7,7 +7,21 @@ use crate::graph::Graph;
 use crate::imports::{Import, Imports};
 use crate::rooms;
 
-/// Returns the graph of a crate as text: a summary, the rooms from the top down, the cycles.
+/// Returns one line of figures about a crate.
+pub fn summary(found: &Imports) -> String {
+    let graph = rooms::graph(found);
+    let cycles = graph.cycles();
+    let in_cycles: usize = cycles.iter().map(BTreeSet::len).sum();
+    format!(
+        "{}: {} rooms, {} arrows, {in_cycles} rooms in cycles, {} files",
+        found.folder,
+        graph.nodes().count(),
+        graph.arrows().count(),
+        found.files.len(),
+    )
+}
+
+/// Returns the graph of a crate as text: the figures, the rooms from the top down, the cycles.
 pub fn graph(found: &Imports) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -18,33 +32,23 @@ pub fn graph(found: &Imports) -> String {
 fn write_graph(text: &mut String, found: &Imports) -> fmt::Result {
     let graph = rooms::graph(found);
     let cycles = graph.cycles();
-    let in_cycles: usize = cycles.iter().map(BTreeSet::len).sum();
-    writeln!(
-        text,
-        "{}: {} rooms, {} arrows, {} rooms in {} cycles, {} files",
-        found.folder,
-        graph.nodes().count(),
-        graph.arrows().count(),
-        in_cycles,
-        cycles.len(),
-        found.files.len(),
-    )?;
-    for problem in &found.problems {
-        writeln!(text, "  problem: {problem}")?;
-    }
-    let all: BTreeSet<_> = cycles.iter().flatten().copied().collect();
-    for layer in graph.layers() {
-        for room in layer {
-            let mark = if all.contains(room) { "*" } else { " " };
+    let in_cycle: BTreeSet<_> = cycles.iter().flatten().copied().collect();
+    writeln!(text, "{}", summary(found))?;
+    for (layer, rooms) in graph.layers().into_iter().enumerate() {
+        for room in rooms {
+            let mark = if in_cycle.contains(room) { "*" } else { " " };
             let targets: Vec<_> = graph.targets(room).collect();
             let targets =
                 if targets.is_empty() { "nothing".to_owned() } else { targets.join(", ") };
-            let files = files_in(found, room);
-            writeln!(text, "  {mark} {room} ({files}) -> {targets}")?;
+            let files = rooms::files_in(found, room);
+            writeln!(text, "  {:2} {mark} {room} ({files}) -> {targets}", layer + 1)?;
         }
     }
+    for problem in &found.problems {
+        writeln!(text, "  {problem}")?;
+    }
     for cycle in &cycles {
-        write_cycle(text, "rooms", &graph, cycle)?;
+        writeln!(text, "  {}", cycle_text("rooms", &graph, cycle))?;
     }
     for line in rooms::from_roof(found) {
         writeln!(text, "  from the roof: {line}")?;
@@ -52,15 +56,18 @@ fn write_graph(text: &mut String, found: &Imports) -> fmt::Result {
     for room in graph.nodes() {
         let inside = rooms::graph_within(found, room);
         for cycle in inside.cycles() {
-            write_cycle(text, "files", &inside, &cycle)?;
+            writeln!(text, "  {room}: {}", cycle_text("files", &inside, &cycle))?;
         }
     }
     Ok(())
 }
 
-/// Returns the number of files in a room, without test files.
-pub fn files_in(found: &Imports, room: &str) -> usize {
-    found.files.iter().filter(|file| !rooms::is_roof(file) && rooms::room_of(file) == room).count()
+/// Returns a cycle as text: its members, a shortest way around with the names that are imported, and the
+/// arrows without which no cycle is left.
+pub fn cycle_text(kind: &str, graph: &Graph<&Import>, cycle: &BTreeSet<&str>) -> String {
+    let mut text = String::new();
+    _ = write_cycle(&mut text, kind, graph, cycle);
+    text
 }
 
 fn write_cycle(
@@ -70,21 +77,29 @@ fn write_cycle(
     cycle: &BTreeSet<&str>,
 ) -> fmt::Result {
     let nodes: Vec<_> = cycle.iter().copied().collect();
-    writeln!(text, "  cycle of {} {kind}: {}", nodes.len(), nodes.join(", "))?;
+    write!(text, "cycle of {} {kind}: {}", nodes.len(), nodes.join(", "))?;
     let shortest = graph.shortest_cycle(cycle);
-    writeln!(text, "    the shortest way around:")?;
+    write!(text, "\n    the shortest way around:")?;
     for (at, from) in shortest.iter().enumerate() {
-        let to = shortest[(at + 1) % shortest.len()];
-        for line in rooms::lines(graph.reasons(from, to).iter().copied()) {
-            writeln!(text, "      {line}")?;
+        write_imports(text, graph, from, shortest[(at + 1) % shortest.len()])?;
+    }
+    write!(text, "\n    no cycle is left without these arrows:")?;
+    for (from, to) in graph.to_cut(cycle) {
+        write!(text, "\n      {from} -> {to}")?;
+        if from.ends_with(".rs") {
+            let names: Vec<_> =
+                graph.reasons(from, to).iter().map(|import| import.name.as_str()).collect();
+            write!(text, ": {}", names.join(", "))?;
+        } else {
+            write_imports(text, graph, from, to)?;
         }
     }
-    writeln!(text, "    no cycle would be left without:")?;
-    for (from, to) in graph.to_cut(cycle) {
-        writeln!(text, "      {from} -> {to}")?;
-        for line in rooms::lines(graph.reasons(from, to).iter().copied()) {
-            writeln!(text, "        {line}")?;
-        }
+    Ok(())
+}
+
+fn write_imports(text: &mut String, graph: &Graph<&Import>, from: &str, to: &str) -> fmt::Result {
+    for line in rooms::lines(graph.reasons(from, to).iter().copied()) {
+        write!(text, "\n        {line}")?;
     }
     Ok(())
 }

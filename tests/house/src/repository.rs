@@ -78,10 +78,11 @@ fn read_folder(
             if !skipped {
                 read_folder(&entry.path(), &format!("{path}/"), files)?;
             }
-        } else if kind.is_file() && is_read(&path) {
-            if let Ok(text) = fs::read_to_string(entry.path()) {
-                files.insert(path, text);
-            }
+        } else if kind.is_file()
+            && is_read(&path)
+            && let Ok(text) = fs::read_to_string(entry.path())
+        {
+            files.insert(path, text);
         }
     }
     Ok(())

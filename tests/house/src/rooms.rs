@@ -40,6 +40,11 @@ pub fn graph_within<'a>(found: &'a Imports, room: &str) -> Graph<&'a Import> {
     graph
 }
 
+/// Returns the number of files in a room, without test files.
+pub fn files_in(found: &Imports, room: &str) -> usize {
+    found.files.iter().filter(|file| !is_roof(file) && room_of(file) == room).count()
+}
+
 /// Returns the imports of rooms from the roof of their crate, each as a line.
 pub fn from_roof(found: &Imports) -> Vec<String> {
     let mut lines = lines(found.imports.iter().filter(|import| is_roof(&import.to)));

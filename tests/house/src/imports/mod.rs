@@ -5,6 +5,7 @@
 //! implementations name no path, so they are not seen. Test code is exempt.
 
 mod modules;
+mod names;
 mod paths;
 mod resolve;
 mod scan;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use syn::visit_mut::VisitMut;
 use syn::{Attribute, Expr, Item, ItemMod, Lit, Meta};
 
-use super::test_code;
+use super::test_code::{self, Strip};
 use super::uses::{Use, uses_of};
 use crate::repository::Repository;
 
@@ -37,6 +38,8 @@ pub(crate) struct Module {
     pub(crate) uses: Vec<Use>,
     /// The modules in it. Conditions may give one name to several.
     pub(crate) children: BTreeMap<String, Vec<usize>>,
+    /// The names of these modules, each with its line.
+    pub(crate) declared: BTreeSet<(String, usize)>,
 }
 
 impl fmt::Debug for Crate {
@@ -121,6 +124,7 @@ impl Crate {
             names: BTreeSet::new(),
             uses: Vec::new(),
             children: BTreeMap::new(),
+            declared: BTreeSet::new(),
         });
         for item in items {
             let is_test = test_code::is_test(test_code::of_item(&item));
@@ -130,7 +134,8 @@ impl Crate {
                 }
                 _ if is_test => {}
                 Item::Use(item) => self.modules[id].uses.extend(uses_of(&item)),
-                item => {
+                mut item => {
+                    Strip.visit_item_mut(&mut item);
                     self.modules[id].names.extend(name_of(&item));
                     self.modules[id].items.push(item);
                 }
@@ -149,6 +154,7 @@ impl Crate {
         test_files: &mut BTreeSet<String>,
     ) {
         let name = child.ident.to_string();
+        let line = child.ident.span().start().line;
         let below = format!("{folder}{name}/");
         let file = self.modules[parent].file;
         let added = if let Some((_, items)) = child.content {
@@ -176,6 +182,7 @@ impl Crate {
             self.add_file(repository, &path, &below, Some(parent), test_files)
         };
         if let Some(id) = added {
+            self.modules[parent].declared.insert((name.clone(), line));
             self.modules[parent].children.entry(name).or_default().push(id);
         }
     }
@@ -225,7 +232,8 @@ fn path_attribute(attribute: &Attribute) -> Option<String> {
     }
 }
 
-fn name_of(item: &Item) -> Option<String> {
+/// Returns the name that an item declares, other than that of a module.
+pub(crate) fn name_of(item: &Item) -> Option<String> {
     let name = match item {
         Item::Const(item) => &item.ident,
         Item::Enum(item) => &item.ident,

@@ -3,14 +3,10 @@
 use std::collections::BTreeSet;
 
 use syn::visit::{self, Visit};
-use syn::{
-    Arm, Attribute, Block, ExprBlock, Field, FieldValue, ImplItem, Item, Local, Macro, Meta, Path,
-    Stmt, TraitItem, Variant, VisRestricted,
-};
+use syn::{Attribute, Block, Item, Macro, Meta, Path, Stmt, VisRestricted};
 
-use super::modules::Crate;
+use super::modules::{Crate, name_of};
 use super::resolve::Found;
-use super::test_code::{is_test, of_impl_item, of_item, of_trait_item};
 use super::tokens::{Named, named_in};
 use super::uses::{Use, uses_of};
 
@@ -61,7 +57,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// An item or an import of this name was counted where it stands, so only globs are left.
+    /// Returns whether a glob may bring this name. An item or an import of the name was counted where it stands.
     fn may_come_from_glob(&self, name: &str) -> bool {
         let module = &self.tree.modules[self.module];
         let is_declared = module.names.contains(name)
@@ -147,19 +143,10 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     fn visit_block(&mut self, block: &'ast Block) {
         let mut scope = Scope::default();
         for statement in &block.stmts {
-            let Stmt::Item(item) = statement else { continue };
-            if is_test(of_item(item)) {
-                continue;
-            }
-            match item {
-                Item::Use(item) => scope.uses.extend(uses_of(item)),
-                Item::Const(item) => _ = scope.items.insert(item.ident.to_string()),
-                Item::Enum(item) => _ = scope.items.insert(item.ident.to_string()),
-                Item::Fn(item) => _ = scope.items.insert(item.sig.ident.to_string()),
-                Item::Mod(item) => _ = scope.items.insert(item.ident.to_string()),
-                Item::Static(item) => _ = scope.items.insert(item.ident.to_string()),
-                Item::Struct(item) => _ = scope.items.insert(item.ident.to_string()),
-                Item::Type(item) => _ = scope.items.insert(item.ident.to_string()),
+            match statement {
+                Stmt::Item(Item::Use(item)) => scope.uses.extend(uses_of(item)),
+                Stmt::Item(Item::Mod(item)) => _ = scope.items.insert(item.ident.to_string()),
+                Stmt::Item(item) => scope.items.extend(name_of(item)),
                 _ => {}
             }
         }
@@ -173,58 +160,4 @@ impl<'ast> Visit<'ast> for Paths<'_> {
 
     // A path in a visibility is that of a module around it.
     fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
-
-    fn visit_item(&mut self, item: &'ast Item) {
-        if !is_test(of_item(item)) {
-            visit::visit_item(self, item);
-        }
-    }
-
-    fn visit_impl_item(&mut self, item: &'ast ImplItem) {
-        if !is_test(of_impl_item(item)) {
-            visit::visit_impl_item(self, item);
-        }
-    }
-
-    fn visit_trait_item(&mut self, item: &'ast TraitItem) {
-        if !is_test(of_trait_item(item)) {
-            visit::visit_trait_item(self, item);
-        }
-    }
-
-    fn visit_field(&mut self, field: &'ast Field) {
-        if !is_test(&field.attrs) {
-            visit::visit_field(self, field);
-        }
-    }
-
-    fn visit_field_value(&mut self, field: &'ast FieldValue) {
-        if !is_test(&field.attrs) {
-            visit::visit_field_value(self, field);
-        }
-    }
-
-    fn visit_variant(&mut self, variant: &'ast Variant) {
-        if !is_test(&variant.attrs) {
-            visit::visit_variant(self, variant);
-        }
-    }
-
-    fn visit_arm(&mut self, arm: &'ast Arm) {
-        if !is_test(&arm.attrs) {
-            visit::visit_arm(self, arm);
-        }
-    }
-
-    fn visit_local(&mut self, local: &'ast Local) {
-        if !is_test(&local.attrs) {
-            visit::visit_local(self, local);
-        }
-    }
-
-    fn visit_expr_block(&mut self, block: &'ast ExprBlock) {
-        if !is_test(&block.attrs) {
-            visit::visit_expr_block(self, block);
-        }
-    }
 }

@@ -1,7 +1,11 @@
 //! Which code exists only in tests.
 
 use syn::punctuated::Punctuated;
-use syn::{Attribute, ImplItem, Item, Meta, Token, TraitItem};
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Attribute, Block, Expr, ExprMatch, ExprStruct, FieldsNamed, ImplItem, Item, ItemEnum, ItemImpl,
+    ItemTrait, Meta, Stmt, Token, TraitItem,
+};
 
 /// Returns whether the attributes compile their item in tests only: `#[test]`, `#[cfg(test)]`,
 /// `#[cfg(all(test, …))]`.
@@ -54,25 +58,81 @@ pub(crate) fn of_item(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Returns the attributes of an item in an `impl`.
-pub(crate) fn of_impl_item(item: &ImplItem) -> &[Attribute] {
-    match item {
-        ImplItem::Const(item) => &item.attrs,
-        ImplItem::Fn(item) => &item.attrs,
-        ImplItem::Type(item) => &item.attrs,
-        ImplItem::Macro(item) => &item.attrs,
-        _ => &[],
+/// Removes the test code from items that stand in blocks, `impl`s and traits, and from the parts of
+/// items. The items of modules themselves are the caller's.
+#[derive(Debug)]
+pub(crate) struct Strip;
+
+impl VisitMut for Strip {
+    fn visit_block_mut(&mut self, block: &mut Block) {
+        block.stmts.retain(|statement| !is_test(of_statement(statement)));
+        visit_mut::visit_block_mut(self, block);
+    }
+
+    fn visit_item_impl_mut(&mut self, item: &mut ItemImpl) {
+        item.items.retain(|item| {
+            !is_test(match item {
+                ImplItem::Const(item) => &item.attrs,
+                ImplItem::Fn(item) => &item.attrs,
+                ImplItem::Type(item) => &item.attrs,
+                ImplItem::Macro(item) => &item.attrs,
+                _ => &[],
+            })
+        });
+        visit_mut::visit_item_impl_mut(self, item);
+    }
+
+    fn visit_item_trait_mut(&mut self, item: &mut ItemTrait) {
+        item.items.retain(|item| {
+            !is_test(match item {
+                TraitItem::Const(item) => &item.attrs,
+                TraitItem::Fn(item) => &item.attrs,
+                TraitItem::Type(item) => &item.attrs,
+                TraitItem::Macro(item) => &item.attrs,
+                _ => &[],
+            })
+        });
+        visit_mut::visit_item_trait_mut(self, item);
+    }
+
+    fn visit_fields_named_mut(&mut self, fields: &mut FieldsNamed) {
+        fields.named = without_tests(&fields.named, |field| &field.attrs);
+        visit_mut::visit_fields_named_mut(self, fields);
+    }
+
+    fn visit_item_enum_mut(&mut self, item: &mut ItemEnum) {
+        item.variants = without_tests(&item.variants, |variant| &variant.attrs);
+        visit_mut::visit_item_enum_mut(self, item);
+    }
+
+    fn visit_expr_struct_mut(&mut self, literal: &mut ExprStruct) {
+        literal.fields = without_tests(&literal.fields, |field| &field.attrs);
+        visit_mut::visit_expr_struct_mut(self, literal);
+    }
+
+    fn visit_expr_match_mut(&mut self, expression: &mut ExprMatch) {
+        expression.arms.retain(|arm| !is_test(&arm.attrs));
+        visit_mut::visit_expr_match_mut(self, expression);
     }
 }
 
-/// Returns the attributes of an item in a `trait`.
-pub(crate) fn of_trait_item(item: &TraitItem) -> &[Attribute] {
-    match item {
-        TraitItem::Const(item) => &item.attrs,
-        TraitItem::Fn(item) => &item.attrs,
-        TraitItem::Type(item) => &item.attrs,
-        TraitItem::Macro(item) => &item.attrs,
-        _ => &[],
+fn without_tests<T: Clone>(
+    parts: &Punctuated<T, Token![,]>,
+    attributes: fn(&T) -> &[Attribute],
+) -> Punctuated<T, Token![,]> {
+    parts.iter().filter(|part| !is_test(attributes(part))).cloned().collect()
+}
+
+fn of_statement(statement: &Stmt) -> &[Attribute] {
+    match statement {
+        Stmt::Local(statement) => &statement.attrs,
+        Stmt::Item(item) => of_item(item),
+        Stmt::Macro(statement) => &statement.attrs,
+        Stmt::Expr(Expr::Block(block), _) => &block.attrs,
+        Stmt::Expr(Expr::Call(call), _) => &call.attrs,
+        Stmt::Expr(Expr::MethodCall(call), _) => &call.attrs,
+        Stmt::Expr(Expr::If(condition), _) => &condition.attrs,
+        Stmt::Expr(..) => &[],
     }
 }
 

@@ -1,5 +1,6 @@
 //! `use` trees as a flat list.
 
+use proc_macro2::Ident;
 use syn::{ItemUse, UseTree, Visibility};
 
 /// One name, or one glob, of a `use` tree.
@@ -12,6 +13,7 @@ pub(crate) struct Use {
     pub(crate) is_glob: bool,
     /// Whether it has a visibility of its own.
     pub(crate) is_reexport: bool,
+    pub(crate) line: usize,
 }
 
 /// Returns all names and globs of a `use` item. Paths that begin with `::` lead out of the crate, so
@@ -33,15 +35,14 @@ fn flatten(tree: &UseTree, path: &mut Vec<String>, is_reexport: bool, uses: &mut
             path.pop();
         }
         UseTree::Name(tree) => {
-            let last = tree.ident.to_string();
-            uses.push(named(path, &last, None, is_reexport));
+            uses.push(named(path, &tree.ident, None, is_reexport));
         }
         UseTree::Rename(tree) => {
-            let last = tree.ident.to_string();
-            uses.push(named(path, &last, Some(tree.rename.to_string()), is_reexport));
+            uses.push(named(path, &tree.ident, Some(&tree.rename), is_reexport));
         }
-        UseTree::Glob(_) => {
-            uses.push(Use { path: path.clone(), name: None, is_glob: true, is_reexport });
+        UseTree::Glob(glob) => {
+            let line = glob.star_token.span.start().line;
+            uses.push(Use { path: path.clone(), name: None, is_glob: true, is_reexport, line });
         }
         UseTree::Group(group) => {
             for tree in &group.items {
@@ -51,14 +52,15 @@ fn flatten(tree: &UseTree, path: &mut Vec<String>, is_reexport: bool, uses: &mut
     }
 }
 
-/// `last` may be `self`, which stands for the path before it.
-fn named(path: &[String], last: &str, rename: Option<String>, is_reexport: bool) -> Use {
+/// Returns the import of one name. `last` may be `self`, which stands for the path before it.
+fn named(path: &[String], last: &Ident, rename: Option<&Ident>, is_reexport: bool) -> Use {
     let mut path = path.to_vec();
     if last != "self" || path.is_empty() {
-        path.push(last.to_owned());
+        path.push(last.to_string());
     }
-    let name = rename.or_else(|| path.last().cloned()).filter(|name| name != "_");
-    Use { path, name, is_glob: false, is_reexport }
+    let name = rename.map(Ident::to_string).or_else(|| path.last().cloned());
+    let name = name.filter(|name| name != "_");
+    Use { path, name, is_glob: false, is_reexport, line: last.span().start().line }
 }
 
 #[cfg(test)]
