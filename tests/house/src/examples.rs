@@ -1,6 +1,9 @@
 //! The check of doc examples: a user copies them, and has the crate `veltix` alone.
 
+use std::collections::BTreeSet;
+
 use crate::comments::comments;
+use crate::house::House;
 use crate::repository::Repository;
 
 /// The crates whose items the facade re-exports.
@@ -10,7 +13,8 @@ const FOREIGN: &[&str] = &["veltix_core", "veltix_tokio", "veltix_macros"];
 
 /// Finds lines of doc examples that name another crate than `veltix`, and manifests whose
 /// dev-dependency on `veltix` keeps a crate from being published.
-pub fn problems(repository: &Repository) -> Vec<String> {
+pub fn problems(house: &House) -> Vec<String> {
+    let repository = &house.repository;
     let mut problems = Vec::new();
     for folder in CRATES {
         let mut uses_facade = false;
@@ -30,11 +34,15 @@ pub fn problems(repository: &Repository) -> Vec<String> {
     problems
 }
 
-/// Returns the lines of all doc examples of a crate: file, line and text. Pages that the documentation may
-/// include are searched as a whole.
+/// Returns the lines of all doc examples of a crate: file, line and text. Its pages count, and pages
+/// elsewhere that it includes.
 fn example_lines(repository: &Repository, folder: &str) -> Vec<(String, usize, String)> {
     let mut examples = Vec::new();
-    for (path, text) in repository.below(folder) {
+    let own = repository.below(folder);
+    let included: BTreeSet<_> = own.flat_map(|(path, text)| included_pages(path, text)).collect();
+    let inside = format!("{folder}/");
+    let is_read = |path: &str| path.starts_with(&inside) || included.contains(path);
+    for (path, text) in repository.files().filter(|(path, _)| is_read(path)) {
         let lines: Vec<(usize, String)> = if path.ends_with(".md") {
             text.lines().enumerate().map(|(at, line)| (at + 1, line.to_owned())).collect()
         } else if path.ends_with(".rs") {
@@ -60,6 +68,26 @@ fn example_lines(repository: &Repository, folder: &str) -> Vec<(String, usize, S
         }
     }
     examples
+}
+
+/// Returns the paths of the pages that a Rust file includes with `include_str!`.
+fn included_pages(path: &str, text: &str) -> Vec<String> {
+    let arguments = text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let pages = arguments.filter(|page| page.ends_with(".md"));
+    pages
+        .map(|page| {
+            let mut parts: Vec<_> = path.split('/').collect();
+            parts.pop();
+            for part in page.split('/') {
+                if part == ".." {
+                    parts.pop();
+                } else {
+                    parts.push(part);
+                }
+            }
+            parts.join("/")
+        })
+        .collect()
 }
 
 /// Returns whether `text` has `name` as a whole identifier in front of `::`, `;` or ` as `.
@@ -110,7 +138,8 @@ mod tests {
 
     #[test]
     fn foreign_names_in_examples_are_found() {
-        let code = "//! Of `veltix_tokio::Hub`.
+        let code = "#![doc = include_str!(\"../../docs/b.md\")]
+//! Of `veltix_tokio::Hub`.
 //!
 //! ```
 //! # use veltix_core::Rate;
@@ -121,17 +150,20 @@ use veltix_core::limits;
 // veltix_core::f()
 fn f() {}";
         let page = "Text of veltix_macros::x.\n\n```rust\nuse veltix_macros as macros;\n```\n";
-        let found = problems(&Repository::of(&[
+        let found = problems(&House::of(&[
             ("veltix-tokio/src/lib.rs", code),
             ("veltix-core/src/docs/a.md", page),
+            ("docs/b.md", page),
+            ("docs/c.md", page),
             ("src/lib.rs", code),
         ]));
         assert_eq!(
             found,
             [
                 "veltix-core/src/docs/a.md:4: the example names `veltix_macros`, a user has `veltix`",
-                "veltix-tokio/src/lib.rs:4: the example names `veltix_core`, a user has `veltix`",
-                "veltix-tokio/src/lib.rs:5: the example names `veltix_tokio`, a user has `veltix`",
+                "docs/b.md:4: the example names `veltix_macros`, a user has `veltix`",
+                "veltix-tokio/src/lib.rs:5: the example names `veltix_core`, a user has `veltix`",
+                "veltix-tokio/src/lib.rs:6: the example names `veltix_tokio`, a user has `veltix`",
             ]
         );
     }

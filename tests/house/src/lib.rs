@@ -1,12 +1,13 @@
 //! The checks of the repository's own structure and language.
 //!
-//! Each check is a function that reads a [`Repository`] and returns one text for
+//! Each check is a function that reads a [`House`] and returns one text for
 //! each problem. `tests/repository.rs` runs them on this repository. Their limits are constants at the top of
 //! the module of each.
 
 pub mod comments;
 pub mod examples;
 pub mod graph;
+pub mod house;
 pub mod imports;
 pub mod print;
 pub mod prose;
@@ -16,10 +17,10 @@ pub mod structure;
 pub mod surface;
 pub mod words;
 
-use repository::Repository;
+use house::House;
 
 /// A check: it returns the problems that it finds.
-pub type Check = fn(&Repository) -> Vec<String>;
+pub type Check = fn(&House) -> Vec<String>;
 
 /// All checks, each with its name.
 pub const CHECKS: &[(&str, Check)] = &[

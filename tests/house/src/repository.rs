@@ -36,13 +36,14 @@ impl Repository {
         self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
-    /// Returns the folders with the sources of the crates: the library's, the facade's, the benches'.
+    /// Returns the folders with the sources of the crates: the library's, the facade's, the
+    /// benches' and the one of these checks.
     pub fn crates(&self) -> Vec<String> {
         let roots = self.files.keys().filter_map(|path| {
             path.strip_suffix("/lib.rs").or_else(|| path.strip_suffix("/main.rs"))
         });
         let is_checked = |folder: &&str| match folder.split('/').collect::<Vec<_>>()[..] {
-            ["src"] | ["benches", _, "src"] => true,
+            ["src"] | ["benches", _, "src"] | ["tests", "house", "src"] => true,
             [name, "src"] => name.starts_with("veltix"),
             _ => false,
         };

@@ -2,9 +2,8 @@
 //!
 //! Each check returns one text for each problem that it finds.
 
-use crate::imports::{Crate, Imports};
+use crate::house::House;
 use crate::print::cycle_text;
-use crate::repository::Repository;
 use crate::rooms;
 
 /// The crate whose rooms are counted and have rows in ARCHITECTURE.md.
@@ -20,18 +19,12 @@ pub const MAX_LINES: usize = 450;
 const WITHOUT_FILE_CYCLES: &[(&str, Option<&str>)] =
     &[("veltix-core/src", None), ("veltix-tokio/src", Some("outbox"))];
 
-/// Returns the imports of each crate.
-pub fn imports(repository: &Repository) -> Vec<Imports> {
-    let crates = repository.crates();
-    crates.iter().map(|folder| Imports::of(&Crate::parse(repository, folder))).collect()
-}
-
 /// Finds cycles between rooms, and files that no module declares or that cannot be parsed.
-pub fn room_cycles(repository: &Repository) -> Vec<String> {
+pub fn room_cycles(house: &House) -> Vec<String> {
     let mut problems = Vec::new();
-    for found in imports(repository) {
+    for found in house.imports() {
         problems.extend(found.problems.iter().cloned());
-        let graph = rooms::graph(&found);
+        let graph = rooms::graph(found);
         for cycle in graph.cycles() {
             problems.push(format!("{}: {}", found.folder, cycle_text("rooms", &graph, &cycle)));
         }
@@ -40,16 +33,16 @@ pub fn room_cycles(repository: &Repository) -> Vec<String> {
 }
 
 /// Finds cycles between the files of one room, in the crates and rooms that are free of them.
-pub fn file_cycles(repository: &Repository) -> Vec<String> {
+pub fn file_cycles(house: &House) -> Vec<String> {
     let mut problems = Vec::new();
-    for found in imports(repository) {
-        let rooms = rooms::graph(&found);
+    for found in house.imports() {
+        let rooms = rooms::graph(found);
         for room in rooms.nodes() {
             let is_checked = WITHOUT_FILE_CYCLES.iter().any(|&(folder, only)| {
                 found.folder == folder && only.is_none_or(|only| only == room)
             });
             if is_checked {
-                let graph = rooms::graph_within(&found, room);
+                let graph = rooms::graph_within(found, room);
                 for cycle in graph.cycles() {
                     problems.push(format!(
                         "{}: {}",
@@ -64,8 +57,9 @@ pub fn file_cycles(repository: &Repository) -> Vec<String> {
 }
 
 /// Finds imports of items that the roof defines or takes from another crate.
-pub fn imports_from_roof(repository: &Repository) -> Vec<String> {
-    imports(repository)
+pub fn imports_from_roof(house: &House) -> Vec<String> {
+    house
+        .imports()
         .iter()
         .flat_map(|found| {
             let lines = rooms::from_roof(found).into_iter();
@@ -75,17 +69,19 @@ pub fn imports_from_roof(repository: &Repository) -> Vec<String> {
 }
 
 /// Finds too many rooms, too many files in one room, and rooms without a row in ARCHITECTURE.md.
-pub fn rooms_of_tokio(repository: &Repository) -> Vec<String> {
-    let found = Imports::of(&Crate::parse(repository, TOKIO));
-    let graph = rooms::graph(&found);
-    let rows = rows(repository.text("ARCHITECTURE.md").unwrap_or_default());
+pub fn rooms_of_tokio(house: &House) -> Vec<String> {
+    let Some(found) = house.imports().iter().find(|found| found.folder == TOKIO) else {
+        return vec![format!("{TOKIO}: no such crate")];
+    };
+    let graph = rooms::graph(found);
+    let rows = rows(house.repository.text("ARCHITECTURE.md").unwrap_or_default());
     let mut problems = Vec::new();
     let count = graph.nodes().count();
     if count > MAX_ROOMS {
         problems.push(format!("{TOKIO}: {count} rooms, at most {MAX_ROOMS}"));
     }
     for room in graph.nodes() {
-        let files = rooms::files_in(&found, room);
+        let files = rooms::files_in(found, room);
         if files > MAX_FILES {
             problems.push(format!("{TOKIO}/{room}: {files} files, at most {MAX_FILES}"));
         }
@@ -109,8 +105,9 @@ fn rows(text: &str) -> Vec<String> {
 }
 
 /// Finds Rust files that are too long.
-pub fn long_files(repository: &Repository) -> Vec<String> {
-    repository
+pub fn long_files(house: &House) -> Vec<String> {
+    house
+        .repository
         .files()
         .filter(|(path, _)| path.ends_with(".rs"))
         .map(|(path, text)| (path, text.lines().count()))
@@ -142,7 +139,7 @@ mod tests {
         ];
         files.extend(paths.iter().map(|path| (path.as_str(), "")));
         assert_eq!(
-            rooms_of_tokio(&Repository::of(&files)),
+            rooms_of_tokio(&House::of(&files)),
             [
                 "veltix-tokio/src/big: 22 files, at most 20",
                 "ARCHITECTURE.md: no row of the code map begins with \"| `big` \"",
@@ -153,7 +150,7 @@ mod tests {
     #[test]
     fn long_files_are_found() {
         let text = "\n".repeat(451);
-        let repository = Repository::of(&[("tests/a.rs", &text), ("tests/b.rs", &text[1..])]);
-        assert_eq!(long_files(&repository), ["tests/a.rs: 451 lines, at most 450"]);
+        let house = House::of(&[("tests/a.rs", &text), ("tests/b.rs", &text[1..])]);
+        assert_eq!(long_files(&house), ["tests/a.rs: 451 lines, at most 450"]);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use syn::{Attribute, File, Item, Meta, Visibility};
 
+use crate::house::House;
 use crate::imports::Crate;
 use crate::repository::Repository;
 
@@ -76,7 +77,8 @@ impl Surface {
 }
 
 /// Finds a surface that is too large, or whose size is hidden by a glob.
-pub fn problems(repository: &Repository) -> Vec<String> {
+pub fn problems(house: &House) -> Vec<String> {
+    let repository = &house.repository;
     let surface = match surface(repository) {
         Ok(surface) => surface,
         Err(error) => return vec![format!("{FACADE}: {error}")],
@@ -151,7 +153,7 @@ mod tests {
     fn a_surface_that_is_too_large_is_found() {
         let names: Vec<_> = (0..81).map(|at| format!("N{at}")).collect();
         let facade = format!("pub use veltix_core::{{{}}};", names.join(", "));
-        let found = problems(&Repository::of(&[("src/lib.rs", facade.as_str())]));
+        let found = problems(&House::of(&[("src/lib.rs", facade.as_str())]));
         assert_eq!(found.len(), 1);
         assert!(
             found[0].starts_with("src/lib.rs: 81 names beside modules, at most 80: N0, N1, N10")

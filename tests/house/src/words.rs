@@ -6,8 +6,8 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Macro, Meta};
 
+use crate::house::House;
 use crate::imports::Crate;
-use crate::repository::Repository;
 
 /// Names that are replaced as a whole, each with the standard term.
 const NAMES: &[(&str, &str)] = &[
@@ -50,7 +50,8 @@ const WORDS: &[(&str, &str)] = &[
 const FOLDERS: &[&str] = &["veltix-core/src", "veltix-tokio/src", "veltix-macros/src"];
 
 /// Finds names that were replaced, outside of test code: one problem for each name of a file, with its lines.
-pub fn problems(repository: &Repository) -> Vec<String> {
+pub fn problems(house: &House) -> Vec<String> {
+    let repository = &house.repository;
     let mut problems = Vec::new();
     for folder in FOLDERS {
         let tree = Crate::parse(repository, folder);
@@ -152,7 +153,7 @@ mod tests {
 struct Flight { spare_boxes: u8, flights: u8, planes: u8 }
 fn planes() { select! { x = self.lane.take() => {} } }
 #[cfg(test)] mod tests { fn land() {} }";
-        let found = problems(&Repository::of(&[
+        let found = problems(&House::of(&[
             ("veltix-tokio/src/lib.rs", code),
             ("veltix-tokio/src/lane.rs", "use crate::Flight as Fly; /// Lane.\n// lane\nfn f() {}"),
         ]));

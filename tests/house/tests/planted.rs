@@ -1,23 +1,22 @@
 //! Import cycles that are planted in small crates: the check finds each, and names the files.
 
-use veltix_house::imports::{Crate, Imports};
-use veltix_house::repository::Repository;
+use veltix_house::house::House;
 use veltix_house::rooms;
 use veltix_house::structure::{file_cycles, imports_from_roof, room_cycles};
 
 /// A crate `veltix-planted` of these files.
-fn repository(files: &[(&str, &str)]) -> Repository {
+fn house(files: &[(&str, &str)]) -> House {
     let paths: Vec<_> =
         files.iter().map(|(path, _)| format!("veltix-planted/src/{path}")).collect();
     let files: Vec<_> =
         paths.iter().zip(files).map(|(path, (_, text))| (path.as_str(), *text)).collect();
-    Repository::of(&files)
+    House::of(&files)
 }
 
 /// All imports, as lines.
 fn lines(files: &[(&str, &str)]) -> Vec<String> {
-    let repository = repository(files);
-    let found = Imports::of(&Crate::parse(&repository, "veltix-planted/src"));
+    let house = house(files);
+    let found = &house.imports()[0];
     assert_eq!(found.problems, [""; 0]);
     rooms::lines(&found.imports)
 }
@@ -25,7 +24,7 @@ fn lines(files: &[(&str, &str)]) -> Vec<String> {
 /// Asserts that the check finds one cycle, and names all of `imports`.
 #[track_caller]
 fn assert_cycle(files: &[(&str, &str)], imports: &[&str]) {
-    let problems = room_cycles(&repository(files));
+    let problems = room_cycles(&house(files));
     assert_eq!(problems.len(), 1, "{problems:?}");
     for import in imports {
         assert!(problems[0].contains(import), "no {import} in: {}", problems[0]);
@@ -157,7 +156,7 @@ fn test_code_is_exempt() {
         ("kit.rs", "use crate::a::Back; use crate::b::Name; pub struct Kit;"),
     ];
     assert_eq!(lines(&files), ["b.rs -> a.rs: Back"]);
-    assert_eq!(room_cycles(&repository(&files)), [""; 0]);
+    assert_eq!(room_cycles(&house(&files)), [""; 0]);
 }
 
 #[test]
@@ -201,7 +200,7 @@ fn conditions_give_one_name_to_two_files() {
 
 #[test]
 fn rooms_that_import_from_the_roof_are_named() {
-    let problems = imports_from_roof(&repository(&[
+    let problems = imports_from_roof(&house(&[
         ("lib.rs", "mod a; mod b; pub use b::Fine; use other::limits; struct Here;"),
         (
             "a.rs",
@@ -220,7 +219,7 @@ fn rooms_that_import_from_the_roof_are_named() {
 
 #[test]
 fn files_that_no_module_declares_are_named() {
-    let problems = room_cycles(&repository(&[("lib.rs", "mod gone;"), ("left.rs", "")]));
+    let problems = room_cycles(&house(&[("lib.rs", "mod gone;"), ("left.rs", "")]));
     assert_eq!(
         problems,
         [
@@ -232,7 +231,7 @@ fn files_that_no_module_declares_are_named() {
 
 #[test]
 fn cycles_of_files_are_found_within_a_room() {
-    let repository = Repository::of(&[
+    let house = House::of(&[
         ("veltix-core/src/lib.rs", "mod tags;"),
         (
             "veltix-core/src/tags/mod.rs",
@@ -244,7 +243,7 @@ fn cycles_of_files_are_found_within_a_room() {
             "use super::plan::Plan; pub struct Entry; pub struct Store;",
         ),
     ]);
-    let problems = file_cycles(&repository);
+    let problems = file_cycles(&house);
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].contains("cycle of 2 files: tags/plan.rs, tags/store.rs"), "{problems:?}");
     assert!(problems[0].contains("tags/plan.rs -> tags/store.rs: Entry"), "{problems:?}");
@@ -252,15 +251,14 @@ fn cycles_of_files_are_found_within_a_room() {
 
 #[test]
 fn few_arrows_break_all_cycles() {
-    let files = repository(&[
+    let house = house(&[
         ("lib.rs", "mod a; mod b; mod c; mod d;"),
         ("a.rs", "use crate::{b::B, b::B2, c::C}; pub struct A;"),
         ("b.rs", "use crate::{c::C, c::C2}; pub struct B; pub struct B2;"),
         ("c.rs", "use crate::a::A; use crate::d::D; pub struct C; pub struct C2;"),
         ("d.rs", "pub struct D;"),
     ]);
-    let found = Imports::of(&Crate::parse(&files, "veltix-planted/src"));
-    let graph = rooms::graph(&found);
+    let graph = rooms::graph(&house.imports()[0]);
     let cycles = graph.cycles();
     assert_eq!(cycles.len(), 1);
     assert_eq!(graph.to_cut(&cycles[0]), [("c", "a")]);

@@ -3,23 +3,23 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use veltix_house::repository::Repository;
+use veltix_house::house::House;
 use veltix_house::{Check, examples, prose, structure, surface, words};
 
-static REPOSITORY: LazyLock<Repository> = LazyLock::new(|| {
-    Repository::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")))
+static HOUSE: LazyLock<House> = LazyLock::new(|| {
+    House::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")))
         .expect("this repository is readable")
 });
 
 #[track_caller]
 fn holds(check: Check) {
-    let problems = check(&REPOSITORY);
+    let problems = check(&HOUSE);
     assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
 }
 
 #[test]
 fn all_crates_are_found() {
-    let crates = REPOSITORY.crates();
+    let crates = HOUSE.repository.crates();
     for folder in
         ["src", "veltix-core/src", "veltix-macros/src", "veltix-tokio/src", "benches/load/src"]
     {

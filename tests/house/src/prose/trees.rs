@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::blocks::of_file;
 use super::openings::{Kind, Opening, openings};
 use super::sentences::sentences;
+use crate::house::House;
 use crate::repository::Repository;
 
 /// A part of the repository.
@@ -101,7 +102,8 @@ pub fn count(repository: &Repository, tree: &Tree) -> Vec<Hit> {
 }
 
 /// Returns one text for each limit that is exceeded, with all sentences.
-pub fn over_limit(repository: &Repository) -> Vec<String> {
+pub fn over_limit(house: &House) -> Vec<String> {
+    let repository = &house.repository;
     let mut problems = Vec::new();
     for tree in trees() {
         let (measures, openings): (Vec<_>, Vec<_>) =
@@ -186,7 +188,7 @@ mod tests {
             ("examples/a.rs", "// Where to?"),
             ("docs/a.md", "So many are."),
         ];
-        let problems = over_limit(&Repository::of(&files));
+        let problems = over_limit(&House::of(&files));
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(
             problems[0].starts_with("sources: 16 sentences that begin with What"),
