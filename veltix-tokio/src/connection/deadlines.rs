@@ -9,7 +9,7 @@ use veltix_core::{PING, Pulse};
 
 use super::{ConnectionTask, Stage};
 use crate::close::CloseReason;
-use crate::events::Event;
+use crate::hub::Event;
 
 /// A frame of which some bytes have come.
 pub(super) struct BegunFrame {

@@ -12,9 +12,9 @@ use super::ConnectionTask;
 use super::budget::Budget;
 use crate::close::CloseReason;
 use crate::codec::CodecError;
+use crate::codec::read_buffer;
 use crate::flush::FlushScope;
 use crate::planted::planted;
-use crate::read_buffer;
 use crate::session::Over;
 
 impl ConnectionTask {

@@ -9,8 +9,8 @@ use veltix_core::{Rate, RateLimiter, TokenBucket, Verdict};
 
 use super::ConnectionTask;
 use crate::close::CloseReason;
-use crate::events::Event;
 use crate::flush::{FlushScope, Published};
+use crate::hub::Event;
 use crate::planted::planted;
 
 /// See the module. A connection has one once it needs it.

@@ -17,14 +17,14 @@ use crate::admission::{Full, Pace, Slot, Slots, Ticket};
 use crate::close::CloseReason;
 use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
-use crate::endpoint::Endpoint;
-use crate::events::{Event, HandshakeFailure};
 use crate::handshake::{Failure, HelloCache, Welcome, welcome};
+use crate::hub::Endpoint;
+use crate::hub::{Event, HandshakeFailure};
 use crate::planted::planted;
 use crate::router::Routes;
-use crate::spawn::on_thread;
 use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, Stream};
+use crate::workers::on_thread;
 
 /// What connections get beyond the drain deadline to say their last words, before their tasks are
 /// aborted.

@@ -1,26 +1,39 @@
 //! [`Hub`], the handle of a server.
 
+mod broadcast;
+mod delivery;
+mod endpoint;
+mod events;
+mod peers;
+mod shared_batch;
+mod survey;
+mod watch;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use veltix_core::{Ask, Frame, PeerId, Tag, TagError, Target, TargetError, ToMessage, all};
+use veltix_core::{PeerId, Tag, TagError, Target, TargetError, ToMessage, all};
+
+pub use broadcast::Broadcast;
+pub use delivery::Delivery;
+pub(crate) use endpoint::{Endpoint, Side};
+pub(crate) use events::Events;
+pub use events::{Event, EventStream, HandshakeFailure};
+pub(crate) use peers::Peers;
+pub(crate) use shared_batch::SharedBatches;
+pub use survey::{Response, Responses, Survey, SurveyStatus};
+pub use watch::{Watch, WatchEvent};
 
 use crate::close::{CloseReason, ShutdownReport};
-use crate::codec::within;
-use crate::endpoint::Endpoint;
 use crate::error::SendError;
-use crate::events::EventStream;
-use crate::fan_out::{Delivery, with_fan_out};
 use crate::flush;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
 use crate::planted::planted;
-use crate::survey::Survey;
 use crate::transport::PeerAddr;
-use crate::watch::Watch;
 
 /// A running server, as its handlers and whoever else holds one see it.
 ///
@@ -60,7 +73,7 @@ impl Hub {
     /// # Ok(()) }
     /// ```
     pub fn to(&self, target: impl Into<Target>) -> Broadcast {
-        Broadcast { hub: self.clone(), target: target.into(), except: Vec::new() }
+        Broadcast::new(Arc::clone(&self.0), target.into())
     }
 
     /// The peers that a target means, in no order.
@@ -223,71 +236,5 @@ impl Future for Draining {
 impl fmt::Debug for Draining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Draining").finish_non_exhaustive()
-    }
-}
-
-/// A broadcast that is being put together. Made by [`Hub::to`].
-#[derive(Clone, Debug)]
-#[must_use = "nothing is sent before `send`"]
-pub struct Broadcast {
-    hub: Hub,
-    target: Target,
-    except: Vec<PeerId>,
-}
-
-impl Broadcast {
-    /// Leaves this peer out; may be called for several.
-    pub fn except(mut self, peer: &Peer) -> Self {
-        self.except.push(peer.id());
-        self
-    }
-
-    /// Sends the message. It is encoded once, whatever the number of peers, and never waits.
-    ///
-    /// # Errors
-    /// [`SendError::Encode`], or [`SendError::Target`] for a target that is over a limit; then
-    /// nobody got it.
-    pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
-        let endpoint = &self.hub.0;
-        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
-        let plain = endpoint.plain_id();
-        let mut frame = Frame::from(message.with_id(plain));
-        let policy = endpoint.limits().overflow;
-        frame.set_class(frame.class().clone().resolve(policy));
-        let Self { target, except, .. } = self;
-        with_fan_out(|fan_out| {
-            let targets = fan_out.find(endpoint, target, except)?;
-            Ok(fan_out.send(targets, frame, policy))
-        })
-    }
-}
-
-impl Broadcast {
-    /// Asks each of the peers: see [`Survey`]. The message is encoded once, now.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use veltix::{Hub, Message, tag};
-    /// # async fn vote(hub: Hub, ballot: Message) -> veltix::Result<()> {
-    /// let voters = hub.to(tag("voter"));
-    /// let votes = voters.request(&ballot)?.timeout(Duration::from_secs(2)).quorum(3).await;
-    /// if votes.is_enough() {
-    ///     for (peer, vote) in votes.replies() {
-    ///         println!("{peer}: {}", vote.text()?);
-    ///     }
-    /// }
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`SendError::Encode`], [`SendError::Target`]; then nobody is asked.
-    pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<Survey<Q>, SendError> {
-        let endpoint = &self.hub.0;
-        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
-        // Each peer's frame gets the id of its own call.
-        let frame = Frame::new(message.code(), endpoint.plain_id(), message.into_body());
-        let matching = endpoint.peers().matching(&self.target)?;
-        let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
-        Ok(Survey::new(Arc::clone(endpoint), frame, asked.cloned()))
     }
 }

@@ -1,6 +1,8 @@
 //! Frames for `tokio_util::codec`: a thin adapter over the core, public for whoever wants the
 //! wire without the rest.
 
+pub(crate) mod read_buffer;
+
 use std::io;
 
 use bytes::BytesMut;
@@ -8,8 +10,6 @@ use thiserror::Error;
 use tokio_util::codec::{Decoder, Encoder};
 use veltix_core::limits::{HEADER_LEN, MAX_MESSAGE_SIZE};
 use veltix_core::{Burst, EncodeError, Frame, FrameDecoder, Message, ProtocolError};
-
-use crate::read_buffer;
 
 /// Decodes and encodes [`Message`]s. It knows nothing of handshakes: put it behind one.
 #[derive(Clone, Debug)]

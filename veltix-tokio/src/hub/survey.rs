@@ -15,9 +15,9 @@ use tokio::time::{Sleep, sleep};
 use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
-use crate::endpoint::Endpoint;
+use super::Endpoint;
+use super::Event;
 use crate::error::RequestError;
-use crate::events::Event;
 use crate::flush;
 use crate::memory::share;
 use crate::outbox::Push;

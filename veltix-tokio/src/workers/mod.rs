@@ -1,8 +1,12 @@
 //! The pool of named threads for blocking handlers.
 
+mod connection_thread;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+
+pub(crate) use connection_thread::on_thread;
 
 /// A handler's call, ready to run on any thread. It does not panic: the panic of a handler is
 /// caught inside.

@@ -15,7 +15,7 @@ use super::*;
 use crate::config::ConnectionConfig;
 use crate::config::Role;
 use crate::drain::Spreads;
-use crate::endpoint::{Endpoint, Side};
+use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::session::Session;
 use crate::transport::{Link, PeerAddr, StreamWriter};

@@ -12,7 +12,7 @@ use futures::task::AtomicWaker;
 use tokio::task::coop;
 use veltix_core::{PeerId, Target, TargetError, WatchId, WatchStep};
 
-use crate::endpoint::Endpoint;
+use super::Endpoint;
 use crate::peer::Peer;
 
 /// What a [`Watch`] tells. Whoever does to a list what each event says has, at each moment, the

@@ -3,16 +3,15 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, DETACH_BELOW};
+use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES};
 use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
-use crate::close::CloseReason;
-use crate::endpoint::Endpoint;
+use super::delivery::push_to;
+use super::{Delivery, Endpoint};
 use crate::flush;
 use crate::memory::share;
-use crate::outbox::{Member, Overflow, Run, Size, charge};
+use crate::outbox::{Member, Run, Size, charge};
 use crate::peer::Peer;
-use crate::session::Session;
 
 /// A run for fewer peers than this costs more than it saves.
 const RUN_PEERS: usize = 4;
@@ -103,43 +102,6 @@ impl Targets {
         }
         push_to(self.iter().map(|(_, peer)| peer), frame, policy)
     }
-}
-
-fn push_to<'a>(
-    peers: impl Iterator<Item = &'a Peer>,
-    mut frame: Frame,
-    policy: OverflowPolicy,
-) -> Delivery {
-    let (mut delivery, mut waiting) = (Delivery::default(), 0);
-    let cost = charge(frame.len());
-    for peer in peers {
-        let overflow = push_or(peer.session(), frame.clone(), policy);
-        if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
-            // One copy for all who make it wait.
-            frame.detach_below(DETACH_BELOW);
-            waiting += cost;
-        }
-        delivery.count(overflow);
-    }
-    flush::published(cost * delivery.queued, waiting);
-    delivery
-}
-
-/// Queues a broadcast's frame, or does what the policy says.
-fn push_or(session: &Arc<Session>, frame: Frame, policy: OverflowPolicy) -> Overflow {
-    let overflow = session.outbox().push_or(frame, policy);
-    match overflow {
-        Overflow::Queued(queued) => flush::schedule(session, queued),
-        // Noted once, however much comes before its task ends it.
-        Overflow::Disconnect if session.end_state().is_asked() => return Overflow::Closed,
-        Overflow::Disconnect => {
-            session.outbox().note_overflow();
-            session.end(CloseReason::SlowConsumer);
-        }
-        Overflow::Refused => session.outbox().note_overflow(),
-        Overflow::Closed => {}
-    }
-    overflow
 }
 
 /// The broadcasts of a batch, as far as it is known what they have in common. Those that follow
@@ -284,27 +246,5 @@ impl Running {
         delivery.queued += inside;
         flush::published(cost * inside, 0);
         delivery
-    }
-}
-
-/// What a broadcast did: `matched = queued + dropped`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Delivery {
-    /// Peers that the target meant, without the excepted.
-    pub matched: usize,
-    /// Of those, whose outbox has the message now.
-    pub queued: usize,
-    /// Of those, whose outbox had no room, or whose connection was over.
-    pub dropped: usize,
-}
-
-impl Delivery {
-    pub(crate) const fn count(&mut self, overflow: Overflow) {
-        self.matched += 1;
-        match overflow {
-            Overflow::Queued(_) => self.queued += 1,
-            Overflow::Refused | Overflow::Disconnect | Overflow::Closed => self.dropped += 1,
-        }
     }
 }

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::{Instant, sleep_until};
 use veltix_core::{GoingAway, IdSpace, RequestId};
 
+use super::Peers;
+use super::{Event, Events};
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
-use crate::events::{Event, Events};
 use crate::memory::{Look, Memory};
-use crate::peers::Peers;
 use crate::session::Services;
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
