@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use veltix_core::Frame;
 use veltix_core::limits::FRAME_OVERHEAD;
 
-use super::run::Run;
-use super::state::{Flight, Phase, State};
-use super::write::{self, Scratch};
+use super::pending_write::{Flight, Scratch};
+use super::shared_batch::Run;
+use super::state::{Phase, State};
 use super::{DropReason, Outbox};
 use crate::sync::wake_all;
 use crate::transport::StreamWriter;
@@ -103,7 +103,7 @@ impl Outbox {
             flight.queue_run();
             let failure = result.err().map(|error| error.kind());
             let mut state = self.state.lock();
-            flight.settle(&mut state, now);
+            state.settle(std::mem::take(&mut flight.taken), now);
             // What was pushed meanwhile follows what is left in our hands.
             flight.queue.append(&mut state.queue);
             if failure.is_none()
@@ -115,9 +115,9 @@ impl Outbox {
                 // What was pushed meanwhile is in the other queue by now, but not its room.
                 let emptied = state.queue.has_room().then(|| std::mem::take(&mut state.queue));
                 drop(state);
-                write::keep_queue(flight.queue.into_frames());
+                flight.queue.recycle();
                 if let Some(emptied) = emptied {
-                    write::keep_queue(emptied.into_frames());
+                    emptied.recycle();
                 }
                 return (owner, waiters);
             }

@@ -17,7 +17,7 @@
 //! - In `Blocked` only the connection's own task may act: it waits until the stream is writable.
 //! - The stream is given up in `Closed`, so a handle that outlives its connection holds no
 //!   descriptor.
-//! - Broadcasts of one batch may stand behind the queue as a [`run`] that many outboxes share. Nobody
+//! - Broadcasts of one batch may stand behind the queue as a [shared batch](shared_batch) that many outboxes share. Nobody
 //!   sees the difference: whatever happens to the outbox first queues what it has of the run.
 //!
 //! What is done with a frame that finds no room is said by its class, see
@@ -32,14 +32,15 @@
 
 mod drops;
 mod flush;
+mod join;
+mod pending_write;
 mod push;
 mod queue;
-mod run;
+mod sent;
+mod shared_batch;
 mod state;
-mod tally;
 #[cfg(test)]
 mod tests;
-mod write;
 
 use std::fmt;
 use std::io;
@@ -56,11 +57,11 @@ use crate::transport::StreamWriter;
 
 pub use drops::Dropped;
 pub(crate) use drops::{DropReason, Drops};
-pub(crate) use push::{Overflow, Push, Queued};
-pub(crate) use run::{Member, Run, Size};
-pub(crate) use state::{Capacity, charge};
+pub(crate) use push::{Overflow, Push};
+pub(crate) use queue::{Capacity, Queued, Size, charge};
+pub use sent::Sent;
+pub(crate) use shared_batch::{Member, Run};
 use state::{Phase, State};
-pub use tally::Sent;
 
 /// The outbox of one peer, shared by all who send to it.
 pub(crate) struct Outbox {
@@ -185,7 +186,7 @@ impl Outbox {
             taken_at: state.taken_at,
             stalled_since: state.stalled_since,
             overflowed: state.overflow_noted,
-            dropped: state.tally.is_episode_over(),
+            dropped: state.is_episode_over(),
         }
     }
 
@@ -261,7 +262,7 @@ impl Outbox {
 
     /// What was dropped for others and not told yet, by code.
     pub(crate) fn take_dropped(&self) -> Vec<Dropped> {
-        self.state.lock().tally.take_episode()
+        self.state.lock().take_episode()
     }
 
     /// Gives up a wait for room.
@@ -289,7 +290,7 @@ impl Outbox {
     /// What was accepted, written, dropped and is queued.
     pub(crate) fn sent(&self) -> Sent {
         let state = self.lock();
-        state.tally.sent(state.frames as u64)
+        Sent { queued: state.frames as u64, ..state.sent }
     }
 }
 

@@ -6,7 +6,8 @@ use std::task::Waker;
 use veltix_core::limits::DETACH_BELOW;
 use veltix_core::{DeliveryClass, Frame, OverflowPolicy};
 
-use super::state::{Capacity, Phase};
+use super::queue::{Capacity, Queued};
+use super::state::Phase;
 use super::{DropReason, Outbox};
 use crate::planted::planted;
 use crate::sync::{Place, wake_all};
@@ -24,20 +25,6 @@ pub(crate) enum Push {
 
 /// Where somebody waits for room, and who.
 pub(crate) type InLine<'a> = (&'a mut Place, &'a Waker);
-
-/// A frame is queued, and this is what its sender must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the first to queue a frame must see to a flush"]
-pub(crate) struct Queued {
-    /// The queue was idle: the sender must see to a flush. Otherwise somebody else does.
-    pub(crate) first: bool,
-    /// Enough is queued for a large write, so a read batch should end here.
-    pub(crate) heavy: bool,
-    /// The stream is full, so the frame is going to wait.
-    pub(crate) waits: bool,
-    /// So many waiting frames were dropped for want of room; a superseded one is none of them.
-    pub(crate) dropped: usize,
-}
 
 /// What [`Outbox::push_or`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +181,7 @@ impl Outbox {
             Err(frame) => frame,
         };
         let outcome = if policy == OverflowPolicy::Disconnect {
-            state.tally.refuse(DropReason::SlowConsumer, code);
+            state.refuse(DropReason::SlowConsumer, code);
             // Nothing may follow the hole, however long the peer's task takes to end it.
             state.sealed = true;
             let waiters: Vec<_> = state.room_waiters.take().collect();
@@ -202,7 +189,7 @@ impl Outbox {
             wake_all(waiters);
             Overflow::Disconnect
         } else {
-            state.tally.refuse(DropReason::Policy, code);
+            state.refuse(DropReason::Policy, code);
             drop(state);
             Overflow::Refused
         };
@@ -212,6 +199,6 @@ impl Outbox {
 
     /// Counts a frame that was taken on and finds the connection over.
     pub(crate) fn refuse(&self, reason: DropReason, code: u16) {
-        self.state.lock().tally.refuse(reason, code);
+        self.state.lock().refuse(reason, code);
     }
 }

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::state::charge;
+use super::super::queue::charge;
 use super::uses::{Use, any_use};
 use super::*;
 
@@ -366,7 +366,7 @@ impl Model {
         assert!(self.phase != Phase::Idle || state.queue.frames().capacity() == 0);
         assert!(state.queue.frames() == &self.queue);
         assert_eq!(state.charge, self.charge());
-        let by_type = state.tally.drops.snapshot();
+        let by_type = state.drops.snapshot();
         assert!(by_type.iter().eq(self.dropped.values()), "{by_type:?}");
         let total = |reason: fn(&Dropped) -> u64| by_type.iter().map(reason).sum::<u64>();
         assert_eq!(sent.dropped_policy, total(|it| it.policy));

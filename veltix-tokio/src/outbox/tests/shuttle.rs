@@ -166,7 +166,7 @@ impl World {
             let lengths: Vec<_> = values.iter().filter(|(of, _)| *of == code).collect();
             assert!(lengths.is_sorted_by(|a, b| a < b), "each key in order: {values:?}");
         }
-        let by_type = self.outbox.state.lock().tally.drops.snapshot();
+        let by_type = self.outbox.state.lock().drops.snapshot();
         assert_eq!(by_type.iter().map(Dropped::total).sum::<u64>(), sent.dropped());
     }
 }

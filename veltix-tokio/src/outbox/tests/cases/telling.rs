@@ -8,7 +8,7 @@ fn by_type(dropped: &[Dropped]) -> Vec<(u16, u64, u64, u64)> {
 }
 
 fn of_side(outbox: &Outbox) -> Vec<Dropped> {
-    outbox.state.lock().tally.drops.snapshot()
+    outbox.state.lock().drops.snapshot()
 }
 
 #[test]

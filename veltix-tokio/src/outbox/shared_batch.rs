@@ -22,8 +22,7 @@ use bytes::{Bytes, BytesMut};
 use veltix_core::Frame;
 use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, COPY_BELOW};
 
-use super::state::{Capacity, Phase, State, Taken, charge};
-use super::{Outbox, Queued};
+use super::queue::{Capacity, Size, Taken, charge};
 use crate::planted::planted;
 use crate::sync::Mutex;
 
@@ -32,7 +31,7 @@ const LARGEST: Capacity = Capacity { frames: BATCH_OUTBOX_FRAMES, bytes: BATCH_O
 
 /// See the module.
 pub(crate) struct Run {
-    largest: Capacity,
+    pub(super) largest: Capacity,
     growing: Mutex<Growing>,
     /// What it was when it was finished.
     whole: OnceLock<Whole>,
@@ -49,25 +48,17 @@ struct Growing {
 /// The number of an outbox among those that a run was offered to.
 pub(crate) type Member = u32;
 
+/// The place of an outbox in a run.
+pub(super) struct Membership {
+    pub(super) run: Arc<Run>,
+    pub(super) member: Member,
+}
+
 /// A finished run.
 pub(super) struct Whole {
     pub(super) bytes: Bytes,
     pub(super) frames: Vec<Frame>,
     pub(super) charge: usize,
-}
-
-/// Frames and their charge.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Size {
-    pub(crate) frames: usize,
-    pub(crate) charge: usize,
-}
-
-impl Size {
-    /// The larger of either, each for itself.
-    pub(crate) fn max(self, other: Self) -> Self {
-        Self { frames: self.frames.max(other.frames), charge: self.charge.max(other.charge) }
-    }
 }
 
 impl Run {
@@ -123,7 +114,7 @@ impl Run {
     }
 
     /// An outbox leaves with what there is.
-    fn leave(&self, member: Member, mut take: impl FnMut(&[Frame])) {
+    pub(super) fn leave(&self, member: Member, mut take: impl FnMut(&[Frame])) {
         if let Some(whole) = self.whole() {
             return take(&whole.frames);
         }
@@ -149,79 +140,6 @@ fn own_copy(frame: &Frame) -> Frame {
     }
     own.detach_below(COPY_BELOW);
     own
-}
-
-/// The place of an outbox in a run.
-pub(super) struct Membership {
-    run: Arc<Run>,
-    member: Member,
-}
-
-/// An outbox has joined a run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Joined {
-    pub(crate) queued: Queued,
-    /// What it held before.
-    pub(crate) held: Size,
-}
-
-impl Outbox {
-    /// Joins a run of one frame as this member, which queues that frame. `None`, and nothing was
-    /// changed, when there is no room for what the run may become, or the stream is full or being
-    /// written, or the connection over.
-    pub(crate) fn join(&self, run: &Arc<Run>, member: Member) -> Option<Joined> {
-        let mut state = self.lock();
-        let held = Size { frames: state.frames, charge: state.charge };
-        let has_room = held.frames + run.largest.frames <= self.capacity.frames
-            && held.charge.saturating_add(run.largest.bytes) <= self.capacity.bytes;
-        if !has_room || state.sealed {
-            return None;
-        }
-        let first = match state.phase {
-            Phase::Idle => true,
-            Phase::Queued => false,
-            Phase::Writing | Phase::Blocked | Phase::Closed => return None,
-        };
-        state.phase = Phase::Queued;
-        state.run = Some(Membership { run: Arc::clone(run), member });
-        let heavy = held.frames >= BATCH_OUTBOX_FRAMES || held.charge >= BATCH_OUTBOX_BYTES;
-        let queued = Queued { first, heavy, waits: false, dropped: 0 };
-        Some(Joined { queued, held })
-    }
-}
-
-impl State {
-    /// Leaves the run, with what it has become: queued as if each frame had been pushed.
-    #[cold]
-    pub(super) fn leave_run(&mut self) {
-        let Some(Membership { run, member }) = self.run.take() else { return };
-        run.leave(member, |frames| {
-            for frame in frames {
-                self.frames += 1;
-                self.charge += charge(frame.len());
-                self.queue.push(frame.clone());
-            }
-            self.tally.accept(frames.len() as u64);
-        });
-    }
-
-    /// Whether it has a finished run.
-    pub(super) fn has_whole_run(&self) -> bool {
-        self.run.as_ref().is_some_and(|membership| membership.run.whole().is_some())
-    }
-
-    /// Books a finished run as accepted, and gives it to a flusher as one piece. One that is not
-    /// finished is left.
-    pub(super) fn take_run(&mut self) -> Option<Arc<Run>> {
-        let Some(whole) = self.run.as_ref()?.run.whole() else {
-            self.leave_run();
-            return None;
-        };
-        self.frames += whole.frames.len();
-        self.charge += whole.charge;
-        self.tally.accept(whole.frames.len() as u64);
-        self.run.take().map(|membership| membership.run)
-    }
 }
 
 impl Whole {

@@ -4,48 +4,36 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::sync::Arc;
 
 use veltix_core::Frame;
 use veltix_core::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 
-use super::run::Run;
-use super::state::Flight;
+use super::queue::{Queue, Taken};
+use super::shared_batch::Run;
 use crate::planted::planted;
-
-/// Empty queues kept per thread, so that a busy peer does not allocate one for each write and an
-/// idle one holds none.
-const SPARE_QUEUES: usize = 8;
-
-/// Queues that grew beyond this are not kept.
-const SPARE_CAPACITY: usize = 1_024;
+use crate::transport::StreamWriter;
 
 thread_local! {
     static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
-    static SPARES: Cell<Vec<VecDeque<Frame>>> = const { Cell::new(Vec::new()) };
 }
 
-/// A queue with room, from this thread's spares.
-pub(super) fn spare_queue() -> VecDeque<Frame> {
-    let mut spares = SPARES.take();
-    let queue = spares.pop().unwrap_or_default();
-    SPARES.set(spares);
-    queue
+/// What a flusher holds while it writes.
+pub(super) struct Flight {
+    pub(super) queue: Queue,
+    /// A finished run behind the queue, until the first write: whatever that leaves of it is
+    /// queued.
+    pub(super) run: Option<Arc<Run>>,
+    pub(super) writer: Box<dyn StreamWriter>,
+    /// What the stream took since it was last settled.
+    pub(super) taken: Taken,
 }
 
-/// Takes back an empty queue.
-#[inline]
-pub(super) fn keep_queue(queue: VecDeque<Frame>) {
-    if queue.capacity() > 0 {
-        keep_room(queue);
+impl Flight {
+    pub(super) fn new(writer: Box<dyn StreamWriter>, run: Option<Arc<Run>>) -> Self {
+        let queue = Queue::default();
+        Self { queue, run, writer, taken: Taken::default() }
     }
-}
-
-fn keep_room(queue: VecDeque<Frame>) {
-    let mut spares = SPARES.take();
-    if spares.len() < SPARE_QUEUES && queue.capacity() <= SPARE_CAPACITY {
-        spares.push(queue);
-    }
-    SPARES.set(spares);
 }
 
 /// What a write is put together in: the thread's, taken out while it is used.
