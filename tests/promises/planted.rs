@@ -40,7 +40,7 @@ macro_rules! bugs {
 bugs! {
     // Promise 1.
     partial_write_repeated: p01_order::both_directions_keep_their_order_through_pipes_of_any_size,
-    leaves_a_run_in_silence:
+    leaves_a_batch_in_silence:
         p01_batches::what_is_sent_between_broadcasts_of_a_batch_comes_between_them,
     latest_reorders: p05_classes::a_newer_value_takes_the_place_of_the_older_one,
     lane_reorders: p04_handlers::handlers_start_in_order_and_one_at_a_time_although_some_wait,

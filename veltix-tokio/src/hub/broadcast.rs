@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use veltix_core::{Ask, Frame, PeerId, Target, ToMessage};
 
-use super::shared_batch::with_fan_out;
+use super::shared_batch::with_open_batch;
 use super::{Delivery, Endpoint, Survey};
 use crate::codec::within;
 use crate::error::SendError;
@@ -43,9 +43,9 @@ impl Broadcast {
         let policy = endpoint.limits().overflow;
         frame.set_class(frame.class().clone().resolve(policy));
         let Self { target, except, .. } = self;
-        with_fan_out(|fan_out| {
-            let targets = fan_out.find(endpoint, target, except)?;
-            Ok(fan_out.send(targets, frame, policy))
+        with_open_batch(|open_batch| {
+            let targets = open_batch.find(endpoint, target, except)?;
+            Ok(open_batch.send(targets, frame, policy))
         })
     }
 

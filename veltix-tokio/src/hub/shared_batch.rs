@@ -10,29 +10,29 @@ use super::delivery::push_to;
 use super::{Delivery, Endpoint};
 use crate::flush;
 use crate::memory::share;
-use crate::outbox::{Member, Run, Size, charge};
+use crate::outbox::{Member, SharedBatch, Size, charge};
 use crate::peer::Peer;
 
 /// A run for fewer peers than this costs more than it saves.
-const RUN_PEERS: usize = 4;
+const MIN_PEERS: usize = 4;
 
 thread_local! {
     /// The broadcasts of the poll that is under way on this thread.
-    static OPEN: Cell<FanOut> = const { Cell::new(FanOut::Single) };
+    static OPEN: Cell<OpenBatch> = const { Cell::new(OpenBatch::Single) };
 }
 
 /// The broadcasts of one poll of a connection's task, which may share their bytes. The poll opens
 /// this before its handlers run, and finishes it before it flushes.
 pub(crate) struct SharedBatches {
     /// Those of a poll around this one.
-    outer: Option<FanOut>,
+    outer: Option<OpenBatch>,
 }
 
 impl SharedBatches {
     /// Opens it, unless the poll flushes no other outbox than its own: then each broadcast goes to one
     /// peer after the other.
     pub(crate) fn open(is_allowed: bool) -> Self {
-        let first = if is_allowed { FanOut::New } else { FanOut::Single };
+        let first = if is_allowed { OpenBatch::New } else { OpenBatch::Single };
         Self { outer: Some(OPEN.replace(first)) }
     }
 
@@ -42,8 +42,8 @@ impl SharedBatches {
         self.close().finish();
     }
 
-    fn close(&mut self) -> FanOut {
-        self.outer.take().map_or(FanOut::Single, |outer| OPEN.replace(outer))
+    fn close(&mut self) -> OpenBatch {
+        self.outer.take().map_or(OpenBatch::Single, |outer| OPEN.replace(outer))
     }
 }
 
@@ -55,11 +55,11 @@ impl Drop for SharedBatches {
 }
 
 /// Calls this with the broadcasts of the poll that is under way.
-pub(crate) fn with_fan_out<R>(call: impl FnOnce(&mut FanOut) -> R) -> R {
+pub(crate) fn with_open_batch<R>(call: impl FnOnce(&mut OpenBatch) -> R) -> R {
     // Taken out, since the call touches outboxes; and outside of a poll nothing must be left of it.
-    let mut fan_out = OPEN.replace(FanOut::Single);
-    let result = call(&mut fan_out);
-    OPEN.set(fan_out);
+    let mut open_batch = OPEN.replace(OpenBatch::Single);
+    let result = call(&mut open_batch);
+    OPEN.set(open_batch);
     result
 }
 
@@ -105,23 +105,23 @@ impl Targets {
 }
 
 /// The broadcasts of a batch, as far as it is known what they have in common. Those that follow
-/// each other to the same targets are a [`Run`].
+/// each other to the same targets are a [`SharedBatch`].
 #[derive(Debug, Default)]
-pub(crate) enum FanOut {
+pub(crate) enum OpenBatch {
     /// The next one begins a run.
     #[default]
     New,
     /// A run is under way, and grows as long as the targets stay the same.
-    Running(Box<Running>),
+    Sharing(Box<Sharing>),
     /// A run was of no use: the rest of the batch is pushed to one peer after the other.
     Single,
 }
 
-impl FanOut {
+impl OpenBatch {
     /// Finishes the run that is under way.
     fn finish(self) {
-        if let Self::Running(running) = self {
-            running.finish();
+        if let Self::Sharing(sharing) = self {
+            sharing.finish();
         }
     }
 
@@ -136,8 +136,8 @@ impl FanOut {
         // Before the look: what changes meanwhile makes it an old one.
         let version = endpoint.services().tags().version();
         let peers = match self {
-            Self::Running(running) if running.targets.hold(endpoint, &target, version) => {
-                Arc::clone(&running.targets.peers)
+            Self::Sharing(sharing) if sharing.targets.hold(endpoint, &target, version) => {
+                Arc::clone(&sharing.targets.peers)
             }
             _ => endpoint.peers().matching(&target)?,
         };
@@ -152,28 +152,28 @@ impl FanOut {
         policy: OverflowPolicy,
     ) -> Delivery {
         match std::mem::take(self) {
-            Self::Running(mut running) if running.targets.are(&targets) => {
-                let (delivery, goes_on) = running.send(frame, policy);
+            Self::Sharing(mut sharing) if sharing.targets.are(&targets) => {
+                let (delivery, goes_on) = sharing.send(frame, policy);
                 *self = if goes_on {
-                    Self::Running(running)
+                    Self::Sharing(sharing)
                 } else {
-                    running.finish();
+                    sharing.finish();
                     Self::Single
                 };
                 return delivery;
             }
             // Nothing has followed its first frame. To begin the next one would cost each peer that
             // is in both more than a push.
-            Self::Running(running) if running.frames == 1 => {
-                running.finish();
+            Self::Sharing(sharing) if sharing.frames == 1 => {
+                sharing.finish();
                 *self = Self::Single;
             }
-            before @ (Self::Running(_) | Self::New) if targets.peers.len() >= RUN_PEERS => {
+            before @ (Self::Sharing(_) | Self::New) if targets.peers.len() >= MIN_PEERS => {
                 before.finish();
-                if let Some(run) = Run::begin(&frame) {
-                    let running = Box::new(Running::begin(targets, run));
-                    let delivery = running.deliver(frame, policy);
-                    *self = Self::Running(running);
+                if let Some(batch) = SharedBatch::begin(&frame) {
+                    let sharing = Box::new(Sharing::begin(targets, batch));
+                    let delivery = sharing.deliver(frame, policy);
+                    *self = Self::Sharing(sharing);
                     return delivery;
                 }
             }
@@ -185,9 +185,9 @@ impl FanOut {
 
 /// A run under way, and who has it.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct Sharing {
     targets: Targets,
-    run: Arc<Run>,
+    batch: Arc<SharedBatch>,
     frames: usize,
     /// How many the targets are.
     matched: usize,
@@ -197,15 +197,15 @@ pub(crate) struct Running {
     held: Size,
 }
 
-impl Running {
+impl Sharing {
     /// Offers a run of one frame to its targets.
-    fn begin(targets: Targets, run: Run) -> Self {
-        let run = Arc::new(run);
+    fn begin(targets: Targets, batch: SharedBatch) -> Self {
+        let batch = Arc::new(batch);
         let (mut matched, mut outside) = (0, Vec::new());
         let mut held = Size::default();
         for (member, peer) in targets.iter() {
             matched += 1;
-            match peer.session().outbox().join(&run, member) {
+            match peer.session().outbox().join(&batch, member) {
                 Some(joined) => {
                     flush::schedule(peer.session(), joined.queued);
                     held = held.max(joined.held);
@@ -213,17 +213,17 @@ impl Running {
                 None => outside.push(member),
             }
         }
-        Self { targets, run, frames: 1, matched, outside, held }
+        Self { targets, batch, frames: 1, matched, outside, held }
     }
 
     /// Ends the run: nothing is added any more.
     fn finish(self: Box<Self>) {
-        self.run.finish();
+        self.batch.finish();
     }
 
     /// Sends one more frame; says, too, whether the run goes on.
     fn send(&mut self, frame: Frame, policy: OverflowPolicy) -> (Delivery, bool) {
-        let Some(size) = self.run.add(&frame, &mut self.outside) else {
+        let Some(size) = self.batch.add(&frame, &mut self.outside) else {
             return (self.targets.push(frame, policy), false);
         };
         self.frames = size.frames;

@@ -11,7 +11,7 @@ use veltix_core::Frame;
 use veltix_core::limits::FRAME_OVERHEAD;
 
 use super::pending_write::{Flight, Scratch};
-use super::shared_batch::Run;
+use super::shared_batch::SharedBatch;
 use super::state::{Phase, State};
 use super::{DropReason, Outbox};
 use crate::sync::wake_all;
@@ -35,9 +35,9 @@ impl Outbox {
     /// The same, for whoever has just looked at the clock.
     pub(crate) fn flush_at(&self, now: Instant) {
         let mut state = self.state.lock();
-        if let Some((run, writer)) = state.take_off_with_run() {
+        if let Some((batch, writer)) = state.take_off_with_batch() {
             drop(state);
-            return self.fly_run(run, writer, now);
+            return self.fly_batch(batch, writer, now);
         }
         let Some(flight) = state.take_off() else { return };
         drop(state);
@@ -46,9 +46,9 @@ impl Outbox {
 
     /// Writes a finished run that is all there is: for most peers of a broadcast, all that there is
     /// to do.
-    fn fly_run(&self, run: Arc<Run>, mut writer: Box<dyn StreamWriter>, now: Instant) {
+    fn fly_batch(&self, batch: Arc<SharedBatch>, mut writer: Box<dyn StreamWriter>, now: Instant) {
         // It was looked at when it was taken: it is finished.
-        let Some(whole) = run.whole() else { return };
+        let Some(whole) = batch.whole() else { return };
         let result = caught(|| writer.try_write_vectored(&[IoSlice::new(&whole.bytes)]));
         if result.as_ref().is_ok_and(|written| *written == whole.bytes.len()) {
             let mut state = self.state.lock();
@@ -63,8 +63,8 @@ impl Outbox {
             drop(state);
             return wake(owner, waiters);
         }
-        let mut flight = Flight::new(writer, Some(run));
-        flight.queue_run();
+        let mut flight = Flight::new(writer, Some(batch));
+        flight.queue_batch();
         let result = match result {
             Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
             Ok(written) => {
@@ -100,7 +100,7 @@ impl Outbox {
         loop {
             writes += 1;
             let result = first.take().unwrap_or_else(|| caught(|| scratch.write(&mut flight)));
-            flight.queue_run();
+            flight.queue_batch();
             let failure = result.err().map(|error| error.kind());
             let mut state = self.state.lock();
             state.settle(std::mem::take(&mut flight.taken), now);

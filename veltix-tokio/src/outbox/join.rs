@@ -6,7 +6,7 @@ use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES};
 
 use super::Outbox;
 use super::queue::{Queued, Size, charge};
-use super::shared_batch::{Member, Membership, Run};
+use super::shared_batch::{Member, Membership, SharedBatch};
 use super::state::{Phase, State};
 
 /// An outbox has joined a run.
@@ -21,11 +21,11 @@ impl Outbox {
     /// Joins a run of one frame as this member, which queues that frame. `None`, and nothing was
     /// changed, when there is no room for what the run may become, or the stream is full or being
     /// written, or the connection over.
-    pub(crate) fn join(&self, run: &Arc<Run>, member: Member) -> Option<Joined> {
+    pub(crate) fn join(&self, batch: &Arc<SharedBatch>, member: Member) -> Option<Joined> {
         let mut state = self.lock();
         let held = Size { frames: state.frames, charge: state.charge };
-        let has_room = held.frames + run.largest.frames <= self.capacity.frames
-            && held.charge.saturating_add(run.largest.bytes) <= self.capacity.bytes;
+        let has_room = held.frames + batch.largest.frames <= self.capacity.frames
+            && held.charge.saturating_add(batch.largest.bytes) <= self.capacity.bytes;
         if !has_room || state.sealed {
             return None;
         }
@@ -35,7 +35,7 @@ impl Outbox {
             Phase::Writing | Phase::Blocked | Phase::Closed => return None,
         };
         state.phase = Phase::Queued;
-        state.run = Some(Membership { run: Arc::clone(run), member });
+        state.batch = Some(Membership { batch: Arc::clone(batch), member });
         let heavy = held.frames >= BATCH_OUTBOX_FRAMES || held.charge >= BATCH_OUTBOX_BYTES;
         let queued = Queued { first, heavy, waits: false, dropped: 0 };
         Some(Joined { queued, held })
@@ -45,9 +45,9 @@ impl Outbox {
 impl State {
     /// Leaves the run, with what it has become: queued as if each frame had been pushed.
     #[cold]
-    pub(super) fn leave_run(&mut self) {
-        let Some(Membership { run, member }) = self.run.take() else { return };
-        run.leave(member, |frames| {
+    pub(super) fn leave_batch(&mut self) {
+        let Some(Membership { batch, member }) = self.batch.take() else { return };
+        batch.leave(member, |frames| {
             for frame in frames {
                 self.frames += 1;
                 self.charge += charge(frame.len());
@@ -58,20 +58,20 @@ impl State {
     }
 
     /// Whether it has a finished run.
-    pub(super) fn has_whole_run(&self) -> bool {
-        self.run.as_ref().is_some_and(|membership| membership.run.whole().is_some())
+    pub(super) fn has_finished_batch(&self) -> bool {
+        self.batch.as_ref().is_some_and(|membership| membership.batch.whole().is_some())
     }
 
     /// Books a finished run as accepted, and gives it to a flusher as one piece. One that is not
     /// finished is left.
-    pub(super) fn take_run(&mut self) -> Option<Arc<Run>> {
-        let Some(whole) = self.run.as_ref()?.run.whole() else {
-            self.leave_run();
+    pub(super) fn take_batch(&mut self) -> Option<Arc<SharedBatch>> {
+        let Some(whole) = self.batch.as_ref()?.batch.whole() else {
+            self.leave_batch();
             return None;
         };
         self.frames += whole.frames.len();
         self.charge += whole.charge;
         self.sent.accepted += whole.frames.len() as u64;
-        self.run.take().map(|membership| membership.run)
+        self.batch.take().map(|membership| membership.batch)
     }
 }

@@ -60,7 +60,7 @@ pub(crate) use drops::{DropReason, Drops};
 pub(crate) use push::{Overflow, Push};
 pub(crate) use queue::{Capacity, Queued, Size, charge};
 pub use sent::Sent;
-pub(crate) use shared_batch::{Member, Run};
+pub(crate) use shared_batch::{Member, SharedBatch};
 use state::{Phase, State};
 
 /// The outbox of one peer, shared by all who send to it.
@@ -112,8 +112,8 @@ impl Outbox {
     #[inline]
     fn lock(&self) -> Guard<'_, State> {
         let mut state = self.state.lock();
-        if state.run.is_some() {
-            state.leave_run();
+        if state.batch.is_some() {
+            state.leave_batch();
         }
         state
     }

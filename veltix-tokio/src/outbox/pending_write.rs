@@ -10,7 +10,7 @@ use veltix_core::Frame;
 use veltix_core::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 
 use super::queue::{Queue, Taken};
-use super::shared_batch::Run;
+use super::shared_batch::SharedBatch;
 use crate::planted::planted;
 use crate::transport::StreamWriter;
 
@@ -23,16 +23,16 @@ pub(super) struct Flight {
     pub(super) queue: Queue,
     /// A finished run behind the queue, until the first write: whatever that leaves of it is
     /// queued.
-    pub(super) run: Option<Arc<Run>>,
+    pub(super) batch: Option<Arc<SharedBatch>>,
     pub(super) writer: Box<dyn StreamWriter>,
     /// What the stream took since it was last settled.
     pub(super) taken: Taken,
 }
 
 impl Flight {
-    pub(super) fn new(writer: Box<dyn StreamWriter>, run: Option<Arc<Run>>) -> Self {
+    pub(super) fn new(writer: Box<dyn StreamWriter>, batch: Option<Arc<SharedBatch>>) -> Self {
         let queue = Queue::default();
-        Self { queue, run, writer, taken: Taken::default() }
+        Self { queue, batch, writer, taken: Taken::default() }
     }
 }
 
@@ -51,7 +51,7 @@ enum Piece {
     /// The body of a frame, from an offset on.
     Body { frame: usize, from: usize },
     /// The bytes of the run, which is behind all frames.
-    Run,
+    SharedBatch,
 }
 
 impl Scratch {
@@ -72,23 +72,27 @@ impl Scratch {
     /// The stream's error; a stream that takes nothing is `WouldBlock`.
     pub(super) fn write(&mut self, flight: &mut Flight) -> io::Result<()> {
         let mut offered = self.gather(flight.queue.frames(), flight.queue.head_written);
-        if let Some(run) = flight.run.as_deref().and_then(Run::whole) {
-            offered = offered.map(|bytes| bytes + run.bytes.len());
+        if let Some(batch) = flight.batch.as_deref().and_then(SharedBatch::whole) {
+            offered = offered.map(|bytes| bytes + batch.bytes.len());
             let has_room = self.pieces.len() < WRITE_SLICES;
             if has_room && offered.is_some_and(|bytes| bytes <= WRITE_BYTES) {
-                self.pieces.push(Piece::Run);
+                self.pieces.push(Piece::SharedBatch);
             } else {
-                flight.queue_run();
+                flight.queue_batch();
                 offered = self.gather(flight.queue.frames(), flight.queue.head_written);
             }
         }
         let queue = &flight.queue;
-        let run = flight.run.as_deref().and_then(Run::whole).map_or(&[][..], |run| &run.bytes);
+        let batch = flight
+            .batch
+            .as_deref()
+            .and_then(SharedBatch::whole)
+            .map_or(&[][..], |batch| &batch.bytes);
         let slice = |piece: &Piece| {
             IoSlice::new(match piece {
                 Piece::Copies(range) => &self.copies[range.clone()],
                 Piece::Body { frame, from } => &queue.frames()[*frame].body()[*from..],
-                Piece::Run => run,
+                Piece::SharedBatch => batch,
             })
         };
         let written = match &self.pieces[..] {
@@ -103,8 +107,8 @@ impl Scratch {
         if written == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let of_run = if offered == Some(written) { flight.finish_run() } else { 0 };
-        flight.queue_run();
+        let of_run = if offered == Some(written) { flight.finish_batch() } else { 0 };
+        flight.queue_batch();
         flight.advance(written - of_run);
         Ok(())
     }
@@ -150,27 +154,27 @@ impl Scratch {
 impl Flight {
     /// Queues the frames of the run behind the others.
     #[inline]
-    pub(super) fn queue_run(&mut self) {
-        if let Some(run) = self.run.take() {
-            self.queue_frames(&run);
+    pub(super) fn queue_batch(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            self.queue_frames(&batch);
         }
     }
 
     #[cold]
-    fn queue_frames(&mut self, run: &Run) {
-        for frame in run.whole().iter().flat_map(|run| &run.frames) {
+    fn queue_frames(&mut self, batch: &SharedBatch) {
+        for frame in batch.whole().iter().flat_map(|batch| &batch.frames) {
             self.queue.push(frame.clone());
         }
     }
 
     /// Takes off the run, which the stream took whole; says how many bytes that was.
     #[inline]
-    fn finish_run(&mut self) -> usize {
-        let Some(run) = self.run.take() else { return 0 };
-        let Some(run) = run.whole() else { return 0 };
+    fn finish_batch(&mut self) -> usize {
+        let Some(batch) = self.batch.take() else { return 0 };
+        let Some(batch) = batch.whole() else { return 0 };
         // Nothing was taken before it.
-        self.taken = run.taken();
-        run.bytes.len()
+        self.taken = batch.taken();
+        batch.bytes.len()
     }
 
     /// Takes off what the stream took.

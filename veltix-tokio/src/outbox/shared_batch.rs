@@ -30,11 +30,11 @@ use crate::sync::Mutex;
 const LARGEST: Capacity = Capacity { frames: BATCH_OUTBOX_FRAMES, bytes: BATCH_OUTBOX_BYTES };
 
 /// See the module.
-pub(crate) struct Run {
+pub(crate) struct SharedBatch {
     pub(super) largest: Capacity,
     growing: Mutex<Growing>,
     /// What it was when it was finished.
-    whole: OnceLock<Whole>,
+    whole: OnceLock<FinishedBatch>,
 }
 
 #[derive(Default)]
@@ -50,18 +50,18 @@ pub(crate) type Member = u32;
 
 /// The place of an outbox in a run.
 pub(super) struct Membership {
-    pub(super) run: Arc<Run>,
+    pub(super) batch: Arc<SharedBatch>,
     pub(super) member: Member,
 }
 
 /// A finished run.
-pub(super) struct Whole {
+pub(super) struct FinishedBatch {
     pub(super) bytes: Bytes,
     pub(super) frames: Vec<Frame>,
     pub(super) charge: usize,
 }
 
-impl Run {
+impl SharedBatch {
     /// A run of one frame, or `None` for a frame that does not belong into one: since it may go for
     /// others while it waits, or is better gathered by the kernel than copied.
     pub(crate) fn begin(frame: &Frame) -> Option<Self> {
@@ -69,8 +69,8 @@ impl Run {
     }
 
     pub(super) fn of(largest: Capacity, frame: &Frame) -> Option<Self> {
-        let run = Self { largest, growing: Mutex::default(), whole: OnceLock::new() };
-        run.add(frame, &mut Vec::new()).map(|_| run)
+        let batch = Self { largest, growing: Mutex::default(), whole: OnceLock::new() };
+        batch.add(frame, &mut Vec::new()).map(|_| batch)
     }
 
     /// Whether such a frame may be in a run.
@@ -104,12 +104,12 @@ impl Run {
         let length = frames.iter().map(Frame::len).sum();
         let mut bytes = BytesMut::with_capacity(length);
         frames.iter().for_each(|frame| frame.write_to(&mut bytes));
-        let whole = Whole { bytes: bytes.freeze(), frames, charge: growing.charge };
+        let whole = FinishedBatch { bytes: bytes.freeze(), frames, charge: growing.charge };
         // Only its publisher does this, and once.
         let _ = self.whole.set(whole);
     }
 
-    pub(super) fn whole(&self) -> Option<&Whole> {
+    pub(super) fn whole(&self) -> Option<&FinishedBatch> {
         self.whole.get()
     }
 
@@ -122,7 +122,7 @@ impl Run {
         match self.whole() {
             Some(whole) => take(&whole.frames),
             None => {
-                if !planted!("leaves_a_run_in_silence") {
+                if !planted!("leaves_a_batch_in_silence") {
                     growing.left.push(member);
                 }
                 take(&growing.frames);
@@ -142,7 +142,7 @@ fn own_copy(frame: &Frame) -> Frame {
     own
 }
 
-impl Whole {
+impl FinishedBatch {
     /// All of it.
     pub(super) fn taken(&self) -> Taken {
         Taken {
@@ -155,13 +155,13 @@ impl Whole {
     }
 }
 
-impl fmt::Debug for Run {
+impl fmt::Debug for SharedBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frames = match self.whole() {
             Some(whole) => whole.frames.len(),
             None => self.growing.lock().frames.len(),
         };
-        f.debug_struct("Run")
+        f.debug_struct("SharedBatch")
             .field("frames", &frames)
             .field("finished", &self.whole().is_some())
             .finish_non_exhaustive()

@@ -12,7 +12,7 @@ use super::drops::{DropReason, Dropped, Drops, Episode};
 use super::pending_write::Flight;
 use super::queue::{Capacity, Queue, Queued, Taken, charge};
 use super::sent::Sent;
-use super::shared_batch::{Membership, Run};
+use super::shared_batch::{Membership, SharedBatch};
 use crate::memory::{Holding, Memory};
 use crate::planted::planted;
 use crate::sync::Waiters;
@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) queue: Queue,
     /// A run that stands behind the queue, while the phase is `Queued`. Its frames are not booked
     /// before the outbox leaves it, which comes before all else.
-    pub(super) run: Option<Membership>,
+    pub(super) batch: Option<Membership>,
     /// Frames and their charge that are accepted and neither written nor dropped, those in a
     /// flusher's hands included.
     pub(super) frames: usize,
@@ -85,7 +85,7 @@ impl State {
         Self {
             phase: Phase::Idle,
             queue: Queue::default(),
-            run: None,
+            batch: None,
             frames: 0,
             charge: 0,
             shared: 0,
@@ -306,20 +306,22 @@ impl State {
             return None;
         }
         let writer = self.writer.take()?;
-        let run = self.take_run();
+        let batch = self.take_batch();
         self.phase = Phase::Writing;
         let queue = std::mem::take(&mut self.queue);
-        Some(Flight { queue, ..Flight::new(writer, run) })
+        Some(Flight { queue, ..Flight::new(writer, batch) })
     }
 
     /// The same for an outbox that has nothing but a finished run.
-    pub(super) fn take_off_with_run(&mut self) -> Option<(Arc<Run>, Box<dyn StreamWriter>)> {
-        if self.phase != Phase::Queued || self.frames > 0 || !self.has_whole_run() {
+    pub(super) fn take_off_with_batch(
+        &mut self,
+    ) -> Option<(Arc<SharedBatch>, Box<dyn StreamWriter>)> {
+        if self.phase != Phase::Queued || self.frames > 0 || !self.has_finished_batch() {
             return None;
         }
         let writer = self.writer.take()?;
         self.phase = Phase::Writing;
-        Some((self.take_run()?, writer))
+        Some((self.take_batch()?, writer))
     }
 
     /// Books what the stream has taken.

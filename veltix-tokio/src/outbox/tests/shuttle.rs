@@ -125,13 +125,13 @@ impl World {
 
     /// Broadcasts of two batches, shared as runs with the outboxes of these other worlds. Gives how
     /// many frames each of the outboxes took.
-    fn fan_out(&self, others: &[&Self]) -> JoinHandle<Vec<u16>> {
+    fn open_batch(&self, others: &[&Self]) -> JoinHandle<Vec<u16>> {
         let mut outboxes = vec![Arc::clone(&self.outbox)];
         outboxes.extend(others.iter().map(|world| Arc::clone(&world.outbox)));
         thread::spawn(move || {
             let mut taken = vec![0; outboxes.len()];
             for batch in 0..2 {
-                fan_out(&outboxes, batch * FRAMES, &mut taken);
+                open_batch(&outboxes, batch * FRAMES, &mut taken);
             }
             taken
         })
@@ -171,14 +171,14 @@ impl World {
     }
 }
 
-/// One batch of broadcasts, as `FanOut` does it; the id of the first is this.
-fn fan_out(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
+/// One batch of broadcasts, as `OpenBatch` does it; the id of the first is this.
+fn open_batch(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
     let first_frame = frame(RUN, from, random(HEADER_LEN, 40));
-    let run = Arc::new(Run::of(LARGEST, &first_frame).expect("it is small"));
+    let batch = Arc::new(SharedBatch::of(LARGEST, &first_frame).expect("it is small"));
     let mut outside = Vec::new();
     let mut flushes = vec![false; outboxes.len()];
     for (outbox, member) in outboxes.iter().zip(0..) {
-        match outbox.join(&run, member) {
+        match outbox.join(&batch, member) {
             Some(joined) => flushes[member as usize] |= joined.queued.first,
             None => outside.push(member),
         }
@@ -188,7 +188,7 @@ fn fan_out(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
         if id == from {
             frame = first_frame.clone();
         } else {
-            assert!(run.add(&frame, &mut outside).is_some());
+            assert!(batch.add(&frame, &mut outside).is_some());
         }
         for member in (0..).take(outboxes.len()) {
             let at = member as usize;
@@ -200,7 +200,7 @@ fn fan_out(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
             }
         }
     }
-    run.finish();
+    batch.finish();
     for (outbox, first) in outboxes.iter().zip(flushes) {
         see_to_it(outbox, first, random(0, 1) as u16);
     }
@@ -312,7 +312,7 @@ fn a_run_arrives_everywhere() {
             outbox.flush();
         });
         worlds.iter_mut().for_each(World::read);
-        let published = worlds[0].fan_out(&[&worlds[1]]);
+        let published = worlds[0].open_batch(&[&worlds[1]]);
         let taken = published.join().unwrap();
         assert_eq!(taken, [2 * FRAMES; 2]);
         worlds.iter_mut().for_each(World::join);
@@ -378,7 +378,7 @@ fn a_close_counts_every_frame() {
         world.send();
         world.broadcast();
         world.publish();
-        let published = world.fan_out(&[]);
+        let published = world.open_batch(&[]);
         world.read();
         world.spawn(|outbox, _| {
             turns(outbox);

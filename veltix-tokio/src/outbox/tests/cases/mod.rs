@@ -6,7 +6,7 @@ mod life;
 mod memory;
 mod owners;
 mod room;
-mod runs;
+mod shared_batches;
 mod telling;
 
 use std::sync::atomic::AtomicUsize;

@@ -7,20 +7,20 @@ use veltix_core::limits::{COPY_BELOW, WRITE_BYTES, WRITE_SLICES};
 use super::*;
 
 /// A run of one frame, which these have joined.
-fn begin<const N: usize>(outboxes: [&Outbox; N]) -> Arc<Run> {
-    let run = Arc::new(Run::begin(&frame(300, 0, 50)).expect("it is small"));
+fn begin<const N: usize>(outboxes: [&Outbox; N]) -> Arc<SharedBatch> {
+    let batch = Arc::new(SharedBatch::begin(&frame(300, 0, 50)).expect("it is small"));
     for (outbox, member) in outboxes.into_iter().zip(0..) {
-        assert!(outbox.join(&run, member).is_some());
+        assert!(outbox.join(&batch, member).is_some());
     }
-    run
+    batch
 }
 
 /// Adds frames with these ids; says who was found to have left.
 #[track_caller]
-fn add(run: &Run, ids: impl IntoIterator<Item = u16>) -> Vec<Member> {
+fn add(batch: &SharedBatch, ids: impl IntoIterator<Item = u16>) -> Vec<Member> {
     let mut left = Vec::new();
     for id in ids {
-        run.add(&frame(300, id, 50), &mut left).expect("there is room");
+        batch.add(&frame(300, id, 50), &mut left).expect("there is room");
     }
     left
 }
@@ -29,9 +29,9 @@ fn add(run: &Run, ids: impl IntoIterator<Item = u16>) -> Vec<Member> {
 fn a_finished_run_is_written_to_all_from_one_place() {
     let sockets = [Socket::new(ALL, ALL), Socket::new(ALL, ALL)];
     let [one, two] = [&sockets[0], &sockets[1]].map(|socket| socket.outbox(ROOMY));
-    let run = begin([&one, &two]);
-    assert!(add(&run, 1..64).is_empty());
-    run.finish();
+    let batch = begin([&one, &two]);
+    assert!(add(&batch, 1..64).is_empty());
+    batch.finish();
     one.flush();
     two.flush();
     for (outbox, socket) in [&one, &two].into_iter().zip(&sockets) {
@@ -42,20 +42,20 @@ fn a_finished_run_is_written_to_all_from_one_place() {
         assert_eq!(outbox.state.lock().charge, 0);
     }
     assert_eq!(sockets[0].0.lock().slices, sockets[1].0.lock().slices, "nothing is copied");
-    assert_eq!(Arc::strong_count(&run), 1, "nobody keeps it");
+    assert_eq!(Arc::strong_count(&batch), 1, "nobody keeps it");
 }
 
 #[test]
 fn whoever_comes_comes_behind_the_run_and_ends_it_for_this_outbox_alone() {
     let sockets = [Socket::new(ALL, ALL), Socket::new(ALL, ALL)];
     let [one, two] = [&sockets[0], &sockets[1]].map(|socket| socket.outbox(ROOMY));
-    let run = begin([&one, &two]);
-    assert!(add(&run, [1]).is_empty());
+    let batch = begin([&one, &two]);
+    assert!(add(&batch, [1]).is_empty());
     let _ = queued(two.push(frame(200, 2, 20)));
     check_sent(&two, [3, 0, 3, 0]);
-    assert_eq!(add(&run, [3, 4]), [1], "it is told once");
+    assert_eq!(add(&batch, [3, 4]), [1], "it is told once");
     let _ = queued(two.push(frame(300, 3, 20)));
-    run.finish();
+    batch.finish();
     one.flush();
     two.flush();
     assert_eq!((ids(&sockets[0]), ids(&sockets[1])), (vec![0, 1, 3, 4], vec![0, 1, 2, 3]));
@@ -71,8 +71,8 @@ fn every_look_finds_the_run_booked() {
     ];
     for look in looks {
         let outbox = Socket::new(NOTHING, ALL).outbox(ROOMY);
-        let run = begin([&outbox]);
-        add(&run, [1]);
+        let batch = begin([&outbox]);
+        add(&batch, [1]);
         assert!(look(&outbox));
         check_sent(&outbox, [2, 0, 2, 0]);
     }
@@ -82,12 +82,12 @@ fn every_look_finds_the_run_booked() {
 fn a_run_under_way_is_flushed_as_far_as_it_is() {
     let socket = Socket::new(ALL, ALL);
     let outbox = socket.outbox(ROOMY);
-    let run = begin([&outbox]);
-    add(&run, [1]);
+    let batch = begin([&outbox]);
+    add(&batch, [1]);
     outbox.flush();
     check_sent(&outbox, [2, 2, 0, 0]);
-    assert_eq!(add(&run, [2]), [0]);
-    run.finish();
+    assert_eq!(add(&batch, [2]), [0]);
+    batch.finish();
     outbox.flush();
     assert_eq!(ids(&socket), [0, 1]);
 }
@@ -97,9 +97,9 @@ fn what_a_full_stream_leaves_of_a_run_waits() {
     for room in [0, 49, 50, 51, 99, 100, 149] {
         let socket = Socket::new(room, ALL);
         let outbox = socket.outbox(ROOMY);
-        let run = begin([&outbox]);
-        add(&run, [1, 2]);
-        run.finish();
+        let batch = begin([&outbox]);
+        add(&batch, [1, 2]);
+        batch.finish();
         outbox.flush();
         let whole = room as u64 / 50;
         check_sent(&outbox, [3, whole, 3 - whole, 0]);
@@ -121,9 +121,9 @@ fn a_run_goes_out_behind_whatever_is_queued() {
         let socket = Socket::new(ALL, ALL);
         let outbox = socket.outbox(ROOMY);
         push(&outbox, &lengths);
-        let run = begin([&outbox]);
-        add(&run, 1..9);
-        run.finish();
+        let batch = begin([&outbox]);
+        add(&batch, 1..9);
+        batch.finish();
         outbox.flush();
         check_phase(&outbox, Phase::Idle);
         let queued = lengths.len() as u16;
@@ -146,8 +146,8 @@ fn a_run_goes_out_behind_a_begun_frame_and_all_that_follow_it() {
     check_phase(&outbox, Phase::Blocked);
     socket.give(ALL);
     assert!(outbox.poll_writable(&mut Context::from_waker(Waker::noop())).is_ready());
-    let run = begin([&outbox]);
-    run.finish();
+    let batch = begin([&outbox]);
+    batch.finish();
     outbox.flush();
     assert_eq!(ids(&socket), (0..80).chain([0]).collect::<Vec<_>>());
     check_sent(&outbox, [81, 81, 0, 0]);
@@ -155,8 +155,8 @@ fn a_run_goes_out_behind_a_begun_frame_and_all_that_follow_it() {
 
 #[test]
 fn only_an_open_outbox_with_room_for_the_largest_run_joins() {
-    let run = Arc::new(Run::begin(&frame(300, 0, 50)).expect("it is small"));
-    let joins = |outbox: &Outbox| outbox.join(&run, 0).is_some();
+    let batch = Arc::new(SharedBatch::begin(&frame(300, 0, 50)).expect("it is small"));
+    let joins = |outbox: &Outbox| outbox.join(&batch, 0).is_some();
     let smallest = Capacity { frames: BATCH_OUTBOX_FRAMES, bytes: BATCH_OUTBOX_BYTES };
     let outbox = Socket::new(NOTHING, ALL).outbox(smallest);
     assert!(joins(&outbox));
@@ -177,10 +177,10 @@ fn only_an_open_outbox_with_room_for_the_largest_run_joins() {
     assert!(!joins(&outbox));
     socket.give(ALL);
     let (during, refused) = (Arc::clone(&outbox), Arc::new(AtomicBool::new(false)));
-    let (run, tell) = (Arc::clone(&run), Arc::clone(&refused));
+    let (batch, tell) = (Arc::clone(&batch), Arc::clone(&refused));
     socket.0.lock().meanwhile = Some(Box::new(move || {
         check_phase(&during, Phase::Writing);
-        tell.store(during.join(&run, 0).is_none(), Ordering::Relaxed);
+        tell.store(during.join(&batch, 0).is_none(), Ordering::Relaxed);
     }));
     drain(&outbox);
     assert!(refused.load(Ordering::Relaxed));
@@ -193,12 +193,12 @@ fn only_an_open_outbox_with_room_for_the_largest_run_joins() {
 #[test]
 fn an_end_counts_what_the_outbox_has_of_the_run() {
     let outbox = Socket::new(ALL, ALL).outbox(ROOMY);
-    let run = begin([&outbox]);
-    add(&run, [1, 2]);
+    let batch = begin([&outbox]);
+    add(&batch, [1, 2]);
     outbox.close(DropReason::Shutdown);
     check_sent(&outbox, [3, 0, 0, 3]);
     assert_eq!(outbox.sent().dropped_shutdown, 3);
-    assert_eq!(add(&run, [3]), [0], "its publisher learns it");
+    assert_eq!(add(&batch, [3]), [0], "its publisher learns it");
     check_sent(&outbox, [3, 0, 0, 3]);
 }
 
@@ -207,9 +207,9 @@ fn a_stream_that_fails_fails_with_the_run() {
     for error in [io::ErrorKind::ConnectionReset, io::ErrorKind::Interrupted] {
         let socket = Socket::new(ALL, ALL);
         let outbox = socket.outbox(ROOMY);
-        let run = begin([&outbox]);
-        add(&run, [1]);
-        run.finish();
+        let batch = begin([&outbox]);
+        add(&batch, [1]);
+        batch.finish();
         socket.0.lock().errors = [error].into();
         outbox.flush();
         let is_over = error == io::ErrorKind::ConnectionReset;
@@ -219,23 +219,23 @@ fn a_stream_that_fails_fails_with_the_run() {
 
 #[test]
 fn a_run_takes_small_frames_of_the_default_class_up_to_its_limits() {
-    assert!(Run::takes(&frame(300, 0, HEADER_LEN)));
-    assert!(!Run::takes(&frame(300, 0, HEADER_LEN + COPY_BELOW)));
-    assert!(!Run::takes(&latest(1, frame(300, 0, 50))));
+    assert!(SharedBatch::takes(&frame(300, 0, HEADER_LEN)));
+    assert!(!SharedBatch::takes(&frame(300, 0, HEADER_LEN + COPY_BELOW)));
+    assert!(!SharedBatch::takes(&latest(1, frame(300, 0, 50))));
     for length in [50, 1_000] {
-        let begun = Run::begin(&frame(300, 0, length));
-        let run = begun.expect("it is small");
+        let begun = SharedBatch::begin(&frame(300, 0, length));
+        let batch = begun.expect("it is small");
         let mut frames = 1;
-        while let Some(size) = run.add(&frame(300, frames, length), &mut Vec::new()) {
+        while let Some(size) = batch.add(&frame(300, frames, length), &mut Vec::new()) {
             frames += 1;
             assert_eq!(size.frames, usize::from(frames));
             assert!(size.frames <= BATCH_OUTBOX_FRAMES && size.charge <= BATCH_OUTBOX_BYTES);
         }
         assert!(usize::from(frames) * (length + FRAME_OVERHEAD) > BATCH_OUTBOX_BYTES / 4);
     }
-    let run = Run::begin(&frame(300, 0, 50)).expect("it is small");
-    run.finish();
-    assert!(run.add(&frame(300, 1, 50), &mut Vec::new()).is_none(), "it is what it was");
+    let batch = SharedBatch::begin(&frame(300, 0, 50)).expect("it is small");
+    batch.finish();
+    assert!(batch.add(&frame(300, 1, 50), &mut Vec::new()).is_none(), "it is what it was");
 }
 
 /// A body that says when it goes.
@@ -258,7 +258,7 @@ fn a_run_holds_nothing_that_belongs_to_the_application() {
     for bytes in [&b"a body"[..], b""] {
         let gone = Arc::new(AtomicBool::new(false));
         let body = Bytes::from_owner(Owned(Arc::clone(&gone), bytes));
-        let run = Run::begin(&Frame::new(300, RequestId::new(0), body));
-        assert!(run.is_some() && gone.load(Ordering::Relaxed));
+        let batch = SharedBatch::begin(&Frame::new(300, RequestId::new(0), body));
+        assert!(batch.is_some() && gone.load(Ordering::Relaxed));
     }
 }
