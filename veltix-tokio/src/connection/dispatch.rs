@@ -162,7 +162,7 @@ impl ConnectionTask {
             Reception::Other(message) => return Some(message),
             Reception::Answer(over) => {
                 receipts.handled.add(1);
-                self.deferral.count_answer();
+                self.cork.count_answer();
                 over.tell();
             }
             Reception::Late => receipts.late.add(1),

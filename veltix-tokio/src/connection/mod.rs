@@ -10,11 +10,11 @@
 //! One turn of the task is one poll: finish what runs, read one batch and handle it, then flush
 //! each outbox that was filled, once. [`reading`] has what a turn reads, [`dispatch`] what is done
 //! with a message, [`settle`] what becomes of its handler, [`deadlines`] what time brings,
-//! [`deferral`] which flush waits, [`finish`] the end of a connection.
+//! [`cork`] which flush waits, [`finish`] the end of a connection.
 
 mod budget;
+mod cork;
 mod deadlines;
-mod deferral;
 mod dispatch;
 mod finish;
 mod held;
@@ -54,8 +54,8 @@ use crate::router::Routes;
 use crate::session::Session;
 use crate::transport::Stream;
 use budget::Budget;
+use cork::Cork;
 use deadlines::BegunFrame;
-use deferral::Deferral;
 use dispatch::UnknownCodes;
 use lane::Lane;
 use parallel::Parallel;
@@ -94,7 +94,7 @@ pub(crate) struct ConnectionTask {
     flushes: FlushList,
     /// How many turns there were, again from 0 after 255.
     turns: u8,
-    deferral: Deferral,
+    cork: Cork,
     /// What the outbox had written when this task last looked: progress is life.
     taken: u64,
     /// When the outbox was last seen to have written something.
@@ -187,7 +187,7 @@ impl ConnectionTask {
             timer: Timer::default(),
             flushes: FlushList::default(),
             turns: 0,
-            deferral: Deferral::default(),
+            cork: Cork::default(),
             taken: 0,
             spoke: now,
             stalled_since: None,
@@ -295,7 +295,7 @@ impl ConnectionTask {
             glance.queued = true;
         }
         let may_grow = || glance.queued && self.peer.session().calls().lock().len() > 1;
-        if !self.deferral.defers(cx, may_grow) && glance.queued {
+        if !self.cork.holds(cx, may_grow) && glance.queued {
             self.peer.session().outbox().flush();
             glance = self.peer.session().outbox().glance(cx.waker());
         }

@@ -84,7 +84,7 @@ impl ConnectionTask {
         if !self.may_read_on() {
             self.unhandled.detach_below(DETACH_BELOW);
         }
-        self.deferral.after_batch(cx);
+        self.cork.after_batch(cx);
         read_buffer::give_back(reader.read_buffer_mut(), size);
         self.book_received(reader.read_buffer().capacity());
         let rest = reader.read_buffer();

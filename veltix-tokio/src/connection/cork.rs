@@ -10,14 +10,14 @@ use std::task::Context;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Deferral {
+pub(super) struct Cork {
     /// Answers that this turn's batch has given to calls.
     answers: u32,
     /// The other tasks have had a turn since the task's last.
     had: bool,
 }
 
-impl Deferral {
+impl Cork {
     /// Counts an answer that was given to its call.
     pub(super) fn count_answer(&mut self) {
         self.answers += 1;
@@ -26,19 +26,19 @@ impl Deferral {
     /// After a batch: has the task polled again, behind those who were answered.
     pub(super) fn after_batch(&mut self, cx: &Context<'_>) {
         if std::mem::take(&mut self.answers) > 1 {
-            self.defer(cx);
+            self.hold(cx);
         }
     }
 
     /// Whether what is queued waits for a turn of the other tasks, since it may be more then.
-    pub(super) fn defers(&mut self, cx: &Context<'_>, may_grow: impl FnOnce() -> bool) -> bool {
+    pub(super) fn holds(&mut self, cx: &Context<'_>, may_grow: impl FnOnce() -> bool) -> bool {
         if !std::mem::take(&mut self.had) && may_grow() {
-            self.defer(cx);
+            self.hold(cx);
         }
         self.had
     }
 
-    fn defer(&mut self, cx: &Context<'_>) {
+    fn hold(&mut self, cx: &Context<'_>) {
         self.had = true;
         // A task that wakes itself is queued behind all that are ready.
         cx.waker().wake_by_ref();
@@ -76,36 +76,36 @@ mod tests {
 
     #[test]
     fn a_flush_waits_once_for_those_who_may_ask() {
-        let ((wakes, waker), deferral) = (Wakes::new(), &mut Deferral::default());
+        let ((wakes, waker), cork) = (Wakes::new(), &mut Cork::default());
         let cx = &Context::from_waker(&waker);
-        assert!(!deferral.defers(cx, || false), "nothing is queued, or a call is alone");
+        assert!(!cork.holds(cx, || false), "nothing is queued, or a call is alone");
         assert_eq!(wakes.take(), 0);
         for _ in 0..2 {
-            assert!(deferral.defers(cx, || true));
-            assert_eq!(wakes.take(), 1, "whoever defers a flush comes back for it");
-            assert!(!deferral.defers(cx, || true), "nothing waits twice");
+            assert!(cork.holds(cx, || true));
+            assert_eq!(wakes.take(), 1, "whoever holds a flush comes back for it");
+            assert!(!cork.holds(cx, || true), "nothing waits twice");
             assert_eq!(wakes.take(), 0);
         }
     }
 
     #[test]
     fn after_two_answers_the_others_have_had_their_turn() {
-        let ((wakes, waker), deferral) = (Wakes::new(), &mut Deferral::default());
+        let ((wakes, waker), cork) = (Wakes::new(), &mut Cork::default());
         let cx = &Context::from_waker(&waker);
-        deferral.count_answer();
-        deferral.after_batch(cx);
+        cork.count_answer();
+        cork.after_batch(cx);
         assert_eq!(wakes.take(), 0, "one answer wakes one task: it is not waited for");
-        assert!(deferral.defers(cx, || true));
-        assert!(!deferral.defers(cx, || true));
+        assert!(cork.holds(cx, || true));
+        assert!(!cork.holds(cx, || true));
         assert_eq!(wakes.take(), 1);
-        deferral.count_answer();
-        deferral.count_answer();
-        deferral.after_batch(cx);
+        cork.count_answer();
+        cork.count_answer();
+        cork.after_batch(cx);
         assert_eq!(wakes.take(), 1, "behind those who were answered");
-        assert!(!deferral.defers(cx, || true));
-        deferral.after_batch(cx);
+        assert!(!cork.holds(cx, || true));
+        cork.after_batch(cx);
         assert_eq!(wakes.take(), 0, "the answers of another batch do not count");
-        assert!(deferral.defers(cx, || true));
+        assert!(cork.holds(cx, || true));
         assert_eq!(wakes.take(), 1);
     }
 }
