@@ -60,7 +60,7 @@ impl Slots {
     }
 
     /// How many there is room for now: none while the system accepts nobody, whatever is left.
-    pub(crate) fn spare(&self) -> usize {
+    pub(crate) fn free(&self) -> usize {
         match self.starved.load(Ordering::Acquire) {
             true => 0,
             false => self.max.saturating_sub(self.taken.load(Ordering::Acquire)),
@@ -146,10 +146,10 @@ mod tests {
         let slots = Slots::new(2, None);
         let (first, second) = (slots.take(None), slots.take(ip("10.0.0.1")));
         assert!(first.is_ok() && second.is_ok() && slots.is_full());
-        assert_eq!(slots.spare(), 0);
+        assert_eq!(slots.free(), 0);
         assert_eq!(slots.take(None).err(), Some(Full::Server));
         drop(first);
-        assert_eq!(slots.spare(), 1);
+        assert_eq!(slots.free(), 1);
         assert!(!slots.is_full() && slots.take(None).is_ok());
     }
 

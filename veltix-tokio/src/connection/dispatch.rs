@@ -20,7 +20,7 @@ use crate::flush::{self, FlushScope};
 use crate::hub::Event;
 use crate::outbox::Push;
 use crate::planted::planted;
-use crate::router::{Context, Outcome, Recycled, RouteId, Started, poll_caught};
+use crate::router::{Context, Outcome, PooledFuture, RouteId, Started, poll_caught};
 use crate::session::Reception;
 
 impl ConnectionTask {
@@ -199,14 +199,14 @@ impl ConnectionTask {
         let routes = &*self.routes;
         let bound = routes.route(route);
         let concurrent = bound.concurrent.is_some();
-        let spare = if bound.is_async { self.spare.take(route, routes) } else { None };
+        let pooled = if bound.is_async { self.pool.take(route, routes) } else { None };
         let context = Context::new(&self.peer, self.routes.hub(), code, id);
         let started = if concurrent {
             // Many calls at once would each keep the read buffer that their message came in.
             let mut message = arrival.into_message().detach_below(DETACH_BELOW);
-            bound.handler.start(&context, message.arrival(), spare)
+            bound.handler.start(&context, message.arrival(), pooled)
         } else {
-            bound.handler.start(&context, arrival, spare)
+            bound.handler.start(&context, arrival, pooled)
         };
         let mut future = match started {
             Started::Done(outcome) => return self.settle_message(code, id, outcome),
@@ -216,7 +216,7 @@ impl ConnectionTask {
         match poll_caught(&mut future, cx) {
             Poll::Pending => {
                 if let Some(span) = span {
-                    future = Recycled::new(future.instrument(span.clone()));
+                    future = PooledFuture::new(future.instrument(span.clone()));
                 }
                 if concurrent {
                     self.parallel.run(route, origin, future);
@@ -225,15 +225,15 @@ impl ConnectionTask {
                 }
             }
             Poll::Ready(Outcome::Silent) => {
-                self.spare.keep(route, routes, future);
+                self.pool.keep(route, routes, future);
                 self.peer.session().receipts().handled.add(1);
             }
             Poll::Ready(Outcome::Reply(reply)) => {
-                self.spare.keep(route, routes, future);
+                self.pool.keep(route, routes, future);
                 self.settle_reply(code, id, reply);
             }
             Poll::Ready(Outcome::Failure(failure)) => {
-                self.spare.keep_unless_panicked(route, routes, future, &failure);
+                self.pool.keep_unless_panicked(route, routes, future, &failure);
                 self.settle_failure(code, id, *failure);
             }
         }
@@ -269,7 +269,7 @@ impl ConnectionTask {
         if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
                 let routes = &*self.routes;
-                self.spare.keep_waited(route, routes, future, &outcome);
+                self.pool.keep_waited(route, routes, future, &outcome);
             }
             self.settle(origin, outcome);
         }
@@ -282,7 +282,7 @@ impl ConnectionTask {
             budget.spend(origin.code(), 0);
             if let Origin::Message { route, .. } = origin {
                 let routes = &*self.routes;
-                self.spare.keep_waited(route, routes, future, &outcome);
+                self.pool.keep_waited(route, routes, future, &outcome);
             }
             self.settle(origin, outcome);
         }

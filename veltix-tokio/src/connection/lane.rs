@@ -7,7 +7,7 @@ use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLIN
 use veltix_core::{Frame, Message, RequestId};
 
 use crate::planted::planted;
-use crate::router::{Outcome, Recycled, RouteId, poll_caught};
+use crate::router::{Outcome, PooledFuture, RouteId, poll_caught};
 use crate::sync::drop_caught;
 
 /// Where a handler's call came from.
@@ -32,7 +32,7 @@ impl Origin {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Lane {
-    running: Option<(Origin, Recycled)>,
+    running: Option<(Origin, PooledFuture)>,
     /// Replies that found no room in their peer's outbox: no other handler is started until they
     /// have. So there is at most one for each handler that ran when the first was parked.
     parked: VecDeque<Frame>,
@@ -47,7 +47,7 @@ impl Lane {
     }
 
     /// Puts a handler's call that waits into the lane.
-    pub(super) fn run(&mut self, origin: Origin, future: Recycled) {
+    pub(super) fn run(&mut self, origin: Origin, future: PooledFuture) {
         debug_assert!(self.running.is_none(), "handlers run one at a time");
         self.running = Some((origin, future));
     }
@@ -61,7 +61,7 @@ impl Lane {
     pub(super) fn poll_running(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<(Origin, Outcome, Recycled)>> {
+    ) -> Poll<Option<(Origin, Outcome, PooledFuture)>> {
         let Some((_, future)) = &mut self.running else { return Poll::Ready(None) };
         let outcome = ready!(poll_caught(future, cx));
         Poll::Ready(self.running.take().map(|(origin, future)| (origin, outcome, future)))

@@ -17,12 +17,12 @@ mod cork;
 mod deadlines;
 mod dispatch;
 mod finish;
-mod held;
+mod future_pool;
 mod lane;
 mod parallel;
 mod reading;
 mod settle;
-mod spare;
+mod slow_poll;
 mod starved;
 mod throttle;
 mod timer;
@@ -57,9 +57,9 @@ use budget::Budget;
 use cork::Cork;
 use deadlines::BegunFrame;
 use dispatch::UnknownCodes;
+use future_pool::FuturePool;
 use lane::Lane;
 use parallel::Parallel;
-use spare::Spare;
 use starved::Starved;
 use throttle::Throttle;
 use timer::Timer;
@@ -77,7 +77,7 @@ pub(crate) struct ConnectionTask {
     unhandled: Burst,
     lane: Lane,
     parallel: Parallel,
-    spare: Spare,
+    pool: FuturePool,
     stage: Stage,
     /// Why the connection is ending, and when handlers are cut off. Boxed: most are open.
     ending: Option<Box<Ending>>,
@@ -176,7 +176,7 @@ impl ConnectionTask {
             unhandled: Burst::default(),
             lane: Lane::default(),
             parallel: Parallel::default(),
-            spare: Spare::default(),
+            pool: FuturePool::default(),
             stage: Stage::Entering(now + limits.on_connect_timeout),
             ending: None,
             heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
@@ -238,7 +238,7 @@ impl ConnectionTask {
             if let Some(held) = budget.end(self.turns) {
                 self.tell_held(*held);
             }
-            self.spare.give_back(&self.routes);
+            self.pool.give_back(&self.routes);
             let published = scope.published();
             if published.is_charged() {
                 self.charge_published(published, &scope, budget.now());

@@ -6,16 +6,16 @@ use std::task::{Context, Poll, ready};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::lane::Origin;
-use crate::router::{Outcome, Recycled, RouteId, poll_caught};
+use crate::router::{Outcome, PooledFuture, RouteId, poll_caught};
 use crate::sync::drop_caught;
 
-type Ended = (Origin, Outcome, Recycled);
+type Ended = (Origin, Outcome, PooledFuture);
 
 /// One of them.
 struct Call {
     origin: Origin,
     /// `None` once it has ended.
-    future: Option<Recycled>,
+    future: Option<PooledFuture>,
 }
 
 impl Future for Call {
@@ -65,7 +65,7 @@ impl Parallel {
     }
 
     /// Takes over a call that waits.
-    pub(super) fn run(&mut self, route: RouteId, origin: Origin, future: Recycled) {
+    pub(super) fn run(&mut self, route: RouteId, origin: Origin, future: PooledFuture) {
         let running = self.0.get_or_insert_with(|| {
             Box::new(Running { calls: FuturesUnordered::new(), by_route: Vec::new() })
         });
@@ -124,15 +124,15 @@ mod tests {
             let origin = Origin::Message { route, code: 0, id: RequestId::default() };
             parallel.run(route, origin, future);
         };
-        run(other, Recycled::new(ready(Outcome::Silent)));
-        run(other, Recycled::new(ready(Outcome::Silent)));
-        run(fallback, Recycled::new(pending()));
+        run(other, PooledFuture::new(ready(Outcome::Silent)));
+        run(other, PooledFuture::new(ready(Outcome::Silent)));
+        run(fallback, PooledFuture::new(pending()));
         assert!(parallel.is_full(other, 2) && !parallel.is_full(other, 3));
         assert!(parallel.is_full(fallback, 1) && !parallel.is_full(fallback, 2));
         assert!(parallel.poll_ended(cx).is_ready() && parallel.poll_ended(cx).is_ready());
         assert!(parallel.poll_ended(cx).is_pending() && !parallel.is_full(other, 1));
         assert_eq!((parallel.cancel(), parallel.is_empty()), (1, true));
-        parallel.run(other, Origin::Connect, Recycled::new(ready(Outcome::Silent)));
+        parallel.run(other, Origin::Connect, PooledFuture::new(ready(Outcome::Silent)));
         assert!(parallel.poll_ended(cx).is_ready() && parallel.is_empty());
         assert_eq!(parallel.cancel(), 0);
     }

@@ -156,7 +156,7 @@ impl Hub {
     /// again, at least once a second.
     #[must_use]
     pub fn spare_connections(&self) -> usize {
-        self.0.slots().spare()
+        self.0.slots().free()
     }
 
     /// How many handlers have panicked since the server was bound.

@@ -11,13 +11,13 @@ use crate::planted::planted;
 
 /// Empty queues kept per thread, so that a busy peer does not allocate one for each write and an
 /// idle one holds none.
-const SPARE_QUEUES: usize = 8;
+const POOLED_QUEUES: usize = 8;
 
 /// Queues that grew beyond this are not kept.
-const SPARE_CAPACITY: usize = 1_024;
+const POOLED_CAPACITY: usize = 1_024;
 
 thread_local! {
-    static SPARES: Cell<Vec<VecDeque<Frame>>> = const { Cell::new(Vec::new()) };
+    static POOL: Cell<Vec<VecDeque<Frame>>> = const { Cell::new(Vec::new()) };
 }
 
 /// How much an outbox holds.
@@ -143,7 +143,7 @@ impl Queue {
     #[inline]
     pub(super) fn push(&mut self, frame: Frame) {
         if self.frames.capacity() == 0 {
-            self.frames = spare_queue();
+            self.frames = pooled_queue();
         }
         self.count(&frame);
         self.frames.push_back(frame);
@@ -374,11 +374,11 @@ impl Index {
     }
 }
 
-/// A queue with room, from this thread's spares.
-pub(super) fn spare_queue() -> VecDeque<Frame> {
-    let mut spares = SPARES.take();
-    let queue = spares.pop().unwrap_or_default();
-    SPARES.set(spares);
+/// A queue with room, from this thread's pool.
+pub(super) fn pooled_queue() -> VecDeque<Frame> {
+    let mut pool = POOL.take();
+    let queue = pool.pop().unwrap_or_default();
+    POOL.set(pool);
     queue
 }
 
@@ -391,9 +391,9 @@ fn keep_queue(queue: VecDeque<Frame>) {
 }
 
 fn keep_room(queue: VecDeque<Frame>) {
-    let mut spares = SPARES.take();
-    if spares.len() < SPARE_QUEUES && queue.capacity() <= SPARE_CAPACITY {
-        spares.push(queue);
+    let mut pool = POOL.take();
+    if pool.len() < POOLED_QUEUES && queue.capacity() <= POOLED_CAPACITY {
+        pool.push(queue);
     }
-    SPARES.set(spares);
+    POOL.set(pool);
 }

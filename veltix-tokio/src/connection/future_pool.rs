@@ -5,29 +5,29 @@
 
 use tracing::level_filters::LevelFilter;
 
-use crate::router::{Failure, Outcome, Recycled, RouteId, Routes};
+use crate::router::{Failure, Outcome, PooledFuture, RouteId, Routes};
 
 /// See the module. It is empty between turns: an idle connection holds no box.
 #[derive(Default)]
-pub(super) struct Spare(Option<(RouteId, Recycled)>);
+pub(super) struct FuturePool(Option<(RouteId, PooledFuture)>);
 
-impl Spare {
+impl FuturePool {
     /// A box for a future of this route, if there is one.
     #[inline]
-    pub(super) fn take(&mut self, route: RouteId, routes: &Routes) -> Option<Recycled> {
+    pub(super) fn take(&mut self, route: RouteId, routes: &Routes) -> Option<PooledFuture> {
         match self.0.take() {
-            Some((of, spare)) if of == route => Some(spare),
+            Some((of, pooled)) if of == route => Some(pooled),
             other => {
                 self.0 = other;
                 self.give_back(routes);
-                routes.route(route).handler.spare()
+                routes.route(route).handler.pooled()
             }
         }
     }
 
     /// Keeps the box of a future that is over.
     #[inline]
-    pub(super) fn keep(&mut self, route: RouteId, routes: &Routes, future: Recycled) {
+    pub(super) fn keep(&mut self, route: RouteId, routes: &Routes, future: PooledFuture) {
         if self.0.is_some() {
             self.give_back(routes);
         }
@@ -39,7 +39,7 @@ impl Spare {
         &mut self,
         route: RouteId,
         routes: &Routes,
-        future: Recycled,
+        future: PooledFuture,
         failure: &Failure,
     ) {
         if !matches!(failure, Failure::Panicked(_)) {
@@ -53,7 +53,7 @@ impl Spare {
         &mut self,
         route: RouteId,
         routes: &Routes,
-        future: Recycled,
+        future: PooledFuture,
         outcome: &Outcome,
     ) {
         if LevelFilter::current() >= LevelFilter::DEBUG {
@@ -67,8 +67,8 @@ impl Spare {
 
     /// Gives the box back to its route.
     pub(super) fn give_back(&mut self, routes: &Routes) {
-        if let Some((route, spare)) = self.0.take() {
-            routes.route(route).handler.recycle(spare);
+        if let Some((route, pooled)) = self.0.take() {
+            routes.route(route).handler.give_back(pooled);
         }
     }
 }
