@@ -30,12 +30,12 @@ pub(super) struct Budget {
     looked: usize,
     /// The code of a call that went on before any message.
     resumed: Option<u16>,
-    held: Option<Box<Held>>,
+    slow: Option<Box<SlowPoll>>,
 }
 
 /// Between two looks there was too much time for handlers that await.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct SlowPoll {
     pub(super) took: Duration,
     pub(super) until: Instant,
     /// The codes of the messages that were handled in it.
@@ -55,7 +55,7 @@ impl Budget {
             codes: [0; LOOK_EVERY],
             looked: 0,
             resumed: None,
-            held: None,
+            slow: None,
         }
     }
 
@@ -94,29 +94,29 @@ impl Budget {
         self.now = Instant::now();
         self.late = self.now - self.start >= BATCH_TIME;
         if self.now - before >= HELD_TIME {
-            self.note_held(self.now - before);
+            self.note_slow_poll(self.now - before);
         }
         self.looked = self.frames;
         self.resumed = None;
     }
 
     #[cold]
-    fn note_held(&mut self, took: Duration) {
+    fn note_slow_poll(&mut self, took: Duration) {
         let since = self.looked.max(self.frames.saturating_sub(LOOK_EVERY));
         let messages = (since..self.frames).map(|frame| self.codes[frame % LOOK_EVERY]);
         let codes = messages.chain(self.resumed).collect();
-        self.held = Some(Box::new(Held { took, until: self.now, codes }));
+        self.slow = Some(Box::new(SlowPoll { took, until: self.now, codes }));
     }
 
     /// Ends the `turn` of that number: a last look at the clock, if anything ran since the one
     /// before. Says whether handlers held the worker for long.
     #[inline]
-    pub(super) fn end(&mut self, turn: u8) -> Option<Box<Held>> {
+    pub(super) fn end(&mut self, turn: u8) -> Option<Box<SlowPoll>> {
         let is_lone = self.frames == 1 && !turn.is_multiple_of(LONE_LOOK_EVERY);
         if self.resumed.is_some() || (self.frames > self.looked && !is_lone) {
             self.look();
         }
-        self.held.take()
+        self.slow.take()
     }
 
     fn is_spent(&self, scope: &FlushScope) -> bool {

@@ -235,8 +235,8 @@ impl ConnectionTask {
             let mut budget = Budget::new();
             let turn = self.turn(cx, &scope, &mut budget);
             self.turns = self.turns.wrapping_add(1);
-            if let Some(held) = budget.end(self.turns) {
-                self.tell_held(*held);
+            if let Some(slow) = budget.end(self.turns) {
+                self.report_slow_poll(*slow);
             }
             self.pool.give_back(&self.routes);
             let published = scope.published();

@@ -12,7 +12,7 @@ pub(crate) struct Logs {
     /// Codes that no route takes.
     pub(crate) unknown: CodeLog,
     /// Codes whose handlers held their worker.
-    pub(crate) held: CodeLog,
+    pub(crate) slow_polls: CodeLog,
     /// Peers over their rate.
     pub(crate) rate: LogPace,
     /// Peers that were disconnected for their memory.
