@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::decoder::Burst;
+use crate::burst::Burst;
 use crate::error::BodyError;
 use crate::frame::Header;
 use crate::message::{Message, RequestId};
@@ -45,12 +45,12 @@ enum Source<'a> {
 
 impl<'a> Arrival<'a> {
     #[inline]
-    pub(crate) const fn of_burst(burst: &'a mut Burst, header: &Header) -> Self {
+    const fn of_burst(burst: &'a mut Burst, header: &Header) -> Self {
         let Header { code, id, length, checksum, .. } = *header;
         Self { code, id, source: Source::Burst { burst, length, checksum } }
     }
 
-    pub(crate) const fn of_message(message: &'a mut Message) -> Self {
+    const fn of_message(message: &'a mut Message) -> Self {
         let (code, id) = (message.code(), message.id());
         Self { code, id, source: Source::Message(message) }
     }
@@ -117,6 +117,34 @@ impl<'a> Arrival<'a> {
     #[must_use]
     pub fn into_body(self) -> Bytes {
         self.into_message().into_body()
+    }
+}
+
+impl Burst {
+    /// The next message, with its body still in the burst: what to do with it can be told before
+    /// anybody takes it.
+    #[inline]
+    pub fn arrive(&mut self) -> Option<Arrival<'_>> {
+        let header = self.advance()?;
+        Some(Arrival::of_burst(self, &header))
+    }
+}
+
+impl Iterator for Burst {
+    type Item = Message;
+
+    #[inline]
+    fn next(&mut self) -> Option<Message> {
+        self.arrive().map(Arrival::into_message)
+    }
+}
+
+impl Message {
+    /// The message as one that has come and that nobody has taken. When somebody does, what is left
+    /// here has no body.
+    #[must_use]
+    pub const fn arrival(&mut self) -> Arrival<'_> {
+        Arrival::of_message(self)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod arrival;
 mod backoff;
+mod burst;
 mod decoder;
 mod delivery;
 mod error;
@@ -28,7 +29,8 @@ mod types;
 
 pub use arrival::Arrival;
 pub use backoff::Backoff;
-pub use decoder::{Burst, FrameDecoder};
+pub use burst::Burst;
+pub use decoder::FrameDecoder;
 pub use delivery::{DeliveryClass, Key, OverflowPolicy};
 pub use error::{
     BodyError, EncodeError, HandshakeError, ProtocolError, TagError, TargetError, TypeError,

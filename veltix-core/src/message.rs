@@ -7,7 +7,6 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::arrival::Arrival;
 use crate::delivery::{DeliveryClass, Key, OverflowPolicy};
 use crate::error::{BodyError, EncodeError};
 use crate::types::MessageType;
@@ -225,13 +224,6 @@ impl Message {
     #[must_use]
     pub fn with_class(self, class: DeliveryClass) -> Self {
         Self { class, ..self }
-    }
-
-    /// The message as one that has come and that nobody has taken. When somebody does, what is left
-    /// here has no body.
-    #[must_use]
-    pub const fn arrival(&mut self) -> Arrival<'_> {
-        Arrival::of_message(self)
     }
 
     /// The body's CRC-32, if it is known.

@@ -1,8 +1,8 @@
 //! Messages out of a stream of bytes.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 
-use crate::arrival::Arrival;
+use crate::burst::Burst;
 use crate::error::ProtocolError;
 use crate::frame::{Header, checksum};
 use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN, WORTH_ALL};
@@ -84,11 +84,7 @@ impl FrameDecoder {
                 break;
             }
         }
-        Ok((whole > 0).then(|| Burst {
-            bytes: buffer.split_to(whole).freeze(),
-            at: 0,
-            is_own: false,
-        }))
+        Ok((whole > 0).then(|| Burst::new(buffer.split_to(whole).freeze())))
     }
 
     /// Looks at the frame that begins here.
@@ -159,79 +155,6 @@ enum Step {
     Begun(usize),
     /// Not even a header.
     Nothing,
-}
-
-/// Messages that came together and are good: an iterator over them. They share one buffer.
-///
-/// Made by [`FrameDecoder::decode_burst`]; the default has none.
-#[derive(Clone, Debug, Default)]
-pub struct Burst {
-    /// Whole frames, each of them checked.
-    bytes: Bytes,
-    /// Where the next one begins.
-    at: usize,
-    /// `bytes` is a buffer of its own already.
-    is_own: bool,
-}
-
-impl Burst {
-    /// Whether no message is left.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.at == self.bytes.len()
-    }
-
-    /// How many bytes the messages that are left have, with their headers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len() - self.at
-    }
-
-    /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
-    /// wait, it should not keep a much larger read buffer. What has its own is not copied again.
-    pub fn detach_below(&mut self, limit: usize) {
-        let rest = &self.bytes[self.at..];
-        if rest.len() < limit && !self.is_own {
-            *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0, is_own: true };
-        }
-    }
-
-    /// The next message, with its body still in the burst: what to do with it can be told before
-    /// anybody takes it.
-    #[inline]
-    pub fn arrive(&mut self) -> Option<Arrival<'_>> {
-        let header = Header::of(self.bytes.get(self.at..)?.first_chunk()?);
-        self.at += header.total() as usize;
-        Some(Arrival::of_burst(self, &header))
-    }
-
-    /// The last bytes before the next message: the body of the one that has arrived.
-    #[inline]
-    pub(crate) fn arrived(&self, length: usize) -> &[u8] {
-        &self.bytes[self.at - length..self.at]
-    }
-
-    /// The same, taken.
-    #[inline]
-    pub(crate) fn take_arrived(&mut self, length: usize) -> Bytes {
-        let begin = self.at - length;
-        if self.at < self.bytes.len() {
-            return self.bytes.slice(begin..self.at);
-        }
-        // The last one has the buffer to itself.
-        let mut bytes = std::mem::take(self).bytes;
-        bytes.advance(begin);
-        bytes
-    }
-}
-
-impl Iterator for Burst {
-    type Item = Message;
-
-    #[inline]
-    fn next(&mut self) -> Option<Message> {
-        self.arrive().map(Arrival::into_message)
-    }
 }
 
 /// Makes room for more of a frame of `total` bytes: for all of it once a part of it has come, for

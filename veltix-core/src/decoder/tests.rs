@@ -72,26 +72,6 @@ fn what_came_before_a_bad_frame_is_a_burst() {
 }
 
 #[test]
-fn the_rest_of_a_burst_can_have_a_buffer_of_its_own() {
-    let mut buffer = frame(200, 1, b"taken");
-    buffer.extend_from_slice(&frame(200, 2, b"waits"));
-    let block = buffer.as_ptr() as usize..buffer.as_ptr() as usize + buffer.len();
-    let mut burst = FrameDecoder::new(100).decode_burst(&mut buffer).unwrap().unwrap();
-    let taken = burst.next().unwrap();
-    assert!(block.contains(&(taken.body().as_ptr() as usize)));
-    burst.detach_below(20);
-    assert!(block.contains(&(burst.bytes.as_ptr() as usize)), "it is not below the limit");
-    burst.detach_below(21);
-    let own = burst.bytes.as_ptr();
-    burst.detach_below(21);
-    assert_eq!(burst.bytes.as_ptr(), own, "it is copied once");
-    let waits = burst.next().unwrap();
-    assert_eq!(&waits.body()[..], b"waits");
-    assert!(!block.contains(&(waits.body().as_ptr() as usize)));
-    assert!(burst.is_empty());
-}
-
-#[test]
 fn bad_bytes_are_told_apart() {
     let good = frame(200, 1, b"body");
     let with = |at: usize, byte: u8| {
