@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::number::{Comparison, Range, TagNumber};
+use super::peer_id::PeerId;
+use super::tag::Tag;
 use super::value::TagValue;
-use super::{PeerId, Tag};
 use crate::error::TargetError;
 use crate::limits::{TARGET_COMPARISON, TARGET_DEPTH, TARGET_TERMS};
 

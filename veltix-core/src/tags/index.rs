@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Tag;
 use super::number::Range;
 use super::set::Set;
+use super::tag::Tag;
 use super::value::TagValue;
 
 /// Which peers, by their slots, have which tag. An entry goes with the last peer that it names, so

@@ -4,12 +4,12 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::PeerId;
 use super::expression::Expression;
 use super::index::{Holders, Index};
 use super::number::Range;
+use super::peer_id::PeerId;
+use super::peer_tags::PeerTags;
 use super::set::Set;
-use super::store::PeerTags;
 
 /// What it costs to look for one tag of one peer, in words of a bitmap or members of a list.
 const LOOK: usize = 16;
@@ -124,7 +124,7 @@ impl<'a> Lookup<'a> {
                 return self.plan_range(name, Range::new(*comparison, number));
             }
             Expression::Peers(peers) => {
-                let slot = |peer| self.peers.get(peer).and_then(PeerTags::slot);
+                let slot = |peer| self.peers.get(peer)?.slot;
                 let set: Set = peers.iter().filter_map(slot).collect();
                 let bound = set.len();
                 (Step::Set(Cow::Owned(set)), bound, 0, 1)
@@ -234,7 +234,7 @@ impl<'a> Lookup<'a> {
         }
         let tags = |slot: u32| {
             let peer = self.slots.get(slot as usize)?;
-            Some((*peer, self.peers.get(peer)?.tags()))
+            Some((*peer, &self.peers.get(peer)?.tags))
         };
         Some(found.set.filter(|slot| {
             tags(slot).is_some_and(|(peer, tags)| match &term.test {

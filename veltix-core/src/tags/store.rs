@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use super::index::Index;
+use super::peer_id::PeerId;
+use super::peer_tags::PeerTags;
 use super::plan::Lookup;
+use super::tag::Tag;
 use super::target::Target;
 use super::value::TagValue;
 use super::watch::{WatchId, WatchStep, Watches};
-use super::{PeerId, Tag};
 use crate::error::{TagError, TargetError};
 use crate::limits::{TAG_NAME_LEN, TAG_VALUE_LEN, TAGS_PER_PEER};
 
@@ -38,26 +40,6 @@ pub struct TagStore {
     slots: Vec<PeerId>,
     index: Index,
     watches: Watches,
-}
-
-/// What is known of one peer.
-#[derive(Debug, Default)]
-pub(super) struct PeerTags {
-    /// Each name once. A search among at most [`TAGS_PER_PEER`] is as fast as a map, which would
-    /// be several times as large.
-    tags: Vec<Tag>,
-    /// Its slot, if it is admitted. The index holds its tags exactly then.
-    slot: Option<u32>,
-}
-
-impl PeerTags {
-    pub(super) fn tags(&self) -> &[Tag] {
-        &self.tags
-    }
-
-    pub(super) const fn slot(&self) -> Option<u32> {
-        self.slot
-    }
 }
 
 impl TagStore {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Not};
 use std::sync::Arc;
 
-use super::PeerId;
 use super::expression::Expression;
 use super::number::{Comparison, TagNumber};
+use super::peer_id::PeerId;
 use super::value::TagValue;
 use crate::error::TargetError;
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
+use super::peer_id::PeerId;
+use super::tag::Tag;
 use super::target::Target;
-use super::{PeerId, Tag};
 use crate::limits::WATCH_QUEUE;
 
 /// Changes that a watch keeps. Few in these tests, so that they see watches begin anew.
