@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{framed, parse_object};
+use super::wire::{framed, parse_object};
 use crate::error::HandshakeError;
 use crate::fingerprints::Fingerprints;
 use crate::limits::LOGGED_CHARS;

@@ -1,11 +1,15 @@
 //! Both sides, byte by byte.
 
-use proptest::prelude::*;
-use serde_json::json;
+use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::wire::framed;
 use super::*;
-use crate::limits::{MAX_DECLARED_TYPES, MAX_TOKEN_LEN};
-use crate::{MessageType, Registry};
+use crate::limits::{LOGGED_CHARS, MAX_DECLARED_TYPES, MAX_HANDSHAKE_LEN, MAX_TOKEN_LEN};
+use crate::{Fingerprints, HandshakeError, MessageType, Registry, Token};
 
 fn message(json: &str) -> BytesMut {
     BytesMut::from(&framed(json.as_bytes())[..])
