@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Rate, TokenBucket};
+use super::bucket::TokenBucket;
+use super::settings::Rate;
 use crate::limits::RATE_REST;
 
 /// What [`RateLimiter::charge`] wants done.
