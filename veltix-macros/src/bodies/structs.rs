@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ItemEnum;
 
-use super::Names;
 use super::ast::{Field, Shape, Variant};
+use super::names::Names;
 
 /// The struct, or nothing where the user's own type is the message.
 pub(crate) fn expand(item: &ItemEnum, variant: &Variant, names: &Names) -> TokenStream {

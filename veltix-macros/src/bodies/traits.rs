@@ -5,11 +5,11 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Generics, Ident, ItemEnum};
 
-use super::Names;
 use super::ast::{Field, Messages, Shape, Variant};
 use super::attribute::{Class, Encoding};
 use super::check::latest_field;
 use super::generics::bounded;
+use super::names::Names;
 
 /// All of it.
 pub(crate) fn expand(

@@ -4,11 +4,11 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ItemEnum;
 
-use super::Names;
 use super::ast::{Field, Messages, Shape, Variant};
 use super::attribute::Class;
 use super::check::{binding, latest_field};
 use super::generics::{bounded, serializable};
+use super::names::Names;
 use super::traits::{encoded, encoded_field, message};
 
 /// All of it.

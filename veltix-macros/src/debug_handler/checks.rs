@@ -3,10 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{GenericArgument, ItemFn, PathArguments, Type, TypeReference, parse_quote};
+use syn::{GenericArgument, ItemFn, PathArguments, ReturnType, Type, TypeReference, parse_quote};
 
 use super::arguments::{Arguments, Method};
-use super::output;
 use crate::errors::Errors;
 
 /// Arguments that need no body.
@@ -74,6 +73,19 @@ pub(crate) fn expand(
                 #future
             }
         };
+    }
+}
+
+/// What the function returns, or its future gives. `None` when that has no name.
+fn output(function: &ItemFn) -> Option<Type> {
+    match &function.sig.output {
+        // Without a type to stand at, the name of the function is blamed.
+        ReturnType::Default => {
+            let unit = quote_spanned!(function.sig.ident.span()=> ());
+            syn::parse2(unit).ok()
+        }
+        ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_) | Type::Never(_)) => None,
+        ReturnType::Type(_, ty) => Some((**ty).clone()),
     }
 }
 

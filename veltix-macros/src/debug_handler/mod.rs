@@ -5,8 +5,8 @@ mod arguments;
 mod checks;
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::{FnArg, ItemFn, ReturnType, Type};
+use quote::quote;
+use syn::{FnArg, ItemFn, Type};
 
 use crate::errors::Errors;
 
@@ -60,17 +60,4 @@ fn types(function: &ItemFn, errors: &mut Errors) -> Option<Vec<Type>> {
         refuse(ninth, "a handler has at most eight arguments: put some of them in one of your own");
     }
     can_be_checked.then_some(types)
-}
-
-/// What the function returns, or its future gives. `None` when that has no name.
-fn output(function: &ItemFn) -> Option<Type> {
-    match &function.sig.output {
-        // Without a type to stand at, the name of the function is blamed.
-        ReturnType::Default => {
-            let unit = quote_spanned!(function.sig.ident.span()=> ());
-            syn::parse2(unit).ok()
-        }
-        ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_) | Type::Never(_)) => None,
-        ReturnType::Type(_, ty) => Some((**ty).clone()),
-    }
 }
