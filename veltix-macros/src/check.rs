@@ -22,7 +22,7 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Vari
         );
     }
     let has_shape = check_shape(item, errors);
-    let codes = codes::settle(item, errors);
+    let codes = codes::assign(item, errors);
     if !has_shape {
         return None;
     }

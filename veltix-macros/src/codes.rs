@@ -44,23 +44,23 @@ pub(crate) enum Form {
 
 /// The code of each variant of a unit-only enum. What is not a code is reported, and replaced in
 /// the item.
-pub(crate) fn settle(item: &mut ItemEnum, errors: &mut Errors) -> Vec<u16> {
+pub(crate) fn assign(item: &mut ItemEnum, errors: &mut Errors) -> Vec<u16> {
     let places = item.variants.iter().map(|variant| Place {
         ident: &variant.ident,
         value: variant.discriminant.as_ref().map(|(_, value)| value),
         is_conditional: variant.attrs.iter().any(|one| one.path().is_ident("cfg")),
     });
-    let settled = settle_all(&places.collect::<Vec<_>>(), Form::Discriminant, errors);
-    for (variant, (code, problem)) in item.variants.iter_mut().zip(&settled) {
+    let assigned = assign_all(&places.collect::<Vec<_>>(), Form::Discriminant, errors);
+    for (variant, (code, problem)) in item.variants.iter_mut().zip(&assigned) {
         if let Some(problem) = problem {
             replace(variant, problem, *code);
         }
     }
-    settled.into_iter().map(|(code, _)| code).collect()
+    assigned.into_iter().map(|(code, _)| code).collect()
 }
 
 /// The code at each place, and what is wrong with what stands there, which is reported.
-pub(crate) fn settle_all(
+pub(crate) fn assign_all(
     places: &[Place<'_>],
     form: Form,
     errors: &mut Errors,
@@ -68,7 +68,7 @@ pub(crate) fn settle_all(
     let read = read_all(places);
     let taken: Vec<u16> = read.iter().flatten().copied().collect();
     let mut free = (FIRST_CODE..=u16::MAX).filter(|code| !taken.contains(code));
-    let settled = places.iter().zip(read).map(|(place, code)| match code {
+    let assigned = places.iter().zip(read).map(|(place, code)| match code {
         Ok(code) => (code, None),
         Err(problem) => {
             let stand_in = free.next().unwrap_or(u16::MAX);
@@ -76,7 +76,7 @@ pub(crate) fn settle_all(
             (stand_in, Some(problem))
         }
     });
-    settled.collect()
+    assigned.collect()
 }
 
 fn read_all(places: &[Place<'_>]) -> Vec<Result<u16, Problem>> {

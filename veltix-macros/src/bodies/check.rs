@@ -30,11 +30,11 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Messages
         let context = Context { item: &original, own: &own, this: &this };
         variants.push(context.variant(variant, options, code, errors));
     }
-    serde_attributes::settle(&mut item.attrs, &own, false);
+    serde_attributes::keep_needed(&mut item.attrs, &own, false);
     for variant in &mut item.variants {
-        serde_attributes::settle(&mut variant.attrs, &own, true);
+        serde_attributes::keep_needed(&mut variant.attrs, &own, true);
         for field in &mut variant.fields {
-            serde_attributes::settle(&mut field.attrs, &own, false);
+            serde_attributes::keep_needed(&mut field.attrs, &own, false);
         }
     }
     is_possible.then_some(Messages { this, variants })
@@ -47,7 +47,7 @@ fn check_codes(item: &mut ItemEnum, options: &[Options], errors: &mut Errors) ->
         value: options.code.as_ref().or_else(|| discriminant(variant)),
         is_conditional: is_conditional(variant),
     });
-    let settled = codes::settle_all(&places.collect::<Vec<_>>(), Form::Attribute, errors);
+    let assigned = codes::assign_all(&places.collect::<Vec<_>>(), Form::Attribute, errors);
     for (variant, options) in item.variants.iter_mut().zip(options) {
         let Some((_, value)) = variant.discriminant.take() else { continue };
         if options.code.is_some() {
@@ -64,7 +64,7 @@ fn check_codes(item: &mut ItemEnum, options: &[Options], errors: &mut Errors) ->
             );
         }
     }
-    settled.into_iter().map(|(code, _)| code).collect()
+    assigned.into_iter().map(|(code, _)| code).collect()
 }
 
 fn discriminant(variant: &Item) -> Option<&syn::Expr> {

@@ -130,8 +130,8 @@ pub(crate) fn of_all_fields(attributes: &[Attribute]) -> Vec<Conditional> {
 }
 
 /// Leaves on the enum, or on a part of it, what a derive of the user's there needs.
-pub(crate) fn settle(attributes: &mut Vec<Attribute>, own: &OwnSerde, is_variant: bool) {
-    let settled = attributes.iter().flat_map(|attribute| {
+pub(crate) fn keep_needed(attributes: &mut Vec<Attribute>, own: &OwnSerde, is_variant: bool) {
+    let needed = attributes.iter().flat_map(|attribute| {
         let parts = flatten(attribute);
         if !parts.iter().any(|one| one.meta.path().is_ident("serde")) {
             return vec![attribute.clone()];
@@ -150,7 +150,7 @@ pub(crate) fn settle(attributes: &mut Vec<Attribute>, own: &OwnSerde, is_variant
         });
         kept.map(|one| parse_quote!(#one)).collect()
     });
-    *attributes = settled.collect();
+    *attributes = needed.collect();
 }
 
 /// Reports serde's attributes where serde has no say.
