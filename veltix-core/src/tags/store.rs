@@ -54,22 +54,22 @@ impl TagStore {
         if slot.is_some() {
             return;
         }
-        let looked = self.watches.look_at_peer(peer, tags, false);
+        let before = self.watches.memberships_of_peer(peer, tags, false);
         // Memory ends long before the numbers do.
         let number = self.slots.len() as u32;
         *slot = Some(number);
         self.slots.push(peer);
         tags.iter_mut().for_each(|tag| self.index.insert(number, tag));
-        self.watches.tell(peer, Some(tags), looked);
+        self.watches.record(peer, Some(tags), before);
     }
 
     /// Lets targets reach the peer no more. Its tags can still be read, until it leaves.
     pub fn retire(&mut self, peer: PeerId) {
         let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return };
         let Some(number) = slot.take() else { return };
-        let looked = self.watches.look_at_peer(peer, tags, true);
+        let before = self.watches.memberships_of_peer(peer, tags, true);
         tags.iter().for_each(|tag| self.index.remove(number, tag));
-        self.watches.tell(peer, None, looked);
+        self.watches.record(peer, None, before);
 
         self.slots.swap_remove(number as usize);
         if let Some(moved) = self.slots.get(number as usize)
@@ -117,7 +117,7 @@ impl TagStore {
         if !has_room(tags, tag.name()) {
             return Err(TagError::TooMany { limit: TAGS_PER_PEER });
         }
-        let looked = slot.map(|_| self.watches.look(peer, tags, tag.name()));
+        let before = slot.map(|_| self.watches.memberships(peer, tags, tag.name()));
         let at = match position(tags, tag.name()) {
             Some(at) => {
                 let old = mem::replace(&mut tags[at], tag);
@@ -136,7 +136,7 @@ impl TagStore {
         if let Some(slot) = *slot {
             self.index.insert(slot, &mut tags[at]);
         }
-        self.watches.tell(peer, Some(tags), looked.unwrap_or_default());
+        self.watches.record(peer, Some(tags), before.unwrap_or_default());
         Ok(())
     }
 
@@ -165,24 +165,24 @@ impl TagStore {
     pub fn remove(&mut self, peer: PeerId, name: &str) -> bool {
         let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return false };
         let Some(at) = position(tags, name) else { return false };
-        let looked = slot.map(|_| self.watches.look(peer, tags, name));
+        let before = slot.map(|_| self.watches.memberships(peer, tags, name));
         let tag = tags.remove(at);
         if let Some(slot) = *slot {
             self.index.remove(slot, &tag);
         }
-        self.watches.tell(peer, Some(tags), looked.unwrap_or_default());
+        self.watches.record(peer, Some(tags), before.unwrap_or_default());
         true
     }
 
     /// Removes all tags of the peer. How many it had.
     pub fn clear(&mut self, peer: PeerId) -> usize {
         let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return 0 };
-        let looked = slot.map(|_| self.watches.look_at_tags(peer, tags));
+        let before = slot.map(|_| self.watches.memberships_by_tags(peer, tags));
         let tags = mem::take(tags);
         if let Some(slot) = *slot {
             tags.iter().for_each(|tag| self.index.remove(slot, tag));
         }
-        self.watches.tell(peer, Some(&[]), looked.unwrap_or_default());
+        self.watches.record(peer, Some(&[]), before.unwrap_or_default());
         tags.len()
     }
 

@@ -19,7 +19,7 @@ const IDLE_ROOM: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WatchId(u64);
 
-/// What a watch tells next.
+/// What a watch reports next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "whoever drives a watch must know every step")]
 pub enum WatchStep {
@@ -58,7 +58,7 @@ struct Watched {
     target: Target,
     /// At most [`QUEUE`].
     changes: VecDeque<Change>,
-    /// It begins anew: whoever is inside when it is asked is what it tells next, and until then
+    /// It begins anew: whoever is inside when it is asked is what it reports next, and until then
     /// no change matters.
     reset: bool,
 }
@@ -70,7 +70,7 @@ enum Change {
 }
 
 /// Watches that a change may matter to, and whether the peer was inside before it.
-pub(super) type Looked = Vec<(WatchId, bool)>;
+pub(super) type Memberships = Vec<(WatchId, bool)>;
 
 impl Watches {
     pub(super) fn begin(&mut self, target: Target) -> WatchId {
@@ -102,7 +102,7 @@ impl Watches {
     }
 
     /// Looks before a change of the peer's tag of this name.
-    pub(super) fn look(&self, peer: PeerId, tags: &[Tag], name: &str) -> Looked {
+    pub(super) fn memberships(&self, peer: PeerId, tags: &[Tag], name: &str) -> Memberships {
         match self.by_name.get(name) {
             Some(ids) => self.inside(ids.iter().copied(), peer, tags, true),
             None => Vec::new(),
@@ -110,12 +110,17 @@ impl Watches {
     }
 
     /// Looks before the peer, which is reached, loses all its tags.
-    pub(super) fn look_at_tags(&self, peer: PeerId, tags: &[Tag]) -> Looked {
+    pub(super) fn memberships_by_tags(&self, peer: PeerId, tags: &[Tag]) -> Memberships {
         self.inside(self.about(tags).into_iter(), peer, tags, true)
     }
 
     /// Looks before the peer, which until then is reached or not, is so no more.
-    pub(super) fn look_at_peer(&self, peer: PeerId, tags: &[Tag], reached: bool) -> Looked {
+    pub(super) fn memberships_of_peer(
+        &self,
+        peer: PeerId,
+        tags: &[Tag],
+        reached: bool,
+    ) -> Memberships {
         let mut ids = self.about(tags);
         ids.extend(&self.open);
         self.inside(ids.into_iter(), peer, tags, reached)
@@ -136,7 +141,7 @@ impl Watches {
         peer: PeerId,
         tags: &[Tag],
         reached: bool,
-    ) -> Looked {
+    ) -> Memberships {
         let watched = ids.filter_map(|id| Some((id, self.watches.get(&id)?)));
         let attentive = watched.filter(|(_, watched)| !watched.reset);
         attentive
@@ -146,11 +151,11 @@ impl Watches {
 
     /// Notes what a change means to those that were looked at before it: the peer has these tags
     /// now, or is not reached any more.
-    pub(super) fn tell(&mut self, peer: PeerId, tags: Option<&[Tag]>, looked: Looked) {
-        for (id, before) in looked {
+    pub(super) fn record(&mut self, peer: PeerId, tags: Option<&[Tag]>, before: Memberships) {
+        for (id, was_inside) in before {
             let Some(watched) = self.watches.get_mut(&id) else { continue };
-            let after = tags.is_some_and(|tags| watched.target.0.matches(peer, tags));
-            if before == after {
+            let is_inside = tags.is_some_and(|tags| watched.target.0.matches(peer, tags));
+            if was_inside == is_inside {
                 continue;
             }
             if watched.changes.is_empty() {
@@ -161,7 +166,7 @@ impl Watches {
                 watched.changes = VecDeque::new();
                 watched.reset = true;
             } else {
-                let change = if after { Change::Entered } else { Change::Left };
+                let change = if is_inside { Change::Entered } else { Change::Left };
                 watched.changes.push_back(change(peer));
             }
         }
