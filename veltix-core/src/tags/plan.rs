@@ -12,7 +12,7 @@ use super::peer_tags::PeerTags;
 use super::set::Set;
 
 /// What it costs to look for one tag of one peer, in words of a bitmap or members of a list.
-const LOOK: usize = 16;
+const CHECK_COST: usize = 16;
 
 /// Different values up to which a range is counted before it is decided how to go about it.
 const COUNTED_VALUES: usize = 64;
@@ -39,10 +39,10 @@ struct Plan<'a> {
     step: Step<'a>,
     /// No more peers than this.
     bound: usize,
-    /// What it costs to find them, in the unit of [`LOOK`]; nothing when the index has the set.
+    /// What it costs to find them, in the unit of [`CHECK_COST`]; nothing when the index has the set.
     work: usize,
     /// How many tags are looked for to tell of one peer whether it is meant.
-    looks: usize,
+    checks: usize,
 }
 
 /// What tells of one peer whether it is meant.
@@ -102,7 +102,7 @@ impl<'a> Lookup<'a> {
 
     fn plan(self, expression: &'a Expression) -> Plan<'a> {
         let test = Test::Expression(expression);
-        let (step, bound, work, looks) = match expression {
+        let (step, bound, work, checks) = match expression {
             Expression::All => {
                 let nobody = self.leaf(Test::Expression(&Expression::Nobody), None);
                 return self.plan_not(test, nobody);
@@ -134,29 +134,29 @@ impl<'a> Lookup<'a> {
                 let terms = self.plan_terms(&terms.list);
                 let bound = terms.iter().map(|term| term.bound).min().unwrap_or_default();
                 let work = terms.iter().map(Plan::reading).sum();
-                let looks = terms.iter().map(|term| term.looks).sum();
-                (Step::And(terms), bound, work, looks)
+                let checks = terms.iter().map(|term| term.checks).sum();
+                (Step::And(terms), bound, work, checks)
             }
             Expression::Or(terms) => {
                 let terms: Vec<_> = terms.list.iter().map(|term| self.plan(term)).collect();
                 let bound: usize = terms.iter().map(|term| term.bound).sum();
                 let work = terms.iter().map(Plan::reading).sum();
-                let looks = terms.iter().map(|term| term.looks).sum();
-                (Step::Or(terms), bound.min(self.all()), work, looks)
+                let checks = terms.iter().map(|term| term.checks).sum();
+                (Step::Or(terms), bound.min(self.all()), work, checks)
             }
         };
-        Plan { test, step, bound, work, looks }
+        Plan { test, step, bound, work, checks }
     }
 
     fn leaf(self, test: Test<'a>, set: Option<&'a Set>) -> Plan<'a> {
         let set = set.map_or_else(|| Cow::Owned(Set::default()), Cow::Borrowed);
         let bound = set.len();
-        Plan { test, step: Step::Set(set), bound, work: 0, looks: 1 }
+        Plan { test, step: Step::Set(set), bound, work: 0, checks: 1 }
     }
 
     fn plan_not(self, test: Test<'a>, term: Plan<'a>) -> Plan<'a> {
-        let (work, looks) = (term.work, term.looks);
-        Plan { test, step: Step::Not(Box::new(term)), bound: self.all(), work, looks }
+        let (work, checks) = (term.work, term.checks);
+        Plan { test, step: Step::Not(Box::new(term)), bound: self.all(), work, checks }
     }
 
     /// The terms of an `And`, where comparisons of one name become one range: a peer has one
@@ -191,7 +191,7 @@ impl<'a> Lookup<'a> {
         let bound = holders.all.len();
         // A tree's entry costs more to come by than a list's.
         let work = bound + holders.by_value.len() * 4;
-        Plan { test, step: Step::Range(holders, range), bound, work, looks: 1 }
+        Plan { test, step: Step::Range(holders, range), bound, work, checks: 1 }
     }
 
     fn find(self, plan: Plan<'a>) -> Found<'a> {
@@ -229,7 +229,7 @@ impl<'a> Lookup<'a> {
     /// Those of the found that the term means, by a look at each peer, where that is cheaper than
     /// to find everybody whom the term means.
     fn filtered(self, found: &Found<'_>, term: &Plan<'_>) -> Option<Set> {
-        if found.negated || found.set.len() * term.looks * LOOK >= term.work {
+        if found.negated || found.set.len() * term.checks * CHECK_COST >= term.work {
             return None;
         }
         let tags = |slot: u32| {
@@ -317,8 +317,8 @@ fn plan_union<'a>(test: Test<'a>, sets: Vec<&'a Set>) -> Plan<'a> {
     let bound = sets.iter().map(|set| set.len()).sum();
     let work = sets.iter().map(|set| set.work()).sum();
     match sets.as_slice() {
-        [only] => Plan { test, step: Step::Set(Cow::Borrowed(only)), bound, work: 0, looks: 1 },
-        _ => Plan { test, step: Step::Union(sets), bound, work, looks: 1 },
+        [only] => Plan { test, step: Step::Set(Cow::Borrowed(only)), bound, work: 0, checks: 1 },
+        _ => Plan { test, step: Step::Union(sets), bound, work, checks: 1 },
     }
 }
 

@@ -82,7 +82,7 @@ impl TagStore {
             self.slots.shrink_to(self.slots.len() * 2);
         }
         if self.slots.is_empty() {
-            self.watches.nobody_is_left();
+            self.watches.wake_if_ended();
         }
     }
 
@@ -277,7 +277,9 @@ impl TagStore {
             return WatchStep::Reset(self.find(&target));
         }
         match self.watches.next(watch) {
-            WatchStep::Idle if self.watches.are_over() && self.slots.is_empty() => WatchStep::Over,
+            WatchStep::Idle if self.watches.have_ended() && self.slots.is_empty() => {
+                WatchStep::Over
+            }
             step => step,
         }
     }
@@ -287,7 +289,7 @@ impl TagStore {
     pub fn end_watches(&mut self) {
         self.watches.end_all();
         if self.slots.is_empty() {
-            self.watches.nobody_is_left();
+            self.watches.wake_if_ended();
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Watches {
     /// See [`TagStore::take_woken`](super::TagStore::take_woken).
     woken: Vec<WatchId>,
     /// Nobody will be admitted any more.
-    over: bool,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -194,16 +194,16 @@ impl Watches {
     }
 
     pub(super) fn end_all(&mut self) {
-        self.over = true;
+        self.ended = true;
     }
 
-    pub(super) const fn are_over(&self) -> bool {
-        self.over
+    pub(super) const fn have_ended(&self) -> bool {
+        self.ended
     }
 
     /// Nobody is reached any more, so watches may be over.
-    pub(super) fn nobody_is_left(&mut self) {
-        if self.over {
+    pub(super) fn wake_if_ended(&mut self) {
+        if self.ended {
             self.woken.extend(self.watches.keys());
         }
     }
