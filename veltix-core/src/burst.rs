@@ -1,43 +1,46 @@
-//! [`Burst`]: messages that came together.
+//! [`Burst`]: the frames that one read completed.
 
 use bytes::{Buf, Bytes};
 
 use crate::frame::Header;
 
-/// Messages that came together and are good: an iterator over them. They share one buffer.
+/// A frame batch is an iterator over messages that arrived together in verified frames. The
+/// messages share one buffer.
 ///
-/// Made by [`FrameDecoder::decode_burst`]; the default has none.
+/// [`FrameDecoder::decode_burst`](crate::FrameDecoder::decode_burst) creates it. The default is
+/// empty.
 #[derive(Clone, Debug, Default)]
 pub struct Burst {
-    /// Whole frames, each of them checked.
+    /// Holds whole frames, each of them verified.
     bytes: Bytes,
-    /// Where the next one begins.
+    /// Holds the offset of the next frame.
     at: usize,
-    /// `bytes` is a buffer of its own already.
+    /// Is true if `bytes` is already a buffer of its own.
     is_own: bool,
 }
 
 impl Burst {
-    /// The messages of these whole frames, each of which has been checked.
+    /// Creates a frame batch from whole frames, each of which has been verified.
     #[inline]
     pub(crate) const fn new(bytes: Bytes) -> Self {
         Self { bytes, at: 0, is_own: false }
     }
 
-    /// Whether no message is left.
+    /// Returns whether no message is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
     }
 
-    /// How many bytes the messages that are left have, with their headers.
+    /// Returns the number of bytes of the messages that are left, including their headers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
-    /// wait, it should not keep a much larger read buffer. What has its own is not copied again.
+    /// Copies the remaining frames into a buffer of their own if they are shorter than `limit`
+    /// bytes, so that waiting frames do not keep a much larger read buffer alive. A buffer of its
+    /// own is not copied again.
     pub fn detach_below(&mut self, limit: usize) {
         let rest = &self.bytes[self.at..];
         if rest.len() < limit && !self.is_own {
@@ -45,7 +48,7 @@ impl Burst {
         }
     }
 
-    /// The header of the next message, which arrives: the burst stands behind it then.
+    /// Returns the header of the next frame and moves behind that frame.
     #[inline]
     pub(crate) fn advance(&mut self) -> Option<Header> {
         let header = Header::of(self.bytes.get(self.at..)?.first_chunk()?);
@@ -53,20 +56,21 @@ impl Burst {
         Some(header)
     }
 
-    /// The last bytes before the next message: the body of the one that has arrived.
+    /// Returns the last `length` bytes before the current position: the body of the frame that
+    /// [`advance`](Burst::advance) returned.
     #[inline]
     pub(crate) fn arrived(&self, length: usize) -> &[u8] {
         &self.bytes[self.at - length..self.at]
     }
 
-    /// The same, taken.
+    /// Takes the same bytes out of the batch.
     #[inline]
     pub(crate) fn take_arrived(&mut self, length: usize) -> Bytes {
         let begin = self.at - length;
         if self.at < self.bytes.len() {
             return self.bytes.slice(begin..self.at);
         }
-        // The last one has the buffer to itself.
+        // The last body takes the buffer without sharing it.
         let mut bytes = std::mem::take(self).bytes;
         bytes.advance(begin);
         bytes
