@@ -1,7 +1,8 @@
-//! Tags: names with values that peers bear, and targets that pick peers by them.
+//! Tags and targets: peers have tags, which are names with values, and a target selects peers by
+//! their tags.
 //!
-//! The store answers from an index, so that a message to one room among ten thousand peers costs
-//! what the room costs.
+//! The store answers from an index, so a message to one room among ten thousand peers costs what
+//! the room costs.
 
 mod expression;
 mod index;

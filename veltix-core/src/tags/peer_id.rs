@@ -1,19 +1,20 @@
-//! The number of a peer.
+//! [`PeerId`]: the number of a peer.
 
 use std::fmt;
 
-/// The number of a peer: given out by whoever owns the connections, in order, never twice.
+/// Identifies a peer. The owner of the connections assigns the numbers in ascending order, and
+/// never uses one twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(u64);
 
 impl PeerId {
-    /// The id with this number.
+    /// Creates the id with this number.
     #[must_use]
     pub const fn new(value: u64) -> Self {
         Self(value)
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn value(self) -> u64 {
         self.0

@@ -2,12 +2,14 @@
 
 use super::tag::Tag;
 
-/// What is known of one peer.
+/// Holds the tags of one peer and its slot.
 #[derive(Debug, Default)]
 pub(super) struct PeerTags {
-    /// Each name once. A search among at most [`TAGS_PER_PEER`] is as fast as a map, which would
+    /// Lists the tags, each name once. A search among at most
+    /// [`TAGS_PER_PEER`](crate::limits::TAGS_PER_PEER) tags is as fast as in a map, and a map would
     /// be several times as large.
     pub(super) tags: Vec<Tag>,
-    /// Its slot, if it is admitted. The index holds its tags exactly then.
+    /// Holds the slot of an admitted peer. The index contains the tags of the peer exactly while it
+    /// has a slot.
     pub(super) slot: Option<u32>,
 }

@@ -1,13 +1,13 @@
-//! A tag of a peer.
+//! [`Tag`]: one tag of a peer.
 
 use std::sync::Arc;
 
 use super::value::TagValue;
 
-/// A name and its value, as a peer bears them.
+/// A tag of a peer has a name and a value.
 ///
-/// Names have 1 to [`TAG_NAME_LEN`](crate::limits::TAG_NAME_LEN) bytes and texts at most
-/// [`TAG_VALUE_LEN`](crate::limits::TAG_VALUE_LEN), which the store checks.
+/// The store checks that a name has 1 to [`TAG_NAME_LEN`](crate::limits::TAG_NAME_LEN) bytes and a
+/// text at most [`TAG_VALUE_LEN`](crate::limits::TAG_VALUE_LEN).
 ///
 /// ```
 /// use veltix::{Tag, TagValue};
@@ -22,34 +22,34 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value, [`TagValue::Unit`] for a bare tag.
+    /// Returns the value. A bare tag has the value [`TagValue::Unit`].
     #[must_use]
     pub const fn value(&self) -> &TagValue {
         &self.value
     }
 }
 
-/// A bare tag.
+/// Creates a bare tag.
 impl From<&str> for Tag {
     fn from(name: &str) -> Self {
         Self::from((name, ()))
     }
 }
 
-/// A bare tag.
+/// Creates a bare tag.
 impl From<String> for Tag {
     fn from(name: String) -> Self {
         Self::from((name, ()))
     }
 }
 
-/// A tag with a value.
+/// Creates a tag with a value.
 impl<N: AsRef<str>, V: Into<TagValue>> From<(N, V)> for Tag {
     fn from((name, value): (N, V)) -> Self {
         Self { name: name.as_ref().into(), value: value.into() }
