@@ -192,7 +192,7 @@ impl From<Message> for Frame {
     }
 }
 
-/// A parsed header of a received frame.
+/// Holds the parsed header of a received frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub(crate) flags: u8,

@@ -263,7 +263,7 @@ impl fmt::Debug for Message {
     }
 }
 
-/// A type that can be sent: it knows its message type and encodes its body.
+/// Makes a type sendable: it knows its message type and encodes its body.
 ///
 /// `#[veltix::message]` implements this trait. A [`Message`] encodes to itself.
 #[diagnostic::on_unimplemented(

@@ -122,7 +122,7 @@ pub enum Answer<W> {
     NotACall,
 }
 
-/// The pending calls of one connection, each with its waiter.
+/// Holds the pending calls of one connection, each with its waiter.
 ///
 /// The id of an abandoned call rests until its answer arrives or [`ID_REST`] has passed. If another
 /// call used the id at once, the late answer would complete that call.

@@ -238,7 +238,7 @@ pub mod body {
     #[allow(clippy::exhaustive_enums, reason = "it has no values")]
     pub enum Postcard {}
 
-    /// An encoding that a feature of the crate adds.
+    /// An encoding writes values as bodies, and reads them back. A feature of the crate adds it.
     #[diagnostic::on_unimplemented(
         message = "bodies in postcard need the feature `postcard` of the crate `veltix`",
         label = "the feature is not enabled",
@@ -269,7 +269,7 @@ pub mod body {
         }
     }
 
-    /// The field types that `#[message(text)]` accepts.
+    /// A text body is a field type that `#[message(text)]` accepts.
     #[diagnostic::on_unimplemented(
         message = "the body of a `text` message is a `String`, not `{Self}`",
         label = "not a `String`",
@@ -296,7 +296,7 @@ pub mod body {
         }
     }
 
-    /// The field types that `#[message(raw)]` accepts.
+    /// A raw body is a field type that `#[message(raw)]` accepts.
     #[diagnostic::on_unimplemented(
         message = "the body of a `raw` message is `Bytes` or `Vec<u8>`, not `{Self}`",
         label = "neither `Bytes` nor `Vec<u8>`",
@@ -330,8 +330,8 @@ pub mod body {
         }
     }
 
-    /// The types that serde can read and write. The check reports the problem once and at the type,
-    /// before the derives of serde report it.
+    /// A part is a type that serde can read and write. The check reports the problem once and at
+    /// the type, before the derives of serde report it.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot travel in a body: serde does not know how to read and write it",
         label = "not both `Serialize` and `Deserialize`",

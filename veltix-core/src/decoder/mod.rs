@@ -152,11 +152,11 @@ impl FrameDecoder {
 
 /// Describes the bytes at the front of a stream.
 enum Step {
-    /// A verified frame of this length.
+    /// The bytes begin with a verified frame of this length.
     Whole(usize),
-    /// The beginning of a frame of this length.
+    /// The bytes are the beginning of a frame of this length.
     Begun(usize),
-    /// Less than a header.
+    /// The bytes are less than a header.
     Nothing,
 }
 

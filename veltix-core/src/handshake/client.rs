@@ -1,4 +1,4 @@
-//! The client's side.
+//! [`ClientHandshake`]: the client's side of the handshake.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,30 +13,31 @@ use crate::fingerprints::Fingerprints;
 use crate::text::printable;
 use crate::token::Token;
 
-/// The client's side: feed what comes to [`ClientHandshake::receive`] and do what it says.
+/// A client handshake runs the client's side. Pass received bytes to [`ClientHandshake::receive`],
+/// and carry out the step that it returns.
 #[derive(Debug, Default)]
 pub struct ClientHandshake {
-    /// The server's hello, once it has come and ours is due.
+    /// Holds the server's hello once it has been received and the client's hello is due.
     server: Option<Hello>,
-    /// What ours shows, and declares.
+    /// Holds the token and the types for the client's hello.
     token: Option<Token>,
     types: Option<Arc<Fingerprints>>,
 }
 
-/// What a client does next in its handshake.
+/// A step is the action of a client in its handshake.
 #[derive(Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "whoever drives a handshake must know every step")]
+#[allow(clippy::exhaustive_enums, reason = "the driver of a handshake must handle every step")]
 pub enum ClientStep {
     /// Wait for more bytes.
     Wait,
-    /// Send these bytes, then go on.
+    /// Send these bytes, then continue.
     Send(Bytes),
-    /// The handshake is over; this is what the server said of itself.
+    /// The handshake has succeeded. The variant holds the server's hello.
     Done(Hello),
 }
 
 impl fmt::Debug for ClientStep {
-    /// Without the bytes, which may have a token in them.
+    /// Omits the bytes, which may contain a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wait => f.write_str("Wait"),
@@ -47,20 +48,21 @@ impl fmt::Debug for ClientStep {
 }
 
 impl ClientHandshake {
-    /// A handshake that has not begun.
+    /// Creates a handshake that has not begun.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A handshake that has not begun, of a client that shows this token. It may have up to
-    /// [`MAX_TOKEN_LEN`](crate::limits::MAX_TOKEN_LEN) bytes: a hello of more may not pass.
+    /// Creates a handshake that has not begun, for a client with this token. The token may have up
+    /// to [`MAX_TOKEN_LEN`](crate::limits::MAX_TOKEN_LEN) bytes. A longer one may not fit the
+    /// hello.
     #[must_use]
     pub const fn with_token(token: Option<Token>) -> Self {
         Self { server: None, token, types: None }
     }
 
-    /// Declares this side's types, and compares the server's with them:
+    /// Declares this side's types and compares them with the server's: see
     /// [`Hello::differing_types`].
     #[must_use]
     pub fn types(mut self, types: Option<Arc<Fingerprints>>) -> Self {
@@ -68,16 +70,17 @@ impl ClientHandshake {
         self
     }
 
-    /// What the server has said of itself, once it is this side's turn to do so.
+    /// Returns the server's hello between its receipt and the end of the handshake.
     #[must_use]
     pub const fn server(&self) -> Option<&Hello> {
         self.server.as_ref()
     }
 
-    /// Reads what the server sent.
+    /// Reads the bytes that the server sent.
     ///
     /// # Errors
-    /// The [`HandshakeError`] on which a client closes without sending anything more.
+    /// Returns the [`HandshakeError`] on which a client closes the connection without sending
+    /// anything more.
     pub fn receive(&mut self, buffer: &mut BytesMut) -> Result<ClientStep, HandshakeError> {
         let Some(object) = take_message(buffer, parse_object)? else { return Ok(ClientStep::Wait) };
         if let Some(reason) = object.get("error") {

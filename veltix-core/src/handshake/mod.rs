@@ -1,8 +1,8 @@
 //! The handshake of both sides, as state machines over bytes.
 //!
-//! The server speaks first. Each message is a `u16` length and that many bytes of a JSON object:
-//! the server's hello, the client's hello, the server's `{"result": "ok"}`. Bytes behind the last
-//! message are left in the buffer: they belong to the first frame.
+//! The server sends first. Each message is a `u16` length and a JSON object of that length in
+//! bytes. The messages are the server's hello, the client's hello, and the server's `{"result":
+//! "ok"}`. Bytes after the last message stay in the buffer, because they belong to the first frame.
 
 mod client;
 mod hello;

@@ -1,4 +1,4 @@
-//! The server's side.
+//! [`ServerHandshake`]: the server's side of the handshake.
 
 use std::sync::LazyLock;
 
@@ -11,69 +11,71 @@ use crate::error::HandshakeError;
 use crate::fingerprints::Fingerprints;
 use crate::limits::LOGGED_CHARS;
 
-/// The ack of a Python server, byte for byte, with its length.
+/// Is the ack of a Python server with its length, byte for byte.
 const ACCEPTED: &[u8] = b"\x00\x10{\"result\": \"ok\"}";
 
-/// The server's side: send [`ServerHandshake::hello`], feed what comes to
-/// [`ServerHandshake::receive`], then send [`ServerHandshake::accepted`].
+/// A server handshake runs the server's side. Send [`ServerHandshake::hello`], pass received bytes
+/// to [`ServerHandshake::receive`], then send [`ServerHandshake::accepted`].
 #[derive(Debug, Default)]
 pub struct ServerHandshake {
     _private: (),
 }
 
 impl ServerHandshake {
-    /// A handshake that has not begun.
+    /// Creates a handshake that has not begun.
     #[must_use]
     pub const fn new() -> Self {
         Self { _private: () }
     }
 
-    /// What the server sends first.
+    /// Returns the first message of a server.
     #[must_use]
     pub fn hello() -> Bytes {
         static HELLO: LazyLock<Bytes> = LazyLock::new(|| Hello::ours_with(None, None));
         HELLO.clone()
     }
 
-    /// The same, of a server that declares its types.
+    /// Returns the first message of a server that declares its types.
     #[must_use]
     pub fn hello_with(types: &Fingerprints) -> Bytes {
         Hello::ours_with(None, Some(types))
     }
 
-    /// What a server without room sends instead of its hello, or instead of its ack when the room
-    /// was taken meanwhile; Python clients raise `ServerFullError`.
+    /// Returns the message of a server without room. It is sent instead of the hello, or instead of
+    /// the ack if the room was taken meanwhile. Python clients raise `ServerFullError`.
     #[must_use]
     pub fn full() -> Bytes {
         Self::refused(SERVER_FULL)
     }
 
-    /// What a server sends to refuse with a reason of its own, cut to 128 characters.
+    /// Returns the message of a server that refuses a client with its own reason, cut to 128
+    /// characters.
     #[must_use]
     pub fn refused(reason: &str) -> Bytes {
         let reason: String = reason.chars().take(LOGGED_CHARS).collect();
         framed(format!(r#"{{"error": {}}}"#, Value::from(reason)).as_bytes())
     }
 
-    /// What the server sends last. Only behind it may frames be written.
+    /// Returns the last message of a server. Frames may be written only after it.
     #[must_use]
     pub fn accepted() -> Bytes {
         Bytes::from_static(ACCEPTED)
     }
 
-    /// Reads the client's hello, `None` until it is whole.
+    /// Reads the client's hello. Returns `None` until it is complete.
     ///
     /// # Errors
-    /// The [`HandshakeError`] on which a server closes without a word, as the protocol wants.
+    /// Returns the [`HandshakeError`] on which a server closes the connection without a message, as
+    /// the protocol requires.
     pub fn receive(&mut self, buffer: &mut BytesMut) -> Result<Option<Hello>, HandshakeError> {
         self.receive_with(buffer, Hello::parse)
     }
 
-    /// The same, for a server that knows what its clients say: once the client's hello is whole,
-    /// its JSON is read by `read`, which may remember what [`Hello::parse`] made of the same bytes.
+    /// Reads the client's hello with `read`, which receives its JSON once the hello is complete. So
+    /// a server can reuse the result of [`Hello::parse`] for equal bytes.
     ///
     /// # Errors
-    /// As [`receive`](ServerHandshake::receive), and those of `read`.
+    /// Returns the errors of [`receive`](ServerHandshake::receive) and those of `read`.
     pub fn receive_with<T>(
         &mut self,
         buffer: &mut BytesMut,

@@ -1,4 +1,4 @@
-//! One message of a handshake on the wire: its length, and the JSON behind it.
+//! The wire format of a handshake message: its length and its JSON.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde_json::{Map, Value};
@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use crate::error::HandshakeError;
 use crate::limits::MAX_HANDSHAKE_LEN;
 
-/// The length field that the first two bytes of a frame would be.
+/// Is the value that the first two bytes of a frame have as a length field.
 const LENGTH_OF_A_FRAME: usize = 0x5658;
 
-/// Why a Python client raises its `ServerFullError`.
+/// Is the reason for which a Python client raises its `ServerFullError`.
 pub(super) const SERVER_FULL: &str = "server_full";
 
-/// Takes one handshake message off the buffer, and gives its JSON to `read`. The length is judged
-/// before the bytes have come.
+/// Takes one handshake message off the buffer and passes its JSON to `read`. The length is checked
+/// before the bytes have arrived.
 pub(super) fn take_message<T>(
     buffer: &mut BytesMut,
     read: impl FnOnce(&[u8]) -> Result<T, HandshakeError>,
@@ -35,21 +35,22 @@ pub(super) fn take_message<T>(
     read.map(Some)
 }
 
-/// Whether a record of TLS begins here: a handshake (22) or an alert (21), then the version 3.0 to 3.4.
-/// Its first two bytes would be a length, but no JSON begins with a byte below 5.
+/// Returns whether the bytes begin a TLS record: a handshake (22) or an alert (21), then the
+/// version 3.0 to 3.4. The first two bytes could be a length, but no JSON begins with a byte below
+/// 5.
 fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [21 | 22, 3, 0..=4, ..])
 }
 
 pub(super) fn parse_object(json: &[u8]) -> Result<Map<String, Value>, HandshakeError> {
-    // Python's parser takes a byte order mark, so a peer may send one.
+    // Python's parser accepts a byte order mark, so a peer may send one.
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     serde_json::from_slice(json).map_err(|_| HandshakeError::NotAnObject)
 }
 
 pub(super) fn framed(json: &[u8]) -> Bytes {
     debug_assert!(json.len() <= MAX_HANDSHAKE_LEN, "our own handshake messages are short");
-    // One length means something else; a space behind the JSON changes nothing but that.
+    // One length means a frame. A space after the JSON changes the length and nothing else.
     let padding: &[u8] = if json.len() == LENGTH_OF_A_FRAME { b" " } else { b"" };
     let length = json.len() + padding.len();
     let mut bytes = BytesMut::with_capacity(2 + length);

@@ -1,4 +1,4 @@
-//! How fast one peer may send, and what happens to one that sends faster.
+//! The rate at which one peer may send, and the steps against a peer that exceeds it.
 
 mod bucket;
 mod limiter;

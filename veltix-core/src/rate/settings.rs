@@ -1,10 +1,11 @@
-//! [`Rate`]: how fast one peer may send.
+//! [`Rate`]: the settings of a rate limit.
 
 use std::time::Duration;
 
 use crate::limits::{RATE_BURST, RATE_DISCONNECT_AFTER, RATE_WARN_AFTER};
 
-/// How fast one peer may send. The default limits nothing yet: name messages, bytes, or both.
+/// A rate limits how fast one peer may send. The default has no limit: set one for messages, for
+/// bytes, or for both.
 ///
 /// ```
 /// use std::time::Duration;
@@ -16,20 +17,20 @@ use crate::limits::{RATE_BURST, RATE_DISCONNECT_AFTER, RATE_WARN_AFTER};
 ///     .burst(Duration::from_secs(2));
 /// ```
 ///
-/// A peer over its rate meets a ladder:
+/// A peer that exceeds its rate goes through these steps:
 ///
-/// 1. It is *slowed down*: nothing of it is read until it is within its rate again, so its own
-///    sending waits. Nothing is lost.
-/// 2. One that has been slowed for a while without a second of rest is *warned of*, once, to the
-///    application.
-/// 3. One that goes on is *disconnected*.
+/// 1. The peer is *slowed down*: reading from it pauses until it is within its rate again, so its
+///    own sends wait. Nothing is lost.
+/// 2. If it has been slowed for a while without one second of rest, the application receives *one
+///    warning*.
+/// 3. If it continues, it is *disconnected*.
 ///
-/// While it is not read for another reason, since its handlers are behind for instance, its rate goes
-/// on: what it sent meanwhile is not held against it, up to [a minute's
-/// worth](crate::limits::MAX_DEBT).
+/// Reading may also pause for another reason, for example because the handlers are behind. Messages
+/// that the peer sends meanwhile do not count against it, up to the number that it may send in [one
+/// minute](crate::limits::MAX_DEBT).
 ///
-/// So a peer with more to send than its rate allows, a long upload for instance, stands on the ladder
-/// all the time. Where peers do that for good reasons, say
+/// A peer that always has more to send than its rate allows, for example during a long upload, is
+/// slowed all the time. If your peers do that for good reasons, set
 /// [`disconnect_after(None)`](Rate::disconnect_after).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -41,44 +42,47 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Messages a second, pings and answers included. Default: any number. 0 counts as 1.
+    /// Limits the messages per second, including pings and answers. A limit of 0 counts as 1. The
+    /// default is no limit.
     #[must_use]
     pub const fn messages_per_second(mut self, messages: u32) -> Self {
         self.messages = Some(if messages == 0 { 1 } else { messages });
         self
     }
 
-    /// Bytes a second, headers and frames that are not whole yet included. Default: any number. 0
-    /// counts as 1.
+    /// Limits the bytes per second, including headers and incomplete frames. A limit of 0 counts as
+    /// 1. The default is no limit.
     #[must_use]
     pub const fn bytes_per_second(mut self, bytes: u64) -> Self {
         self.bytes = Some(if bytes == 0 { 1 } else { bytes });
         self
     }
 
-    /// What may come at once of a peer that was quiet before: so long at its rate. Default: 1 s.
+    /// Sets the burst: a peer that was quiet may send at once as much as its rate allows in this
+    /// time. The default is 1 s.
     #[must_use]
     pub const fn burst(mut self, burst: Duration) -> Self {
         self.burst = burst;
         self
     }
 
-    /// How long a peer may be slowed without a rest before it is warned of. Default: 5 s.
+    /// Sets the time for which a peer may be slowed without a rest before the warning. The default
+    /// is 5 s.
     #[must_use]
     pub const fn warn_after(mut self, slowed: Duration) -> Self {
         self.warn_after = slowed;
         self
     }
 
-    /// How long a peer may be slowed without a rest before it is disconnected; with `None` it is
-    /// slowed for ever. Default: 30 s.
+    /// Sets the time for which a peer may be slowed without a rest before it is disconnected. With
+    /// `None`, it is slowed without end. The default is 30 s.
     #[must_use]
     pub const fn disconnect_after(mut self, slowed: Option<Duration>) -> Self {
         self.disconnect_after = slowed;
         self
     }
 
-    /// Whether it limits anything.
+    /// Returns whether there is any limit.
     #[must_use]
     pub const fn is_limited(&self) -> bool {
         self.messages.is_some() || self.bytes.is_some()

@@ -40,7 +40,7 @@ pub(super) enum Expression {
     Invalid(TargetError),
 }
 
-/// The terms of an `And` or an `Or`, with the sizes that the limits apply to.
+/// Holds the terms of an `And` or an `Or`, with the sizes that the limits apply to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) list: VecDeque<Expression>,

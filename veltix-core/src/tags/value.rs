@@ -27,13 +27,13 @@ use std::sync::Arc;
 pub enum TagValue {
     /// A bare tag has no value.
     Unit,
-    /// A boolean.
+    /// The value is a boolean.
     Bool(bool),
-    /// An integer.
+    /// The value is an integer.
     Int(i64),
-    /// A number that is not an integer type.
+    /// The value is a floating-point number.
     Float(f64),
-    /// A text. Peers with the same text share its memory.
+    /// The value is a text. Peers with the same text share its memory.
     Text(Arc<str>),
 }
 
