@@ -79,7 +79,7 @@ impl Hello {
 
     /// Returns the message codes that the peer uses for other types than this side, the lowest
     /// eight of them. The result is empty if both sides agree, or if one side has not declared its
-    /// [`Fingerprints`](crate::Fingerprints).
+    /// [`Fingerprints`].
     #[must_use]
     pub fn differing_types(&self) -> &[u16] {
         &self.differing_types

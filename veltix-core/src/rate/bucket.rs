@@ -7,7 +7,7 @@ use crate::limits::MAX_DEBT;
 /// A token bucket fills at a steady rate, up to the number of tokens that arrive within one burst.
 ///
 /// The bucket is charged after the fact: a caller may take more tokens than there are, and then
-/// waits until the debt is paid. A debt is never longer than [`MAX_DEBT`](crate::limits::MAX_DEBT).
+/// waits until the debt is paid. A debt is never longer than [`MAX_DEBT`].
 ///
 /// ```
 /// use std::time::{Duration, Instant};

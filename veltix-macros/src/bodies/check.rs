@@ -1,4 +1,4 @@
-//! Whether the variants can be messages with bodies; everything that stands against it is reported.
+//! Checks whether the variants can be messages with bodies, and reports each obstacle.
 
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
@@ -12,10 +12,11 @@ use crate::codes::{self, Form, Place};
 use crate::errors::Errors;
 use crate::naming;
 
-/// What an expansion adds to the enum: a variant of that name would hide it.
+/// Lists the names that an expansion adds to the enum. A variant of the same name would hide them.
 const TAKEN_NAMES: [&str; 4] = ["TYPES", "code", "message_type", "registry"];
 
-/// The messages of the enum, or `None` when it can have none. The item is left as rustc takes it.
+/// Returns the messages of the enum, or `None` if it cannot have any. The item is left in a form
+/// that rustc accepts.
 pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Messages> {
     let own = OwnSerde::of(&item.attrs);
     let original = item.clone();
@@ -75,7 +76,7 @@ fn is_conditional(variant: &Item) -> bool {
     variant.attrs.iter().any(|one| one.path().is_ident("cfg"))
 }
 
-/// What concerns the enum as a whole.
+/// Checks the enum as a whole.
 fn check_enum(item: &ItemEnum, own: &OwnSerde, errors: &mut Errors) -> bool {
     let mut is_possible = true;
     for parameter in &item.generics.params {
@@ -102,7 +103,7 @@ fn check_enum(item: &ItemEnum, own: &OwnSerde, errors: &mut Errors) -> bool {
     is_possible
 }
 
-/// Whether each variant can have a struct of its name.
+/// Checks whether each variant can have a struct of its name.
 fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
     let mut are_possible = true;
     for Item { ident, fields, .. } in &item.variants {
@@ -269,7 +270,7 @@ impl Context<'_> {
                 }
                 let is_serde = !matches!(encoding, Some(Encoding::Text(_) | Encoding::Raw(_)));
                 let is_own = ast::last_segment(&item.ty).is_some_and(|name| name == ident);
-                // There is one field.
+                // The earlier arms leave exactly one field.
                 let field = fields.remove(0);
                 if is_own && is_serde {
                     if let Some(path) = options.derives.first() {
@@ -335,7 +336,7 @@ fn check_class(variant: &Variant, errors: &mut Errors) {
     }
 }
 
-/// The field that `latest` names: its place, and the name that a pattern binds it to.
+/// Returns the field that `latest` names, and the name that a pattern binds it to.
 pub(crate) fn latest_field<'a>(variant: &'a Variant, name: &LitStr) -> Option<(&'a Field, Ident)> {
     let named = variant.fields().iter().enumerate().find(|(at, field)| match &field.ident {
         Some(ident) => ident.unraw() == name.value(),
@@ -344,7 +345,7 @@ pub(crate) fn latest_field<'a>(variant: &'a Variant, name: &LitStr) -> Option<(&
     named.map(|(at, field)| (field, binding(at, field)))
 }
 
-/// The name that a pattern binds a field to, which no constant has.
+/// Returns the name that a pattern binds a field to. No constant has it.
 pub(crate) fn binding(at: usize, field: &Field) -> Ident {
     match &field.ident {
         Some(ident) => format_ident!("__field_{}", ident.unraw()),

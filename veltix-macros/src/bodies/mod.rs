@@ -1,5 +1,5 @@
-//! Enums whose variants have bodies: `attribute` reads, `check` finds what is wrong, `structs`,
-//! `traits` and `whole` write the code for a variant's struct and for the enum.
+//! Enums whose variants have bodies. `attribute` reads the attributes, `check` finds errors, and
+//! `structs`, `traits` and `whole` write the code for a variant's struct and for the enum.
 
 mod ast;
 mod attribute;
@@ -19,7 +19,7 @@ use syn::{Fields, ItemEnum, Path};
 use self::names::Names;
 use crate::errors::Errors;
 
-/// Whether the enum is of this form, and not the unit-only one with discriminants.
+/// Returns whether the enum has bodies, instead of unit variants with discriminants.
 pub(crate) fn are_in(item: &ItemEnum) -> bool {
     item.variants.iter().any(|variant| {
         !matches!(variant.fields, Fields::Unit)
@@ -27,7 +27,7 @@ pub(crate) fn are_in(item: &ItemEnum) -> bool {
     })
 }
 
-/// The code beside the enum, which is left as rustc takes it.
+/// Returns the code to put beside the enum, and leaves the enum in a form that rustc accepts.
 pub(crate) fn expand(item: &mut ItemEnum, facade: &Path, errors: &mut Errors) -> TokenStream {
     let Some(messages) = check::check(item, errors) else {
         return TokenStream::new();

@@ -6,13 +6,13 @@ use syn::{ItemEnum, LitStr, Path};
 
 use crate::naming;
 
-/// How the generated code calls what it uses.
+/// Holds the paths in the generated code.
 pub(crate) struct Names {
-    /// The facade's `__private`.
+    /// Holds the path of the facade's `__private`.
     pub(crate) private: TokenStream,
-    /// Serde's path, as the text that its derives want.
+    /// Holds serde's path as text, in the form that its derives expect.
     serde: LitStr,
-    /// What makes that path valid.
+    /// Holds the import that makes this path valid.
     pub(super) alias: Option<TokenStream>,
 }
 
@@ -20,7 +20,7 @@ impl Names {
     pub(super) fn new(item: &ItemEnum, facade: &Path) -> Self {
         let private = quote!(#facade::__private);
         let text = quote!(#private::serde).to_string().replace(' ', "");
-        // A text cannot hold the `$crate` of a `macro_rules!`.
+        // A text cannot contain the `$crate` of a `macro_rules!`.
         let (serde, alias) = if text.starts_with('$') {
             let name = naming::snake_case(&item.ident);
             let name = format_ident!("__veltix_serde_of_{name}");
@@ -34,15 +34,15 @@ impl Names {
         Self { private, serde, alias }
     }
 
-    /// Serde's path, as it may also stand in a text.
+    /// Returns serde's path in the form of its text.
     pub(crate) fn serde_path(&self) -> TokenStream {
-        // It was written by `new`, and is a path.
+        // The text was written by `new`, and is a path.
         self.serde
             .parse::<Path>()
             .map_or_else(|error| error.to_compile_error(), |path| quote!(#path))
     }
 
-    /// `#[serde(crate = …)]` with further entries.
+    /// Returns `#[serde(crate = …)]` with further entries.
     pub(crate) fn serde(&self, entries: impl ToTokens) -> TokenStream {
         let serde = &self.serde;
         quote!(#[serde(crate = #serde, #entries)])

@@ -1,5 +1,5 @@
-//! `#[veltix::debug_handler]`: the function stays as it is, and beside it stand checks of its
-//! parts, each of which the compiler blames on the part itself.
+//! `#[veltix::debug_handler]`. The function stays as it is. Beside it, the macro writes checks of
+//! its parts, so that the compiler reports each error at the part itself.
 
 mod arguments;
 mod checks;
@@ -10,10 +10,10 @@ use syn::{FnArg, ItemFn, Type};
 
 use crate::errors::Errors;
 
-/// How many arguments a handler may have.
+/// Limits the arguments of a handler.
 const MOST_ARGUMENTS: usize = 8;
 
-/// The whole of the attribute.
+/// Expands the attribute.
 pub(crate) fn debug_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = arguments::read(arguments, &mut errors);
@@ -27,7 +27,7 @@ pub(crate) fn debug_handler(arguments: TokenStream, item: TokenStream) -> TokenS
     quote!(#item #checks #errors)
 }
 
-/// The types of the arguments, if they can be checked one by one.
+/// Returns the types of the arguments, if they can be checked one by one.
 fn types(function: &ItemFn, errors: &mut Errors) -> Option<Vec<Type>> {
     let signature = &function.sig;
     let mut can_be_checked = true;
