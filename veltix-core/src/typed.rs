@@ -14,7 +14,7 @@ use crate::types::MessageType;
 /// or the struct of one of its variants.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a typed message",
-    label = "no message is read as this",
+    label = "no message can be read as this",
     note = "put `#[veltix::message]` on an enum with a variant for it"
 )]
 pub trait Typed: ToMessage + Sized + Send + 'static {
@@ -39,7 +39,7 @@ pub trait Typed: ToMessage + Sized + Send + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not stand for one message type",
     label = "not a message of one type",
-    note = "a variant of an enum with `#[veltix::message]` gives a struct of its name that does"
+    note = "use the struct that `#[veltix::message]` creates for a variant"
 )]
 pub trait TypedMessage: Typed {
     /// Is the message type.
@@ -72,7 +72,7 @@ pub struct Told<E>(PhantomData<fn() -> E>);
 /// A [`Message`], and a typed message without `reply = …`, accepts any answer, as a [`Message`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
-    label = "this cannot be asked",
+    label = "this cannot be sent as a request",
     note = "put `#[veltix::message]` on the enum, or build a `veltix::Message` with \
             `Message::from_text`, `Message::from_json` or `Message::new`"
 )]
@@ -273,7 +273,7 @@ pub mod body {
     #[diagnostic::on_unimplemented(
         message = "the body of a `text` message is a `String`, not `{Self}`",
         label = "not a `String`",
-        note = "leave `text` out for a body in JSON"
+        note = "remove `text` for a body in JSON"
     )]
     pub trait TextBody: Sized {
         /// Returns the text as a body.
@@ -300,7 +300,7 @@ pub mod body {
     #[diagnostic::on_unimplemented(
         message = "the body of a `raw` message is `Bytes` or `Vec<u8>`, not `{Self}`",
         label = "neither `Bytes` nor `Vec<u8>`",
-        note = "leave `raw` out for a body in JSON"
+        note = "remove `raw` for a body in JSON"
     )]
     pub trait RawBody: Sized {
         /// Returns the bytes as a body.
@@ -335,8 +335,8 @@ pub mod body {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot travel in a body: serde does not know how to read and write it",
         label = "not both `Serialize` and `Deserialize`",
-        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it (`cargo add serde --features \
-                derive`), or say how it is written with `#[serde(with = \"…\")]`"
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it (`cargo add serde \
+                --features derive`), or define its form with `#[serde(with = \"…\")]`"
     )]
     pub trait Part {}
 

@@ -41,7 +41,7 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Vari
 pub(crate) fn take_own_attributes(item: &mut ItemEnum, errors: &mut Errors) {
     let is_own = |attribute: &Attribute| attribute.path().is_ident("message");
     for attribute in item.attrs.extract_if(.., |one| is_own(one) || is_second(one)) {
-        errors.at(attribute.path(), "`#[veltix::message]` is there twice: remove this one");
+        errors.at(attribute.path(), "`#[veltix::message]` is given twice: remove this one");
     }
 }
 
@@ -55,10 +55,7 @@ fn check_shape(item: &ItemEnum, errors: &mut Errors) -> bool {
     let generics = &item.generics;
     let mut has_shape = generics.params.is_empty() && generics.where_clause.is_none();
     if !generics.params.is_empty() {
-        errors.at(
-            generics,
-            "message types cannot be generic: a code and a name have nothing to be generic over",
-        );
+        errors.at(generics, "message types cannot be generic: remove the parameters");
     } else if let Some(clause) = &generics.where_clause {
         errors.at(clause, "message types cannot be generic: remove the `where` clause");
     }
@@ -68,7 +65,7 @@ fn check_shape(item: &ItemEnum, errors: &mut Errors) -> bool {
             errors.at(
                 &variant.ident,
                 format_args!(
-                    "`{0}::{1}` is what `#[veltix::message]` adds to the enum: give the variant \
+                    "`{0}::{1}` is added to the enum by `#[veltix::message]`: give the variant \
                      another name",
                     item.ident, variant.ident,
                 ),

@@ -123,7 +123,7 @@ fn report(place: &Place<'_>, form: Form, problem: &Problem, stand_in: u16, error
     };
     let message = match problem {
         Problem::Duplicate { code, first } => {
-            format!("{code} is the code of `{first}` already: take another, such as {example}")
+            format!("{code} is the code of `{first}` already: use another, such as {example}")
         }
         Problem::Missing => {
             let example = match form {
@@ -136,14 +136,14 @@ fn report(place: &Place<'_>, form: Form, problem: &Problem, stand_in: u16, error
             )
         }
         Problem::NotANumber => format!(
-            "write the code as a number, such as {example}: the macro reads this text and cannot \
-             know its value"
+            "write the code as a number, such as {example}: the macro sees this text, but not its \
+             value"
         ),
         Problem::Reserved => {
-            format!("codes below 200 belong to the protocol: take a higher one, such as {example}")
+            format!("codes below 200 belong to the protocol: use a higher one, such as {example}")
         }
         Problem::TooHigh => {
-            format!("codes end at 65535, the highest u16: take a lower one, such as {example}")
+            format!("codes end at 65535, the highest u16: use a lower one, such as {example}")
         }
     };
     match place.value {

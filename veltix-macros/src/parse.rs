@@ -58,7 +58,7 @@ pub(crate) fn absolute(value: Expr, errors: &mut Errors) -> Option<Path> {
         errors.at(
             &path,
             format_args!(
-                "`{0}` is looked up wherever the attribute stands: write an absolute path, \
+                "`{0}` is resolved in the module of the attribute: write an absolute path, \
                  `crate = ::{0}` for a dependency or `crate = crate::{0}` for a module of yours",
                 text(&path).trim_start_matches("self::").trim_start_matches("super::"),
             ),

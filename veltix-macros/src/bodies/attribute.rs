@@ -79,8 +79,8 @@ pub(crate) fn take(attributes: &mut Vec<Attribute>, errors: &mut Errors) -> Opti
     for attribute in attributes.extract_if(.., |one| hides_message(one)) {
         errors.at(
             attribute,
-            "what a message is cannot depend on a `cfg`: put a `#[cfg(…)]` on the variant, and \
-             `#[message(…)]` beside it",
+            "the settings of a message cannot depend on a `cfg`: put a `#[cfg(…)]` on the \
+             variant, and `#[message(…)]` beside it",
         );
     }
     options
@@ -124,7 +124,7 @@ impl Options {
             return Err(syn::Error::new(key.span(), unknown("key", &word, &KEYS)));
         }
         if seen.contains(&word) {
-            errors.at(&key, format_args!("`{word}` is there more than once: keep one"));
+            errors.at(&key, format_args!("`{word}` is given more than once: keep one"));
         }
         seen.push(word);
         self.value(&key, input, errors)
@@ -144,7 +144,7 @@ impl Options {
             "name" => {
                 let name: LitStr = after_sign(key, input, "name = \"say\"")?;
                 if name.value().is_empty() {
-                    return Err(syn::Error::new(name.span(), "a name has at least one character"));
+                    return Err(syn::Error::new(name.span(), "a name must not be empty"));
                 }
                 self.name = Some(name);
             }
@@ -187,14 +187,14 @@ impl Options {
         errors: &mut Errors,
     ) -> syn::Result<()> {
         if input.peek(Token![=]) {
-            let text = format!("`{}` stands alone, without a value", encoding.word());
+            let text = format!("`{}` takes no value: write the word alone", encoding.word());
             return Err(syn::Error::new(encoding.word().span(), text));
         }
         match &self.encoding {
             Some(first) if first.word() != encoding.word() => errors.at(
                 encoding.word(),
                 format_args!(
-                    "the body is `{}` already: it is written in one way, so keep one of them",
+                    "the body is `{}` already, and has only one encoding: keep one of them",
                     first.word(),
                 ),
             ),
@@ -210,10 +210,7 @@ impl Options {
                 | (Some(Class::Latest(..)), Class::Policy(_))
         );
         if is_other {
-            errors.at(
-                key,
-                "`latest` and `on_full` both say what happens at a full outbox: keep one of them",
-            );
+            errors.at(key, "`latest` and `on_full` both apply to a full outbox: keep one of them");
         }
         self.class = Some(class);
     }

@@ -52,12 +52,12 @@ fn check_codes(item: &mut ItemEnum, options: &[Options], errors: &mut Errors) ->
     for (variant, options) in item.variants.iter_mut().zip(options) {
         let Some((_, value)) = variant.discriminant.take() else { continue };
         if options.code.is_some() {
-            errors.at(value, "the code is in the attribute already: remove this one");
+            errors.at(value, "the code is already in the attribute: remove this one");
         } else {
             errors.at(
                 &value,
                 format_args!(
-                    "among messages with bodies a code stands in an attribute: write \
+                    "an enum with bodies takes its codes from attributes: write \
                      `#[message(code = {})]` above `{}`",
                     value.to_token_stream(),
                     variant.ident,
@@ -94,8 +94,8 @@ fn check_enum(item: &ItemEnum, own: &OwnSerde, errors: &mut Errors) -> bool {
             if !entry.meta.path().is_ident("rename_all_fields") {
                 errors.at(
                     &entry.meta,
-                    "of serde's attributes an enum of messages takes `rename_all_fields`; what \
-                     concerns one body goes on its variant",
+                    "of serde's attributes, an enum of messages accepts only `rename_all_fields`: \
+                     put the attributes of one body on its variant",
                 );
             }
         }
@@ -112,7 +112,7 @@ fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
             errors.at(
                 ident,
                 format_args!(
-                    "`{}::{ident}` is what `#[veltix::message]` adds to the enum: give the variant \
+                    "`{}::{ident}` is added to the enum by `#[veltix::message]`: give the variant \
                      another name",
                     item.ident,
                 ),
@@ -123,8 +123,8 @@ fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
             errors.at(
                 ident,
                 format_args!(
-                    "each variant has a struct of its name, and `{ident}` is the name of the enum: \
-                     give one of them another",
+                    "each variant has a struct of its name, and `{ident}` is also the name of the enum: \
+                     rename one of them",
                 ),
             );
         }
@@ -135,8 +135,9 @@ fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
                 errors.at(
                     &field.ty,
                     format_args!(
-                        "`{ident}` is the struct of this variant, which cannot hold itself: give \
-                         the type by its path, or write `{ident}({ident})` when it is the message",
+                        "`{ident}` is the struct of this variant, which cannot contain itself: \
+                         name the type by its path, or write `{ident}({ident})` when it is the \
+                         message",
                     ),
                 );
             }
@@ -223,13 +224,16 @@ impl Context<'_> {
                 if let Some(encoding) = encoding {
                     let (word, example) = (encoding.word(), example(ident, encoding));
                     let text = format!(
-                        "`{word}` says how a body is written, and `{ident}` has none: remove it, \
-                         or write `{example}`",
+                        "`{word}` sets the encoding of a body, but `{ident}` has no body: remove \
+                         it, or write `{example}`",
                     );
                     errors.at(word, text);
                 }
                 if let Some(max) = &options.max {
-                    errors.at(max, "an empty body has no limit: one that comes anyway is ignored");
+                    errors.at(
+                        max,
+                        "an empty body has no limit, as its bytes are ignored: remove `max`",
+                    );
                 }
                 Shape::Empty
             }
@@ -238,7 +242,7 @@ impl Context<'_> {
                     errors.at(
                         word,
                         format_args!(
-                            "a `{word}` body is one value: write `{}`, or leave `{word}` out for a \
+                            "a `{word}` body is one value: write `{}`, or remove `{word}` for a \
                              body in JSON",
                             example(ident, encoding),
                         ),
@@ -255,8 +259,7 @@ impl Context<'_> {
                     errors.at(
                         unnamed,
                         format_args!(
-                            "a body of several values needs names, which travel with them: write \
-                             `{ident} {{ … }}`",
+                            "a body of several values needs field names: write `{ident} {{ … }}`",
                         ),
                     );
                 }
@@ -275,7 +278,7 @@ impl Context<'_> {
                 if is_own && is_serde {
                     if let Some(path) = options.derives.first() {
                         let text =
-                            format!("`{ident}` is a type of yours: put the `#[derive]` on it",);
+                            format!("`{ident}` is your own type: put the `#[derive]` on it",);
                         errors.at(path, text);
                     }
                     Shape::Itself(field)
@@ -297,15 +300,16 @@ fn example(ident: &Ident, encoding: &Encoding) -> String {
 
 fn check_answers(options: &Options, errors: &mut Errors) {
     match (&options.reply, &options.error) {
-        (None, Some(error)) => errors
-            .at(error, "an `error` takes the place of a reply: say `reply = …` too, or remove it"),
+        (None, Some(error)) => {
+            errors.at(error, "an `error` replaces a reply: add `reply = …`, or remove it")
+        }
         (Some(reply), Some(error))
             if reply.to_token_stream().to_string() == error.to_token_stream().to_string() =>
         {
             errors.at(
                 error,
-                "the error needs a code of its own, or nobody could tell it from the reply: name \
-                 another message",
+                "the error needs its own code, so that it differs from the reply: name another \
+                 message",
             );
         }
         _ => {}
@@ -323,7 +327,7 @@ fn check_class(variant: &Variant, errors: &mut Errors) {
             })
             .collect();
         let text = if names.is_empty() {
-            "there is no field to tell values apart by: write `latest` alone".to_owned()
+            "there is no field to distinguish values by: write `latest` alone".to_owned()
         } else {
             format!(
                 "`{}` has no field `{}`: write {}, or `latest` alone when there is one value",

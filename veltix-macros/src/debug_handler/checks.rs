@@ -40,7 +40,7 @@ pub(crate) fn expand(
             } else if method(types, arguments) != Method::Route {
                 Some("only a handler for `route` or `fallback` can borrow the body: take `Msg<T>`")
             } else if lifetime.is_some() {
-                Some("the body is lent for the call alone: leave the lifetime out")
+                Some("the body is borrowed only for the call: remove the lifetime")
             } else {
                 None
             };
@@ -106,7 +106,7 @@ fn state(types: &[Type], arguments: &Arguments, errors: &mut Errors) -> Option<T
         [_, second, ..] => {
             errors.at(
                 second,
-                "the handler takes parts of a state: say which one has them, with \
+                "the handler takes parts of a state: name the state that has them, with \
                  `#[veltix::debug_handler(state = S)]`",
             );
             None

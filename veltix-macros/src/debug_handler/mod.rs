@@ -38,8 +38,8 @@ fn types(function: &ItemFn, errors: &mut Errors) -> Option<Vec<Type>> {
     if !signature.generics.params.is_empty() {
         refuse(
             &signature.generics,
-            "a generic handler is a handler for some types only: check a function that calls it \
-             with the types you mean",
+            "a generic handler is a handler only for some types: check a function that calls it \
+             with concrete types",
         );
     }
     let mut types = Vec::new();
@@ -47,17 +47,17 @@ fn types(function: &ItemFn, errors: &mut Errors) -> Option<Vec<Type>> {
         match argument {
             FnArg::Receiver(receiver) => refuse(
                 receiver,
-                "a handler has no `self`: take what it needs by `State<S>`, or call the method \
-                 from a function",
+                "a handler has no `self`: take its data as `State<S>`, or call the method from a \
+                 function",
             ),
             FnArg::Typed(argument) => match &*argument.ty {
-                Type::ImplTrait(ty) => refuse(ty, "write the type: `impl Trait` is any of many"),
+                Type::ImplTrait(ty) => refuse(ty, "write a concrete type, not `impl Trait`"),
                 ty => types.push(ty.clone()),
             },
         }
     }
     if let Some(ninth) = types.get(MOST_ARGUMENTS) {
-        refuse(ninth, "a handler has at most eight arguments: put some of them in one of your own");
+        refuse(ninth, "a handler has at most eight arguments: combine some of them in one");
     }
     can_be_checked.then_some(types)
 }
