@@ -48,7 +48,7 @@ pub const MAX_PENDING_HANDSHAKES_PER_ADDRESS: usize = 32;
 pub const MAX_CONNECTIONS: usize = 10_000;
 
 /// Is the time that a begun frame has in addition to its length divided by [`FRAME_RATE`]. Without
-/// this limit, one byte every 14 s would keep a connection alive for ever.
+/// this limit, one byte every 14 s would keep a connection alive without end.
 pub const FRAME_GRACE: Duration = Duration::from_secs(30);
 
 /// Is the average rate in bytes per second that a begun frame must reach: that of a slow mobile

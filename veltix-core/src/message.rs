@@ -182,7 +182,7 @@ impl Message {
     ///
     /// const TYPING: MessageType = MessageType::new(203, "typing", "");
     /// let message = Message::empty(TYPING).on_full(OverflowPolicy::DropNewest);
-    /// assert_eq!(message, Message::empty(TYPING), "it says nothing on the wire");
+    /// assert_eq!(message, Message::empty(TYPING), "the policy does not travel");
     /// ```
     #[must_use]
     pub fn on_full(self, policy: OverflowPolicy) -> Self {

@@ -51,7 +51,7 @@ fn a_python_hello_is_read() {
 fn with_token(token: &Token) -> Bytes {
     let mut client = ClientHandshake::with_token(Some(token.clone()));
     let step = client.receive(&mut BytesMut::from(&ServerHandshake::hello()[..]));
-    assert!(!format!("{client:?} {step:?}").contains(token.expose()), "it is told");
+    assert!(!format!("{client:?} {step:?}").contains(token.expose()), "the token is shown");
     let Ok(ClientStep::Send(hello)) = step else { panic!("{step:?}") };
     hello
 }
