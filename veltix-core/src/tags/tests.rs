@@ -1,4 +1,4 @@
-//! The tag store's tests, beside [`model`](super::model).
+//! The tests of the tag store, in addition to those in [`model`](super::model).
 
 use super::*;
 use crate::error::TagError;
@@ -6,7 +6,7 @@ use crate::limits::{TAG_NAME_LEN, TAG_VALUE_LEN, TAGS_PER_PEER};
 
 const PEER: PeerId = PeerId::new(1);
 
-/// A store with one admitted peer.
+/// Creates a store with one admitted peer.
 fn store() -> TagStore {
     let mut store = TagStore::default();
     store.join(PEER);
@@ -80,7 +80,7 @@ fn a_staged_peer_is_in_no_answer() {
         store.admit(PEER);
     }
     store.join(PEER);
-    assert_eq!(store.count(&all()), Ok(1), "whoever is there stays admitted");
+    assert_eq!(store.count(&all()), Ok(1), "an admitted peer stays admitted");
 }
 
 #[test]

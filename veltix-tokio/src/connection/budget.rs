@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use veltix_core::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, HELD_TIME};
+use veltix_core::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, SLOW_POLL};
 
 use crate::flush::FlushScope;
 
@@ -93,7 +93,7 @@ impl Budget {
         let before = self.now;
         self.now = Instant::now();
         self.late = self.now - self.start >= BATCH_TIME;
-        if self.now - before >= HELD_TIME {
+        if self.now - before >= SLOW_POLL {
             self.note_slow_poll(self.now - before);
         }
         self.looked = self.frames;
