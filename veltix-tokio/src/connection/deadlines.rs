@@ -85,7 +85,7 @@ impl ConnectionTask {
             heartbeat,
             self.silent_until(),
             self.throttle.as_ref().and_then(|throttle| throttle.until()),
-            self.starved.as_ref().map(|starved| starved.retry_at),
+            self.memory_wait.as_ref().map(|wait| wait.retry_at),
             self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
             self.stalled_since.zip(stall).map(|(since, stall)| since + stall),
             self.write_failure.as_ref().filter(|_| self.ending.is_none()).map(|it| it.until),

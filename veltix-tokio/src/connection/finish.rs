@@ -45,7 +45,7 @@ impl ConnectionTask {
         }
         if reason != CloseReason::Shutdown {
             // What was begun never becomes whole: nobody has to make room for it.
-            self.starved = None;
+            self.memory_wait = None;
         }
         if reason == CloseReason::Evicted {
             // For its memory.

@@ -19,11 +19,11 @@ mod dispatch;
 mod finish;
 mod future_pool;
 mod lane;
+mod memory_wait;
 mod parallel;
 mod reading;
 mod settle;
 mod slow_poll;
-mod starved;
 mod throttle;
 mod timer;
 
@@ -59,8 +59,8 @@ use deadlines::BegunFrame;
 use dispatch::UnknownCodes;
 use future_pool::FuturePool;
 use lane::Lane;
+use memory_wait::MemoryWait;
 use parallel::Parallel;
-use starved::Starved;
 use throttle::Throttle;
 use timer::Timer;
 
@@ -87,7 +87,7 @@ pub(crate) struct ConnectionTask {
     /// What slows the peer down: it sends too fast, or its handlers publish too much.
     throttle: Option<Box<Throttle>>,
     /// A frame has begun for which there is no memory.
-    starved: Option<Box<Starved>>,
+    memory_wait: Option<Box<MemoryWait>>,
     unknown: UnknownCodes,
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
@@ -182,7 +182,7 @@ impl ConnectionTask {
             heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
             begun: None,
             throttle: Throttle::new(limits.peer_rate.as_ref(), now),
-            starved: None,
+            memory_wait: None,
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
             flushes: FlushList::default(),

@@ -136,7 +136,7 @@ impl ConnectionTask {
     /// memory for what it sends.
     #[inline]
     pub(super) fn is_held_back(&self) -> bool {
-        self.is_throttled() || self.starved.is_some()
+        self.is_throttled() || self.memory_wait.is_some()
     }
 
     fn may_read_on(&self) -> bool {

@@ -296,12 +296,12 @@ struct AcceptBackoff {
 impl AcceptBackoff {
     fn reset(&mut self, slots: &Slots) {
         if !mem::take(&mut self.pause).is_zero() {
-            slots.set_starved(false);
+            slots.set_accept_failing(false);
         }
     }
 
     fn next(&mut self, error: &io::Error, slots: &Slots) -> Duration {
-        slots.set_starved(true);
+        slots.set_accept_failing(true);
         self.pause = (self.pause * 2).clamp(ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX);
         let now = Instant::now();
         if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_BACKOFF_MAX) {

@@ -8,7 +8,7 @@ use super::{ConnectionTask, Reader};
 use crate::planted::planted;
 
 /// See the module.
-pub(super) struct Starved {
+pub(super) struct MemoryWait {
     since: Instant,
     /// When to look again.
     pub(super) retry_at: Instant,
@@ -34,7 +34,7 @@ impl ConnectionTask {
         }
         let now = Instant::now();
         let retry_at = now + MEMORY_RETRY;
-        self.starved = Some(Box::new(Starved { since: now, retry_at, wanted }));
+        self.memory_wait = Some(Box::new(MemoryWait { since: now, retry_at, wanted }));
         false
     }
 
@@ -44,13 +44,13 @@ impl ConnectionTask {
 
     /// Looks again for room, when it is time.
     pub(super) fn retry_memory(&mut self, now: Instant) {
-        let Some(starved) = &self.starved else { return };
-        if starved.retry_at > now {
+        let Some(wait) = &self.memory_wait else { return };
+        if wait.retry_at > now {
             return;
         }
-        let (wanted, waited) = (starved.wanted, now - starved.since);
+        let (wanted, waited) = (wait.wanted, now - wait.since);
         if self.has_memory(wanted) {
-            self.starved = None;
+            self.memory_wait = None;
             if let Some(reader) = &mut self.reader {
                 reader.decoder_mut().allow(wanted);
             }
@@ -61,9 +61,9 @@ impl ConnectionTask {
                 (MEMORY_HOLES * wanted).saturating_sub(self.peer.session().reading().bytes());
             self.endpoint.make_room(more, now);
         }
-        if let Some(starved) = &mut self.starved {
+        if let Some(wait) = &mut self.memory_wait {
             // The longer it lasts, the less a moment matters.
-            starved.retry_at = now + (waited / 4).clamp(MEMORY_RETRY, MEMORY_PATIENCE);
+            wait.retry_at = now + (waited / 4).clamp(MEMORY_RETRY, MEMORY_PATIENCE);
         }
     }
 }
