@@ -39,7 +39,7 @@ impl ConnectionTask {
         let scope = FlushScope::enter(self.peer.session(), self.own_only());
         let cx = Context::new(&self.peer, self.routes.hub(), 0, RequestId::default());
         match on_connect.start(&cx, (), None) {
-            Started::Done(outcome) => self.settle(Origin::Connect, outcome),
+            Started::Done(outcome) => self.complete(Origin::Connect, outcome),
             Started::Running(future) => self.lane.run(Origin::Connect, future),
         }
         self.flushes.extend(scope.leave(Instant::now()));
@@ -83,7 +83,7 @@ impl ConnectionTask {
                 let (code, id) = (arrival.code(), arrival.id());
                 let context = Context::new(&self.peer, self.routes.hub(), code, id);
                 let started = bound.handler.start(&context, arrival, None);
-                self.settle_started(route, code, id, started);
+                self.complete_started(route, code, id, started);
             } else {
                 self.handle(cx, route, arrival);
             }
@@ -209,7 +209,7 @@ impl ConnectionTask {
             bound.handler.start(&context, arrival, pooled)
         };
         let mut future = match started {
-            Started::Done(outcome) => return self.settle_message(code, id, outcome),
+            Started::Done(outcome) => return self.complete_message(code, id, outcome),
             Started::Running(future) => future,
         };
         let origin = Origin::Message { route, code, id };
@@ -230,11 +230,11 @@ impl ConnectionTask {
             }
             Poll::Ready(Outcome::Reply(reply)) => {
                 self.pool.keep(route, routes, future);
-                self.settle_reply(code, id, reply);
+                self.complete_with_reply(code, id, reply);
             }
             Poll::Ready(Outcome::Failure(failure)) => {
                 self.pool.keep_unless_panicked(route, routes, future, &failure);
-                self.settle_failure(code, id, *failure);
+                self.complete_with_failure(code, id, *failure);
             }
         }
     }
@@ -271,7 +271,7 @@ impl ConnectionTask {
                 let routes = &*self.routes;
                 self.pool.keep_waited(route, routes, future, &outcome);
             }
-            self.settle(origin, outcome);
+            self.complete(origin, outcome);
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
@@ -284,7 +284,7 @@ impl ConnectionTask {
                 let routes = &*self.routes;
                 self.pool.keep_waited(route, routes, future, &outcome);
             }
-            self.settle(origin, outcome);
+            self.complete(origin, outcome);
         }
         while !self.is_cut_off()
             && !budget.is_done(scope)

@@ -136,7 +136,7 @@ impl ConnectionTask {
         if !lingers {
             self.peer.session().outbox().close(reason.drop_reason());
             let peer = self.peer.clone();
-            poll_fn(|cx| peer.session().outbox().poll_settled(cx)).await;
+            poll_fn(|cx| peer.session().outbox().poll_recorded(cx)).await;
         }
         let outcome = self.leave();
         if was_admitted {

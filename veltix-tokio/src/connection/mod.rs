@@ -9,10 +9,11 @@
 //!
 //! One turn of the task is one poll: finish what runs, read one batch and handle it, then flush
 //! each outbox that was filled, once. [`reading`] has what a turn reads, [`dispatch`] what is done
-//! with a message, [`settle`] what becomes of its handler, [`deadlines`] what time brings,
+//! with a message, [`completion`] what becomes of its handler, [`deadlines`] what time brings,
 //! [`cork`] which flush waits, [`finish`] the end of a connection.
 
 mod budget;
+mod completion;
 mod cork;
 mod deadlines;
 mod dispatch;
@@ -22,7 +23,6 @@ mod lane;
 mod memory_wait;
 mod parallel;
 mod reading;
-mod settle;
 mod slow_poll;
 mod throttle;
 mod timer;

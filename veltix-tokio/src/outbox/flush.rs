@@ -23,7 +23,7 @@ pub(super) const WRITES_PER_FLUSH: usize = 16;
 
 /// Looks of one flush at what was pushed while it put the queue in order for a full stream. Under
 /// a storm of values, where each look is followed by another, the peer's own task goes on.
-pub(super) const SETTLE_ROUNDS: usize = 4;
+pub(super) const COMPACT_ROUNDS: usize = 4;
 
 impl Outbox {
     /// Writes what is queued, as far as the stream takes it. Does nothing when another flusher is
@@ -52,14 +52,14 @@ impl Outbox {
         let result = caught(|| writer.try_write_vectored(&[IoSlice::new(&whole.bytes)]));
         if result.as_ref().is_ok_and(|written| *written == whole.bytes.len()) {
             let mut state = self.state.lock();
-            state.settle(whole.taken(), now);
+            state.record(whole.taken(), now);
             if state.phase != Phase::Writing || !state.queue.frames().is_empty() {
                 drop(state);
                 // It was closed, or more was pushed meanwhile.
                 return self.fly_on(Flight::new(writer, None), Some(Ok(())), now);
             }
             let owner = state.land_empty(writer);
-            let waiters = self.settle_room(&mut state);
+            let waiters = self.take_room_waiters(&mut state);
             drop(state);
             return wake(owner, waiters);
         }
@@ -103,7 +103,7 @@ impl Outbox {
             flight.queue_batch();
             let failure = result.err().map(|error| error.kind());
             let mut state = self.state.lock();
-            state.settle(std::mem::take(&mut flight.taken), now);
+            state.record(std::mem::take(&mut flight.taken), now);
             // What was pushed meanwhile follows what is left in our hands.
             flight.queue.append(&mut state.queue);
             if failure.is_none()
@@ -111,7 +111,7 @@ impl Outbox {
                 && state.phase == Phase::Writing
             {
                 let owner = state.land_empty(flight.writer);
-                let waiters = self.settle_room(&mut state);
+                let waiters = self.take_room_waiters(&mut state);
                 // What was pushed meanwhile is in the other queue by now, but not its room.
                 let emptied = state.queue.has_room().then(|| std::mem::take(&mut state.queue));
                 drop(state);
@@ -123,7 +123,7 @@ impl Outbox {
             }
             let is_full = failure == Some(io::ErrorKind::WouldBlock);
             let mut rounds = 0;
-            while is_full && !flight.queue.is_settled() && rounds < SETTLE_ROUNDS {
+            while is_full && !flight.queue.is_compacted() && rounds < COMPACT_ROUNDS {
                 rounds += 1;
                 // Outside the lock: it takes its time, and a body may run its owner's code when
                 // it goes.
@@ -141,7 +141,7 @@ impl Outbox {
             }
             let phase = match failure {
                 _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
-                Some(io::ErrorKind::WouldBlock) if flight.queue.is_settled() => Phase::Blocked,
+                Some(io::ErrorKind::WouldBlock) if flight.queue.is_compacted() => Phase::Blocked,
                 None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
                 // In the last case others push faster than their frames are looked at.
                 None | Some(io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
@@ -155,12 +155,12 @@ impl Outbox {
                 }
             };
             let owner = state.land(flight, phase);
-            return (owner, self.settle_room(&mut state));
+            return (owner, self.take_room_waiters(&mut state));
         }
     }
 
     /// If there is room, ends the congestion and gives those who wait for it.
-    pub(super) fn settle_room(&self, state: &mut State) -> Vec<Waker> {
+    pub(super) fn take_room_waiters(&self, state: &mut State) -> Vec<Waker> {
         if self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD) {
             self.congested.store(false, Ordering::Relaxed);
             if !state.room_waiters.is_empty() {

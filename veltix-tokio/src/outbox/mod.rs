@@ -199,7 +199,7 @@ impl Outbox {
     }
 
     /// Gives up the stream and counts what is queued as dropped. What a flusher holds at this
-    /// moment is counted when it returns, which [`Outbox::poll_settled`] waits for.
+    /// moment is counted when it returns, which [`Outbox::poll_recorded`] waits for.
     pub(crate) fn close(&self, reason: DropReason) {
         let (writer, (queue, waiters)) = {
             let mut state = self.lock();
@@ -223,7 +223,7 @@ impl Outbox {
     }
 
     /// Waits until a closed outbox has counted every frame; for the connection's own task.
-    pub(crate) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_recorded(&self, cx: &mut Context<'_>) -> Poll<()> {
         // Registers the task first, so that a flusher that returns between the two wakes it.
         self.glance(cx.waker());
         let state = self.state.lock();

@@ -98,7 +98,7 @@ impl Outbox {
             Ok(queued) => {
                 // A smaller value may have taken the place of a larger one.
                 let waiters =
-                    if gone.is_empty() { Vec::new() } else { self.settle_room(&mut state) };
+                    if gone.is_empty() { Vec::new() } else { self.take_room_waiters(&mut state) };
                 let owner = state.book_waiting();
                 drop(state);
                 wake_all(waiters.into_iter().chain(owner));
@@ -172,7 +172,7 @@ impl Outbox {
         };
         let refused = match pushed {
             Ok(queued) => {
-                let waiters = self.settle_room(&mut state);
+                let waiters = self.take_room_waiters(&mut state);
                 let owner = state.book_waiting();
                 drop(state);
                 wake_all(waiters.into_iter().chain(owner));

@@ -319,7 +319,7 @@ impl Queue {
     }
 
     /// Whether all of it was detached and compacted, so that it may wait.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn is_compacted(&self) -> bool {
         let noted = self.index.as_ref().map_or(0, |index| index.noted);
         self.detached == self.frames.len() && (self.droppable.0 == 0 || noted == self.frames.len())
     }

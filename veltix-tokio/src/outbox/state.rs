@@ -326,7 +326,7 @@ impl State {
 
     /// Books what the stream has taken.
     #[inline]
-    pub(super) fn settle(&mut self, taken: Taken, now: Instant) {
+    pub(super) fn record(&mut self, taken: Taken, now: Instant) {
         let Taken { frames, charge, shared, bytes } = taken;
         self.frames -= frames;
         self.charge -= charge;

@@ -383,7 +383,7 @@ fn a_close_counts_every_frame() {
         world.spawn(|outbox, _| {
             turns(outbox);
             outbox.close(DropReason::Shutdown);
-            block_on(poll_fn(|cx| outbox.poll_settled(cx)));
+            block_on(poll_fn(|cx| outbox.poll_recorded(cx)));
         });
         published.join().unwrap();
         world.join();

@@ -76,7 +76,7 @@ fn what_was_queued_before_the_seal_is_written_and_then_the_end() {
 }
 
 fn settled(outbox: &Outbox, waker: &Waker) -> Poll<()> {
-    outbox.poll_settled(&mut Context::from_waker(waker))
+    outbox.poll_recorded(&mut Context::from_waker(waker))
 }
 
 #[test]

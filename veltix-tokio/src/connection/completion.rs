@@ -17,7 +17,7 @@ use crate::sync::text_of;
 impl ConnectionTask {
     /// The same for one that has begun; a plain one has ended, too.
     #[inline]
-    pub(super) fn settle_started(
+    pub(super) fn complete_started(
         &mut self,
         route: RouteId,
         code: u16,
@@ -27,8 +27,10 @@ impl ConnectionTask {
         match started {
             // Taken apart here, so that the most common outcome is neither moved nor dropped.
             Started::Done(Outcome::Silent) => self.peer.session().receipts().handled.add(1),
-            Started::Done(Outcome::Reply(reply)) => self.settle_reply(code, id, reply),
-            Started::Done(Outcome::Failure(failure)) => self.settle_failure(code, id, *failure),
+            Started::Done(Outcome::Reply(reply)) => self.complete_with_reply(code, id, reply),
+            Started::Done(Outcome::Failure(failure)) => {
+                self.complete_with_failure(code, id, *failure)
+            }
             Started::Running(future) => {
                 self.lane.run(Origin::Message { route, code, id }, future);
             }
@@ -36,14 +38,14 @@ impl ConnectionTask {
     }
 
     /// Books how a handler ended, and sends its reply.
-    pub(super) fn settle(&mut self, origin: Origin, outcome: Outcome) {
+    pub(super) fn complete(&mut self, origin: Origin, outcome: Outcome) {
         match origin {
-            Origin::Connect => self.settle_connect(outcome),
-            Origin::Message { code, id, .. } => self.settle_message(code, id, outcome),
+            Origin::Connect => self.complete_connect(outcome),
+            Origin::Message { code, id, .. } => self.complete_message(code, id, outcome),
         }
     }
 
-    fn settle_connect(&mut self, outcome: Outcome) {
+    fn complete_connect(&mut self, outcome: Outcome) {
         let Outcome::Failure(failure) = outcome else { return self.admit() };
         let reason = match *failure {
             Failure::Unclaimed => return self.admit(),
@@ -64,24 +66,24 @@ impl ConnectionTask {
     }
 
     #[inline]
-    pub(super) fn settle_message(&mut self, code: u16, id: RequestId, outcome: Outcome) {
+    pub(super) fn complete_message(&mut self, code: u16, id: RequestId, outcome: Outcome) {
         match outcome {
             Outcome::Silent => self.peer.session().receipts().handled.add(1),
-            Outcome::Reply(reply) => self.settle_reply(code, id, reply),
-            Outcome::Failure(failure) => self.settle_failure(code, id, *failure),
+            Outcome::Reply(reply) => self.complete_with_reply(code, id, reply),
+            Outcome::Failure(failure) => self.complete_with_failure(code, id, *failure),
         }
     }
 
     #[inline]
-    pub(super) fn settle_reply(&mut self, code: u16, id: RequestId, reply: Reply) {
+    pub(super) fn complete_with_reply(&mut self, code: u16, id: RequestId, reply: Reply) {
         match self.reply(code, id, reply) {
             Ok(()) => self.peer.session().receipts().handled.add(1),
-            Err(error) => self.settle_failure(code, id, Failure::Failed(error.into(), None)),
+            Err(error) => self.complete_with_failure(code, id, Failure::Failed(error.into(), None)),
         }
     }
 
     #[cold]
-    pub(super) fn settle_failure(&mut self, code: u16, id: RequestId, failure: Failure) {
+    pub(super) fn complete_with_failure(&mut self, code: u16, id: RequestId, failure: Failure) {
         let peer = &self.peer;
         let events = self.endpoint.events();
         match failure {
