@@ -7,9 +7,9 @@ use crate::sync::Mutex;
 
 /// When it was last written.
 #[derive(Debug, Default)]
-pub(crate) struct LogPace(Mutex<Option<Instant>>);
+pub(crate) struct RateLimitedLog(Mutex<Option<Instant>>);
 
-impl LogPace {
+impl RateLimitedLog {
     /// Whether the line is to be written; not again for [`PEER_LOG_PAUSE`] then.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         let mut last = self.0.lock();
@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn a_thousand_peers_are_one_line() {
-        let (pace, now) = (LogPace::default(), Instant::now());
+        let (pace, now) = (RateLimitedLog::default(), Instant::now());
         assert_eq!((0..1_000).filter(|_| pace.is_due(now)).count(), 1);
         assert!(pace.is_due(now + PEER_LOG_PAUSE));
     }
