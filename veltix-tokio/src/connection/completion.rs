@@ -5,7 +5,7 @@ use veltix_core::text::printable;
 use veltix_core::{EncodeError, Frame, RequestId};
 
 use super::ConnectionTask;
-use super::lane::Origin;
+use super::serial::Origin;
 use crate::close::CloseReason;
 use crate::codec::check_size;
 use crate::flush;
@@ -32,7 +32,7 @@ impl ConnectionTask {
                 self.complete_with_failure(code, id, *failure)
             }
             Started::Running(future) => {
-                self.lane.run(Origin::Message { route, code, id }, future);
+                self.serial.run(Origin::Message { route, code, id }, future);
             }
         }
     }
@@ -145,17 +145,17 @@ impl ConnectionTask {
 
     /// Queues a reply; without room for it the lane waits, and no other handler is started.
     fn push_reply(&mut self, reply: Frame) {
-        let unsent = if self.lane.is_parked() { Some(reply) } else { self.push(reply) };
+        let unsent = if self.serial.is_parked() { Some(reply) } else { self.push(reply) };
         if let Some(reply) = unsent {
-            self.lane.park(reply);
+            self.serial.park(reply);
         }
     }
 
     /// Queues the replies that wait for room, in their order, as far as there is some.
     pub(super) fn push_parked(&mut self) {
-        while let Some(reply) = self.lane.take_parked() {
+        while let Some(reply) = self.serial.take_parked() {
             if let Some(reply) = self.push(reply) {
-                return self.lane.park_again(reply);
+                return self.serial.park_again(reply);
             }
         }
     }

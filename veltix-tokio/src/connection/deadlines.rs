@@ -149,7 +149,7 @@ impl ConnectionTask {
     /// we see does not count, since it is old: what was read before and is handled now.
     fn silent_until(&self) -> Option<Instant> {
         let limits = self.limits();
-        let has_room = self.lane.has_room(limits.inbox_messages, limits.inbox_bytes);
+        let has_room = self.serial.has_room(limits.inbox_messages, limits.inbox_bytes);
         let reads = has_room && !self.is_held_back();
         if reads || self.ending.is_some() {
             return None;

@@ -12,7 +12,7 @@ use veltix_core::{
 };
 
 use super::budget::Budget;
-use super::lane::Origin;
+use super::serial::Origin;
 use super::{ConnectionTask, Stage};
 use crate::close::CloseReason;
 use crate::config::Role;
@@ -40,7 +40,7 @@ impl ConnectionTask {
         let cx = Context::new(&self.peer, self.routes.hub(), 0, RequestId::default());
         match on_connect.start(&cx, (), None) {
             Started::Done(outcome) => self.complete(Origin::Connect, outcome),
-            Started::Running(future) => self.lane.run(Origin::Connect, future),
+            Started::Running(future) => self.serial.run(Origin::Connect, future),
         }
         self.flushes.extend(scope.leave(Instant::now()));
     }
@@ -100,10 +100,10 @@ impl ConnectionTask {
         };
         if self.ending.as_ref().is_some_and(|ending| ending.reason == CloseReason::Shutdown) {
             self.peer.session().receipts().shutdown.add(1);
-        } else if self.lane.is_free() && self.has_turn(route) {
+        } else if self.serial.is_free() && self.has_turn(route) {
             self.handle(cx, route, arrival);
         } else {
-            self.lane.wait(route, arrival.into_message());
+            self.serial.wait(route, arrival.into_message());
         }
     }
 
@@ -150,7 +150,7 @@ impl ConnectionTask {
 
     /// Gives an answer to its call; gives back what is none.
     fn take_answer(&mut self, message: Message) -> Option<Message> {
-        if planted!("answers_wait_in_the_lane") && !self.lane.is_free() {
+        if planted!("answers_wait_for_handlers") && !self.serial.is_free() {
             return Some(message);
         }
         if !self.peer.session().ids().is_call(message.id()) {
@@ -219,9 +219,9 @@ impl ConnectionTask {
                     future = PooledFuture::new(future.instrument(span.clone()));
                 }
                 if concurrent {
-                    self.parallel.run(route, origin, future);
+                    self.concurrent_calls.run(route, origin, future);
                 } else {
-                    self.lane.run(origin, future);
+                    self.serial.run(origin, future);
                 }
             }
             Poll::Ready(Outcome::Silent) => {
@@ -241,7 +241,7 @@ impl ConnectionTask {
 
     /// Whether a message of this route may be handled now, as far as other calls of it go.
     fn has_turn(&self, route: RouteId) -> bool {
-        if self.parallel.is_empty() {
+        if self.concurrent_calls.is_empty() {
             return true;
         }
         let endpoint = &self.endpoint;
@@ -252,21 +252,21 @@ impl ConnectionTask {
         } else {
             limit
         };
-        !self.parallel.is_full(route, limit)
+        !self.concurrent_calls.is_full(route, limit)
     }
 
     /// Goes on with what runs and what waits, as far as the budget allows.
-    pub(super) fn advance_lane(
+    pub(super) fn advance_handlers(
         &mut self,
         cx: &mut task::Context<'_>,
         scope: &FlushScope,
         budget: &mut Budget,
     ) {
         self.push_parked();
-        if let Some(code) = self.lane.runs() {
+        if let Some(code) = self.serial.runs() {
             budget.resume(code);
         }
-        if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
+        if let Poll::Ready(Some((origin, outcome, future))) = self.serial.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
                 let routes = &*self.routes;
                 self.pool.keep_waited(route, routes, future, &outcome);
@@ -277,7 +277,7 @@ impl ConnectionTask {
         // other peers' handlers wait for.
         while !budget.is_done(scope)
             && budget.goes_on(scope)
-            && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
+            && let Poll::Ready((origin, outcome, future)) = self.concurrent_calls.poll_ended(cx)
         {
             budget.spend(origin.code(), 0);
             if let Origin::Message { route, .. } = origin {
@@ -289,9 +289,9 @@ impl ConnectionTask {
         while !self.is_cut_off()
             && !budget.is_done(scope)
             && budget.goes_on(scope)
-            && let Some(route) = self.lane.next_route()
+            && let Some(route) = self.serial.next_route()
             && self.has_turn(route)
-            && let Some((route, mut message)) = self.lane.next()
+            && let Some((route, mut message)) = self.serial.next()
         {
             budget.spend(message.code(), message.body().len());
             self.handle(cx, route, message.arrival());

@@ -20,7 +20,7 @@ impl ConnectionTask {
     /// Counts what the connection holds of what it has received.
     #[inline]
     pub(super) fn book_received(&self, buffer: usize) {
-        let held = MEMORY_HOLES * buffer + self.unhandled.len() + self.lane.inbox_charge();
+        let held = MEMORY_HOLES * buffer + self.unhandled.len() + self.serial.inbox_charge();
         self.peer.session().reading().set(held);
     }
 
@@ -39,7 +39,7 @@ impl ConnectionTask {
     }
 
     fn has_memory(&self, wanted: usize) -> bool {
-        self.peer.session().reading().try_set(MEMORY_HOLES * wanted + self.lane.inbox_charge())
+        self.peer.session().reading().try_set(MEMORY_HOLES * wanted + self.serial.inbox_charge())
     }
 
     /// Looks again for room, when it is time.

@@ -14,15 +14,15 @@
 
 mod budget;
 mod completion;
+mod concurrent;
 mod cork;
 mod deadlines;
 mod dispatch;
 mod finish;
 mod future_pool;
-mod lane;
 mod memory_wait;
-mod parallel;
 mod reading;
+mod serial;
 mod slow_poll;
 mod throttle;
 mod timer;
@@ -54,13 +54,13 @@ use crate::router::Routes;
 use crate::session::Session;
 use crate::transport::Stream;
 use budget::Budget;
+use concurrent::Concurrent;
 use cork::Cork;
 use deadlines::BegunFrame;
 use dispatch::UnknownCodes;
 use future_pool::FuturePool;
-use lane::Lane;
 use memory_wait::MemoryWait;
-use parallel::Parallel;
+use serial::Serial;
 use throttle::Throttle;
 use timer::Timer;
 
@@ -75,8 +75,8 @@ pub(crate) struct ConnectionTask {
     reader: Option<Reader>,
     /// What was read and is not handled yet, for want of room or time.
     unhandled: Burst,
-    lane: Lane,
-    parallel: Parallel,
+    serial: Serial,
+    concurrent_calls: Concurrent,
     pool: FuturePool,
     stage: Stage,
     /// Why the connection is ending, and when handlers are cut off. Boxed: most are open.
@@ -174,8 +174,8 @@ impl ConnectionTask {
             routes,
             reader: Some(reader),
             unhandled: Burst::default(),
-            lane: Lane::default(),
-            parallel: Parallel::default(),
+            serial: Serial::default(),
+            concurrent_calls: Concurrent::default(),
             pool: FuturePool::default(),
             stage: Stage::Entering(now + limits.on_connect_timeout),
             ending: None,
@@ -278,7 +278,7 @@ impl ConnectionTask {
             // What an earlier batch sent goes out before anything new is handled.
             return Turn::Busy;
         }
-        self.advance_lane(cx, scope, budget);
+        self.advance_handlers(cx, scope, budget);
         if !budget.is_done(scope) {
             self.read_batch(cx, scope, budget);
         }

@@ -146,7 +146,9 @@ impl ConnectionTask {
     /// Whether a message may be read and handled at once: nothing waits, nothing ends.
     #[inline]
     fn is_calm(&self) -> bool {
-        self.lane.is_free() && self.ending.is_none() && !self.peer.session().outbox().is_congested()
+        self.serial.is_free()
+            && self.ending.is_none()
+            && !self.peer.session().outbox().is_congested()
     }
 
     #[cold]
@@ -161,13 +163,13 @@ impl ConnectionTask {
             return false;
         }
         let limits = self.limits();
-        if self.lane.has_room(limits.inbox_messages, limits.inbox_bytes) {
+        if self.serial.has_room(limits.inbox_messages, limits.inbox_bytes) {
             return true;
         }
         if !self.is_calling() {
             return false;
         }
-        if !self.lane.has_room_while_calling() {
+        if !self.serial.has_room_while_calling() {
             if planted!("congested_in_silence") {
                 return false;
             }

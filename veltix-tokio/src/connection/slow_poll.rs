@@ -16,7 +16,7 @@ impl ConnectionTask {
             // It has a thread of its own, to be blocked.
             return;
         }
-        slow.codes.extend(self.parallel.codes());
+        slow.codes.extend(self.concurrent_calls.codes());
         slow.codes.sort_unstable();
         slow.codes.dedup();
         let endpoint = &self.endpoint;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::lane::Origin;
+use super::serial::Origin;
 use crate::router::{Outcome, PooledFuture, RouteId, poll_caught};
 use crate::sync::drop_caught;
 
@@ -42,7 +42,7 @@ impl Drop for Call {
 
 /// See the module. An idle connection holds nothing for it.
 #[derive(Default)]
-pub(super) struct Parallel(Option<Box<Running>>);
+pub(super) struct Concurrent(Option<Box<Running>>);
 
 struct Running {
     calls: FuturesUnordered<Call>,
@@ -50,7 +50,7 @@ struct Running {
     by_route: Vec<(RouteId, usize)>,
 }
 
-impl Parallel {
+impl Concurrent {
     /// Whether the route has as many calls as it may.
     pub(super) fn is_full(&self, route: RouteId, limit: usize) -> bool {
         let of_route = |running: &Running| {
@@ -117,23 +117,23 @@ mod tests {
         let other = MessageType::new(201, "other", "");
         let routes = Routes::new(Router::new().route(other, || {}).fallback(|| {}), None);
         let [fallback, other] = [200, 201].map(|code| routes.find(code).expect("a route"));
-        let mut parallel = Parallel::default();
+        let mut concurrent = Concurrent::default();
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(parallel.is_empty() && !parallel.is_full(other, 1));
+        assert!(concurrent.is_empty() && !concurrent.is_full(other, 1));
         let mut run = |route, future| {
             let origin = Origin::Message { route, code: 0, id: RequestId::default() };
-            parallel.run(route, origin, future);
+            concurrent.run(route, origin, future);
         };
         run(other, PooledFuture::new(ready(Outcome::Silent)));
         run(other, PooledFuture::new(ready(Outcome::Silent)));
         run(fallback, PooledFuture::new(pending()));
-        assert!(parallel.is_full(other, 2) && !parallel.is_full(other, 3));
-        assert!(parallel.is_full(fallback, 1) && !parallel.is_full(fallback, 2));
-        assert!(parallel.poll_ended(cx).is_ready() && parallel.poll_ended(cx).is_ready());
-        assert!(parallel.poll_ended(cx).is_pending() && !parallel.is_full(other, 1));
-        assert_eq!((parallel.cancel(), parallel.is_empty()), (1, true));
-        parallel.run(other, Origin::Connect, PooledFuture::new(ready(Outcome::Silent)));
-        assert!(parallel.poll_ended(cx).is_ready() && parallel.is_empty());
-        assert_eq!(parallel.cancel(), 0);
+        assert!(concurrent.is_full(other, 2) && !concurrent.is_full(other, 3));
+        assert!(concurrent.is_full(fallback, 1) && !concurrent.is_full(fallback, 2));
+        assert!(concurrent.poll_ended(cx).is_ready() && concurrent.poll_ended(cx).is_ready());
+        assert!(concurrent.poll_ended(cx).is_pending() && !concurrent.is_full(other, 1));
+        assert_eq!((concurrent.cancel(), concurrent.is_empty()), (1, true));
+        concurrent.run(other, Origin::Connect, PooledFuture::new(ready(Outcome::Silent)));
+        assert!(concurrent.poll_ended(cx).is_ready() && concurrent.is_empty());
+        assert_eq!(concurrent.cancel(), 0);
     }
 }

@@ -31,7 +31,7 @@ impl Origin {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Lane {
+pub(super) struct Serial {
     running: Option<(Origin, PooledFuture)>,
     /// Replies that found no room in their peer's outbox: no other handler is started until they
     /// have. So there is at most one for each handler that ran when the first was parked.
@@ -40,7 +40,7 @@ pub(super) struct Lane {
     inbox_charge: usize,
 }
 
-impl Lane {
+impl Serial {
     /// Whether a message may be handled at once: nothing runs, nothing waits.
     pub(super) fn is_free(&self) -> bool {
         self.running.is_none() && self.parked.is_empty() && self.inbox.is_empty()
@@ -113,7 +113,7 @@ impl Lane {
         if self.running.is_some() || self.is_parked() {
             return None;
         }
-        if planted!("lane_reorders") {
+        if planted!("serial_reorders") {
             self.inbox.make_contiguous().reverse();
         }
         let (route, message) = self.inbox.pop_front()?;
@@ -159,7 +159,7 @@ impl Lane {
     }
 }
 
-/// What [`Lane::cancel`] ended.
+/// What [`Serial::cancel`] ended.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cancelled {
     pub(super) handlers: u64,
