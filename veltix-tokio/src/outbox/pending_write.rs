@@ -19,7 +19,7 @@ thread_local! {
 }
 
 /// What a flusher holds while it writes.
-pub(super) struct Flight {
+pub(super) struct PendingWrite {
     pub(super) queue: Queue,
     /// A finished run behind the queue, until the first write: whatever that leaves of it is
     /// queued.
@@ -29,7 +29,7 @@ pub(super) struct Flight {
     pub(super) taken: Taken,
 }
 
-impl Flight {
+impl PendingWrite {
     pub(super) fn new(writer: Box<dyn StreamWriter>, batch: Option<Arc<SharedBatch>>) -> Self {
         let queue = Queue::default();
         Self { queue, batch, writer, taken: Taken::default() }
@@ -70,19 +70,19 @@ impl Scratch {
     ///
     /// # Errors
     /// The stream's error; a stream that takes nothing is `WouldBlock`.
-    pub(super) fn write(&mut self, flight: &mut Flight) -> io::Result<()> {
-        let mut offered = self.gather(flight.queue.frames(), flight.queue.head_written);
-        if let Some(batch) = flight.batch.as_deref().and_then(SharedBatch::whole) {
+    pub(super) fn write(&mut self, pending: &mut PendingWrite) -> io::Result<()> {
+        let mut offered = self.gather(pending.queue.frames(), pending.queue.head_written);
+        if let Some(batch) = pending.batch.as_deref().and_then(SharedBatch::whole) {
             offered = offered.map(|bytes| bytes + batch.bytes.len());
             let has_room = self.pieces.len() < WRITE_SLICES;
             if has_room && offered.is_some_and(|bytes| bytes <= WRITE_BYTES) {
                 self.pieces.push(Piece::SharedBatch);
             } else {
-                flight.queue_batch();
-                offered = self.gather(flight.queue.frames(), flight.queue.head_written);
+                pending.queue_batch();
+                offered = self.gather(pending.queue.frames(), pending.queue.head_written);
             }
         }
-        let queue = &flight.queue;
+        let queue = &pending.queue;
         let batch = flight
             .batch
             .as_deref()
@@ -97,19 +97,19 @@ impl Scratch {
         };
         let written = match &self.pieces[..] {
             // As almost always: the others need an array to be made.
-            [one] => flight.writer.try_write_vectored(&[slice(one)])?,
+            [one] => pending.writer.try_write_vectored(&[slice(one)])?,
             pieces => {
                 let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
                 slices.iter_mut().zip(pieces).for_each(|(to, piece)| *to = slice(piece));
-                flight.writer.try_write_vectored(&slices[..pieces.len()])?
+                pending.writer.try_write_vectored(&slices[..pieces.len()])?
             }
         };
         if written == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let of_run = if offered == Some(written) { flight.finish_batch() } else { 0 };
-        flight.queue_batch();
-        flight.advance(written - of_run);
+        let of_run = if offered == Some(written) { pending.finish_batch() } else { 0 };
+        pending.queue_batch();
+        pending.advance(written - of_run);
         Ok(())
     }
 
@@ -151,7 +151,7 @@ impl Scratch {
     }
 }
 
-impl Flight {
+impl PendingWrite {
     /// Queues the frames of the run behind the others.
     #[inline]
     pub(super) fn queue_batch(&mut self) {

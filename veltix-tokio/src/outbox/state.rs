@@ -9,7 +9,7 @@ use veltix_core::Frame;
 use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES};
 
 use super::drops::{DropReason, Dropped, Drops, Episode};
-use super::pending_write::Flight;
+use super::pending_write::PendingWrite;
 use super::queue::{Capacity, Queue, Queued, Taken, charge};
 use super::sent::Sent;
 use super::shared_batch::{Membership, SharedBatch};
@@ -301,7 +301,7 @@ impl State {
     }
 
     /// `Queued → Writing`: hands the queue and the stream to a flusher.
-    pub(super) fn take_off(&mut self) -> Option<Flight> {
+    pub(super) fn begin_write(&mut self) -> Option<PendingWrite> {
         if self.phase != Phase::Queued {
             return None;
         }
@@ -309,11 +309,11 @@ impl State {
         let batch = self.take_batch();
         self.phase = Phase::Writing;
         let queue = std::mem::take(&mut self.queue);
-        Some(Flight { queue, ..Flight::new(writer, batch) })
+        Some(PendingWrite { queue, ..PendingWrite::new(writer, batch) })
     }
 
     /// The same for an outbox that has nothing but a finished run.
-    pub(super) fn take_off_with_batch(
+    pub(super) fn begin_batch_write(
         &mut self,
     ) -> Option<(Arc<SharedBatch>, Box<dyn StreamWriter>)> {
         if self.phase != Phase::Queued || self.frames > 0 || !self.has_finished_batch() {
@@ -362,7 +362,7 @@ impl State {
 
     /// `Writing → Idle`, for a flusher that has written all there is and to whose queue nothing
     /// was added.
-    pub(super) fn land_empty(&mut self, writer: Box<dyn StreamWriter>) -> Option<Waker> {
+    pub(super) fn finish_empty(&mut self, writer: Box<dyn StreamWriter>) -> Option<Waker> {
         debug_assert_eq!((self.charge, self.shared), (0, 0), "whatever was counted was taken off");
         self.writer = Some(writer);
         self.phase = Phase::Idle;
@@ -373,10 +373,10 @@ impl State {
 
     /// `Writing → Queued | Blocked`: takes back what the flusher held. Whoever is returned must be
     /// woken: the connection's own task, which goes on from here.
-    pub(super) fn land(&mut self, flight: Flight, phase: Phase) -> Option<Waker> {
-        self.writer = Some(flight.writer);
+    pub(super) fn finish_write(&mut self, pending: PendingWrite, phase: Phase) -> Option<Waker> {
+        self.writer = Some(pending.writer);
         self.phase = phase;
-        let taken = std::mem::replace(&mut self.queue, flight.queue);
+        let taken = std::mem::replace(&mut self.queue, pending.queue);
         taken.recycle();
         self.owner_waits = false;
         self.book_memory();
@@ -384,8 +384,8 @@ impl State {
     }
 
     /// A flusher returns to an outbox that was closed: what it still holds is dropped.
-    pub(super) fn abandon(&mut self, flight: &Flight) -> Option<Waker> {
-        for frame in flight.queue.frames() {
+    pub(super) fn cancel_write(&mut self, pending: &PendingWrite) -> Option<Waker> {
+        for frame in pending.queue.frames() {
             self.drop_accepted(self.closed_for, frame.code());
         }
         self.frames = 0;
@@ -395,7 +395,7 @@ impl State {
         self.owner.clone()
     }
 
-    /// Counts what is queued as dropped; what a flusher holds stays for [`State::abandon`]. Gives
+    /// Counts what is queued as dropped; what a flusher holds stays for [`State::cancel_write`]. Gives
     /// what was queued, and who waited for room and must be woken.
     pub(super) fn close(&mut self, reason: DropReason) -> (Queue, Vec<Waker>) {
         if self.phase == Phase::Closed {
