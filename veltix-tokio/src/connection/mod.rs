@@ -290,32 +290,32 @@ impl ConnectionTask {
 
     /// Writes what others have queued, and what a full stream takes again.
     fn look_at_outbox(&mut self, cx: &mut Context<'_>) {
-        let mut glance = self.peer.session().outbox().glance(cx.waker());
-        if glance.blocked && self.peer.session().outbox().poll_writable(cx).is_ready() {
-            glance.queued = true;
+        let mut status = self.peer.session().outbox().status(cx.waker());
+        if status.blocked && self.peer.session().outbox().poll_writable(cx).is_ready() {
+            status.queued = true;
         }
-        let may_grow = || glance.queued && self.peer.session().calls().lock().len() > 1;
-        if !self.cork.holds(cx, may_grow) && glance.queued {
+        let may_grow = || status.queued && self.peer.session().calls().lock().len() > 1;
+        if !self.cork.holds(cx, may_grow) && status.queued {
             self.peer.session().outbox().flush();
-            glance = self.peer.session().outbox().glance(cx.waker());
+            status = self.peer.session().outbox().status(cx.waker());
         }
-        if glance.overflowed {
+        if status.overflowed {
             self.emit_overflow();
         }
-        if glance.dropped {
+        if status.dropped {
             self.emit_dropped();
         }
-        self.stalled_since = glance.stalled_since;
-        if let Some(kind) = glance.failure
+        self.stalled_since = status.stalled_since;
+        if let Some(kind) = status.failure
             && self.write_failure.is_none()
         {
             let until = Instant::now() + self.limits().drain_timeout;
             self.write_failure = Some(Box::new(WriteFailure { kind, until }));
         }
-        if glance.taken != self.taken {
-            self.taken = glance.taken;
+        if status.taken != self.taken {
+            self.taken = status.taken;
             // When it was taken, not when this task sees it: that may be much later.
-            self.spoke = glance.taken_at.unwrap_or(self.spoke);
+            self.spoke = status.taken_at.unwrap_or(self.spoke);
             self.is_alive(self.spoke);
         }
     }

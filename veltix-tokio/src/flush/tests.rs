@@ -76,7 +76,7 @@ fn another(stream: FullOnce) -> (Arc<Session>, Arc<Owner>) {
         IdSpace::server(),
     );
     let owner = Arc::new(Owner::default());
-    session.outbox().glance(&Waker::from(Arc::clone(&owner)));
+    session.outbox().status(&Waker::from(Arc::clone(&owner)));
     (session, owner)
 }
 

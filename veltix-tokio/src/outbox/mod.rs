@@ -73,7 +73,7 @@ pub(crate) struct Outbox {
 
 /// What the connection's own task needs to know, read under one lock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Glance {
+pub(crate) struct OutboxStatus {
     /// Something is queued that the task may flush.
     pub(crate) queued: bool,
     /// The stream is full: the task waits for it with [`Outbox::poll_writable`].
@@ -139,16 +139,16 @@ impl Outbox {
     /// Writes all that is queued, then the end of the stream; for the connection's own task, after
     /// [`Outbox::seal`]. Ready also when the stream has failed.
     pub(crate) fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.glance(cx.waker()).blocked {
+        if self.status(cx.waker()).blocked {
             ready!(self.poll_writable(cx));
         }
         self.flush();
-        let glance = self.glance(cx.waker());
-        if glance.failure.is_some() || glance.empty {
+        let status = self.status(cx.waker());
+        if status.failure.is_some() || status.empty {
             return self.lend(|writer| writer.poll_shutdown(cx)).map(|_| ());
         }
         // In every other state a flusher, or the stream, wakes this task.
-        if glance.queued {
+        if status.queued {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -170,14 +170,14 @@ impl Outbox {
     }
 
     /// Registers the connection's own task, and tells it how things stand.
-    pub(crate) fn glance(&self, owner: &Waker) -> Glance {
+    pub(crate) fn status(&self, owner: &Waker) -> OutboxStatus {
         let mut state = self.lock();
         match &state.owner {
             Some(known) if known.will_wake(owner) => {}
             _ => state.owner = Some(owner.clone()),
         }
         state.owner_waits = state.phase == Phase::Writing;
-        Glance {
+        OutboxStatus {
             queued: state.phase == Phase::Queued,
             blocked: state.phase == Phase::Blocked,
             empty: state.frames == 0,
@@ -225,7 +225,7 @@ impl Outbox {
     /// Waits until a closed outbox has counted every frame; for the connection's own task.
     pub(crate) fn poll_recorded(&self, cx: &mut Context<'_>) -> Poll<()> {
         // Registers the task first, so that a flusher that returns between the two wakes it.
-        self.glance(cx.waker());
+        self.status(cx.waker());
         let state = self.state.lock();
         if state.phase == Phase::Closed && state.frames == 0 {
             Poll::Ready(())

@@ -83,7 +83,7 @@ impl Scratch {
             }
         }
         let queue = &pending.queue;
-        let batch = flight
+        let batch = pending
             .batch
             .as_deref()
             .and_then(SharedBatch::whole)

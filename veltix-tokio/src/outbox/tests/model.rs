@@ -360,7 +360,7 @@ impl Model {
             [self.accepted, self.written, queued]
         );
         assert_eq!(self.outbox.is_congested(), self.congested);
-        assert_eq!(self.outbox.glance(Waker::noop()).dropped, self.over);
+        assert_eq!(self.outbox.status(Waker::noop()).dropped, self.over);
         let state = self.outbox.state.lock();
         assert_eq!(state.phase, self.phase);
         assert!(self.phase != Phase::Idle || state.queue.frames().capacity() == 0);

@@ -249,7 +249,7 @@ impl Owner {
     }
 
     /// Runs until it is told to end; says what it saw last.
-    fn run(self: Arc<Self>, outbox: Arc<Outbox>) -> JoinHandle<Glance> {
+    fn run(self: Arc<Self>, outbox: Arc<Outbox>) -> JoinHandle<OutboxStatus> {
         thread::spawn(move || {
             let waker = Waker::from(Arc::clone(&self));
             loop {

@@ -66,7 +66,7 @@ fn whoever_comes_comes_behind_the_run_and_ends_it_for_this_outbox_alone() {
 fn every_look_finds_the_run_booked() {
     let looks: [fn(&Outbox) -> bool; 3] = [
         |outbox| outbox.sent().queued == 2,
-        |outbox| !outbox.glance(Waker::noop()).empty,
+        |outbox| !outbox.status(Waker::noop()).empty,
         |outbox| format!("{outbox:?}").contains("frames: 2"),
     ];
     for look in looks {
