@@ -170,8 +170,8 @@ fn grow(buffer: &mut BytesMut, total: usize) {
 /// Returns the number of bytes to reserve.
 fn growth(buffer: &BytesMut, total: usize) -> usize {
     let missing = total - buffer.len();
-    let spare = buffer.capacity() - buffer.len();
-    if spare > 0 && spare >= missing.min(FIRST_GROWTH) {
+    let free = buffer.capacity() - buffer.len();
+    if free > 0 && free >= missing.min(FIRST_GROWTH) {
         return 0;
     }
     let is_part = buffer.len() >= total / WORTH_ALL;
