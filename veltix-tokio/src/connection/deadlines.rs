@@ -176,7 +176,7 @@ impl ConnectionTask {
             Pulse::Ping => {
                 self.send_plain(PING.code(), Bytes::new());
                 // That the stream takes our own question is no sign of the peer's life.
-                self.taken = self.peer.session().outbox().taken();
+                self.written = self.peer.session().outbox().written();
             }
             Pulse::Dead => self.begin_end(CloseReason::HeartbeatTimeout),
         }

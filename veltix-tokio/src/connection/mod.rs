@@ -96,7 +96,7 @@ pub(crate) struct ConnectionTask {
     turns: u8,
     cork: Cork,
     /// What the outbox had written when this task last looked: progress is life.
-    taken: u64,
+    written: u64,
     /// When the outbox was last seen to have written something.
     spoke: Instant,
     /// Since when the stream has taken nothing, as of the last look.
@@ -188,7 +188,7 @@ impl ConnectionTask {
             flushes: FlushList::default(),
             turns: 0,
             cork: Cork::default(),
-            taken: 0,
+            written: 0,
             spoke: now,
             stalled_since: None,
             write_failure: None,
@@ -312,10 +312,10 @@ impl ConnectionTask {
             let until = Instant::now() + self.limits().drain_timeout;
             self.write_failure = Some(Box::new(WriteFailure { kind, until }));
         }
-        if status.taken != self.taken {
-            self.taken = status.taken;
+        if status.written != self.written {
+            self.written = status.written;
             // When it was taken, not when this task sees it: that may be much later.
-            self.spoke = status.taken_at.unwrap_or(self.spoke);
+            self.spoke = status.written_at.unwrap_or(self.spoke);
             self.is_alive(self.spoke);
         }
     }

@@ -57,7 +57,7 @@ impl Outbox {
         let result = caught(|| writer.try_write_vectored(&[IoSlice::new(&whole.bytes)]));
         if result.as_ref().is_ok_and(|written| *written == whole.bytes.len()) {
             let mut state = self.state.lock();
-            state.record(whole.taken(), now);
+            state.record(whole.written(), now);
             if state.phase != Phase::Writing || !state.queue.frames().is_empty() {
                 drop(state);
                 // It was closed, or more was pushed meanwhile.
@@ -108,7 +108,7 @@ impl Outbox {
             pending.queue_batch();
             let failure = result.err().map(|error| error.kind());
             let mut state = self.state.lock();
-            state.record(std::mem::take(&mut pending.taken), now);
+            state.record(std::mem::take(&mut pending.written), now);
             // What was pushed meanwhile follows what is left in our hands.
             pending.queue.append(&mut state.queue);
             if failure.is_none()

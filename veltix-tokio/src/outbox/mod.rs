@@ -83,9 +83,9 @@ pub(crate) struct OutboxStatus {
     /// Why a write failed, which closed the outbox.
     pub(crate) failure: Option<io::ErrorKind>,
     /// Bytes that the stream has taken so far.
-    pub(crate) taken: u64,
+    pub(crate) written: u64,
     /// When it last took some.
-    pub(crate) taken_at: Option<Instant>,
+    pub(crate) written_at: Option<Instant>,
     /// Since when it has taken nothing although something waits.
     pub(crate) stalled_since: Option<Instant>,
     /// A frame has found no room: see [`Outbox::take_overflow`].
@@ -182,8 +182,8 @@ impl Outbox {
             blocked: state.phase == Phase::Blocked,
             empty: state.frames == 0,
             failure: state.failure,
-            taken: state.taken,
-            taken_at: state.taken_at,
+            written: state.written,
+            written_at: state.written_at,
             stalled_since: state.stalled_since,
             overflowed: state.overflow_noted,
             dropped: state.is_episode_over(),
@@ -283,8 +283,8 @@ impl Outbox {
     }
 
     /// Bytes that the stream has taken so far.
-    pub(crate) fn taken(&self) -> u64 {
-        self.state.lock().taken
+    pub(crate) fn written(&self) -> u64 {
+        self.state.lock().written
     }
 
     /// What was accepted, written, dropped and is queued.

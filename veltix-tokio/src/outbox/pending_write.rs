@@ -9,7 +9,7 @@ use std::sync::Arc;
 use veltix_core::Frame;
 use veltix_core::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 
-use super::queue::{Queue, Taken};
+use super::queue::{Queue, Written};
 use super::shared_batch::SharedBatch;
 use crate::planted::planted;
 use crate::transport::StreamWriter;
@@ -26,13 +26,13 @@ pub(super) struct PendingWrite {
     pub(super) batch: Option<Arc<SharedBatch>>,
     pub(super) writer: Box<dyn StreamWriter>,
     /// What the stream took since it was last settled.
-    pub(super) taken: Taken,
+    pub(super) written: Written,
 }
 
 impl PendingWrite {
     pub(super) fn new(writer: Box<dyn StreamWriter>, batch: Option<Arc<SharedBatch>>) -> Self {
         let queue = Queue::default();
-        Self { queue, batch, writer, taken: Taken::default() }
+        Self { queue, batch, writer, written: Written::default() }
     }
 }
 
@@ -173,16 +173,16 @@ impl PendingWrite {
         let Some(batch) = self.batch.take() else { return 0 };
         let Some(batch) = batch.whole() else { return 0 };
         // Nothing was taken before it.
-        self.taken = batch.taken();
+        self.written = batch.written();
         batch.bytes.len()
     }
 
     /// Takes off what the stream took.
     pub(super) fn advance(&mut self, written: usize) {
-        let taken = self.queue.advance(written);
-        self.taken.add(taken);
+        let written_now = self.queue.advance(written);
+        self.written.add(written_now);
         // Counted by now: a body that panics as it goes has been written all the same.
-        self.queue.drop_first(taken.frames);
+        self.queue.drop_first(written_now.frames);
         if planted!("partial_write_repeated") {
             self.queue.head_written = 0;
         }

@@ -55,14 +55,14 @@ impl Size {
 
 /// What a stream took: frames that it took whole and their charge, and all bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct Written {
     pub(super) frames: usize,
     pub(super) charge: usize,
     pub(super) shared: usize,
     pub(super) bytes: usize,
 }
 
-impl Taken {
+impl Written {
     #[inline]
     pub(super) fn add(&mut self, more: Self) {
         self.frames += more.frames;
@@ -166,22 +166,22 @@ impl Queue {
 
     /// Notes that so many more bytes are written; says which frames at the front that finishes. They
     /// are to be [taken out](Queue::drop_first).
-    pub(super) fn advance(&mut self, written: usize) -> Taken {
+    pub(super) fn advance(&mut self, written: usize) -> Written {
         let mut rest = self.head_written + written;
-        let mut taken = Taken { bytes: written, ..Taken::default() };
+        let mut finished = Written { bytes: written, ..Written::default() };
         for frame in &self.frames {
             if rest < frame.len() {
                 break;
             }
             rest -= frame.len();
-            taken.frames += 1;
-            taken.charge += charge(frame.len());
-            taken.shared += frame.shared_len();
+            finished.frames += 1;
+            finished.charge += charge(frame.len());
+            finished.shared += frame.shared_len();
         }
         self.head_written = rest;
-        self.forget_first(taken.frames);
-        self.detached = self.detached.saturating_sub(taken.frames);
-        taken
+        self.forget_first(finished.frames);
+        self.detached = self.detached.saturating_sub(finished.frames);
+        finished
     }
 
     /// Takes out what [`Queue::advance`] found finished.

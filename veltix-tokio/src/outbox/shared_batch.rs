@@ -22,7 +22,7 @@ use bytes::{Bytes, BytesMut};
 use veltix_core::Frame;
 use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, COPY_BELOW};
 
-use super::queue::{Capacity, Size, Taken, charge};
+use super::queue::{Capacity, Size, Written, charge};
 use crate::planted::planted;
 use crate::sync::Mutex;
 
@@ -144,8 +144,8 @@ fn own_copy(frame: &Frame) -> Frame {
 
 impl FinishedBatch {
     /// All of it.
-    pub(super) fn taken(&self) -> Taken {
-        Taken {
+    pub(super) fn written(&self) -> Written {
+        Written {
             frames: self.frames.len(),
             charge: self.charge,
             // Bodies of a run are short.

@@ -10,7 +10,7 @@ use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES};
 
 use super::drops::{DropReason, Dropped, Drops, Episode};
 use super::pending_write::PendingWrite;
-use super::queue::{Capacity, Queue, Queued, Taken, charge};
+use super::queue::{Capacity, Queue, Queued, Written, charge};
 use super::sent::Sent;
 use super::shared_batch::{Membership, SharedBatch};
 use crate::memory::{Holding, Memory};
@@ -53,8 +53,8 @@ pub(super) struct State {
     pub(super) stalled_since: Option<Instant>,
     /// Bytes that the stream has taken, and when it last took some: outbound progress is a sign of
     /// life.
-    pub(super) taken: u64,
-    pub(super) taken_at: Option<Instant>,
+    pub(super) written: u64,
+    pub(super) written_at: Option<Instant>,
     pub(super) sent: Sent,
     /// Dropped frames of all the side's outboxes, by type.
     pub(super) drops: Arc<Drops>,
@@ -98,8 +98,8 @@ impl State {
             overflowing: false,
             overflow_noted: false,
             stalled_since: None,
-            taken: 0,
-            taken_at: None,
+            written: 0,
+            written_at: None,
             sent: Sent::default(),
             drops,
             episode: None,
@@ -326,18 +326,18 @@ impl State {
 
     /// Books what the stream has taken.
     #[inline]
-    pub(super) fn record(&mut self, taken: Taken, now: Instant) {
-        let Taken { frames, charge, shared, bytes } = taken;
+    pub(super) fn record(&mut self, written: Written, now: Instant) {
+        let Written { frames, charge, shared, bytes } = written;
         self.frames -= frames;
         self.charge -= charge;
         self.shared -= shared;
-        self.taken += bytes as u64;
+        self.written += bytes as u64;
         self.sent.written += frames as u64;
         if self.holding.bytes() > 0 {
             self.book_memory();
         }
         if bytes > 0 {
-            self.taken_at = Some(now);
+            self.written_at = Some(now);
             self.stalled_since = None;
         }
     }
@@ -376,8 +376,8 @@ impl State {
     pub(super) fn finish_write(&mut self, pending: PendingWrite, phase: Phase) -> Option<Waker> {
         self.writer = Some(pending.writer);
         self.phase = phase;
-        let taken = std::mem::replace(&mut self.queue, pending.queue);
-        taken.recycle();
+        let empty = std::mem::replace(&mut self.queue, pending.queue);
+        empty.recycle();
         self.owner_waits = false;
         self.book_memory();
         self.owner.clone()

@@ -184,5 +184,5 @@ async fn a_stall_counts_from_the_last_progress() {
     assert_eq!(act(&outbox).stalled_since, Some(start + 2 * second));
     socket.give(ALL);
     drain(&outbox);
-    assert_eq!((act(&outbox).stalled_since, act(&outbox).taken), (None, 100));
+    assert_eq!((act(&outbox).stalled_since, act(&outbox).written), (None, 100));
 }

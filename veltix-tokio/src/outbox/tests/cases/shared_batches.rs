@@ -38,7 +38,7 @@ fn a_finished_run_is_written_to_all_from_one_place() {
         assert_eq!(ids(socket), (0..64).collect::<Vec<_>>());
         check_sent(outbox, [64, 64, 0, 0]);
         check_phase(outbox, Phase::Idle);
-        assert_eq!((socket.0.lock().calls, outbox.taken()), (1, 64 * 50));
+        assert_eq!((socket.0.lock().calls, outbox.written()), (1, 64 * 50));
         assert_eq!(outbox.state.lock().charge, 0);
     }
     assert_eq!(sockets[0].0.lock().slices, sockets[1].0.lock().slices, "nothing is copied");
