@@ -19,7 +19,7 @@ use crate::memory::Memory;
 use crate::outbox::Queued;
 use crate::outbox::{Capacity, Push};
 use crate::session::{Services, Session};
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 use crate::transport::{Link, PeerAddr, StreamWriter};
 
 /// A stream that is full once, and then takes everything.
@@ -99,7 +99,7 @@ fn explosive() -> Arc<Session> {
     let (peer, _) = another(FullOnce(true));
     send(&peer);
     peer.outbox().flush();
-    let (mut place, waker) = (Place::default(), Waker::from(Arc::new(Panics)));
+    let (mut place, waker) = (QueuePosition::default(), Waker::from(Arc::new(Panics)));
     let pushed = peer.outbox().push_or_wait(frame(), Some((&mut place, &waker)));
     assert!(matches!(pushed, Push::Full(_)), "{pushed:?}");
     assert!(peer.outbox().poll_writable(&mut Context::from_waker(Waker::noop())).is_ready());

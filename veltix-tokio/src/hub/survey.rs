@@ -41,7 +41,7 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
     endpoint: Arc<Endpoint>,
     /// The frame to send, and to whom, until it is sent.
     unsent: Option<Frame>,
-    places: Vec<Place>,
+    asked: Vec<Asked>,
     /// The code of the question.
     code: u16,
     /// Those who could not be asked; told first.
@@ -59,7 +59,7 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
 
 /// Where one peer stands.
 #[derive(Debug)]
-struct Place {
+struct Asked {
     peer: Peer,
     call: Option<CallId>,
     status: SurveyStatus,
@@ -131,14 +131,14 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         peers: impl IntoIterator<Item = Peer>,
     ) -> Self {
         let (sender, answers) = mpsc::unbounded_channel();
-        let place = |peer| Place { peer, call: None, status: SurveyStatus::Waiting };
-        let places: Vec<_> = peers.into_iter().map(place).collect();
+        let entry = |peer| Asked { peer, call: None, status: SurveyStatus::Waiting };
+        let asked: Vec<_> = peers.into_iter().map(entry).collect();
         Self {
             endpoint,
             code: frame.code(),
             unsent: Some(frame),
-            waiting: places.len(),
-            places,
+            waiting: asked.len(),
+            asked,
             ready: VecDeque::new(),
             answers,
             sender,
@@ -171,7 +171,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
 
     /// Who was asked, and where each of them stands now.
     pub fn roster(&self) -> impl Iterator<Item = (&Peer, SurveyStatus)> {
-        self.places.iter().map(|place| (&place.peer, place.status))
+        self.asked.iter().map(|entry| (&entry.peer, entry.status))
     }
 
     /// Replies so far.
@@ -190,9 +190,9 @@ impl<Q: Ask + ?Sized> Survey<Q> {
 
     /// Asks everybody, each under an id of its own: the body is shared.
     fn send(&mut self, frame: &Frame) {
-        for (index, place) in self.places.iter_mut().enumerate() {
+        for (index, entry) in self.asked.iter_mut().enumerate() {
             let asker = Asker::Survey { index, answers: self.sender.clone() };
-            let begun = place.peer.session().calls().lock().begin_open(frame.code(), asker);
+            let begun = entry.peer.session().calls().lock().begin_open(frame.code(), asker);
             let Begun { call, is_news, .. } = match begun {
                 Ok(begun) => begun,
                 Err(RequestError::Closed) => {
@@ -204,21 +204,21 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                     continue;
                 }
             };
-            let response = match place.peer.session().outbox().push(frame.clone().with_id(call.id))
+            let response = match entry.peer.session().outbox().push(frame.clone().with_id(call.id))
             {
                 Push::Queued(queued) => {
-                    flush::schedule_published(place.peer.session(), queued, frame.len());
+                    flush::schedule_published(entry.peer.session(), queued, frame.len());
                     if is_news {
                         // Its task may have to read on for the answer, past the inbox's limit.
-                        place.peer.session().outbox().wake_owner();
+                        entry.peer.session().outbox().wake_owner();
                     }
-                    place.call = Some(call);
+                    entry.call = Some(call);
                     continue;
                 }
                 Push::Full(_) => Response::Full,
                 Push::Closed => Response::Left,
             };
-            let caller = place.peer.session().calls().lock().take_back(call);
+            let caller = entry.peer.session().calls().lock().take_back(call);
             // Without it the connection has ended meanwhile, and that is on its way to us.
             if caller.is_some() {
                 self.ready.push_back((index, response));
@@ -233,7 +233,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             return Poll::Ready(None);
         }
         if let Some(mut frame) = self.unsent.take() {
-            share(&mut frame, self.places.len(), self.endpoint.services().memory());
+            share(&mut frame, self.asked.len(), self.endpoint.services().memory());
             self.send(&frame);
         }
         if let Some((index, response)) = self.ready.pop_front() {
@@ -259,11 +259,11 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     /// Gives up the calls whose time is over. One that cannot be given up is over already: its
     /// answer, or the end of its connection, is on its way to us and still counts.
     fn time_out(&mut self) {
-        for (index, place) in self.places.iter_mut().enumerate() {
-            let Some(call) = place.call.take() else { continue };
-            let caller = place.peer.session().calls().lock().give_up(call);
+        for (index, entry) in self.asked.iter_mut().enumerate() {
+            let Some(call) = entry.call.take() else { continue };
+            let caller = entry.peer.session().calls().lock().give_up(call);
             if caller.is_some() {
-                let (peer, code) = (&place.peer, self.code);
+                let (peer, code) = (&entry.peer, self.code);
                 let event = || Event::RequestTimedOut { peer: peer.clone(), code };
                 self.endpoint.events().tell(event);
                 self.ready.push_back((index, Response::TimedOut));
@@ -284,12 +284,12 @@ impl<Q: Ask + ?Sized> Survey<Q> {
 
     /// Books how a peer responded.
     fn respond(&mut self, index: usize, response: ResponseTo<Q>) -> (Peer, ResponseTo<Q>) {
-        let place = &mut self.places[index];
-        place.call = None;
-        place.status = response.status();
+        let entry = &mut self.asked[index];
+        entry.call = None;
+        entry.status = response.status();
         self.waiting -= 1;
-        self.replies += usize::from(place.status == SurveyStatus::Replied);
-        (place.peer.clone(), response)
+        self.replies += usize::from(entry.status == SurveyStatus::Replied);
+        (entry.peer.clone(), response)
     }
 
     fn read(&self, answer: Result<Message, CallFailed>) -> ResponseTo<Q> {
@@ -308,12 +308,12 @@ impl<Q: Ask + ?Sized> Survey<Q> {
 
     /// Gives up the calls that are not answered: their ids rest.
     fn give_up(&mut self) {
-        for place in &mut self.places {
-            if place.status == SurveyStatus::Waiting {
-                place.status = SurveyStatus::GivenUp;
+        for entry in &mut self.asked {
+            if entry.status == SurveyStatus::Waiting {
+                entry.status = SurveyStatus::GivenUp;
             }
-            if let Some(call) = place.call.take() {
-                let caller = place.peer.session().calls().lock().give_up(call);
+            if let Some(call) = entry.call.take() {
+                let caller = entry.peer.session().calls().lock().give_up(call);
                 drop(caller);
             }
         }
@@ -346,14 +346,14 @@ where
 
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
-            let mut responses = Vec::with_capacity(self.places.len());
+            let mut responses = Vec::with_capacity(self.asked.len());
             while let Some(response) = self.next().await {
                 responses.push(response);
             }
-            let given_up = self.places.iter().filter(|place| place.status == SurveyStatus::GivenUp);
-            let given_up = given_up.map(|place| place.peer.clone()).collect();
+            let given_up = self.asked.iter().filter(|entry| entry.status == SurveyStatus::GivenUp);
+            let given_up = given_up.map(|entry| entry.peer.clone()).collect();
             let needed = match self.until {
-                Until::All => self.places.len(),
+                Until::All => self.asked.len(),
                 Until::First(replies) | Until::Quorum(replies) => replies,
             };
             Responses { replies: self.replies, needed, responses, given_up }
@@ -364,7 +364,7 @@ where
 impl<Q: Ask + ?Sized> fmt::Debug for Survey<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Survey")
-            .field("asked", &self.places.len())
+            .field("asked", &self.asked.len())
             .field("replies", &self.replies)
             .field("waiting", &self.waiting)
             .finish_non_exhaustive()
@@ -427,7 +427,7 @@ mod tests {
         let mut survey = hub.to(all()).request(&question).expect("it is encoded").timeout(limit);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(survey.poll_response(cx).is_pending());
-        let (peer, id) = (survey.places[0].peer.clone(), survey.places[0].call.expect("asked").id);
+        let (peer, id) = (survey.asked[0].peer.clone(), survey.asked[0].call.expect("asked").id);
         let received = peer.session().calls().lock().receive(question.with_id(id));
         let Reception::Answer(over) = received else { panic!("it is an answer: {received:?}") };
         tokio::time::advance(2 * limit).await;

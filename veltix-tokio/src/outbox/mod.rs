@@ -52,7 +52,7 @@ use tokio::time::Instant;
 
 use crate::memory::Memory;
 use crate::sync::{Guard, Mutex};
-use crate::sync::{Place, wake_all};
+use crate::sync::{QueuePosition, wake_all};
 use crate::transport::StreamWriter;
 
 pub use drops::Dropped;
@@ -266,9 +266,9 @@ impl Outbox {
     }
 
     /// Gives up a wait for room.
-    pub(crate) fn leave_line(&self, place: &Place) {
-        if place.is_taken() {
-            let waker = self.state.lock().room_waiters.leave(place);
+    pub(crate) fn leave_queue(&self, position: &QueuePosition) {
+        if position.is_assigned() {
+            let waker = self.state.lock().room_waiters.leave(position);
             drop(waker);
         }
     }

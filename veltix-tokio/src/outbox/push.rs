@@ -10,7 +10,7 @@ use super::queue::{Capacity, Queued};
 use super::state::Phase;
 use super::{DropReason, Outbox};
 use crate::planted::planted;
-use crate::sync::{Place, wake_all};
+use crate::sync::{QueuePosition, wake_all};
 
 /// What happened to a frame.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Push {
 }
 
 /// Where somebody waits for room, and who.
-pub(crate) type InLine<'a> = (&'a mut Place, &'a Waker);
+pub(crate) type Waiting<'a> = (&'a mut QueuePosition, &'a Waker);
 
 /// What [`Outbox::push_or`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,26 +48,26 @@ impl Outbox {
 
     /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found
     /// none.
-    pub(crate) fn push_or_wait(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
+    pub(crate) fn push_or_wait(&self, mut frame: Frame, waiting: Option<Waiting<'_>>) -> Push {
         if !frame.class().is_default() && frame.class().key().is_none() {
             // Its sender is told if there is no room, and told once: it is not dropped later.
             frame.set_class(DeliveryClass::DEFAULT);
         }
-        self.offer(frame, line)
+        self.offer(frame, waiting)
     }
 
     #[inline]
-    fn offer(&self, frame: Frame, line: Option<InLine<'_>>) -> Push {
+    fn offer(&self, frame: Frame, waiting: Option<Waiting<'_>>) -> Push {
         let pushed = self.lock().push_at_once(frame, self.capacity);
         match pushed {
             Ok(queued) => Push::Queued(queued),
-            Err(frame) => self.offer_in_need(frame, line),
+            Err(frame) => self.offer_in_need(frame, waiting),
         }
     }
 
     /// The stream is full, or the outbox, or there is none any more.
     #[cold]
-    fn offer_in_need(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
+    fn offer_in_need(&self, mut frame: Frame, waiting: Option<Waiting<'_>>) -> Push {
         // A body may run its owner's code when it goes, so what gives way here, and what is copied
         // because it is going to wait, goes outside the lock.
         let mut gone = Vec::new();
@@ -111,8 +111,8 @@ impl Outbox {
             return Push::Closed;
         }
         state.owner_waits = true;
-        if let Some((place, waker)) = line {
-            state.room_waiters.wait(place, waker);
+        if let Some((position, waker)) = waiting {
+            state.room_waiters.wait(position, waker);
         }
         Push::Full(refused)
     }

@@ -13,7 +13,7 @@ use crate::error::SendError;
 use crate::flush;
 use crate::outbox::Push;
 use crate::planted::planted;
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 /// A message on its way into a peer's outbox. Made by [`Peer::send`].
 #[derive(Debug)]
@@ -21,7 +21,7 @@ use crate::sync::Place;
 pub struct Sending {
     /// Taken while it is pushed; `None` once it is done.
     step: Option<Result<(Peer, Frame), SendError>>,
-    place: Place,
+    position: QueuePosition,
     /// Ends the wait for room. A peer that takes a byte now and then is not stalled, and yet no
     /// handler must be held by it for ever.
     patience: Option<Pin<Box<Sleep>>>,
@@ -29,7 +29,7 @@ pub struct Sending {
 
 impl Sending {
     fn new(step: Result<(Peer, Frame), SendError>) -> Self {
-        Self { step: Some(step), place: Place::default(), patience: None }
+        Self { step: Some(step), position: QueuePosition::default(), patience: None }
     }
 }
 
@@ -84,9 +84,9 @@ impl Future for Sending {
         let this = self.get_mut();
         let Some(step) = this.step.take() else { return Poll::Ready(Err(SendError::Closed)) };
         let (peer, frame) = step?;
-        let line = (&mut this.place, cx.waker());
+        let waiting = (&mut this.position, cx.waker());
         let length = frame.len();
-        match peer.0.outbox().push_or_wait(frame, Some(line)) {
+        match peer.0.outbox().push_or_wait(frame, Some(waiting)) {
             Push::Queued(queued) => {
                 flush::schedule_published(&peer.0, queued, length);
                 Poll::Ready(Ok(()))
@@ -108,7 +108,7 @@ impl Future for Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         if let Some(Ok((peer, _))) = &self.step {
-            peer.0.outbox().leave_line(&self.place);
+            peer.0.outbox().leave_queue(&self.position);
         }
     }
 }

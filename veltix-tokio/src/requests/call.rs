@@ -15,7 +15,7 @@ use crate::flush;
 use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::session::{CallFailed, CallId, Expected, Session};
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 /// A call whose answer is not read yet. Nothing is sent before it is first polled.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Call {
     message: Option<Result<Message, EncodeError>>,
     pub(super) timeout: Duration,
     pub(super) expected: Expected,
-    place: Place,
+    position: QueuePosition,
     state: State,
     /// The connection's task must look at its calls because of this one.
     is_news: bool,
@@ -58,7 +58,7 @@ impl Call {
             message: Some(message),
             timeout: REQUEST_TIMEOUT,
             expected: Expected::OneOf(&[]),
-            place: Place::default(),
+            position: QueuePosition::default(),
             state: State::Unsent,
             is_news: false,
             is_alone: false,
@@ -122,8 +122,8 @@ impl Future for Call {
             && let State::WaitingForRoom { call, frame, mut answer } =
                 std::mem::replace(&mut this.state, State::Over)
         {
-            let line = (&mut this.place, cx.waker());
-            match this.peer.session().outbox().push_or_wait(frame, Some(line)) {
+            let waiting = (&mut this.position, cx.waker());
+            match this.peer.session().outbox().push_or_wait(frame, Some(waiting)) {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
                     // First, since a flush may wake others, and what wakes them may panic.
@@ -161,7 +161,7 @@ impl Future for Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.session().outbox().leave_line(&self.place);
+        self.session().outbox().leave_queue(&self.position);
         let caller = match self.state {
             State::Unsent | State::Over => None,
             State::WaitingForRoom { call, .. } => self.session().calls().lock().take_back(call),

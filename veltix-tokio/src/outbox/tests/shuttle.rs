@@ -13,7 +13,7 @@ use ::shuttle::sync::{Condvar, Mutex};
 use ::shuttle::thread::{self, JoinHandle};
 
 use super::*;
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 /// Schedules for each test and scheduler.
 const SCHEDULES: usize = 10_000;
@@ -71,7 +71,7 @@ impl World {
             self.spawn(move |outbox, _| {
                 for id in 0..FRAMES {
                     let mut frame = Some(frame(sender, id, random(HEADER_LEN, 40)));
-                    let mut place = Place::default();
+                    let mut place = QueuePosition::default();
                     let queued = block_on(poll_fn(|cx| {
                         let sending = frame.take().expect("it came back");
                         match outbox.push_or_wait(sending, Some((&mut place, cx.waker()))) {
