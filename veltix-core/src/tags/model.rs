@@ -176,7 +176,7 @@ impl Model {
             Step::Unwatch(at) => {
                 let watcher = self.watches.swap_remove(at.index(self.watches.len()));
                 store.unwatch(watcher.id);
-                assert_eq!(store.next_change(watcher.id), WatchStep::Over);
+                assert_eq!(store.next_change(watcher.id), WatchStep::Ended);
             }
             Step::Follow(_, _) if self.watches.is_empty() => {}
             Step::Follow(at, many) => {
@@ -249,7 +249,7 @@ impl Watcher {
                 WatchStep::Entered(peer) => assert!(self.members.insert(peer), "{peer} twice"),
                 WatchStep::Left(peer) => assert!(self.members.remove(&peer), "{peer} twice"),
                 WatchStep::Idle => return self.awake = false,
-                WatchStep::Over => panic!("the watch has not ended"),
+                WatchStep::Ended => panic!("the watch has not ended"),
             }
         }
     }

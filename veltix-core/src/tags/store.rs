@@ -283,7 +283,7 @@ impl TagStore {
         }
         match self.watches.next(watch) {
             WatchStep::Idle if self.watches.have_ended() && self.slots.is_empty() => {
-                WatchStep::Over
+                WatchStep::Ended
             }
             step => step,
         }

@@ -149,11 +149,11 @@ fn watches_are_over_when_the_last_peer_has_left_and_it_was_told() {
     assert!([everybody, nobody].iter().all(|watch| woken.contains(watch)), "{woken:?}");
     assert_eq!(store.next_change(everybody), WatchStep::Left(PEER));
     for watch in [everybody, nobody] {
-        assert_eq!(store.next_change(watch), WatchStep::Over);
+        assert_eq!(store.next_change(watch), WatchStep::Ended);
     }
     let late = store.watch(&all()).unwrap();
     assert_eq!(store.next_change(late), WatchStep::Reset(Vec::new()));
-    assert_eq!(store.next_change(late), WatchStep::Over);
+    assert_eq!(store.next_change(late), WatchStep::Ended);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub enum WatchStep {
     /// No change has happened since the last step.
     Idle,
     /// The watch has ended.
-    Over,
+    Ended,
 }
 
 /// Holds all watches of a store. Each watch keeps its unreported changes in the order in which they
@@ -183,7 +183,7 @@ impl Watches {
 
     /// Returns the next change that the watch has kept.
     pub(super) fn next(&mut self, id: WatchId) -> WatchStep {
-        let Some(watched) = self.watches.get_mut(&id) else { return WatchStep::Over };
+        let Some(watched) = self.watches.get_mut(&id) else { return WatchStep::Ended };
         let change = watched.changes.pop_front();
         if watched.changes.is_empty() {
             // An idle watch should not keep the memory that a busy hour needed.

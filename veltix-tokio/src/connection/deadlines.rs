@@ -103,11 +103,11 @@ impl ConnectionTask {
 
     /// Does what is due.
     pub(super) fn on_deadline(&mut self, now: Instant) {
-        let over = self.peer.session().calls().lock().expire(now);
-        for call in over {
+        let completed = self.peer.session().calls().lock().expire(now);
+        for call in completed {
             let (peer, code) = (&self.peer, call.code());
             self.endpoint.events().tell(|| Event::RequestTimedOut { peer: peer.clone(), code });
-            call.tell();
+            call.complete();
         }
         if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
             self.cut_off();

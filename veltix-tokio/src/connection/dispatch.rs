@@ -160,10 +160,10 @@ impl ConnectionTask {
         let receipts = self.peer.session().receipts();
         match reception {
             Reception::Other(message) => return Some(message),
-            Reception::Answer(over) => {
+            Reception::Answer(completed) => {
                 receipts.handled.add(1);
                 self.cork.count_answer();
-                over.tell();
+                completed.complete();
             }
             Reception::Late => receipts.late.add(1),
         }

@@ -251,11 +251,11 @@ impl ConnectionTask {
                 self.endpoint.make_room(0, budget.now());
             }
             match turn {
-                Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
+                Turn::Ended if self.flushes.is_empty() => return Poll::Ready(()),
                 Turn::Idle if self.flushes.is_empty() => {}
                 // The rest is for the next turn. A peer that keeps us busy stops no clock.
-                Turn::Over | Turn::Idle | Turn::Busy => {
-                    if turn != Turn::Over
+                Turn::Ended | Turn::Idle | Turn::Busy => {
+                    if turn != Turn::Ended
                         && self.next_deadline().is_some_and(|due| due <= budget.now())
                     {
                         self.on_deadline(Instant::now());
@@ -283,7 +283,7 @@ impl ConnectionTask {
             self.read_batch(cx, scope, budget);
         }
         if self.is_over() {
-            return Turn::Over;
+            return Turn::Ended;
         }
         if budget.is_done(scope) { Turn::Busy } else { Turn::Idle }
     }
@@ -384,5 +384,5 @@ enum Turn {
     /// More of the same: its budget was spent.
     Busy,
     /// The conversation is over.
-    Over,
+    Ended,
 }

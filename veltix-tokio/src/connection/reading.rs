@@ -15,7 +15,7 @@ use crate::codec::CodecError;
 use crate::codec::read_buffer;
 use crate::flush::FlushScope;
 use crate::planted::planted;
-use crate::session::Over;
+use crate::session::CompletedCall;
 
 impl ConnectionTask {
     pub(super) fn read_batch(
@@ -173,8 +173,8 @@ impl ConnectionTask {
             if planted!("congested_in_silence") {
                 return false;
             }
-            let over = self.peer.session().calls().lock().fail_congested();
-            over.into_iter().for_each(Over::tell);
+            let completed = self.peer.session().calls().lock().fail_congested();
+            completed.into_iter().for_each(CompletedCall::complete);
             return false;
         }
         true

@@ -429,10 +429,12 @@ mod tests {
         assert!(survey.poll_response(cx).is_pending());
         let (peer, id) = (survey.asked[0].peer.clone(), survey.asked[0].call.expect("asked").id);
         let received = peer.session().calls().lock().receive(question.with_id(id));
-        let Reception::Answer(over) = received else { panic!("it is an answer: {received:?}") };
+        let Reception::Answer(completed) = received else {
+            panic!("it is an answer: {received:?}")
+        };
         tokio::time::advance(2 * limit).await;
         assert!(survey.poll_response(cx).is_pending(), "it has not timed out");
-        over.tell();
+        completed.complete();
         let Poll::Ready(Some((_, response))) = survey.poll_response(cx) else {
             panic!("it is told")
         };

@@ -103,7 +103,7 @@ impl Watch {
                 WatchStep::Left(id) if self.untold.remove(&id) => {}
                 WatchStep::Left(id) => return Poll::Ready(Some(WatchEvent::Left(id))),
                 WatchStep::Idle => return Poll::Pending,
-                WatchStep::Over => return Poll::Ready(None),
+                WatchStep::Ended => return Poll::Ready(None),
             }
         }
     }

@@ -45,7 +45,7 @@ enum State {
         call: CallId,
         answer: Waiting,
     },
-    Over,
+    Ended,
 }
 
 type Waiting = oneshot::Receiver<Result<Message, CallFailed>>;
@@ -95,7 +95,7 @@ impl Call {
     }
 
     fn finish(&mut self, result: Result<Message, CallFailed>) -> Result<Message, RequestError> {
-        self.state = State::Over;
+        self.state = State::Ended;
         let message = result.map_err(|failure| match failure {
             CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
             CallFailed::ConnectionLost => RequestError::ConnectionLost,
@@ -120,7 +120,7 @@ impl Future for Call {
         }
         if let State::WaitingForRoom { .. } = this.state
             && let State::WaitingForRoom { call, frame, mut answer } =
-                std::mem::replace(&mut this.state, State::Over)
+                std::mem::replace(&mut this.state, State::Ended)
         {
             let waiting = (&mut this.position, cx.waker());
             match this.peer.session().outbox().push_or_wait(frame, Some(waiting)) {
@@ -163,7 +163,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         self.session().outbox().leave_queue(&self.position);
         let caller = match self.state {
-            State::Unsent | State::Over => None,
+            State::Unsent | State::Ended => None,
             State::WaitingForRoom { call, .. } => self.session().calls().lock().take_back(call),
             // The answer may have come already, or the connection may be over: then there is
             // nothing to give up.

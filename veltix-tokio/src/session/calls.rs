@@ -111,19 +111,19 @@ pub(crate) enum CallFailed {
 /// A call that is over, and how; told outside the lock of the calls, since telling wakes tasks.
 #[derive(Debug)]
 #[must_use = "the caller is to be told"]
-pub(crate) struct Over {
+pub(crate) struct CompletedCall {
     caller: Caller,
     result: Result<Message, CallFailed>,
 }
 
-impl Over {
+impl CompletedCall {
     /// The code of the question.
     pub(crate) const fn code(&self) -> u16 {
         self.caller.code
     }
 
     /// Tells the caller. One that is gone has given up its id in its drop, or is about to.
-    pub(crate) fn tell(self) {
+    pub(crate) fn complete(self) {
         match self.caller.asker {
             Asker::Alone(answer) => drop(answer.send(self.result)),
             Asker::Survey { index, answers } => drop(answers.send((index, self.result))),
@@ -135,7 +135,7 @@ impl Over {
 #[derive(Debug)]
 pub(crate) enum Reception {
     /// It is the answer to a call.
-    Answer(Over),
+    Answer(CompletedCall),
     /// It is the answer to nothing that is in flight.
     Late,
     /// It is not an answer.
@@ -242,7 +242,7 @@ impl Calls {
             Answer::Call(caller) => {
                 // The answer moves to another task, so it outlives the read buffer's batch.
                 let message = message.detach_below(DETACH_BELOW);
-                Reception::Answer(Over { caller, result: Ok(message) })
+                Reception::Answer(CompletedCall { caller, result: Ok(message) })
             }
             // The server's own numbering goes through our ids, so this is one of its messages.
             Answer::Late if self.space().must_check_type() => Reception::Other(message),
@@ -259,8 +259,8 @@ impl Calls {
     }
 
     /// Ends the calls whose time is over.
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Over> {
-        let mut over = Vec::new();
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<CompletedCall> {
+        let mut completed = Vec::new();
         while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
             let live = self.is_live(deadline, id);
             if live && deadline > now {
@@ -268,14 +268,14 @@ impl Calls {
             }
             self.deadlines.pop();
             if live && let Some(caller) = self.pending.give_up(RequestId::new(id), now.into_std()) {
-                over.push(Over { caller, result: Err(CallFailed::Timeout) });
+                completed.push(CompletedCall { caller, result: Err(CallFailed::Timeout) });
             }
         }
         if self.deadlines.is_empty() {
             // A connection that calls no more holds no memory for it.
             self.deadlines = BinaryHeap::new();
         }
-        over
+        completed
     }
 
     fn is_live(&self, deadline: Instant, id: u16) -> bool {
@@ -300,7 +300,7 @@ impl Calls {
 
     /// Fails every call: so much came before the answers that reading has to stop. The answers
     /// are still on their way, so the ids rest.
-    pub(crate) fn fail_congested(&mut self) -> Vec<Over> {
+    pub(crate) fn fail_congested(&mut self) -> Vec<CompletedCall> {
         self.deadlines.clear();
         // The task reads no further, and has to fail the next one as well.
         self.first_is_news = true;
@@ -309,7 +309,7 @@ impl Calls {
     }
 
     /// Fails every call, now and from now on: the connection is over.
-    pub(crate) fn end(&mut self) -> Vec<Over> {
+    pub(crate) fn end(&mut self) -> Vec<CompletedCall> {
         if planted!("lost_calls_wait") {
             return Vec::new();
         }
@@ -322,8 +322,8 @@ impl Calls {
     }
 }
 
-fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<Over> {
-    callers.into_iter().map(|caller| Over { caller, result: Err(failure) }).collect()
+fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<CompletedCall> {
+    callers.into_iter().map(|caller| CompletedCall { caller, result: Err(failure) }).collect()
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ impl TlsReader {
                 Plaintext::Taken if buffer.remaining() == 0 => return taken,
                 Plaintext::Taken if self.end.is_some() => return ciphertext.len(),
                 Plaintext::Taken => {}
-                Plaintext::Over => {
+                Plaintext::Ended => {
                     self.end = Some(Ok(()));
                     return ciphertext.len();
                 }
@@ -185,14 +185,14 @@ enum Plaintext {
     /// What there was, or what there was room for.
     Taken,
     /// The peer has said goodbye, and there is nothing more.
-    Over,
+    Ended,
 }
 
 fn take_plaintext(connection: &mut Connection, buffer: &mut ReadBuf<'_>) -> Plaintext {
     while buffer.remaining() > 0 {
         let mut reader = connection.reader();
         let taken = match reader.fill_buf() {
-            Ok([]) => return Plaintext::Over,
+            Ok([]) => return Plaintext::Ended,
             Ok(chunk) => {
                 let taken = chunk.len().min(buffer.remaining());
                 buffer.put_slice(&chunk[..taken]);

@@ -114,7 +114,7 @@ fn follow(tags: &TagTable, watch: WatchId, inside: &mut BTreeSet<PeerId>) {
             WatchStep::Reset(now) => *inside = now.into_iter().collect(),
             WatchStep::Entered(peer) => assert!(inside.insert(peer), "it was inside"),
             WatchStep::Left(peer) => assert!(inside.remove(&peer), "it was outside"),
-            WatchStep::Idle | WatchStep::Over => return,
+            WatchStep::Idle | WatchStep::Ended => return,
         }
     }
 }
