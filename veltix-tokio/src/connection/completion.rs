@@ -93,7 +93,7 @@ impl ConnectionTask {
                 let name = self.routes.name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
                 events.tell(|| Event::Rejected { peer: peer.clone(), code, reason });
-                self.tell_asker(code, id, answer);
+                self.answer_with_error(code, id, answer);
             }
             Failure::Failed(error, answer) => {
                 peer.session().receipts().handled.add(1);
@@ -101,7 +101,7 @@ impl ConnectionTask {
                 let name = self.routes.name(code);
                 tracing::warn!(%peer, message = name, code, %error, "the handler failed");
                 events.tell(|| Event::HandlerFailed { peer: peer.clone(), code, error });
-                self.tell_asker(code, id, answer);
+                self.answer_with_error(code, id, answer);
             }
             Failure::Panicked(message) => {
                 peer.session().receipts().handled.add(1);
@@ -126,7 +126,7 @@ impl ConnectionTask {
     }
 
     /// Tells who asked why there is no answer, where the message says how.
-    fn tell_asker(&mut self, code: u16, id: RequestId, answer: Option<Reply>) {
+    fn answer_with_error(&mut self, code: u16, id: RequestId, answer: Option<Reply>) {
         let Some(answer) = answer else { return };
         if let Err(error) = self.reply(code, id, answer) {
             tracing::warn!(peer = %self.peer, code, %error, "the error could not be told");

@@ -195,7 +195,7 @@ mod tests {
     use veltix_core::{Message, MessageType, all};
 
     use crate::peer::Peer;
-    use crate::session::Asker;
+    use crate::session::ReplySink;
     use crate::transport::memory;
     use crate::{Client, ClientConfig, Router, Server, ServerConfig};
 
@@ -208,8 +208,8 @@ mod tests {
     fn call_now_and_then(peer: &Peer) {
         let answers = unbounded_channel().0;
         for round in 0_u32.. {
-            let asker = Asker::Survey { index: 0, answers: answers.clone() };
-            let begun = peer.session().calls().lock().begin_open(MESSAGE.code(), asker);
+            let sink = ReplySink::Survey { index: 0, answers: answers.clone() };
+            let begun = peer.session().calls().lock().begin_open(MESSAGE.code(), sink);
             let Ok(begun) = begun else { return };
             let caller = peer.session().calls().lock().take_back(begun.call);
             drop(caller);

@@ -22,7 +22,7 @@ use crate::flush;
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::session::{Asker, Begun, CallFailed, CallId, SurveyAnswer};
+use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer};
 
 /// A question to many peers. Made by [`Broadcast::request`](crate::Broadcast::request).
 ///
@@ -191,8 +191,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     /// Asks everybody, each under an id of its own: the body is shared.
     fn send(&mut self, frame: &Frame) {
         for (index, entry) in self.asked.iter_mut().enumerate() {
-            let asker = Asker::Survey { index, answers: self.sender.clone() };
-            let begun = entry.peer.session().calls().lock().begin_open(frame.code(), asker);
+            let sink = ReplySink::Survey { index, answers: self.sender.clone() };
+            let begun = entry.peer.session().calls().lock().begin_open(frame.code(), sink);
             let Begun { call, is_news, .. } = match begun {
                 Ok(begun) => begun,
                 Err(RequestError::Closed) => {

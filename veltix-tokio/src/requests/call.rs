@@ -129,7 +129,7 @@ impl Future for Call {
                     // First, since a flush may wake others, and what wakes them may panic.
                     this.let_owner_see();
                     if this.is_alone {
-                        // Nobody would add to what the connection's task wrote: the asker has it
+                        // Nobody would add to what the connection's task wrote: the sink has it
                         // written at once, and saves a turn of that task.
                         flush::schedule_alone(this.session(), queued);
                     } else {

@@ -16,7 +16,7 @@ use veltix_core::{EncodeError, Hello, IdSpace, Message, PeerId, ToMessage};
 
 pub(crate) use attached::Attached;
 pub(crate) use calls::{
-    Asker, Begun, CallFailed, CallId, Calls, CompletedCall, Expected, Reception, SurveyAnswer,
+    Begun, CallFailed, CallId, Calls, CompletedCall, Expected, Reception, ReplySink, SurveyAnswer,
 };
 pub(crate) use end::End;
 pub(crate) use receipts::Receipts;
