@@ -55,14 +55,14 @@ impl ConnectionTask {
         }
     }
 
-    /// Does with a message what its code and id ask for. `is_calm` is what
-    /// [`is_calm`](Self::is_calm) said just before.
+    /// Does with a message what its code and id ask for. `can_dispatch_directly` is what
+    /// [`can_dispatch_directly`](Self::can_dispatch_directly) said just before.
     #[inline]
     pub(super) fn receive(
         &mut self,
         cx: &mut task::Context<'_>,
         arrival: Arrival<'_>,
-        is_calm: bool,
+        can_dispatch_directly: bool,
     ) {
         self.peer.session().receipts().received.add(1);
         if arrival.code() < FIRST_APPLICATION_CODE {
@@ -72,7 +72,7 @@ impl ConnectionTask {
             if let Some(mut message) = self.take_answer(arrival.into_message()) {
                 self.route(cx, message.arrival());
             }
-        } else if is_calm
+        } else if can_dispatch_directly
             && let Some(route) = self.routes.find(arrival.code())
             && self.has_turn(route)
         {

@@ -113,13 +113,13 @@ impl ConnectionTask {
         let before = budget.frames;
         let mut burst = std::mem::take(&mut self.unhandled);
         while !burst.is_empty() && budget.goes_on(scope) {
-            let is_calm = self.is_calm();
-            if !is_calm && !self.may_read_in_need() {
+            let can_dispatch_directly = self.can_dispatch_directly();
+            if !can_dispatch_directly && !self.may_read_in_need() {
                 break;
             }
             let Some(arrival) = burst.arrive() else { break };
             budget.spend(arrival.code(), arrival.body().len());
-            self.receive(cx, arrival, is_calm);
+            self.receive(cx, arrival, can_dispatch_directly);
         }
         if !burst.is_empty() {
             self.unhandled = burst;
@@ -140,12 +140,12 @@ impl ConnectionTask {
     }
 
     fn may_read_on(&self) -> bool {
-        self.is_calm() || self.may_read_in_need()
+        self.can_dispatch_directly() || self.may_read_in_need()
     }
 
     /// Whether a message may be read and handled at once: nothing waits, nothing ends.
     #[inline]
-    fn is_calm(&self) -> bool {
+    fn can_dispatch_directly(&self) -> bool {
         self.serial.is_free()
             && self.ending.is_none()
             && !self.peer.session().outbox().is_congested()
