@@ -39,7 +39,7 @@ pub(super) struct Entrance {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) routes: Arc<Routes>,
     pub(super) tls: Option<ServerTls>,
-    pub(super) hellos: HelloCache,
+    pub(super) hello_cache: HelloCache,
 }
 
 /// Accepts until a shutdown begins, then waits for the connections. It owns their tasks: dropped,
@@ -222,7 +222,7 @@ async fn welcome_in_time(
             // Boxed: without TLS nobody should pay for its room.
             Box::pin(tls.shake_hands(stream, limit)).await?;
         }
-        welcome(stream, endpoint.slots(), &entrance.hellos, &entrance.routes).await
+        welcome(stream, endpoint.slots(), &entrance.hello_cache, &entrance.routes).await
     };
     tokio::select! {
         biased;

@@ -140,7 +140,7 @@ impl Server {
             endpoint: Arc::clone(&endpoint),
             routes: Arc::new(Routes::new(router, Some(hub))),
             tls: config.tls,
-            hellos: HelloCache::default(),
+            hello_cache: HelloCache::default(),
         };
         let serve = Box::pin(accept::serve(listener, pace, entrance));
         Ok(Self { endpoint, serve: Some(serve) })

@@ -33,7 +33,7 @@
 //!     let mut bob = server.client("bob").await;
 //!     ann.send(&Message::from_text(JOIN, "lobby")).await;
 //!     bob.send(&Message::from_text(JOIN, "cellar")).await;
-//!     server.until_idle().await;
+//!     server.settle().await;
 //!
 //!     bob.send(&Message::from_text(SAY, "anybody?")).await;
 //!     ann.expect_message(&Message::from_text(SAY, "anybody?")).await;
@@ -67,7 +67,7 @@
 //! only while every task waits, and then it leaps to what is due next. A test of a timeout of an
 //! hour takes no time, and nothing depends on how busy the machine is.
 //!
-//! * [`until_idle`](TestServer::until_idle) waits until everybody else does.
+//! * [`settle`](TestServer::settle) waits until everybody else does.
 //! * [`advance`](TestServer::advance) lets time pass; what is due meanwhile happens at its time.
 //! * An expectation waits for up to 10 s of that time, well below a heartbeat.
 //!

@@ -154,7 +154,7 @@ impl TestServer {
 
     /// Waits until everybody else waits: for a message, an answer, or a later time. The clock
     /// moves on by a millisecond.
-    pub async fn until_idle(&self) {
+    pub async fn settle(&self) {
         clock::until_idle().await;
     }
 

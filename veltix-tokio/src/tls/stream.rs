@@ -136,9 +136,9 @@ impl TlsReader {
         let mut taken = 0;
         loop {
             match take_plaintext(&mut connection, buffer) {
-                Plaintext::Taken if buffer.remaining() == 0 => return taken,
-                Plaintext::Taken if self.end.is_some() => return ciphertext.len(),
-                Plaintext::Taken => {}
+                Plaintext::Consumed if buffer.remaining() == 0 => return taken,
+                Plaintext::Consumed if self.end.is_some() => return ciphertext.len(),
+                Plaintext::Consumed => {}
                 Plaintext::Ended => {
                     self.end = Some(Ok(()));
                     return ciphertext.len();
@@ -183,7 +183,7 @@ impl TlsReader {
 
 enum Plaintext {
     /// What there was, or what there was room for.
-    Taken,
+    Consumed,
     /// The peer has said goodbye, and there is nothing more.
     Ended,
 }
@@ -203,7 +203,7 @@ fn take_plaintext(connection: &mut Connection, buffer: &mut ReadBuf<'_>) -> Plai
         };
         reader.consume(taken);
     }
-    Plaintext::Taken
+    Plaintext::Consumed
 }
 
 impl AsyncRead for TlsReader {
