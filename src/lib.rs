@@ -1,12 +1,12 @@
-//! Messaging over TCP without the boilerplate, on Tokio: framing, handshake, routing,
-//! request/response, tags, broadcast and reconnection, on the wire of the Python package `veltix`.
+//! Messaging over TCP on Tokio: framing, handshake, routing, requests, tags, broadcast and
+//! reconnection, compatible with the Python package `veltix`.
 //!
 //! ```no_run
 //! use veltix::{Hub, Msg, Peer, Router, SendError, Server, ServerConfig, all};
 //!
 //! #[veltix::message]
 //! enum Chat {
-//!     #[message(code = 200)]
+//!     #[message(code = 200)] // JSON: {"from": …, "text": …}
 //!     Say { from: String, text: String },
 //! }
 //!
@@ -20,54 +20,32 @@
 //!     let router = Router::new().on(say);
 //!     let server = Server::bind(ServerConfig::default(), router).await?;
 //!     println!("listening on {}", server.local_addr()); // 127.0.0.1:8080
-//!     server.run_until(veltix::stop_signal()).await // then drains
+//!     server.run().await
 //! }
 //! ```
 //!
-//! # Contents
+//! An application is an enum of messages and a [`Router`] of handlers. A [`Server`] or a [`Client`]
+//! serves the router. The other end of each connection is a [`Peer`], with the same methods on both
+//! sides. The [`Hub`] of a server reaches many peers at once.
 //!
-//! An application is an enum of [messages](#messages) and a [`Router`](#routes) of
-//! [handlers](#handlers-and-extractors), functions of what they need, which return their
-//! [reply](#replies-and-errors) or an error. They share [state](#state), a peer may have a
-//! [session](#sessions), and a handler may [block](#blocking-code), be
-//! [concurrent or limited in time](#concurrency-and-timeouts), or be wrapped in [layers](#layers).
+//! | to | read |
+//! |---|---|
+//! | define messages | [`message`](macro@message), [messages](_guide::messages) |
+//! | handle them | [handlers](_guide::handlers), [routes](_guide::routes), [replies and errors](_guide::replies) |
+//! | keep state | [state and sessions](_guide::state) |
+//! | block, run concurrently, add layers | [concurrency](_guide::concurrency), [layers](_guide::layers) |
+//! | send and broadcast | [sending](_guide::sending), [tags and targets](_guide::targets) |
+//! | ask | [requests and surveys](_guide::requests) |
+//! | connect | [clients](_guide::clients), [transports](_guide::transports), [Python peers](_guide::python) |
+//! | know the peer | [lifecycle](_guide::lifecycle), [identity](_guide::identity), [TLS](_guide::tls) |
+//! | test | [testing](_guide::testing) |
+//! | operate a server | [network](_guide::network), [limits](_guide::limits), [shutdown](_guide::shutdown_operation), [events and logs](_guide::events) |
+//! | choose features | [features](_guide::features) |
+//! | rely on it | [guarantees](_guide::promises) |
 //!
-//! A [`Server`] or a [`Client`](#clients-and-reconnecting) serves the router, and each other end is
-//! a [`Peer`], which one [sends](#sending-and-backpressure) to and
-//! [asks](#requests-and-surveys) on both sides alike. The server's [`Hub`] reaches many at once: all,
-//! or those whom [tags](#tags) and [targets](#targets-and-watches) mean. What happens when peers
-//! [come and go](#connecting-and-leaving) is the router's as well, and so is
-//! [who they are](#who-a-peer-is); everything that happens is
-//! among the [events and logs](#events-and-logs).
-//!
-//! For operation there are an orderly [shutdown](#shutting-down), [other transports](#transports) than TCP, [TLS](#tls), [tests](#testing) in memory,
-//! [limits and their defaults](#limits-and-defaults), [what a network needs](#on-a-network),
-//! [features](#features),
-//! [what is promised](#what-is-promised), and what to know of [Python peers](#python-peers).
-//!
-#![doc = include_str!("docs/messages.md")]
-#![doc = include_str!("docs/handlers.md")]
-#![doc = include_str!("docs/replies.md")]
-#![doc = include_str!("docs/routes.md")]
-#![doc = include_str!("docs/blocking.md")]
-#![doc = include_str!("docs/layers.md")]
-#![doc = include_str!("docs/state.md")]
-#![doc = include_str!("docs/sending.md")]
-#![doc = include_str!("docs/targets.md")]
-#![doc = include_str!("docs/requests.md")]
-#![doc = include_str!("docs/lifecycle.md")]
-#![doc = include_str!("docs/shutdown.md")]
-#![doc = include_str!("docs/identity.md")]
-#![doc = include_str!("docs/clients.md")]
-#![doc = include_str!("docs/events.md")]
-#![doc = include_str!("docs/transports.md")]
-#![cfg_attr(any(feature = "tls", feature = "tls-aws-lc-rs"), doc = include_str!("docs/tls.md"))]
-#![doc = include_str!("docs/limits.md")]
-#![doc = include_str!("docs/features.md")]
-#![doc = include_str!("docs/promises.md")]
-#![doc = include_str!("docs/python.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod _guide;
 pub mod codec;
 pub mod future;
 pub mod handler;
@@ -83,11 +61,11 @@ pub use veltix_core::{
     OverflowPolicy, PING, PONG, PeerId, ProtocolError, Rate, Registry, RequestId, Tag, TagError,
     TagValue, Target, TargetError, Token, TypeError, all, limits, nobody, peers, tag,
 };
-/// Says which part of a handler does not fit.
+/// Reports which part of a function does not fit a handler.
 ///
-/// Where a function is no [`Handler`], the compiler can only say so. With this attribute on it
-/// each part is checked by itself, and the error stands at the argument or the return type that
-/// causes it and says what to write instead. The function stays as it is.
+/// Without the attribute the compiler reports only that the function is not a
+/// [`Handler`](handler::Handler). With it, the compiler checks each part separately. The error points at
+/// the argument or the return type and names the alternatives. The function itself does not change.
 ///
 /// ```
 /// use veltix::{Msg, Peer, State};
@@ -108,22 +86,35 @@ pub use veltix_core::{
 /// # let _ = veltix::Router::new().on(who).with_state::<()>(Db);
 /// ```
 ///
-/// What is checked: that there are at most eight arguments, that those before the last need no body
-/// ([`FromContext`]) and the last is one at all ([`FromInput`]), that what is returned is a reply
-/// ([`IntoReply`], [`AnswerTo`]), and that the future of an async function is [`Send`].
+/// The attribute checks that
+///
+/// - there are at most eight arguments,
+/// - each argument before the last implements [`FromContext`](handler::FromContext), so it needs no body,
+/// - the last argument implements [`FromInput`](handler::FromInput),
+/// - the return type is a reply: [`IntoReply`](handler::IntoReply) or [`AnswerTo`](typed::AnswerTo),
+/// - the future of an async function is [`Send`].
 ///
 /// # Arguments
 ///
-/// - The method of the [`Router`] that the handler is for: `on`, `route` (and `fallback`),
-///   `on_connect` or `on_disconnect`. By default one that ends with [`Msg`] is for `on`, one that
-///   ends with [`Disconnected`] for `on_disconnect`, any other for `route`. A handler of a whole enum, which
-///   ends with a `Msg` too, is for `fallback`: `#[veltix::debug_handler(fallback)]`.
-/// - `state = S`: the state of the router, by default what the argument [`State<S>`](State) takes.
-/// - `crate = path`, as for [`message`].
+/// - The method of the [`Router`] that takes the handler: `on`, `route` (also for `fallback`), `on_connect`
+///   or `on_disconnect`. By default a handler that ends with [`Msg`] is for `on`, one that ends with
+///   [`Disconnected`] is for `on_disconnect`, and any other is for `route`. A handler of a whole enum also
+///   ends with `Msg` but is for `fallback`: `#[veltix::debug_handler(fallback)]`.
+/// - `state = S`: the state of the router. The default is the type of the argument [`State<S>`](State).
+/// - `crate = path`: as for [`message`].
 ///
-/// It goes on functions that are neither generic nor methods.
+/// The attribute does not support generic functions and methods.
 pub use veltix_macros::debug_handler;
 #[doc = include_str!("message.md")]
+///
+/// [`Ask`]: typed::Ask
+/// [Told]: typed::Told
+/// [`ToMessage`]: typed::ToMessage
+/// [`Typed`]: typed::Typed
+/// [`TypedMessage`]: typed::TypedMessage
+/// [`TypedMessage::Reply`]: typed::TypedMessage::Reply
+/// [`TypedMessage::Error`]: typed::TypedMessage::Error
+/// [`UnknownCode`]: typed::UnknownCode
 pub use veltix_macros::message;
 pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
@@ -148,7 +139,7 @@ pub use veltix_tokio::tls;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What the output of the macros names.
+    //! Items that the output of the macros names.
     pub mod handler {
         pub use veltix_tokio::__private::Asked;
         pub use veltix_tokio::__private::check::*;
@@ -163,12 +154,12 @@ pub mod __private {
     };
 }
 
-/// The README's code compiles.
+/// Compiles the code of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The guide's code compiles.
+/// Compiles the code of the page for users of the Python package.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/from-python.md")]
 struct FromPython;

@@ -63,7 +63,7 @@ impl HelloCache {
 mod tests {
     use super::*;
 
-    fn read(hello_cache: &HelloCache, version: usize, rest: &str) -> Arc<Hello> {
+    fn read(cache: &HelloCache, version: usize, rest: &str) -> Arc<Hello> {
         let json = format!(r#"{{"v": "{version}", "pv": "1.0", "meta": {{}}{rest}}}"#);
         cache.read(json.as_bytes(), None).expect("it is right").0
     }

@@ -74,7 +74,7 @@ enum Here {
 }
 
 fn main() {
-    use ::veltix::{ToMessage, Typed};
+    use ::veltix::typed::{ToMessage, Typed};
 
     let some = option::Option::from(option::Some { value: 1 }).to_message().unwrap();
     assert!(option::Some::from_message(some, 99).is_ok());

@@ -1,0 +1,63 @@
+//! The guide: one page per topic, each with an example first.
+//!
+//! | topic | pages |
+//! |---|---|
+//! | application | [messages], [handlers], [replies and errors](replies), [routes], [state and sessions](state), [blocking and concurrent handlers](concurrency), [layers] |
+//! | communication | [sending], [targets], [requests], [clients], [Python peers](python) |
+//! | connections | [lifecycle], [identity], [TLS](tls), [transports] |
+//! | operation | [limits], [network], [shutdown], [shutdown in operation](shutdown_operation), [events and logs](events), [features] |
+//! | quality | [testing], [guarantees](promises) |
+
+// The links of the pages resolve in this scope.
+#[allow(unused_imports, reason = "links are no use of an import for the compiler")]
+use crate::{handler::*, layer::*, request::*, stats::*, typed::*, *};
+
+/// Adds a page. In a build without a feature, links to its items lead to the page of features.
+macro_rules! pages {
+    ($($page:ident $file:literal)*) => {$(
+        #[cfg_attr(feature = "signal", doc = "[`stop_signal`]: crate::stop_signal")]
+        #[cfg_attr(not(feature = "signal"), doc = "[`stop_signal`]: crate::_guide::features")]
+        #[cfg_attr(feature = "testing", doc = "[testing]: crate::testing")]
+        #[cfg_attr(not(feature = "testing"), doc = "[testing]: crate::_guide::features")]
+        #[cfg_attr(any(feature = "tls", feature = "tls-aws-lc-rs"), doc = "
+[`CertificateStore`]: crate::tls::CertificateStore
+[`ClientTls`]: crate::tls::ClientTls
+[`PeerCertificates`]: crate::tls::PeerCertificates
+[`ServerTls`]: crate::tls::ServerTls")]
+        #[cfg_attr(not(any(feature = "tls", feature = "tls-aws-lc-rs")), doc = "
+[`CertificateStore`]: crate::_guide::features
+[`ClientTls`]: crate::_guide::features
+[`PeerCertificates`]: crate::_guide::features
+[`ServerTls`]: crate::_guide::features")]
+        #[doc = ""]
+        #[doc = include_str!($file)]
+        pub mod $page {}
+    )*};
+}
+
+pages! {
+    messages "messages.md"
+    handlers "handlers.md"
+    replies "replies.md"
+    routes "routes.md"
+    state "state.md"
+    concurrency "concurrency.md"
+    layers "layers.md"
+    sending "sending.md"
+    targets "targets.md"
+    requests "requests.md"
+    clients "clients.md"
+    python "python.md"
+    lifecycle "lifecycle.md"
+    identity "identity.md"
+    tls "tls.md"
+    transports "transports.md"
+    limits "../../docs/limits.md"
+    network "../../docs/network.md"
+    shutdown "shutdown.md"
+    shutdown_operation "../../docs/shutdown.md"
+    events "events.md"
+    features "../../docs/features.md"
+    testing "testing.md"
+    promises "promises.md"
+}
