@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::args::{one_of, seconds};
 use crate::drive::{Drive, drive};
 use crate::generator::Target;
 use crate::growth::Growth;
@@ -13,7 +14,7 @@ use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::plan::Plan;
 use crate::process::ServerProcess;
 use crate::workload::{WORKLOADS, Workload};
-use crate::{budgets, client, growth, path, process, report, server, smoke, verify};
+use crate::{budgets, client, growth, path, path_files, process, report, server, smoke, verify};
 
 /// Measures Veltix beside the limit of the machine and beside other servers.
 ///
@@ -48,6 +49,11 @@ enum Command {
     ///
     /// It ends with 1 when a case is over its budget, with 2 when nothing could be counted.
     Budgets(budgets::Options),
+    /// List the source files of the library that one message of a case passes through: those with
+    /// executed lines for each message, inlined functions included (needs valgrind).
+    ///
+    /// It must be the profile `measure`, or another optimised one with line tables.
+    PathFiles(path_files::Options),
     /// Have servers show that they do what is measured. One that is not there is named.
     Verify {
         /// The peers, by their names; all of them by default.
@@ -120,23 +126,11 @@ struct Run {
     out: PathBuf,
 }
 
-/// One of these words.
-pub(crate) fn one_of(names: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
-    PossibleValuesParser::new(names)
-}
-
 fn workloads() -> PossibleValuesParser {
     let known = |workload: &Workload| {
         PossibleValue::new(workload.id).help(report::workloads::describe(workload.id))
     };
     PossibleValuesParser::new(WORKLOADS.iter().map(known))
-}
-
-/// A time to measure in: some seconds, of which there are no more than in an hour.
-pub(crate) fn seconds(text: &str) -> Result<f64> {
-    let seconds: f64 = text.parse()?;
-    ensure!(seconds > 0.0 && seconds <= 3_600.0, "more than 0 and at most 3600");
-    Ok(seconds)
 }
 
 /// The servers, and the clients that do not bear the name of one.
@@ -164,6 +158,7 @@ impl Cli {
             Command::Smoke { seconds } => smoke::smoke(seconds),
             Command::Growth(options) => growth::growth(&options),
             Command::Budgets(options) => budgets::budgets(&options),
+            Command::PathFiles(options) => path_files::path_files(&options),
             Command::Verify { peers } => verify_peers(&peers),
             Command::Drive(options) => drive(&options),
             Command::Report { results, out } => report::render(&report::read(&results)?, &out),

@@ -21,7 +21,7 @@ pub(crate) struct Drive {
     #[arg(long, default_value = "veltix")]
     wire: String,
     /// How long to measure.
-    #[arg(long, default_value_t = 1.2, value_parser = crate::cli::seconds)]
+    #[arg(long, default_value_t = 1.2, value_parser = crate::args::seconds)]
     seconds: f64,
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Growth {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// How long each broadcast lasts, in seconds, after a warm-up of a tenth of it.
-    #[arg(long, default_value_t = 1.2, value_parser = crate::cli::seconds)]
+    #[arg(long, default_value_t = 1.2, value_parser = crate::args::seconds)]
     seconds: f64,
     /// Where the report goes.
     #[arg(long, default_value = "target/load/growth")]

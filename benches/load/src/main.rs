@@ -4,7 +4,9 @@
 //! mean anything, and only of one build: all servers on Tokio are in this program, so whatever the
 //! profile is, they are built alike.
 
+mod args;
 mod budgets;
+mod callgrind;
 mod cli;
 mod client;
 mod cost;
@@ -13,6 +15,7 @@ mod entrant;
 mod generator;
 mod growth;
 mod path;
+mod path_files;
 mod peers;
 mod plan;
 mod process;
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error:#}");
             // What could not be looked at is not the same as what was found wanting.
-            if error.is::<budgets::Uncounted>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if error.is::<callgrind::Uncounted>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

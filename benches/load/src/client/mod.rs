@@ -23,7 +23,7 @@ pub(crate) struct Load {
     #[arg(long, default_value_t = 1)]
     pub(crate) tasks: usize,
     /// How long to measure, after a warm-up of a tenth of it.
-    #[arg(long, default_value_t = 1.2, value_parser = crate::cli::seconds)]
+    #[arg(long, default_value_t = 1.2, value_parser = crate::args::seconds)]
     pub(crate) seconds: f64,
 }
 
