@@ -14,6 +14,9 @@ use crate::path::{CASES, Case};
 /// part in single messages only, for example when a buffer grows.
 const LEAST: f64 = 0.1;
 
+/// Runs of each length. The start of a single run may cost more than usual.
+const RUNS: usize = 3;
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// The case.
@@ -37,9 +40,12 @@ pub(crate) fn path_files(options: &Options) -> Result<()> {
         Some(build) => build.clone(),
         None => std::env::current_exe()?,
     };
-    let few = callgrind.profile(&build, case.name, case.messages)?;
-    let many = callgrind.profile(&build, case.name, 2 * case.messages)?;
-    print!("{}", render(case.name, &listed(&few, &many, case.messages)));
+    let profile = |messages| -> Result<Profile> {
+        let runs = (0..RUNS).map(|_| callgrind.profile(&build, case.name, messages));
+        Ok(Profile::median(&runs.collect::<Result<Vec<_>>>()?))
+    };
+    let (short, long) = case.runs();
+    print!("{}", render(case.name, &listed(&profile(short)?, &profile(long)?, long - short)));
     Ok(())
 }
 

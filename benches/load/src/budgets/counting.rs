@@ -56,9 +56,10 @@ pub(super) fn count<const BUILDS: usize>(
 
 /// Returns the difference of two runs, so that the fixed cost of a process is not in it.
 fn count_case(callgrind: &Callgrind, build: &Path, case: &Case) -> Result<f64> {
-    let few = callgrind.count(build, case.name, case.messages)?;
-    let many = callgrind.count(build, case.name, 2 * case.messages)?;
+    let (short, long) = case.runs();
+    let few = callgrind.count(build, case.name, short)?;
+    let many = callgrind.count(build, case.name, long)?;
     let difference = many.saturating_sub(few) as f64;
-    let each = difference / (case.messages * case.per_message()) as f64;
+    let each = difference / ((long - short) * case.per_message()) as f64;
     Ok((each * 10.0).round() / 10.0)
 }

@@ -50,6 +50,19 @@ impl Profile {
         Ok(profile)
     }
 
+    /// Returns the median of several runs, file by file. Of an even number, it is the upper one of the
+    /// two in the middle.
+    pub(crate) fn median(runs: &[Self]) -> Self {
+        let names = runs.iter().flat_map(|run| run.files.keys());
+        let middle = |file: &String| {
+            let costs = runs.iter().map(|run| run.files.get(file).copied().unwrap_or(0));
+            let mut costs: Vec<_> = costs.collect();
+            costs.sort_unstable();
+            (file.clone(), costs[costs.len() / 2])
+        };
+        Self { files: names.map(middle).collect() }
+    }
+
     /// Returns the files in which `self` counts more instructions than `fewer` does, with the
     /// difference.
     pub(crate) fn growth_since(&self, fewer: &Self) -> Vec<(&str, u64)> {
@@ -162,11 +175,23 @@ totals: 40
         assert!(Profile::parse("events: Ir Dr\n").is_err());
     }
 
+    fn profile(files: &[(&str, u64)]) -> Profile {
+        let files = files.iter().map(|(file, cost)| ((*file).to_owned(), *cost));
+        Profile { files: files.collect() }
+    }
+
+    #[test]
+    fn the_median_of_several_runs_is_taken_file_by_file() {
+        let runs = [
+            profile(&[("a", 10), ("once", 7)]),
+            profile(&[("a", 30), ("b", 5)]),
+            profile(&[("a", 20), ("b", 6)]),
+        ];
+        assert_eq!(costs(&Profile::median(&runs)), [("a", 20), ("b", 5), ("once", 0)]);
+    }
+
     #[test]
     fn growth_is_the_difference_of_two_runs() {
-        let profile = |files: &[(&str, u64)]| Profile {
-            files: files.iter().map(|(file, cost)| ((*file).to_owned(), *cost)).collect(),
-        };
         let few = profile(&[("once", 9), ("twice", 10), ("less", 5)]);
         let many = profile(&[("once", 9), ("twice", 20), ("less", 4), ("new", 1)]);
         assert_eq!(many.growth_since(&few), [("new", 1), ("twice", 10)]);
