@@ -9,11 +9,10 @@ use veltix_stage::{machine, process, progress_bar};
 
 use crate::entrant::target;
 use crate::peers::PeerSpec;
-use crate::plan::order;
 use crate::process::ServerProcess;
-use crate::report::markdown::by_peer;
-use crate::report::statistics::PowerLaw;
+use crate::report::statistics::{PowerLaw, by_peer};
 use crate::results::{Better, Missing, Report, Series};
+use crate::turns::order;
 use crate::{generator, report};
 
 /// Files that a process has open beside the connections of a size, and some more.

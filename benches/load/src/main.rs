@@ -29,6 +29,7 @@ mod socket;
 mod tally;
 mod through;
 mod tls;
+mod turns;
 mod verify;
 mod wire;
 mod workload;

@@ -13,6 +13,7 @@ use crate::generator::Joining;
 use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::results::{Missing, Report};
 use crate::tally::Tally;
+use crate::turns::order;
 use crate::workload::{WORKLOADS, Workload};
 
 /// The servers that do the work, and how long a connection takes each.
@@ -170,25 +171,9 @@ impl Plan {
     }
 }
 
-/// The order of so many entrants in this round.
-pub(crate) fn order(round: usize, entrants: usize) -> Vec<usize> {
-    let mut order: Vec<_> = (0..entrants).collect();
-    if round % 2 == 1 {
-        order.reverse();
-    }
-    order
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_order_is_reversed_each_round() {
-        assert_eq!(order(0, 3), [0, 1, 2]);
-        assert_eq!(order(1, 3), [2, 1, 0]);
-        assert_eq!(order(2, 3), [0, 1, 2]);
-    }
 
     #[test]
     fn what_is_not_there_is_named() {

@@ -9,7 +9,7 @@ use veltix_stage::progress_bar;
 
 use crate::callgrind::Callgrind;
 use crate::path::Case;
-use crate::plan::order;
+use crate::turns::order;
 
 /// Cases that are counted at the same time. Other processes do not change a count.
 const AT_ONCE: usize = 2;

@@ -7,7 +7,7 @@ use tarpc::{client, context};
 
 use super::measure::{Ask, measure, on_two_workers};
 use super::{Load, Rate};
-use crate::server::EchoClient;
+use crate::wire::EchoClient;
 
 struct Tarpc {
     client: EchoClient,

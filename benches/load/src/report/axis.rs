@@ -10,7 +10,7 @@ use plotters::element::{EmptyElement, PathElement, Text};
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::markdown::number;
+use super::format::number;
 use super::palette::{GRID, INK, MUTED, text};
 
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;

@@ -10,7 +10,8 @@ use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, WHITE};
 
 use super::axis::{Area, Axis};
-use super::markdown::{LIMIT, number, reference};
+use super::format::number;
+use super::limit::{LIMIT, reference};
 use super::palette::{GRID, INK, LIMIT_LINE, MUTED, colour, text};
 use super::statistics::{Spread, pair};
 use super::workloads::{Group, describe, is_growth};

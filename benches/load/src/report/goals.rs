@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write};
 
-use super::markdown::{both, number};
+use super::format::{both, number};
 use super::targets::{Judged, Target, Verdict, targets, variants};
 use crate::results::Report;
 

@@ -10,9 +10,8 @@ use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, WHITE};
 
 use super::axis::{Area, Axis, chart, nines_of};
-use super::markdown::by_peer;
 use super::palette::{INK, MUTED, colour, text};
-use super::statistics::{PowerLaw, Spread};
+use super::statistics::{PowerLaw, Spread, by_peer};
 use super::workloads::{describe, is_growth};
 use crate::results::{Report, Series};
 

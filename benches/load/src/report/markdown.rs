@@ -2,26 +2,13 @@
 
 use std::fmt::Write;
 
+use super::format::{both, number};
 use super::goals::{write_targets, write_variants};
+use super::limit::reference;
 use super::matrix::write_matrix;
-use super::statistics::{PowerLaw, Spread, pair};
+use super::statistics::{PowerLaw, Spread, by_peer, pair};
 use super::workloads::{describe, is_growth};
 use crate::results::{Better, Missing, Report, Series};
-
-/// The peer that all others are compared with.
-pub(crate) const LIMIT: &str = "limit";
-
-/// What a workload's values are compared with: the limit under the same load, or, for our own
-/// client, the limit under the generator.
-pub(crate) fn reference<'a>(report: &'a Report, workload: &str) -> Option<&'a Series> {
-    // Its values are ratios already.
-    if workload == "fair" {
-        return None;
-    }
-    let workload = workload.strip_prefix("own_").unwrap_or(workload);
-    let mut all = report.series.iter();
-    all.find(|series| series.workload == workload && series.peer == LIMIT)
-}
 
 /// The whole text. It shows the plots of these names.
 pub(crate) fn render(report: &Report, plots: &[&str]) -> String {
@@ -153,22 +140,6 @@ fn write_growth(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     Ok(())
 }
 
-/// The points of each peer by size, the peers in the order in which they first come.
-pub(crate) fn by_peer<'a>(all: &[&'a Series]) -> Vec<(&'a str, Vec<(f64, Spread)>)> {
-    let mut peers: Vec<(&str, Vec<_>)> = Vec::new();
-    for series in all {
-        let (Some(x), Some(spread)) = (series.x, Spread::of_samples(series)) else { continue };
-        match peers.iter_mut().find(|(peer, _)| *peer == series.peer) {
-            Some((_, points)) => points.push((x, spread)),
-            None => peers.push((&series.peer, vec![(x, spread)])),
-        }
-    }
-    for (_, points) in &mut peers {
-        points.sort_by(|(one, _), (other, _)| one.total_cmp(other));
-    }
-    peers
-}
-
 fn percentiles(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     let measured = || all.iter().filter(|series| !series.percentiles.is_empty());
     let Some(first) = measured().next() else { return Ok(()) };
@@ -222,42 +193,6 @@ fn footnotes(
         return Ok(());
     }
     writeln!(text, "\n{}", lines.join("\n"))
-}
-
-/// A median and its range, as two cells.
-pub(super) fn both(spread: Option<Spread>) -> (String, String) {
-    match spread {
-        Some(Spread { low, median, high }) => {
-            (number(median), format!("{}–{}", number(low), number(high)))
-        }
-        None => ("–".to_owned(), "–".to_owned()),
-    }
-}
-
-/// At least three digits: fewer decimals the more there are before the point, and thousands apart.
-pub(crate) fn number(value: f64) -> String {
-    let size = value.abs();
-    let decimals = match size {
-        0.1..1.0 => 3,
-        1.0..10.0 => 2,
-        10.0..100.0 => 1,
-        _ => 0,
-    };
-    if decimals > 0 {
-        return format!("{value:.decimals$}");
-    }
-    if size > 0.0 && size < 0.1 {
-        return format!("{value:.4}");
-    }
-    let digits = format!("{size:.0}");
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push('\u{2009}');
-        }
-        grouped.push(digit);
-    }
-    if value < 0.0 { format!("−{grouped}") } else { grouped }
 }
 
 #[cfg(test)]
@@ -342,22 +277,5 @@ mod tests {
             &[],
         );
         assert!(text.contains("| veltix | 12.0 | 12.0–12.0 | messages/s | 1.20 | 1.20–1.20 |"));
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        let cases = [
-            (0.0, "0"),
-            (0.0034, "0.0034"),
-            (0.0, "0"),
-            (0.699, "0.699"),
-            (1.0, "1.00"),
-            (57.31, "57.3"),
-            (812.4, "812"),
-            (3_400_000.0, "3\u{2009}400\u{2009}000"),
-        ];
-        for (value, expected) in cases {
-            assert_eq!(number(value), expected);
-        }
     }
 }

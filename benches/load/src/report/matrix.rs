@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::markdown::reference;
+use super::limit::reference;
 use super::statistics::pair;
 use super::workloads::is_growth;
 use crate::results::{Better, Report};

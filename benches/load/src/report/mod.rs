@@ -2,9 +2,11 @@
 
 mod axis;
 mod bars;
+pub(crate) mod format;
 mod goals;
+mod limit;
 mod lines;
-pub(crate) mod markdown;
+mod markdown;
 mod matrix;
 mod palette;
 #[cfg(test)]

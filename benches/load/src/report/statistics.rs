@@ -30,6 +30,22 @@ impl Spread {
     }
 }
 
+/// The points of each peer by size, the peers in the order in which they first come.
+pub(crate) fn by_peer<'a>(all: &[&'a Series]) -> Vec<(&'a str, Vec<(f64, Spread)>)> {
+    let mut peers: Vec<(&str, Vec<_>)> = Vec::new();
+    for series in all {
+        let (Some(x), Some(spread)) = (series.x, Spread::of_samples(series)) else { continue };
+        match peers.iter_mut().find(|(peer, _)| *peer == series.peer) {
+            Some((_, points)) => points.push((x, spread)),
+            None => peers.push((&series.peer, vec![(x, spread)])),
+        }
+    }
+    for (_, points) in &mut peers {
+        points.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    }
+    peers
+}
+
 /// Ratios of two series, round by round.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Paired {

@@ -13,7 +13,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 pub(crate) use self::limit::Batch;
-pub(crate) use self::tarpc::{EchoClient, EchoRequest, EchoResponse};
 use self::veltix::Variant;
 
 /// Runs the server of this name, or says that there is none.

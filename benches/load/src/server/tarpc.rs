@@ -9,11 +9,7 @@ use tarpc::server::{BaseChannel, Config};
 use tarpc::tokio_serde::formats::Bincode;
 
 use super::{announce, run_on_two_workers};
-
-#[tarpc::service]
-pub(crate) trait Echo {
-    async fn echo(body: Vec<u8>) -> Vec<u8>;
-}
+use crate::wire::Echo;
 
 #[derive(Clone)]
 struct Service;

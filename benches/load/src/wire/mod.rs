@@ -19,7 +19,7 @@ pub(crate) use message_io::MessageIo;
 pub(crate) use nats::Nats;
 pub(crate) use payload::Request;
 pub(crate) use redis::Redis;
-pub(crate) use tarpc::Tarpc;
+pub(crate) use tarpc::{Echo, EchoClient, Tarpc};
 pub(crate) use veltix::{Selected, Veltix, code};
 pub(crate) use websocket::WebSocket;
 

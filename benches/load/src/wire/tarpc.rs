@@ -11,8 +11,13 @@ use tarpc::tokio_serde::formats::Bincode;
 use tarpc::{ClientMessage, Request, Response, context};
 
 use super::{Kind, Role, Wire};
-use crate::server::{EchoRequest, EchoResponse};
 use crate::socket::Socket;
+
+/// The service. Its messages are the calls and responses on the wire.
+#[tarpc::service]
+pub(crate) trait Echo {
+    async fn echo(body: Vec<u8>) -> Vec<u8>;
+}
 
 /// Bincode makes small numbers short; from here on they all have the same length.
 const FIRST: u64 = 1 << 40;
