@@ -2,7 +2,7 @@
 
 use super::statistics::Spread;
 
-/// A median and its range, as two cells.
+/// Returns a median and its range as two cells of a table.
 pub(crate) fn both(spread: Option<Spread>) -> (String, String) {
     match spread {
         Some(Spread { low, median, high }) => {
@@ -12,7 +12,8 @@ pub(crate) fn both(spread: Option<Spread>) -> (String, String) {
     }
 }
 
-/// At least three digits: fewer decimals the more there are before the point, and thousands apart.
+/// Returns a number with at least three digits: the larger it is, the fewer decimals it has.
+/// Thousands are separated.
 pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     let decimals = match size {

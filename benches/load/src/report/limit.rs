@@ -1,14 +1,14 @@
-//! The series that others are compared with.
+//! The reference series of a workload.
 
 use crate::results::{Report, Series};
 
 /// The peer that all others are compared with.
 pub(crate) const LIMIT: &str = "limit";
 
-/// What a workload's values are compared with: the limit under the same load, or, for our own
-/// client, the limit under the generator.
+/// Returns the reference series of a workload: the limit under the same load. For our own client it
+/// is the limit under the generator.
 pub(crate) fn reference<'a>(report: &'a Report, workload: &str) -> Option<&'a Series> {
-    // Its values are ratios already.
+    // The values of this workload are ratios already.
     if workload == "fair" {
         return None;
     }

@@ -1,16 +1,17 @@
-//! The tables.
+//! The tables of the report.
 
 use std::fmt::Write;
 
 use super::format::{both, number};
 use super::goals::{write_targets, write_variants};
+use super::groups::is_growth;
 use super::limit::reference;
 use super::matrix::write_matrix;
 use super::statistics::{PowerLaw, Spread, by_peer, pair};
-use super::workloads::{describe, is_growth};
+use crate::names::title;
 use crate::results::{Better, Missing, Report, Series};
 
-/// The whole text. It shows the plots of these names.
+/// Returns the whole text, which shows the plots of these names.
 pub(crate) fn render(report: &Report, plots: &[&str]) -> String {
     let mut text = String::new();
     // Writing into a string cannot fail.
@@ -20,7 +21,7 @@ pub(crate) fn render(report: &Report, plots: &[&str]) -> String {
 
 fn write_all(text: &mut String, report: &Report, plots: &[&str]) -> std::fmt::Result {
     let machine = &report.machine;
-    writeln!(text, "# Load: {}\n", report.date)?;
+    writeln!(text, "# Load report, {}\n", report.date)?;
     writeln!(
         text,
         "{} cores ({}), {}, {}; {} rounds, peers interleaved, ratios paired by round. Only \
@@ -52,7 +53,7 @@ fn write_all(text: &mut String, report: &Report, plots: &[&str]) -> std::fmt::Re
     Ok(())
 }
 
-/// Each workload that was measured, or that a peer is missing in, in the order of the report.
+/// Returns each workload that was measured or lacks a peer, in the order of the report.
 fn workloads(report: &Report) -> Vec<&str> {
     let measured = report.series.iter().map(|series| series.workload.as_str());
     let missing = report.missing.iter().filter_map(|missing| missing.workload.as_deref());
@@ -79,11 +80,7 @@ fn missing_everywhere(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn heading(text: &mut String, workload: &str, series: &[&Series]) -> std::fmt::Result {
-    let mut title = workload.to_owned();
-    let what = describe(workload);
-    if !what.is_empty() {
-        let _ = write!(title, ": {what}");
-    }
+    let mut title = title(workload);
     match series.first().map(|series| series.better) {
         Some(Better::Higher) => title.push_str(" (higher is better)"),
         Some(Better::Lower) => title.push_str(" (lower is better)"),
@@ -114,7 +111,7 @@ fn write_workload(
     Ok(())
 }
 
-/// Series over a size: a column for each size, and with which power of it they grow.
+/// Writes series over sizes: a column for each size, and the exponent of the growth.
 fn write_growth(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     let mut sizes: Vec<_> = all.iter().filter_map(|series| series.x).collect();
     sizes.sort_by(f64::total_cmp);
@@ -160,7 +157,7 @@ fn percentiles(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     Ok(())
 }
 
-/// What was said about a series, what was left out, and who is missing.
+/// Writes the remarks on each series, the rounds that were left out, and the missing peers.
 fn footnotes(
     text: &mut String,
     report: &Report,
@@ -222,7 +219,7 @@ mod tests {
     fn a_workload_is_a_table_with_what_failed_and_who_is_missing_below() {
         let text = render(&small(), &["ratios-throughput-higher.svg"]);
         let expected = "\
-## W3: echo, 100 connections × 32 in flight (higher is better)
+## echo, 32 in flight (W3): 100 connections with 32 echoes in flight each (higher is better)
 
 | peer | median | min–max | unit | ratio to limit | min–max |
 |---|---:|---:|---|---:|---:|
@@ -233,7 +230,7 @@ mod tests {
 - veltix: ratio of 2 of 3 rounds
 - python is missing: verify: an echo came back changed
 
-## W2: one-way ingest, 100 clients
+## ingest (W2): 100 connections that only send, 16 KiB in each write
 
 - tarpc is missing: it did not start
 
@@ -241,7 +238,7 @@ mod tests {
 
 ![ratios-throughput-higher](ratios-throughput-higher.svg)
 ";
-        let at = text.find("## W3").expect("the workload has a heading");
+        let at = text.find("## echo, 32").expect("the workload has a heading");
         assert_eq!(&text[at..], expected);
         assert!(
             text.contains("**Missing in this run:**\n\n- nats: nats-server is not installed\n")
@@ -251,10 +248,11 @@ mod tests {
     #[test]
     fn the_targets_say_what_is_met_and_what_was_not_measured() {
         let text = render(&small(), &[]);
-        let met =
-            "| W3 | veltix | limit | 0.750 | 0.700–0.800 | ≥ 0.7 | met | ≥ 0.9 | **not met** |";
+        let met = "| echo, 32 in flight (W3) | veltix | limit | 0.750 | 0.700–0.800 | ≥ 0.7 | met | ≥ 0.9 | **not met** |";
         assert!(text.contains(met), "{text}");
-        assert!(text.contains("| W3 | veltix | python | – | – | ≥ 120 | not measured | – | – |"));
+        assert!(text.contains(
+            "| echo, 32 in flight (W3) | veltix | python | – | – | ≥ 120 | not measured | – | – |"
+        ));
         assert!(text.contains("1 met, 0 not met, "), "{text}");
     }
 

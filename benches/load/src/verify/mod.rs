@@ -87,9 +87,9 @@ fn reaches(target: Target<'_>, kind: Kind) -> Result<()> {
     }
     let publisher = others.last_mut().context("the publisher is the last one")?;
     let receipts = target.wire.receipt(readers.len()).repeat(50);
-    let mut told = vec![0; receipts.len()];
-    publisher.read_exact(&mut told).context("the publisher got too few receipts")?;
-    ensure!(told == receipts, "the publisher got another receipt than expected");
+    let mut received = vec![0; receipts.len()];
+    publisher.read_exact(&mut received).context("the publisher got too few receipts")?;
+    ensure!(received == receipts, "the publisher got another receipt than expected");
     for other in &mut others {
         expect_nothing(other).context("a peer that must not receive it received something")?;
     }
