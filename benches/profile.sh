@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What a server spends in each main workload: its 15 dearest functions.
+# Prints the 15 most expensive functions of a server in each main workload.
 #
 #     benches/profile.sh [echo] [ingest] [broadcast] [connect]
 #
-# With perf it is time, the kernel's included; without perf, or with TOOL=callgrind, instructions
-# outside the kernel, which takes some seconds more. SERVER=limit looks at another server of
-# `veltix-load`, and LASTS=5 drives it for so many seconds.
+# With perf the cost is time, including the kernel. Without perf, or with TOOL=callgrind, it is
+# instructions outside the kernel, which takes some seconds more. SERVER=limit selects another server
+# of `veltix-load`, and LASTS=5 runs each workload for five seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,7 @@ case $tool in
     *) echo "TOOL is perf or callgrind, not $tool" >&2 && exit 2 ;;
 esac
 if ! command -v "$needs" >/dev/null; then
-    echo "$needs is not installed (packages linux-perf and valgrind)" >&2
+    echo "$needs is not installed: install the package linux-perf or valgrind" >&2
     exit 2
 fi
 
@@ -37,7 +37,7 @@ stop() {
 }
 trap 'stop; rm -rf "$scratch"' EXIT
 
-# Starts the server, under a program if one is given, and waits for its address.
+# Starts the server, below a program if one is given, and waits for its address.
 start() {
     : >"$scratch/addr"
     "$@" "$load" serve "$server" >"$scratch/addr" 2>"$scratch/said" &
@@ -48,13 +48,13 @@ start() {
         kill -0 "$serving" 2>/dev/null || break
         sleep 0.1
     done
-    echo "the server $server does not say where it listens" >&2
+    echo "the server $server did not print its address" >&2
     cat "$scratch/said" >&2
     exit 1
 }
 
-# Functions with their part, out of lines of a file, a function and a number that it costs there:
-# what was inlined counts for the function that it is in.
+# Prints functions with their share of the cost. The input has lines of a cost, a file and a function.
+# An inlined function counts for the function that contains it.
 by_function() {
     awk '
         /PROGRAM TOTALS/ { gsub(",", "", $1); total = $1 }
@@ -76,19 +76,19 @@ for workload; do
         ingest) id=W2 ;;
         broadcast) id=W4_100 ;;
         connect) id=W7 ;;
-        *) echo "there is no workload $workload" >&2 && exit 2 ;;
+        *) echo "there is no workload $workload: use echo, ingest, broadcast or connect" >&2 && exit 2 ;;
     esac
-    printf '\n== %s (%s) of %s, by %s\n' "$workload" "$id" "$server" "$tool"
+    printf '\n== %s (%s) of the server %s, measured by %s\n' "$workload" "$id" "$server" "$tool"
     data=$scratch/$id
     if [ "$tool" = perf ]; then
         start
-        # The generator is only what ends the recording: of it nothing is recorded.
+        # The generator only ends the recording. Nothing of it is recorded.
         perf record --quiet --event cpu-clock --freq 1999 --pid "$serving" --output "$data" -- \
             "$load" drive "$id" "$addr" --wire "$server" --seconds "$lasts"
         stop
         perf report --input "$data" --stdio --no-children --sort symbol 2>/dev/null |
             sed '/^#/d; /^ *$/d' >"$data.txt"
-        awk '/\[k\]/ { kernel += $1 } END { printf "%6.2f%%  all of the kernel\n", kernel }' "$data.txt"
+        awk '/\[k\]/ { kernel += $1 } END { printf "%6.2f%%  the whole kernel\n", kernel }' "$data.txt"
     else
         start valgrind --tool=callgrind --callgrind-out-file="$data"
         "$load" drive "$id" "$addr" --wire "$server" --seconds "$lasts"

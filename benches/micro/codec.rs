@@ -1,8 +1,8 @@
-//! Frames out of bytes and into bytes, at three sizes of body.
+//! Decoding and encoding of frames with bodies of three sizes.
 //!
-//! Run with `cargo bench -p veltix-micro --bench codec`. Decoding takes every frame off a block of 64 KiB, or off
-//! one frame where that is larger, as a server does after a read. Encoding writes one frame, its
-//! checksum included, into a buffer that is used again.
+//! Run with `cargo bench -p veltix-micro --bench codec`. Decoding reads every frame of a block of 64 KiB, or of one
+//! frame if it is larger, as a server does after a read. Encoding writes one frame with its checksum
+//! into a reused buffer.
 
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use veltix_core::limits::{MAX_MESSAGE_SIZE, READ_BUFFER};
 use veltix_core::{Frame, FrameDecoder, RequestId};
 
-/// Bodies: a chat line, a page, and the largest that is still common.
+/// The sizes of the bodies: a chat line, a page, and the largest size that is still common.
 const BODIES: [usize; 3] = [64, 1024, 64 * 1024];
 
 fn frame(body: Bytes) -> Frame {

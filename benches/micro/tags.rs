@@ -1,10 +1,11 @@
-//! Finding the peers of a target: the index of the tag store beside a scan over every peer's map.
+//! Selecting the peers that a target matches: by the index of the tag store, and by a scan over every
+//! peer's map.
 //!
-//! Run with `cargo bench -p veltix-micro --bench tags`. There are 10 000 peers; one in a hundred is in the room
-//! "small" and one in ten in the room "large". Targets of several terms are looked up among
-//! 100 000 peers; there the ratio of the two is printed, and has to be at least 50.
+//! Run with `cargo bench -p veltix-micro --bench tags`. There are 10 000 peers. One in a hundred is in the room
+//! "small" and one in ten in the room "large". Targets of several terms are selected among 100 000
+//! peers. The bench prints the ratio of both times, which must be at least 50.
 
-#![allow(clippy::print_stderr, reason = "a bench says what it measured")]
+#![allow(clippy::print_stderr, reason = "the results are the output of a bench")]
 #![allow(clippy::disallowed_methods, reason = "a bench measures on the real clock")]
 
 use std::collections::HashMap;
@@ -19,7 +20,7 @@ const PEERS: u64 = 10_000;
 /// The rooms, each with its share of the peers.
 const ROOMS: [(&str, &str); 2] = [("small", "1 percent"), ("large", "10 percent")];
 
-/// A peer's room: ten of a hundred are in the large one, another one in the small one.
+/// Returns a peer's room. Ten peers in a hundred are in the large room, and one is in the small room.
 fn room(peer: u64) -> &'static str {
     match peer % 100 {
         0..10 => "large",
@@ -40,7 +41,7 @@ fn indexed() -> TagStore {
     store
 }
 
-/// What one writes without an index: each peer with a map of its tags.
+/// The table that a program without an index would have: each peer with a map of its tags.
 type Scanned = Vec<(PeerId, HashMap<String, TagValue>)>;
 
 fn scanned() -> Scanned {
@@ -85,7 +86,8 @@ fn count(criterion: &mut Criterion) {
     }
 }
 
-/// What the index costs: a peer that comes, with one tag, and goes, beside a map that is dropped.
+/// Measures the cost of the index: a peer joins, gets one tag and leaves. A map that is dropped is the
+/// comparison.
 fn churn(criterion: &mut Criterion) {
     let (mut store, mut peers) = (indexed(), scanned());
     let peer = PeerId::new(PEERS);
@@ -109,11 +111,11 @@ fn churn(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Peers among whom targets of several terms are looked up.
+/// The number of peers among which targets of several terms are selected.
 const CROWD: u64 = 100_000;
 
-/// A peer's region, role and plan. One in 10 is in the region "eu", one in 20 is a "player", one in
-/// 100 has the plan "gold", and one in 1 000 is all of it.
+/// Returns a peer's region, role and plan. One peer in 10 is in the region "eu", one in 20 is a
+/// "player", one in 100 has the plan "gold", and one in 1 000 has all three.
 fn traits(peer: u64) -> [(&'static str, &'static str); 3] {
     let pick = |is, this| if is { this } else { "other" };
     let gold = peer.is_multiple_of(1_000) || (peer % 1_000 > 100 && peer % 100 == 7);
@@ -144,7 +146,7 @@ fn crowd() -> (TagStore, Scanned) {
     (store, peers)
 }
 
-/// The least time of one call, among so many.
+/// Returns the shortest time of `calls` calls.
 fn fastest<T>(calls: usize, mut call: impl FnMut() -> T) -> Duration {
     let one = |_| {
         let start = Instant::now();
@@ -154,7 +156,8 @@ fn fastest<T>(calls: usize, mut call: impl FnMut() -> T) -> Duration {
     (0..calls).map(one).min().expect("there are calls")
 }
 
-/// Three terms that one peer in 10, in 20 and in 100 fulfils, and all of them one in 1 000.
+/// Measures a target of three terms that match one peer in 10, in 20 and in 100. One in 1 000 matches
+/// all of them.
 fn three_terms(criterion: &mut Criterion) {
     let (store, peers) = crowd();
     let wanted = traits(0).map(|(name, value)| (name, TagValue::from(value)));
@@ -175,7 +178,7 @@ fn three_terms(criterion: &mut Criterion) {
     eprintln!(
         "three terms of 100 000: {by_index:?} by index, {by_scan:?} by scan: {ratio:.0} times"
     );
-    assert!(ratio >= 50.0, "the index is not worth its while");
+    assert!(ratio >= 50.0, "the index must be at least 50 times faster than the scan");
 
     let mut group = criterion.benchmark_group("select three terms of 100 000");
     group.bench_function("index", |bencher| bencher.iter(index));
@@ -183,7 +186,7 @@ fn three_terms(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Other forms, by the index alone.
+/// Measures other forms of targets, by the index alone.
 fn forms(criterion: &mut Criterion) {
     let (store, _) = crowd();
     let (eu, player) = (tag("region").is("eu"), tag("role").is("player"));

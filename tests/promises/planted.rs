@@ -40,10 +40,10 @@ macro_rules! bugs {
 bugs! {
     // Promise 1.
     partial_write_repeated: p01_order::both_directions_keep_their_order_through_pipes_of_any_size,
-    leaves_a_run_in_silence:
+    leaves_a_batch_in_silence:
         p01_batches::what_is_sent_between_broadcasts_of_a_batch_comes_between_them,
     latest_reorders: p05_classes::a_newer_value_takes_the_place_of_the_older_one,
-    lane_reorders: p04_handlers::handlers_start_in_order_and_one_at_a_time_although_some_wait,
+    serial_reorders: p04_handlers::handlers_start_in_order_and_one_at_a_time_although_some_wait,
     // Promise 2.
     closing_drops_uncounted: p02_accounting::a_close_says_what_it_could_not_write,
     superseded_uncounted: p05_classes::every_dropped_message_is_counted_by_peer_and_by_type,
@@ -52,7 +52,7 @@ bugs! {
     late_reply_accepted: p03_requests::a_late_answer_completes_no_other_call,
     lost_calls_wait: p03_requests::a_lost_connection_fails_every_call_at_once,
     // Promise 4.
-    answers_wait_in_the_lane: p04_handlers::answers_and_pings_bypass_a_stuck_handler,
+    answers_wait_for_handlers: p04_handlers::answers_and_pings_bypass_a_stuck_handler,
     congested_in_silence: p04_handlers::a_call_behind_more_than_eight_mebibytes_fails_at_once,
     // Promise 5.
     unbounded_outbox: p05_slow_peers::a_stalled_reader_delays_none_of_the_others,

@@ -39,7 +39,7 @@ macro_rules! bugs {
 bugs! {
     late_reply_accepted,
     closing_drops_uncounted,
-    lane_reorders,
+    serial_reorders,
     flush_list_lost_on_panic,
     listed_before_on_connect,
     received_dropped_at_eof,

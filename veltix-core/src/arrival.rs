@@ -1,17 +1,18 @@
-//! [`Arrival`]: a message that has come, before anybody has taken it.
+//! [`Arrival`]: a received message that its handler has not taken yet.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::decoder::Burst;
+use crate::burst::Burst;
 use crate::error::BodyError;
 use crate::frame::Header;
 use crate::message::{Message, RequestId};
 
-/// A message that has come and that nobody has taken: its body can be looked at where it was read.
+/// A message reference gives access to a received message whose body still is in the buffer that it
+/// was read into.
 ///
-/// What is not taken costs nothing: no buffer is shared, no count goes up and down. Dropped, the
-/// message is gone.
+/// A message that nobody takes costs nothing: the buffer is not shared, and no reference count
+/// changes. Dropping the reference discards the message.
 ///
 /// ```
 /// use veltix::handler::{Context, FromMessage, MessageRef};
@@ -37,39 +38,39 @@ pub struct Arrival<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
-    /// The burst stands behind the message already.
+    /// The message is in a frame batch, which has already moved behind it.
     Burst { burst: &'a mut Burst, length: u32, checksum: u32 },
-    /// It has waited by itself.
+    /// The message has waited outside of a frame batch.
     Message(&'a mut Message),
 }
 
 impl<'a> Arrival<'a> {
     #[inline]
-    pub(crate) const fn of_burst(burst: &'a mut Burst, header: &Header) -> Self {
+    const fn of_burst(burst: &'a mut Burst, header: &Header) -> Self {
         let Header { code, id, length, checksum, .. } = *header;
         Self { code, id, source: Source::Burst { burst, length, checksum } }
     }
 
-    pub(crate) const fn of_message(message: &'a mut Message) -> Self {
+    const fn of_message(message: &'a mut Message) -> Self {
         let (code, id) = (message.code(), message.id());
         Self { code, id, source: Source::Message(message) }
     }
 
-    /// The code of the message's type.
+    /// Returns the code of the message's type.
     #[inline]
     #[must_use]
     pub const fn code(&self) -> u16 {
         self.code
     }
 
-    /// The request id.
+    /// Returns the request id.
     #[inline]
     #[must_use]
     pub const fn id(&self) -> RequestId {
         self.id
     }
 
-    /// The body.
+    /// Returns the body.
     #[inline]
     #[must_use]
     pub fn body(&self) -> &[u8] {
@@ -79,18 +80,18 @@ impl<'a> Arrival<'a> {
         }
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Errors
-    /// [`BodyError::Utf8`] when the body is not UTF-8.
+    /// Returns [`BodyError::Utf8`] if the body is not UTF-8.
     pub fn text(&self) -> Result<&str, BodyError> {
         Ok(std::str::from_utf8(self.body())?)
     }
 
-    /// The body read as JSON.
+    /// Reads the body as JSON.
     ///
     /// # Errors
-    /// [`BodyError::Json`] when the body is not JSON or not of this type.
+    /// Returns [`BodyError::Json`] if the body is not JSON, or does not fit the type `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, BodyError> {
         Ok(serde_json::from_slice(self.body())?)
     }
@@ -112,11 +113,39 @@ impl<'a> Arrival<'a> {
         }
     }
 
-    /// Takes the body alone.
+    /// Takes the body without the rest of the message.
     #[inline]
     #[must_use]
     pub fn into_body(self) -> Bytes {
         self.into_message().into_body()
+    }
+}
+
+impl Burst {
+    /// Returns a reference to the next message. Its body stays in the batch, so that the caller can
+    /// decide how to handle the message before it takes the body.
+    #[inline]
+    pub fn arrive(&mut self) -> Option<Arrival<'_>> {
+        let header = self.advance()?;
+        Some(Arrival::of_burst(self, &header))
+    }
+}
+
+impl Iterator for Burst {
+    type Item = Message;
+
+    #[inline]
+    fn next(&mut self) -> Option<Message> {
+        self.arrive().map(Arrival::into_message)
+    }
+}
+
+impl Message {
+    /// Returns a reference to this message. If the message is taken through it, an empty body is
+    /// left behind.
+    #[must_use]
+    pub const fn arrival(&mut self) -> Arrival<'_> {
+        Arrival::of_message(self)
     }
 }
 

@@ -1,12 +1,12 @@
-//! How long to wait before trying again.
+//! [`Backoff`]: the delay before the next attempt.
 
 use std::time::Duration;
 
-/// The delays between attempts: either a window that doubles, with full jitter, or always the same
-/// delay.
+/// A back-off gives the delays between attempts: a window that doubles, with full jitter, or a
+/// fixed delay.
 ///
-/// With full jitter a delay is drawn from the whole of `0..=window`, so that peers that were lost
-/// together do not come back together. The randomness comes from the caller.
+/// With full jitter, each delay is drawn from the whole of `0..=window`, so that peers that lost
+/// their connections together do not reconnect together. The caller provides the randomness.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,29 +21,29 @@ pub struct Backoff {
     first: Duration,
     max: Duration,
     jitter: bool,
-    /// The window of the next delay, at most `max`.
+    /// Holds the window of the next delay, at most `max`.
     window: Duration,
     attempt: u32,
 }
 
 impl Backoff {
-    /// Windows of `first`, twice that, four times that, up to `max`, each with full jitter.
+    /// Creates a back-off whose window starts at `first` and doubles up to `max`, with full jitter.
     #[must_use]
     pub fn exponential(first: Duration, max: Duration) -> Self {
         let first = first.min(max);
         Self { first, max, jitter: true, window: first, attempt: 0 }
     }
 
-    /// The same delay before every attempt, without jitter.
+    /// Creates a back-off with the same delay before every attempt, without jitter.
     #[must_use]
     pub const fn fixed(delay: Duration) -> Self {
         Self { first: delay, max: delay, jitter: false, window: delay, attempt: 0 }
     }
 
-    /// The delay before the next attempt.
+    /// Returns the delay before the next attempt.
     ///
-    /// `random` is drawn uniformly from `0.0..1.0` and is of no account for a fixed delay. What
-    /// lies outside gives the whole window, never more.
+    /// The caller draws `random` uniformly from `0.0..1.0`. A fixed delay ignores it. A value
+    /// outside of this range gives the whole window, never more.
     pub fn next_delay(&mut self, random: f64) -> Duration {
         let window = self.window;
         self.window = window.saturating_mul(2).min(self.max);
@@ -54,13 +54,13 @@ impl Backoff {
         Duration::try_from_secs_f64(window.as_secs_f64() * random).unwrap_or(window).min(window)
     }
 
-    /// Delays given since the start or the last [`reset`](Backoff::reset).
+    /// Returns the number of delays since the start or the last [`reset`](Backoff::reset).
     #[must_use]
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// Starts again with the first window: an attempt has succeeded.
+    /// Starts again with the first window after a successful attempt.
     pub const fn reset(&mut self) {
         self.window = self.first;
         self.attempt = 0;
@@ -74,7 +74,7 @@ mod tests {
     const FIRST: Duration = Duration::from_secs(1);
     const MAX: Duration = Duration::from_secs(30);
 
-    /// The next window: what the largest draw gives.
+    /// Returns the next window, which is the delay for the largest draw.
     fn window(backoff: &mut Backoff) -> Duration {
         backoff.next_delay(1.0)
     }

@@ -1,36 +1,40 @@
-//! How much a message matters: what is done with it for a peer whose outbox has no room.
+//! The delivery class of a message: how it is treated if a peer's outbox has no room.
 
 use std::sync::Arc;
 
 use crate::tags::PeerId;
 
-/// What is done with a broadcast for a peer whose outbox has no room. It applies only once the
-/// stream has refused to take more; until then whoever fills the outbox empties it.
+/// The overflow policy decides how a broadcast is treated if a peer's outbox has no room. It
+/// applies only after the stream has refused to take more bytes. Until then, the sender that fills
+/// the outbox also empties it.
 ///
-/// A server has a default, and a message may say otherwise with
+/// A server has a default, and a message can override it with
 /// [`Message::on_full`](crate::Message::on_full).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverflowPolicy {
-    /// The peer is disconnected: its stream would have a hole. Waiting frames that may be dropped
-    /// are dropped first, the oldest before the others, and if that makes room the peer stays.
+    /// The outbox first drops waiting droppable frames, oldest first. If that does not make enough
+    /// room, the peer is disconnected, because its stream would have a gap.
     #[default]
     Disconnect,
-    /// The frame is dropped, and while it waits it may be dropped for others.
+    /// The outbox drops the new frame. A frame with this policy that waits may be dropped to make
+    /// room for others.
     DropNewest,
-    /// Waiting frames that may be dropped are, the oldest before the others, until it fits; the
-    /// frame itself if that does not do. While it waits it may be dropped for others.
+    /// The outbox drops waiting droppable frames, oldest first, until the new frame fits. If that
+    /// does not make enough room, it drops the new frame. A frame with this policy that waits may
+    /// be dropped to make room for others.
     DropOldest,
 }
 
-/// What a [`Message`](crate::Message) says about its own delivery, by
-/// [`on_full`](crate::Message::on_full) or [`latest`](crate::Message::latest).
+/// The delivery class of a [`Message`](crate::Message) holds the settings of
+/// [`on_full`](crate::Message::on_full) and [`latest`](crate::Message::latest).
 ///
-/// It stays on this side: nothing of it goes over the wire.
+/// It stays on this side and is never written to the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryClass(Option<Arc<Class>>);
 
-/// Behind one pointer that is null for almost every message: all of them carry it.
+/// Stands behind one pointer, because every message carries it and it is null for almost all of
+/// them.
 #[derive(Debug, PartialEq, Eq)]
 enum Class {
     Policy(OverflowPolicy),
@@ -38,30 +42,30 @@ enum Class {
 }
 
 impl DeliveryClass {
-    /// The default of the server.
+    /// Is the class of a message that follows the server's default.
     pub const DEFAULT: Self = Self(None);
 
-    /// This policy, whatever the server's default is.
+    /// Creates a class with this policy, which overrides the server's default.
     #[must_use]
     pub fn of_policy(policy: OverflowPolicy) -> Self {
         Self(Some(Arc::new(Class::Policy(policy))))
     }
 
-    /// Only the newest of this key is worth sending.
+    /// Creates a class for values of which only the newest per key is worth sending.
     #[must_use]
     pub fn of_key(key: impl Into<Key>) -> Self {
         Self(Some(Arc::new(Class::Latest(key.into()))))
     }
 
-    /// Whether it is the default of the server.
+    /// Returns whether the class is the server's default.
     #[inline]
     #[must_use]
     pub const fn is_default(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The policy that a broadcast of this class follows, where the default is this one; `None` for
-    /// one with a [key](DeliveryClass::key).
+    /// Returns the policy for a broadcast of this class if the server's default is `default`.
+    /// Returns `None` for a class with a [key](DeliveryClass::key).
     #[inline]
     #[must_use]
     pub fn policy(&self, default: OverflowPolicy) -> Option<OverflowPolicy> {
@@ -72,8 +76,9 @@ impl DeliveryClass {
         }
     }
 
-    /// The same class, with the default of the server said outright where it matters later, to a
-    /// frame that waits: made once for all peers of a broadcast.
+    /// Returns the same class with the server's default filled in, because the default decides
+    /// later whether a waiting frame may be dropped. It is called once for all peers of a
+    /// broadcast.
     #[must_use]
     pub fn resolve(self, default: OverflowPolicy) -> Self {
         match self.0 {
@@ -82,7 +87,7 @@ impl DeliveryClass {
         }
     }
 
-    /// The key of which only the newest is worth sending.
+    /// Returns the key of which only the newest value is worth sending.
     #[inline]
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
@@ -92,7 +97,7 @@ impl DeliveryClass {
         }
     }
 
-    /// Whether a frame of this class may be dropped for others while it waits.
+    /// Returns whether a waiting frame of this class may be dropped to make room for others.
     #[inline]
     #[must_use]
     pub fn is_droppable(&self) -> bool {
@@ -103,12 +108,12 @@ impl DeliveryClass {
     }
 }
 
-/// What a value is a value of, for [`Message::latest`](crate::Message::latest): the player whose
-/// position it is, the share whose price.
+/// A key identifies the subject of a value for [`Message::latest`](crate::Message::latest), for
+/// example the player of a position or the share of a price.
 ///
-/// Keys are compared exactly, never by a hash. They are made of integers of up to 64 bits,
-/// booleans, characters, texts, [`PeerId`]s, pairs of these, and references to these; `()` is the
-/// key of a message type that has one value. Integers are compared by what they are worth,
+/// Keys are compared exactly, never by a hash. A key consists of an integer of up to 64 bits, a
+/// boolean, a character, a text, a [`PeerId`], a pair of these, or a reference to one of these. The
+/// key `()` fits a message type that has only one value. Integers are compared by their value,
 /// whatever their type.
 ///
 /// ```
@@ -119,7 +124,7 @@ impl DeliveryClass {
 /// assert_eq!(Key::from(("EUR", "USD")), Key::from(("EUR".to_owned(), &"USD")));
 /// ```
 ///
-/// A clone is cheap, and only texts and pairs allocate.
+/// A clone is cheap, and only texts and pairs allocate memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(Part);
 
@@ -129,7 +134,7 @@ enum Part {
     Bool(bool),
     Char(char),
     Int(i64),
-    /// An integer beyond those of `Int`, so that each has one representation.
+    /// Holds an integer beyond the range of `Int`, so that each integer has one representation.
     Large(u64),
     Peer(PeerId),
     Text(Arc<str>),

@@ -1,120 +1,129 @@
-//! The errors of the core: one small enum per operation, texts that say what to do.
+//! The errors of the core: one small enum per operation. Each text says what to do.
 
 use std::str::Utf8Error;
 
 use thiserror::Error;
 
-/// Why the bytes of a peer are not a frame. The connection that met one is closed: whoever goes
-/// on by searching the payload for the next magic lets its author inject frames.
+/// Reports why a peer's bytes are not a frame.
+///
+/// The connection closes. A receiver that searched the payload for the next magic instead would let
+/// the author of the payload inject frames.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// The two bytes at a frame's start are not `VX`.
+    /// The first two bytes of the frame are not `VX`.
     #[error(
-        "the frame starts with {found:02x?} instead of 56 58 (\"VX\"): the peer does not speak Veltix, or speaks it with the header of another version"
+        "the frame starts with {found:02x?} instead of 56 58 (\"VX\"): the peer does not speak Veltix, or uses the header of another version; check its address and its version"
     )]
     BadMagic {
-        /// The two bytes that were there.
+        /// Holds the two bytes that were received.
         found: [u8; 2],
     },
-    /// The header announces more than the limit. Nothing was allocated for it.
+    /// The header announces a frame over the limit. No memory was allocated for it.
     #[error(
-        "the frame of {total} bytes is over the limit of {limit}: raise max_message_size on this side or send less"
+        "the frame of {total} bytes is over the limit of {limit}: raise max_message_size on this side, or send smaller messages"
     )]
     Oversize {
-        /// Header and payload together, as announced.
+        /// Holds the announced length of header and payload together, in bytes.
         total: u64,
-        /// `max_message_size` of this side.
+        /// Holds the value of `max_message_size` on this side.
         limit: usize,
     },
-    /// The payload does not have the CRC-32 that the header says.
+    /// The CRC-32 of the payload differs from the one in the header.
     #[error(
-        "the payload's CRC-32 is {computed:08x}, the header says {announced:08x}: the bytes were damaged or the sender wrote two frames into each other"
+        "the payload's CRC-32 is {computed:08x}, but the header announces {announced:08x}: the bytes were damaged, or the sender mixed two frames; reconnect, and check that the sender writes one frame after the other"
     )]
     ChecksumMismatch {
-        /// The checksum in the header.
+        /// Holds the checksum in the header.
         announced: u32,
-        /// The checksum of the bytes that came.
+        /// Holds the checksum of the received bytes.
         computed: u32,
     },
     /// The stream ended inside a frame.
-    #[error("the stream ended inside a frame: {received} of {expected} bytes had come")]
+    #[error(
+        "the stream ended inside a frame: {received} of {expected} bytes were received; reconnect and send the message again"
+    )]
     Truncated {
-        /// Bytes of the frame that had come.
+        /// Counts the received bytes of the frame.
         received: usize,
-        /// Bytes that the frame has, 15 while its header was incomplete.
+        /// Holds the length of the frame in bytes, or 15 if its header was incomplete.
         expected: u64,
     },
 }
 
-/// Why a handshake failed.
+/// Reports why a handshake failed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// The peer speaks another protocol version.
     #[error(
-        "the peer speaks protocol version \"{theirs}\", this side speaks 1.x: use the Python package veltix 2.0.3 or later, or a matching release of this crate"
+        "the peer speaks protocol version \"{theirs}\", but this side speaks 1.x: use the Python package veltix 2.0.3 or later, or a matching release of this crate"
     )]
     IncompatibleVersion {
-        /// The peer's `pv`, cut to 128 characters and escaped; empty when it had none.
+        /// Holds the peer's `pv`, cut to 128 characters and escaped. It is empty if the peer sent
+        /// none.
         theirs: String,
     },
-    /// The message does not fit the limit, or is empty.
-    #[error("the handshake message announces {length} bytes, allowed are 1 to {limit}")]
+    /// The handshake message is empty or over the limit.
+    #[error(
+        "the handshake message announces {length} bytes, but 1 to {limit} are allowed: check that the peer speaks Veltix, and declare fewer types or a shorter token"
+    )]
     BadLength {
-        /// What the length field said.
+        /// Holds the value of the length field.
         length: usize,
-        /// The limit.
+        /// Holds the limit.
         limit: usize,
     },
-    /// A frame came before the handshake was over: an old server (before 1.8), or a Python server
-    /// whose broadcast reached a connection that was still shaking hands.
+    /// A frame arrived before the handshake had ended. The peer is an old server (before 1.8), or a
+    /// Python server whose broadcast reached a connection during its handshake.
     #[error(
-        "a frame came before the handshake was over: the peer is older than 1.8, or a server whose broadcast overtook the handshake; connecting again helps in the second case"
+        "a frame arrived before the handshake had ended: the peer is older than 1.8 and must be updated, or it is a server whose broadcast overtook the handshake, in which case connecting again helps"
     )]
     FrameBeforeHandshake,
     /// The peer speaks TLS, and this side does not.
     #[error(
-        "the peer speaks TLS, and this side does not: have TLS on both sides, or on neither (`tls` in the config)"
+        "the peer speaks TLS, and this side does not: enable TLS on both sides or on neither (`tls` in the config)"
     )]
     Tls,
-    /// The message is not a JSON object.
-    #[error("the handshake message is not a JSON object: the peer does not speak Veltix")]
+    /// The handshake message is not a JSON object.
+    #[error(
+        "the handshake message is not a JSON object, so the peer does not speak Veltix: check its address"
+    )]
     NotAnObject,
     /// The server has no room.
-    #[error("the server is full: try again later or raise its max_connections")]
+    #[error("the server is full: try again later, or raise its max_connections")]
     ServerFull,
     /// The server refused for a reason of its own.
     #[error("the server refused the connection: {reason}")]
     Refused {
-        /// The server's words, cut to 128 characters and escaped.
+        /// Holds the reason that the server sent, cut to 128 characters and escaped.
         reason: String,
     },
-    /// Both sides have declared their types, this one strictly, and some codes mean something else to
-    /// the peer.
+    /// Both sides have declared their types, this side is strict, and some codes stand for other
+    /// types on the peer's side.
     #[error(
-        "the peer has other types under the message codes {codes:?}: build both sides from the same definitions, or give the new types codes of their own"
+        "the peer uses the message codes {codes:?} for other types: build both sides from the same definitions, or give the new types their own codes"
     )]
     TypesDiffer {
-        /// The codes, at most eight of them.
+        /// Lists the codes, at most eight of them.
         codes: Vec<u16>,
     },
-    /// The stream ended before the handshake was over.
+    /// The stream ended before the handshake had ended.
     #[error(
-        "the peer closed the connection during the handshake, as a server does that does not accept the protocol version, or that has too many handshakes at once: try again a little later"
+        "the peer closed the connection during the handshake: try again later, in case the server has too many handshakes at once, and check that it accepts this protocol version"
     )]
     Closed,
 }
 
 impl HandshakeError {
-    /// Whether another attempt may end otherwise without anybody changing anything.
+    /// Returns whether a new attempt may succeed although nobody has changed anything.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Closed | Self::FrameBeforeHandshake | Self::ServerFull)
     }
 }
 
-/// Why a message could not be encoded.
+/// Reports why a message could not be encoded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
@@ -126,156 +135,158 @@ pub enum EncodeError {
     #[error("the value cannot be written in postcard")]
     Postcard(#[from] postcard::Error),
     /// The frame would be over the limit.
-    #[error("the message of {size} bytes is over max_message_size ({limit})")]
+    #[error(
+        "the message of {size} bytes is over max_message_size ({limit}): raise the limit on both sides, or send smaller messages"
+    )]
     TooLarge {
-        /// Header and payload together.
+        /// Holds the length of header and payload together, in bytes.
         size: usize,
-        /// The limit.
+        /// Holds the limit.
         limit: usize,
     },
 }
 
-/// Why a body could not be read as what the caller asked for.
+/// Reports why a body could not be read as the expected type.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// The body is not JSON, or not of the type asked for.
+    /// The body is not JSON, or does not fit the expected type.
     #[error("the body is not the JSON that was expected")]
     Json(#[from] serde_json::Error),
-    /// The body is not postcard, or not of the type asked for.
+    /// The body is not postcard, or does not fit the expected type.
     #[cfg(feature = "postcard")]
     #[error("the body is not the postcard that was expected")]
     Postcard(#[from] postcard::Error),
     /// The body is not UTF-8.
     #[error("the body is not UTF-8 text")]
     Utf8(#[from] Utf8Error),
-    /// The message is not of the type asked for.
+    /// The message has another type than the expected one.
     #[error("the message has code {code}, which is not that of {expected}")]
     WrongType {
-        /// The message's code.
+        /// Holds the code of the message.
         code: u16,
-        /// The name of the type that was asked for.
+        /// Holds the name of the expected type.
         expected: &'static str,
     },
     /// The body is over the limit for bodies that are parsed.
     #[error(
-        "the body of {size} bytes is over max_typed_body ({limit}): raise that, or the limit of this message with `#[message(max = …)]`, or take the body as Bytes"
+        "the body of {size} bytes is over max_typed_body ({limit}): raise it, or set the limit of this message with `#[message(max = …)]`, or take the body as Bytes"
     )]
     TooLarge {
-        /// The body's length.
+        /// Holds the length of the body in bytes.
         size: usize,
-        /// The limit.
+        /// Holds the limit.
         limit: usize,
     },
 }
 
-/// Why a message type was refused.
+/// Reports why a message type was refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TypeError {
     /// The code belongs to the protocol.
     #[error("message code {code} is reserved for the protocol (0-199): use 200 or above")]
     Reserved {
-        /// The code.
+        /// Holds the code.
         code: u16,
     },
-    /// The code is taken.
+    /// Another type has this code.
     #[error(
         "message code {code} is already registered as {taken_by:?}: give each type its own code"
     )]
     Duplicate {
-        /// The code.
+        /// Holds the code.
         code: u16,
-        /// The name of the type that has it.
+        /// Holds the name of the type that has the code.
         taken_by: &'static str,
     },
     /// No code is left.
-    #[error("no application code is free: 200-65535 are all registered")]
+    #[error("no application code is free, because 200-65535 are all registered: remove types")]
     Exhausted,
-    /// A handshake has no room for so many types.
+    /// A handshake has no room for this number of types.
     #[error(
-        "{count} types cannot be declared to peers, {limit} can: declare those that both sides share"
+        "{count} types are too many to declare to peers, the limit is {limit}: declare only the types that both sides share"
     )]
     TooManyDeclared {
-        /// How many there are.
+        /// Holds the number of types.
         count: usize,
-        /// How many there may be.
+        /// Holds the highest number of types.
         limit: usize,
     },
 }
 
-/// A code that no message type of an enum has: what `TryFrom<u16>` says on an enum with
+/// Reports a code that no message type of an enum has. `TryFrom<u16>` returns it on an enum with
 /// `#[veltix::message]`.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("no message type of `{types}` has code {code}")]
 #[non_exhaustive]
 pub struct UnknownCode {
-    /// The code.
+    /// Holds the code.
     pub code: u16,
-    /// The name of the enum.
+    /// Holds the name of the enum.
     pub types: &'static str,
 }
 
 impl UnknownCode {
-    /// That this code is none of the enum of this name.
+    /// Creates the error for this code and the enum of this name.
     #[must_use]
     pub const fn new(code: u16, types: &'static str) -> Self {
         Self { code, types }
     }
 }
 
-/// Why a tag was refused.
+/// Reports why a tag was refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TagError {
-    /// The peer is not there (any more).
-    #[error("the peer is gone, so it cannot be tagged")]
+    /// The peer is not connected, or not connected any more.
+    #[error("the peer is not connected, so it cannot be tagged: tag it while it is connected")]
     Closed,
     /// The name is empty or too long.
-    #[error("a tag's name has 1 to {limit} bytes, this one has {length}")]
+    #[error("the tag's name has {length} bytes: use 1 to {limit}")]
     NameLength {
-        /// Its length in bytes.
+        /// Holds the length of the name in bytes.
         length: usize,
-        /// The limit.
+        /// Holds the limit.
         limit: usize,
     },
     /// The value is too long.
-    #[error("a tag's value has at most {limit} bytes, this one has {length}")]
+    #[error("the tag's value has {length} bytes: use at most {limit}")]
     ValueLength {
-        /// Its length in bytes.
+        /// Holds the length of the value in bytes.
         length: usize,
-        /// The limit.
+        /// Holds the limit.
         limit: usize,
     },
-    /// The peer has as many tags as it may have.
+    /// The peer has reached the limit for tags.
     #[error("the peer already has {limit} tags: remove one first")]
     TooMany {
-        /// The limit.
+        /// Holds the limit.
         limit: usize,
     },
-    /// The peers to be tagged were picked by a target that cannot be used.
+    /// The target that selects the peers cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
 }
 
-/// Why a target cannot be used.
+/// Reports why a target cannot be used.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TargetError {
-    /// Its operators nest too deep.
+    /// The operators of the target are nested too deep.
     #[error(
-        "the target nests deeper than {limit} levels: join terms with one operator, or pick by tags that say more"
+        "the target has more than {limit} nested levels: join terms with one operator, or use tags that are more specific"
     )]
     TooDeep {
-        /// The limit.
+        /// Holds the limit.
         limit: usize,
     },
-    /// It has too many names, values and peers.
+    /// The target has too many names, values and peers.
     #[error(
-        "the target has more than {limit} names, values and peers, a comparison counting as 1024 of them: tag the peers that are meant and pick them by that tag"
+        "the target has more than {limit} names, values and peers (a comparison counts as 1024): give the peers a tag, and use that tag as the target"
     )]
     TooLarge {
-        /// The limit.
+        /// Holds the limit.
         limit: usize,
     },
 }

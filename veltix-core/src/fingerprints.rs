@@ -1,5 +1,5 @@
-//! [`Fingerprints`]: what a side says of its message types, so that both notice when a code means
-//! something else to the other.
+//! [`Fingerprints`]: the declaration of a side's message types, by which both sides notice that a
+//! code stands for different types.
 
 use std::fmt::Write as _;
 
@@ -8,15 +8,17 @@ use crate::limits::{MAX_DECLARED_TYPES, MAX_DIFFERING_CODES};
 use crate::registry::Registry;
 use crate::types::MessageType;
 
-/// Digits of a code, and of the fingerprint behind it.
+/// Is the number of digits of a code.
 const CODE_DIGITS: usize = 4;
+
+/// Is the number of digits of a fingerprint.
 const PRINT_DIGITS: usize = 8;
 
-/// The message types of one side, as its hello says them: each code with the CRC-32 of its type's name.
-/// The names themselves are not told to whoever connects.
+/// Fingerprints declare the message types of one side in its hello: each code with the CRC-32 of
+/// its type's name. The names themselves are not sent, so a connecting peer does not learn them.
 ///
-/// Two sides agree when no code that both have has two fingerprints. A code that only one of them has is
-/// no difference: new types come to one side first.
+/// Two sides agree if no common code has different fingerprints. A code that only one side has is
+/// not a difference, because new types reach one side first.
 ///
 /// ```
 /// use veltix_core::{Fingerprints, MessageType, Registry};
@@ -31,15 +33,16 @@ const PRINT_DIGITS: usize = 8;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprints {
-    /// By code, each once.
+    /// Lists each code once, in ascending order.
     prints: Vec<(u16, u32)>,
 }
 
 impl Fingerprints {
-    /// The fingerprints of these types.
+    /// Computes the fingerprints of these types.
     ///
     /// # Errors
-    /// [`TypeError::TooManyDeclared`] beyond [`MAX_DECLARED_TYPES`]: a hello has no room for more.
+    /// Returns [`TypeError::TooManyDeclared`] for more than [`MAX_DECLARED_TYPES`] types, because a
+    /// hello has no room for more.
     pub fn of(registry: &Registry) -> Result<Self, TypeError> {
         let prints: Vec<_> = registry.iter().map(|each| (each.code(), print_of(each))).collect();
         match prints.len() {
@@ -50,7 +53,7 @@ impl Fingerprints {
         }
     }
 
-    /// The codes to which the other side gives another type, the lowest
+    /// Returns the codes that stand for different types on the two sides: the lowest
     /// [`MAX_DIFFERING_CODES`] of them.
     #[must_use]
     pub fn differing(&self, other: &Self) -> Vec<u16> {
@@ -61,7 +64,8 @@ impl Fingerprints {
         self.prints.iter().filter_map(differs).take(MAX_DIFFERING_CODES).collect()
     }
 
-    /// As it travels: four hexadecimal digits of each code, then eight of its fingerprint.
+    /// Returns the form on the wire: for each type, four hexadecimal digits of the code, then eight
+    /// of its fingerprint.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::with_capacity(self.prints.len() * (CODE_DIGITS + PRINT_DIGITS));
         for (code, print) in &self.prints {
@@ -71,7 +75,7 @@ impl Fingerprints {
         text
     }
 
-    /// Reads what a peer said. What is not in this form says nothing.
+    /// Reads the form on the wire. Returns `None` for text in any other form.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if !text.bytes().all(is_digit) {
@@ -91,7 +95,8 @@ impl Fingerprints {
     }
 }
 
-/// A CRC tells names apart that nobody chose in order to be the same, and it is the wire's own.
+/// Computes the fingerprint of a type. A CRC is enough to distinguish names that nobody chose in
+/// order to collide, and the protocol already uses it.
 fn print_of(message_type: MessageType) -> u32 {
     crc32fast::hash(message_type.name().as_bytes())
 }
@@ -129,7 +134,7 @@ mod tests {
         assert_eq!(differing[0], 300);
     }
 
-    /// As PROTOCOL.md has it.
+    /// The text is that of the example in PROTOCOL.md.
     #[test]
     fn what_travels_is_read_back() {
         let ours = fingerprints(&[(65535, "last"), (200, "chat")]);

@@ -1,4 +1,5 @@
-//! The only file that knows the layout of a frame. [`FrameDecoder`](crate::FrameDecoder) finds frames in a stream.
+//! The layout of a frame. No other file knows it. [`FrameDecoder`](crate::FrameDecoder) finds
+//! frames in a stream.
 //!
 //! | offset | size | field |
 //! |---|---|---|
@@ -9,7 +10,7 @@
 //! | 9 | 4 | CRC-32 of the payload alone |
 //! | 13 | 2 | request id |
 //!
-//! All integers are big-endian. PROTOCOL.md says the same at length.
+//! All integers are big-endian. PROTOCOL.md describes the layout in full.
 
 use std::sync::LazyLock;
 
@@ -25,19 +26,19 @@ use crate::message::{Message, RequestId};
 
 const MAGIC: [u8; 2] = *b"VX";
 
-/// What the body's bytes are in.
+/// Describes the buffer that holds the body's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Buffer {
-    /// Anything: it may be a slice that keeps a much larger read buffer alive.
+    /// The buffer is unknown: the body may be a slice that keeps a much larger read buffer alive.
     Any,
-    /// A buffer of its own, which it may share with clones of the frame.
+    /// The body has its own buffer, which clones of the frame may share.
     Own,
-    /// One that is counted by whoever made it, once for all clones of the frame.
+    /// The creator of the buffer counts its memory, once for all clones of the frame.
     Counted,
 }
 
-/// A message ready for the wire: its header, and the body that it shares with whoever else holds
-/// it. The checksum is computed once, however many peers the frame goes to.
+/// A frame is a message ready for the wire: its header and its shared body. The checksum is
+/// computed once, even if the frame goes to many peers.
 #[derive(Clone, Debug)]
 pub struct Frame {
     header: [u8; HEADER_LEN],
@@ -47,10 +48,10 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The frame of this message under this id.
+    /// Creates the frame of a message with this code, id and body.
     ///
-    /// A body of 4 GiB or more does not fit the length field. Callers refuse it long before, by
-    /// `max_message_size`, which a `u32` always holds.
+    /// A body of 4 GiB or more does not fit the length field. Callers refuse such a body earlier by
+    /// `max_message_size`, which always fits a `u32`.
     #[must_use]
     pub fn new(code: u16, id: RequestId, body: Bytes) -> Self {
         let checksum = checksum(&body);
@@ -69,9 +70,10 @@ impl Frame {
         Self { header, buffer: Buffer::Any, class: DeliveryClass::DEFAULT, body }
     }
 
-    /// The frame of this message under another code and id: an answer, or a call.
+    /// Creates the frame of a message under another code and id, for an answer or a call.
     ///
-    /// The checksum of a message that was received and is passed on is known and not computed again.
+    /// The checksum of a received message is known, so forwarding it does not compute the checksum
+    /// again.
     #[inline]
     #[must_use]
     pub fn of(message: Message, code: u16, id: RequestId) -> Self {
@@ -85,8 +87,8 @@ impl Frame {
         frame
     }
 
-    /// The same frame under another id: the id is not covered by the checksum, so an answer or a
-    /// call per peer costs two bytes and shares the body.
+    /// Returns the same frame with another id. The checksum does not cover the id, so an answer or
+    /// a call per peer costs two bytes and shares the body.
     #[inline]
     #[must_use]
     pub fn with_id(mut self, id: RequestId) -> Self {
@@ -94,19 +96,20 @@ impl Frame {
         self
     }
 
-    /// The type code.
+    /// Returns the type code.
     #[must_use]
     pub const fn code(&self) -> u16 {
         u16::from_be_bytes([self.header[3], self.header[4]])
     }
 
-    /// The request id.
+    /// Returns the request id.
     #[must_use]
     pub const fn id(&self) -> RequestId {
         RequestId::new(u16::from_be_bytes([self.header[13], self.header[14]]))
     }
 
-    /// What is done with the frame for a peer whose outbox is full. Nothing of it is in the bytes.
+    /// Returns the class that decides how the frame is treated if a peer's outbox is full. The
+    /// class is not part of the bytes.
     #[inline]
     #[must_use]
     pub const fn class(&self) -> &DeliveryClass {
@@ -119,20 +122,21 @@ impl Frame {
         self.class = class;
     }
 
-    /// The header's bytes.
+    /// Returns the bytes of the header.
     #[must_use]
     pub const fn header(&self) -> &[u8; HEADER_LEN] {
         &self.header
     }
 
-    /// The body's bytes.
+    /// Returns the bytes of the body.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// Gives the body a buffer of its own if it is shorter than `limit`: it may be a slice that
-    /// keeps a much larger read buffer alive. It is done once: clones share the new buffer.
+    /// Copies the body into a buffer of its own if it is shorter than `limit` bytes, because it may
+    /// be a slice that keeps a much larger read buffer alive. The copy is made once: later clones
+    /// share the new buffer.
     pub fn detach_below(&mut self, limit: usize) {
         if self.buffer == Buffer::Any && !self.body.is_empty() && self.body.len() < limit {
             self.body = Bytes::copy_from_slice(&self.body);
@@ -140,8 +144,8 @@ impl Frame {
         }
     }
 
-    /// Puts the same bytes into a buffer of `counted`'s making, which counts their memory once for
-    /// all clones of this frame.
+    /// Moves the body into the buffer that `counted` returns for the same bytes. That buffer counts
+    /// its memory once for all clones of this frame.
     pub fn share(&mut self, counted: impl FnOnce(Bytes) -> Bytes) {
         let length = self.body.len();
         self.body = counted(std::mem::take(&mut self.body));
@@ -149,21 +153,22 @@ impl Frame {
         self.buffer = Buffer::Counted;
     }
 
-    /// Bytes of the body, if they are [counted elsewhere](Frame::share).
+    /// Returns the length of the body in bytes if its memory is [counted elsewhere](Frame::share),
+    /// and 0 otherwise.
     #[inline]
     #[must_use]
     pub const fn shared_len(&self) -> usize {
         if matches!(self.buffer, Buffer::Counted) { self.body.len() } else { 0 }
     }
 
-    /// Bytes on the wire.
+    /// Returns the length of the frame on the wire, in bytes.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "a frame is never empty: it has a header")]
     pub const fn len(&self) -> usize {
         HEADER_LEN + self.body.len()
     }
 
-    /// Appends the frame's bytes.
+    /// Appends the bytes of the frame to the buffer.
     pub fn write_to(&self, buffer: &mut BytesMut) {
         buffer.extend_from_slice(&self.header);
         buffer.extend_from_slice(&self.body);
@@ -171,7 +176,7 @@ impl Frame {
 }
 
 impl PartialEq for Frame {
-    /// By the bytes on the wire.
+    /// Compares the bytes on the wire.
     fn eq(&self, other: &Self) -> bool {
         self.header == other.header && self.body == other.body
     }
@@ -187,7 +192,7 @@ impl From<Message> for Frame {
     }
 }
 
-/// A received header, taken apart.
+/// Holds the parsed header of a received frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub(crate) flags: u8,
@@ -198,8 +203,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// The header at the front of these bytes. A wrong magic is seen at the second byte: waiting
-    /// for thirteen more from a peer that speaks something else could take for ever.
+    /// Parses the header at the front of these bytes. A wrong magic is an error from the second
+    /// byte on: a peer that speaks another protocol may never send the other thirteen bytes.
     #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some(&found) = bytes.first_chunk::<2>() else { return Ok(None) };
@@ -211,7 +216,7 @@ impl Header {
         Ok(bytes.first_chunk().map(Self::of))
     }
 
-    /// What these bytes say, whose magic is known to be right.
+    /// Parses a header whose magic is known to be right.
     #[inline]
     pub(crate) fn of(bytes: &[u8; HEADER_LEN]) -> Self {
         #[cfg(test)]
@@ -226,16 +231,16 @@ impl Header {
         }
     }
 
-    /// Bytes of the whole frame.
+    /// Returns the length of the whole frame in bytes.
     pub(crate) fn total(&self) -> u64 {
         HEADER_LEN as u64 + u64::from(self.length)
     }
 }
 
-/// The CRC-32 of a body.
+/// Computes the CRC-32 of a body.
 #[inline]
 pub(crate) fn checksum(body: &[u8]) -> u32 {
-    // What this processor can do is looked up once, not for every body.
+    // The features of the processor are detected once, not for each body.
     static FRESH: LazyLock<Hasher> = LazyLock::new(Hasher::new);
     #[cfg(test)]
     looked::at(body.len());
@@ -264,7 +269,7 @@ mod tests {
         assert_eq!(Frame::from(known.clone().detach()), fresh);
         let code = Frame::new(300, RequestId::new(1), body.clone());
         assert_eq!(Frame::of(known, 300, RequestId::new(1)), code);
-        // It is what the decoder has checked, and not computed anew.
+        // The checksum is the one that the decoder verified, and is not computed again.
         let wrong = Message::received(200, RequestId::new(1), 7, body);
         assert_eq!(Frame::from(wrong).header()[9..13], [0, 0, 0, 7]);
     }

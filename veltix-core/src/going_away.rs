@@ -1,4 +1,4 @@
-//! A server's last message but those that it has begun: it is about to end.
+//! [`GoingAway`]: the message by which a server announces its end.
 
 use std::time::Duration;
 
@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use crate::limits::MAX_RECONNECT_SPREAD;
 
-/// What a server says to a client before it ends, under the code
-/// [`GOING_AWAY`](crate::GOING_AWAY), if [both of them know it](crate::Hello::knows_going_away).
+/// A server sends this announcement before it ends, under the code
+/// [`GOING_AWAY`](crate::GOING_AWAY), to clients that [know it](crate::Hello::knows_going_away).
+/// Only frames that the server has already begun follow it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,24 +18,25 @@ use crate::limits::MAX_RECONNECT_SPREAD;
 /// assert_eq!(GoingAway::read(&going.body()), Some(going));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "more of it would be more bytes of the body")]
+#[allow(clippy::exhaustive_structs, reason = "another field would be another part of the body")]
 pub struct GoingAway {
-    /// The time over which the server's clients are to come back, each at a moment of its own, drawn
-    /// at random. Whole milliseconds travel.
+    /// Holds the time over which the clients reconnect. Each client chooses a random moment in it.
+    /// The wire carries whole milliseconds.
     pub spread: Duration,
 }
 
 impl GoingAway {
-    /// The message's body: the milliseconds, as 32 bits.
+    /// Returns the body of the message: the milliseconds as 32 bits.
     #[must_use]
     pub fn body(self) -> Bytes {
         let millis = u32::try_from(self.spread.as_millis()).unwrap_or(u32::MAX);
         Bytes::copy_from_slice(&millis.to_be_bytes())
     }
 
-    /// Reads a body; `None` when it is too short. What follows the time is ignored, so that more
-    /// may be said one day. No server keeps a client away for longer than
-    /// [`MAX_RECONNECT_SPREAD`].
+    /// Reads a body. Returns `None` if the body is too short.
+    ///
+    /// Bytes after the time are ignored, so that later versions can add fields. The time is cut to
+    /// [`MAX_RECONNECT_SPREAD`], so that no server keeps a client away for longer.
     #[must_use]
     pub fn read(body: &[u8]) -> Option<Self> {
         let millis = u32::from_be_bytes(*body.first_chunk()?);
@@ -62,7 +64,7 @@ mod tests {
         assert_eq!(GoingAway::read(b"\x00\x13\x88"), None);
     }
 
-    /// As PROTOCOL.md has it.
+    /// The bytes are those of the example in PROTOCOL.md.
     #[test]
     fn the_frame_is_that_of_the_protocol() {
         let body = GoingAway { spread: Duration::from_secs(5) }.body();

@@ -1,27 +1,27 @@
-//! Whether the peer is still there: when to ask, and when to give it up.
+//! [`Heartbeat`]: when to send a ping to a silent peer, and when to close the connection.
 
 use std::time::{Duration, Instant};
 
 use crate::limits::HEARTBEAT_MISSES;
 
-/// What [`Heartbeat::poll`] wants done.
+/// A pulse is the action that [`Heartbeat::poll`] asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "whoever polls has to do each of them")]
+#[allow(clippy::exhaustive_enums, reason = "the caller has to handle each of them")]
 pub enum Pulse {
-    /// Nothing. Poll again at this time at the latest.
+    /// Do nothing. Poll again at this time at the latest.
     Wait(Instant),
     /// Send a ping, then poll again.
     Ping,
-    /// The peer is dead: close the connection.
+    /// Close the connection, because the peer is dead.
     Dead,
 }
 
-/// Watches a connection for silence: an interval of it calls for a ping, another for a second
-/// ping, and the third is the peer's end.
+/// A heartbeat watches a connection for silence. After one silent interval it asks for a ping,
+/// after a second for another ping, and after the third it declares the peer dead.
 ///
-/// Any byte in either direction is life, not the pong alone, so a busy connection never pings.
-/// Late polls are harmless: each takes one step, so a machine that slept for an hour asks its
-/// peers before it gives them up.
+/// Any byte in either direction counts as a sign of life, not only the pong, so a busy connection
+/// never pings. A late poll does no harm, because each poll takes one step. A machine that slept
+/// for an hour therefore pings its peers before it closes their connections.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -35,46 +35,49 @@ pub enum Pulse {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    /// When the interval of silence that is being counted began.
+    /// Holds the start of the current silent interval.
     since: Instant,
-    /// Milliseconds, not a `Duration`: every connection holds this struct.
+    /// Holds the interval in milliseconds, and not a `Duration`, because every connection has this
+    /// struct.
     interval: u32,
-    /// Pings since the last sign of life.
+    /// Counts the pings since the last sign of life.
     pings: u8,
-    /// Whether the last poll was excused.
+    /// Is true if the last poll was excused.
     excused: bool,
 }
 
 impl Heartbeat {
-    /// A connection that is alive now. The interval counts in whole milliseconds, from 1 to
-    /// `u32::MAX` (49 days).
+    /// Creates the heartbeat of a connection that is alive now. The interval counts in whole
+    /// milliseconds, from 1 to `u32::MAX` (49 days).
     #[must_use]
     pub fn new(interval: Duration, now: Instant) -> Self {
         let interval = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX).max(1);
         Self { since: now, interval, pings: 0, excused: false }
     }
 
-    /// The connection is alive: a byte came in, or some went out. Cheap: once for each batch that
-    /// was read or written is often enough.
+    /// Records a sign of life: a byte was received or written. The call is cheap, and one call per
+    /// read or write is enough.
     pub const fn alive(&mut self, now: Instant) {
         self.since = now;
         self.pings = 0;
     }
 
-    /// When [`Heartbeat::poll`] has something to do, unless there is life before.
+    /// Returns the time at which [`Heartbeat::poll`] has something to do, unless a sign of life
+    /// comes before.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.since + Duration::from_millis(self.interval.into())
     }
 
-    /// What there is to do now.
+    /// Returns the action that is due now.
     ///
-    /// Silence does not count while it is `excused`: while we have paused reading ourselves, or
-    /// while our own ping still waits in the outbox. Poll when an excuse begins and when it ends;
-    /// counting starts anew after the later of the two.
+    /// Silence does not count while it is `excused`, which means that this side has paused reading,
+    /// or that its own ping still waits in the outbox. Poll when an excuse begins and when it ends.
+    /// The interval starts again at the later of the two polls.
     pub fn poll(&mut self, now: Instant, excused: bool) -> Pulse {
-        // The time since an excused poll may have been excused to its end, so it does not count
-        // either: better a dead peer that is noticed later than a living one that is closed.
+        // The whole time since an excused poll may have been excused, so it does not count either.
+        // A dead peer that is noticed later does less harm than a live peer whose connection is
+        // closed.
         if excused || self.excused {
             self.since = now;
             self.excused = excused;
@@ -95,7 +98,7 @@ impl Heartbeat {
 mod tests {
     use super::*;
 
-    /// A heartbeat with an interval of 15 s, and its pulses at seconds since the start.
+    /// Holds a heartbeat with an interval of 15 s. Its pulses are given in seconds since the start.
     struct Check {
         start: Instant,
         heartbeat: Heartbeat,

@@ -1,297 +1,319 @@
-//! Every constant of the house, each with its reason. The configs' defaults are these.
+//! All constants of the project, each with its reason. They are the defaults of the configs.
 
 use std::time::Duration;
 
-/// Bytes of a frame's header (source: PROTOCOL.md, "The frame").
+/// Is the size of a frame's header in bytes (source: PROTOCOL.md, "The frame").
 pub const HEADER_LEN: usize = 15;
 
-/// Default of `max_message_size`, header included: what the Python package uses, so that neither
-/// side refuses what the other may send.
+/// Is the default of `max_message_size` in bytes, header included. The Python package uses the same
+/// value, so neither side refuses what the other may send.
 pub const MAX_MESSAGE_SIZE: usize = 10 * 1024 * 1024;
 
-/// Default of `max_typed_body`: a parser multiplies what it is given (a generic JSON value takes
-/// some thirty times its text), so only bodies up to 1 MiB are parsed unless a type asks for more.
+/// Is the default of `max_typed_body` in bytes. A parser multiplies its input (a generic JSON value
+/// takes about thirty times the memory of its text), so larger bodies are parsed only if a type
+/// asks for it.
 pub const MAX_TYPED_BODY: usize = 1024 * 1024;
 
-/// The longest handshake message, inclusive (source: PROTOCOL.md, "The handshake").
+/// Limits a handshake message in bytes, inclusive (source: PROTOCOL.md, "The handshake").
 pub const MAX_HANDSHAKE_LEN: usize = 30 * 1024;
 
-/// The longest token of a client, in bytes. Web tokens have one or two KiB; and as JSON, which writes
-/// a byte with six at worst, one of this length still fits a handshake message.
+/// Limits a client's token in bytes. Web tokens have one or two KiB. JSON writes a byte with at
+/// most six characters, so a token of this length still fits a handshake message.
 pub const MAX_TOKEN_LEN: usize = 4 * 1024;
 
-/// The most types that a side declares to its peers: each takes twelve characters, and with the longest
-/// token beside them they still fit a handshake message.
+/// Limits the types that a side declares to its peers. Each type takes twelve characters, so this
+/// number and the longest token fit one handshake message.
 pub const MAX_DECLARED_TYPES: usize = 480;
 
-/// The most codes that are named when two sides give them different types: more would not fit a line of
-/// the log, and the first ones show what is wrong.
+/// Limits the codes that are named if two sides give them different types. More codes would not fit
+/// a log line, and the first ones show the problem.
 pub const MAX_DIFFERING_CODES: usize = 8;
 
-/// One absolute deadline for a whole handshake, TLS included. Python's 5 s hold for each read, so
-/// that a trickle lives for hours; ours holds for all of it.
+/// Limits the time of a whole handshake, TLS included, by one absolute deadline. Python's 5 s apply
+/// to each read, so a peer that sends single bytes keeps such a handshake open for hours.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A TLS server gives up a client that has said nothing for one such part of the handshake's time. TLS
-/// lets the client begin, so whoever waits has no TLS, and has to hear so before its own time is over.
+/// Divides the time of a handshake: a TLS server closes a connection if the client has sent nothing
+/// for this part of it. In TLS the client speaks first, so a client that waits has no TLS, and has
+/// to learn that before its own time ends.
 pub const TLS_FIRST_BYTE_PART: u32 = 2;
 
-/// Pending handshakes at most: each costs a task and a descriptor before anybody is known.
+/// Limits pending handshakes. Each one costs a task and a descriptor before the peer is known.
 pub const MAX_PENDING_HANDSHAKES: usize = 512;
 
-/// Pending handshakes of one address at most, so that one host cannot hold all of them.
+/// Limits pending handshakes from one address, so that one host cannot occupy all of them.
 pub const MAX_PENDING_HANDSHAKES_PER_ADDRESS: usize = 32;
 
-/// Default of `max_connections`.
+/// Is the default of `max_connections`.
 pub const MAX_CONNECTIONS: usize = 10_000;
 
-/// A begun frame has this long, plus its length at [`FRAME_RATE`]: without it one byte in 14 s
-/// would pass for life for ever.
+/// Is the time that a begun frame has in addition to its length divided by [`FRAME_RATE`]. Without
+/// this limit, one byte every 14 s would keep a connection alive without end.
 pub const FRAME_GRACE: Duration = Duration::from_secs(30);
 
-/// Bytes a second that a begun frame must reach on average: a slow mobile line.
+/// Is the average rate in bytes per second that a begun frame must reach: that of a slow mobile
+/// line.
 pub const FRAME_RATE: u64 = 16 * 1024;
 
-/// Frames that an outbox holds at most.
+/// Limits the frames in an outbox.
 pub const OUTBOX_FRAMES: usize = 1_024;
 
-/// Bytes that an outbox holds at most: one frame of the largest default size and half of another.
+/// Limits the bytes in an outbox: one frame of the largest default size and half of another.
 pub const OUTBOX_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a queued frame is charged beside its bytes, so that a million empty frames cost too.
+/// Is charged for each queued frame in addition to its bytes, so that a million empty frames have a
+/// cost.
 pub const FRAME_OVERHEAD: usize = 256;
 
-/// A server closes a peer that has not taken a byte for this long while something waited.
+/// Limits the time in which a peer takes no byte while frames wait for it. After it, the server
+/// closes the connection.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
 
-/// A `send` waits for room this much longer than the write stall: a peer that takes nothing is
-/// closed by then, and the sender is told so; one that takes a little leaves it with a full outbox.
+/// Is the time that a `send` waits for room in addition to the write stall. A peer that takes
+/// nothing is disconnected by then, and the sender receives that error. For a peer that takes a
+/// little, the sender receives the error for a full outbox.
 pub const SEND_GRACE: Duration = Duration::from_secs(1);
 
-/// Silence after which a ping is sent, and again, and after which the peer is dead.
+/// Is the interval of silence after which a ping is sent, once and again, and after which the peer
+/// is dead.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How many such silences in a row a peer survives: two pings, then the third is its end.
+/// Is the number of silent intervals in a row that end a connection: two pings, then the end.
 pub const HEARTBEAT_MISSES: u32 = 3;
 
-/// Messages of one peer that wait for their handler at most; then its reading pauses.
+/// Limits the messages of one peer that wait for their handler. At the limit, reading from the peer
+/// pauses.
 pub const INBOX_MESSAGES: usize = 64;
 
-/// Bytes of such messages at most. One message always fits.
+/// Limits the bytes of these messages. One message always fits.
 pub const INBOX_BYTES: usize = 1024 * 1024;
 
-/// While a call of ours is pending, its answer may stand behind messages for which the inbox has
-/// no room, so reading goes on up to this many bytes; then the call fails as congested.
+/// Limits the bytes of these messages while a call to the peer is pending. The answer may stand
+/// behind messages for which the inbox has no room, so reading continues up to this limit. Then the
+/// call fails as congested.
 pub const INBOX_BYTES_WHILE_CALLING: usize = 8 * 1024 * 1024;
 
-/// Default timeout of a request and of a ping.
+/// Is the default timeout of a request and of a ping.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the id of an unanswered call rests before it may mean another call: longer than any
-/// answer that is still on its way is likely to take.
+/// Is the time for which the id of an unanswered call rests before another call may use it. It is
+/// longer than an answer is likely to be on its way.
 pub const ID_REST: Duration = Duration::from_secs(60);
 
-/// First window of the reconnect back-off.
+/// Is the first window of the back-off for reconnecting.
 pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 
-/// Largest window of the reconnect back-off.
+/// Is the largest window of the back-off for reconnecting.
 pub const RECONNECT_MAX: Duration = Duration::from_secs(30);
 
-/// A connection that lived this long resets the back-off: one that dies at once must not.
+/// Is the lifetime of a connection that resets the back-off. A connection that ends at once must
+/// not reset it.
 pub const RECONNECT_RESET: Duration = Duration::from_secs(10);
 
-/// Immediate attempts after a frame that overtook the handshake, see
+/// Limits immediate attempts after a frame that overtook the handshake, see
 /// [`HandshakeError::FrameBeforeHandshake`](crate::HandshakeError::FrameBeforeHandshake).
 pub const EARLY_FRAME_RETRIES: u32 = 3;
 
-/// Over which time a server that ends has its clients come back, by default. Then 10 000 clients are
-/// 200 handshakes in a tenth of a second for its successor, a fraction of what it can do, and none of
-/// them waits for much longer than a process takes to end and to start again.
+/// Is the default time over which the clients of an ending server reconnect. 10 000 clients then
+/// cause 200 handshakes per tenth of a second on its successor, a fraction of its capacity, and no
+/// client waits much longer than a process takes to end and to start.
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
-/// The longest such time that a client goes along with, whatever its server says.
+/// Limits this time on the client, whatever the server sends.
 pub const MAX_RECONNECT_SPREAD: Duration = Duration::from_secs(5 * 60);
 
-/// Tags of one peer at most.
+/// Limits the tags of one peer.
 pub const TAGS_PER_PEER: usize = 64;
 
-/// Bytes of a tag's name at most.
+/// Limits the name of a tag in bytes.
 pub const TAG_NAME_LEN: usize = 128;
 
-/// Bytes of a tag's value at most.
+/// Limits the value of a tag in bytes.
 pub const TAG_VALUE_LEN: usize = 1024;
 
-/// Levels of a target at most: whoever walks one recurses, on whatever stack a user's thread has.
-/// So many fit 256 KiB even without optimization, and nobody nests parentheses this deep by hand.
+/// Limits the levels of a target. Walking a target recurses, on the stack of the user's thread.
+/// This depth fits a stack of 256 KiB even without optimization, and no hand-written target needs
+/// more.
 pub const TARGET_DEPTH: usize = 32;
 
-/// Names, values and peers in one target at most: each is a look into the index while the lock of
-/// the tags is held.
+/// Limits the names, values and peers in one target. Each of them costs a lookup in the index while
+/// the lock of the tags is held.
 pub const TARGET_TERMS: usize = 64 * 1024;
 
-/// As how many of [`TARGET_TERMS`] a comparison counts, so that there are at most 64 in a target: it
-/// may have to look at every value of its name, of which there can be one for each peer.
+/// Is the share of [`TARGET_TERMS`] that one comparison counts for, so a target has at most 64
+/// comparisons. A comparison may have to visit every value of its name, and there can be one value
+/// per peer.
 pub const TARGET_COMPARISON: usize = 1024;
 
-/// Changes that a watch may be behind before it begins again with whoever is inside: as many as a
-/// subscriber to events.
+/// Limits the changes that a watch keeps. A watch that falls behind by more starts again with the
+/// current members. The limit equals that of a subscriber to events.
 pub const WATCH_QUEUE: usize = EVENT_BUFFER;
 
-/// Threads for blocking handlers: what the Python package starts.
+/// Is the number of threads for blocking handlers. The Python package starts the same number.
 pub const MAX_WORKERS: usize = 4;
 
-/// What a shutdown, or the end of a connection, waits for handlers and queues at most.
+/// Limits the time that a shutdown, or the end of a connection, waits for handlers and queues.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What `on_connect` may take.
+/// Limits the time of `on_connect`.
 pub const ON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What closing a connection waits for its queued frames at most.
+/// Limits the time that closing a connection waits for its queued frames.
 pub const CLOSE_FLUSH: Duration = Duration::from_secs(1);
 
-/// After our end of the stream is shut, the peer's bytes are read and thrown away for this long:
-/// closing with unread input resets the connection and takes the last frames with it (RFC 9112,
-/// section 9.6).
+/// Is the time for which the peer's bytes are read and discarded after this side has shut its end
+/// of the stream. Closing with unread input would reset the connection and lose the last frames
+/// (RFC 9112, section 9.6).
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// Frames of one burst at most, so that one busy peer cannot hold a worker. A full read of small
-/// messages has 829 of 64 bytes; with fewer a burst, their rest would keep the read buffer, and the
-/// next connection would read into another one that no cache knows. A turn begins no other burst
-/// when half of this is done.
+/// Limits the frames of one batch that the decoder returns, so that one busy peer cannot occupy a
+/// worker. A full read of small messages holds 829 of 64 bytes. With a lower limit, the rest of the
+/// read would keep its buffer, and the next connection would read into another buffer that is in no
+/// cache. A turn begins no further batch after half of this number.
 pub const BATCH_FRAMES: usize = 1024;
 
-/// Bytes of one burst at most, but for the frame that goes over them.
+/// Limits the bytes of one batch that the decoder returns. The frame that crosses the limit still
+/// belongs to the batch.
 pub const BATCH_BYTES: usize = 64 * 1024;
 
-/// Time of one turn at most.
+/// Limits the time of one turn.
 pub const BATCH_TIME: Duration = Duration::from_millis(1);
 
-/// A handler that holds its worker this long, from one `.await` to the next, is told of in the log:
-/// everybody whom the worker serves has waited for it. People begin to notice such a pause.
-pub const HELD_TIME: Duration = Duration::from_millis(100);
+/// Is the time from one `.await` to the next after which a handler counts as a slow poll and is
+/// logged. All connections of that worker wait meanwhile. People notice a pause of this length.
+pub const SLOW_POLL: Duration = Duration::from_millis(100);
 
-/// Time of one go at the outboxes that a batch filled, before other tasks have their turn: some 1 000
-/// peers of a broadcast. Each turn given away costs a few wake-ups of worker threads, which at 1 ms
-/// were 7 % of a broadcast to 1 000; and it stays below the 10 ms by which a flood may delay others.
+/// Limits the time that one poll spends on flushing the outboxes that it filled, before other tasks
+/// run. It is enough for about 1 000 peers of a broadcast. Each yield costs a few wake-ups of
+/// worker threads: with a limit of 1 ms they took 7 % of a broadcast to 1 000 peers. The limit
+/// stays below the 10 ms by which a flood may delay others.
 pub const FLUSH_TIME: Duration = Duration::from_millis(4);
 
-/// A batch ends when an outbox that it filled holds this many frames: they fill a large write.
+/// Ends a turn once an outbox that it filled holds this number of frames, which fill a large write.
 pub const BATCH_OUTBOX_FRAMES: usize = 256;
 
-/// A batch ends when an outbox that it filled holds this many bytes.
+/// Ends a turn once an outbox that it filled holds this number of bytes.
 pub const BATCH_OUTBOX_BYTES: usize = 256 * 1024;
 
-/// A body below this is copied beside its header into one buffer for the write; above, the kernel
-/// gathers it: measured equal at 1 KiB (PERFORMANCE.md).
+/// Is the length below which a body is copied beside its header into one buffer for the write. The
+/// kernel gathers longer bodies. Both were measured to be equal at 1 KiB (PERFORMANCE.md).
 pub const COPY_BELOW: usize = 1024;
 
-/// Slices of one vectored write at most: well under the kernel's 1 024, and it fits the stack.
+/// Limits the slices of one vectored write. The number is well under the kernel's 1 024, and fits
+/// the stack.
 pub const WRITE_SLICES: usize = 64;
 
-/// Bytes that one write gathers at most.
+/// Limits the bytes that one write gathers.
 pub const WRITE_BYTES: usize = 256 * 1024;
 
-/// What one read may take in, by default: a large read makes a large batch, and the buffer is
-/// lent by a pool, so it costs an idle connection nothing.
+/// Is the default size of a read in bytes. A large read makes a large batch. A pool lends the
+/// buffer, so it costs an idle connection nothing.
 pub const READ_BUFFER: usize = 64 * 1024;
 
-/// A body shorter than this is copied out of its read buffer when it outlives its batch: a quarter
-/// of a buffer, so that what waits pins at most four times its size.
+/// Is the length below which a body is copied out of its read buffer if it outlives its turn. It is
+/// a quarter of a buffer, so a waiting body keeps at most four times its size in memory.
 pub const DETACH_BELOW: usize = READ_BUFFER / 4;
 
-/// A frame of which this part has come gets room for all of it: until then memory follows what came,
-/// not what a header announces.
+/// Divides the length of a frame: once this part of it has arrived, the decoder reserves memory for
+/// the whole frame. Until then memory follows the received bytes, not the length that the header
+/// announces.
 pub const WORTH_ALL: usize = 6;
 
-/// The largest read buffer that a config may ask for.
+/// Limits the read buffer that a config may ask for.
 pub const MAX_READ_BUFFER: usize = 64 * 1024 * 1024;
 
-/// Longer times are cut to this: every clock can add it to its now.
+/// Limits configured times. Every clock can add this time to its present.
 pub const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A server closes a peer that sends more unknown codes than this within [`UNKNOWN_WINDOW`].
+/// Limits the unknown codes of a peer within [`UNKNOWN_WINDOW`]. A server disconnects a peer that
+/// sends more.
 pub const UNKNOWN_PER_WINDOW: u32 = 10_000;
 
-/// The window for counting unknown codes, and the pause between two log lines of one code.
+/// Is the window for counting unknown codes, and the pause between two log lines about one code.
 pub const UNKNOWN_WINDOW: Duration = Duration::from_secs(10);
 
-/// Strings of a peer are cut to this many characters before they reach a log.
+/// Limits the characters of a peer's string in a log.
 pub const LOGGED_CHARS: usize = 128;
 
-/// Events that a slow subscriber may be behind before it is told how many it lost.
+/// Limits the events that a slow subscriber may be behind. A subscriber that falls behind by more
+/// learns how many it lost.
 pub const EVENT_BUFFER: usize = 1_024;
 
-/// First pause after a failed accept (no descriptor is free, say).
+/// Is the first pause after a failed accept, for example if no descriptor is free.
 pub const ACCEPT_BACKOFF_FIRST: Duration = Duration::from_millis(10);
 
-/// Largest pause after failed accepts.
+/// Is the largest pause after failed accepts.
 pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// The listener's backlog: the usual cap of `net.core.somaxconn`.
+/// Is the backlog of the listener: the usual upper limit of `net.core.somaxconn`.
 pub const BACKLOG: u32 = 4_096;
 
-/// Default of what a quiet peer may send at once under a [`Rate`](crate::Rate): what comes in bursts, as
-/// a page that opens does, is not slowed for it.
+/// Is the default of the burst under a [`Rate`](crate::Rate), as a time at that rate. A quiet peer
+/// may send this amount at once, because traffic comes in bursts, for example when a page opens.
 pub const RATE_BURST: Duration = Duration::from_secs(1);
 
-/// Default of how long a peer is slowed before it is warned of: long enough for a large upload, short
-/// enough to be told while it goes on.
+/// Is the default of the time for which a peer is slowed before a warning. It is long enough for a
+/// large upload, and short enough that the warning comes while the peer still sends.
 pub const RATE_WARN_AFTER: Duration = Duration::from_secs(5);
 
-/// Default of how long a peer is slowed before it is disconnected.
+/// Is the default of the time for which a peer is slowed before it is disconnected.
 pub const RATE_DISCONNECT_AFTER: Duration = Duration::from_secs(30);
 
-/// So long a peer over its rate must not be slowed to begin anew. One that presses on is slowed again
-/// at once, with its next read.
+/// Is the time without being slowed after which a peer starts again at the first step. A peer that
+/// continues to send too fast is slowed again at its next read.
 pub const RATE_REST: Duration = Duration::from_secs(1);
 
-/// A debt to a [`TokenBucket`](crate::TokenBucket) is no longer than this. While a peer is not read,
-/// nobody learns of its end, so one enormous message at a tiny rate must not hold it for hours.
+/// Limits a debt to a [`TokenBucket`](crate::TokenBucket). The end of a peer is not noticed while
+/// reading from it pauses, so one enormous message at a tiny rate must not pause it for hours.
 pub const MAX_DEBT: Duration = Duration::from_secs(60);
 
-/// Default of what the handlers of one peer may put before readers that are behind, in bytes a second of
-/// all those readers together: with 200 of them each still gets what a slow line takes, and no outbox of
-/// 16 MiB is full before its peer could have read it.
+/// Is the default of the bytes per second that one peer's handlers may broadcast to slow readers,
+/// counted over all of these readers together. With 200 slow readers, each still receives as much
+/// as a slow line takes, and no outbox of 16 MiB fills before its peer could have read it.
 pub const PUBLISH_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// The pause between two log lines that any number of peers may cause.
+/// Is the pause between two log lines that any number of peers may cause.
 pub const PEER_LOG_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a server's buffers and queues hold together at most by default, where the machine has enough: a
-/// hundred peers with the largest message begun or queued.
+/// Is the default limit of the memory in a server's buffers and queues together, if the machine has
+/// enough memory. A hundred peers with the largest message begun or queued fit into it.
 pub const MEMORY_BUDGET: usize = 1024 * 1024 * 1024;
 
-/// On smaller machines, and in smaller control groups, the default is one such part of what there is:
-/// the rest is the application's, the system's for its sockets, and the allocator's.
+/// Divides the available memory on smaller machines and in smaller control groups: the default
+/// limit is one such part. The rest is for the application, for the system's sockets, and for the
+/// allocator.
 pub const MEMORY_PART: usize = 4;
 
-/// Memory is counted in steps of this, and what one connection holds below it is not: a shared counter
-/// is only touched where some KiB were copied anyway.
+/// Is the step in which memory is counted. The part of one connection's memory below it is not
+/// counted, so the shared counter changes only when a few KiB were copied anyway.
 pub const MEMORY_STEP: usize = 4 * 1024;
 
-/// The buffer of a begun frame counts as so many of its kind. It has grown in about three steps, and
-/// where it was before, the allocator has a hole that none of the larger ones fits: under attack, a server
-/// with glibc was measured to hold 2.3 times what its buffers had room for.
+/// Multiplies the counted size of a begun frame's buffer. The buffer grows in about three steps,
+/// and each step leaves a hole in the allocator that none of the larger buffers fits. Under attack,
+/// a server with glibc was measured to hold 2.3 times the capacity of its buffers.
 pub const MEMORY_HOLES: usize = 3;
 
-/// A begun frame without room waits this long before it looks again, and longer the longer it waits.
+/// Is the first pause of a begun frame that waits for memory. Later pauses are longer.
 pub const MEMORY_RETRY: Duration = Duration::from_millis(20);
 
-/// When a begun frame has found no room for this long, whoever holds the most is evicted: what is on its
-/// way out, to handlers and streams, had its time by then.
+/// Is the time for which a begun frame waits for memory before the peer that holds the most memory
+/// is evicted. By then, frames and messages on their way to streams and handlers had time to leave
+/// memory.
 pub const MEMORY_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The last such part of the budget is given to no begun frame: a read brings some KiB before anybody
-/// asks for room, and queues never ask. When that is used up too, somebody goes at once.
+/// Divides the memory budget: begun frames do not receive the last such part. A read brings a few
+/// KiB before any check, and queues are not checked. If this part is used up too, a peer is evicted
+/// at once.
 pub const MEMORY_SLACK: usize = 16;
 
-/// A broadcast's body of as many bytes is counted once, however many queues it waits in: that takes an
-/// allocation, which a shorter body is not worth.
+/// Is the length from which a broadcast's body is counted once for all queues in which it waits.
+/// This takes an allocation, which a shorter body does not justify.
 pub const SHARED_BODY: usize = 4 * 1024;
 
-/// A broadcast to fewer peers than this is counted in each of their queues, and allocates nothing.
+/// Is the number of peers from which a broadcast's body is counted once. A broadcast to fewer peers
+/// is counted in each queue, and allocates nothing.
 pub const SHARED_BY: usize = 4;
 
-/// Between two looks for whom to evict: that is a look at every connection, and who was evicted is gone
-/// by then.
+/// Is the pause between two searches for a peer to evict. A search visits every connection, and an
+/// evicted peer is gone by the next search.
 pub const EVICTION_PAUSE: Duration = Duration::from_millis(10);

@@ -1,4 +1,4 @@
-//! A message: code, request id and body, as it travels in one frame.
+//! Messages: the code, the request id and the body that travel in one frame.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -7,25 +7,25 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::arrival::Arrival;
 use crate::delivery::{DeliveryClass, Key, OverflowPolicy};
 use crate::error::{BodyError, EncodeError};
 use crate::types::MessageType;
 
-/// The id that ties an answer to its question: a plain number that the answering side copies.
+/// Identifies a request, so that its answer can be matched to it: the answering side copies this
+/// number.
 ///
-/// Which ids mean a call and which do not is said by [`IdSpace`](crate::IdSpace).
+/// [`IdSpace`](crate::IdSpace) defines which ids belong to calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(u16);
 
 impl RequestId {
-    /// The id with this number.
+    /// Creates the id with this number.
     #[must_use]
     pub const fn new(value: u16) -> Self {
         Self(value)
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn value(self) -> u16 {
         self.0
@@ -38,44 +38,45 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// One message: the code of its type, the request id, and the body.
+/// A message consists of the code of its type, a request id, and a body.
 ///
-/// A clone is cheap: the body is shared, not copied. A body that was received is a slice of a
-/// larger read buffer; one that is kept for long should be [detached](Message::detach).
+/// A clone is cheap, because it shares the body. The body of a received message is a slice of a
+/// larger read buffer: [detach](Message::detach) messages that you keep for a long time.
 ///
-/// Messages are equal when code, id and body are: the [`DeliveryClass`] is no part of what arrives.
+/// Two messages are equal if their code, id and body are equal. The [`DeliveryClass`] does not
+/// travel, and is not compared.
 #[derive(Clone)]
 pub struct Message {
     code: u16,
     id: RequestId,
-    /// The body's CRC-32, of a message that was received: it was checked then, and whoever passes the
-    /// message on need not compute it again.
+    /// Holds the CRC-32 of a received body. The decoder has verified it, so forwarding the message
+    /// does not compute it again.
     checksum: Option<NonZeroU32>,
     class: DeliveryClass,
     body: Bytes,
 }
 
 impl Message {
-    /// A message with these bytes as its body.
+    /// Creates a message with these bytes as its body.
     pub fn new(message_type: impl Into<MessageType>, body: impl Into<Bytes>) -> Self {
         Self::from_parts(message_type.into().code(), RequestId::default(), body.into())
     }
 
-    /// A message without a body.
+    /// Creates a message without a body.
     pub fn empty(message_type: impl Into<MessageType>) -> Self {
         Self::new(message_type, Bytes::new())
     }
 
-    /// A message whose body is this text in UTF-8.
+    /// Creates a message with this text in UTF-8 as its body.
     pub fn from_text(message_type: impl Into<MessageType>, text: impl Into<String>) -> Self {
         Self::new(message_type, text.into())
     }
 
-    /// A message whose body is this value as JSON.
+    /// Creates a message with this value in JSON as its body.
     ///
     /// # Errors
-    /// [`EncodeError::Json`] when the value cannot be written as JSON, for instance a map whose
-    /// keys are not strings.
+    /// Returns [`EncodeError::Json`] if the value cannot be written as JSON, for example a map
+    /// whose keys are not strings.
     pub fn from_json<T>(
         message_type: impl Into<MessageType>,
         value: &T,
@@ -86,120 +87,124 @@ impl Message {
         Ok(Self::new(message_type, serde_json::to_vec(value)?))
     }
 
-    /// A message of any code and id, system codes included, as the decoder makes them.
+    /// Creates a message with any code and id, including system codes. The decoder uses it.
     #[inline]
     #[must_use]
     pub const fn from_parts(code: u16, id: RequestId, body: Bytes) -> Self {
         Self { code, id, checksum: None, class: DeliveryClass::DEFAULT, body }
     }
 
-    /// A message off the wire, whose checksum is right.
+    /// Creates a received message whose checksum has been verified.
     #[inline]
     pub(crate) const fn received(code: u16, id: RequestId, checksum: u32, body: Bytes) -> Self {
         let checksum = NonZeroU32::new(checksum);
         Self { code, id, checksum, class: DeliveryClass::DEFAULT, body }
     }
 
-    /// The code of the message's type.
+    /// Returns the code of the message's type.
     #[inline]
     #[must_use]
     pub const fn code(&self) -> u16 {
         self.code
     }
 
-    /// The request id. On a message that is yet to be sent it says nothing: sending sets it.
+    /// Returns the request id. It has no meaning on a message that has not been sent yet, because
+    /// sending sets it.
     #[inline]
     #[must_use]
     pub const fn id(&self) -> RequestId {
         self.id
     }
 
-    /// The body.
+    /// Returns the body.
     #[inline]
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// The body, by value.
+    /// Returns the body by value.
     #[inline]
     #[must_use]
     pub fn into_body(self) -> Bytes {
         self.body
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Errors
-    /// [`BodyError::Utf8`] when the body is not UTF-8.
+    /// Returns [`BodyError::Utf8`] if the body is not UTF-8.
     pub fn text(&self) -> Result<&str, BodyError> {
         Ok(std::str::from_utf8(&self.body)?)
     }
 
-    /// The body read as JSON.
+    /// Reads the body as JSON.
     ///
     /// # Errors
-    /// [`BodyError::Json`] when the body is not JSON or not of this type.
+    /// Returns [`BodyError::Json`] if the body is not JSON, or does not fit the type `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, BodyError> {
         Ok(serde_json::from_slice(&self.body)?)
     }
 
-    /// The same message with a body of its own.
+    /// Returns the same message with its body in a buffer of its own.
     ///
-    /// A received body is a slice that keeps a whole read buffer (64 KiB) alive. Detach what is
-    /// kept beyond the handler, when it is much smaller than that.
+    /// A received body is a slice that keeps a whole read buffer (64 KiB) alive. Detach messages
+    /// that you keep after the handler has returned and that are much smaller than that.
     #[must_use]
     pub fn detach(self) -> Self {
         Self { body: Bytes::copy_from_slice(&self.body), ..self }
     }
 
-    /// The same message, [detached](Message::detach) if its body is shorter than `limit` bytes.
+    /// Returns the same message, [detached](Message::detach) if its body is shorter than `limit`
+    /// bytes.
     #[inline]
     #[must_use]
     pub fn detach_below(self, limit: usize) -> Self {
         if self.body.len() < limit { self.detach() } else { self }
     }
 
-    /// The same message under another id.
+    /// Returns the same message with another id.
     #[inline]
     #[must_use]
     pub fn with_id(self, id: RequestId) -> Self {
         Self { id, ..self }
     }
 
-    /// The same message, with a policy of its own for peers whose outbox is full, in place of the
+    /// Returns the same message with its own policy for peers whose outbox is full. It replaces the
     /// server's default.
     ///
-    /// It is followed by broadcasts. Who sends to one peer is told that there is no room, or waits
-    /// for it, and such a message is not dropped for others later. It replaces what
-    /// [`latest`](Message::latest) said.
+    /// Only broadcasts follow the policy. A send to one peer reports a full outbox to the sender,
+    /// or waits for room, and a message that was sent to one peer is not dropped later to make room
+    /// for others. This call replaces an earlier [`latest`](Message::latest).
     ///
     /// ```
     /// use veltix::{Message, MessageType, OverflowPolicy};
     ///
     /// const TYPING: MessageType = MessageType::new(203, "typing", "");
     /// let message = Message::empty(TYPING).on_full(OverflowPolicy::DropNewest);
-    /// assert_eq!(message, Message::empty(TYPING), "it says nothing on the wire");
+    /// assert_eq!(message, Message::empty(TYPING), "the policy does not travel");
     /// ```
     #[must_use]
     pub fn on_full(self, policy: OverflowPolicy) -> Self {
         self.with_class(DeliveryClass::of_policy(policy))
     }
 
-    /// The same message, as a value of which only the newest per code and key is worth sending: a
-    /// position, a price, a cursor.
+    /// Returns the same message as a value of which only the newest per code and key is worth
+    /// sending: a position, a price, a cursor.
     ///
-    /// While a peer's stream is full, a newer value takes the place of the older one that still
-    /// waits for that peer, whoever sent either; so the values of one key arrive in their order,
-    /// all else keeps its order too, and a slow peer costs one frame for each key. The older one
-    /// counts as dropped: superseded. For a value that takes nobody's place and finds no room,
-    /// waiting frames that may be dropped are, the oldest before the others; if that does not do,
-    /// a broadcast of it is dropped, and who sends it to one peer is told so, or waits. It never
-    /// disconnects the peer. It replaces what [`on_full`](Message::on_full) said.
+    /// While a peer's stream is full, a newer value replaces the older value in that peer's outbox,
+    /// even if another sender sent it. So the values of one key arrive in order, all other messages
+    /// keep their order, and a slow peer costs one frame per key. The replaced value counts as
+    /// dropped, with the reason "superseded".
     ///
-    /// It holds for sends, broadcasts and replies. A value supersedes only those under the same
-    /// request id, so that no reply takes the place of another caller's; a request itself is
-    /// never superseded or dropped.
+    /// If a value replaces no other value and finds no room, the outbox drops waiting droppable
+    /// frames, oldest first. If that does not make enough room, a broadcast drops the value, and a
+    /// send to one peer reports the full outbox or waits. Such a value never disconnects the peer.
+    /// This call replaces an earlier [`on_full`](Message::on_full).
+    ///
+    /// The rule applies to sends, broadcasts and replies. A value replaces only values with the
+    /// same request id, so that no reply replaces the reply to another caller. A request is never
+    /// replaced or dropped.
     ///
     /// ```
     /// use veltix::{Message, MessageType};
@@ -214,27 +219,20 @@ impl Message {
         self.with_class(DeliveryClass::of_key(key))
     }
 
-    /// What is done with the message for a peer whose outbox is full.
+    /// Returns the class that decides how the message is treated if a peer's outbox is full.
     #[must_use]
     pub const fn delivery_class(&self) -> &DeliveryClass {
         &self.class
     }
 
-    /// The same message with this class: what [`on_full`](Message::on_full) and
-    /// [`latest`](Message::latest) say.
+    /// Returns the same message with this class, as set by [`on_full`](Message::on_full) and
+    /// [`latest`](Message::latest).
     #[must_use]
     pub fn with_class(self, class: DeliveryClass) -> Self {
         Self { class, ..self }
     }
 
-    /// The message as one that has come and that nobody has taken. When somebody does, what is left
-    /// here has no body.
-    #[must_use]
-    pub const fn arrival(&mut self) -> Arrival<'_> {
-        Arrival::of_message(self)
-    }
-
-    /// The body's CRC-32, if it is known.
+    /// Returns the body's CRC-32, if it is known.
     pub(crate) const fn checksum(&self) -> Option<NonZeroU32> {
         self.checksum
     }
@@ -246,7 +244,7 @@ impl Message {
 }
 
 impl PartialEq for Message {
-    /// By code, id and body.
+    /// Compares code, id and body.
     fn eq(&self, other: &Self) -> bool {
         self.code == other.code && self.id == other.id && self.body == other.body
     }
@@ -255,7 +253,7 @@ impl PartialEq for Message {
 impl Eq for Message {}
 
 impl fmt::Debug for Message {
-    /// Code, id and length; never the body, which may be large or private.
+    /// Shows code, id and length, but never the body, which may be large or private.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
             .field("code", &self.code)
@@ -265,9 +263,9 @@ impl fmt::Debug for Message {
     }
 }
 
-/// Something that can be sent: it knows its message type and encodes its body.
+/// Makes a type sendable: it knows its message type and encodes its body.
 ///
-/// `#[veltix::message]` implements it; [`Message`] is its own encoding.
+/// `#[veltix::message]` implements this trait. A [`Message`] encodes to itself.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "this cannot be sent",
@@ -275,10 +273,10 @@ impl fmt::Debug for Message {
             `Message::from_text`, `Message::from_json` or `Message::new`"
 )]
 pub trait ToMessage {
-    /// Encodes the body. The id of the result is not used: sending sets it.
+    /// Encodes the body. The id of the result is not used, because sending sets it.
     ///
     /// # Errors
-    /// What the encoding of the body reports.
+    /// Returns the error of the body's encoding.
     fn to_message(&self) -> Result<Message, EncodeError>;
 }
 

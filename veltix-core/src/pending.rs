@@ -1,5 +1,5 @@
-//! Request ids and the calls in flight: which id means a call, who waits for its answer, and
-//! which ids must rest because an answer may still be on its way.
+//! Request ids and pending calls: the ids that mean calls, the waiter of each pending call, and the
+//! ids that rest because an answer may still arrive.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -10,19 +10,21 @@ use thiserror::Error;
 use crate::limits::ID_REST;
 use crate::message::RequestId;
 
-/// The first id of a server's half.
+/// Is the first id of a server's half.
 const SERVER_HALF: u16 = 0x8000;
 
-/// With fewer ids than this left beside the window of a 2.0.x server, calls take the whole half
-/// and rely on the type of the answer.
+/// Is the least number of ids that calls need beside the window of a 2.0.x server. With fewer ids,
+/// calls use the whole half and check the type of the answer.
 const ENOUGH_CALL_IDS: u16 = 256;
 
-/// Rests beyond those of the ids before the stale ones are swept out.
+/// Limits the stale entries in the list of resting ids, beyond twice the number of ids. Above it,
+/// stale entries are removed.
 const STALE_RESTS: usize = 64;
 
-/// The ids of one side: the one for messages that expect no answer, and those for calls.
+/// The ids of one side consist of one id for messages that expect no answer, and a range of ids for
+/// calls.
 ///
-/// A plain message never carries the id of a call, so no answer to it can be taken for another's.
+/// A plain message never carries the id of a call, so an answer to it cannot complete a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdSpace {
     plain: u16,
@@ -32,7 +34,7 @@ pub struct IdSpace {
 }
 
 impl IdSpace {
-    /// A server's ids: 32768 for plain messages, 32769–65535 for calls.
+    /// Returns the ids of a server: 32768 for plain messages, and 32769–65535 for calls.
     #[must_use]
     pub const fn server() -> Self {
         Self {
@@ -43,16 +45,17 @@ impl IdSpace {
         }
     }
 
-    /// A client's ids: 0 for plain messages, 1–32767 for calls.
+    /// Returns the ids of a client: 0 for plain messages, and 1–32767 for calls.
     #[must_use]
     pub const fn client() -> Self {
         Self { plain: 0, first_call: 1, last_call: SERVER_HALF - 1, must_check_type: false }
     }
 
-    /// A client's ids toward a server that numbers its own messages from 0 up to `window`, as
-    /// the Python package 2.0.x does: `window` for plain messages, calls above it. A window that
-    /// leaves fewer than 256 ids leaves the client its whole half, and then
-    /// [`IdSpace::must_check_type`] holds.
+    /// Returns the ids of a client beside a server that numbers its own messages from 0 to
+    /// `window`, as the Python package 2.0.x does.
+    ///
+    /// Plain messages use `window`, and calls use the ids above it. If the window leaves fewer than
+    /// 256 ids, the client keeps its whole half, and [`IdSpace::must_check_type`] returns true.
     #[must_use]
     pub const fn client_beside(window: u16) -> Self {
         if window < SERVER_HALF && SERVER_HALF - 1 - window >= ENOUGH_CALL_IDS {
@@ -67,26 +70,26 @@ impl IdSpace {
         }
     }
 
-    /// The id of messages that expect no answer.
+    /// Returns the id of messages that expect no answer.
     #[must_use]
     pub const fn plain(self) -> RequestId {
         RequestId::new(self.plain)
     }
 
-    /// Whether the peer's own messages may carry ids of our calls, so that an answer counts only
-    /// when its type is the expected one.
+    /// Returns whether the peer's own messages may carry the ids of our calls. If so, an answer
+    /// counts only if it has the expected type.
     #[must_use]
     pub const fn must_check_type(self) -> bool {
         self.must_check_type
     }
 
-    /// Whether the id means a call of this side.
+    /// Returns whether the id belongs to a call of this side.
     #[must_use]
     pub const fn is_call(self, id: RequestId) -> bool {
         self.first_call <= id.value() && id.value() <= self.last_call
     }
 
-    /// How many calls can be in flight.
+    /// Returns the number of calls that can be pending at the same time.
     #[must_use]
     pub const fn capacity(self) -> usize {
         (self.last_call - self.first_call) as usize + 1
@@ -97,38 +100,41 @@ impl IdSpace {
     }
 }
 
-/// Every id is in flight or resting, so no call can be made now.
+/// Reports that no call can be made now, because every id is pending or resting.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
-    "all request ids of this connection are in flight or resting: await earlier calls first, or raise their timeout"
+    "all request ids of this connection are pending or resting: await earlier calls first, or raise their timeout"
 )]
 #[non_exhaustive]
 pub struct IdsExhausted;
 
-/// What a received id means.
+/// Describes the meaning of a received id.
 #[derive(Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "an id is one of these three, now and later")]
 pub enum Answer<W> {
-    /// The answer to a call: this is who waits.
+    /// The message answers a call. The variant holds the waiter of that call.
     Call(W),
-    /// An id of our calls that nobody waits for: late, a duplicate, or forged.
+    /// The id belongs to our calls, but no call waits for it: the answer is late, a duplicate, or
+    /// forged.
     Late,
-    /// Not an id of our calls: a message of the peer's own, or an answer to a plain message.
+    /// The id does not belong to our calls: the message is the peer's own, or answers a plain
+    /// message.
     NotACall,
 }
 
-/// The calls of one connection that are in flight, each with whoever waits for it.
+/// Holds the pending calls of one connection, each with its waiter.
 ///
-/// An id that was given up rests until its answer comes or [`ID_REST`] has passed: if it meant
-/// another call at once, the late answer would complete that one.
+/// The id of an abandoned call rests until its answer arrives or [`ID_REST`] has passed. If another
+/// call used the id at once, the late answer would complete that call.
 #[derive(Debug)]
 pub struct Pending<W> {
     space: IdSpace,
-    /// Where the search for a free id begins, so that ids are used in turn.
+    /// Holds the id at which the search for a free id begins, so that ids are used in turn.
     next: u16,
     waiting: usize,
     slots: HashMap<u16, Slot<W>, BuildHasherDefault<IdHasher>>,
-    /// Resting ids, longest resting first. An entry whose slot has changed since is stale.
+    /// Lists resting ids, the longest resting first. An entry is stale if its slot has changed
+    /// since.
     resting: VecDeque<(Instant, u16)>,
 }
 
@@ -139,7 +145,7 @@ enum Slot<W> {
 }
 
 impl<W> Pending<W> {
-    /// No call in flight. Nothing is allocated until the first.
+    /// Creates a table without pending calls. It allocates no memory before the first call.
     #[must_use]
     pub fn new(space: IdSpace) -> Self {
         Self {
@@ -151,19 +157,19 @@ impl<W> Pending<W> {
         }
     }
 
-    /// The ids that calls are made with.
+    /// Returns the ids that calls use.
     #[must_use]
     pub const fn space(&self) -> IdSpace {
         self.space
     }
 
-    /// How many calls wait for their answer.
+    /// Returns the number of calls that wait for their answer.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.waiting
     }
 
-    /// Whether no call waits for its answer.
+    /// Returns whether no call waits for its answer.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.waiting == 0
@@ -172,7 +178,7 @@ impl<W> Pending<W> {
     /// Takes the next free id for a call.
     ///
     /// # Errors
-    /// [`IdsExhausted`] when every id is in flight or resting.
+    /// Returns [`IdsExhausted`] if every id is pending or resting.
     pub fn begin(&mut self, waiter: W, now: Instant) -> Result<RequestId, IdsExhausted> {
         self.wake_rested(now);
         if self.slots.len() >= self.space.capacity() {
@@ -188,7 +194,7 @@ impl<W> Pending<W> {
         Ok(RequestId::new(id))
     }
 
-    /// Who waits for the answer with this id, if anybody.
+    /// Returns the waiter of the pending call with this id, if there is one.
     #[must_use]
     pub fn waiter(&self, id: RequestId) -> Option<&W> {
         match self.slots.get(&id.value()) {
@@ -197,7 +203,8 @@ impl<W> Pending<W> {
         }
     }
 
-    /// An answer with this id has come. The first one takes the waiter; the id is free again.
+    /// Processes an answer with this id. The first answer takes the waiter, and the id is free
+    /// again.
     pub fn answer(&mut self, id: RequestId) -> Answer<W> {
         match self.slots.remove(&id.value()) {
             Some(Slot::Waiting(waiter)) => {
@@ -210,7 +217,7 @@ impl<W> Pending<W> {
         }
     }
 
-    /// Gives up a call whose answer may still come: its id rests.
+    /// Abandons a call whose answer may still arrive. Its id rests.
     pub fn give_up(&mut self, id: RequestId, now: Instant) -> Option<W> {
         self.waiter(id)?;
         if self.resting.len() >= 2 * self.slots.len() + STALE_RESTS {
@@ -226,7 +233,7 @@ impl<W> Pending<W> {
         Some(waiter)
     }
 
-    /// Gives up every call, while the connection goes on: their ids rest.
+    /// Abandons all calls while the connection continues. Their ids rest.
     pub fn give_up_all(&mut self, now: Instant) -> Vec<W> {
         let waiting = |(id, slot): (&u16, &Slot<W>)| match slot {
             Slot::Waiting(_) => Some(RequestId::new(*id)),
@@ -236,7 +243,7 @@ impl<W> Pending<W> {
         ids.into_iter().filter_map(|id| self.give_up(id, now)).collect()
     }
 
-    /// Takes back a call that was never sent: nothing can answer it, so its id is free at once.
+    /// Cancels a call that was never sent. No answer can arrive for it, so its id is free at once.
     pub fn take_back(&mut self, id: RequestId) -> Option<W> {
         match self.slots.remove(&id.value())? {
             Slot::Waiting(waiter) => {
@@ -250,7 +257,7 @@ impl<W> Pending<W> {
         }
     }
 
-    /// Ends every call in flight, as the loss of the connection does. What rested is forgotten.
+    /// Ends all pending calls, because the connection is lost, and forgets resting ids.
     pub fn end(&mut self) -> Vec<W> {
         self.waiting = 0;
         self.resting = VecDeque::new();
@@ -263,8 +270,8 @@ impl<W> Pending<W> {
             .collect()
     }
 
-    /// Forgets the rests that an answer has ended, so that their list stays in proportion to the
-    /// ids.
+    /// Removes the entries of ids whose rest an answer has ended, so that the length of the list
+    /// stays in proportion to the number of ids.
     fn sweep(&mut self) {
         let slots = &self.slots;
         self.resting.retain(
@@ -278,7 +285,8 @@ impl<W> Pending<W> {
                 break;
             }
             self.resting.pop_front();
-            // An answer may have freed the id meanwhile, and a second call may rest on it now.
+            // An answer may have freed the id meanwhile, and the id of a second call may be resting
+            // now.
             if matches!(self.slots.get(&id), Some(Slot::Resting(rest)) if *rest == until) {
                 self.slots.remove(&id);
             }
@@ -286,8 +294,8 @@ impl<W> Pending<W> {
     }
 }
 
-/// Ids are given out by ourselves, in turn, so nobody can choose keys that collide: a multiplier
-/// that spreads neighbours is enough.
+/// Hashes an id by one multiplication that spreads neighbours. This side gives out the ids in turn,
+/// so no peer can choose keys that collide.
 #[derive(Debug, Default)]
 struct IdHasher(u64);
 
@@ -325,7 +333,7 @@ mod tests {
         let first = pending.begin("first", now).unwrap();
         assert_eq!(pending.give_up(first, now), Some("first"));
         assert_eq!(pending.take_back(first), None);
-        // It still rests: all others are given out before it.
+        // The id still rests: all other ids are given out before it.
         for _ in 1..space.capacity() {
             assert_ne!(pending.begin("other", now), Ok(first));
         }

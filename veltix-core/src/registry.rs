@@ -1,11 +1,11 @@
-//! Which message types there are.
+//! [`Registry`]: the message types that an application knows.
 
 use std::collections::BTreeMap;
 
 use crate::error::TypeError;
 use crate::types::{FIRST_APPLICATION_CODE, MessageType};
 
-/// The message types of an application and its plugins, each code once.
+/// A registry lists the message types of an application and its plugins. Each code occurs once.
 ///
 /// ```
 /// use veltix::{MessageType, Registry};
@@ -22,23 +22,23 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry without types.
+    /// Creates a registry without types.
     #[must_use]
     pub const fn new() -> Self {
         Self { types: BTreeMap::new() }
     }
 
-    /// The registry of an enum with `#[veltix::message]`, which calls this.
+    /// Creates the registry of an enum with `#[veltix::message]`. The generated code calls it.
     ///
     /// # Panics
-    /// When a code is there twice, which no enum can have: rustc refuses it (E0081).
+    /// Panics if a code occurs twice. No enum can have one code twice: rustc refuses it (E0081).
     #[doc(hidden)]
     #[must_use]
     pub fn of_enum(types: impl IntoIterator<Item = impl Into<MessageType>>) -> Self {
         let mut registry = Self::new();
         for message_type in types {
             let added = registry.register(message_type.into());
-            assert!(added.is_ok(), "the codes of an enum differ");
+            assert!(added.is_ok(), "two message types of the enum have the same code");
         }
         registry
     }
@@ -46,9 +46,9 @@ impl Registry {
     /// Adds a type.
     ///
     /// # Errors
-    /// [`TypeError::Reserved`] for a type of the protocol, which is nobody's to register;
-    /// [`TypeError::Duplicate`] when the code is taken, even by an equal type: whoever registers
-    /// twice has two parts of a program that both think the code theirs.
+    /// Returns [`TypeError::Reserved`] for a type of the protocol, which an application cannot
+    /// register. Returns [`TypeError::Duplicate`] if the code is taken, also by an equal type: two
+    /// registrations mean that two parts of a program use the same code.
     pub fn register(&mut self, message_type: MessageType) -> Result<(), TypeError> {
         let code = message_type.code();
         if code < FIRST_APPLICATION_CODE {
@@ -61,13 +61,14 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds a type of this name under the first free code from 200.
+    /// Adds a type with this name under the first free code from 200.
     ///
-    /// The code depends on what was registered before, so both sides of a connection have to
-    /// register the same types in the same order. Types with codes of their own do not care.
+    /// The code depends on the types that are already registered, so both sides of a connection
+    /// have to register the same types in the same order. Types with explicit codes do not depend
+    /// on the order.
     ///
     /// # Errors
-    /// [`TypeError::Exhausted`] when no code is free.
+    /// Returns [`TypeError::Exhausted`] if no code is free.
     pub fn allocate(&mut self, name: &'static str) -> Result<MessageType, TypeError> {
         let code = (FIRST_APPLICATION_CODE..=u16::MAX)
             .find(|code| !self.types.contains_key(code))
@@ -80,7 +81,7 @@ impl Registry {
     /// Adds all types of another registry, or none of them.
     ///
     /// # Errors
-    /// [`TypeError::Duplicate`] when a code is taken.
+    /// Returns [`TypeError::Duplicate`] if a code is taken.
     pub fn merge(&mut self, other: Self) -> Result<(), TypeError> {
         if let Some(holder) = other.types.keys().find_map(|&code| self.find(code)) {
             return Err(TypeError::Duplicate { code: holder.code(), taken_by: holder.name() });
@@ -89,13 +90,13 @@ impl Registry {
         Ok(())
     }
 
-    /// The type with this code.
+    /// Returns the type with this code.
     #[must_use]
     pub fn find(&self, code: u16) -> Option<MessageType> {
         self.types.get(&code).copied()
     }
 
-    /// All types, by code.
+    /// Returns all types, ordered by code.
     pub fn iter(&self) -> impl Iterator<Item = MessageType> {
         self.types.values().copied()
     }

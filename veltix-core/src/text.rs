@@ -1,5 +1,5 @@
-//! Text: sizes for people, JSON and UTF-8 as the Python package writes them, and a peer's words
-//! made safe for a log.
+//! Text: sizes for people, JSON and UTF-8 as the Python package writes them, and peers' text made
+//! safe for a log.
 
 use std::fmt::{self, Display, Write as _};
 use std::io;
@@ -13,7 +13,8 @@ use serde_json::ser::Formatter;
 use crate::error::{BodyError, EncodeError};
 use crate::limits::LOGGED_CHARS;
 
-/// A number of bytes for people: steps of 1024, at most four significant digits and two decimals.
+/// Formats a number of bytes for people, in steps of 1024, with at most four significant digits and
+/// two decimals.
 ///
 /// ```
 /// use veltix::text::format_bytes;
@@ -32,7 +33,7 @@ pub fn format_bytes(bytes: u64) -> String {
         value /= 1024.0;
         unit = larger;
     }
-    // There is no unit above TB, so only its numbers can have more than four digits.
+    // There is no unit above TB, so only numbers of TB can have more than four digits.
     let mut step = 1.0;
     while value / step >= 10_000.0 {
         step *= 10.0;
@@ -54,15 +55,17 @@ pub fn format_bytes(bytes: u64) -> String {
     format!("{number} {unit}")
 }
 
-/// A value as JSON, byte for byte as Python's `json.dumps` writes it: a space after every comma
-/// and colon, ASCII only. Messages do not need it ([`Message::from_json`](crate::Message::from_json)
-/// is shorter on the wire); what is compared with or signed by a Python peer does.
+/// Writes a value as JSON, byte for byte as Python's `json.dumps` writes it: with a space after
+/// every comma and colon, and in ASCII only.
 ///
-/// NaN and the infinities become `null`, since JSON has no word for them; Python's are not JSON.
+/// Messages do not need this form, because [`Message::from_json`](crate::Message::from_json) is
+/// shorter on the wire. Use it for data that a Python peer compares or signs. NaN and the
+/// infinities become `null`, because JSON has no form for them, and the form that Python writes is
+/// not JSON.
 ///
 /// # Errors
-/// [`EncodeError::Json`] when the value cannot be written as JSON, for instance a map whose keys
-/// are not strings, numbers or booleans.
+/// Returns [`EncodeError::Json`] if the value cannot be written as JSON, for example a map whose
+/// keys are not strings, numbers or booleans.
 pub fn encode_json<T>(value: &T) -> Result<Bytes, EncodeError>
 where
     T: Serialize + ?Sized,
@@ -72,39 +75,39 @@ where
     Ok(json.into())
 }
 
-/// A value read from JSON in UTF-8, without a byte order mark.
+/// Reads a value from JSON in UTF-8 without a byte order mark.
 ///
 /// # Errors
-/// [`BodyError::Utf8`] when the bytes are not UTF-8, [`BodyError::Json`] when they are not JSON or
-/// not of this type. `NaN` and `Infinity`, which Python accepts, are not JSON.
+/// Returns [`BodyError::Utf8`] if the bytes are not UTF-8, and [`BodyError::Json`] if they are not
+/// JSON or do not fit the type `T`. `NaN` and `Infinity`, which Python accepts, are not JSON.
 pub fn decode_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, BodyError> {
     Ok(serde_json::from_str(decode_utf8(json)?)?)
 }
 
-/// The bytes of a text.
+/// Returns the bytes of a text in UTF-8.
 #[must_use]
 pub fn encode_utf8(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-/// The text of these bytes. A byte order mark is kept.
+/// Reads a text from UTF-8. A byte order mark is kept.
 ///
 /// # Errors
-/// [`BodyError::Utf8`] when they are not UTF-8.
+/// Returns [`BodyError::Utf8`] if the bytes are not UTF-8.
 pub fn decode_utf8(bytes: &[u8]) -> Result<&str, BodyError> {
     Ok(std::str::from_utf8(bytes)?)
 }
 
-/// A peer's text made safe for a log: see [`Printable`].
+/// Makes a peer's text safe for a log: see [`Printable`].
 #[must_use]
 pub const fn printable(text: &str) -> Printable<'_> {
     Printable(text)
 }
 
-/// Displays a text from a peer on one line that shows what is there: whatever does not print
-/// (control characters, line separators, marks that reorder or hide text) is escaped, and so are
-/// double quotes and backslashes, so that no text can pass for an escape or end a quoted field.
-/// After [`LOGGED_CHARS`] characters it is cut, which "…" says.
+/// A printable text displays a peer's text on one line. It escapes characters that do not print:
+/// control characters, line separators, and marks that reorder or hide text. It also escapes double
+/// quotes and backslashes, so that no text can look like an escape or end a quoted field. A text of
+/// more than [`LOGGED_CHARS`] characters is cut, and ends with "…".
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<'a>(&'a str);
 
@@ -112,7 +115,7 @@ impl Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut room = LOGGED_CHARS;
         for character in self.0.chars() {
-            // An apostrophe is harmless and common; `escape_debug` is made for `char` literals.
+            // An apostrophe is harmless and common, and `escape_debug` is made for `char` literals.
             let escaped = character.escape_debug();
             let width = if character == '\'' { 1 } else { escaped.len() };
             if width > room {
@@ -128,7 +131,7 @@ impl Display for Printable<'_> {
     }
 }
 
-/// Writes JSON as Python's `json.dumps` does by default.
+/// Writes JSON as Python's `json.dumps` writes it by default.
 struct PythonFormatter;
 
 impl Formatter for PythonFormatter {
@@ -153,7 +156,7 @@ impl Formatter for PythonFormatter {
         writer.write_all(b": ")
     }
 
-    /// Of the characters that JSON itself lets stand, only the printable ones of ASCII stay.
+    /// Keeps only the printable ASCII characters of those that JSON itself allows.
     fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
     where
         W: io::Write + ?Sized,
@@ -172,7 +175,8 @@ impl Formatter for PythonFormatter {
         writer.write_all(&fragment.as_bytes()[written..])
     }
 
-    /// Python has no floats of 32 bits: it would read the shortest digits of one as 64.
+    /// Converts the float to 64 bits by its shortest digits, because Python has no floats of 32
+    /// bits and would read those digits as 64 bits.
     fn write_f32<W>(&mut self, writer: &mut W, value: f32) -> io::Result<()>
     where
         W: io::Write + ?Sized,
@@ -189,12 +193,12 @@ impl Formatter for PythonFormatter {
     }
 }
 
-/// A finite float as Python's `repr` gives it: the shortest digits that read back as the same
-/// number, with an exponent (signed, of at least two digits) below 0.0001 and from 1e16.
+/// Formats a finite float like Python's `repr`: with the shortest digits that read back as the same
+/// number, and with an exponent (signed, of at least two digits) below 0.0001 and from 1e16.
 fn python_repr(value: f64) -> String {
-    // Of two shortest texts that are equally near to the number, Rust takes the larger and Python
-    // the even one. So does Rust when it rounds to a given length, but next to a power of two the
-    // nearest text of that length may read back as another number.
+    // If two shortest texts are equally near to the number, Rust chooses the larger and Python the
+    // even one. Rust chooses the even one too when it rounds to a given length, but next to a power
+    // of two the nearest text of that length may read back as another number.
     let choose = |rounded: String, shortest: String| {
         if rounded.parse() == Ok(value) { rounded } else { shortest }
     };
@@ -211,7 +215,7 @@ fn python_repr(value: f64) -> String {
     }
 }
 
-/// The two parts of a number in the format `{:e}`.
+/// Splits a number in the format `{:e}` into its digits and its exponent.
 fn split_exponent(scientific: &str) -> (&str, i32) {
     let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     (digits, exponent.parse().unwrap_or(0))
@@ -261,7 +265,7 @@ mod tests {
         assert_eq!(encode_json(value).unwrap(), expected);
     }
 
-    /// The expected texts are what `json.dumps` of Python 3 gives.
+    /// The expected texts are the output of `json.dumps` of Python 3.
     #[test]
     fn json_is_pythons() {
         check_json(
@@ -293,7 +297,7 @@ mod tests {
         check_json(&InOrder { z: 1, a: Some('ÿ') }, r#"{"z": 1, "a": "\u00ff"}"#);
     }
 
-    /// The expected texts are what `repr` of Python 3 gives.
+    /// The expected texts are the output of `repr` of Python 3.
     #[test]
     fn floats_are_pythons() {
         for (value, expected) in [
@@ -315,7 +319,7 @@ mod tests {
             (5e-324, "5e-324"),
             (f64::MAX, "1.7976931348623157e+308"),
             (std::f64::consts::PI, "3.141592653589793"),
-            // Halfway between two texts, and next to a power of two.
+            // The first number is halfway between two texts, the others are next to a power of two.
             (-801_419_132_661.75 - 0.031_25, "-801419132661.7812"),
             (9.0 / f64::from(1 << 23), "1.0728836059570312e-06"),
             (1.0 / f64::from(1 << 24), "5.960464477539063e-08"),
@@ -371,7 +375,8 @@ mod tests {
                     && !matches!(shown, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
             });
             assert!(is_shown && !shown.is_empty(), "{character:?}");
-            // It is what it was, or an escape, and nothing passes for an escape.
+            // The output is the character itself or an escape, and no other output looks like an
+            // escape.
             assert_eq!(
                 shown.starts_with('\\'),
                 shown.len() > character.len_utf8(),

@@ -1,28 +1,29 @@
-//! [`Token`], by which a client shows who it is.
+//! [`Token`]: the secret that identifies a client.
 
 use std::fmt;
 use std::hint::black_box;
 use std::sync::Arc;
 
-/// A secret by which a client shows who it is. No log, event or `Debug` output has its text; whoever
-/// needs it says so by [`Token::expose`].
+/// A token is a secret that a client shows to identify itself. No log line, event or `Debug` output
+/// contains its text. Only [`Token::expose`] returns it.
 #[derive(Clone)]
 pub struct Token(Arc<str>);
 
 impl Token {
-    /// A token of this text.
+    /// Creates a token with this text.
     pub fn new(secret: impl Into<Arc<str>>) -> Self {
         Self(secret.into())
     }
 
-    /// The text itself, for whoever checks it. From a client it is anything at all.
+    /// Returns the text, so that it can be verified. A client may send any text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is this secret. It takes as long wherever the two differ, so that nobody finds a
-    /// secret out byte by byte; that its length can be found out is not prevented.
+    /// Returns whether the token equals `secret`. The comparison takes the same time wherever the
+    /// two differ, so that an attacker cannot guess a secret byte by byte. It does not hide the
+    /// length of the secret.
     #[must_use]
     pub fn is(&self, secret: &str) -> bool {
         let (ours, theirs) = (self.0.as_bytes(), secret.as_bytes());

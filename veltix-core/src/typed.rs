@@ -1,6 +1,6 @@
 //! Typed messages: Rust types that know their message type and their body.
 //!
-//! `#[veltix::message]` implements these traits; `body` has the encodings that it chooses from.
+//! `#[veltix::message]` implements these traits. The module `body` holds the encodings of bodies.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -10,103 +10,104 @@ use crate::error::{BodyError, EncodeError};
 use crate::message::{Message, ToMessage};
 use crate::types::MessageType;
 
-/// A type that a received message is read as: an enum with `#[veltix::message]`, or the struct of
-/// one of its variants.
+/// A typed message is a type that a received message is read as: an enum with `#[veltix::message]`,
+/// or the struct of one of its variants.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a typed message",
-    label = "no message is read as this",
+    label = "no message can be read as this",
     note = "put `#[veltix::message]` on an enum with a variant for it"
 )]
 pub trait Typed: ToMessage + Sized + Send + 'static {
-    /// Reads a message that has come. Its body may have `limit` bytes, unless the type has a limit
-    /// of its own.
+    /// Reads a received message. Its body may have up to `limit` bytes, unless the type has its own
+    /// limit.
     ///
     /// # Errors
-    /// [`BodyError`]: the body is too large or not what the type takes, or the message has a code
-    /// that is none of the type's.
+    /// Returns a [`BodyError`] if the body is too large, if it does not fit the type, or if the
+    /// message has a code that does not belong to the type.
     fn from_arrival(arrival: Arrival<'_>, limit: usize) -> Result<Self, BodyError>;
 
-    /// Reads a message, as [`from_arrival`](Typed::from_arrival).
+    /// Reads a message like [`from_arrival`](Typed::from_arrival).
     ///
     /// # Errors
-    /// The same.
+    /// Returns the same errors.
     fn from_message(mut message: Message, limit: usize) -> Result<Self, BodyError> {
         Self::from_arrival(message.arrival(), limit)
     }
 }
 
-/// A type that stands for one message type: its code, its body, and what answers it.
+/// A typed message of exactly one message type defines its code, its body, and its reply.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not stand for one message type",
     label = "not a message of one type",
-    note = "a variant of an enum with `#[veltix::message]` gives a struct of its name that does"
+    note = "use the struct that `#[veltix::message]` creates for a variant"
 )]
 pub trait TypedMessage: Typed {
-    /// The message type.
+    /// Is the message type.
     const TYPE: MessageType;
 
-    /// What answers it: a message, or [`NoReply`].
+    /// Is the type of the reply: a message, or [`NoReply`].
     type Reply;
 
-    /// What says why there is no answer: [`Told`] of a message, or [`NoError`].
+    /// Is the type of the error that is sent instead of a reply: [`Told`] of a message, or
+    /// [`NoError`].
     type Error;
 }
 
-/// The [`TypedMessage::Reply`] of a message that asks for none.
+/// Is the [`TypedMessage::Reply`] of a message without a reply.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "it has no values")]
 pub enum NoReply {}
 
-/// The [`TypedMessage::Error`] of a message whose failure is told to nobody.
+/// Is the [`TypedMessage::Error`] of a message whose failure is not sent to the peer.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "it has no values")]
 pub enum NoError {}
 
-/// The [`TypedMessage::Error`] of a message with `error = E`.
+/// Is the [`TypedMessage::Error`] of a message with `error = E`.
 #[derive(Debug)]
 pub struct Told<E>(PhantomData<fn() -> E>);
 
-/// A message that can be asked with, and what its answer is read as.
+/// A question is a message that can be sent as a request. It defines the type of its answer.
 ///
-/// A [`Message`], and a typed one without `reply = …`, is answered by whatever comes, as a
-/// [`Message`].
+/// A [`Message`], and a typed message without `reply = …`, accepts any answer, as a [`Message`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
-    label = "this cannot be asked",
+    label = "this cannot be sent as a request",
     note = "put `#[veltix::message]` on the enum, or build a `veltix::Message` with \
             `Message::from_text`, `Message::from_json` or `Message::new`"
 )]
 pub trait Ask: ToMessage {
-    /// The answer.
+    /// Is the type of the answer.
     type Reply;
 
-    /// What the other side says instead of answering; [`Infallible`] when it can say nothing.
+    /// Is the type of the error that the other side may send instead of the answer, or
+    /// [`Infallible`] if there is none.
     type Error;
 
-    /// The codes that an answer may have; none listed means any.
+    /// Lists the codes that an answer may have. An empty list allows all codes.
     const ANSWERS: &'static [u16];
 
-    /// Reads an answer. Its body may have `limit` bytes, unless its type has a limit of its own.
+    /// Reads an answer. Its body may have up to `limit` bytes, unless its type has its own limit.
     ///
     /// # Errors
-    /// [`AnswerError`].
+    /// Returns an [`AnswerError`] if the answer is not the expected one.
     fn read(answer: Message, limit: usize) -> Result<Self::Reply, AnswerError<Self::Error>>;
 }
 
-/// Why an answer is not the one that was asked for.
+/// Reports why an answer is not the expected one.
 #[derive(Debug)]
-#[allow(clippy::exhaustive_enums, reason = "whoever reads an answer has to deal with each of them")]
+#[allow(clippy::exhaustive_enums, reason = "the reader of an answer has to handle each of them")]
 pub enum AnswerError<E> {
-    /// The other side says why it does not answer.
+    /// The other side sent its error instead of the answer.
     Remote(E),
-    /// The answer has a code that was not asked for.
+    /// The answer has a code that the request does not allow.
     Unexpected {
-        /// Its code.
+        /// Holds the code of the answer.
         code: u16,
-        /// The code of the reply.
+        /// Holds the code of the expected reply.
         expected: u16,
     },
-    /// The answer's body cannot be read.
+    /// The body of the answer cannot be read.
     Body(BodyError),
 }
 
@@ -130,10 +131,10 @@ impl<T: Ask + ?Sized> Ask for &T {
     }
 }
 
-/// [`Ask::read`] for a message with `reply = T`.
+/// Implements [`Ask::read`] for a message with `reply = T`.
 ///
 /// # Errors
-/// [`AnswerError`].
+/// Returns an [`AnswerError`] if the answer is not a `T`.
 #[doc(hidden)]
 pub fn read_reply<T: TypedMessage>(
     answer: Message,
@@ -146,10 +147,10 @@ pub fn read_reply<T: TypedMessage>(
     T::from_message(answer, limit).map_err(AnswerError::Body)
 }
 
-/// [`Ask::read`] for a message with `reply = T, error = E`.
+/// Implements [`Ask::read`] for a message with `reply = T, error = E`.
 ///
 /// # Errors
-/// [`AnswerError`].
+/// Returns an [`AnswerError`] if the answer is not a `T`.
 #[doc(hidden)]
 pub fn read_reply_or_error<T: TypedMessage, E: TypedMessage>(
     answer: Message,
@@ -174,10 +175,10 @@ pub mod body {
 
     use super::{Arrival, BodyError, EncodeError};
 
-    /// Refuses a message of another code, and a body over its limit, before anything is parsed.
+    /// Refuses a message with another code, and a body over its limit, before the body is parsed.
     ///
     /// # Errors
-    /// [`BodyError::WrongType`], [`BodyError::TooLarge`].
+    /// Returns [`BodyError::WrongType`] or [`BodyError::TooLarge`].
     pub fn check(
         arrival: &Arrival<'_>,
         code: u16,
@@ -189,10 +190,10 @@ pub mod body {
         if size > limit { Err(BodyError::TooLarge { size, limit }) } else { Ok(()) }
     }
 
-    /// Refuses a message of another code.
+    /// Refuses a message with another code.
     ///
     /// # Errors
-    /// [`BodyError::WrongType`].
+    /// Returns [`BodyError::WrongType`].
     pub fn check_code(
         arrival: &Arrival<'_>,
         code: u16,
@@ -201,59 +202,59 @@ pub mod body {
         if arrival.code() == code { Ok(()) } else { Err(wrong_code(arrival.code(), name)) }
     }
 
-    /// That a code is none of the enum or message of this name.
+    /// Creates the error for a code that does not belong to the enum or message of this name.
     #[must_use]
     pub const fn wrong_code(code: u16, name: &'static str) -> BodyError {
         BodyError::WrongType { code, expected: name }
     }
 
-    /// A value as JSON.
+    /// Writes a value as JSON.
     ///
     /// # Errors
-    /// [`EncodeError::Json`].
+    /// Returns [`EncodeError::Json`] if the value cannot be written.
     pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
         Ok(serde_json::to_vec(value)?.into())
     }
 
-    /// A value from JSON.
+    /// Reads a value from JSON.
     ///
     /// # Errors
-    /// [`BodyError::Json`].
+    /// Returns [`BodyError::Json`] if the body cannot be read.
     pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
         Ok(serde_json::from_slice(body)?)
     }
 
-    /// A value with named fields from JSON. No body at all is an object without fields, so that
-    /// a message that had none can be given some, with defaults.
+    /// Reads a value with named fields from JSON. An empty body counts as an object without fields,
+    /// so that fields with defaults can be added to a message that had no body.
     ///
     /// # Errors
-    /// [`BodyError::Json`].
+    /// Returns [`BodyError::Json`] if the body cannot be read.
     pub fn from_json_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
         from_json(if body.is_empty() { b"{}" } else { body })
     }
 
-    /// The body encoding of `#[message(postcard)]`.
+    /// Is the body encoding of `#[message(postcard)]`.
     #[derive(Debug)]
     #[allow(clippy::exhaustive_enums, reason = "it has no values")]
     pub enum Postcard {}
 
-    /// An encoding that a feature of the crate brings.
+    /// An encoding writes values as bodies, and reads them back. A feature of the crate adds it.
     #[diagnostic::on_unimplemented(
         message = "bodies in postcard need the feature `postcard` of the crate `veltix`",
         label = "the feature is not enabled",
         note = "enable it in Cargo.toml: `veltix = {{ version = \"…\", features = [\"postcard\"] }}`"
     )]
     pub trait Encoding {
-        /// A value as a body.
+        /// Writes a value as a body.
         ///
         /// # Errors
-        /// What the encoding reports.
+        /// Returns the error of the encoding.
         fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError>;
 
-        /// A value from a body.
+        /// Reads a value from a body.
         ///
         /// # Errors
-        /// What the encoding reports.
+        /// Returns the error of the encoding.
         fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError>;
     }
 
@@ -268,20 +269,20 @@ pub mod body {
         }
     }
 
-    /// What `#[message(text)]` takes as its field.
+    /// A text body is a field type that `#[message(text)]` accepts.
     #[diagnostic::on_unimplemented(
         message = "the body of a `text` message is a `String`, not `{Self}`",
         label = "not a `String`",
-        note = "leave `text` out for a body in JSON"
+        note = "remove `text` for a body in JSON"
     )]
     pub trait TextBody: Sized {
-        /// The text as a body.
+        /// Returns the text as a body.
         fn to_body(&self) -> Bytes;
 
-        /// From a body.
+        /// Reads the text from a body.
         ///
         /// # Errors
-        /// [`BodyError::Utf8`].
+        /// Returns [`BodyError::Utf8`] if the body is not UTF-8.
         fn of_body(body: &[u8]) -> Result<Self, BodyError>;
     }
 
@@ -295,17 +296,17 @@ pub mod body {
         }
     }
 
-    /// What `#[message(raw)]` takes as its field.
+    /// A raw body is a field type that `#[message(raw)]` accepts.
     #[diagnostic::on_unimplemented(
         message = "the body of a `raw` message is `Bytes` or `Vec<u8>`, not `{Self}`",
         label = "neither `Bytes` nor `Vec<u8>`",
-        note = "leave `raw` out for a body in JSON"
+        note = "remove `raw` for a body in JSON"
     )]
     pub trait RawBody: Sized {
-        /// The bytes as a body.
+        /// Returns the bytes as a body.
         fn to_body(&self) -> Bytes;
 
-        /// From a body.
+        /// Takes the bytes from a body.
         fn of_body(body: Bytes) -> Self;
     }
 
@@ -329,19 +330,20 @@ pub mod body {
         }
     }
 
-    /// What serde reads and writes. It says so before the derives do, once and at the type.
+    /// A part is a type that serde can read and write. The check reports the problem once and at
+    /// the type, before the derives of serde report it.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot travel in a body: serde does not know how to read and write it",
         label = "not both `Serialize` and `Deserialize`",
-        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it (`cargo add serde --features \
-                derive`), or say how it is written with `#[serde(with = \"…\")]`"
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it (`cargo add serde \
+                --features derive`), or define its form with `#[serde(with = \"…\")]`"
     )]
     pub trait Part {}
 
     #[diagnostic::do_not_recommend]
     impl<T: Serialize + DeserializeOwned> Part for T {}
 
-    /// Holds that a type can travel in a body.
+    /// Compiles only if the type can be read and written by serde.
     pub const fn check_part<T: Part>() {}
 }
 

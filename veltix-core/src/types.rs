@@ -1,43 +1,46 @@
-//! Message types: the number on the wire, its name, and the class that the number belongs to.
+//! Message types: the code on the wire, the name, and the class of the code.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use crate::error::TypeError;
 
-/// The code of the question "are you there", answered by [`PONG`] (source: PROTOCOL.md, "Ping").
+/// Is the type of the question "are you there", which [`PONG`] answers (source: PROTOCOL.md,
+/// "Ping").
 pub const PING: MessageType = MessageType::system(0, "ping", "Is the peer alive?");
 
-/// The code of the answer to [`PING`].
+/// Is the type of the answer to [`PING`].
 pub const PONG: MessageType = MessageType::system(1, "pong", "The peer is alive.");
 
-/// The code of [`GoingAway`](crate::GoingAway), which a server sends before it ends, to clients that
-/// know it (source: PROTOCOL.md, "Order and end").
+/// Is the type of [`GoingAway`](crate::GoingAway), which a server sends before it ends to clients
+/// that know it (source: PROTOCOL.md, "Order and end").
 pub const GOING_AWAY: MessageType =
     MessageType::system(2, "going_away", "The server is about to end.");
 
-/// The first code that an application may use.
+/// Is the first code that an application may use.
 pub const FIRST_APPLICATION_CODE: u16 = 200;
 
-/// The first code that is meant for plugins.
+/// Is the first code that is meant for plugins.
 pub const FIRST_PLUGIN_CODE: u16 = 500;
 
-/// Whose code it is: 0–199 belongs to the protocol, 200–499 to the application, 500 and above to
-/// plugins. Only the first boundary is enforced; the second is a convention that keeps an
-/// application and the plugins it loads out of each other's way.
+/// The class of a code tells who may define messages with it.
+///
+/// Codes 0–199 belong to the protocol, 200–499 to the application, and 500 and above to plugins.
+/// Only the first boundary is enforced. The second is a convention that keeps an application and
+/// its plugins from using the same codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(clippy::exhaustive_enums, reason = "the three ranges cover every u16")]
 pub enum CodeClass {
-    /// 0–199: the protocol's own. Messages of these codes never reach a handler.
+    /// Codes 0–199 belong to the protocol. Messages with these codes never reach a handler.
     System,
-    /// 200–499: the application's.
+    /// Codes 200–499 belong to the application.
     Application,
-    /// 500–65535: plugins'.
+    /// Codes 500–65535 belong to plugins.
     Plugin,
 }
 
 impl CodeClass {
-    /// The class of a code.
+    /// Returns the class of a code.
     #[must_use]
     pub const fn of(code: u16) -> Self {
         match code {
@@ -48,9 +51,9 @@ impl CodeClass {
     }
 }
 
-/// A kind of message: a code, a name for logs and a description for people.
+/// A message type has a code, a name for logs and a description for people.
 ///
-/// Two types are equal when their codes are, since the code is all that travels.
+/// Two types are equal if their codes are equal, because only the code travels.
 ///
 /// ```
 /// use veltix::MessageType;
@@ -73,11 +76,11 @@ pub struct MessageType {
 }
 
 impl MessageType {
-    /// A message type of the application (200–499) or of a plugin (500 and above).
+    /// Creates a message type of the application (200–499) or of a plugin (500 and above).
     ///
     /// # Panics
-    /// When the code is below 200, which is the protocol's own range. In a `const` that is a
-    /// compile error; use [`MessageType::try_new`] for codes that are known only at run time.
+    /// Panics if the code is below 200, which is the protocol's range. In a `const`, this is a
+    /// compile error. Use [`MessageType::try_new`] for codes that are known only at run time.
     #[must_use]
     #[track_caller]
     pub const fn new(code: u16, name: &'static str, description: &'static str) -> Self {
@@ -88,10 +91,10 @@ impl MessageType {
         Self { code, name, description }
     }
 
-    /// As [`MessageType::new`], for a code that is known only at run time.
+    /// Creates a message type like [`MessageType::new`], for a code that is known only at run time.
     ///
     /// # Errors
-    /// [`TypeError::Reserved`] when the code is below 200.
+    /// Returns [`TypeError::Reserved`] if the code is below 200.
     pub const fn try_new(
         code: u16,
         name: &'static str,
@@ -107,25 +110,25 @@ impl MessageType {
         Self { code, name, description }
     }
 
-    /// The number that travels.
+    /// Returns the code, which is the number on the wire.
     #[must_use]
     pub const fn code(self) -> u16 {
         self.code
     }
 
-    /// The name, for logs.
+    /// Returns the name for logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.name
     }
 
-    /// The description, for people.
+    /// Returns the description for people.
     #[must_use]
     pub const fn description(self) -> &'static str {
         self.description
     }
 
-    /// Whose code it is.
+    /// Returns the class of the code.
     #[must_use]
     pub const fn class(self) -> CodeClass {
         CodeClass::of(self.code)

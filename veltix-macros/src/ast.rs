@@ -1,16 +1,17 @@
-//! What the macro knows of the user's enum, between its syntax and its expansion.
+//! The parsed form of the user's enum, between its syntax and its expansion.
 
 use syn::{Attribute, Ident};
 
-/// One message type. Its code is always usable: where the user's was not, it is a stand-in.
+/// Holds one message type. Its code is always usable: a variant without a usable code has a
+/// stand-in.
 pub(crate) struct Variant {
     pub(crate) ident: Ident,
-    /// The `#[cfg]`s of the variant. Whatever names the variant must carry them, since it is gone
-    /// where they do not hold.
+    /// Holds the `#[cfg]`s of the variant. All code that names the variant must carry them, because
+    /// the variant does not exist if they do not hold.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) code: u16,
-    /// The name in logs: the identifier in snake case.
+    /// Holds the name for logs: the identifier in snake case.
     pub(crate) name: String,
-    /// The description for people: the first paragraph of the doc comment.
+    /// Holds the description for people: the first paragraph of the doc comment.
     pub(crate) description: String,
 }

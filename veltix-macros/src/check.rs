@@ -1,4 +1,4 @@
-//! Whether the user's enum can be message types; everything that stands against it is reported.
+//! Checks whether the user's enum can be message types, and reports each obstacle.
 
 use syn::{Attribute, ItemEnum};
 
@@ -6,11 +6,11 @@ use crate::ast::Variant;
 use crate::errors::Errors;
 use crate::{codes, naming};
 
-/// What an expansion adds to the enum: a variant of that name would hide it.
+/// Lists the names that an expansion adds to the enum. A variant of the same name would hide them.
 const TAKEN_NAMES: [&str; 4] = ["ALL", "code", "message_type", "registry"];
 
-/// The message types of the enum, or `None` when its shape allows none. The item is left in a
-/// state that rustc has nothing to add to.
+/// Returns the message types of the enum, or `None` if its form allows none. The item is left in a
+/// form to which rustc adds no further error.
 pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Variant>> {
     if item.variants.is_empty() {
         errors.at(
@@ -22,7 +22,7 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Vari
         );
     }
     let has_shape = check_shape(item, errors);
-    let codes = codes::settle(item, errors);
+    let codes = codes::assign(item, errors);
     if !has_shape {
         return None;
     }
@@ -36,12 +36,12 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Vec<Vari
     Some(variants.collect())
 }
 
-/// Reports and removes the attributes that would be this macro's: left in place, rustc would
-/// report them a second time, as unknown.
+/// Reports and removes attributes that belong to this macro. Otherwise, rustc would report them
+/// again, as unknown.
 pub(crate) fn take_own_attributes(item: &mut ItemEnum, errors: &mut Errors) {
     let is_own = |attribute: &Attribute| attribute.path().is_ident("message");
     for attribute in item.attrs.extract_if(.., |one| is_own(one) || is_second(one)) {
-        errors.at(attribute.path(), "`#[veltix::message]` is there twice: remove this one");
+        errors.at(attribute.path(), "`#[veltix::message]` is given twice: remove this one");
     }
 }
 
@@ -50,15 +50,12 @@ fn is_second(attribute: &Attribute) -> bool {
     segments.len() == 2 && segments[0].ident == "veltix" && segments[1].ident == "message"
 }
 
-/// Whether the enum can have the generated code at all.
+/// Checks whether the enum can have the generated code.
 fn check_shape(item: &ItemEnum, errors: &mut Errors) -> bool {
     let generics = &item.generics;
     let mut has_shape = generics.params.is_empty() && generics.where_clause.is_none();
     if !generics.params.is_empty() {
-        errors.at(
-            generics,
-            "message types cannot be generic: a code and a name have nothing to be generic over",
-        );
+        errors.at(generics, "message types cannot be generic: remove the parameters");
     } else if let Some(clause) = &generics.where_clause {
         errors.at(clause, "message types cannot be generic: remove the `where` clause");
     }
@@ -68,7 +65,7 @@ fn check_shape(item: &ItemEnum, errors: &mut Errors) -> bool {
             errors.at(
                 &variant.ident,
                 format_args!(
-                    "`{0}::{1}` is what `#[veltix::message]` adds to the enum: give the variant \
+                    "`{0}::{1}` is added to the enum by `#[veltix::message]`: give the variant \
                      another name",
                     item.ident, variant.ident,
                 ),

@@ -1,8 +1,8 @@
 //! The code of each variant, read from its discriminant or its attribute.
 //!
-//! A variant without a usable code gets a stand-in, the first free one. So the expansion is the
-//! same with errors as without: the user sees what is wrong, and not a second error at every
-//! place that uses the enum. The stand-in is also what the texts propose.
+//! A variant without a usable code gets a stand-in, the first free code. So the expansion is the
+//! same with and without errors: the user sees the error, and no second error at each use of the
+//! enum. The error texts propose the stand-in.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 
@@ -11,11 +11,11 @@ use syn::{Expr, ExprLit, ExprUnary, Ident, ItemEnum, Lit, UnOp, Variant, parse_q
 
 use crate::errors::Errors;
 
-/// The first code that is not the protocol's own. It is `FIRST_APPLICATION_CODE` of the core, on
-/// which this crate does not depend.
+/// Is the first code that does not belong to the protocol. It equals `FIRST_APPLICATION_CODE` of
+/// the core, on which this crate does not depend.
 const FIRST_CODE: u16 = 200;
 
-/// Why what stands at a place is not a code.
+/// Describes why an expression is not a code.
 pub(crate) enum Problem {
     Duplicate { code: u16, first: Ident },
     Missing,
@@ -24,43 +24,43 @@ pub(crate) enum Problem {
     TooHigh,
 }
 
-/// Where the code of a variant is written.
+/// Holds the place at which the code of a variant is written.
 pub(crate) struct Place<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) value: Option<&'a Expr>,
-    /// A `#[cfg]` may leave only one of two variants with the same code. Whether it does is
-    /// rustc's to say, which refuses those that remain (E0081).
+    /// Is true if a `#[cfg]` may remove the variant. Then two variants may have the same code, and
+    /// only rustc knows whether both remain. It refuses two that remain (E0081).
     pub(crate) is_conditional: bool,
 }
 
-/// How a code is written, for the texts that propose one.
+/// Describes the syntax of a code, for the texts that propose one.
 #[derive(Clone, Copy)]
 pub(crate) enum Form {
-    /// `Chat = 200`.
+    /// The code is a discriminant: `Chat = 200`.
     Discriminant,
-    /// `#[message(code = 200)]`.
+    /// The code is in an attribute: `#[message(code = 200)]`.
     Attribute,
 }
 
-/// The code of each variant of a unit-only enum. What is not a code is reported, and replaced in
-/// the item.
-pub(crate) fn settle(item: &mut ItemEnum, errors: &mut Errors) -> Vec<u16> {
+/// Returns the code of each variant of a unit-only enum. It reports unusable codes, and replaces
+/// them in the item.
+pub(crate) fn assign(item: &mut ItemEnum, errors: &mut Errors) -> Vec<u16> {
     let places = item.variants.iter().map(|variant| Place {
         ident: &variant.ident,
         value: variant.discriminant.as_ref().map(|(_, value)| value),
         is_conditional: variant.attrs.iter().any(|one| one.path().is_ident("cfg")),
     });
-    let settled = settle_all(&places.collect::<Vec<_>>(), Form::Discriminant, errors);
-    for (variant, (code, problem)) in item.variants.iter_mut().zip(&settled) {
+    let assigned = assign_all(&places.collect::<Vec<_>>(), Form::Discriminant, errors);
+    for (variant, (code, problem)) in item.variants.iter_mut().zip(&assigned) {
         if let Some(problem) = problem {
             replace(variant, problem, *code);
         }
     }
-    settled.into_iter().map(|(code, _)| code).collect()
+    assigned.into_iter().map(|(code, _)| code).collect()
 }
 
-/// The code at each place, and what is wrong with what stands there, which is reported.
-pub(crate) fn settle_all(
+/// Returns the code for each place, and the problem with the written one, which it reports.
+pub(crate) fn assign_all(
     places: &[Place<'_>],
     form: Form,
     errors: &mut Errors,
@@ -68,7 +68,7 @@ pub(crate) fn settle_all(
     let read = read_all(places);
     let taken: Vec<u16> = read.iter().flatten().copied().collect();
     let mut free = (FIRST_CODE..=u16::MAX).filter(|code| !taken.contains(code));
-    let settled = places.iter().zip(read).map(|(place, code)| match code {
+    let assigned = places.iter().zip(read).map(|(place, code)| match code {
         Ok(code) => (code, None),
         Err(problem) => {
             let stand_in = free.next().unwrap_or(u16::MAX);
@@ -76,7 +76,7 @@ pub(crate) fn settle_all(
             (stand_in, Some(problem))
         }
     });
-    settled.collect()
+    assigned.collect()
 }
 
 fn read_all(places: &[Place<'_>]) -> Vec<Result<u16, Problem>> {
@@ -108,7 +108,7 @@ fn read(value: &Expr) -> Result<u16, Problem> {
             Err(_) => Err(Problem::TooHigh),
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => Err(Problem::Reserved),
-        // A group is what a `macro_rules!` puts around a number that it was given.
+        // A `macro_rules!` puts a group around a number that is its argument.
         Expr::Group(group) => read(&group.expr),
         Expr::Paren(paren) => read(&paren.expr),
         _ => Err(Problem::NotANumber),
@@ -123,7 +123,7 @@ fn report(place: &Place<'_>, form: Form, problem: &Problem, stand_in: u16, error
     };
     let message = match problem {
         Problem::Duplicate { code, first } => {
-            format!("{code} is the code of `{first}` already: take another, such as {example}")
+            format!("{code} is the code of `{first}` already: use another, such as {example}")
         }
         Problem::Missing => {
             let example = match form {
@@ -136,14 +136,14 @@ fn report(place: &Place<'_>, form: Form, problem: &Problem, stand_in: u16, error
             )
         }
         Problem::NotANumber => format!(
-            "write the code as a number, such as {example}: the macro reads this text and cannot \
-             know its value"
+            "write the code as a number, such as {example}: the macro sees this text, but not its \
+             value"
         ),
         Problem::Reserved => {
-            format!("codes below 200 belong to the protocol: take a higher one, such as {example}")
+            format!("codes below 200 belong to the protocol: use a higher one, such as {example}")
         }
         Problem::TooHigh => {
-            format!("codes end at 65535, the highest u16: take a lower one, such as {example}")
+            format!("codes end at 65535, the highest u16: use a lower one, such as {example}")
         }
     };
     match place.value {
@@ -155,7 +155,7 @@ fn report(place: &Place<'_>, form: Form, problem: &Problem, stand_in: u16, error
 fn replace(variant: &mut Variant, problem: &Problem, stand_in: u16) {
     let code = Literal::u16_unsuffixed(stand_in);
     let discriminant: Expr = match (&variant.discriminant, problem) {
-        // The names in an expression stay used, and known to the editor.
+        // The names in the expression stay used, and the editor still knows them.
         (Some((_, value)), Problem::NotANumber) => parse_quote!({ let _ = #value; #code }),
         _ => parse_quote!(#code),
     };

@@ -1,14 +1,15 @@
-//! The derives that a message enum has anyway, less those that the user wrote.
+//! The derives of a message enum, without those that the user wrote.
 //!
-//! The macro sees what stands below `#[veltix::message]`: a `#[derive]` above it has run and is
-//! gone. What is then derived twice is rustc's E0119, which names both places.
+//! The macro sees the attributes below `#[veltix::message]`. A `#[derive]` above it has run and is
+//! not visible any more. A trait that is then derived twice is rustc's error E0119, which names
+//! both places.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Path, Token, parse_quote};
 
-/// The attributes that derive what is missing.
+/// Returns the attributes that derive the missing traits.
 pub(crate) fn missing(attributes: &[Attribute]) -> Vec<Attribute> {
     let written: Vec<Derived> = attributes.iter().flat_map(derived).collect();
     let mut unwritten = Vec::new();
@@ -35,11 +36,11 @@ pub(crate) fn missing(attributes: &[Attribute]) -> Vec<Attribute> {
     missing
 }
 
-/// A trait that the user derives.
+/// Holds a trait that the user derives.
 struct Derived {
-    /// The last segment of its path: `derive_more::Debug` gives `Debug` just as well.
+    /// Holds the last segment of its path, because `derive_more::Debug` also provides `Debug`.
     name: String,
-    /// The condition of the `#[cfg_attr]` around it.
+    /// Holds the condition of the `#[cfg_attr]` around it.
     condition: Option<TokenStream>,
 }
 

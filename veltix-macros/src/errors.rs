@@ -1,16 +1,17 @@
-//! The collector of everything that is wrong, so that a user sees all of it in one build.
+//! Collects all errors, so that the user sees all of them in one build.
 
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// What is wrong, in the order in which it was found. As tokens it is one `compile_error!` each.
+/// Holds the errors in the order in which they were found. As tokens, each of them is one
+/// `compile_error!`.
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
 impl Errors {
-    /// Reports at these tokens of the user's.
+    /// Reports an error at these tokens of the user.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }

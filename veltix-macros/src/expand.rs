@@ -1,4 +1,4 @@
-//! The code that is generated, beside the user's item and whatever is wrong with it.
+//! Writes the generated code beside the user's item, and the errors.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,8 +8,8 @@ use crate::ast::Variant;
 use crate::errors::Errors;
 use crate::{bodies, check, derives, parse};
 
-/// The whole of `#[veltix::message]`. The item comes out again whatever happens, or the editor
-/// would know nothing of it until the last error is gone.
+/// Expands `#[veltix::message]`. The item is always part of the output, because the editor would
+/// otherwise not know it until the last error is gone.
 pub(crate) fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let facade = parse::facade(arguments, &mut errors);
@@ -27,7 +27,7 @@ pub(crate) fn message(arguments: TokenStream, item: TokenStream) -> TokenStream 
     }
     match check::check(&mut item, &mut errors) {
         Some(variants) => {
-            // Last, so that they see what the user's other attributes make of the enum.
+            // The derives come last, so that they see the effect of the user's other attributes.
             item.attrs.extend(derives::missing(&item.attrs));
             let code = expand(&item, &variants, &quote!(#facade::__private));
             quote!(#item #code #errors)
@@ -39,8 +39,8 @@ pub(crate) fn message(arguments: TokenStream, item: TokenStream) -> TokenStream 
 fn expand(item: &ItemEnum, variants: &[Variant], private: &TokenStream) -> TokenStream {
     let inherent = inherent(item, variants, private);
     let conversions = conversions(&item.ident, variants, private);
-    // The allowances are for the user's crate: nobody calls everything that is generated, and a
-    // variant that is deprecated for its users is still a message type.
+    // The `allow`s are for the user's crate: not every generated item is used there, and a variant
+    // that is deprecated for its users still is a message type.
     quote! {
         #[allow(dead_code, deprecated)]
         const _: () = {
@@ -50,8 +50,8 @@ fn expand(item: &ItemEnum, variants: &[Variant], private: &TokenStream) -> Token
     }
 }
 
-/// The items of the enum itself. They are as visible as the enum, which is as far as they can be
-/// reached, and what `unreachable_pub` asks for.
+/// Returns the items of the enum itself. They are as visible as the enum, because they cannot be
+/// reached from further away, and `unreachable_pub` asks for it.
 fn inherent(item: &ItemEnum, variants: &[Variant], private: &TokenStream) -> TokenStream {
     let (ident, vis) = (&item.ident, &item.vis);
     let all = variants.iter().map(|Variant { ident, cfgs, .. }| quote!(#(#cfgs)* Self::#ident));
@@ -66,22 +66,22 @@ fn inherent(item: &ItemEnum, variants: &[Variant], private: &TokenStream) -> Tok
     });
     quote! {
         impl #ident {
-            /// All message types of this enum, in the order in which they are declared.
+            /// Lists all message types of this enum in the order of declaration.
             #vis const ALL: &'static [Self] = &[#(#all),*];
 
-            /// The number that travels.
+            /// Returns the code, which is the number on the wire.
             #[must_use]
             #vis const fn code(self) -> ::core::primitive::u16 {
                 self.message_type().code()
             }
 
-            /// Code, name and description in one value.
+            /// Returns code, name and description as one value.
             #[must_use]
             #vis const fn message_type(self) -> #private::MessageType {
                 match self { #(#arms)* }
             }
 
-            /// A registry of all message types of this enum.
+            /// Creates a registry of all message types of this enum.
             #[must_use]
             #vis fn registry() -> #private::Registry {
                 #private::Registry::of_enum(Self::ALL.iter().copied())
@@ -95,8 +95,9 @@ fn conversions(ident: &Ident, variants: &[Variant], private: &TokenStream) -> To
     let arms = variants.iter().map(|Variant { ident, cfgs, code, .. }| {
         quote!(#(#cfgs)* #code => ::core::result::Result::Ok(Self::#ident),)
     });
-    // A pattern that is a single name would match a constant of the user's by that name, hence
-    // the underscores. `Self::Error` would be the variant of that name where there is one.
+    // A pattern that is a single name would match a constant of that name in the user's module. So
+    // the names begin with underscores. `Self::Error` would be the variant of that name, if there
+    // is one.
     quote! {
         #[automatically_derived]
         impl #private::ToMessage for #ident {

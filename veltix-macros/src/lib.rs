@@ -1,8 +1,8 @@
-//! The attribute macros of Veltix; use them through the `veltix` crate, which documents them.
+//! The attribute macros of Veltix. Use them through the `veltix` crate, which documents them.
 //!
-//! One macro goes one way: `parse` reads the tokens, `check` finds what is wrong (`codes`: with the
-//! codes), `expand` writes the code (`derives`: which ones are missing). Enums whose variants have
-//! bodies turn off into `bodies`, which goes the same way. What is wrong is collected in `errors`
+//! A macro has one direction: `parse` reads the tokens, `check` finds errors (`codes`: in the
+//! codes), and `expand` writes the code (`derives`: the missing derives). Enums whose variants have
+//! bodies are processed in `bodies`, in the same direction. The errors are collected in `errors`
 //! and reported together, beside the user's item and never instead of it.
 
 mod ast;
@@ -24,7 +24,7 @@ pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::message(arguments.into(), item.into()).into()
 }
 
-/// Says which part of a handler does not fit.
+/// Reports the part of a handler that does not fit.
 #[proc_macro_attribute]
 pub fn debug_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
     debug_handler::debug_handler(arguments.into(), item.into()).into()

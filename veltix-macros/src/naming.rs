@@ -1,9 +1,10 @@
-//! The texts of a message type: its name from the identifier, its description from the docs.
+//! The texts of a message type: its name from the identifier, and its description from the docs.
 
 use syn::ext::IdentExt;
 use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta};
 
-/// The identifier in snake case; a run of capitals counts as one word (`HTTPGet` is `http_get`).
+/// Returns the identifier in snake case. A sequence of capitals counts as one word (`HTTPGet` is
+/// `http_get`).
 pub(crate) fn snake_case(ident: &Ident) -> String {
     let characters: Vec<char> = ident.unraw().to_string().chars().collect();
     let mut name = String::new();
@@ -20,7 +21,8 @@ pub(crate) fn snake_case(ident: &Ident) -> String {
     name
 }
 
-/// The first paragraph of the doc comment on one line, empty without one.
+/// Returns the first paragraph of the doc comment on one line, or an empty text without a doc
+/// comment.
 pub(crate) fn description(attributes: &[Attribute]) -> String {
     let docs: Vec<String> = attributes.iter().filter_map(doc).collect();
     docs.iter()
@@ -31,7 +33,7 @@ pub(crate) fn description(attributes: &[Attribute]) -> String {
         .join(" ")
 }
 
-/// The text of one `#[doc = "…"]`, which is what a line of a doc comment has become.
+/// Returns the text of one `#[doc = "…"]`, which is the form of a doc comment's line in a macro.
 fn doc(attribute: &Attribute) -> Option<String> {
     match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
@@ -42,7 +44,8 @@ fn doc(attribute: &Attribute) -> Option<String> {
     }
 }
 
-/// How many letters must change, come or go to make one word the other: below 3 it is a slip.
+/// Returns the number of letters that must be changed, added or removed to turn one word into the
+/// other. A distance below 3 is a typing error.
 pub(crate) fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

@@ -1,4 +1,4 @@
-//! From tokens to syntax: the arguments of the attribute and the item under it.
+//! Parses the arguments of the attribute and the item under it.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -8,10 +8,10 @@ use syn::{Attribute, Expr, ItemEnum, Meta, Path, Token, Visibility, parse_quote}
 
 use crate::errors::Errors;
 
-/// The path of the facade: `::veltix`, or what `crate = …` says.
+/// Returns the path of the facade: `::veltix`, or the value of `crate = …`.
 ///
-/// The code that is generated stands in the user's module, where a relative path would depend on
-/// what happens to be in scope. Hence only absolute ones are taken.
+/// The generated code is in the user's module, where a relative path depends on the names in scope.
+/// So only absolute paths are accepted.
 pub(crate) fn facade(arguments: TokenStream, errors: &mut Errors) -> Path {
     let mut facade = None;
     let arguments = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(arguments);
@@ -42,7 +42,7 @@ pub(crate) fn facade(arguments: TokenStream, errors: &mut Errors) -> Path {
     facade.unwrap_or_else(|| parse_quote!(::veltix))
 }
 
-/// A path that means the same everywhere; any other is reported.
+/// Returns a path that means the same everywhere, and reports any other.
 pub(crate) fn absolute(value: Expr, errors: &mut Errors) -> Option<Path> {
     let path = match value {
         Expr::Path(path) if path.qself.is_none() => path.path,
@@ -51,14 +51,14 @@ pub(crate) fn absolute(value: Expr, errors: &mut Errors) -> Option<Path> {
             return None;
         }
     };
-    // `$crate` is what a `macro_rules!` of a crate that re-exports the facade would write.
+    // A `macro_rules!` of a crate that re-exports the facade writes `$crate`.
     let first = &path.segments[0].ident;
     let is_absolute = path.leading_colon.is_some() || first == "crate" || first == "$crate";
     if !is_absolute {
         errors.at(
             &path,
             format_args!(
-                "`{0}` is looked up wherever the attribute stands: write an absolute path, \
+                "`{0}` is resolved in the module of the attribute: write an absolute path, \
                  `crate = ::{0}` for a dependency or `crate = crate::{0}` for a module of yours",
                 text(&path).trim_start_matches("self::").trim_start_matches("super::"),
             ),
@@ -68,15 +68,15 @@ pub(crate) fn absolute(value: Expr, errors: &mut Errors) -> Option<Path> {
     Some(path)
 }
 
-/// A path as its author would write it, without the blanks that a token stream prints.
+/// Returns a path as its author would write it, without the spaces that a token stream prints.
 fn text(path: &Path) -> String {
     path.to_token_stream().to_string().replace(' ', "")
 }
 
-/// The enum under the attribute.
+/// Returns the enum under the attribute.
 ///
 /// # Errors
-/// When it is something else; the error stands at the first token that says so.
+/// Returns an error if the item is not an enum. The error is at the first token that shows it.
 pub(crate) fn item(item: TokenStream) -> syn::Result<ItemEnum> {
     syn::parse2::<Item>(item).map(|Item(item)| item)
 }

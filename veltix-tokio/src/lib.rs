@@ -3,17 +3,14 @@
 //! Applications use the `veltix` crate, which has the documentation.
 
 mod admission;
-mod batch;
 mod client;
 mod close;
 mod codec;
 mod config;
 mod connection;
 mod drain;
-mod endpoint;
 mod error;
-mod events;
-mod fan_out;
+mod flush;
 mod handshake;
 mod hub;
 mod identity;
@@ -21,17 +18,13 @@ mod log;
 mod memory;
 mod outbox;
 mod peer;
-mod peers;
 mod planted;
-mod read_buffer;
 mod requests;
 mod router;
 mod server;
 mod session;
 #[cfg(feature = "signal")]
 mod signal;
-mod spawn;
-mod survey;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -40,7 +33,6 @@ mod tls;
 #[cfg(feature = "__tls")]
 pub mod tls;
 pub mod transport;
-mod watch;
 mod workers;
 
 pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
@@ -51,9 +43,10 @@ pub use error::{
     BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, RequestError,
     Result, SendError, TlsConfigError, TlsError,
 };
-pub use events::{Event, EventStream, HandshakeFailure};
-pub use fan_out::Delivery;
-pub use hub::{Broadcast, Draining, Hub};
+pub use hub::{
+    Broadcast, Delivery, Draining, Event, EventStream, HandshakeFailure, Hub, Response, Responses,
+    Survey, SurveyStatus, Watch, WatchEvent,
+};
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
@@ -66,8 +59,6 @@ pub use router::{
 pub use server::{Server, ServerConfig};
 #[cfg(feature = "signal")]
 pub use signal::stop_signal;
-pub use survey::{Response, Responses, Survey, SurveyStatus};
-pub use watch::{Watch, WatchEvent};
 
 #[doc(hidden)]
 pub mod __private {

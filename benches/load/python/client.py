@@ -2,9 +2,9 @@
 
     client.py --addr HOST:PORT [--connections N] [--tasks N] [--seconds S]
 
-So many clients with so many threads on each, and each thread sends one request after the other. Prints one line
-{"rate": answers a second, "p50_us": the median latency} and ends. Nothing counts before
-each thread has had an answer, if that is within 8 s, and a tenth of the time has passed.
+Starts N clients with N threads on each. Each thread sends one request after the other. Prints one line
+{"rate": answers per second, "p50_us": median latency in microseconds} and ends. The measurement begins when each
+thread has received an answer, or after 8 s, and a tenth of the measured time has passed.
 """
 
 import argparse
@@ -32,11 +32,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.2)
     args = parser.parse_args()
     veltix.Logger.get_instance().configure(veltix.LoggerConfig(enabled=False))
-    # Thousands of threads that only wait.
+    # There may be thousands of threads, and they only wait.
     threading.stack_size(256 * 1024)
     clients = [connect(args.addr) for _ in range(args.connections)]
     print(json.dumps(measure(clients, args.tasks, args.seconds)), flush=True)
-    os._exit(0)  # the threads of the clients need not end one by one
+    os._exit(0)  # without waiting for the threads of the clients
 
 
 def connect(addr):
@@ -68,7 +68,7 @@ def measure(clients, threads, seconds):
     for thread in running:
         thread.start()
     begin.set()
-    # Under the interpreter's lock some threads come to run much later than others, and a few hardly ever.
+    # Under the interpreter's lock some threads start to run much later than others, and a few hardly run at all.
     patience = time.perf_counter() + WARM_UP
     while not (all(answers) or failures) and time.perf_counter() < patience:
         time.sleep(0.01)
@@ -80,7 +80,7 @@ def measure(clients, threads, seconds):
         sys.exit(f"{failures[0]} within {TIMEOUT} s")
     latencies = [latency for each in answers for when, latency in list(each) if start <= when < end]
     if not latencies:
-        sys.exit("no answer in the time that counts")
+        sys.exit("no request was answered during the measurement")
     return {"rate": len(latencies) / (end - start), "p50_us": statistics.median(latencies) * 1e6}
 
 

@@ -1,7 +1,7 @@
-"""The server of the load harness on the Python package: prints its address, and serves until it is killed.
+"""The server of the load harness on the Python package: prints its address and serves until it is killed.
 
-Codes: 200 is sent back, 201 is taken, 202 goes to all others, 203 to those others that have the tag "room", and 204
-gives the sender that tag and is sent back.
+Codes: 200 is sent back, 201 has no answer, 202 is sent to all others, 203 is sent to the others that have the tag
+"room", and 204 gives this tag to the sender and is sent back.
 """
 
 import sys
@@ -18,8 +18,8 @@ ECHO, SINK, PUBLISH, PUBLISH_TAG, JOIN = (
 
 def main():
     veltix.Logger.get_instance().configure(veltix.LoggerConfig(enabled=False))
-    # One worker: several let the messages of one sender overtake each other, and are no faster under the
-    # interpreter's lock.
+    # One worker. With several, the messages of one sender overtake each other, and under the interpreter's lock
+    # they are no faster.
     config = veltix.ServerConfig(host="127.0.0.1", port=0, max_connection=-1, max_workers=1)
     server = veltix.Server(config)
 
@@ -51,7 +51,7 @@ def main():
         server.send(answer, client)
 
     server.start()
-    # Only the socket knows which port it became.
+    # Only the socket knows its port.
     host, port = server.socket._sock.getsockname()
     print(f"{host}:{port}", flush=True)
     threading.Event().wait()

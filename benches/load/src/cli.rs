@@ -6,18 +6,21 @@ use anyhow::{Context, Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::args::{one_of, seconds};
 use crate::drive::{Drive, drive};
 use crate::generator::Target;
 use crate::growth::Growth;
+use crate::names::help;
 use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::plan::Plan;
 use crate::process::ServerProcess;
 use crate::workload::{WORKLOADS, Workload};
-use crate::{budgets, client, growth, path, process, report, server, smoke, verify};
+use crate::{budgets, client, growth, path, path_files, process, report, server, smoke, verify};
 
 /// Measures Veltix beside the limit of the machine and beside other servers.
 ///
-/// Without a command it does what `run` does. Only ratios of one run mean anything.
+/// Without a command, this is `run`. Only ratios inside one run carry over to another machine or
+/// hour.
 #[derive(Debug, Parser)]
 #[command(name = "veltix-load", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -29,58 +32,64 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure peers in turn and in alternating order, and write a report (the default).
+    /// Measure peers in turns and in alternating order, and write a report (the default).
     Run(Run),
-    /// Measure for about a minute, and fail when Veltix is far below its targets.
+    /// Measure for about a minute, and fail if Veltix is far below its targets.
     Smoke {
-        /// How long each measurement lasts.
+        /// Seconds of each measurement.
         #[arg(long, default_value_t = 1.2, value_parser = seconds)]
         seconds: f64,
     },
     /// Measure how memory, broadcasts and tags grow with the number of peers (about a minute).
     Growth(Growth),
-    /// Count the instructions of a message on its way through a server, and fail when they are
-    /// more than 10 % above their budget (about ten seconds; needs valgrind).
+    /// Count the instructions of a message on its path through a server, and fail if they are more
+    /// than 10 % above their budget (about ten seconds; needs valgrind).
     ///
-    /// Counts are those of the profile `measure`: `cargo run --profile measure -p veltix-load --
-    /// budgets`. Those of one program differ by about 1 % from run to run, since the keys of hash
-    /// maps and the places of blocks of memory do, and seldom by 3 %; `--rounds` shows it.
+    /// The counts are those of the profile `measure`: `cargo run --profile measure -p veltix-load
+    /// -- budgets`. The counts of one program differ by about 1 % from run to run, and seldom by 3
+    /// %, since the keys of hash maps and the addresses of memory blocks differ. `--rounds` shows
+    /// the range.
     ///
-    /// It ends with 1 when a case is over its budget, with 2 when nothing could be counted.
+    /// The exit status is 1 if a case is over its budget, and 2 if nothing could be counted.
     Budgets(budgets::Options),
-    /// Have servers show that they do what is measured. One that is not there is named.
+    /// List the source files of the library that one message of a case passes through: the files
+    /// with executed lines for each message, inlined functions included (needs valgrind).
+    ///
+    /// The build must have the profile `measure`, or another optimised one with line tables.
+    PathFiles(path_files::Options),
+    /// Check that servers do the work that is measured. A server that is not installed is named.
     Verify {
-        /// The peers, by their names; all of them by default.
+        /// The names of the peers; all of them by default.
         peers: Vec<String>,
     },
-    /// Put one workload on a server that runs already, as under a profiler.
+    /// Run one workload on a running server, for example under a profiler.
     Drive(Drive),
     /// Write the report of earlier results again.
     Report {
-        /// The `results.json` of a run; several become one report.
+        /// The files `results.json` of one or several runs, which become one report.
         #[arg(required = true)]
         results: Vec<PathBuf>,
-        /// Where the report goes.
+        /// The directory for the report.
         #[arg(long, default_value = "target/load")]
         out: PathBuf,
     },
     /// Run one server: print its address, then serve until killed.
     Serve {
-        /// The peer.
+        /// The name of the peer.
         name: String,
         #[command(flatten)]
         place: Place,
     },
     /// Run one client and print the rate of its requests as JSON.
     Client {
-        /// The peer.
+        /// The name of the peer.
         name: String,
         #[command(flatten)]
         load: client::Load,
         #[command(flatten)]
         place: Place,
     },
-    /// Become another program.
+    /// Replace this process by another program.
     #[command(hide = true)]
     Exec {
         #[command(flatten)]
@@ -91,67 +100,53 @@ enum Command {
     },
     /// Send messages through a server in memory, for counting instructions (see `budgets`).
     Path {
-        /// Which messages and handlers.
+        /// The case: the messages and their handlers.
         case: String,
-        /// How many messages.
+        /// The number of messages.
         messages: usize,
     },
 }
 
 #[derive(Debug, Args)]
 struct Run {
-    /// The workloads, separated by commas; all of them by default.
+    /// The codes of the workloads, separated by commas; all of them by default.
     #[arg(long, value_delimiter = ',', value_parser = workloads())]
     only: Vec<String>,
-    /// The peers, separated by commas; all of them by default.
+    /// The names of the peers, separated by commas; all of them by default.
     #[arg(long, value_delimiter = ',', value_parser = one_of(peers()))]
     peers: Vec<String>,
-    /// How often each measurement is repeated.
+    /// The number of rounds.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// How long each measurement lasts, in seconds, after a warm-up of a tenth of it.
+    /// Seconds of each measurement, after a warm-up of a tenth of it.
     #[arg(long, default_value_t = 1.2, value_parser = seconds)]
     seconds: f64,
-    /// One short round, which shows that everything works: its figures say little.
+    /// One short round to check that everything works. Its figures mean little.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
-    /// Where the report goes.
+    /// The directory for the report.
     #[arg(long, default_value = "target/load")]
     out: PathBuf,
 }
 
-/// One of these words.
-pub(crate) fn one_of(names: impl Iterator<Item = &'static str>) -> PossibleValuesParser {
-    PossibleValuesParser::new(names)
-}
-
 fn workloads() -> PossibleValuesParser {
-    let known = |workload: &Workload| {
-        PossibleValue::new(workload.id).help(report::workloads::describe(workload.id))
-    };
+    let known = |workload: &Workload| PossibleValue::new(workload.id).help(help(workload.id));
     PossibleValuesParser::new(WORKLOADS.iter().map(known))
 }
 
-/// A time to measure in: some seconds, of which there are no more than in an hour.
-pub(crate) fn seconds(text: &str) -> Result<f64> {
-    let seconds: f64 = text.parse()?;
-    ensure!(seconds > 0.0 && seconds <= 3_600.0, "more than 0 and at most 3600");
-    Ok(seconds)
-}
-
-/// The servers, and the clients that do not bear the name of one.
+/// Returns the names of the servers, and of the clients without a server of the same name.
 fn peers() -> impl Iterator<Item = &'static str> {
     let clients = OWN.iter().map(|own| own.name).filter(|name| PeerSpec::find(name).is_none());
     PEERS.iter().map(|peer| peer.name).chain(clients)
 }
 
-/// Where a process runs, and how long.
+/// The processor and the life time of a process.
 #[derive(Clone, Copy, Debug, Args)]
 struct Place {
     /// Run on this processor alone.
     #[arg(long)]
     cpu: Option<usize>,
-    /// End when the process that started this one does.
+    /// End together with the parent process.
     #[arg(long, hide = true)]
     with_parent: bool,
 }
@@ -164,6 +159,7 @@ impl Cli {
             Command::Smoke { seconds } => smoke::smoke(seconds),
             Command::Growth(options) => growth::growth(&options),
             Command::Budgets(options) => budgets::budgets(&options),
+            Command::PathFiles(options) => path_files::path_files(&options),
             Command::Verify { peers } => verify_peers(&peers),
             Command::Drive(options) => drive(&options),
             Command::Report { results, out } => report::render(&report::read(&results)?, &out),
@@ -184,8 +180,8 @@ impl Cli {
     }
 }
 
-/// Says of each peer whether it is verified; an error if one does not do the work.
-#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+/// Verifies each peer and prints the verdict. Returns an error if one does not do the work.
+#[allow(clippy::print_stdout, reason = "the verdicts are the output of the command")]
 fn verify_peers(peers: &[String]) -> Result<()> {
     let mut failed = Vec::new();
     for name in peers {
@@ -208,12 +204,12 @@ fn verify_peers(peers: &[String]) -> Result<()> {
             }
         }
     }
-    ensure!(failed.is_empty(), "of these nothing can be measured: {}", failed.join(", "));
+    ensure!(failed.is_empty(), "these servers cannot be measured: {}", failed.join(", "));
     Ok(())
 }
 
 impl Run {
-    #[allow(clippy::print_stdout, reason = "whoever gave the command reads it")]
+    #[allow(clippy::print_stdout, reason = "the user reads it")]
     fn run(&self) -> Result<()> {
         let (rounds, seconds) =
             if self.quick { (1, 0.2) } else { (self.rounds as usize, self.seconds) };

@@ -1,15 +1,16 @@
-//! How long measurements take, before they are made.
+//! Estimates of the time that measurements take.
 
 use std::time::Duration;
 
 use crate::generator::{GATHER, Joining};
 use crate::workload::{Workload, WorkloadKind};
 
-/// What a measurement takes beside its time and its connections: a process is started and ended,
-/// and what is in flight at the end is awaited, which slow servers need seconds for.
+/// The time of a measurement beside its own time and its connections. A process is started and
+/// ended, and the messages in flight at the end are awaited, for which slow servers need seconds.
 const AROUND: Duration = Duration::from_millis(700);
 
-/// How long one of the connections of a workload takes. Those that only send or echo are few.
+/// Returns the time for one of the connections of a workload. Workloads that only send or echo have
+/// few.
 fn one(workload: &Workload, joining: Joining) -> Duration {
     match workload.kind {
         WorkloadKind::Fanout { .. }
@@ -21,20 +22,20 @@ fn one(workload: &Workload, joining: Joining) -> Duration {
     }
 }
 
-/// How long one measurement takes about.
+/// Returns the approximate time of one measurement.
 pub(crate) fn estimate(workload: &Workload, joining: Joining, lasts: Duration) -> Duration {
     let times = match workload.kind {
         WorkloadKind::Idle => 0.0,
         WorkloadKind::Latency => 1.7,
         WorkloadKind::Fair => 2.2,
-        // Buffers are filled before it.
+        // Buffers are filled first.
         WorkloadKind::Stalled => 2.0,
         _ => 1.1,
     };
     AROUND + one(workload, joining) * workload.peers as u32 + lasts.mul_f64(times)
 }
 
-/// Why a workload is not begun with a server whose connections take this long.
+/// Returns the reason why a workload is skipped for a server whose connections take this time.
 pub(crate) fn too_slow(workload: &Workload, joining: Joining) -> Option<String> {
     let one = one(workload, joining);
     let needed = one * workload.peers as u32;

@@ -1,4 +1,4 @@
-//! Who takes part in a workload, and how it is measured.
+//! The entrants of a workload, and how each is measured.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::verify::verify;
 use crate::wire::Wire;
 use crate::workload::{Workload, WorkloadKind};
 
-/// How long a client may take beyond its time.
+/// The time that a client may take beyond the time of its measurement.
 const CLIENT: Duration = Duration::from_secs(30);
 
-/// Who takes part in a workload.
+/// An entrant of a workload.
 #[derive(Clone, Copy)]
 pub(crate) enum Entrant {
     Server(&'static PeerSpec),
@@ -26,7 +26,7 @@ pub(crate) enum Entrant {
 }
 
 impl Entrant {
-    /// Everybody who takes part in this kind of workload.
+    /// Returns all entrants of this kind of workload.
     pub(crate) fn of(kind: WorkloadKind) -> Vec<Self> {
         match kind {
             WorkloadKind::OwnRoundTrip | WorkloadKind::OwnEcho => {
@@ -36,7 +36,7 @@ impl Entrant {
         }
     }
 
-    /// What it is called in results.
+    /// Returns the name in results.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Server(peer) => peer.name,
@@ -44,7 +44,7 @@ impl Entrant {
         }
     }
 
-    /// The name of the server that it needs.
+    /// Returns the name of the server that the entrant needs.
     pub(crate) const fn server(&self) -> &'static str {
         match self {
             Self::Server(peer) => peer.name,
@@ -52,7 +52,7 @@ impl Entrant {
         }
     }
 
-    /// Has the server show that it does the work; says how long a connection takes it.
+    /// Checks that the server does the work. Returns the time that a connection takes.
     pub(crate) fn verify(&self) -> Result<Joining, Missing> {
         let missing = |why| Missing { peer: self.server().to_owned(), workload: None, why };
         let peer = self.peer().map_err(|error| missing(error.to_string()))?;
@@ -68,7 +68,7 @@ impl Entrant {
         PeerSpec::find(self.server()).context("there is no such server")
     }
 
-    /// One measurement, on a server that is started for it.
+    /// Measures once, on a server that is started for this measurement.
     pub(crate) fn measure(&self, workload: &Workload, lasts: Duration) -> Result<Measured> {
         let peer = self.peer()?;
         let one_cpu = match workload.kind {
@@ -119,7 +119,7 @@ impl OwnSpec {
     }
 }
 
-/// A server that was started here, as the generator takes it.
+/// Returns a server that this program has started, as a target of the generator.
 pub(crate) fn target<'a>(process: &'a ServerProcess, wire: &'a dyn Wire) -> Target<'a> {
     Target { addr: process.addr(), wire, process: Some(process) }
 }

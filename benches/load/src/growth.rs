@@ -1,4 +1,5 @@
-//! `veltix-load growth`: what a connection, a delivery and a selection cost by the number of peers.
+//! `veltix-load growth`: the cost of a connection, a delivery and a selection by the number of
+//! peers.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,62 +9,62 @@ use clap::Args;
 use veltix_stage::{machine, process, progress_bar};
 
 use crate::entrant::target;
+use crate::names::label;
 use crate::peers::PeerSpec;
-use crate::plan::order;
 use crate::process::ServerProcess;
-use crate::report::markdown::by_peer;
-use crate::report::statistics::PowerLaw;
+use crate::report::statistics::{PowerLaw, by_peer};
 use crate::results::{Better, Missing, Report, Series};
+use crate::turns::order;
 use crate::{generator, report};
 
-/// Files that a process has open beside the connections of a size, and some more.
+/// The files that a process has open beside the connections, and some reserve.
 const OTHER_FILES: usize = generator::FIRST + 64;
 
-/// Rounds in which a measurement may fail before it is not tried again.
+/// The failed rounds after which a measurement is not tried again.
 const FAILURES: usize = 2;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Growth {
-    /// Numbers of peers, separated by commas. One that needs more open files than the system
-    /// allows is named as missing.
+    /// Numbers of peers, separated by commas. A number that needs more open files than the system
+    /// allows is reported as missing.
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000, 20_000])]
     sizes: Vec<usize>,
-    /// How often each measurement is repeated, each time by a server in a fresh process.
+    /// The number of rounds. Each measurement has a server in a fresh process.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// How long each broadcast lasts, in seconds, after a warm-up of a tenth of it.
-    #[arg(long, default_value_t = 1.2, value_parser = crate::cli::seconds)]
+    /// Seconds of each broadcast, after a warm-up of a tenth of it.
+    #[arg(long, default_value_t = 1.2, value_parser = crate::args::seconds)]
     seconds: f64,
-    /// Where the report goes.
+    /// The directory for the report.
     #[arg(long, default_value = "target/load/growth")]
     out: PathBuf,
 }
 
-/// What is measured, of whom.
+/// A quantity and the peer of which it is measured.
 #[derive(Clone, Copy, Debug)]
 struct Measurement {
-    what: What,
+    quantity: Quantity,
     peer: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum Quantity {
     Memory,
     Broadcast,
     Select,
 }
 
-/// The limit knows no tags.
+/// The limit has no tags.
 const MEASUREMENTS: [Measurement; 5] = [
-    Measurement { what: What::Memory, peer: "limit" },
-    Measurement { what: What::Memory, peer: "veltix" },
-    Measurement { what: What::Broadcast, peer: "limit" },
-    Measurement { what: What::Broadcast, peer: "veltix" },
-    Measurement { what: What::Select, peer: "veltix" },
+    Measurement { quantity: Quantity::Memory, peer: "limit" },
+    Measurement { quantity: Quantity::Memory, peer: "veltix" },
+    Measurement { quantity: Quantity::Broadcast, peer: "limit" },
+    Measurement { quantity: Quantity::Broadcast, peer: "veltix" },
+    Measurement { quantity: Quantity::Select, peer: "veltix" },
 ];
 
-impl What {
-    /// The series that it gives, with their units.
+impl Quantity {
+    /// Returns the series of the quantity, with their units.
     const fn series(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Memory => &[("growth_memory", "B/connection")],
@@ -74,17 +75,18 @@ impl What {
 }
 
 impl Measurement {
-    /// Measures once, on a server that is started for it; a value for each series.
+    /// Measures once, on a server that is started for this measurement. Returns a value for each
+    /// series.
     fn measure(self, size: usize, lasts: Duration) -> Result<Vec<f64>> {
         let peer = PeerSpec::find(self.peer).context("there is no such peer")?;
         let process = ServerProcess::start(peer, None)
             .map_err(|missing| anyhow!("it could not be started: {}", missing.why))?;
         let wire = (peer.wire)();
         let target = target(&process, &*wire);
-        Ok(match self.what {
-            What::Memory => vec![generator::idle(target, size)?],
-            What::Broadcast => vec![1e9 / generator::broadcast(target, size, lasts)?],
-            What::Select => {
+        Ok(match self.quantity {
+            Quantity::Memory => vec![generator::idle(target, size)?],
+            Quantity::Broadcast => vec![1e9 / generator::broadcast(target, size, lasts)?],
+            Quantity::Select => {
                 let selected = generator::select(target, size)?;
                 vec![selected.list, selected.count]
             }
@@ -92,7 +94,7 @@ impl Measurement {
     }
 }
 
-/// One measurement at one size, over the rounds.
+/// One measurement at one size, over all rounds.
 struct Point {
     measurement: Measurement,
     size: usize,
@@ -113,11 +115,11 @@ impl Point {
         self.rounds.push(measured.ok());
     }
 
-    /// Puts the samples among the series, or among what is missing if there are none.
+    /// Appends the samples to the series, or an entry to `missing` if there are none.
     fn finish(self, series: &mut Vec<Series>, missing: &mut Vec<Missing>) {
         let note = (!self.notes.is_empty()).then(|| self.notes.join("; "));
         let peer = self.measurement.peer.to_owned();
-        for (number, (workload, unit)) in self.measurement.what.series().iter().enumerate() {
+        for (number, (workload, unit)) in self.measurement.quantity.series().iter().enumerate() {
             let workload = (*workload).to_owned();
             if self.rounds.iter().all(Option::is_none) {
                 let why = note.clone().unwrap_or_else(|| "there was no round".to_owned());
@@ -140,11 +142,15 @@ impl Point {
     }
 }
 
-/// Measures, writes a report, and prints with which power of the number of peers each cost grows.
-#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+/// Measures, writes a report, and prints the power of the number of peers with which each cost
+/// grows.
+#[allow(clippy::print_stdout, reason = "the result is the output of the command")]
 pub(crate) fn growth(options: &Growth) -> Result<()> {
     let lasts = Duration::try_from_secs_f64(options.seconds).context("no time to measure in")?;
-    ensure!(options.sizes.iter().all(|size| *size >= 100), "1 % of fewer than 100 is nobody");
+    ensure!(
+        options.sizes.iter().all(|size| *size >= 100),
+        "each size must be at least 100, since 1 % of the peers have the tag"
+    );
     let (mut series, mut missing) = (Vec::new(), Vec::new());
     let limit = process::file_limit();
     let (possible, too_many): (Vec<_>, Vec<_>) =
@@ -160,8 +166,8 @@ pub(crate) fn growth(options: &Growth) -> Result<()> {
         });
         for round in 0..options.rounds {
             for number in order(round, points.len()) {
-                let Measurement { what, peer } = points[number].measurement;
-                bar.set_message(format!("{what:?} of {peer}, {size} peers"));
+                let Measurement { quantity, peer } = points[number].measurement;
+                bar.set_message(format!("{quantity:?} of {peer}, {size} peers"));
                 points[number].add_round(lasts);
                 bar.inc(1);
             }
@@ -174,13 +180,14 @@ pub(crate) fn growth(options: &Growth) -> Result<()> {
     report::write(&report, &options.out)?;
     fits(&report).iter().for_each(|fit| println!("{fit}"));
     for Missing { peer, workload, why } in &report.missing {
-        println!("missing: {peer}, {}: {why}", workload.as_deref().unwrap_or("everything"));
+        let workload = workload.as_deref().map_or_else(|| "all workloads".to_owned(), label);
+        println!("missing: {peer}, {workload}: {why}");
     }
     println!("the report is in {}", options.out.display());
     Ok(())
 }
 
-/// What is missing at a size that needs more open files than there may be.
+/// Returns the missing measurements of a size that needs more open files than the system allows.
 fn beyond(size: usize, limit: usize) -> Vec<Missing> {
     let why = format!(
         "{size} peers need {} open files in each process, and the system's hard limit is {limit}",
@@ -188,7 +195,7 @@ fn beyond(size: usize, limit: usize) -> Vec<Missing> {
     );
     let missing = |measurement: &Measurement| {
         let (peer, why) = (measurement.peer.to_owned(), why.clone());
-        let series = measurement.what.series().iter();
+        let series = measurement.quantity.series().iter();
         series
             .map(|(workload, _)| Missing {
                 peer: peer.clone(),
@@ -200,10 +207,10 @@ fn beyond(size: usize, limit: usize) -> Vec<Missing> {
     MEASUREMENTS.iter().flat_map(missing).collect()
 }
 
-/// A line for each workload and peer: the medians by size, and the exponent of the power law
-/// through them.
+/// Returns a line for each workload and peer, with the medians by size and the exponent of the
+/// power law through them.
 fn fits(report: &Report) -> Vec<String> {
-    let workloads = MEASUREMENTS.iter().flat_map(|measurement| measurement.what.series());
+    let workloads = MEASUREMENTS.iter().flat_map(|measurement| measurement.quantity.series());
     let mut lines = Vec::new();
     let mut seen = Vec::new();
     for (workload, unit) in workloads {
@@ -219,7 +226,7 @@ fn fits(report: &Report) -> Vec<String> {
             let values = medians.iter().map(at).collect::<Vec<_>>().join(", ");
             let law = PowerLaw::fit(&medians)
                 .map_or_else(String::new, |law| format!("; grows with n^{:.2}", law.exponent));
-            lines.push(format!("{workload} {peer}: {values} {unit}{law}"));
+            lines.push(format!("{}, {peer}: {values} {unit}{law}", label(workload)));
         }
     }
     lines
@@ -259,7 +266,9 @@ mod tests {
         let lines = fits(&report(series));
         assert_eq!(
             lines,
-            ["growth_memory limit: 100: 10, 1000: 32, 10000: 100 B/connection; grows with n^0.50"]
+            [
+                "idle memory by number of peers (growth_memory), limit: 100: 10, 1000: 32, 10000: 100 B/connection; grows with n^0.50"
+            ]
         );
     }
 

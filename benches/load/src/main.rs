@@ -1,10 +1,12 @@
-//! Servers side by side under one load generator, each in a process of its own.
+//! Servers beside each other under one load generator, each in a process of its own.
 //!
-//! `cargo run --release -p veltix-load -- --help` says what there is. Only ratios of one run
-//! mean anything, and only of one build: all servers on Tokio are in this program, so whatever the
-//! profile is, they are built alike.
+//! `cargo run --release -p veltix-load -- --help` lists the commands. Only ratios inside one run of
+//! one build carry over. All servers on Tokio are in this program, so any profile builds them
+//! alike.
 
+mod args;
 mod budgets;
+mod callgrind;
 mod cli;
 mod client;
 mod cost;
@@ -12,7 +14,9 @@ mod drive;
 mod entrant;
 mod generator;
 mod growth;
+mod names;
 mod path;
+mod path_files;
 mod peers;
 mod plan;
 mod process;
@@ -26,6 +30,7 @@ mod socket;
 mod tally;
 mod through;
 mod tls;
+mod turns;
 mod verify;
 mod wire;
 mod workload;
@@ -34,14 +39,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[allow(clippy::print_stderr, reason = "whoever gave the command reads it")]
+#[allow(clippy::print_stderr, reason = "the user reads it")]
 fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            // What could not be looked at is not the same as what was found wanting.
-            if error.is::<budgets::Uncounted>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            // A failed measurement is not the same as a bad result.
+            if error.is::<callgrind::Uncounted>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

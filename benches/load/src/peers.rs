@@ -1,4 +1,4 @@
-//! The peers: how each server is started, which wire it speaks, and what it takes part in.
+//! The peers: how each server is started, its wire, and its workloads.
 
 use crate::program::Program;
 use crate::wire::{Delimited, MessageIo, Nats, Redis, Tarpc, Veltix, WebSocket, Wire};
@@ -7,23 +7,23 @@ use crate::workload::WorkloadKind::{self, *};
 /// A server under test.
 #[derive(Clone, Copy)]
 pub(crate) struct PeerSpec {
-    /// What it is called in results and on the command line.
+    /// The name in results and on the command line.
     pub(crate) name: &'static str,
     pub(crate) start: Start,
-    /// What it speaks.
+    /// The protocol of the server.
     pub(crate) wire: fn() -> Box<dyn Wire>,
-    /// The kinds of workload that it takes part in; another one is not missing there.
+    /// The kinds of workload that it takes part in. In others it is not reported as missing.
     pub(crate) can: &'static [WorkloadKind],
 }
 
-/// How a server is started. All of them listen on 127.0.0.1.
+/// How a server is started. All servers listen on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Start {
-    /// This program, as `serve NAME`; it prints its address.
+    /// This program, as `serve NAME`. It prints its address.
     OwnServe,
-    /// The server on the Python package; it prints its address.
+    /// The server on the Python package. It prints its address.
     Python,
-    /// A program that is installed or not.
+    /// A program of the system, if it is installed.
     Program(Program),
 }
 
@@ -36,8 +36,7 @@ pub(crate) struct OwnSpec {
     pub(crate) client: OwnClient,
 }
 
-/// How a client of its own is started. It prints one line of JSON, a
-/// [`Rate`](crate::client::Rate).
+/// How a client of its own is started. It prints one line of JSON, a [`Rate`](crate::client::Rate).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OwnClient {
     /// This program, as `client NAME`.
@@ -46,26 +45,26 @@ pub(crate) enum OwnClient {
     Python,
 }
 
-/// Every workload in which the generator speaks to the server.
+/// Every workload in which the generator is the client.
 const ALL: &[WorkloadKind] = WorkloadKind::SERVERS;
 
-/// What the shape of a handler makes a difference to: fan-out is the hub's.
+/// The workloads in which the form of the handlers matters. Broadcasts are the work of the hub.
 const HANDLERS: &[WorkloadKind] =
     &[RoundTrip { one_cpu: true }, RoundTrip { one_cpu: false }, Ingest, Echo, Fair];
 
-/// What is measured over TLS.
+/// The workloads that are measured over TLS.
 const TLS: &[WorkloadKind] = &[Ingest, Echo, Fanout { in_flight: 1 }, Large, Idle, Connects];
 
-/// What a service of calls and answers takes part in: it has no messages without an answer, and
-/// nobody else to send to.
+/// The workloads of a service of calls and answers. It has no messages without an answer and no
+/// receivers other than the caller.
 const CALLS: &[WorkloadKind] = &[RoundTrip { one_cpu: true }, RoundTrip { one_cpu: false }, Echo];
 
-/// What `nats-server` takes part in: a ping, which stands for the echo, shows only that it is there
-/// and has taken what came before.
+/// The workloads of `nats-server`. Its ping, which serves as the echo, only shows that the server
+/// has processed the messages before it.
 const NATS: &[WorkloadKind] =
     &[Ingest, Fanout { in_flight: 1 }, Fanout { in_flight: 64 }, Tag, Idle, Connects, Stalled];
 
-/// What `redis-server` takes part in: it answers every message.
+/// The workloads of `redis-server`. It answers every message.
 const REDIS: &[WorkloadKind] =
     &[Fanout { in_flight: 1 }, Fanout { in_flight: 64 }, Tag, Idle, Connects, Latency, Stalled];
 
@@ -81,7 +80,7 @@ const fn veltix(name: &'static str, can: &'static [WorkloadKind]) -> PeerSpec {
     PeerSpec { name, start: Start::OwnServe, wire: || Box::new(Veltix::plain()), can }
 }
 
-/// All servers; the first is what the others are compared with.
+/// All servers. The first one is the reference of the others.
 pub(crate) const PEERS: &[PeerSpec] = &[
     veltix("limit", ALL),
     veltix("veltix", ALL),

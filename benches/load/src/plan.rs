@@ -1,4 +1,4 @@
-//! What a run measures, and in which order.
+//! The measurements of a run, and their order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,27 +10,29 @@ use veltix_stage::{machine, progress_bar};
 use crate::cost;
 use crate::entrant::Entrant;
 use crate::generator::Joining;
+use crate::names::label;
 use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::results::{Missing, Report};
 use crate::tally::Tally;
+use crate::turns::order;
 use crate::workload::{WORKLOADS, Workload};
 
-/// The servers that do the work, and how long a connection takes each.
+/// The servers that do the work, with the time that a connection takes each.
 type Verified = BTreeMap<&'static str, Joining>;
 
 /// A run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     workloads: Vec<&'static Workload>,
-    /// Names; empty for all.
+    /// The names, or none for all.
     peers: Vec<String>,
     rounds: usize,
     lasts: Duration,
 }
 
 impl Plan {
-    /// A run of these workloads and peers, where none named means all of them, so many times over
-    /// and each for so many seconds.
+    /// Plans a run of these workloads and peers, in `rounds` rounds and `seconds` for each
+    /// measurement. No names mean all of them.
     ///
     /// # Errors
     /// There is no workload or peer of a name.
@@ -42,11 +44,16 @@ impl Plan {
     ) -> Result<Self> {
         for name in peers {
             let own = OWN.iter().any(|own| own.name == name);
-            ensure!(own || PeerSpec::find(name).is_some(), "there is no peer {name}");
+            ensure!(
+                own || PeerSpec::find(name).is_some(),
+                "there is no peer {name}: `run --help` lists the names"
+            );
         }
         let mut found = Vec::new();
         for id in workloads {
-            found.push(Workload::find(id).with_context(|| format!("there is no workload {id}"))?);
+            found.push(Workload::find(id).with_context(|| {
+                format!("there is no workload {id}: `run --help` lists the codes")
+            })?);
         }
         if found.is_empty() {
             found.extend(WORKLOADS);
@@ -77,8 +84,8 @@ impl Plan {
         Report { machine, date, rounds: self.rounds, series, missing }
     }
 
-    /// Who is measured in a workload, and how long each connection takes; whoever would take too
-    /// long is missing in it.
+    /// Returns the entrants of a workload, with the time that a connection takes each. An entrant
+    /// that would take too long is added to `missing`.
     fn entrants(
         &self,
         workload: &Workload,
@@ -103,8 +110,8 @@ impl Plan {
         entrants
     }
 
-    /// Says what there is to measure and how long that takes about.
-    #[allow(clippy::print_stderr, reason = "whoever gave the command reads it")]
+    /// Prints the number of measurements and their approximate time.
+    #[allow(clippy::print_stderr, reason = "the user reads it")]
     fn announce(&self, all: &[(&Workload, Vec<(Entrant, Joining)>)]) {
         let (mut measurements, mut round) = (0, Duration::ZERO);
         for (workload, entrants) in all {
@@ -126,7 +133,7 @@ impl Plan {
         self.peers.is_empty() || self.peers.iter().any(|wanted| wanted == name)
     }
 
-    /// Has each server that is needed show that it works; gives those that do.
+    /// Checks each server that is needed. Returns those that do the work.
     fn verify(&self, missing: &mut Vec<Missing>) -> Verified {
         let needed = |peer: &&PeerSpec| {
             let mut entrants =
@@ -148,8 +155,8 @@ impl Plan {
         verified
     }
 
-    /// All rounds of one workload. Who comes first alternates, so that what drifts meanwhile meets
-    /// everybody alike.
+    /// Measures all rounds of one workload. The order alternates, so that a drift of the machine's
+    /// speed affects all entrants alike.
     fn measure(
         &self,
         workload: &Workload,
@@ -161,7 +168,7 @@ impl Plan {
         for round in 0..self.rounds {
             for number in order(round, entrants.len()) {
                 let tally = &mut tallies[number];
-                bar.set_message(format!("{} {}", workload.id, tally.entrant.name()));
+                bar.set_message(format!("{}, {}", label(workload.id), tally.entrant.name()));
                 tally.add_round(workload, self.lasts);
                 bar.inc(1);
             }
@@ -170,25 +177,9 @@ impl Plan {
     }
 }
 
-/// The order of so many entrants in this round.
-pub(crate) fn order(round: usize, entrants: usize) -> Vec<usize> {
-    let mut order: Vec<_> = (0..entrants).collect();
-    if round % 2 == 1 {
-        order.reverse();
-    }
-    order
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_order_is_reversed_each_round() {
-        assert_eq!(order(0, 3), [0, 1, 2]);
-        assert_eq!(order(1, 3), [2, 1, 0]);
-        assert_eq!(order(2, 3), [0, 1, 2]);
-    }
 
     #[test]
     fn what_is_not_there_is_named() {

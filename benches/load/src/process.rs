@@ -1,4 +1,4 @@
-//! Servers as processes, and where they run.
+//! Servers as processes, and the processors that they run on.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -16,11 +16,11 @@ use crate::program::{self, Program};
 use crate::python;
 use crate::results::Missing;
 
-/// How long a server may take to say where it listens. An interpreter on a busy machine needs a
-/// few seconds.
+/// The time limit for a server to print its address. An interpreter on a busy machine needs a few
+/// seconds.
 const START: Duration = Duration::from_secs(20);
 
-/// A server in a process of its own, which ends with this handle.
+/// A server in a process of its own, which is killed when this handle is dropped.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
     running: Running,
@@ -47,11 +47,12 @@ impl ServerProcess {
     /// Starts a program that prints its address in its first line.
     fn announced(command: Command) -> Result<Self> {
         let (running, line) = first_line(command, START)?;
-        let addr = line.parse().with_context(|| format!("it said {line:?}, not its address"))?;
+        let addr =
+            line.parse().with_context(|| format!("it printed {line:?} in place of its address"))?;
         Ok(Self { running, addr })
     }
 
-    /// Starts a program that is told where to listen and does not say when it does.
+    /// Starts a program on a given port and waits until it accepts connections.
     fn listening(program: Program, cpu: Option<usize>) -> Result<Self> {
         let addr = SocketAddr::from(([127, 0, 0, 1], program::free_port()?));
         let mut command = other(&program.command(addr.port())?, cpu)?;
@@ -67,18 +68,18 @@ impl ServerProcess {
         Ok(Self { running, addr })
     }
 
-    /// Where the server listens.
+    /// Returns the address of the server.
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Bytes of memory that the process has resident.
+    /// Returns the resident memory of the process in bytes.
     pub(crate) fn resident(&self) -> Result<f64> {
         self.running.resident()
     }
 }
 
-/// Starts a program and waits for the first line that it prints, but no longer than this.
+/// Starts a program and waits at most `within` for the first line that it prints.
 pub(crate) fn first_line(mut command: Command, within: Duration) -> Result<(Running, String)> {
     let mut running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let stdout = running.child().stdout.take().context("its output is piped")?;
@@ -88,12 +89,12 @@ pub(crate) fn first_line(mut command: Command, within: Duration) -> Result<(Runn
         let read = BufReader::new(stdout).read_line(&mut line);
         let _ = said.send(read.map(|_| line));
     });
-    let line = hears.recv_timeout(within).context("it says nothing")??;
+    let line = hears.recv_timeout(within).context("it printed nothing in time")??;
     Ok((running, line.trim().to_owned()))
 }
 
-/// Runs a program to its end, but no longer than this; says how it ended and what it wrote to its
-/// error output, which must not be much more than a terminal shows.
+/// Runs a program to its end, but no longer than `within`. Returns its status and its error output,
+/// which must fit into a pipe: a few dozen lines.
 pub(crate) fn last_words(mut command: Command, within: Duration) -> Result<(ExitStatus, String)> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut running = Running::start(&mut command)?;
@@ -120,8 +121,8 @@ fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {
     Ok(command)
 }
 
-/// The command for a program that is not ours: this one becomes it, once it has seen to the
-/// processor and to its end.
+/// Returns the command for a program that is not part of this one. This program replaces itself by
+/// it after it has set the processor and the end with the parent.
 pub(crate) fn other(program: &[String], cpu: Option<usize>) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["exec", "--with-parent"]);
@@ -132,14 +133,14 @@ pub(crate) fn other(program: &[String], cpu: Option<usize>) -> Result<Command> {
     Ok(command)
 }
 
-/// Has this process become another program; returns only if that cannot be.
+/// Replaces this process by another program. Returns only if that fails.
 pub(crate) fn become_program(command: &[String]) -> anyhow::Error {
     let [program, arguments @ ..] = command else { return anyhow::anyhow!("there is no program") };
     let error = Command::new(program).args(arguments).exec();
     anyhow::Error::new(error).context(program.clone())
 }
 
-/// Keeps the calling thread, and those that it starts, on one processor.
+/// Binds the calling thread, and the threads that it starts, to one processor.
 pub(crate) fn pin(cpu: usize) -> Result<()> {
     anyhow::ensure!(cpu < CpuSet::MAX_CPU, "there is no processor {cpu}");
     let mut only = CpuSet::new();

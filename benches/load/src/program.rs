@@ -1,11 +1,11 @@
-//! Servers that are programs of their own, from the system's packages.
+//! Servers that are programs of the system's packages.
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context, Result};
 use veltix_stage::program::find;
 
-/// A program that is started when it is installed.
+/// A program that takes part if it is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
     NatsServer,
@@ -13,7 +13,7 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// Its name, and that of its package in Debian.
+    /// Returns the name of the program, which is also that of its package in Debian.
     const fn name(self) -> &'static str {
         match self {
             Self::NatsServer => "nats-server",
@@ -21,17 +21,18 @@ impl Program {
         }
     }
 
-    /// The program and its arguments, so that it listens on this port and writes nothing to disk.
+    /// Returns the program and its arguments, so that it listens on this port and writes nothing to
+    /// disk.
     ///
     /// # Errors
-    /// It is not installed.
+    /// The program is not installed.
     pub(crate) fn command(self, port: u16) -> Result<Vec<String>> {
         let program = find(self.name())
             .with_context(|| format!("{0} is not installed (package {0})", self.name()))?;
         let arguments = match self {
             Self::NatsServer => format!("-a 127.0.0.1 -p {port}"),
-            // Without limits on what waits for a subscriber, or it would be disconnected in the
-            // middle of a measurement.
+            // The queue of a subscriber has no limit. Otherwise the server would disconnect it in
+            // the middle of a measurement.
             Self::RedisServer => format!(
                 "--bind 127.0.0.1 --port {port} --save \"\" --appendonly no --maxclients 20000 \
                  --tcp-backlog 4096 --client-output-buffer-limit pubsub 0 0 0"
@@ -43,7 +44,7 @@ impl Program {
     }
 }
 
-/// A port that nobody listens on at this moment.
+/// Returns a port that is free at this moment.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -8,31 +8,31 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The version that is measured.
+/// The measured version.
 const PACKAGE: &str = "veltix==3.3.0";
 
-/// For one step of making the environment.
+/// The time limit of each step of making the environment.
 const STEP: Duration = Duration::from_secs(120);
 
 /// The scripts beside this crate's sources.
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/server.py");
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/client.py");
 
-/// The server and its arguments.
+/// Returns the server and its arguments.
 pub(crate) fn server() -> Result<Vec<String>> {
     Ok(vec![interpreter()?, SERVER.to_owned()])
 }
 
-/// The client and its arguments but those that say what it is to do.
+/// Returns the client and its arguments, without those that describe its work.
 pub(crate) fn client() -> Result<Vec<String>> {
     Ok(vec![interpreter()?, CLIENT.to_owned()])
 }
 
-/// The interpreter that has the package. The environment is made when it is not there.
+/// Returns the interpreter that has the package. Makes the environment if it does not exist.
 fn interpreter() -> Result<String> {
     static INTERPRETER: OnceLock<Result<String, String>> = OnceLock::new();
     let known = INTERPRETER.get_or_init(|| {
-        let python = environment().context("the Python package is not there");
+        let python = environment().context("the Python package cannot be used");
         python.map_err(|error| format!("{error:#}"))
     });
     known.clone().map_err(anyhow::Error::msg)
@@ -42,25 +42,27 @@ fn environment() -> Result<String> {
     let place = target_directory()?.join("load-venv");
     let python = place.join("bin/python");
     if !python.exists() {
-        // It becomes visible whole or not at all, also to another run that makes its own.
+        // The environment becomes visible as a whole or not at all, also for a parallel run that
+        // makes its own.
         let making = place.with_file_name(format!("load-venv.part-{}", std::process::id()));
         let made = make(&making).and_then(|()| {
             if !python.exists() {
-                // What is there was made with an interpreter that is gone.
+                // The existing environment was made with an interpreter that no longer exists.
                 let _ = fs::remove_dir_all(&place);
             }
             Ok(fs::rename(&making, &place)?)
         });
         let _ = fs::remove_dir_all(&making);
-        // Another run may have been first.
+        // A parallel run may have been first.
         if !python.exists() {
             made?;
         }
     }
-    Ok(python.to_str().context("the path of the target directory is not text")?.to_owned())
+    Ok(python.to_str().context("the path of the target directory is not UTF-8")?.to_owned())
 }
 
-/// Makes an environment. It may be moved: only its interpreter is used, none of its scripts.
+/// Makes an environment. It may be moved, since only its interpreter is used and none of its
+/// scripts.
 fn make(place: &Path) -> Result<()> {
     run(Command::new("python3").args(["-m", "venv"]).arg(place))?;
     let python = place.join("bin/python");
@@ -70,7 +72,7 @@ fn make(place: &Path) -> Result<()> {
     run(Command::new(&python).args(["-c", "import veltix"]))
 }
 
-/// Runs a command to its end, and kills it if that takes too long.
+/// Runs a command to its end, and kills it after the time limit.
 fn run(command: &mut Command) -> Result<()> {
     let what = format!("{command:?}");
     let mut child = command
@@ -100,8 +102,8 @@ fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
     bail!("it did not end within {limit:?}")
 }
 
-/// Cargo's target directory, or the part of it for one target: this program lies in a directory of
-/// it that is named after the profile.
+/// Returns Cargo's target directory, or the part of it for one target. This program lies in a
+/// directory of it that is named after the profile.
 fn target_directory() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2);

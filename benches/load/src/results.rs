@@ -1,4 +1,4 @@
-//! What a run gives, as it is written to JSON.
+//! The results of a run, as they are written to JSON.
 
 use serde::{Deserialize, Serialize};
 use veltix_stage::Machine;
@@ -6,69 +6,70 @@ use veltix_stage::Machine;
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// What the run ran on.
+    /// The machine of the run.
     pub(crate) machine: Machine,
     /// The day of the run, `YYYY-MM-DD`, UTC.
     pub(crate) date: String,
-    /// How often each measurement was repeated.
+    /// The number of rounds.
     pub(crate) rounds: usize,
-    /// One for each workload and peer.
+    /// A series for each workload and peer.
     pub(crate) series: Vec<Series>,
-    /// What could not be measured.
+    /// The measurements that failed.
     pub(crate) missing: Vec<Missing>,
 }
 
-/// What one peer did in one workload.
+/// The samples of one peer in one workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
-    /// The workload's id, such as `W4_100`.
+    /// The code of the workload, for example `W4_100`.
     pub(crate) workload: String,
     pub(crate) peer: String,
-    /// The unit of the samples, such as `messages/s`.
+    /// The unit of the samples, for example `messages/s`.
     pub(crate) unit: String,
     pub(crate) better: Better,
-    /// The number of peers, in workloads of which there are several sizes.
+    /// The number of peers, in workloads that exist in several sizes.
     pub(crate) x: Option<f64>,
-    /// One for each round, in order; `None` where it failed. Two series of one workload are
-    /// compared round by round.
+    /// A sample for each round, in order, or `None` if the round failed. Two series of one workload
+    /// are compared round by round.
     pub(crate) samples: Vec<Option<f64>>,
-    /// Pairs of a percentile and its latency in microseconds, over all rounds; empty where no
-    /// latency was measured.
+    /// Pairs of a percentile and its latency in microseconds, over all rounds. Empty if no latency
+    /// was measured.
     pub(crate) percentiles: Vec<(f64, f64)>,
-    /// What else is to be said, such as why a round failed.
+    /// A remark, for example the reason why a round failed.
     pub(crate) note: Option<String>,
 }
 
-/// Which of two samples is the better one.
+/// The better one of two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Better {
     Higher,
     Lower,
 }
 
-/// A peer that was to be measured and was not.
+/// A peer that could not be measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Missing {
     pub(crate) peer: String,
-    /// The workload's id, or `None` for all of them.
+    /// The code of the workload, or `None` for all workloads.
     pub(crate) workload: Option<String>,
     pub(crate) why: String,
 }
 
 impl Series {
-    /// The samples of the rounds that succeeded.
+    /// Returns the samples of the rounds that succeeded.
     pub(crate) fn measured(&self) -> Vec<f64> {
         self.samples.iter().flatten().copied().collect()
     }
 
-    /// This series divided by another one, round by round, without those in which either failed.
+    /// Returns the ratios of this series to another one, round by round. Rounds in which one of
+    /// them failed are left out.
     pub(crate) fn ratios(&self, base: &Self) -> Vec<f64> {
         let pairs = self.samples.iter().zip(&base.samples);
         pairs.filter_map(|(ours, base)| Some(ours.as_ref()? / base.as_ref()?)).collect()
     }
 }
 
-/// The value in the middle, or between the two in the middle; `None` of nothing.
+/// Returns the median, or `None` without values.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

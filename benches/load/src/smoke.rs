@@ -1,30 +1,31 @@
-//! A run of about a minute that fails when Veltix has become slow.
+//! A run of about a minute that fails if Veltix has become slow.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::names::label;
 use crate::plan::Plan;
 use crate::report::targets::targets;
 use crate::results::{self, Report};
 
-/// `smoke.toml`: what must hold.
+/// The contents of `smoke.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Floors {
-    /// The part of what is expected that must be reached.
+    /// The part of the expected ratio that must be reached.
     margin: f64,
     rounds: usize,
     floor: Vec<Floor>,
 }
 
-/// A ratio that must hold.
+/// A ratio that must be reached.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Floor {
     workload: String,
-    /// What Veltix is compared with.
+    /// The peer that Veltix is compared with.
     against: String,
-    /// What is expected where that is not the target.
+    /// The expected ratio, if it is not the target.
     usual: Option<f64>,
 }
 
@@ -34,18 +35,19 @@ impl Floors {
             .expect("smoke.toml is part of this program, and a test reads it")
     }
 
-    /// The least ratio that this one allows.
+    /// Returns the smallest ratio that a floor allows.
     fn least(&self, floor: &Floor) -> Result<f64> {
         let expected = match floor.usual {
             Some(usual) => usual,
-            None => target(&floor.workload, &floor.against)
-                .with_context(|| format!("{floor:?} has neither a target nor what is usual"))?,
+            None => target(&floor.workload, &floor.against).with_context(|| {
+                format!("{floor:?} has no target, so smoke.toml must give it a `usual` ratio")
+            })?,
         };
         Ok(expected * self.margin)
     }
 }
 
-/// What `targets.toml` says that Veltix must reach against this peer.
+/// Returns the ratio of `targets.toml` that Veltix must reach against this peer.
 fn target(workload: &str, against: &str) -> Option<f64> {
     let mut all = targets().into_iter();
     let found = all.find(|target| {
@@ -57,7 +59,7 @@ fn target(workload: &str, against: &str) -> Option<f64> {
     found?.must
 }
 
-/// The peer that must hold.
+/// The peer that must reach the floors.
 const OURS: &str = "veltix";
 
 /// Measures, prints each ratio beside its floor, and fails if one is below it.
@@ -71,7 +73,7 @@ pub(crate) fn smoke(seconds: f64) -> Result<()> {
     judge(&floors, &Plan::new(&workloads, &peers, floors.rounds, seconds)?.run())
 }
 
-#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+#[allow(clippy::print_stdout, reason = "the result is the output of the command")]
 fn judge(floors: &Floors, report: &Report) -> Result<()> {
     let series = |workload: &str, peer: &str| {
         report.series.iter().find(|series| series.workload == workload && series.peer == peer)
@@ -80,19 +82,20 @@ fn judge(floors: &Floors, report: &Report) -> Result<()> {
     for floor in &floors.floor {
         let least = floors.least(floor)?;
         let Floor { workload, against, .. } = floor;
+        let name = label(workload);
         let ratios = match (series(workload, OURS), series(workload, against)) {
             (Some(ours), Some(base)) => ours.ratios(base),
             _ => Vec::new(),
         };
         let verdict = match results::median(&ratios) {
             Some(ratio) if ratio >= least => {
-                println!("{workload}: {ratio:.2} of {against}, at least {least:.2}");
+                println!("{name}: {ratio:.2} of {against}, at least {least:.2}");
                 continue;
             }
             Some(ratio) => {
-                format!("{workload}: {ratio:.2} of {against}, but it must be {least:.2}")
+                format!("{name}: {ratio:.2} of {against}, but at least {least:.2} is required")
             }
-            None => format!("{workload}: nothing to compare with {against}"),
+            None => format!("{name}: there are no rounds to compare with {against}"),
         };
         failures.push(verdict);
     }

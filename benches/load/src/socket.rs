@@ -1,4 +1,4 @@
-//! A connection of the generator, over TLS or not, that waits for what it is asked to do.
+//! A blocking connection of the generator, over TLS or not.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    /// A handshake over this stream. What both sides need but once is made for each thread.
+    /// Performs the TLS handshake over this stream. The configuration is made once in each thread.
     pub(crate) fn encrypt(stream: TcpStream) -> io::Result<Self> {
         thread_local!(static CONFIG: std::sync::Arc<rustls::ClientConfig> = tls::client());
         let name = ServerName::try_from("localhost").expect("it is a name");
@@ -29,7 +29,7 @@ impl Socket {
         Ok(Self::Tls(Box::new(stream)))
     }
 
-    /// What is beneath, for its options.
+    /// Returns the TCP stream, for its options.
     pub(crate) const fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
@@ -37,10 +37,10 @@ impl Socket {
         }
     }
 
-    /// The stream itself, for those that have two threads for it or look ahead.
+    /// Returns the stream itself, for users that have two threads for it or look ahead.
     ///
     /// # Errors
-    /// It is over TLS.
+    /// The connection is over TLS.
     pub(crate) fn plain(&self) -> io::Result<&TcpStream> {
         match self {
             Self::Plain(stream) => Ok(stream),

@@ -10,14 +10,14 @@ use crate::generator::Measured;
 use crate::results::{Missing, Series};
 use crate::workload::Workload;
 
-/// The percentiles of a latency that are kept.
+/// The percentiles of a latency that are stored.
 const PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
 
-/// Rounds in which a measurement may fail before it is not tried again: each may cost its
+/// The failed rounds after which a measurement is not tried again, since each may cost its
 /// time-outs.
 const FAILURES: usize = 2;
 
-/// What one entrant did in one workload until now.
+/// The results of one entrant in one workload so far.
 pub(crate) struct Tally {
     pub(crate) entrant: Entrant,
     samples: Vec<Option<f64>>,
@@ -31,7 +31,7 @@ impl Tally {
         Self { entrant, samples: Vec::new(), latencies: None, notes: Vec::new(), failures: 0 }
     }
 
-    /// Measures once more, unless it has failed too often.
+    /// Measures once more, unless too many rounds have failed.
     pub(crate) fn add_round(&mut self, workload: &Workload, lasts: Duration) {
         if self.failures < FAILURES {
             self.add(self.entrant.measure(workload, lasts));
@@ -59,7 +59,7 @@ impl Tally {
         self.notes.extend(note.filter(|note| !self.notes.contains(note)));
     }
 
-    /// Puts the samples among the series, or among what is missing if there are none.
+    /// Appends the samples to the series, or an entry to `missing` if there are none.
     pub(crate) fn finish(
         self,
         workload: &Workload,

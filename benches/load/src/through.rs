@@ -1,11 +1,11 @@
-//! A layer that does nothing, for what a layer costs.
+//! A layer that does nothing, for measuring the cost of a layer.
 
 use std::task::{Context, Poll};
 
 use tower_service::Service;
 use veltix::layer::Inbound;
 
-/// Only calls what is in it.
+/// A service that only calls the inner one.
 #[derive(Clone)]
 pub(crate) struct Through<S>(pub(crate) S);
 

@@ -1,4 +1,4 @@
-//! TLS as the peers of this program speak it to each other: a certificate of the moment, and one
+//! TLS between the processes of this program: a certificate that is made at the start, and one
 //! handshake for each connection.
 
 use std::io;
@@ -10,10 +10,10 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, Connection, DigitallySignedStruct, ServerConfig, SignatureScheme};
 
-/// What Veltix speaks over TLS.
+/// The protocol name of Veltix over TLS.
 const ALPN: &[u8] = b"veltix/1";
 
-/// Of the servers, with a certificate that is made just now.
+/// Returns the configuration of the servers, with a new certificate.
 pub(crate) fn server() -> Arc<ServerConfig> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
     let made = made.expect("a name is all that it needs");
@@ -27,7 +27,8 @@ pub(crate) fn server() -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// Of the generator. Every handshake is a whole one, since a resumed one is another measurement.
+/// Returns the configuration of the generator. Sessions are never resumed, since that would be
+/// another measurement.
 pub(crate) fn client() -> Arc<ClientConfig> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -44,17 +45,17 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// All ciphertext that a connection has to send, at the end of this.
+/// Appends the ciphertext that a connection has to send.
 pub(crate) fn encrypted(connection: &mut Connection, into: &mut Vec<u8>) {
     while connection.wants_write() {
-        // A `Vec` takes everything.
+        // A `Vec` accepts everything.
         if !matches!(connection.write_tls(into), Ok(1..)) {
             break;
         }
     }
 }
 
-/// Has ciphertext decrypted, up to the first plaintext; says how much of it was taken.
+/// Decrypts ciphertext up to the first plaintext. Returns the number of bytes that were consumed.
 pub(crate) fn decrypt(connection: &mut Connection, ciphertext: &[u8]) -> io::Result<usize> {
     let mut rest = ciphertext;
     while !rest.is_empty() {
@@ -69,8 +70,8 @@ pub(crate) fn decrypt(connection: &mut Connection, ciphertext: &[u8]) -> io::Res
     Ok(ciphertext.len() - rest.len())
 }
 
-/// Takes any certificate: both processes were started by this program, on this machine. What a
-/// handshake costs is the same, since its signature is checked.
+/// Accepts any certificate: this program has started both processes on this machine. The cost of a
+/// handshake is the same, since the signature is checked.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

@@ -1,40 +1,40 @@
-//! The workloads: their ids, sizes and units.
+//! The workloads: their codes, sizes and units.
 
 use crate::results::Better;
 
-/// What is done to a server. The sizes are in [`Workload`].
+/// The kind of a workload. The sizes are in [`Workload`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WorkloadKind {
-    /// One echo in flight on one connection; both processes on one processor, or on two.
+    /// One echo in flight on one connection, with both processes on one processor or on two.
     RoundTrip { one_cpu: bool },
-    /// 100 connections that only send, 16 KiB a write.
+    /// 100 connections that only send, with 16 KiB in each write.
     Ingest,
     /// 100 connections with 32 echoes in flight each.
     Echo,
-    /// One connection publishes to all others, with so many publishes in flight.
+    /// One connection publishes to all others, with this number of publishes in flight.
     Fanout { in_flight: usize },
     /// One connection publishes to the 1 % of the others that have a tag.
     Tag,
     /// Messages of 1 MiB on one connection that only sends.
     Large,
-    /// Memory of connections that are idle, each with a tag and after one echo.
+    /// The memory of idle connections, each with a tag and after one echo.
     Idle,
-    /// Connect, handshake, echo, close; 32 at a time.
+    /// Connect, handshake, echo and close, 32 at a time.
     Connects,
-    /// Echoes on schedule while a broadcast runs at half the rate that this server can do.
+    /// Echoes at scheduled times beside a broadcast at half the highest rate of the same server.
     Latency,
-    /// Broadcast where one of the subscribers never reads.
+    /// A broadcast in which one of the subscribers never reads.
     Stalled,
-    /// Echoes of honest peers while another one floods the server.
+    /// Echoes of honest peers while another peer floods the server.
     Fair,
     /// One request in flight from the peer's own client.
     OwnRoundTrip,
-    /// 100 connections of the peer's own client, 32 tasks on each.
+    /// 100 connections of the peer's own client, with 32 tasks on each.
     OwnEcho,
 }
 
 impl WorkloadKind {
-    /// Every kind in which the generator speaks to the server.
+    /// Every kind in which the generator is the client.
     pub(crate) const SERVERS: &[Self] = &[
         Self::RoundTrip { one_cpu: true },
         Self::RoundTrip { one_cpu: false },
@@ -52,13 +52,13 @@ impl WorkloadKind {
     ];
 }
 
-/// A workload as it is run.
+/// A workload with its size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Workload {
-    /// What it is called in results and on the command line.
+    /// The code in results and on the command line.
     pub(crate) id: &'static str,
     pub(crate) kind: WorkloadKind,
-    /// Connections, without the one that publishes.
+    /// The connections, without the one that publishes.
     pub(crate) peers: usize,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
@@ -82,7 +82,7 @@ impl Workload {
         WORKLOADS.iter().find(|workload| workload.id == id)
     }
 
-    /// The place on the axis of a plot, for workloads of which there are several sizes.
+    /// Returns the position on the axis of a plot, for workloads that exist in several sizes.
     pub(crate) const fn x(&self) -> Option<f64> {
         match self.kind {
             WorkloadKind::Fanout { .. } | WorkloadKind::Idle => Some(self.peers as f64),
@@ -94,7 +94,7 @@ impl Workload {
 const ONE: WorkloadKind = WorkloadKind::Fanout { in_flight: 1 };
 const MANY: WorkloadKind = WorkloadKind::Fanout { in_flight: 64 };
 
-/// All of them, in the order in which they are run.
+/// All workloads, in the order of a run.
 pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::lower("W1s", WorkloadKind::RoundTrip { one_cpu: true }, 1, "µs"),
     Workload::lower("W1x", WorkloadKind::RoundTrip { one_cpu: false }, 1, "µs"),
@@ -115,5 +115,5 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload::higher("own_W3", WorkloadKind::OwnEcho, 100, "round trips/s"),
     Workload::lower("latency", WorkloadKind::Latency, 1_000, "µs"),
     Workload::higher("stalled", WorkloadKind::Stalled, 100, "deliveries/s"),
-    Workload::lower("fair", WorkloadKind::Fair, 8, "of what is allowed"),
+    Workload::lower("fair", WorkloadKind::Fair, 8, "of the allowed value"),
 ];

@@ -1,4 +1,4 @@
-//! The program as a whole, with measurements too short to mean anything.
+//! The whole program, with measurements that are too short to mean anything.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,7 +8,7 @@ fn veltix_load(args: &[&str]) -> Output {
     Command::new(program).args(args).output().expect("the program can be started")
 }
 
-/// A directory for one test's results.
+/// Returns a directory for the results of one test.
 fn results_of(test: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(test)
 }
@@ -38,7 +38,7 @@ fn every_workload_gives_a_sample_for_each_round() {
     assert_eq!(results["missing"], serde_json::json!([]));
     let series = results["series"].as_array().expect("series");
     for workload in WORKLOADS {
-        // Only one of the two has a client.
+        // Only one of the two peers has a client of its own.
         let peers = if workload.starts_with("own") { 1 } else { 2 };
         let of_this: Vec<_> =
             series.iter().filter(|series| series["workload"] == workload).collect();
@@ -76,7 +76,7 @@ fn without_valgrind_it_is_said_what_to_install() {
     let mut command = Command::new(program);
     let output = command.args(["budgets", "sink"]).env("PATH", "/nowhere").output();
     let output = output.expect("the program can be started");
-    assert_eq!(output.status.code(), Some(2), "nothing was counted, so nothing was found wanting");
+    assert_eq!(output.status.code(), Some(2), "nothing was counted, so there is no verdict");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains("apt-get install valgrind"), "{error}");
 }

@@ -1,14 +1,14 @@
-//! Every server under test does what is measured, over real sockets and in a process of its own.
+//! Every server under test does the measured work, over real sockets and in a process of its own.
 
 use std::io::Write;
 use std::process::Command;
 
-/// Has one peer verified.
+/// Asserts that one peer is verified.
 fn verified(peer: &str) {
     assert_eq!(verify(peer), format!("{peer} is verified\n"));
 }
 
-/// The same for a peer that the system has or has not; if not, that is said where it is seen.
+/// Asserts the same for a peer that may not be installed. The error output then reports the skip.
 fn verified_if_installed(peer: &str) {
     let said = verify(peer);
     if said.starts_with(&format!("{peer} is missing: ")) {
@@ -18,7 +18,7 @@ fn verified_if_installed(peer: &str) {
     }
 }
 
-/// What the harness says of a peer.
+/// Returns the verdict of the harness on a peer.
 fn verify(peer: &str) -> String {
     let verify = Command::new(env!("CARGO_BIN_EXE_veltix-load")).args(["verify", peer]).output();
     let output = verify.expect("the harness can be started");

@@ -1,18 +1,18 @@
-//! Messages out of a stream of bytes.
+//! The decoder, which finds messages in a stream of bytes.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 
-use crate::arrival::Arrival;
+use crate::burst::Burst;
 use crate::error::ProtocolError;
 use crate::frame::{Header, checksum};
 use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN, WORTH_ALL};
 use crate::message::Message;
 
-/// Room that a begun frame is given at first; from there its buffer doubles with the bytes that
-/// came, so a header that promises 10 MiB and stops costs no more than this.
+/// Limits the first growth of the buffer for a begun frame. From there the buffer grows with the
+/// bytes that arrived, so a header that announces 10 MiB and stops costs no more than this.
 const FIRST_GROWTH: usize = 16 * 1024;
 
-/// Takes messages off the front of a byte buffer.
+/// A decoder takes messages off the front of a byte buffer.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -28,38 +28,40 @@ const FIRST_GROWTH: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 pub struct FrameDecoder {
     max_message_size: usize,
-    /// Frames whose flags byte was not 0. No flag is defined, so they are accepted and counted.
+    /// Counts accepted frames whose flags byte was not 0. No flag is defined, so such frames are
+    /// accepted.
     flagged: u64,
 }
 
 impl FrameDecoder {
-    /// A decoder that accepts frames up to this size, header included.
+    /// Creates a decoder that accepts frames of up to `max_message_size` bytes, header included.
     #[must_use]
     pub const fn new(max_message_size: usize) -> Self {
         Self { max_message_size, flagged: 0 }
     }
 
-    /// The next message, or `None` until more bytes have come.
+    /// Returns the next message, or `None` if more bytes are needed.
     ///
-    /// The body is split off the buffer, not copied. A frame over the limit is refused from its
-    /// header, before anything is allocated for it; a frame within it makes room as its bytes
-    /// come, never for what it merely announces.
+    /// The body is split off the buffer, not copied. A frame over the limit is refused by its
+    /// header, before memory is allocated for it. For a frame within the limit, memory grows with
+    /// the bytes that arrive, not with the length that the header announces.
     ///
     /// # Errors
-    /// The [`ProtocolError`] that ends the connection. After one the buffer's content means
-    /// nothing any more.
+    /// Returns the [`ProtocolError`] that ends the connection. After an error the content of the
+    /// buffer has no meaning.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Message>, ProtocolError> {
         Ok(self.take(buffer, 1)?.and_then(|mut burst| burst.next()))
     }
 
-    /// The whole frames at the front of the buffer, in one piece, or `None` until more bytes have
-    /// come: at most 1 024 of them, and no more once they are 64 KiB.
+    /// Returns the whole frames at the front of the buffer as one batch, or `None` if more bytes
+    /// are needed. A batch has at most 1 024 frames, and ends with the frame that reaches 64 KiB.
     ///
-    /// All of them are checked here, so taking the messages off the burst cannot fail. A bad frame
-    /// is told when it is at the front: those before it are a burst of their own.
+    /// All frames are verified here, so taking messages from the batch cannot fail. An error is
+    /// reported once the bad frame is at the front: the good frames before it form a batch of their
+    /// own.
     ///
     /// # Errors
-    /// As [`decode`](FrameDecoder::decode).
+    /// Returns the same errors as [`decode`](FrameDecoder::decode).
     pub fn decode_burst(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, ProtocolError> {
         self.take(buffer, BATCH_FRAMES)
     }
@@ -84,14 +86,10 @@ impl FrameDecoder {
                 break;
             }
         }
-        Ok((whole > 0).then(|| Burst {
-            bytes: buffer.split_to(whole).freeze(),
-            at: 0,
-            is_own: false,
-        }))
+        Ok((whole > 0).then(|| Burst::new(buffer.split_to(whole).freeze())))
     }
 
-    /// Looks at the frame that begins here.
+    /// Checks the frame that begins at the front of these bytes.
     #[inline]
     fn check(&mut self, bytes: &[u8]) -> Result<Step, ProtocolError> {
         let Some(header) = Header::parse(bytes)? else { return Ok(Step::Nothing) };
@@ -109,10 +107,10 @@ impl FrameDecoder {
         Ok(Step::Whole(total))
     }
 
-    /// What the stream's end means with these bytes left over.
+    /// Checks whether the stream may end with `rest` as its last bytes.
     ///
     /// # Errors
-    /// [`ProtocolError::Truncated`] when a frame has begun.
+    /// Returns [`ProtocolError::Truncated`] if `rest` begins a frame.
     pub fn end(&self, rest: &[u8]) -> Result<(), ProtocolError> {
         match self.begun(rest) {
             None => Ok(()),
@@ -120,8 +118,8 @@ impl FrameDecoder {
         }
     }
 
-    /// Bytes of the frame that these bytes begin: its whole length once the header is there, the
-    /// header's before that, `None` when there is nothing.
+    /// Returns the length in bytes of the frame that `rest` begins, or `None` if `rest` is empty.
+    /// While the header is incomplete, it returns the length of the header.
     #[must_use]
     pub fn begun(&self, rest: &[u8]) -> Option<u64> {
         match Header::parse(rest) {
@@ -131,9 +129,10 @@ impl FrameDecoder {
         }
     }
 
-    /// The room, in bytes, that the frame that begins this buffer needs next: what
-    /// [`decode`](FrameDecoder::decode) would make sure of. It is no more than the buffer's capacity
-    /// when nothing is to be made, for a whole frame and for one over the limit too.
+    /// Returns the capacity that the buffer needs for the frame at its front, in bytes: the
+    /// capacity that [`decode`](FrameDecoder::decode) would reserve. The result is at most the
+    /// buffer's capacity if no memory is needed, also for a whole frame and for a frame over the
+    /// limit.
     #[must_use]
     pub fn room(&self, buffer: &BytesMut) -> usize {
         match self.begun(buffer) {
@@ -144,108 +143,35 @@ impl FrameDecoder {
         }
     }
 
-    /// Accepted frames whose flags byte was not 0.
+    /// Returns the number of accepted frames whose flags byte was not 0.
     #[must_use]
     pub const fn flagged(&self) -> u64 {
         self.flagged
     }
 }
 
-/// What stands at some place of a stream.
+/// Describes the bytes at the front of a stream.
 enum Step {
-    /// A good frame of this length.
+    /// The bytes begin with a verified frame of this length.
     Whole(usize),
-    /// A frame of this length, of which more is to come.
+    /// The bytes are the beginning of a frame of this length.
     Begun(usize),
-    /// Not even a header.
+    /// The bytes are less than a header.
     Nothing,
 }
 
-/// Messages that came together and are good: an iterator over them. They share one buffer.
-///
-/// Made by [`FrameDecoder::decode_burst`]; the default has none.
-#[derive(Clone, Debug, Default)]
-pub struct Burst {
-    /// Whole frames, each of them checked.
-    bytes: Bytes,
-    /// Where the next one begins.
-    at: usize,
-    /// `bytes` is a buffer of its own already.
-    is_own: bool,
-}
-
-impl Burst {
-    /// Whether no message is left.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.at == self.bytes.len()
-    }
-
-    /// How many bytes the messages that are left have, with their headers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len() - self.at
-    }
-
-    /// Gives what is left a buffer of its own if it is shorter than `limit` bytes: when it has to
-    /// wait, it should not keep a much larger read buffer. What has its own is not copied again.
-    pub fn detach_below(&mut self, limit: usize) {
-        let rest = &self.bytes[self.at..];
-        if rest.len() < limit && !self.is_own {
-            *self = Self { bytes: Bytes::copy_from_slice(rest), at: 0, is_own: true };
-        }
-    }
-
-    /// The next message, with its body still in the burst: what to do with it can be told before
-    /// anybody takes it.
-    #[inline]
-    pub fn arrive(&mut self) -> Option<Arrival<'_>> {
-        let header = Header::of(self.bytes.get(self.at..)?.first_chunk()?);
-        self.at += header.total() as usize;
-        Some(Arrival::of_burst(self, &header))
-    }
-
-    /// The last bytes before the next message: the body of the one that has arrived.
-    #[inline]
-    pub(crate) fn arrived(&self, length: usize) -> &[u8] {
-        &self.bytes[self.at - length..self.at]
-    }
-
-    /// The same, taken.
-    #[inline]
-    pub(crate) fn take_arrived(&mut self, length: usize) -> Bytes {
-        let begin = self.at - length;
-        if self.at < self.bytes.len() {
-            return self.bytes.slice(begin..self.at);
-        }
-        // The last one has the buffer to itself.
-        let mut bytes = std::mem::take(self).bytes;
-        bytes.advance(begin);
-        bytes
-    }
-}
-
-impl Iterator for Burst {
-    type Item = Message;
-
-    #[inline]
-    fn next(&mut self) -> Option<Message> {
-        self.arrive().map(Arrival::into_message)
-    }
-}
-
-/// Makes room for more of a frame of `total` bytes: for all of it once a part of it has come, for
-/// three times what came before that. So all growth together copies the frame less than once, and
-/// memory follows what came, not what was announced.
+/// Reserves memory for more of a frame of `total` bytes: for the whole frame once a part of it has
+/// arrived, and before that for three times the bytes that arrived. So all growth together copies
+/// the frame less than once, and memory follows the received bytes, not the announced length.
 fn grow(buffer: &mut BytesMut, total: usize) {
     buffer.reserve(growth(buffer, total));
 }
 
-/// For how many more bytes it makes room.
+/// Returns the number of bytes to reserve.
 fn growth(buffer: &BytesMut, total: usize) -> usize {
     let missing = total - buffer.len();
-    let spare = buffer.capacity() - buffer.len();
-    if spare > 0 && spare >= missing.min(FIRST_GROWTH) {
+    let free = buffer.capacity() - buffer.len();
+    if free > 0 && free >= missing.min(FIRST_GROWTH) {
         return 0;
     }
     let is_part = buffer.len() >= total / WORTH_ALL;

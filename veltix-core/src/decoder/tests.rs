@@ -1,4 +1,4 @@
-//! What the decoder gives, refuses and keeps. What attackers send is in `crate::hostile`.
+//! Tests of the decoder's results, errors and memory. Tests of attacks are in `crate::hostile`.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ fn frame(code: u16, id: u16, body: &[u8]) -> BytesMut {
     buffer
 }
 
-/// Feeds the chunks one after the other and collects what comes out.
+/// Passes the chunks to the decoder in turn, and collects the results.
 fn feed<T: IntoIterator<Item = Message>>(
     chunks: &[&[u8]],
     decode: impl Fn(&mut FrameDecoder, &mut BytesMut) -> Result<Option<T>, ProtocolError>,
@@ -30,12 +30,12 @@ fn feed<T: IntoIterator<Item = Message>>(
     Ok(messages)
 }
 
-/// Message by message.
+/// Decodes message by message.
 fn decode_all(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
     feed(chunks, |decoder, buffer| Ok(decoder.decode(buffer)?.map(|message| [message])))
 }
 
-/// As a connection takes them: in bursts.
+/// Decodes in batches, as a connection does.
 fn decode_bursts(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
     feed(chunks, FrameDecoder::decode_burst)
 }
@@ -69,26 +69,6 @@ fn what_came_before_a_bad_frame_is_a_burst() {
     assert_eq!(burst.map(|message| message.id().value()).collect::<Vec<_>>(), [1]);
     let refused = decoder.decode_burst(&mut buffer);
     assert!(matches!(refused, Err(ProtocolError::ChecksumMismatch { .. })));
-}
-
-#[test]
-fn the_rest_of_a_burst_can_have_a_buffer_of_its_own() {
-    let mut buffer = frame(200, 1, b"taken");
-    buffer.extend_from_slice(&frame(200, 2, b"waits"));
-    let block = buffer.as_ptr() as usize..buffer.as_ptr() as usize + buffer.len();
-    let mut burst = FrameDecoder::new(100).decode_burst(&mut buffer).unwrap().unwrap();
-    let taken = burst.next().unwrap();
-    assert!(block.contains(&(taken.body().as_ptr() as usize)));
-    burst.detach_below(20);
-    assert!(block.contains(&(burst.bytes.as_ptr() as usize)), "it is not below the limit");
-    burst.detach_below(21);
-    let own = burst.bytes.as_ptr();
-    burst.detach_below(21);
-    assert_eq!(burst.bytes.as_ptr(), own, "it is copied once");
-    let waits = burst.next().unwrap();
-    assert_eq!(&waits.body()[..], b"waits");
-    assert!(!block.contains(&(waits.body().as_ptr() as usize)));
-    assert!(burst.is_empty());
 }
 
 #[test]
@@ -197,7 +177,7 @@ proptest! {
         }
         stream.truncate(keep.index(stream.len() + 1));
         prop_assert_eq!(decode_all(&[&stream]), decode_bursts(&[&stream]));
-        // A message from mutated bytes has lost nothing but what the checksum does not cover.
+        // The body of a message from mutated bytes fits the stream.
         if let Ok(messages) = decode_all(&[&stream]) {
             for message in messages {
                 prop_assert!(message.body().len() <= stream.len());

@@ -1,35 +1,37 @@
-//! [`Hello`]: what a side says of itself in the handshake.
+//! [`Hello`]: the message in which each side describes itself in the handshake.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{framed, parse_object};
+use super::wire::{framed, parse_object};
 use crate::error::HandshakeError;
 use crate::fingerprints::Fingerprints;
 use crate::limits::LOGGED_CHARS;
 use crate::text::printable;
 use crate::token::Token;
 
-/// The protocol version that we say. Peers are compatible when the first numbers are equal.
+/// Is the protocol version of this side. Peers are compatible if the first numbers of their
+/// versions are equal.
 const PROTOCOL_VERSION: &str = "1.0";
 
-/// The first number of [`PROTOCOL_VERSION`].
+/// Is the first number of [`PROTOCOL_VERSION`].
 const PROTOCOL_MAJOR: u64 = 1;
 
-/// Says in the `veltix` object that its sender knows [`GoingAway`](crate::GoingAway).
+/// Is the key in the `veltix` object by which the sender shows that it knows
+/// [`GoingAway`](crate::GoingAway).
 const GOING_AWAY: &str = "going_away";
 
-/// A client's token, in the `veltix` object.
+/// Is the key of a client's token in the `veltix` object.
 const TOKEN: &str = "token";
 
-/// The fingerprints of a side's types, in the `meta`.
+/// Is the key of a side's fingerprints in the `meta`.
 const TYPES: &str = "types";
 
-/// The largest `veltix` object of a `meta` that is kept, as JSON: a hello lives as long as its
-/// peer, and as parsed values 30 KiB of text take half a megabyte.
+/// Limits the `veltix` object of a `meta` that is kept, as JSON. A hello lives as long as its peer,
+/// and parsed values of 30 KiB of text take half a megabyte.
 const KEPT_META: usize = 1024;
 
-/// What a peer said of itself in its handshake.
+/// A hello describes a peer, as the peer sent it in its handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
     version: String,
@@ -38,8 +40,8 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// Our own hello: the version of this crate, and a `meta` that marks a Rust peer. Python
-    /// peers ignore `meta`.
+    /// Creates the hello of this side: the version of this crate, and a `meta` that marks a Rust
+    /// peer. Python peers ignore `meta`.
     #[must_use]
     pub fn ours() -> Self {
         let mut meta = Map::new();
@@ -47,49 +49,51 @@ impl Hello {
         Self { version: env!("CARGO_PKG_VERSION").to_owned(), meta, ..Self::default() }
     }
 
-    /// The version of the peer's package. It comes from the peer: escape it before it is logged.
+    /// Returns the version of the peer's package. The text comes from the peer: escape it before
+    /// you log it.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// What else the peer said and this crate knows: `id_window`, and `veltix` up to 1 KiB of
-    /// JSON. Empty for a Python peer of 3.x.
+    /// Returns the parts of `meta` that this crate knows: `id_window`, and `veltix` up to 1 KiB of
+    /// JSON. It is empty for a Python peer of 3.x.
     #[must_use]
     pub const fn meta(&self) -> &Map<String, Value> {
         &self.meta
     }
 
-    /// Whether the peer is one of ours, so that extensions may be used with it.
+    /// Returns whether the peer is a Rust peer, so that extensions may be used with it.
     #[must_use]
     pub fn is_native(&self) -> bool {
         self.meta.get("veltix").is_some_and(Value::is_object)
     }
 
-    /// Whether the peer says, or listens to, [`GoingAway`](crate::GoingAway). Ours do; no other peer
-    /// is sent it.
+    /// Returns whether the peer sends or understands [`GoingAway`](crate::GoingAway). Rust peers
+    /// do. The message is sent to no other peer.
     #[must_use]
     pub fn knows_going_away(&self) -> bool {
         let native = self.meta.get("veltix").and_then(Value::as_object);
         native.and_then(|native| native.get(GOING_AWAY)).and_then(Value::as_bool) == Some(true)
     }
 
-    /// The message codes to which the peer gives other types than this side, the lowest eight of them.
-    /// None when they agree, or when either has not declared its [`Fingerprints`].
+    /// Returns the message codes that the peer uses for other types than this side, the lowest
+    /// eight of them. The result is empty if both sides agree, or if one side has not declared its
+    /// [`Fingerprints`].
     #[must_use]
     pub fn differing_types(&self) -> &[u16] {
         &self.differing_types
     }
 
-    /// How many ids, counted from 0, a server of the Python package 2.0.x numbers its own
-    /// messages with.
+    /// Returns the number of ids, counted from 0, that a server of the Python package 2.0.x uses
+    /// for its own messages.
     #[must_use]
     pub fn id_window(&self) -> Option<u16> {
         let window = self.meta.get("id_window")?.as_u64()?;
         Some(u16::try_from(window).unwrap_or(u16::MAX))
     }
 
-    /// Our own hello on the wire, with the token that a client shows and the types that are declared.
+    /// Returns the hello of this side on the wire, with the client's token and the declared types.
     pub(super) fn ours_with(token: Option<&Token>, types: Option<&Fingerprints>) -> Bytes {
         let mut hello = Self::ours();
         let native = hello.meta.get_mut("veltix").and_then(Value::as_object_mut);
@@ -103,8 +107,8 @@ impl Hello {
     }
 
     fn to_bytes(&self) -> Bytes {
-        // Written by hand in the order and spacing of the Python package, so that a transcript
-        // of ours reads like one of its own.
+        // The JSON is written by hand in the order and spacing of the Python package, so that
+        // transcripts of both look alike.
         let version = Value::from(self.version.as_str());
         let meta = Value::Object(self.meta.clone());
         framed(
@@ -112,19 +116,19 @@ impl Hello {
         )
     }
 
-    /// Reads the JSON of a hello, without the token that may be in it, and compares no types.
+    /// Reads the JSON of a hello. It discards the token in it, and compares no types.
     ///
     /// # Errors
-    /// The [`HandshakeError`] on which either side closes.
+    /// Returns the [`HandshakeError`] on which either side closes the connection.
     pub fn parse(json: &[u8]) -> Result<Self, HandshakeError> {
         Self::parse_with_token(json, None).map(|(hello, _)| hello)
     }
 
-    /// Reads the JSON of a client's hello, and the token in it, which the hello does not keep. The
-    /// client's types are compared with those of this side.
+    /// Reads the JSON of a client's hello and returns the token separately, because the hello does
+    /// not keep it. The client's types are compared with `types`.
     ///
     /// # Errors
-    /// As [`parse`](Hello::parse).
+    /// Returns the same errors as [`parse`](Hello::parse).
     pub fn parse_with_token(
         json: &[u8],
         types: Option<&Fingerprints>,
@@ -134,7 +138,7 @@ impl Hello {
         Ok((Self::read(object, types)?, token))
     }
 
-    /// Reads a hello; the rule for `pv` is that of the Python package, but digits only.
+    /// Reads a hello. The rule for `pv` is that of the Python package, but allows only digits.
     pub(super) fn read(
         mut object: Map<String, Value>,
         types: Option<&Fingerprints>,
@@ -157,7 +161,7 @@ impl Hello {
             _ => Map::new(),
         };
         let theirs = meta.get(TYPES).and_then(Value::as_str);
-        // Only what differs is kept: a hello lives as long as its peer.
+        // Only the differing codes are kept, because a hello lives as long as its peer.
         let differing_types = types
             .and_then(|ours| Some(ours.differing(&Fingerprints::read(theirs?)?)))
             .unwrap_or_default();
@@ -165,8 +169,9 @@ impl Hello {
     }
 }
 
-/// Takes the token out, before anything else looks at the hello. What is no text is none, and neither
-/// is an empty one: it would pass where a server's own secret was left empty by mistake.
+/// Takes the token out before any other code sees the hello. A token that is not a text counts as
+/// none. So does an empty one, because it would pass if a server's own secret was left empty by
+/// mistake.
 fn take_token(object: &mut Map<String, Value>) -> Option<Token> {
     let native = object.get_mut("meta")?.get_mut("veltix")?.as_object_mut()?;
     match native.remove(TOKEN)? {
@@ -175,7 +180,7 @@ fn take_token(object: &mut Map<String, Value>) -> Option<Token> {
     }
 }
 
-/// Keeps what this crate knows of a `meta`.
+/// Keeps the parts of a `meta` that this crate knows.
 fn known_meta(mut meta: Map<String, Value>) -> Map<String, Value> {
     let mut known = Map::new();
     if let Some(window @ Value::Number(_)) = meta.remove("id_window") {
@@ -188,7 +193,7 @@ fn known_meta(mut meta: Map<String, Value>) -> Map<String, Value> {
     known
 }
 
-/// Exactly two numbers with a dot between, the first equal to ours.
+/// Returns whether the version is two numbers with a dot between, of which the first equals ours.
 fn is_compatible(version: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     version.split_once('.').is_some_and(|(major, minor)| {

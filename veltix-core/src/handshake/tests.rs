@@ -1,11 +1,15 @@
-//! Both sides, byte by byte.
+//! Tests both sides, byte by byte.
 
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::wire::framed;
 use super::*;
-use crate::limits::{MAX_DECLARED_TYPES, MAX_TOKEN_LEN};
-use crate::{MessageType, Registry};
+use crate::limits::{LOGGED_CHARS, MAX_DECLARED_TYPES, MAX_HANDSHAKE_LEN, MAX_TOKEN_LEN};
+use crate::{Fingerprints, HandshakeError, MessageType, Registry, Token};
 
 fn message(json: &str) -> BytesMut {
     BytesMut::from(&framed(json.as_bytes())[..])
@@ -43,18 +47,19 @@ fn a_python_hello_is_read() {
     assert_eq!(odd, Hello::default());
 }
 
-/// What a client with this token sends.
+/// Returns the hello of a client with this token.
 fn with_token(token: &Token) -> Bytes {
     let mut client = ClientHandshake::with_token(Some(token.clone()));
     let step = client.receive(&mut BytesMut::from(&ServerHandshake::hello()[..]));
-    assert!(!format!("{client:?} {step:?}").contains(token.expose()), "it is told");
+    assert!(!format!("{client:?} {step:?}").contains(token.expose()), "the token is shown");
     let Ok(ClientStep::Send(hello)) = step else { panic!("{step:?}") };
     hello
 }
 
 #[test]
 fn a_token_reaches_the_server_and_is_not_kept_in_the_hello() {
-    // What JSON writes longest, with each length that could be that of a frame among them.
+    // The text has the longest form in JSON. The lengths include each one whose message could have
+    // the length that means a frame.
     for length in (1..5).chain(3_600..=MAX_TOKEN_LEN) {
         let token = Token::from("\u{1}".repeat(length));
         let mut bytes = BytesMut::from(&with_token(&token)[..]);
@@ -80,7 +85,7 @@ fn types(names: &[&'static str]) -> Arc<Fingerprints> {
     Arc::new(Fingerprints::of(&registry).unwrap())
 }
 
-/// What each side finds to differ, the server first, and the client's hello.
+/// Returns the differing codes that each side finds, the server's first.
 fn differing(
     server: Option<&Arc<Fingerprints>>,
     client: Option<&Arc<Fingerprints>>,
@@ -155,7 +160,7 @@ fn bad_messages_are_told_apart() {
     assert_eq!(length(b"VX"), Err(HandshakeError::FrameBeforeHandshake));
     assert_eq!(length(b"\x16\x03\x01"), Err(HandshakeError::Tls), "a ClientHello");
     assert_eq!(length(b"\x15\x03\x03\x00\x02\x02\x46"), Err(HandshakeError::Tls), "an alert");
-    // A message of 5 635 bytes has the same first two.
+    // A message of 5 635 bytes begins with the same two bytes.
     assert_eq!(length(b"\x16\x03{"), Ok(None));
     assert_eq!(length(b"\x16\x03"), Ok(None));
 }

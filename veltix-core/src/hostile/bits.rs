@@ -1,4 +1,4 @@
-//! R5: flipped bits, in bodies and in headers.
+//! R5: flipped bits in bodies and in headers.
 
 use std::iter;
 
@@ -15,7 +15,7 @@ fn r05_a_million_damaged_bodies_are_refused() {
     let seed = seed();
     let mut rng = Rng::with_seed(seed);
     let mut decoder = FrameDecoder::new(LIMIT);
-    // Small ones are the more likely to be met, and take less time; none is over 8 KiB.
+    // Small bodies are more likely in practice and take less time. No body is over 8 KiB.
     let mut frames: Vec<_> = iter::repeat_with(|| {
         let body: Vec<u8> = (0..1_usize << rng.u8(..=13)).map(|_| rng.u8(..)).collect();
         frame(200, 1, &body)
@@ -48,7 +48,7 @@ fn flip(frame: &mut BytesMut, bits: &[usize]) {
     }
 }
 
-/// What PROTOCOL.md says that one flipped bit of a header does.
+/// Returns the effect that PROTOCOL.md describes for one flipped bit of a header.
 fn expected(
     bit: usize,
     body: &[u8],
@@ -56,7 +56,7 @@ fn expected(
 ) -> (Vec<(u16, u16)>, Result<(), ProtocolError>) {
     let (code, id, length) = (200, 9, body.len() as u32);
     let mask = 1_u32 << (7 - bit % 8);
-    // The value of the bit in a field that ends before this byte.
+    // Returns the value of the bit in a field that ends before this byte.
     let value = |end: usize| u64::from(mask) << (8 * (end - 1 - bit / 8));
     let checksum = crate::frame::checksum(body);
     let good = |code, id| (vec![(code, id), (201, 10)], Ok(()));

@@ -6,18 +6,19 @@ use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN, MAX_MESSAGE_SIZE};
 
 const MIB: usize = 1 << 20;
 
-/// What it takes to read a stream. It is counted and not timed, so it says the same on a busy machine.
+/// Counts the work of reading a stream. The work is counted and not timed, so the result is the
+/// same on a busy machine.
 struct Cost {
-    /// Bytes looked at: of headers, and under the checksum.
+    /// Counts examined bytes, in headers and under the checksum.
     looked: u64,
-    /// Bytes that may have been moved to where there is more room.
+    /// Counts bytes that may have been moved to a larger buffer.
     moved: u64,
-    /// Frames that were read.
+    /// Counts decoded frames.
     frames: usize,
 }
 
-/// Reads a stream that comes in parts of this size, until its end or the first error. As on a
-/// connection, a read takes what there is room for.
+/// Reads a stream that arrives in parts of this size, until its end or the first error. As on a
+/// connection, a read fills at most the free capacity of the buffer.
 fn cost(stream: &[u8], part: usize) -> Cost {
     let mut decoder = FrameDecoder::new(2 * MAX_MESSAGE_SIZE);
     let mut buffer = BytesMut::new();
@@ -48,14 +49,15 @@ fn cost(stream: &[u8], part: usize) -> Cost {
     Cost { looked: looked::take(), moved: moved as u64, frames }
 }
 
-/// So many frames of the same size, which are so many bytes in all.
+/// Creates `frames` frames of the same size, which have `bytes` bytes in all.
 fn honest(bytes: usize, frames: usize) -> BytesMut {
     let body = vec![b'x'; (bytes / frames).saturating_sub(HEADER_LEN)];
     let one = frame(200, 1, &body);
     BytesMut::from(&one.repeat(frames)[..])
 }
 
-/// Good frames with a bad one behind them, which a burst must not look at again and again.
+/// Creates good frames and one bad frame after them. The decoder must not examine the bad frame
+/// again and again.
 fn bad_behind(good: usize, bytes: usize) -> BytesMut {
     let mut stream = honest(good * 20, good);
     let mut bad = frame(200, 1, &vec![b'V'; bytes - stream.len() - HEADER_LEN]);
@@ -64,7 +66,7 @@ fn bad_behind(good: usize, bytes: usize) -> BytesMut {
     stream
 }
 
-/// Inputs of so many bytes, each made to cost as much as can be.
+/// Creates inputs of `bytes` bytes, each made to cost as much as possible.
 fn attacks(bytes: usize) -> Vec<(&'static str, BytesMut)> {
     let repeated = |what: &[u8]| BytesMut::from(&what.repeat(bytes.div_ceil(what.len()))[..bytes]);
     let mut cut_short = honest(bytes, 1);
@@ -92,9 +94,9 @@ fn attacks(bytes: usize) -> Vec<(&'static str, BytesMut)> {
     ]
 }
 
-/// Asserts that the attacks cost no more than three times the same number of honest frames that come
-/// in the same parts, that twice as much of them costs no more than 2.3 times as much, and that no
-/// byte is moved more than once.
+/// Checks three limits: an attack costs at most three times the same number of honest frames in the
+/// same parts, an attack of twice the size costs at most 2.3 times as much, and no byte is moved
+/// more than once.
 fn check(bytes: usize, part: usize) {
     let doubled = attacks(2 * bytes);
     for ((name, attack), (_, twice)) in attacks(bytes).iter().zip(&doubled) {

@@ -8,10 +8,10 @@ use super::*;
 
 const LIMIT: usize = 4096;
 
-/// What is in a body, and must not come out of it.
+/// Is the code of the frame inside a body. No decoded message may have it.
 const INNER: u16 = 666;
 
-/// A frame around others, and what is wrong with it.
+/// Describes the fault of a frame that contains other frames.
 #[derive(Clone, Copy, Debug)]
 enum Outer {
     Good,
@@ -28,7 +28,7 @@ fn outer() -> impl Strategy<Value = Outer> {
 }
 
 impl Outer {
-    /// The frame's bytes. It has frames in its body, and something before them.
+    /// Returns the bytes of the frame. Its body has `margin` bytes and then the inner frame.
     fn around(self, margin: usize, inner: &BytesMut) -> BytesMut {
         let body = [&b"VXV"[..margin], inner].concat();
         let mut bytes = frame(200, 1, &body);
@@ -37,7 +37,7 @@ impl Outer {
             Self::Good => {}
             Self::Damaged => bytes[9] ^= 1,
             Self::Oversize => bytes[5] = 1,
-            // It ends where the inner ones begin.
+            // The frame ends at the start of the inner frame.
             Self::TooShort => bytes[5..9].copy_from_slice(&(margin as u32).to_be_bytes()),
             Self::TooLong => bytes[5..9].copy_from_slice(&(length + 7).to_be_bytes()),
             Self::Headless => bytes[0] = b'W',
@@ -60,7 +60,7 @@ proptest! {
         for (outer, margin) in &outers {
             stream.unsplit(outer.around(*margin, &inner));
         }
-        // Behind the last one there is one more of the bytes that were never sent as a frame.
+        // The magic after the last frame begins one more frame, which is never completed.
         stream.extend_from_slice(b"VX");
         let cuts = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         let (messages, end) = read(LIMIT, cut(&stream, cuts));
@@ -78,7 +78,7 @@ proptest! {
             Outer::Damaged | Outer::TooShort => {
                 matches!(end, Err(ProtocolError::ChecksumMismatch { .. }))
             }
-            // The last one is waited for in vain.
+            // The rest of the last frame never arrives.
             Outer::TooLong => matches!(
                 end,
                 Err(ProtocolError::ChecksumMismatch { .. } | ProtocolError::Truncated { .. })

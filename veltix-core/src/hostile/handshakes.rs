@@ -1,11 +1,11 @@
-//! R2 and R9: what a peer may say before its first frame.
+//! R2 and R9: the bytes of a peer before its first frame.
 
 use super::hellos::{Verdict, hellos};
 use super::*;
 use crate::limits::{LOGGED_CHARS, MAX_HANDSHAKE_LEN};
 use crate::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake};
 
-/// What each side says to the first bytes of the other.
+/// Returns the verdict of each side on the first bytes of the other.
 fn both_sides(bytes: &[u8]) -> [Result<(), HandshakeError>; 2] {
     let mut buffers = [BytesMut::from(bytes), BytesMut::from(bytes)];
     let server = ServerHandshake::new().receive(&mut buffers[0]).map(drop);
@@ -54,7 +54,7 @@ fn r09_five_hundred_hellos_are_judged_and_nothing_panics() {
         let judged = match &server {
             Ok(()) => Verdict::Accepted,
             Err(HandshakeError::NotAnObject) => Verdict::NotAnObject,
-            // There is no message without a byte.
+            // A message has at least one byte.
             Err(HandshakeError::BadLength { length: 0, .. }) if json.is_empty() => continue,
             Err(HandshakeError::IncompatibleVersion { theirs }) => {
                 assert!(theirs.chars().count() <= LOGGED_CHARS + 1, "{shown}");

@@ -1,19 +1,19 @@
-//! Hellos that no honest peer says, and what is made of them.
+//! Hellos that no honest peer sends, each with its verdict.
 
-/// What a hello comes to.
+/// Describes the result of a hello.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
-    /// It is one, whatever else it says.
+    /// The hello is accepted, whatever else it contains.
     Accepted,
-    /// It is no JSON object.
+    /// The hello is not a JSON object.
     NotAnObject,
-    /// Its `pv` is not ours.
+    /// The `pv` of the hello is not compatible.
     Version,
 }
 
 use Verdict::{Accepted, NotAnObject, Version};
 
-/// Characters that a peer would like to have in a log.
+/// Lists texts that an attacker would like to have in a log.
 const NASTY: [&str; 8] = [
     "\\r\\n2026-01-01 ERROR root: owned",
     "\\u001b[2J\\u001b[31m",
@@ -25,12 +25,12 @@ const NASTY: [&str; 8] = [
     "\\ud83d\\ude00\\u200b",
 ];
 
-/// At least 500 of them: the JSON, and what either side makes of it.
+/// Returns at least 500 hellos: the JSON, and the verdict of both sides.
 pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
     let mut all = Vec::new();
     let mut add = |json: String, verdict| all.push((json.into_bytes(), verdict));
 
-    // As deep as a message has room for. From 128 levels on it is too deep.
+    // The values are nested as deep as a message has room for. 128 levels and more are too deep.
     for depth in [1, 2, 10, 100, 120, 125, 126, 127, 128, 129, 200, 1_000, 5_000, 10_000] {
         let fits = |levels| if depth + levels < 128 { Accepted } else { NotAnObject };
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
@@ -42,7 +42,7 @@ pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
         add(format!(r#"{{"pv": "1.0", "x": {open}0{close}}}"#), fits(1));
         add(open, NotAnObject);
     }
-    // Of a key that is there twice the last one counts.
+    // The last of two equal keys counts.
     for (first, second, verdict) in [
         (r#""1.0""#, r#""2.0""#, Version),
         (r#""2.0""#, r#""1.0""#, Accepted),
@@ -54,7 +54,7 @@ pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
             add(format!(r#"{{{keys}"pv": {second}}}"#), verdict);
         }
     }
-    // Numbers that no double holds, and some that it does.
+    // Some of the numbers fit a double, and some do not.
     for (number, fits) in [
         ("1e400", false),
         ("-1e400", false),
@@ -79,7 +79,7 @@ pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
         add(format!(r#"{{"pv": "1.0", "v": {number}}}"#), verdict(Accepted));
         add(number.to_owned(), NotAnObject);
     }
-    // Halves of surrogate pairs.
+    // These are halves of surrogate pairs.
     for half in
         ["\\ud800", "\\udbff", "\\udc00", "\\udfff", "\\ud800\\ud800", "\\udc00\\ud800", "\\ud800x"]
     {
@@ -88,7 +88,7 @@ pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
         add(format!(r#"{{"pv": "1.0", "{half}": 0}}"#), NotAnObject);
         add(format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"x": "{half}"}}}}}}"#), NotAnObject);
     }
-    // What is no object, or not JSON at all.
+    // These texts are not objects, or not JSON.
     for json in [
         "null",
         "true",
@@ -132,7 +132,7 @@ pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
     ] {
         add(json.to_owned(), NotAnObject);
     }
-    // A `pv` of every type and of texts that are nearly right.
+    // These are values of `pv` of every type, and texts that are nearly right.
     for pv in [
         "1",
         "1.0",
@@ -175,7 +175,7 @@ pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
         add(format!(r#"{{"pv": "{pv}"}}"#), Accepted);
         add(format!("\u{feff}{{\"pv\": \"{pv}\"}}"), Accepted);
     }
-    // Words for a log, in every place that is told of.
+    // The hostile texts stand in every place that a log may show.
     for nasty in NASTY {
         for times in [1, 10, 300] {
             let words = nasty.repeat(times);
@@ -187,7 +187,7 @@ pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
             add(format!(r#"{{"pv": "1.0", "{words}": "{words}"}}"#), Accepted);
         }
     }
-    // As long as can be.
+    // These hellos are as long as possible.
     for length in [100, 128, 129, 1_000, 10_000, 29_000, 30_600] {
         let long = "9".repeat(length);
         add(format!(r#"{{"pv": "1.0", "v": "{long}"}}"#), Accepted);
@@ -204,7 +204,7 @@ pub(crate) fn hellos() -> Vec<(Vec<u8>, Verdict)> {
         let many = "0,".repeat(length / 2);
         add(format!(r#"{{"pv": "1.0", "meta": [{many}0]}}"#), Accepted);
     }
-    // Bytes that are not UTF-8.
+    // These bytes are not UTF-8.
     for bad in [
         &b"\xff"[..],
         b"\xc0\x80",

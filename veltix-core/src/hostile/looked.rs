@@ -1,4 +1,5 @@
-//! How many bytes the decoder has looked at: a measure of its work that no other process disturbs.
+//! Counts the bytes that the decoder has examined. No other process disturbs this measure of its
+//! work.
 
 use std::cell::Cell;
 
@@ -6,12 +7,12 @@ thread_local! {
     static LOOKED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Notes that so many bytes are looked at.
+/// Counts `bytes` examined bytes.
 pub(crate) fn at(bytes: usize) {
     LOOKED.set(LOOKED.get() + bytes as u64);
 }
 
-/// What was noted on this thread since the last call.
+/// Returns the count on this thread since the last call.
 pub(super) fn take() -> u64 {
     LOOKED.take()
 }

@@ -1,4 +1,4 @@
-//! R1: the memory that bytes cost.
+//! R1: the memory that received bytes cost.
 
 use allocation_counter::measure;
 use bytes::BytesMut;
@@ -7,7 +7,7 @@ use super::frame;
 use crate::limits::{HEADER_LEN, MAX_MESSAGE_SIZE};
 use crate::{FrameDecoder, ProtocolError};
 
-/// A header that announces a body of so many bytes.
+/// Creates a header that announces a body of `length` bytes.
 fn header(length: usize) -> BytesMut {
     let mut header = frame(200, 7, b"");
     header[5..9].copy_from_slice(&u32::try_from(length).expect("it fits").to_be_bytes());

@@ -1,5 +1,5 @@
-//! What an attacker may send, against the decoder and the handshake. A test is named after its row in
-//! the project's list of threats: `r04` is frames inside of frames.
+//! Tests of the decoder and the handshake against input that an attacker may send. A test is named
+//! after its row in the project's list of threats: `r04` is frames inside of frames.
 
 mod bits;
 mod cost;
@@ -21,8 +21,8 @@ fn frame(code: u16, id: u16, body: &[u8]) -> BytesMut {
     buffer
 }
 
-/// What a connection makes of a stream that comes in these parts: the messages, and how it ends. After
-/// an error it looks at nothing more.
+/// Reads a stream in these parts as a connection does, and returns its messages and its end.
+/// Reading stops at the first error.
 fn read<'a>(
     limit: usize,
     chunks: impl IntoIterator<Item = &'a [u8]>,
@@ -43,7 +43,7 @@ fn read<'a>(
     (messages, end)
 }
 
-/// The stream in parts, cut at these places.
+/// Cuts the stream at these places.
 fn cut(stream: &[u8], mut places: Vec<usize>) -> Vec<&[u8]> {
     places.extend([0, stream.len()]);
     places.sort_unstable();

@@ -1,6 +1,7 @@
-//! The seed of a random test, which another run can be given.
+//! The seed of a random test, which another run can reuse.
 
-/// What `VELTIX_SEED` says, or a new one. It is printed, which is seen when the test fails.
+/// Returns the value of `VELTIX_SEED`, or a new seed. The seed is printed, and appears if the test
+/// fails.
 #[allow(clippy::print_stdout, reason = "a test shows it when it fails")]
 pub(crate) fn seed() -> u64 {
     let given = std::env::var("VELTIX_SEED").ok().and_then(|seed| seed.parse().ok());

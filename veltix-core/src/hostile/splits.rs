@@ -1,4 +1,4 @@
-//! R6: how the bytes were cut does not matter.
+//! R6: the way in which a stream is cut does not matter.
 
 use fastrand::Rng;
 

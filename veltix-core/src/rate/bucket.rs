@@ -1,14 +1,13 @@
-//! A bucket of tokens, as one point in time.
+//! [`TokenBucket`]: a token bucket whose state is one point in time.
 
 use std::time::{Duration, Instant};
 
 use crate::limits::MAX_DEBT;
 
-/// Tokens that come at a steady rate, and of which so many are kept as come within a burst.
+/// A token bucket fills at a steady rate, up to the number of tokens that arrive within one burst.
 ///
-/// It is asked after the fact: what was taken may be more than there was, and then whoever takes
-/// waits until the debt is paid. A debt is never longer than
-/// [`MAX_DEBT`](crate::limits::MAX_DEBT).
+/// The bucket is charged after the fact: a caller may take more tokens than there are, and then
+/// waits until the debt is paid. A debt is never longer than [`MAX_DEBT`].
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -24,27 +23,29 @@ use crate::limits::MAX_DEBT;
 pub struct TokenBucket {
     per_second: u64,
     burst: Duration,
-    /// When it is full again, if nothing more is taken; full since then if it is past. That is all
-    /// there is to know: it is empty one `burst` before.
+    /// Holds the time at which the bucket is full again if no more tokens are taken. If the time is
+    /// past, the bucket is full. The bucket is empty one `burst` before that time, so no other
+    /// state is needed.
     full_at: Instant,
-    /// What was kept beside it in [`excuse`](TokenBucket::excuse)d times, for debts to come.
+    /// Holds the time whose tokens were saved in [`excuse`](TokenBucket::excuse)d times, in order
+    /// to pay later debts.
     kept: Duration,
 }
 
 impl TokenBucket {
-    /// A full bucket. 0 tokens a second count as 1.
+    /// Creates a full bucket. A rate of 0 tokens per second counts as 1.
     #[must_use]
     pub fn new(per_second: u64, burst: Duration, now: Instant) -> Self {
         Self { per_second: per_second.max(1), burst, full_at: now, kept: Duration::ZERO }
     }
 
-    /// Takes so many tokens, there or not. `None` while it is not in debt, otherwise when that is
-    /// over.
+    /// Takes `tokens` tokens, even if there are fewer. Returns `None` if the bucket is not in debt,
+    /// and otherwise the time at which the debt is paid.
     pub fn take(&mut self, tokens: u64, now: Instant) -> Option<Instant> {
-        // Rounded up: it never gives more than its rate.
+        // The division rounds up, so that the bucket never gives more than its rate.
         let nanos = (u128::from(tokens) * 1_000_000_000).div_ceil(u128::from(self.per_second));
         let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        // Of a clock that went back it makes nothing.
+        // A clock that goes back changes nothing.
         let lacks = self.full_at.saturating_duration_since(now).saturating_add(cost);
         let paid = lacks.saturating_sub(self.burst).min(self.kept);
         self.kept -= paid;
@@ -53,9 +54,9 @@ impl TokenBucket {
         (lacks > self.burst).then(|| self.full_at - self.burst)
     }
 
-    /// From `since` until now nothing could be taken, for no fault of who takes: tokens that came
-    /// meanwhile and found the bucket full are kept for what has piled up, as many as pay the longest
-    /// debt.
+    /// Excuses the time from `since` until now, in which the caller could not take tokens for
+    /// reasons of its own. The tokens that arrived meanwhile and found the bucket full are saved
+    /// for the accumulated messages, up to the number that pays the longest debt.
     pub fn excuse(&mut self, since: Instant, now: Instant) {
         let lost = now.saturating_duration_since(self.full_at.max(since));
         self.kept = self.kept.saturating_add(lost).min(MAX_DEBT);
@@ -91,11 +92,12 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever waits for the end of each debt gets no more than the rate and one burst allow,
-        /// the last take aside, and no less than the rate.
+        /// A caller that waits for the end of each debt receives at most the tokens of the rate and
+        /// one burst, without the last call. It receives no less than the rate.
         #[test]
         fn it_gives_its_rate(
-            // Slow enough to be in debt most of the time, and at times taken from right behind it.
+            // The rate is low enough for debts most of the time, and some calls follow directly on
+            // another.
             per_second in 1_u64..100_000,
             burst in 0_u64..5_000,
             takes in vec((prop_oneof![Just(0), 0_u64..2_000], 0_u64..100_000), 1..100),
@@ -108,7 +110,8 @@ mod tests {
                 now += Duration::from_millis(pause);
                 let allowed = ((now - start) + burst).as_nanos() * u128::from(per_second);
                 prop_assert!(u128::from(given) * 1_000_000_000 <= allowed, "{given} at {now:?}");
-                // What no debt is long enough for is forgiven, and not what this is about.
+                // The bucket forgives the part of a debt beyond the longest one. This test is not
+                // about that.
                 let tokens = tokens.min(per_second * MAX_DEBT.as_secs());
                 given += tokens;
                 if let Some(until) = bucket.take(tokens, now) {
@@ -118,8 +121,8 @@ mod tests {
             }
         }
 
-        /// However often it could not take, nobody gets more than the rate and one burst allow, and
-        /// whoever takes afterwards what has come meanwhile is not in debt.
+        /// After any number of excused times, a caller receives at most the tokens of the rate and
+        /// one burst. A caller that then takes the tokens that arrived meanwhile is not in debt.
         #[test]
         fn excused_time_is_not_lost(
             per_second in 1_u64..1_000_000,
@@ -146,7 +149,7 @@ mod tests {
             }
         }
 
-        /// Whoever takes what has come meanwhile is never in debt.
+        /// A caller that takes the tokens that arrived meanwhile is never in debt.
         #[test]
         fn it_bears_its_rate_for_ever(
             per_second in 1_u64..1_000_000,

@@ -1,28 +1,30 @@
-//! The ladder that a peer over its rate climbs.
+//! [`RateLimiter`]: the steps that follow when a peer exceeds its rate.
 
 use std::time::Instant;
 
-use super::{Rate, TokenBucket};
+use super::bucket::TokenBucket;
+use super::settings::Rate;
 use crate::limits::RATE_REST;
 
-/// What [`RateLimiter::charge`] wants done.
+/// A verdict is the action that [`RateLimiter::charge`] asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "whoever charges has to do each of them")]
+#[allow(clippy::exhaustive_enums, reason = "the caller has to handle each of them")]
 pub enum Verdict {
-    /// Nothing: the peer is within its rate.
+    /// Do nothing, because the peer is within its rate.
     Within,
-    /// Read nothing of the peer until then.
+    /// Pause reading from the peer until this time.
     Slow(Instant),
-    /// The same, and warn of it: it has been slowed for long. Said once until it has had a rest.
+    /// Pause reading from the peer until this time, and emit a warning, because the peer has been
+    /// slowed for a long time. This verdict is given once until the peer has rested.
     Warn(Instant),
-    /// Disconnect the peer: it went on for too long.
+    /// Disconnect the peer, because it has exceeded its rate for too long.
     Disconnect,
 }
 
-/// Holds one peer to its [`Rate`].
+/// A rate limiter holds one peer to its [`Rate`].
 ///
-/// A rest is a [second](crate::limits::RATE_REST) in which the peer is not slowed; it begins anew at
-/// the foot of the ladder then.
+/// A peer has rested after one [second](crate::limits::RATE_REST) in which it was not slowed. Then
+/// it starts again at the first step.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -38,13 +40,14 @@ pub struct RateLimiter {
     rate: Rate,
     messages: Option<TokenBucket>,
     bytes: Option<TokenBucket>,
-    /// The first time that it was slowed since its last rest, and when the last one of them ends.
+    /// Holds the first time at which the peer was slowed since its last rest, and the end of the
+    /// latest pause.
     slowed: Option<(Instant, Instant)>,
     warned: bool,
 }
 
 impl RateLimiter {
-    /// A peer that has been quiet.
+    /// Creates the limiter of a peer that has been quiet.
     #[must_use]
     pub fn new(rate: &Rate, now: Instant) -> Self {
         let bucket = |per_second| TokenBucket::new(per_second, rate.burst, now);
@@ -57,19 +60,19 @@ impl RateLimiter {
         }
     }
 
-    /// From `since` until now nothing was read, and not since the peer was too fast: what has piled
-    /// up meanwhile is within its rate.
+    /// Excuses the time from `since` until now, in which reading paused for another reason than the
+    /// rate. The messages that accumulated meanwhile count as within the rate.
     pub fn excuse(&mut self, since: Instant, now: Instant) {
         let buckets = [&mut self.messages, &mut self.bytes];
         buckets.into_iter().flatten().for_each(|bucket| bucket.excuse(since, now));
     }
 
-    /// Counts what came since the last time. Cheap, but not free: once for each batch that was
-    /// read.
+    /// Charges the messages and bytes that arrived since the last call. The call is cheap but not
+    /// free: make one call per read.
     pub fn charge(&mut self, messages: u64, bytes: u64, now: Instant) -> Verdict {
         let messages = self.messages.as_mut().and_then(|bucket| bucket.take(messages, now));
         let bytes = self.bytes.as_mut().and_then(|bucket| bucket.take(bytes, now));
-        // The later one; `None` is the least.
+        // This is the later of the two times. `None` is the least value.
         let Some(until) = messages.max(bytes) else { return Verdict::Within };
         let since = match self.slowed {
             Some((since, last)) if now.saturating_duration_since(last) < RATE_REST => since,
@@ -101,7 +104,7 @@ mod tests {
     use super::*;
     use crate::limits::{MAX_DEBT, RATE_DISCONNECT_AFTER, RATE_WARN_AFTER};
 
-    /// A peer of ten messages a second, and what is said of it at milliseconds since the start.
+    /// Holds a peer with ten messages per second. Times are given in milliseconds since the start.
     struct Check {
         start: Instant,
         limiter: RateLimiter,
@@ -192,8 +195,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a peer sends, it is held for no longer than a debt may be, and is neither warned of
-        /// nor disconnected before its time.
+        /// A peer never pauses longer than the longest debt, and is neither warned about nor
+        /// disconnected before its time.
         #[test]
         fn the_ladder_has_an_order(sends in vec((0_u64..5_000, 0_u64..100, 0_u64..5_000), 1..200)) {
             let start = Instant::now();

@@ -1,47 +1,52 @@
-//! The tree that a target is made of.
+//! The expression tree of a target.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use super::number::{Comparison, Range, TagNumber};
+use super::peer_id::PeerId;
+use super::tag::Tag;
 use super::value::TagValue;
-use super::{PeerId, Tag};
 use crate::error::TargetError;
 use crate::limits::{TARGET_COMPARISON, TARGET_DEPTH, TARGET_TERMS};
 
-/// See [`Target`](super::Target). Trees are shared, never changed in place, and at most
-/// [`TARGET_DEPTH`] levels deep, so that whoever walks one, drops one included, may recurse.
+/// An expression is the tree of a [`Target`](super::Target). Trees are shared, never changed in
+/// place, and at most [`TARGET_DEPTH`] levels deep, so that walking or dropping one may recurse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expression {
     All,
     Nobody,
-    /// The peers that have a tag of this name, whatever its value.
+    /// Matches the peers that have a tag of this name, with any value.
     Has(Arc<str>),
-    /// The peers whose tag of this name has this value.
+    /// Matches the peers whose tag of this name has this value.
     Is(Arc<str>, TagValue),
-    /// The peers whose tag of this name has one of these values, which are in ascending order.
+    /// Matches the peers whose tag of this name has one of these values, which are in ascending
+    /// order.
     AnyOf(Arc<str>, Arc<[TagValue]>),
-    /// The peers whose tag of this name has a number that compares so with this one.
+    /// Matches the peers whose tag of this name is a number that satisfies the comparison with this
+    /// number.
     Compare(Arc<str>, Comparison, TagNumber),
-    /// These peers, in ascending order.
+    /// Matches these peers. The ids are in ascending order.
     Peers(Arc<[PeerId]>),
     Not(Arc<Self>),
-    /// Two terms or more, none of which is itself an `And`.
+    /// Matches the peers that all terms match. There are two terms or more, none of which is itself
+    /// an `And`.
     And(Arc<Terms>),
-    /// Two terms or more, none of which is itself an `Or`.
+    /// Matches the peers that at least one term matches. There are two terms or more, none of which
+    /// is itself an `Or`.
     Or(Arc<Terms>),
-    /// What would have been over a limit. What it was made of is gone.
+    /// Matches no peer, because the target would have been over a limit. Its parts are not kept.
     Invalid(TargetError),
 }
 
-/// The terms of an `And` or an `Or`, with what the limits are about.
+/// Holds the terms of an `And` or an `Or`, with the sizes that the limits apply to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) list: VecDeque<Expression>,
-    /// Levels of the deepest term.
+    /// Counts the levels of the deepest term.
     depth: usize,
-    /// Names, values and peers of all terms.
+    /// Counts the names, values and peers of all terms.
     size: usize,
 }
 
@@ -107,8 +112,8 @@ impl Expression {
         if size > TARGET_TERMS {
             return Self::Invalid(TargetError::TooLarge { limit: TARGET_TERMS });
         }
-        // The longer one is grown in place unless somebody shares it, so that a target that is put
-        // together in a loop costs what its terms cost, from whichever end.
+        // The longer list grows in place unless it is shared. So a target that is built in a loop
+        // costs as much as its terms, whichever end it grows at.
         let (mut list, mut others) =
             (Arc::unwrap_or_clone(left).list, Arc::unwrap_or_clone(right).list);
         if list.len() < others.len() {
@@ -120,7 +125,7 @@ impl Expression {
         join(Arc::new(Terms { list, depth, size }))
     }
 
-    /// Levels: 1 without operators.
+    /// Returns the number of levels. It is 1 without operators.
     fn depth(&self) -> usize {
         match self {
             Self::Not(term) => 1 + term.depth(),
@@ -129,7 +134,7 @@ impl Expression {
         }
     }
 
-    /// Names, values and peers.
+    /// Returns the number of names, values and peers.
     fn size(&self) -> usize {
         match self {
             Self::AnyOf(_, values) => values.len().max(1),
@@ -141,7 +146,7 @@ impl Expression {
         }
     }
 
-    /// Whether a peer with these tags is meant.
+    /// Returns whether the expression matches a peer with these tags.
     pub(super) fn matches(&self, peer: PeerId, tags: &[Tag]) -> bool {
         let value = |name: &str| tags.iter().find(|tag| tag.name() == name).map(Tag::value);
         match self {
@@ -162,7 +167,8 @@ impl Expression {
         }
     }
 
-    /// Whether peers are named, which are then told apart by more than their tags.
+    /// Returns whether the expression names peers. Then their tags alone do not decide whether they
+    /// match.
     pub(super) fn names_peers(&self) -> bool {
         match self {
             Self::Peers(_) => true,
@@ -172,7 +178,7 @@ impl Expression {
         }
     }
 
-    /// Visits the name of each tag that it depends on, each as often as it stands there.
+    /// Calls `visit` with the name of each tag in the expression, once per occurrence.
     pub(super) fn visit_names(&self, visit: &mut impl FnMut(&Arc<str>)) {
         match self {
             Self::Has(name)
@@ -188,7 +194,7 @@ impl Expression {
     }
 }
 
-/// A single term.
+/// Wraps a single term.
 impl From<Expression> for Arc<Terms> {
     fn from(term: Expression) -> Self {
         let (depth, size) = (term.depth(), term.size());
@@ -207,7 +213,7 @@ fn ascending<T: Ord>(items: impl Iterator<Item = T>) -> Result<Arc<[T]>, TargetE
 }
 
 impl fmt::Display for Expression {
-    /// As in Rust source, with parentheses only where they change what is meant.
+    /// Writes the expression as Rust source, with parentheses only if they change the meaning.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all()"),

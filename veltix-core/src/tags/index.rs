@@ -1,34 +1,36 @@
-//! The index of the tag store: from tags to peers.
+//! The index of the tag store, which maps tags to peers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Tag;
 use super::number::Range;
 use super::set::Set;
+use super::tag::Tag;
 use super::value::TagValue;
 
-/// Which peers, by their slots, have which tag. An entry goes with the last peer that it names, so
-/// an index of nobody is empty.
+/// The index knows the peers that have a tag, by their slots. An entry is removed with its last
+/// peer, so the index of an empty store is empty.
 ///
-/// Names and values are in trees, not in hash tables: trees give their memory back as peers leave,
-/// answer for a range of values, and no choice of names by a peer makes them slow.
+/// Names and values are in trees, not in hash tables: trees release their memory as peers leave,
+/// they answer for a range of values, and no choice of names by a peer makes them slow.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     names: BTreeMap<Arc<str>, Holders>,
 }
 
-/// The peers that have a tag of one name.
+/// Holds the peers that have a tag of one name.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     pub(super) all: Set,
-    /// A peer has a name once, so each of `all` is in one of these sets.
+    /// Holds the peers by value. A peer has a name only once, so each member of `all` is in exactly
+    /// one of these sets.
     pub(super) by_value: BTreeMap<TagValue, Set>,
 }
 
 impl Index {
-    /// Enters a tag of the peer in this slot, which has none of its name here. The tag then shares
-    /// its name and its text with the index, and so with every peer that has the same.
+    /// Adds a tag of the peer in this slot, which has no tag of this name in the index. The tag
+    /// then shares the memory of its name and its text with the index, and so with every peer that
+    /// has the same ones.
     pub(super) fn insert(&mut self, slot: u32, tag: &mut Tag) {
         let entry = self.names.entry(Arc::clone(&tag.name));
         tag.name = Arc::clone(entry.key());
@@ -36,14 +38,14 @@ impl Index {
         holders.all.insert(slot);
 
         let entry = holders.by_value.entry(tag.value.clone());
-        // Numbers hold no memory, and an integer may equal a float that should stay one.
+        // Numbers own no memory, and an integer may equal a float that has to stay a float.
         if let TagValue::Text(_) = tag.value {
             tag.value = entry.key().clone();
         }
         entry.or_default().insert(slot);
     }
 
-    /// Takes a tag of the peer in this slot out.
+    /// Removes a tag of the peer in this slot.
     pub(super) fn remove(&mut self, slot: u32, tag: &Tag) {
         let Some(holders) = self.names.get_mut(tag.name()) else { return };
         holders.all.remove(slot);
@@ -57,7 +59,7 @@ impl Index {
         }
     }
 
-    /// A peer with this tag has another slot now.
+    /// Moves a tag from one slot to another, after a peer has received another slot.
     pub(super) fn shift(&mut self, from: u32, to: u32, tag: &Tag) {
         let Some(holders) = self.names.get_mut(tag.name()) else { return };
         for set in [Some(&mut holders.all), holders.by_value.get_mut(&tag.value)] {
@@ -67,24 +69,24 @@ impl Index {
         }
     }
 
-    /// The peers that have a tag of this name.
+    /// Returns the peers that have a tag of this name.
     pub(super) fn with_name(&self, name: &str) -> Option<&Holders> {
         self.names.get(name)
     }
 
-    /// The peers whose tag of this name has this value.
+    /// Returns the peers whose tag of this name has this value.
     pub(super) fn with_value(&self, name: &str, value: &TagValue) -> Option<&Set> {
         self.names.get(name)?.by_value.get(value)
     }
 
-    /// Different tags, that is pairs of name and value.
+    /// Returns the number of different tags, which are pairs of a name and a value.
     pub(super) fn len(&self) -> usize {
         self.names.values().map(|holders| holders.by_value.len()).sum()
     }
 }
 
 impl Holders {
-    /// The peers of each number in the range.
+    /// Returns the peers of each number in the range.
     pub(super) fn in_range(&self, range: &Range) -> impl Iterator<Item = &Set> {
         let sets = range.bounds().map(|bounds| self.by_value.range::<TagValue, _>(bounds));
         sets.into_iter().flatten().map(|(_, peers)| peers)

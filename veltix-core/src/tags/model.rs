@@ -1,5 +1,5 @@
-//! A check of the tag store against a model that has no index: every form of a target, under
-//! everything that can happen to peers, and watches, whose steps are replayed.
+//! Compares the tag store with a model that has no index: every form of a target, every change of
+//! peers, and watches, whose steps are replayed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,19 +10,20 @@ use crate::error::TagError;
 
 type Tags = BTreeMap<&'static str, TagValue>;
 
-/// The store as anybody would write it without an index: whether a peer is admitted, and its tags.
+/// The model is the simplest store without an index: for each peer, whether it is admitted, and its
+/// tags.
 #[derive(Default)]
 struct Model {
     peers: BTreeMap<PeerId, (bool, Tags)>,
     watches: Vec<Watcher>,
 }
 
-/// A watch as its user sees it.
+/// A watcher is a watch as its user sees it.
 struct Watcher {
     id: WatchId,
     target: Tree,
     members: BTreeSet<PeerId>,
-    /// It is to be asked: it is new, or was woken since it was last idle.
+    /// Is true if the watch has to be asked: it is new, or was woken since it was last idle.
     awake: bool,
 }
 
@@ -40,11 +41,11 @@ enum Step {
     Check(Tree),
     Watch(Tree),
     Unwatch(prop::sample::Index),
-    /// Takes so many steps of a watch.
+    /// Takes this number of steps of a watch.
     Follow(prop::sample::Index, usize),
 }
 
-/// A target as it is put together, and what it means.
+/// A tree is the structure of a target, and defines its meaning.
 #[derive(Clone, Debug)]
 enum Tree {
     All,
@@ -115,7 +116,7 @@ impl Tree {
 }
 
 impl Model {
-    /// Takes the step and checks that the store says what the model does.
+    /// Applies the step, and checks that the store and the model agree.
     fn step(&mut self, store: &mut TagStore, peer: PeerId, step: Step) {
         let entry = self.peers.get_mut(&peer);
         match step {
@@ -175,7 +176,7 @@ impl Model {
             Step::Unwatch(at) => {
                 let watcher = self.watches.swap_remove(at.index(self.watches.len()));
                 store.unwatch(watcher.id);
-                assert_eq!(store.next_change(watcher.id), WatchStep::Over);
+                assert_eq!(store.next_change(watcher.id), WatchStep::Ended);
             }
             Step::Follow(_, _) if self.watches.is_empty() => {}
             Step::Follow(at, many) => {
@@ -190,7 +191,7 @@ impl Model {
         }
     }
 
-    /// Checks every target of one tag that could make a difference.
+    /// Checks every target of one tag that could differ.
     fn check(&self, store: &TagStore) {
         self.check_target(store, &Tree::All);
         let mut in_use = 0;
@@ -225,7 +226,7 @@ impl Model {
         assert_eq!(store.count(&target), Ok(members.len()), "{target}");
     }
 
-    /// Checks that each watch comes to know who is inside.
+    /// Checks that each watch learns the current members.
     fn check_watches(&mut self, store: &mut TagStore) {
         for mut watcher in std::mem::take(&mut self.watches) {
             watcher.follow(store, usize::MAX);
@@ -239,7 +240,7 @@ impl Watcher {
     fn follow(&mut self, store: &mut TagStore, many: usize) {
         for _ in 0..many {
             let step = store.next_change(self.id);
-            assert!(self.awake || step == WatchStep::Idle, "nobody was woken for {step:?}");
+            assert!(self.awake || step == WatchStep::Idle, "no watch was woken for {step:?}");
             match step {
                 WatchStep::Reset(peers) => {
                     self.members = peers.iter().copied().collect();
@@ -248,7 +249,7 @@ impl Watcher {
                 WatchStep::Entered(peer) => assert!(self.members.insert(peer), "{peer} twice"),
                 WatchStep::Left(peer) => assert!(self.members.remove(&peer), "{peer} twice"),
                 WatchStep::Idle => return self.awake = false,
-                WatchStep::Over => panic!("it goes on"),
+                WatchStep::Ended => panic!("the watch has not ended"),
             }
         }
     }
@@ -256,7 +257,7 @@ impl Watcher {
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
-/// Different values.
+/// Returns values that differ from each other.
 fn values() -> Vec<TagValue> {
     vec![().into(), true.into(), 1.into(), 1.5.into(), f64::NAN.into(), "1".into(), "x".into()]
 }
@@ -271,7 +272,7 @@ fn value() -> impl Strategy<Value = TagValue> + Clone {
     prop::sample::select(values)
 }
 
-/// Trees over these values of tags and ids of peers.
+/// Generates trees over these values of tags and ids of peers.
 fn tree(
     value: impl Strategy<Value = TagValue> + Clone + 'static,
     number: impl Strategy<Value = f64> + 'static,
@@ -350,7 +351,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// So many peers and values that every way of finding them is taken.
+    /// There are enough peers and values to cover every way of finding them.
     #[test]
     fn large_sets_are_found_as_small_ones_are(
         seed in any::<u64>(),
@@ -367,7 +368,7 @@ proptest! {
             model.step(&mut store, peer, Step::Join);
             for (name, share) in [("a", 1), ("b", 2), ("c", 10)] {
                 if below(share) == 0 {
-                    // Few values of "a", and as many of "b" as there are peers.
+                    // There are few values of "a", and as many of "b" as peers.
                     let value = if name == "a" { below(3) } else { below(200) };
                     model.step(&mut store, peer, Step::Set(name, (value as u32).into()));
                 }

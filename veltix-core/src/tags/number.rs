@@ -6,11 +6,11 @@ use std::ops::Bound;
 
 use super::value::TagValue;
 
-/// A number that the value of a tag is compared with, see
-/// [`TagTarget::at_least`](super::TagTarget::at_least) and its neighbours.
+/// A tag number is a number to compare the value of a tag with, see
+/// [`TagTarget::at_least`](super::TagTarget::at_least) and the methods beside it.
 ///
-/// Integers and floats compare by what they are worth, exactly. As everywhere, NaN is neither
-/// above nor below any number, so a comparison with it means nobody.
+/// Integers and floats are compared exactly, by their mathematical value. NaN is neither above nor
+/// below any number, so a comparison with NaN matches no peer.
 ///
 /// ```
 /// use veltix::tag;
@@ -19,7 +19,7 @@ use super::value::TagValue;
 /// let near = tag("distance").below(2.5);
 /// ```
 ///
-/// A `u64` and a `usize` may be beyond an `i64`, so they are converted with `try_from`.
+/// A `u64` or a `usize` may exceed an `i64`, so both are converted with `try_from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagNumber(TagValue);
 
@@ -48,7 +48,7 @@ impl fmt::Display for TagNumber {
     }
 }
 
-/// How a value compares with a number.
+/// Describes how a value is compared with a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     AtLeast,
@@ -58,7 +58,7 @@ pub(super) enum Comparison {
 }
 
 impl Comparison {
-    /// The name of the method that asks for it.
+    /// Returns the name of the method that creates this comparison.
     pub(super) const fn method(self) -> &'static str {
         match self {
             Self::AtLeast => "at_least",
@@ -69,15 +69,17 @@ impl Comparison {
     }
 }
 
-/// Numbers between two ends. Values are in one order, whatever their kind, and the numbers among
-/// them are a stretch of it: from the negative infinity to right below NaN.
+/// A range contains the numbers between two ends. All values have one common order. The numbers are
+/// a part of it, from negative infinity to just below NaN.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
     low: TagValue,
-    /// The low end itself is not in it. As a pair, a greater low end is a narrower one.
+    /// Is true if the range does not contain its low end. As a pair with `low`, a greater pair is a
+    /// narrower end.
     low_excluded: bool,
     high: TagValue,
-    /// The high end itself is in it. As a pair, a smaller high end is a narrower one.
+    /// Is true if the range contains its high end. As a pair with `high`, a smaller pair is a
+    /// narrower end.
     high_included: bool,
 }
 
@@ -88,7 +90,7 @@ impl Range {
         let low = TagValue::Float(f64::NEG_INFINITY);
         let mut range = Self { low, low_excluded: false, high: NAN, high_included: false };
         match comparison {
-            // Nothing is between NaN and right below it.
+            // No value is between NaN and just below NaN, so this range is empty.
             _ if *number == NAN => range.low = NAN,
             Comparison::AtLeast => range.low = number.clone(),
             Comparison::AtMost => (range.high, range.high_included) = (number.clone(), true),
@@ -98,7 +100,7 @@ impl Range {
         range
     }
 
-    /// The numbers of both.
+    /// Returns the numbers that are in both ranges.
     pub(super) fn and(self, other: Self) -> Self {
         let lows = [(self.low, self.low_excluded), (other.low, other.low_excluded)];
         let highs = [(self.high, self.high_included), (other.high, other.high_included)];
@@ -112,8 +114,8 @@ impl Range {
         above && if self.high_included { *value <= self.high } else { *value < self.high }
     }
 
-    /// The ends as `BTreeMap::range` takes them; `None` when no number is in between, for which it
-    /// may panic.
+    /// Returns the ends for `BTreeMap::range`, or `None` if the range is empty, because
+    /// `BTreeMap::range` may panic for an empty range.
     pub(super) fn bounds(&self) -> Option<(Bound<&TagValue>, Bound<&TagValue>)> {
         let only = self.low == self.high && !self.low_excluded && self.high_included;
         if self.low >= self.high && !only {

@@ -1,62 +1,63 @@
-//! How the peers of a target are found: each name and value is looked up once, and then sets are
-//! combined, the smallest first.
+//! The search for the peers of a target: each name and value is looked up once, and then the sets
+//! are combined, the smallest first.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::PeerId;
 use super::expression::Expression;
 use super::index::{Holders, Index};
 use super::number::Range;
+use super::peer_id::PeerId;
+use super::peer_tags::PeerTags;
 use super::set::Set;
-use super::store::PeerTags;
 
-/// What it costs to look for one tag of one peer, in words of a bitmap or members of a list.
-const LOOK: usize = 16;
+/// Is the cost of checking one tag of one peer, in words of a bitmap or members of a list.
+const CHECK_COST: usize = 16;
 
-/// Different values up to which a range is counted before it is decided how to go about it.
+/// Is the number of different values up to which a range is planned as the union of their sets.
 const COUNTED_VALUES: usize = 64;
 
-/// Where targets are looked up.
+/// Holds the tables in which targets are looked up.
 #[derive(Clone, Copy)]
 pub(super) struct Lookup<'a> {
     pub(super) index: &'a Index,
     pub(super) peers: &'a BTreeMap<PeerId, PeerTags>,
-    /// The admitted peers by their slots.
+    /// Lists the admitted peers by slot.
     pub(super) slots: &'a [PeerId],
 }
 
-/// Slots, as those that are in a set or as all others: `!` costs nothing, and no complement is
-/// made unless it is the answer.
+/// Found slots are the slots in a set, or all other slots. So `!` costs nothing, and the complement
+/// is computed only if it is the answer.
 struct Found<'a> {
     set: Cow<'a, Set>,
     negated: bool,
 }
 
-/// An expression whose names and values have been looked up.
+/// A plan is an expression whose names and values have been looked up.
 struct Plan<'a> {
     test: Test<'a>,
     step: Step<'a>,
-    /// No more peers than this.
+    /// Limits the number of matching peers.
     bound: usize,
-    /// What it costs to find them, in the unit of [`LOOK`]; nothing when the index has the set.
+    /// Estimates the cost of finding them, in the unit of [`CHECK_COST`]. It is 0 if the index has
+    /// the set.
     work: usize,
-    /// How many tags are looked for to tell of one peer whether it is meant.
-    looks: usize,
+    /// Counts the tags to check in order to decide whether one peer matches.
+    checks: usize,
 }
 
-/// What tells of one peer whether it is meant.
+/// A test decides whether one peer matches.
 enum Test<'a> {
     Expression(&'a Expression),
-    /// Of several comparisons, which are one range.
+    /// Tests the value of one name against several comparisons, which form one range.
     Range(&'a str, Range),
 }
 
 enum Step<'a> {
     Set(Cow<'a, Set>),
-    /// The peers that have one of several values of one name.
+    /// Finds the peers that have one of several values of one name.
     Union(Vec<&'a Set>),
-    /// Many values between two ends, not looked at so far.
+    /// Finds the peers with one of many values between two ends, which have not been visited yet.
     Range(&'a Holders, Range),
     Not(Box<Plan<'a>>),
     And(Vec<Plan<'a>>),
@@ -64,7 +65,7 @@ enum Step<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// The slots of the peers that are meant, in ascending order.
+    /// Returns the slots of the matching peers in ascending order.
     pub(super) fn select(self, expression: &'a Expression) -> Vec<u32> {
         let found = self.find(self.plan(expression));
         let mut slots = Vec::with_capacity(found.len(self.all()));
@@ -76,7 +77,7 @@ impl<'a> Lookup<'a> {
         slots
     }
 
-    /// How many peers are meant. The last step only counts.
+    /// Returns the number of matching peers. The last step only counts.
     pub(super) fn count(self, expression: &'a Expression) -> usize {
         let mut plan = self.plan(expression);
         match &mut plan.step {
@@ -89,7 +90,7 @@ impl<'a> Lookup<'a> {
                     None => found.count_and(&self.find(last), self.all()),
                 }
             }
-            // A peer has one value of a name, so these sets have nobody in common.
+            // A peer has one value of a name, so no peer is in two of these sets.
             Step::Union(sets) => sets.iter().map(|set| set.len()).sum(),
             Step::Range(holders, range) => holders.in_range(range).map(Set::len).sum(),
             _ => self.find(plan).len(self.all()),
@@ -102,7 +103,7 @@ impl<'a> Lookup<'a> {
 
     fn plan(self, expression: &'a Expression) -> Plan<'a> {
         let test = Test::Expression(expression);
-        let (step, bound, work, looks) = match expression {
+        let (step, bound, work, checks) = match expression {
             Expression::All => {
                 let nobody = self.leaf(Test::Expression(&Expression::Nobody), None);
                 return self.plan_not(test, nobody);
@@ -124,7 +125,7 @@ impl<'a> Lookup<'a> {
                 return self.plan_range(name, Range::new(*comparison, number));
             }
             Expression::Peers(peers) => {
-                let slot = |peer| self.peers.get(peer).and_then(PeerTags::slot);
+                let slot = |peer| self.peers.get(peer)?.slot;
                 let set: Set = peers.iter().filter_map(slot).collect();
                 let bound = set.len();
                 (Step::Set(Cow::Owned(set)), bound, 0, 1)
@@ -134,33 +135,33 @@ impl<'a> Lookup<'a> {
                 let terms = self.plan_terms(&terms.list);
                 let bound = terms.iter().map(|term| term.bound).min().unwrap_or_default();
                 let work = terms.iter().map(Plan::reading).sum();
-                let looks = terms.iter().map(|term| term.looks).sum();
-                (Step::And(terms), bound, work, looks)
+                let checks = terms.iter().map(|term| term.checks).sum();
+                (Step::And(terms), bound, work, checks)
             }
             Expression::Or(terms) => {
                 let terms: Vec<_> = terms.list.iter().map(|term| self.plan(term)).collect();
                 let bound: usize = terms.iter().map(|term| term.bound).sum();
                 let work = terms.iter().map(Plan::reading).sum();
-                let looks = terms.iter().map(|term| term.looks).sum();
-                (Step::Or(terms), bound.min(self.all()), work, looks)
+                let checks = terms.iter().map(|term| term.checks).sum();
+                (Step::Or(terms), bound.min(self.all()), work, checks)
             }
         };
-        Plan { test, step, bound, work, looks }
+        Plan { test, step, bound, work, checks }
     }
 
     fn leaf(self, test: Test<'a>, set: Option<&'a Set>) -> Plan<'a> {
         let set = set.map_or_else(|| Cow::Owned(Set::default()), Cow::Borrowed);
         let bound = set.len();
-        Plan { test, step: Step::Set(set), bound, work: 0, looks: 1 }
+        Plan { test, step: Step::Set(set), bound, work: 0, checks: 1 }
     }
 
     fn plan_not(self, test: Test<'a>, term: Plan<'a>) -> Plan<'a> {
-        let (work, looks) = (term.work, term.looks);
-        Plan { test, step: Step::Not(Box::new(term)), bound: self.all(), work, looks }
+        let (work, checks) = (term.work, term.checks);
+        Plan { test, step: Step::Not(Box::new(term)), bound: self.all(), work, checks }
     }
 
-    /// The terms of an `And`, where comparisons of one name become one range: a peer has one
-    /// value of a name, which is then in all of them or not.
+    /// Plans the terms of an `And`. Comparisons of the same name become one range, because a peer
+    /// has one value of a name, which satisfies all of them or not.
     fn plan_terms(self, terms: &'a VecDeque<Expression>) -> Vec<Plan<'a>> {
         let mut plans = Vec::with_capacity(terms.len());
         let mut ranges: BTreeMap<&str, Range> = BTreeMap::new();
@@ -189,9 +190,9 @@ impl<'a> Lookup<'a> {
         }
         drop(sets);
         let bound = holders.all.len();
-        // A tree's entry costs more to come by than a list's.
+        // An entry of a tree costs more to reach than an entry of a list.
         let work = bound + holders.by_value.len() * 4;
-        Plan { test, step: Step::Range(holders, range), bound, work, looks: 1 }
+        Plan { test, step: Step::Range(holders, range), bound, work, checks: 1 }
     }
 
     fn find(self, plan: Plan<'a>) -> Found<'a> {
@@ -211,7 +212,7 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// The slots that every term means.
+    /// Returns the slots that every term matches.
     fn all_of(self, terms: Vec<Plan<'a>>) -> Found<'a> {
         let mut found = Found { set: Cow::Owned(Set::default()), negated: true };
         for term in terms {
@@ -226,15 +227,15 @@ impl<'a> Lookup<'a> {
         found
     }
 
-    /// Those of the found that the term means, by a look at each peer, where that is cheaper than
-    /// to find everybody whom the term means.
+    /// Returns the found slots that the term matches, by testing each peer. Returns `None` if it is
+    /// cheaper to find all peers that the term matches.
     fn filtered(self, found: &Found<'_>, term: &Plan<'_>) -> Option<Set> {
-        if found.negated || found.set.len() * term.looks * LOOK >= term.work {
+        if found.negated || found.set.len() * term.checks * CHECK_COST >= term.work {
             return None;
         }
         let tags = |slot: u32| {
             let peer = self.slots.get(slot as usize)?;
-            Some((*peer, self.peers.get(peer)?.tags()))
+            Some((*peer, &self.peers.get(peer)?.tags))
         };
         Some(found.set.filter(|slot| {
             tags(slot).is_some_and(|(peer, tags)| match &term.test {
@@ -246,10 +247,11 @@ impl<'a> Lookup<'a> {
         }))
     }
 
-    /// The slots that one term means at least.
+    /// Returns the slots that at least one term matches.
     fn any_of(self, terms: Vec<Plan<'a>>) -> Found<'a> {
         let mut named = Vec::with_capacity(terms.len());
-        // Of "all but these or all but those", nobody is missing who is not in both.
+        // For "all except these, or all except those", only the peers that both parts exclude are
+        // missing.
         let mut missing: Option<Found<'a>> = None;
         for found in terms.into_iter().map(|term| self.find(term)) {
             if found.negated {
@@ -303,7 +305,7 @@ impl<'a> Found<'a> {
 }
 
 impl Plan<'_> {
-    /// What it costs to find the set and to read it once.
+    /// Returns the cost of finding the set and of reading it once.
     fn reading(&self) -> usize {
         match &self.step {
             Step::Set(set) => set.work(),
@@ -317,13 +319,13 @@ fn plan_union<'a>(test: Test<'a>, sets: Vec<&'a Set>) -> Plan<'a> {
     let bound = sets.iter().map(|set| set.len()).sum();
     let work = sets.iter().map(|set| set.work()).sum();
     match sets.as_slice() {
-        [only] => Plan { test, step: Step::Set(Cow::Borrowed(only)), bound, work: 0, looks: 1 },
-        _ => Plan { test, step: Step::Union(sets), bound, work, looks: 1 },
+        [only] => Plan { test, step: Step::Set(Cow::Borrowed(only)), bound, work: 0, checks: 1 },
+        _ => Plan { test, step: Step::Union(sets), bound, work, checks: 1 },
     }
 }
 
-/// The terms of an `And` in the order in which they are looked at: the smallest first, and what
-/// takes peers away last.
+/// Sorts the terms of an `And` into the order in which they are applied: the smallest first, and
+/// the terms that remove peers last.
 fn sort(terms: &mut [Plan<'_>]) {
     terms.sort_by_key(|term| (matches!(term.step, Step::Not(_)), term.bound));
 }

@@ -1,26 +1,27 @@
-//! Sets of slots, the numbers under which the index knows the admitted peers.
+//! Sets of slots. A slot is the number under which the index knows an admitted peer.
 
 use std::borrow::Cow;
 use std::{iter, slice};
 
-/// Below this many members a set is always a list.
+/// Is the number of members up to which a set is always a list.
 const ALWAYS_LIST: usize = 64;
 
-/// Places in one word of a bitmap.
+/// Is the number of slots in one word of a bitmap.
 const WORD: usize = u64::BITS as usize;
 
-/// A set of slots. Slots are dense (there are as many as admitted peers), so that a bitmap pays as
-/// soon as one slot in 32 is in the set: it is then the smaller of the two, and the faster.
+/// A set of slots is a list or a bitmap. Slots are dense, because there are as many as admitted
+/// peers. So a bitmap is smaller and faster than a list as soon as the set contains one slot in 32.
 #[derive(Clone, Debug)]
 pub(super) enum Set {
-    /// In ascending order.
+    /// Lists the slots in ascending order.
     List(Vec<u32>),
     Bits(Box<Bits>),
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bits {
-    /// The last word is not zero, so that a set gives memory back as its highest members go.
+    /// Holds the bitmap. The last word is not zero, so that a set releases memory when its highest
+    /// members are removed.
     words: Vec<u64>,
     len: usize,
 }
@@ -43,7 +44,7 @@ impl Set {
         self.len() == 0
     }
 
-    /// How many words an operation on the whole set reads.
+    /// Returns the number of words that an operation on the whole set reads.
     pub(super) fn work(&self) -> usize {
         match self {
             Self::List(list) => list.len(),
@@ -61,7 +62,7 @@ impl Set {
     pub(super) fn insert(&mut self, slot: u32) {
         match self {
             Self::List(list) => match list.last() {
-                // Peers come in the order of their slots.
+                // Usually peers arrive in the order of their slots, so the search is the exception.
                 Some(&last) if slot <= last => {
                     if let Err(at) = list.binary_search(&slot) {
                         list.insert(at, slot);
@@ -90,7 +91,8 @@ impl Set {
             }
             Self::Bits(bits) => {
                 bits.remove(slot);
-                // Far from where a list becomes a bitmap, so that nothing turns back and forth.
+                // The threshold is far from the one at which a list becomes a bitmap, so that a set
+                // does not change back and forth.
                 if bits.len < ALWAYS_LIST / 2 || bits.len * 2 < bits.words.len() {
                     *self = Self::List(bits.iter().collect());
                 }
@@ -98,7 +100,7 @@ impl Set {
         }
     }
 
-    /// The slots in ascending order.
+    /// Returns the slots in ascending order.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
         let (list, words) = match self {
             Self::List(list) => (list.as_slice(), [].as_slice()),
@@ -107,7 +109,7 @@ impl Set {
         list.iter().copied().chain(members(words))
     }
 
-    /// The slots of both.
+    /// Returns the slots that are in both sets.
     pub(super) fn and(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::List(list), Self::List(others)) => {
@@ -125,7 +127,7 @@ impl Set {
         }
     }
 
-    /// How many slots are in both.
+    /// Returns the number of slots that are in both sets.
     pub(super) fn count_and(&self, other: &Self) -> usize {
         match (self, other) {
             (Self::List(list), Self::List(others)) => {
@@ -142,7 +144,7 @@ impl Set {
         }
     }
 
-    /// The slots of this one that are not in the other.
+    /// Returns the slots of this set that are not in the other.
     pub(super) fn without(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::List(list), _) => {
@@ -165,12 +167,12 @@ impl Set {
         }
     }
 
-    /// The slots for which the test holds.
+    /// Returns the slots for which `holds` returns true.
     pub(super) fn filter(&self, mut holds: impl FnMut(u32) -> bool) -> Self {
         Self::List(self.iter().filter(|&slot| holds(slot)).collect())
     }
 
-    /// The slots that are in one of the sets.
+    /// Returns the slots that are in at least one of the sets.
     pub(super) fn union<'a>(sets: impl Iterator<Item = &'a Self> + Clone) -> Cow<'a, Self> {
         let mut few = sets.clone().filter(|set| !set.is_empty());
         match (few.next(), few.next()) {
@@ -205,7 +207,7 @@ impl Set {
         Cow::Owned(Self::from_words(union))
     }
 
-    /// The slots below this number that are not in the set, in ascending order.
+    /// Returns the slots below `below` that are not in the set, in ascending order.
     pub(super) fn absent(&self, below: u32) -> impl Iterator<Item = u32> {
         let mut members = self.iter().peekable();
         (0..below).filter(move |slot| members.next_if_eq(slot).is_none())
@@ -214,7 +216,7 @@ impl Set {
     fn highest(&self) -> u32 {
         match self {
             Self::List(list) => list.last().copied().unwrap_or_default(),
-            // No less than the highest, and in the same word.
+            // This is at least the highest slot, and in the same word.
             Self::Bits(bits) => (bits.words.len() * WORD).saturating_sub(1) as u32,
         }
     }
@@ -227,7 +229,7 @@ impl Set {
 }
 
 impl FromIterator<u32> for Set {
-    /// From slots in any order, each as often as one likes.
+    /// Creates a set from slots in any order. A slot may occur several times.
     fn from_iter<I: IntoIterator<Item = u32>>(slots: I) -> Self {
         let mut list: Vec<u32> = slots.into_iter().collect();
         list.sort_unstable();
@@ -273,7 +275,7 @@ impl FromIterator<u32> for Bits {
     }
 }
 
-/// Whether a bitmap would be smaller than this list.
+/// Returns whether a bitmap would be smaller than this list.
 fn is_dense(list: &[u32]) -> bool {
     let words = list.last().map_or(0, |&last| last as usize / WORD + 1);
     list.len() > ALWAYS_LIST && list.len() > words * 2
@@ -301,8 +303,9 @@ fn members(words: &[u64]) -> impl Iterator<Item = u32> {
     })
 }
 
-/// What two ascending lists have in common. The longer one is searched in growing steps from
-/// where the last search ended, so that a short list costs no walk through a long one.
+/// Returns the slots that are in both ascending lists. The search in the longer list continues
+/// where the last one ended, in growing steps, so that a short list costs no walk through a long
+/// one.
 fn common<'a>(fewer: &'a [u32], more: &'a [u32]) -> impl Iterator<Item = u32> {
     let mut rest: slice::Iter<'a, u32> = more.iter();
     fewer.iter().copied().filter(move |slot| {
@@ -330,7 +333,7 @@ mod tests {
         set.iter().collect()
     }
 
-    /// Few members, or many of few, in both forms.
+    /// Generates sets with few members, and sets with many of few slots, so that both forms occur.
     fn slots() -> impl Strategy<Value = Vec<u32>> {
         prop_oneof![
             prop::collection::vec(0..8000_u32, 0..40),

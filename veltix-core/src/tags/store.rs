@@ -1,23 +1,25 @@
-//! The tags of all peers.
+//! [`TagStore`]: the tags of all peers.
 
 use std::collections::BTreeMap;
 use std::mem;
 
 use super::index::Index;
+use super::peer_id::PeerId;
+use super::peer_tags::PeerTags;
 use super::plan::Lookup;
+use super::tag::Tag;
 use super::target::Target;
 use super::value::TagValue;
 use super::watch::{WatchId, WatchStep, Watches};
-use super::{PeerId, Tag};
 use crate::error::{TagError, TargetError};
 use crate::limits::{TAG_NAME_LEN, TAG_VALUE_LEN, TAGS_PER_PEER};
 
-/// The tags of all peers. A plain struct: whoever shares it brings the lock.
+/// The tag store holds the tags of all peers. It has no lock: a caller that shares it adds one.
 ///
-/// A peer [joins](TagStore::join) staged: it can be tagged, and its tags can be read, but no
-/// target reaches it until it is [admitted](TagStore::admit). It [leaves](TagStore::leave) with
-/// all its tags. Of a peer that is not there every read says "no", and giving it a tag fails with
-/// [`TagError::Closed`].
+/// A peer [joins](TagStore::join) as staged: it can be tagged and its tags can be read, but no
+/// target matches it until it is [admitted](TagStore::admit). When it [leaves](TagStore::leave),
+/// all its tags are removed. For a peer that has not joined, every question is answered with no,
+/// and adding a tag fails with [`TagError::Closed`].
 ///
 /// ```
 /// use veltix_core::{PeerId, TagStore, tag};
@@ -31,63 +33,44 @@ use crate::limits::{TAG_NAME_LEN, TAG_VALUE_LEN, TAGS_PER_PEER};
 /// ```
 #[derive(Debug, Default)]
 pub struct TagStore {
-    /// A tree for the reasons that the index is made of some.
+    /// Holds the tags by peer, in a tree for the same reasons as the index.
     peers: BTreeMap<PeerId, PeerTags>,
-    /// The admitted peers. The index knows them by their places here, their slots, of which there
-    /// are therefore never more than peers: the last one takes the place of one that goes.
+    /// Lists the admitted peers. The place of a peer in this list is its slot, by which the index
+    /// knows it. When a peer leaves, the last one takes its place, so there are never more slots
+    /// than peers.
     slots: Vec<PeerId>,
     index: Index,
     watches: Watches,
 }
 
-/// What is known of one peer.
-#[derive(Debug, Default)]
-pub(super) struct PeerTags {
-    /// Each name once. A search among at most [`TAGS_PER_PEER`] is as fast as a map, which would
-    /// be several times as large.
-    tags: Vec<Tag>,
-    /// Its slot, if it is admitted. The index holds its tags exactly then.
-    slot: Option<u32>,
-}
-
-impl PeerTags {
-    pub(super) fn tags(&self) -> &[Tag] {
-        &self.tags
-    }
-
-    pub(super) const fn slot(&self) -> Option<u32> {
-        self.slot
-    }
-}
-
 impl TagStore {
-    /// Adds a peer, staged and without tags. One that is there stays as it is.
+    /// Adds a peer as staged, without tags. It changes nothing if the peer has already joined.
     pub fn join(&mut self, peer: PeerId) {
         self.peers.entry(peer).or_default();
     }
 
-    /// Lets targets reach the peer. One that is not there stays away.
+    /// Admits the peer, so that targets match it. It changes nothing if the peer has not joined.
     pub fn admit(&mut self, peer: PeerId) {
         let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return };
         if slot.is_some() {
             return;
         }
-        let looked = self.watches.look_at_peer(peer, tags, false);
-        // Memory ends long before the numbers do.
+        let before = self.watches.memberships_of_peer(peer, tags, false);
+        // Memory ends long before a `u32` overflows.
         let number = self.slots.len() as u32;
         *slot = Some(number);
         self.slots.push(peer);
         tags.iter_mut().for_each(|tag| self.index.insert(number, tag));
-        self.watches.tell(peer, Some(tags), looked);
+        self.watches.record(peer, Some(tags), before);
     }
 
-    /// Lets targets reach the peer no more. Its tags can still be read, until it leaves.
+    /// Retires the peer, so that targets match it no more. Its tags can be read until it leaves.
     pub fn retire(&mut self, peer: PeerId) {
         let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return };
         let Some(number) = slot.take() else { return };
-        let looked = self.watches.look_at_peer(peer, tags, true);
+        let before = self.watches.memberships_of_peer(peer, tags, true);
         tags.iter().for_each(|tag| self.index.remove(number, tag));
-        self.watches.tell(peer, None, looked);
+        self.watches.record(peer, None, before);
 
         self.slots.swap_remove(number as usize);
         if let Some(moved) = self.slots.get(number as usize)
@@ -100,7 +83,7 @@ impl TagStore {
             self.slots.shrink_to(self.slots.len() * 2);
         }
         if self.slots.is_empty() {
-            self.watches.nobody_is_left();
+            self.watches.wake_if_ended();
         }
     }
 
@@ -110,11 +93,12 @@ impl TagStore {
         self.peers.remove(&peer);
     }
 
-    /// Gives the peer a tag. `Ok(false)`, and nothing changes, if it has one of this name.
+    /// Adds a tag to the peer. Returns `Ok(false)` and changes nothing if the peer has a tag of
+    /// this name.
     ///
     /// # Errors
-    /// [`TagError`] when the peer is gone or has as many tags as it may have, or when the tag's
-    /// name or value is over its limit.
+    /// Returns [`TagError`] if the peer has not joined, if it has reached the limit for tags, or if
+    /// the tag's name or value is over its limit.
     pub fn add(&mut self, peer: PeerId, tag: impl Into<Tag>) -> Result<bool, TagError> {
         let tag = tag.into();
         if self.has(peer, tag.name()) {
@@ -124,10 +108,10 @@ impl TagStore {
         Ok(true)
     }
 
-    /// Gives the peer a tag. It takes the place of one of the same name.
+    /// Sets a tag of the peer. It replaces a tag of the same name.
     ///
     /// # Errors
-    /// As [`add`](TagStore::add).
+    /// Returns the same errors as [`add`](TagStore::add).
     pub fn set(&mut self, peer: PeerId, tag: impl Into<Tag>) -> Result<(), TagError> {
         let tag = tag.into();
         check_lengths(&tag)?;
@@ -135,7 +119,7 @@ impl TagStore {
         if !has_room(tags, tag.name()) {
             return Err(TagError::TooMany { limit: TAGS_PER_PEER });
         }
-        let looked = slot.map(|_| self.watches.look(peer, tags, tag.name()));
+        let before = slot.map(|_| self.watches.memberships(peer, tags, tag.name()));
         let at = match position(tags, tag.name()) {
             Some(at) => {
                 let old = mem::replace(&mut tags[at], tag);
@@ -145,7 +129,7 @@ impl TagStore {
                 at
             }
             None => {
-                // Most peers have one tag or two, for which a `Vec` would make room for four.
+                // Most peers have one or two tags, and a `Vec` would reserve memory for four.
                 tags.reserve_exact(1);
                 tags.push(tag);
                 tags.len() - 1
@@ -154,16 +138,16 @@ impl TagStore {
         if let Some(slot) = *slot {
             self.index.insert(slot, &mut tags[at]);
         }
-        self.watches.tell(peer, Some(tags), looked.unwrap_or_default());
+        self.watches.record(peer, Some(tags), before.unwrap_or_default());
         Ok(())
     }
 
-    /// Gives every peer that the target reaches a tag, in place of one of the same name: all of
-    /// them or, with an error, none. How many there are.
+    /// Sets a tag of every peer that the target matches, and returns the number of these peers. It
+    /// replaces a tag of the same name. In case of an error, no peer is changed.
     ///
     /// # Errors
-    /// [`TagError`] when the target cannot be used, when the tag's name or value is over its
-    /// limit, or when one of the peers has as many tags as it may have.
+    /// Returns [`TagError`] if the target cannot be used, if the tag's name or value is over its
+    /// limit, or if one of the peers has reached the limit for tags.
     pub fn set_all(&mut self, target: &Target, tag: impl Into<Tag>) -> Result<usize, TagError> {
         let tag = tag.into();
         check_lengths(&tag)?;
@@ -179,83 +163,86 @@ impl TagStore {
         Ok(peers.len())
     }
 
-    /// Removes the peer's tag of this name. Whether it had one.
+    /// Removes the peer's tag of this name, and returns whether it had one.
     pub fn remove(&mut self, peer: PeerId, name: &str) -> bool {
         let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return false };
         let Some(at) = position(tags, name) else { return false };
-        let looked = slot.map(|_| self.watches.look(peer, tags, name));
+        let before = slot.map(|_| self.watches.memberships(peer, tags, name));
         let tag = tags.remove(at);
         if let Some(slot) = *slot {
             self.index.remove(slot, &tag);
         }
-        self.watches.tell(peer, Some(tags), looked.unwrap_or_default());
+        self.watches.record(peer, Some(tags), before.unwrap_or_default());
         true
     }
 
-    /// Removes all tags of the peer. How many it had.
+    /// Removes all tags of the peer, and returns their number.
     pub fn clear(&mut self, peer: PeerId) -> usize {
         let Some(PeerTags { tags, slot }) = self.peers.get_mut(&peer) else { return 0 };
-        let looked = slot.map(|_| self.watches.look_at_tags(peer, tags));
+        let before = slot.map(|_| self.watches.memberships_by_tags(peer, tags));
         let tags = mem::take(tags);
         if let Some(slot) = *slot {
             tags.iter().for_each(|tag| self.index.remove(slot, tag));
         }
-        self.watches.tell(peer, Some(&[]), looked.unwrap_or_default());
+        self.watches.record(peer, Some(&[]), before.unwrap_or_default());
         tags.len()
     }
 
-    /// Whether the peer has a tag of this name.
+    /// Returns whether the peer has a tag of this name.
     #[must_use]
     pub fn has(&self, peer: PeerId, name: &str) -> bool {
         self.value(peer, name).is_some()
     }
 
-    /// Whether the peer has a tag of each of these names. With no names: whether it is there.
+    /// Returns whether the peer has a tag of each of these names. Without names, it returns whether
+    /// the peer has joined.
     pub fn has_all(&self, peer: PeerId, names: impl IntoIterator<Item: AsRef<str>>) -> bool {
         self.peers.contains_key(&peer)
             && names.into_iter().all(|name| self.has(peer, name.as_ref()))
     }
 
-    /// Whether the peer has a tag of at least one of these names, so with no names it has not.
+    /// Returns whether the peer has a tag of at least one of these names. Without names, it returns
+    /// false.
     pub fn has_any(&self, peer: PeerId, names: impl IntoIterator<Item: AsRef<str>>) -> bool {
         names.into_iter().any(|name| self.has(peer, name.as_ref()))
     }
 
-    /// The value of the peer's tag of this name.
+    /// Returns the value of the peer's tag of this name.
     #[must_use]
     pub fn value(&self, peer: PeerId, name: &str) -> Option<&TagValue> {
         let tags = &self.peers.get(&peer)?.tags;
         position(tags, name).map(|at| tags[at].value())
     }
 
-    /// The peer's tags, in no particular order.
+    /// Returns the peer's tags in no particular order.
     pub fn tags(&self, peer: PeerId) -> impl Iterator<Item = (&str, &TagValue)> {
         let tags = self.peers.get(&peer).into_iter().flat_map(|entry| &entry.tags);
         tags.map(|tag| (tag.name(), tag.value()))
     }
 
-    /// The peers that the target reaches, each once, in no particular order.
+    /// Returns the peers that the target matches, each once, in no particular order.
     ///
     /// # Errors
-    /// [`TargetError`] when the target cannot be used.
+    /// Returns [`TargetError`] if the target cannot be used.
     pub fn select(&self, target: &Target) -> Result<Vec<PeerId>, TargetError> {
         target.check()?;
         Ok(self.find(target))
     }
 
-    /// How many peers the target reaches.
+    /// Returns the number of peers that the target matches.
     ///
     /// # Errors
-    /// [`TargetError`] when the target cannot be used.
+    /// Returns [`TargetError`] if the target cannot be used.
     pub fn count(&self, target: &Target) -> Result<usize, TargetError> {
         target.check()?;
         Ok(self.lookup().count(&target.0))
     }
 
-    /// Whether the target reaches this peer: [`select`](TagStore::select) would name it.
+    /// Returns whether the target matches this peer, which means that [`select`](TagStore::select)
+    /// would return it.
     ///
     /// # Errors
-    /// [`TargetError`] when the target cannot be used.
+    /// Returns [`TargetError`] if the target cannot be used.
     pub fn matches(&self, peer: PeerId, target: &Target) -> Result<bool, TargetError> {
         target.check()?;
         let entry = self.peers.get(&peer).filter(|entry| entry.slot.is_some());
@@ -274,42 +261,44 @@ impl TagStore {
         Lookup { index: &self.index, peers: &self.peers, slots: self.slots.as_slice() }
     }
 
-    /// Begins to watch whom the target reaches. [`next_change`](TagStore::next_change) then says,
-    /// one step after the other, who is inside, who enters and who leaves.
+    /// Starts a watch of the peers that the target matches. [`next_change`](TagStore::next_change)
+    /// then returns, step by step, the current members and the peers that enter or leave.
     ///
     /// # Errors
-    /// [`TargetError`] when the target cannot be used.
+    /// Returns [`TargetError`] if the target cannot be used.
     pub fn watch(&mut self, target: &Target) -> Result<WatchId, TargetError> {
         target.check()?;
         Ok(self.watches.begin(target.clone()))
     }
 
-    /// Ends a watch. One that has ended stays so.
+    /// Ends a watch. It changes nothing if the watch has ended.
     pub fn unwatch(&mut self, watch: WatchId) {
         self.watches.end(watch);
     }
 
-    /// The next thing that whoever has this watch is to be told.
+    /// Returns the next step of the watch.
     pub fn next_change(&mut self, watch: WatchId) -> WatchStep {
         if let Some(target) = self.watches.take_reset(watch) {
             return WatchStep::Reset(self.find(&target));
         }
         match self.watches.next(watch) {
-            WatchStep::Idle if self.watches.are_over() && self.slots.is_empty() => WatchStep::Over,
+            WatchStep::Idle if self.watches.have_ended() && self.slots.is_empty() => {
+                WatchStep::Ended
+            }
             step => step,
         }
     }
 
-    /// Nobody will be admitted any more: each watch is over once all peers have left and it has
-    /// told so.
+    /// Announces that no further peer will be admitted. Each watch ends once all peers have left
+    /// and it has reported that.
     pub fn end_watches(&mut self) {
         self.watches.end_all();
         if self.slots.is_empty() {
-            self.watches.nobody_is_left();
+            self.watches.wake_if_ended();
         }
     }
 
-    /// The watches that have something to tell again since the last time this was asked: their
+    /// Returns the watches that have had a new step since the last call: their
     /// [`next_change`](TagStore::next_change) is not [`Idle`](WatchStep::Idle) any more.
     #[must_use]
     pub fn take_woken(&mut self) -> Vec<WatchId> {
@@ -321,8 +310,9 @@ impl TagStore {
         self.watches.is_empty()
     }
 
-    /// How many different tags, as pairs of name and value, the admitted peers have. This is the
-    /// size of the index; it is 0 when no admitted peer has a tag, whatever went before.
+    /// Returns the number of different tags of the admitted peers, as pairs of a name and a value.
+    /// This is the size of the index. It is 0 if no admitted peer has a tag, whatever happened
+    /// before.
     #[must_use]
     pub fn index_len(&self) -> usize {
         self.index.len()
@@ -333,7 +323,7 @@ fn position(tags: &[Tag], name: &str) -> Option<usize> {
     tags.iter().position(|tag| tag.name() == name)
 }
 
-/// Whether a tag of this name can be given to a peer with these tags.
+/// Returns whether a peer with these tags can receive a tag of this name.
 fn has_room(tags: &[Tag], name: &str) -> bool {
     tags.len() < TAGS_PER_PEER || position(tags, name).is_some()
 }

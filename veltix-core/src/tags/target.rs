@@ -1,21 +1,20 @@
-//! Targets: which peers a message is for, as a value.
+//! Targets, which select the peers that a message goes to.
 
 use std::fmt;
 use std::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Not};
 use std::sync::Arc;
 
-use super::PeerId;
 use super::expression::Expression;
 use super::number::{Comparison, TagNumber};
+use super::peer_id::PeerId;
 use super::value::TagValue;
 use crate::error::TargetError;
 
-/// Which peers a message is for: [`all`] of them, [`nobody`], those with a [`tag`], those that are
-/// named by [`peers`], and what `&`, `|` and `!` make of targets.
+/// A target selects the peers that a message goes to: [`all`] of them, [`nobody`], the peers with a
+/// [`tag`], the named [`peers`], or a combination of targets with `&`, `|` and `!`.
 ///
-/// A target is a value: it can be stored, cloned (cheaply), used by reference, and printed, and
-/// says nothing about which peers there are. Two targets are equal when they are written the same
-/// way.
+/// A target is a value: it can be stored, cloned (cheaply), used by reference, and printed. It does
+/// not know which peers exist. Two targets are equal if they are written in the same way.
 ///
 /// ```
 /// use veltix::tag;
@@ -29,25 +28,25 @@ use crate::error::TargetError;
 /// ```
 ///
 /// # Limits
-/// `a & b & c` is one level, however many terms it has; a target has at most
+/// `a & b & c` is one level, whatever the number of its terms. A target has at most
 /// [`TARGET_DEPTH`](crate::limits::TARGET_DEPTH) levels and
-/// [`TARGET_TERMS`](crate::limits::TARGET_TERMS) names, values and peers. What would be over a
-/// limit becomes a target that every use refuses with a [`TargetError`], and so does whatever is
-/// made of it; [`check`](Target::check) tells beforehand.
+/// [`TARGET_TERMS`](crate::limits::TARGET_TERMS) names, values and peers. A combination over a
+/// limit becomes an invalid target, and so does every target that is built from it. Each use of an
+/// invalid target returns a [`TargetError`], and [`check`](Target::check) returns it beforehand.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target(pub(super) Expression);
 
 impl Target {
-    /// Whether it means every peer, so that no index is needed to find them.
+    /// Returns whether the target matches every peer, so that no index is needed to find them.
     #[must_use]
     pub const fn is_all(&self) -> bool {
         matches!(self.0, Expression::All)
     }
 
-    /// Whether it can be used.
+    /// Checks whether the target can be used.
     ///
     /// # Errors
-    /// [`TargetError`] when it was over a limit as it was put together.
+    /// Returns [`TargetError`] if the target went over a limit when it was built.
     pub const fn check(&self) -> Result<(), TargetError> {
         match self.0 {
             Expression::Invalid(error) => Err(error),
@@ -56,13 +55,14 @@ impl Target {
     }
 }
 
-/// Every peer.
+/// Creates the target that matches every peer.
 #[must_use]
 pub const fn all() -> Target {
     Target(Expression::All)
 }
 
-/// No peer: where a target that is put together with `|` begins.
+/// Creates the target that matches no peer. A target that is built with `|` in a loop begins with
+/// it.
 ///
 /// ```
 /// use veltix::{nobody, tag};
@@ -78,8 +78,8 @@ pub const fn nobody() -> Target {
     Target(Expression::Nobody)
 }
 
-/// These peers, by their ids or their handles. One that is gone, or was never there, is simply not
-/// meant.
+/// Creates the target that matches these peers, given by their ids or their handles. A peer that is
+/// not connected is ignored.
 ///
 /// ```
 /// use veltix::{PeerId, all, peers};
@@ -92,8 +92,8 @@ pub fn peers(peers: impl IntoIterator<Item: Into<PeerId>>) -> Target {
     Target(Expression::peers(peers.into_iter().map(Into::into)))
 }
 
-/// Every peer that has a tag of this name, whatever its value; narrowed by [`TagTarget::is`] and
-/// its neighbours.
+/// Creates the target that matches every peer with a tag of this name, whatever its value.
+/// [`TagTarget::is`] and the methods beside it narrow it to some values.
 ///
 /// ```
 /// use veltix::{Target, tag};
@@ -106,7 +106,8 @@ pub fn tag(name: impl AsRef<str>) -> TagTarget {
     TagTarget { name: name.as_ref().into() }
 }
 
-/// What [`tag`] gives: a target as it stands, or one step away from a narrower one.
+/// A tag target matches the peers with one tag. [`tag`] creates it. It is a complete target, and
+/// its methods return narrower ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct TagTarget {
@@ -114,37 +115,42 @@ pub struct TagTarget {
 }
 
 impl TagTarget {
-    /// Every peer whose tag of this name has this value. A bare tag's is `()`.
+    /// Returns the target that matches every peer whose tag of this name has this value. The value
+    /// of a bare tag is `()`.
     #[must_use]
     pub fn is(self, value: impl Into<TagValue>) -> Target {
         Target(Expression::Is(self.name, value.into()))
     }
 
-    /// Every peer whose tag of this name has one of these values.
+    /// Returns the target that matches every peer whose tag of this name has one of these values.
     #[must_use]
     pub fn any_of(self, values: impl IntoIterator<Item: Into<TagValue>>) -> Target {
         Target(Expression::any_of(self.name, values.into_iter().map(Into::into)))
     }
 
-    /// Every peer whose tag of this name is a number, and that not below this one.
+    /// Returns the target that matches every peer whose tag of this name is a number that is at
+    /// least `number`.
     #[must_use]
     pub fn at_least(self, number: impl Into<TagNumber>) -> Target {
         self.compare(Comparison::AtLeast, number.into())
     }
 
-    /// Every peer whose tag of this name is a number, and that not above this one.
+    /// Returns the target that matches every peer whose tag of this name is a number that is at
+    /// most `number`.
     #[must_use]
     pub fn at_most(self, number: impl Into<TagNumber>) -> Target {
         self.compare(Comparison::AtMost, number.into())
     }
 
-    /// Every peer whose tag of this name is a number above this one.
+    /// Returns the target that matches every peer whose tag of this name is a number above
+    /// `number`.
     #[must_use]
     pub fn above(self, number: impl Into<TagNumber>) -> Target {
         self.compare(Comparison::Above, number.into())
     }
 
-    /// Every peer whose tag of this name is a number below this one.
+    /// Returns the target that matches every peer whose tag of this name is a number below
+    /// `number`.
     #[must_use]
     pub fn below(self, number: impl Into<TagNumber>) -> Target {
         self.compare(Comparison::Below, number.into())
@@ -179,7 +185,7 @@ macro_rules! operators {
             impl<T: Into<Target>> BitAnd<T> for $operand {
                 type Output = Target;
 
-                /// The peers that both mean.
+                /// Returns the target that matches the peers that both targets match.
                 fn bitand(self, other: T) -> Target {
                     Target(Target::from(self).0.and(other.into().0))
                 }
@@ -188,7 +194,8 @@ macro_rules! operators {
             impl<T: Into<Target>> BitOr<T> for $operand {
                 type Output = Target;
 
-                /// The peers that one of them means.
+                /// Returns the target that matches the peers that at least one of the targets
+                /// matches.
                 fn bitor(self, other: T) -> Target {
                     Target(Target::from(self).0.or(other.into().0))
                 }
@@ -197,7 +204,7 @@ macro_rules! operators {
             impl Not for $operand {
                 type Output = Target;
 
-                /// The peers that it does not mean.
+                /// Returns the target that matches the peers that this target does not match.
                 fn not(self) -> Target {
                     Target(Target::from(self).0.not())
                 }
@@ -221,7 +228,7 @@ impl<T: Into<Self>> BitOrAssign<T> for Target {
 }
 
 impl fmt::Display for Target {
-    /// As in Rust source, with parentheses only where they change what is meant.
+    /// Writes the target as Rust source, with parentheses only if they change the meaning.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -333,7 +340,8 @@ mod tests {
             target |= tag("a");
         }
         assert_eq!((target.check(), (target | tag("a")).check()), (Ok(()), error));
-        // From the other end it takes no longer: every term is moved a few times, not thousands.
+        // Growing at the other end takes no longer: each term is moved a few times, not thousands
+        // of times.
         let mut target = nobody();
         for _ in 0..TARGET_TERMS {
             target = tag("a") | target;

@@ -1,4 +1,4 @@
-//! The tag store's tests, beside [`model`](super::model).
+//! The tests of the tag store, in addition to those in [`model`](super::model).
 
 use super::*;
 use crate::error::TagError;
@@ -6,7 +6,7 @@ use crate::limits::{TAG_NAME_LEN, TAG_VALUE_LEN, TAGS_PER_PEER};
 
 const PEER: PeerId = PeerId::new(1);
 
-/// A store with one admitted peer.
+/// Creates a store with one admitted peer.
 fn store() -> TagStore {
     let mut store = TagStore::default();
     store.join(PEER);
@@ -80,7 +80,7 @@ fn a_staged_peer_is_in_no_answer() {
         store.admit(PEER);
     }
     store.join(PEER);
-    assert_eq!(store.count(&all()), Ok(1), "whoever is there stays admitted");
+    assert_eq!(store.count(&all()), Ok(1), "an admitted peer stays admitted");
 }
 
 #[test]
@@ -149,11 +149,11 @@ fn watches_are_over_when_the_last_peer_has_left_and_it_was_told() {
     assert!([everybody, nobody].iter().all(|watch| woken.contains(watch)), "{woken:?}");
     assert_eq!(store.next_change(everybody), WatchStep::Left(PEER));
     for watch in [everybody, nobody] {
-        assert_eq!(store.next_change(watch), WatchStep::Over);
+        assert_eq!(store.next_change(watch), WatchStep::Ended);
     }
     let late = store.watch(&all()).unwrap();
     assert_eq!(store.next_change(late), WatchStep::Reset(Vec::new()));
-    assert_eq!(store.next_change(late), WatchStep::Over);
+    assert_eq!(store.next_change(late), WatchStep::Ended);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The values of tags.
+//! [`TagValue`]: the value of a tag.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::hash::{Hash, Hasher};
 use std::num::TryFromIntError;
 use std::sync::Arc;
 
-/// The value of a tag.
+/// The value of a tag is a boolean, a number, a text, or nothing.
 ///
-/// Values are ordered: bare tags, booleans, numbers, texts, and within each kind as one expects.
-/// Numbers are compared by what they are worth, exactly, whether integer or float: `1` equals
-/// `1.0`, and `-0.0` equals `0`. So that every value has its place, NaN equals itself and stands
-/// above all other numbers.
+/// Values are ordered: bare tags first, then booleans, numbers and texts, and within each kind in
+/// the usual order. Numbers are compared exactly and by their mathematical value, so integers and
+/// floats mix: `1` equals `1.0`, and `-0.0` equals `0`. NaN equals itself and is greater than all
+/// other numbers, so that every value has a place in the order.
 ///
 /// ```
 /// use veltix::TagValue;
@@ -21,36 +21,37 @@ use std::sync::Arc;
 /// assert!(TagValue::from(3) < TagValue::from("3"));
 /// ```
 ///
-/// A `u64` and a `usize` may be beyond an `i64`, so they are converted with `try_from`.
+/// A `u64` or a `usize` may exceed an `i64`, so both are converted with `try_from`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TagValue {
-    /// A bare tag: it is there, and that is all.
+    /// A bare tag has no value.
     Unit,
-    /// Yes or no.
+    /// The value is a boolean.
     Bool(bool),
-    /// An integer.
+    /// The value is an integer.
     Int(i64),
-    /// Any other number.
+    /// The value is a floating-point number.
     Float(f64),
-    /// A text. Peers with the same one share it.
+    /// The value is a text. Peers with the same text share its memory.
     Text(Arc<str>),
 }
 
-/// What equality, order and hash of a value are made from, so that they agree.
+/// Equality, order and hash of a value are all derived from this key, so that they agree.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Key<'a> {
     Unit,
     Bool(bool),
-    /// The nearest float, as an integer of the same order, and then the exact integer. Rounding
-    /// keeps order, so the first decides unless two numbers round to the same float; of those, at
-    /// most one is not an integer, and only if the float is not one either and they are equal.
+    /// Holds the nearest float, as an integer of the same order, and then the exact integer.
+    /// Rounding keeps the order, so the first part decides unless two numbers round to the same
+    /// float. Of two such numbers, at most one is not an integer, and only if the float is not an
+    /// integer either and the numbers are equal.
     Number(i64, i128),
     Text(&'a str),
 }
 
 impl TagValue {
-    /// The text, of a value that is one. (Displayed, a text is quoted.)
+    /// Returns the text, if the value is a text. (The `Display` output of a text is quoted.)
     ///
     /// ```
     /// use veltix::TagValue;
@@ -67,7 +68,7 @@ impl TagValue {
         }
     }
 
-    /// The number, of a value that is an integer.
+    /// Returns the number, if the value is an integer.
     #[must_use]
     pub const fn as_i64(&self) -> Option<i64> {
         match self {
@@ -87,11 +88,11 @@ impl TagValue {
     }
 }
 
-/// Maps a float to an integer so that the order is kept; there is one zero and one NaN.
+/// Maps a float to an integer of the same order, with one zero and one NaN.
 fn ordered(value: f64) -> i64 {
     let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
     let bits = value.to_bits() as i64;
-    // As `f64::total_cmp`: the magnitude of a negative float counts downwards.
+    // The magnitude of a negative float counts downwards, as in `f64::total_cmp`.
     bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
@@ -122,7 +123,8 @@ impl Hash for TagValue {
 }
 
 impl fmt::Display for TagValue {
-    /// As in Rust source, so that a text is quoted and escaped: it may be a peer's.
+    /// Writes the value as Rust source, so that a text is quoted and escaped: it may come from a
+    /// peer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unit => f.write_str("()"),
@@ -273,7 +275,7 @@ mod tests {
         }
     }
 
-    /// Integers and floats of the same neighbourhoods, so that they meet.
+    /// Generates integers and floats close to each other, so that equal values occur.
     fn number() -> impl Strategy<Value = TagValue> {
         let near = |at: i64| at - 3..=at + 3;
         let integer =
@@ -285,7 +287,7 @@ mod tests {
     }
 
     proptest! {
-        /// Integers and floats are compared here as multiples of a quarter, exactly.
+        /// The model compares integers and floats exactly, as multiples of a quarter.
         #[test]
         fn numbers_compare_exactly(left in number(), right in number()) {
             let quarters = |value: &TagValue| match value {

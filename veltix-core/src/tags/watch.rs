@@ -1,64 +1,65 @@
-//! Watches: who enters and who leaves what a target means.
+//! Watches, which report the peers that enter and leave a target.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
+use super::peer_id::PeerId;
+use super::tag::Tag;
 use super::target::Target;
-use super::{PeerId, Tag};
 use crate::limits::WATCH_QUEUE;
 
-/// Changes that a watch keeps. Few in these tests, so that they see watches begin anew.
+/// Limits the changes that a watch keeps. The limit is low in tests, so that they reach it.
 const QUEUE: usize = if cfg!(test) { 4 } else { WATCH_QUEUE };
 
-/// Changes for which a watch that has told all of them still has room.
+/// Is the number of changes for which a watch keeps memory after it has reported all of them.
 const IDLE_ROOM: usize = 16;
 
-/// The number of a watch in its [`TagStore`](super::TagStore).
+/// Identifies a watch of a [`TagStore`](super::TagStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WatchId(u64);
 
-/// What a watch tells next.
+/// A step is the next report of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "whoever drives a watch must know every step")]
+#[allow(clippy::exhaustive_enums, reason = "the driver of a watch must handle every step")]
 pub enum WatchStep {
-    /// These peers, and no others, are inside now. A watch begins with it, and begins again with
-    /// it when more happened than it keeps.
+    /// The target now matches exactly these peers. A watch starts with this step, and returns to it
+    /// if more changes happened than it keeps.
     Reset(Vec<PeerId>),
-    /// This peer is inside from now on; it was not before.
+    /// The target matches this peer from now on, and did not match it before.
     Entered(PeerId),
-    /// This peer is not inside any more; it was before.
+    /// The target does not match this peer any more, and matched it before.
     Left(PeerId),
-    /// Nothing, until something happens.
+    /// No change has happened since the last step.
     Idle,
-    /// Nothing any more.
-    Over,
+    /// The watch has ended.
+    Ended,
 }
 
-/// All watches of a store. Each keeps the changes that it has yet to tell, in the order in which
-/// they happened; a change looks only at the watches that could notice it.
+/// Holds all watches of a store. Each watch keeps its unreported changes in the order in which they
+/// happened. A change is compared only with the watches that it may concern.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
     next: u64,
     watches: BTreeMap<WatchId, Watched>,
-    /// The watches that depend on a tag of this name.
+    /// Holds the watches that depend on a tag of this name.
     by_name: BTreeMap<Arc<str>, BTreeSet<WatchId>>,
-    /// The watches that a peer may be in whatever its tags: it has none of theirs, say, or is
-    /// named itself.
+    /// Holds the watches whose target may match a peer with none of their tags, for example because
+    /// it names the peer.
     open: BTreeSet<WatchId>,
-    /// See [`TagStore::take_woken`](super::TagStore::take_woken).
+    /// Holds the result of [`TagStore::take_woken`](super::TagStore::take_woken).
     woken: Vec<WatchId>,
-    /// Nobody will be admitted any more.
-    over: bool,
+    /// Is true once no further peer will be admitted.
+    ended: bool,
 }
 
 #[derive(Debug)]
 struct Watched {
     target: Target,
-    /// At most [`QUEUE`].
+    /// Holds at most [`QUEUE`] changes.
     changes: VecDeque<Change>,
-    /// It begins anew: whoever is inside when it is asked is what it tells next, and until then
-    /// no change matters.
+    /// Is true if the next step is a reset. The reset reports the members at the time of the call,
+    /// so no change before it matters.
     reset: bool,
 }
 
@@ -68,8 +69,9 @@ enum Change {
     Left(PeerId),
 }
 
-/// Watches that a change may matter to, and whether the peer was inside before it.
-pub(super) type Looked = Vec<(WatchId, bool)>;
+/// Lists the watches that a change may concern, and whether the peer was a member before the
+/// change.
+pub(super) type Memberships = Vec<(WatchId, bool)>;
 
 impl Watches {
     pub(super) fn begin(&mut self, target: Target) -> WatchId {
@@ -78,7 +80,7 @@ impl Watches {
         target.0.visit_names(&mut |name| {
             self.by_name.entry(Arc::clone(name)).or_default().insert(id);
         });
-        // No peer has this id and no tags as well; those that are named are asked about below.
+        // No peer has this id and no tags. Targets that name peers are handled by `names_peers`.
         let nobody = PeerId::new(u64::MAX);
         if target.0.names_peers() || target.0.matches(nobody, &[]) {
             self.open.insert(id);
@@ -100,27 +102,33 @@ impl Watches {
         });
     }
 
-    /// Looks before a change of the peer's tag of this name.
-    pub(super) fn look(&self, peer: PeerId, tags: &[Tag], name: &str) -> Looked {
+    /// Returns the memberships before a change of the peer's tag of this name.
+    pub(super) fn memberships(&self, peer: PeerId, tags: &[Tag], name: &str) -> Memberships {
         match self.by_name.get(name) {
             Some(ids) => self.inside(ids.iter().copied(), peer, tags, true),
             None => Vec::new(),
         }
     }
 
-    /// Looks before the peer, which is reached, loses all its tags.
-    pub(super) fn look_at_tags(&self, peer: PeerId, tags: &[Tag]) -> Looked {
+    /// Returns the memberships before an admitted peer loses all its tags.
+    pub(super) fn memberships_by_tags(&self, peer: PeerId, tags: &[Tag]) -> Memberships {
         self.inside(self.about(tags).into_iter(), peer, tags, true)
     }
 
-    /// Looks before the peer, which until then is reached or not, is so no more.
-    pub(super) fn look_at_peer(&self, peer: PeerId, tags: &[Tag], reached: bool) -> Looked {
+    /// Returns the memberships before the peer is admitted or retired. `reached` tells whether
+    /// targets reach it now.
+    pub(super) fn memberships_of_peer(
+        &self,
+        peer: PeerId,
+        tags: &[Tag],
+        reached: bool,
+    ) -> Memberships {
         let mut ids = self.about(tags);
         ids.extend(&self.open);
         self.inside(ids.into_iter(), peer, tags, reached)
     }
 
-    /// The watches that depend on a tag of one of these names.
+    /// Returns the watches that depend on a tag of one of these names.
     fn about(&self, tags: &[Tag]) -> BTreeSet<WatchId> {
         if self.by_name.is_empty() {
             return BTreeSet::new();
@@ -135,7 +143,7 @@ impl Watches {
         peer: PeerId,
         tags: &[Tag],
         reached: bool,
-    ) -> Looked {
+    ) -> Memberships {
         let watched = ids.filter_map(|id| Some((id, self.watches.get(&id)?)));
         let attentive = watched.filter(|(_, watched)| !watched.reset);
         attentive
@@ -143,41 +151,42 @@ impl Watches {
             .collect()
     }
 
-    /// Notes what a change means to those that were looked at before it: the peer has these tags
-    /// now, or is not reached any more.
-    pub(super) fn tell(&mut self, peer: PeerId, tags: Option<&[Tag]>, looked: Looked) {
-        for (id, before) in looked {
+    /// Records the change for the watches of `before`. The peer now has these tags, or targets do
+    /// not reach it any more if there are none.
+    pub(super) fn record(&mut self, peer: PeerId, tags: Option<&[Tag]>, before: Memberships) {
+        for (id, was_inside) in before {
             let Some(watched) = self.watches.get_mut(&id) else { continue };
-            let after = tags.is_some_and(|tags| watched.target.0.matches(peer, tags));
-            if before == after {
+            let is_inside = tags.is_some_and(|tags| watched.target.0.matches(peer, tags));
+            if was_inside == is_inside {
                 continue;
             }
             if watched.changes.is_empty() {
                 self.woken.push(id);
             }
             if watched.changes.len() >= QUEUE {
-                // What happened meanwhile is in who is inside when it is asked.
+                // The reset reports the members at the time of the call, which includes all changes
+                // until then.
                 watched.changes = VecDeque::new();
                 watched.reset = true;
             } else {
-                let change = if after { Change::Entered } else { Change::Left };
+                let change = if is_inside { Change::Entered } else { Change::Left };
                 watched.changes.push_back(change(peer));
             }
         }
     }
 
-    /// What the watch is about, if it is to begin anew; it notices changes from now on.
+    /// Returns the target if the next step is a reset. From now on the watch records changes.
     pub(super) fn take_reset(&mut self, id: WatchId) -> Option<Target> {
         let watched = self.watches.get_mut(&id)?;
         mem::take(&mut watched.reset).then(|| watched.target.clone())
     }
 
-    /// The next change that the watch has kept.
+    /// Returns the next change that the watch has kept.
     pub(super) fn next(&mut self, id: WatchId) -> WatchStep {
-        let Some(watched) = self.watches.get_mut(&id) else { return WatchStep::Over };
+        let Some(watched) = self.watches.get_mut(&id) else { return WatchStep::Ended };
         let change = watched.changes.pop_front();
         if watched.changes.is_empty() {
-            // An idle watch should not keep what a busy hour needed.
+            // An idle watch should not keep the memory that a busy hour needed.
             watched.changes.shrink_to(IDLE_ROOM);
         }
         match change {
@@ -188,16 +197,16 @@ impl Watches {
     }
 
     pub(super) fn end_all(&mut self) {
-        self.over = true;
+        self.ended = true;
     }
 
-    pub(super) const fn are_over(&self) -> bool {
-        self.over
+    pub(super) const fn have_ended(&self) -> bool {
+        self.ended
     }
 
-    /// Nobody is reached any more, so watches may be over.
-    pub(super) fn nobody_is_left(&mut self) {
-        if self.over {
+    /// Wakes all watches if they end, because no admitted peer is left.
+    pub(super) fn wake_if_ended(&mut self) {
+        if self.ended {
             self.woken.extend(self.watches.keys());
         }
     }

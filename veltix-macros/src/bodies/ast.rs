@@ -1,4 +1,4 @@
-//! What the macro knows of an enum whose variants have bodies.
+//! The parsed form of an enum whose variants have bodies.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -7,62 +7,63 @@ use syn::{Attribute, Generics, Ident, Type};
 use super::attribute::Options;
 use super::conditional::Conditional;
 
-/// The enum.
+/// Holds the enum.
 pub(crate) struct Messages {
-    /// Its name with its generic arguments.
+    /// Holds the name of the enum with its generic arguments.
     pub(crate) this: TokenStream,
     pub(crate) variants: Vec<Variant>,
 }
 
-/// One message. Its code and name are always usable, whatever was wrong with them.
+/// Holds one message. Its code and name are always usable, even if the user's were not.
 pub(crate) struct Variant {
     pub(crate) ident: Ident,
-    /// The `#[cfg]`s of the variant, which whatever names it must carry.
+    /// Holds the `#[cfg]`s of the variant. All code that names the variant must carry them.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) code: u16,
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) options: Options,
     pub(crate) shape: Shape,
-    /// The generics of the enum that the variant uses.
+    /// Holds the generics of the enum that the variant uses.
     pub(crate) generics: Generics,
-    /// The type that stands for this message alone, and where to blame it.
+    /// Holds the type that stands for this message alone. Its span is the place at which errors are
+    /// reported.
     pub(crate) message: TokenStream,
-    /// What goes along with the struct.
+    /// Holds the attributes that the struct takes over.
     pub(crate) moved: Vec<Conditional>,
-    /// What goes along with the variant of the shadow.
+    /// Holds the attributes that the variant of the shadow takes over.
     pub(crate) shadowed: Vec<Conditional>,
-    /// Whether the shadow can serialize it as the struct is.
+    /// Is true if the shadow can serialize the variant like the struct.
     pub(crate) fits_a_shadow: bool,
 }
 
-/// What a variant holds.
+/// Describes the content of a variant.
 pub(crate) enum Shape {
-    /// Nothing: `Typing`.
+    /// The variant has no content: `Typing`.
     Empty,
-    /// Named fields: `Say { text: String }`.
+    /// The variant has named fields: `Say { text: String }`.
     Named(Vec<Field>),
-    /// One field of another type: `Motd(String)`.
+    /// The variant has one field of another type: `Motd(String)`.
     Newtype(Field),
-    /// The message itself: `Roster(Roster)`.
+    /// The field is the message itself: `Roster(Roster)`.
     Itself(Field),
-    /// What no message can hold, which has been reported.
+    /// No message can have this content. The error has been reported.
     Broken(Vec<Field>),
 }
 
-/// A field of a variant.
+/// Holds a field of a variant.
 pub(crate) struct Field {
-    /// None in a tuple.
+    /// Holds the name of the field. It is `None` in a tuple.
     pub(crate) ident: Option<Ident>,
     pub(crate) cfgs: Vec<Attribute>,
-    /// What goes along with the field, docs and serde's.
+    /// Holds the attributes that the field takes over: its docs and serde's.
     pub(crate) moved: Vec<Conditional>,
-    /// As the user wrote it, less any `Self`.
+    /// Holds the type as the user wrote it, but without `Self`.
     pub(crate) ty: TokenStream,
 }
 
 impl Variant {
-    /// The fields, in the order of declaration.
+    /// Returns the fields in the order of declaration.
     pub(crate) fn fields(&self) -> &[Field] {
         match &self.shape {
             Shape::Empty => &[],
@@ -71,7 +72,7 @@ impl Variant {
         }
     }
 
-    /// Whether serde writes the body of its struct.
+    /// Returns whether serde writes the body of the struct.
     pub(crate) fn has_serde(&self) -> bool {
         use super::attribute::Encoding;
         let is_serde =
@@ -79,13 +80,13 @@ impl Variant {
         is_serde && matches!(self.shape, Shape::Named(_) | Shape::Newtype(_))
     }
 
-    /// Whether its body is written through the shadow of the enum.
+    /// Returns whether the body is written through the shadow of the enum.
     pub(crate) fn is_shadowed(&self) -> bool {
         let is_plain = matches!(&self.shape, Shape::Newtype(field) if !field.has_serde());
         self.has_serde() && self.fits_a_shadow && !is_plain
     }
 
-    /// The message type as an expression.
+    /// Returns the message type as an expression.
     pub(crate) fn message_type(&self, private: &TokenStream) -> TokenStream {
         let Self { code, name, description, .. } = self;
         quote!(#private::MessageType::new(#code, #name, #description))
@@ -97,17 +98,17 @@ impl Field {
         self.moved.iter().any(|one| one.meta.path().is_ident("serde"))
     }
 
-    /// Whether serde writes the field by the type's own traits.
+    /// Returns whether serde writes the field by the type's own traits.
     pub(crate) fn needs_serialize(&self) -> bool {
         !self.has_any(&["skip", "skip_serializing", "serialize_with", "with"])
     }
 
-    /// Whether serde writes and reads the field by the type's own traits.
+    /// Returns whether serde writes and reads the field by the type's own traits.
     pub(crate) fn is_plain(&self) -> bool {
         self.needs_serialize() && !self.has_any(&["skip_deserializing", "deserialize_with"])
     }
 
-    /// Whether serde is told one of these words about the field.
+    /// Returns whether a serde attribute of the field contains one of these words.
     fn has_any(&self, words: &[&str]) -> bool {
         let metas = self.moved.iter().filter(|one| one.meta.path().is_ident("serde"));
         metas
@@ -116,7 +117,7 @@ impl Field {
     }
 }
 
-/// The last segment of a type's path, if it is one.
+/// Returns the last segment of a type's path, if the type is a path.
 pub(crate) fn last_segment(ty: &Type) -> Option<&Ident> {
     match ty {
         Type::Path(path) if path.qself.is_none() => {
@@ -128,7 +129,7 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&Ident> {
     }
 }
 
-/// The name of a type, where it is a name and nothing else.
+/// Returns the name of a type, if the type is a single name.
 pub(crate) fn bare_name(ty: &Type) -> Option<&Ident> {
     match ty {
         Type::Path(path) if path.qself.is_none() => path.path.get_ident(),
@@ -138,7 +139,7 @@ pub(crate) fn bare_name(ty: &Type) -> Option<&Ident> {
     }
 }
 
-/// `Say` or `Say<T>`.
+/// Returns `Say` or `Say<T>`.
 pub(crate) fn applied(ident: &Ident, generics: &Generics) -> TokenStream {
     let (_, arguments, _) = generics.split_for_impl();
     let mut this = ident.to_token_stream();

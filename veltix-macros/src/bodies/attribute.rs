@@ -1,4 +1,4 @@
-//! `#[message(…)]` on a variant: what stands in it, read key by key.
+//! Reads `#[message(…)]` on a variant, key by key.
 
 use proc_macro2::TokenTree;
 use syn::ext::IdentExt;
@@ -16,7 +16,7 @@ const KEYS: [&str; 11] = [
 const POLICIES: [(&str, &str); 3] =
     [("disconnect", "Disconnect"), ("drop_newest", "DropNewest"), ("drop_oldest", "DropOldest")];
 
-/// What the attributes of one variant say.
+/// Holds the content of one variant's attributes.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) code: Option<Expr>,
@@ -29,7 +29,7 @@ pub(crate) struct Options {
     pub(crate) derives: Vec<Path>,
 }
 
-/// How a body is written, when not as JSON; with the word that says so.
+/// Describes the encoding of a body other than JSON. Each variant holds the word that selects it.
 #[derive(Clone)]
 pub(crate) enum Encoding {
     Text(Ident),
@@ -45,15 +45,16 @@ impl Encoding {
     }
 }
 
-/// What happens to the message at an outbox without room.
+/// Describes the treatment of the message if an outbox has no room.
 pub(crate) enum Class {
-    /// A variant of `OverflowPolicy`.
+    /// Names a variant of `OverflowPolicy`.
     Policy(Ident),
-    /// Only the newest is worth sending; of a value of this field, where one is named.
+    /// Marks a message of which only the newest is worth sending. If a field is named, this applies
+    /// to each value of that field.
     Latest(Ident, Option<LitStr>),
 }
 
-/// Takes the macro's own attributes off a variant and reads them.
+/// Removes the macro's own attributes from a variant and reads them.
 pub(crate) fn take(attributes: &mut Vec<Attribute>, errors: &mut Errors) -> Options {
     let mut options = Options::default();
     let mut seen = Vec::new();
@@ -78,14 +79,15 @@ pub(crate) fn take(attributes: &mut Vec<Attribute>, errors: &mut Errors) -> Opti
     for attribute in attributes.extract_if(.., |one| hides_message(one)) {
         errors.at(
             attribute,
-            "what a message is cannot depend on a `cfg`: put a `#[cfg(…)]` on the variant, and \
-             `#[message(…)]` beside it",
+            "the settings of a message cannot depend on a `cfg`: put a `#[cfg(…)]` on the \
+             variant, and `#[message(…)]` beside it",
         );
     }
     options
 }
 
-/// A `#[cfg_attr(…, message(…))]`, which would come out as an attribute that nobody knows.
+/// Returns whether the attribute is a `#[cfg_attr(…, message(…))]`, which would expand to an
+/// unknown attribute.
 fn hides_message(attribute: &Attribute) -> bool {
     super::conditional::flatten(attribute).iter().any(|one| one.meta.path().is_ident("message"))
 }
@@ -101,7 +103,7 @@ impl Options {
             } else {
                 errors.push(input.error("expected `,`"));
             }
-            // Past what cannot be read, so that the entries behind it are read too.
+            // Skips unreadable tokens, so that the following entries are read too.
             while !input.is_empty() && input.parse::<Token![,]>().is_err() {
                 let _ = input.parse::<TokenTree>();
             }
@@ -122,7 +124,7 @@ impl Options {
             return Err(syn::Error::new(key.span(), unknown("key", &word, &KEYS)));
         }
         if seen.contains(&word) {
-            errors.at(&key, format_args!("`{word}` is there more than once: keep one"));
+            errors.at(&key, format_args!("`{word}` is given more than once: keep one"));
         }
         seen.push(word);
         self.value(&key, input, errors)
@@ -142,7 +144,7 @@ impl Options {
             "name" => {
                 let name: LitStr = after_sign(key, input, "name = \"say\"")?;
                 if name.value().is_empty() {
-                    return Err(syn::Error::new(name.span(), "a name has at least one character"));
+                    return Err(syn::Error::new(name.span(), "a name must not be empty"));
                 }
                 self.name = Some(name);
             }
@@ -164,7 +166,7 @@ impl Options {
                 let field = has_field.then(|| after_sign(key, input, "latest = \"id\""));
                 self.classify(key, Class::Latest(key.clone(), field.transpose()?), errors);
             }
-            // `derive`: the keys are those of `KEYS`.
+            // The remaining key of `KEYS` is `derive`.
             _ => {
                 let paths;
                 if !input.peek(syn::token::Paren) {
@@ -185,14 +187,14 @@ impl Options {
         errors: &mut Errors,
     ) -> syn::Result<()> {
         if input.peek(Token![=]) {
-            let text = format!("`{}` stands alone, without a value", encoding.word());
+            let text = format!("`{}` takes no value: write the word alone", encoding.word());
             return Err(syn::Error::new(encoding.word().span(), text));
         }
         match &self.encoding {
             Some(first) if first.word() != encoding.word() => errors.at(
                 encoding.word(),
                 format_args!(
-                    "the body is `{}` already: it is written in one way, so keep one of them",
+                    "the body is `{}` already, and has only one encoding: keep one of them",
                     first.word(),
                 ),
             ),
@@ -208,10 +210,7 @@ impl Options {
                 | (Some(Class::Latest(..)), Class::Policy(_))
         );
         if is_other {
-            errors.at(
-                key,
-                "`latest` and `on_full` both say what happens at a full outbox: keep one of them",
-            );
+            errors.at(key, "`latest` and `on_full` both apply to a full outbox: keep one of them");
         }
         self.class = Some(class);
     }
@@ -245,7 +244,7 @@ fn needs(key: &Ident, example: &str) -> syn::Error {
     syn::Error::new(key.span(), format_args!("`{key}` needs a value: `{example}`"))
 }
 
-/// What is said of a word that is not one of these.
+/// Returns the error text for a word that is not one of the known ones.
 fn unknown(what: &str, word: &str, known: &[&str]) -> String {
     let is_slip = |one: &&&str| naming::distance(one, word) <= (one.len() / 3).max(2);
     let nearest = known.iter().min_by_key(|one| naming::distance(one, word));

@@ -1,4 +1,4 @@
-//! Whether the variants can be messages with bodies; everything that stands against it is reported.
+//! Checks whether the variants can be messages with bodies, and reports each obstacle.
 
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
@@ -12,10 +12,11 @@ use crate::codes::{self, Form, Place};
 use crate::errors::Errors;
 use crate::naming;
 
-/// What an expansion adds to the enum: a variant of that name would hide it.
+/// Lists the names that an expansion adds to the enum. A variant of the same name would hide them.
 const TAKEN_NAMES: [&str; 4] = ["TYPES", "code", "message_type", "registry"];
 
-/// The messages of the enum, or `None` when it can have none. The item is left as rustc takes it.
+/// Returns the messages of the enum, or `None` if it cannot have any. The item is left in a form
+/// that rustc accepts.
 pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Messages> {
     let own = OwnSerde::of(&item.attrs);
     let original = item.clone();
@@ -30,11 +31,11 @@ pub(crate) fn check(item: &mut ItemEnum, errors: &mut Errors) -> Option<Messages
         let context = Context { item: &original, own: &own, this: &this };
         variants.push(context.variant(variant, options, code, errors));
     }
-    serde_attributes::settle(&mut item.attrs, &own, false);
+    serde_attributes::keep_needed(&mut item.attrs, &own, false);
     for variant in &mut item.variants {
-        serde_attributes::settle(&mut variant.attrs, &own, true);
+        serde_attributes::keep_needed(&mut variant.attrs, &own, true);
         for field in &mut variant.fields {
-            serde_attributes::settle(&mut field.attrs, &own, false);
+            serde_attributes::keep_needed(&mut field.attrs, &own, false);
         }
     }
     is_possible.then_some(Messages { this, variants })
@@ -47,16 +48,16 @@ fn check_codes(item: &mut ItemEnum, options: &[Options], errors: &mut Errors) ->
         value: options.code.as_ref().or_else(|| discriminant(variant)),
         is_conditional: is_conditional(variant),
     });
-    let settled = codes::settle_all(&places.collect::<Vec<_>>(), Form::Attribute, errors);
+    let assigned = codes::assign_all(&places.collect::<Vec<_>>(), Form::Attribute, errors);
     for (variant, options) in item.variants.iter_mut().zip(options) {
         let Some((_, value)) = variant.discriminant.take() else { continue };
         if options.code.is_some() {
-            errors.at(value, "the code is in the attribute already: remove this one");
+            errors.at(value, "the code is already in the attribute: remove this one");
         } else {
             errors.at(
                 &value,
                 format_args!(
-                    "among messages with bodies a code stands in an attribute: write \
+                    "an enum with bodies takes its codes from attributes: write \
                      `#[message(code = {})]` above `{}`",
                     value.to_token_stream(),
                     variant.ident,
@@ -64,7 +65,7 @@ fn check_codes(item: &mut ItemEnum, options: &[Options], errors: &mut Errors) ->
             );
         }
     }
-    settled.into_iter().map(|(code, _)| code).collect()
+    assigned.into_iter().map(|(code, _)| code).collect()
 }
 
 fn discriminant(variant: &Item) -> Option<&syn::Expr> {
@@ -75,7 +76,7 @@ fn is_conditional(variant: &Item) -> bool {
     variant.attrs.iter().any(|one| one.path().is_ident("cfg"))
 }
 
-/// What concerns the enum as a whole.
+/// Checks the enum as a whole.
 fn check_enum(item: &ItemEnum, own: &OwnSerde, errors: &mut Errors) -> bool {
     let mut is_possible = true;
     for parameter in &item.generics.params {
@@ -93,8 +94,8 @@ fn check_enum(item: &ItemEnum, own: &OwnSerde, errors: &mut Errors) -> bool {
             if !entry.meta.path().is_ident("rename_all_fields") {
                 errors.at(
                     &entry.meta,
-                    "of serde's attributes an enum of messages takes `rename_all_fields`; what \
-                     concerns one body goes on its variant",
+                    "of serde's attributes, an enum of messages accepts only `rename_all_fields`: \
+                     put the attributes of one body on its variant",
                 );
             }
         }
@@ -102,7 +103,7 @@ fn check_enum(item: &ItemEnum, own: &OwnSerde, errors: &mut Errors) -> bool {
     is_possible
 }
 
-/// Whether each variant can have a struct of its name.
+/// Checks whether each variant can have a struct of its name.
 fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
     let mut are_possible = true;
     for Item { ident, fields, .. } in &item.variants {
@@ -111,7 +112,7 @@ fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
             errors.at(
                 ident,
                 format_args!(
-                    "`{}::{ident}` is what `#[veltix::message]` adds to the enum: give the variant \
+                    "`{}::{ident}` is added to the enum by `#[veltix::message]`: give the variant \
                      another name",
                     item.ident,
                 ),
@@ -122,8 +123,8 @@ fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
             errors.at(
                 ident,
                 format_args!(
-                    "each variant has a struct of its name, and `{ident}` is the name of the enum: \
-                     give one of them another",
+                    "each variant has a struct of its name, and `{ident}` is also the name of the enum: \
+                     rename one of them",
                 ),
             );
         }
@@ -134,8 +135,9 @@ fn check_names(item: &ItemEnum, errors: &mut Errors) -> bool {
                 errors.at(
                     &field.ty,
                     format_args!(
-                        "`{ident}` is the struct of this variant, which cannot hold itself: give \
-                         the type by its path, or write `{ident}({ident})` when it is the message",
+                        "`{ident}` is the struct of this variant, which cannot contain itself: \
+                         name the type by its path, or write `{ident}({ident})` when it is the \
+                         message",
                     ),
                 );
             }
@@ -222,13 +224,16 @@ impl Context<'_> {
                 if let Some(encoding) = encoding {
                     let (word, example) = (encoding.word(), example(ident, encoding));
                     let text = format!(
-                        "`{word}` says how a body is written, and `{ident}` has none: remove it, \
-                         or write `{example}`",
+                        "`{word}` sets the encoding of a body, but `{ident}` has no body: remove \
+                         it, or write `{example}`",
                     );
                     errors.at(word, text);
                 }
                 if let Some(max) = &options.max {
-                    errors.at(max, "an empty body has no limit: one that comes anyway is ignored");
+                    errors.at(
+                        max,
+                        "an empty body has no limit, as its bytes are ignored: remove `max`",
+                    );
                 }
                 Shape::Empty
             }
@@ -237,7 +242,7 @@ impl Context<'_> {
                     errors.at(
                         word,
                         format_args!(
-                            "a `{word}` body is one value: write `{}`, or leave `{word}` out for a \
+                            "a `{word}` body is one value: write `{}`, or remove `{word}` for a \
                              body in JSON",
                             example(ident, encoding),
                         ),
@@ -254,8 +259,7 @@ impl Context<'_> {
                     errors.at(
                         unnamed,
                         format_args!(
-                            "a body of several values needs names, which travel with them: write \
-                             `{ident} {{ … }}`",
+                            "a body of several values needs field names: write `{ident} {{ … }}`",
                         ),
                     );
                 }
@@ -269,12 +273,12 @@ impl Context<'_> {
                 }
                 let is_serde = !matches!(encoding, Some(Encoding::Text(_) | Encoding::Raw(_)));
                 let is_own = ast::last_segment(&item.ty).is_some_and(|name| name == ident);
-                // There is one field.
+                // The earlier arms leave exactly one field.
                 let field = fields.remove(0);
                 if is_own && is_serde {
                     if let Some(path) = options.derives.first() {
                         let text =
-                            format!("`{ident}` is a type of yours: put the `#[derive]` on it",);
+                            format!("`{ident}` is your own type: put the `#[derive]` on it",);
                         errors.at(path, text);
                     }
                     Shape::Itself(field)
@@ -296,15 +300,16 @@ fn example(ident: &Ident, encoding: &Encoding) -> String {
 
 fn check_answers(options: &Options, errors: &mut Errors) {
     match (&options.reply, &options.error) {
-        (None, Some(error)) => errors
-            .at(error, "an `error` takes the place of a reply: say `reply = …` too, or remove it"),
+        (None, Some(error)) => {
+            errors.at(error, "an `error` replaces a reply: add `reply = …`, or remove it")
+        }
         (Some(reply), Some(error))
             if reply.to_token_stream().to_string() == error.to_token_stream().to_string() =>
         {
             errors.at(
                 error,
-                "the error needs a code of its own, or nobody could tell it from the reply: name \
-                 another message",
+                "the error needs its own code, so that it differs from the reply: name another \
+                 message",
             );
         }
         _ => {}
@@ -322,7 +327,7 @@ fn check_class(variant: &Variant, errors: &mut Errors) {
             })
             .collect();
         let text = if names.is_empty() {
-            "there is no field to tell values apart by: write `latest` alone".to_owned()
+            "there is no field to distinguish values by: write `latest` alone".to_owned()
         } else {
             format!(
                 "`{}` has no field `{}`: write {}, or `latest` alone when there is one value",
@@ -335,7 +340,7 @@ fn check_class(variant: &Variant, errors: &mut Errors) {
     }
 }
 
-/// The field that `latest` names: its place, and the name that a pattern binds it to.
+/// Returns the field that `latest` names, and the name that a pattern binds it to.
 pub(crate) fn latest_field<'a>(variant: &'a Variant, name: &LitStr) -> Option<(&'a Field, Ident)> {
     let named = variant.fields().iter().enumerate().find(|(at, field)| match &field.ident {
         Some(ident) => ident.unraw() == name.value(),
@@ -344,7 +349,7 @@ pub(crate) fn latest_field<'a>(variant: &'a Variant, name: &LitStr) -> Option<(&
     named.map(|(at, field)| (field, binding(at, field)))
 }
 
-/// The name that a pattern binds a field to, which no constant has.
+/// Returns the name that a pattern binds a field to. No constant has it.
 pub(crate) fn binding(at: usize, field: &Field) -> Ident {
     match &field.ident {
         Some(ident) => format_ident!("__field_{}", ident.unraw()),

@@ -1,19 +1,19 @@
-//! Attributes that may stand in a `#[cfg_attr]`, which nobody has resolved before an attribute
-//! macro sees the variants of an enum.
+//! Attributes that may be inside a `#[cfg_attr]`. On the variants of an enum, `#[cfg_attr]` is not
+//! resolved before an attribute macro sees it.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Token};
 
-/// One attribute with the conditions under which it is there.
+/// Holds one attribute and the conditions under which it applies.
 #[derive(Clone)]
 pub(crate) struct Conditional {
     pub(crate) conditions: Vec<TokenStream>,
     pub(crate) meta: Meta,
 }
 
-/// The attribute, or those in it when it is a `#[cfg_attr]`.
+/// Returns the attribute, or the attributes inside it if it is a `#[cfg_attr]`.
 pub(crate) fn flatten(attribute: &Attribute) -> Vec<Conditional> {
     let mut found = Vec::new();
     unfold(attribute.meta.clone(), &[], &mut found);
@@ -33,7 +33,7 @@ fn unfold(meta: Meta, conditions: &[TokenStream], found: &mut Vec<Conditional>) 
     }
 }
 
-/// What stands in parentheses behind an attribute's name.
+/// Returns the entries in the parentheses of an attribute.
 pub(crate) fn list(meta: &Meta) -> Option<Vec<Meta>> {
     let list = meta.require_list().ok()?;
     let metas = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
@@ -41,7 +41,7 @@ pub(crate) fn list(meta: &Meta) -> Option<Vec<Meta>> {
 }
 
 impl Conditional {
-    /// Another attribute under the same conditions.
+    /// Creates another attribute under the same conditions.
     pub(crate) fn with(&self, meta: Meta) -> Self {
         Self { conditions: self.conditions.clone(), meta }
     }

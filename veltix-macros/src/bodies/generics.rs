@@ -1,12 +1,12 @@
-//! Which of an enum's generics one of its variants uses.
+//! Finds the generics of an enum that one of its variants uses.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{GenericParam, Generics, WherePredicate};
 
-/// The parameters that these types name, with those of their bounds and predicates that name no
-/// other parameter.
+/// Returns the parameters that these types name. Of their bounds and predicates, it keeps those
+/// that name no other parameter.
 pub(crate) fn used(generics: &Generics, types: &[TokenStream]) -> Generics {
     let (used, unused): (Vec<&GenericParam>, Vec<&GenericParam>) = generics
         .params
@@ -39,8 +39,8 @@ pub(crate) fn used(generics: &Generics, types: &[TokenStream]) -> Generics {
     kept
 }
 
-/// The generics with further predicates, for an `impl`. Where nothing is generic there is nothing
-/// to ask for: rustc sees for itself.
+/// Adds predicates to the generics of an `impl`. Without generic parameters it adds none, because
+/// rustc then checks the types themselves.
 pub(crate) fn bounded(generics: &Generics, predicates: &[TokenStream]) -> Generics {
     let mut generics = generics.clone();
     if !generics.params.is_empty() {
@@ -50,8 +50,8 @@ pub(crate) fn bounded(generics: &Generics, predicates: &[TokenStream]) -> Generi
     generics
 }
 
-/// What must be serializable for a value of this type to be: the type parameters that it names, or
-/// what it names of theirs (`T::Id`). It is what serde's derive asks for.
+/// Finds the types that must be serializable so that a value of this type is serializable: the type
+/// parameters that it names, or their associated types (`T::Id`). Serde's derive asks for the same.
 pub(crate) fn serializable(generics: &Generics, of: &TokenStream, found: &mut Vec<TokenStream>) {
     let mut tokens = of.clone().into_iter().peekable();
     let mut follows_a_path = 0;
@@ -74,7 +74,8 @@ pub(crate) fn serializable(generics: &Generics, of: &TokenStream, found: &mut Ve
     }
 }
 
-/// The tokens of a type with the enum's name for `Self`, which means another type in a struct.
+/// Replaces `Self` by the enum's name in the tokens of a type, because `Self` means another type in
+/// a struct.
 pub(crate) fn without_self(tokens: TokenStream, this: &TokenStream) -> TokenStream {
     let map = |token: TokenTree| match token {
         TokenTree::Ident(ident) if ident == "Self" => this.clone(),
@@ -88,7 +89,7 @@ pub(crate) fn without_self(tokens: TokenStream, this: &TokenStream) -> TokenStre
     tokens.into_iter().map(map).collect()
 }
 
-/// The type inside the groups that a `macro_rules!` puts around what it was given.
+/// Removes the groups that a `macro_rules!` puts around its arguments.
 pub(crate) fn ungrouped(tokens: TokenStream) -> TokenStream {
     let mut inner = tokens.clone().into_iter();
     match (inner.next(), inner.next()) {
@@ -107,7 +108,7 @@ fn name(parameter: &GenericParam) -> String {
     }
 }
 
-/// Whether a parameter of this name stands in the tokens, and not as a part of a path.
+/// Returns whether a parameter of this name occurs in the tokens, other than as a part of a path.
 fn names(tokens: &TokenStream, name: &str) -> bool {
     let mut follows_a_path = 0;
     tokens.clone().into_iter().any(|token| {
@@ -129,7 +130,7 @@ fn is_punct(token: &TokenTree, character: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }
 
-/// Goes past `<…>`.
+/// Skips `<…>`.
 fn skip_arguments(tokens: &mut impl Iterator<Item = TokenTree>) {
     let mut depth = 0_usize;
     for token in tokens {

@@ -1,5 +1,5 @@
-//! Which of the user's attributes go where: on the enum, on the struct of a variant, and on the
-//! shadow that serializes the enum.
+//! Distributes the user's attributes to the enum, to the struct of a variant, and to the shadow
+//! that serializes the enum.
 
 use quote::quote;
 use syn::{Attribute, Ident, Meta, parse_quote};
@@ -7,11 +7,11 @@ use syn::{Attribute, Ident, Meta, parse_quote};
 use super::conditional::{Conditional, flatten, list};
 use crate::errors::Errors;
 
-/// What says something about an item wherever it stands.
+/// Lists the attributes that have the same meaning on an enum's variant and on a struct.
 const MOVED: [&str; 9] =
     ["doc", "cfg", "serde", "deprecated", "non_exhaustive", "allow", "warn", "deny", "must_use"];
 
-/// Serde's attributes of a variant that a struct does not have.
+/// Lists the serde attributes of a variant that a struct does not have.
 const OF_VARIANTS: [&str; 10] = [
     "alias",
     "borrow",
@@ -25,7 +25,7 @@ const OF_VARIANTS: [&str; 10] = [
     "with",
 ];
 
-/// Serde's attributes of a struct that a variant does not have.
+/// Lists the serde attributes of a struct that a variant does not have.
 const OF_STRUCTS: [&str; 9] = [
     "default",
     "deny_unknown_fields",
@@ -38,15 +38,16 @@ const OF_STRUCTS: [&str; 9] = [
     "try_from",
 ];
 
-/// Those that change what is written and that a variant of the shadow cannot have.
+/// Lists the attributes that change the written body and that a variant of the shadow cannot have.
 const BEYOND_SHADOWS: [&str; 4] = ["bound", "into", "tag", "transparent"];
 
-/// Whether the enum derives `Serialize` or `Deserialize` itself, so that it needs its attributes.
+/// Describes whether the enum derives `Serialize` or `Deserialize` itself, and so needs its serde
+/// attributes.
 #[derive(Clone)]
 pub(crate) enum OwnSerde {
     Never,
     Always,
-    /// Under one of these conditions.
+    /// The enum derives one of them under one of these conditions.
     If(Vec<proc_macro2::TokenStream>),
 }
 
@@ -73,8 +74,8 @@ impl OwnSerde {
     }
 }
 
-/// Those of the user's attributes that go along with the struct of a variant, or with one of its
-/// fields. Serde's go only where it is derived.
+/// Returns the attributes that the struct of a variant or one of its fields takes over. Serde's
+/// attributes are included only if serde is derived.
 pub(crate) fn moved(
     attributes: &[Attribute],
     with_serde: bool,
@@ -88,7 +89,7 @@ pub(crate) fn moved(
         .collect()
 }
 
-/// Serde's attributes on something, one entry each.
+/// Returns the serde entries of an item, one by one.
 pub(crate) fn entries(attributes: &[Attribute]) -> Vec<Conditional> {
     let all = attributes.iter().flat_map(flatten);
     all.filter(|one| one.meta.path().is_ident("serde"))
@@ -99,20 +100,21 @@ pub(crate) fn entries(attributes: &[Attribute]) -> Vec<Conditional> {
         .collect()
 }
 
-/// Whether what a variant says to serde can be said by a variant of the shadow.
+/// Returns whether a variant of the shadow can have these attributes.
 pub(crate) fn fits_a_shadow(attributes: &[Attribute]) -> bool {
     let is_beyond =
         |one: &Conditional| BEYOND_SHADOWS.iter().any(|name| one.meta.path().is_ident(name));
     !entries(attributes).iter().any(is_beyond)
 }
 
-/// The serde entries of these names, as attributes.
+/// Returns the serde entries of this name, as attributes.
 pub(crate) fn only(attributes: &[Attribute], name: &str) -> Vec<Conditional> {
     let entries = entries(attributes).into_iter().filter(|one| one.meta.path().is_ident(name));
     entries.map(|one| one.with(as_serde(&one.meta))).collect()
 }
 
-/// What an enum's `#[serde(rename_all_fields = …)]` says to a struct of its variants.
+/// Returns the attributes that `#[serde(rename_all_fields = …)]` on an enum means for the struct of
+/// a variant.
 pub(crate) fn of_all_fields(attributes: &[Attribute]) -> Vec<Conditional> {
     let mut renamed = only(attributes, "rename_all_fields");
     for one in &mut renamed {
@@ -129,9 +131,10 @@ pub(crate) fn of_all_fields(attributes: &[Attribute]) -> Vec<Conditional> {
     renamed
 }
 
-/// Leaves on the enum, or on a part of it, what a derive of the user's there needs.
-pub(crate) fn settle(attributes: &mut Vec<Attribute>, own: &OwnSerde, is_variant: bool) {
-    let settled = attributes.iter().flat_map(|attribute| {
+/// Keeps the serde attributes that a derive of the user needs on the enum or on a part of it, and
+/// removes the others.
+pub(crate) fn keep_needed(attributes: &mut Vec<Attribute>, own: &OwnSerde, is_variant: bool) {
+    let needed = attributes.iter().flat_map(|attribute| {
         let parts = flatten(attribute);
         if !parts.iter().any(|one| one.meta.path().is_ident("serde")) {
             return vec![attribute.clone()];
@@ -150,10 +153,10 @@ pub(crate) fn settle(attributes: &mut Vec<Attribute>, own: &OwnSerde, is_variant
         });
         kept.map(|one| parse_quote!(#one)).collect()
     });
-    *attributes = settled.collect();
+    *attributes = needed.collect();
 }
 
-/// Reports serde's attributes where serde has no say.
+/// Reports serde's attributes at a place that serde does not process.
 pub(crate) fn refuse(attributes: &[Attribute], why: &str, errors: &mut Errors) {
     for one in attributes.iter().flat_map(flatten) {
         if one.meta.path().is_ident("serde") {
@@ -162,7 +165,7 @@ pub(crate) fn refuse(attributes: &[Attribute], why: &str, errors: &mut Errors) {
     }
 }
 
-/// A serde attribute less the entries of these names; any other attribute as it is.
+/// Returns a serde attribute without the entries of these names, and any other attribute unchanged.
 fn without(one: &Conditional, names: &[&str]) -> Option<Conditional> {
     let is_serde = one.meta.path().is_ident("serde");
     let Some(entries) = is_serde.then(|| list(&one.meta)).flatten() else {

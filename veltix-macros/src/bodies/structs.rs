@@ -1,13 +1,13 @@
-//! The struct of a variant: what travels, as a type of its own.
+//! Writes the struct of a variant, which is the message as a type of its own.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ItemEnum;
 
-use super::Names;
 use super::ast::{Field, Shape, Variant};
+use super::names::Names;
 
-/// The struct, or nothing where the user's own type is the message.
+/// Returns the struct, or nothing if the user's own type is the message.
 pub(crate) fn expand(item: &ItemEnum, variant: &Variant, names: &Names) -> TokenStream {
     let vis = &item.vis;
     let Variant { ident, moved, generics, options, .. } = variant;
@@ -37,7 +37,7 @@ pub(crate) fn expand(item: &ItemEnum, variant: &Variant, names: &Names) -> Token
         }
     };
     let private = &names.private;
-    // At the variant's name, so that what a derive finds wrong is reported there.
+    // The span is the variant's name, so that errors of a derive are reported there.
     let span = ident.span();
     let serde = variant.has_serde().then(|| {
         let derive = quote_spanned! {span=>

@@ -1,17 +1,18 @@
-//! What the struct of a variant, or the user's own type, implements: one message each.
+//! Writes the implementations for one message: for the struct of a variant, or for the user's own
+//! type.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Generics, Ident, ItemEnum};
 
-use super::Names;
 use super::ast::{Field, Messages, Shape, Variant};
 use super::attribute::{Class, Encoding};
 use super::check::latest_field;
 use super::generics::bounded;
+use super::names::Names;
 
-/// All of it.
+/// Returns all implementations.
 pub(crate) fn expand(
     variant: &Variant,
     messages: &Messages,
@@ -32,7 +33,8 @@ pub(crate) fn expand(
         .collect()
 }
 
-/// What serializes `value`, an expression of a reference, as this variant's body.
+/// Returns the expression that serializes `value`, an expression of a reference, as this variant's
+/// body.
 pub(crate) fn encoded(variant: &Variant, value: &TokenStream, names: &Names) -> TokenStream {
     let private = &names.private;
     match &variant.options.encoding {
@@ -44,7 +46,7 @@ pub(crate) fn encoded(variant: &Variant, value: &TokenStream, names: &Names) -> 
     }
 }
 
-/// The body of a variant of one field, which stands at `value`.
+/// Returns the expression for the body of a variant with one field, which is at `value`.
 pub(crate) fn encoded_field(
     variant: &Variant,
     field: &Field,
@@ -64,7 +66,7 @@ pub(crate) fn encoded_field(
     }
 }
 
-/// A path that is blamed at another place, and looked up where it was.
+/// Returns a path whose errors are reported at `span`, but whose names are resolved as before.
 fn located_at(span: Span, path: &TokenStream) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(token.span().located_at(span));
@@ -73,7 +75,7 @@ fn located_at(span: Span, path: &TokenStream) -> TokenStream {
     path.clone().into_iter().map(locate).collect()
 }
 
-/// The message of this variant, with its body and its class.
+/// Returns the expression for the message of this variant, with its body and its class.
 pub(crate) fn message(
     variant: &Variant,
     body: Option<TokenStream>,
@@ -90,7 +92,7 @@ pub(crate) fn message(
         Class::Policy(policy) => quote!(.on_full(#private::OverflowPolicy::#policy)),
         Class::Latest(word, None) => quote_spanned!(word.span()=> .latest(())),
         Class::Latest(_, Some(name)) => {
-            // A name that is no field's has been reported.
+            // A name that belongs to no field has been reported.
             latest_field(variant, name).map_or_else(TokenStream::new, |(one, bound)| {
                 let (ty, key) = (&one.ty, field(one, &bound));
                 quote_spanned! {ty.span()=>
@@ -298,8 +300,9 @@ fn ask(variant: &Variant, names: &Names) -> TokenStream {
     )
 }
 
-/// Checks that each part of a body can be written and read, each at its own type and before the
-/// derives of serde find out several times over. What is generic is checked where it is used.
+/// Checks that each part of a body can be written and read. The check stands at the part's own
+/// type, before the derives of serde report the same problem several times. Generic parts are
+/// checked at their use.
 pub(crate) fn check_parts(variant: &Variant, names: &Names) -> TokenStream {
     let private = &names.private;
     let is_serde = variant.has_serde() || matches!(variant.shape, Shape::Itself(_));
@@ -316,7 +319,7 @@ pub(crate) fn check_parts(variant: &Variant, names: &Names) -> TokenStream {
         .collect()
 }
 
-/// What a generic struct must be to be read and written.
+/// Returns the predicates by which a generic struct can be read and written.
 fn self_is_a_body(private: &TokenStream) -> [TokenStream; 2] {
     [
         quote!(Self: #private::serde::Serialize + #private::serde::de::DeserializeOwned),
@@ -324,7 +327,7 @@ fn self_is_a_body(private: &TokenStream) -> [TokenStream; 2] {
     ]
 }
 
-/// An implementation for the message of this variant.
+/// Returns an implementation for the message of this variant.
 fn implementation(
     variant: &Variant,
     generics: &Generics,

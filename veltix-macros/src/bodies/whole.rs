@@ -1,17 +1,18 @@
-//! What the enum implements: it encodes as its variants' structs do, and decodes by code.
+//! Writes the implementations of the enum: it encodes like the structs of its variants, and decodes
+//! by code.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ItemEnum;
 
-use super::Names;
 use super::ast::{Field, Messages, Shape, Variant};
 use super::attribute::Class;
 use super::check::{binding, latest_field};
 use super::generics::{bounded, serializable};
+use super::names::Names;
 use super::traits::{encoded, encoded_field, message};
 
-/// All of it.
+/// Returns all implementations.
 pub(crate) fn expand(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
     let inherent = inherent(item, messages, names);
     let shadow = shadow(item, messages, names);
@@ -38,22 +39,22 @@ fn inherent(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream 
     let subject = if messages.variants.is_empty() { quote!(*self) } else { quote!(self) };
     quote! {
         impl #parameters #ident #arguments #predicates {
-            /// The types of all messages of this enum, in the order in which they are declared.
+            /// Lists the types of all messages of this enum in the order of declaration.
             #vis const TYPES: &'static [#private::MessageType] = &[#(#types),*];
 
-            /// The number that travels.
+            /// Returns the code, which is the number on the wire.
             #[must_use]
             #vis const fn code(&self) -> ::core::primitive::u16 {
                 self.message_type().code()
             }
 
-            /// Code, name and description in one value.
+            /// Returns code, name and description as one value.
             #[must_use]
             #vis const fn message_type(&self) -> #private::MessageType {
                 match #subject { #(#arms)* }
             }
 
-            /// A registry of all message types of this enum.
+            /// Creates a registry of all message types of this enum.
             #[must_use]
             #vis fn registry() -> #private::Registry {
                 #private::Registry::of_enum(Self::TYPES.iter().copied())
@@ -62,9 +63,9 @@ fn inherent(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream 
     }
 }
 
-/// The shadow of the enum, for serde to serialize the fields of a variant in place: a struct of
-/// references would not do, since what `with` and `skip_serializing_if` name takes the fields' own
-/// types.
+/// Returns the shadow of the enum, by which serde serializes the fields of a variant in place. A
+/// struct of references would not work, because the functions in `with` and `skip_serializing_if`
+/// take the fields' own types.
 fn shadow(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
     if !messages.variants.iter().any(Variant::is_shadowed) {
         return TokenStream::new();
@@ -121,7 +122,7 @@ fn shadow(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
     }
 }
 
-/// What a generic enum's type parameters must be for its shadow.
+/// Returns the predicates on a generic enum's type parameters that its shadow needs.
 fn serialize_predicates(item: &ItemEnum, messages: &Messages, names: &Names) -> Vec<TokenStream> {
     let serde = names.serde_path();
     let mut subjects = Vec::new();
@@ -133,8 +134,8 @@ fn serialize_predicates(item: &ItemEnum, messages: &Messages, names: &Names) -> 
     subjects.iter().map(|subject| quote!(#subject: #serde::Serialize)).collect()
 }
 
-/// What must hold for a generic enum to have this trait: that the structs of its generic variants
-/// have it, and what encoding in place takes.
+/// Returns the predicates under which a generic enum has this trait: the structs of its generic
+/// variants have it, and the fields can be encoded in place.
 fn predicates(
     item: &ItemEnum,
     messages: &Messages,
@@ -195,12 +196,12 @@ fn to_message(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStrea
     }
 }
 
-/// Whether the struct is made to be encoded, since nothing else writes what it does.
+/// Returns whether encoding has to build the struct, because nothing else writes its form.
 fn needs_clone(variant: &Variant) -> bool {
     variant.has_serde() && !variant.fits_a_shadow
 }
 
-/// The pattern of a variant and the message it becomes.
+/// Returns the pattern of a variant and the expression for its message.
 fn arm(variant: &Variant, names: &Names) -> (TokenStream, TokenStream) {
     let private = &names.private;
     let named = match &variant.options.class {
@@ -220,7 +221,7 @@ fn arm(variant: &Variant, names: &Names) -> (TokenStream, TokenStream) {
             let body = encoded_field(variant, field, &quote!(#bound), names);
             (quote!((#bound)), Some(body))
         }
-        // Of what the shadow writes, only the field that is the key is needed here.
+        // The shadow writes the body, so only the field that is the key is bound here.
         Shape::Newtype(_) => {
             let bound = named.map_or_else(|| quote!(..), |(_, bound)| quote!(#bound));
             (quote!((#bound)), in_place())
@@ -234,7 +235,8 @@ fn arm(variant: &Variant, names: &Names) -> (TokenStream, TokenStream) {
     (pattern, message(variant, body, |_, bound| quote!(#bound), names))
 }
 
-/// The same by way of the struct, made of clones.
+/// Returns the pattern and the expression for a variant that is encoded through its struct, which
+/// is built from clones.
 fn cloning_arm(variant: &Variant, names: &Names) -> (TokenStream, TokenStream) {
     let (private, ident) = (&names.private, &variant.ident);
     let fields = variant.fields().iter().enumerate().map(|(at, field)| {
@@ -290,8 +292,8 @@ fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
     }
 }
 
-/// Which of the variants under a `#[cfg]` remain is known to rustc alone. An enum of their codes
-/// lets it refuse those that remain with the same code (E0081).
+/// Returns an enum of the codes of variants under a `#[cfg]`. Only rustc knows which of these
+/// variants remain, and this enum lets it refuse two that remain with the same code (E0081).
 fn conditional_codes(item: &ItemEnum, messages: &Messages) -> TokenStream {
     if messages.variants.iter().all(|one| one.cfgs.is_empty()) {
         return TokenStream::new();

@@ -1,4 +1,4 @@
-//! What stands in the parentheses of the attribute.
+//! The arguments in the parentheses of the attribute.
 
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
@@ -8,7 +8,7 @@ use syn::{Ident, Path, Token, Type, parse_quote};
 use crate::errors::Errors;
 use crate::parse;
 
-/// The methods of the router that a handler may be meant for.
+/// Lists the methods of the router that a handler may be written for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     On,
@@ -17,7 +17,7 @@ pub(crate) enum Method {
     OnDisconnect,
 }
 
-/// All arguments.
+/// Holds all arguments.
 pub(crate) struct Arguments {
     pub(crate) facade: Path,
     pub(crate) state: Option<Type>,
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 const EXPECTED: &str = "expected `state = S`, or the method of the router that the handler is for: \
                         `on`, `route`, `on_connect` or `on_disconnect`";
 
-/// Reads them; what cannot be read is reported.
+/// Reads the arguments, and reports unreadable ones.
 pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Arguments {
     let facade: Path = parse_quote!(::veltix);
     let mut arguments = Arguments { facade, state: None, method: None };

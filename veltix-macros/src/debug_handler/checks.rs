@@ -1,18 +1,17 @@
-//! One small function for each check, with the types where the user wrote them.
+//! Writes one small function per check, with the types at the places where the user wrote them.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{GenericArgument, ItemFn, PathArguments, Type, TypeReference, parse_quote};
+use syn::{GenericArgument, ItemFn, PathArguments, ReturnType, Type, TypeReference, parse_quote};
 
 use super::arguments::{Arguments, Method};
-use super::output;
 use crate::errors::Errors;
 
-/// Arguments that need no body.
+/// Lists arguments that need no body.
 const WITHOUT_BODY: [&str; 5] = ["Extension", "Hub", "Peer", "RequestId", "State"];
 
-/// The checks of a function with arguments of these types.
+/// Returns the checks of a function with arguments of these types.
 pub(crate) fn expand(
     function: &ItemFn,
     types: &[Type],
@@ -26,7 +25,7 @@ pub(crate) fn expand(
     };
     let (input, message) = input(types, arguments, &private);
 
-    // Of an argument that is known to need no body there is more to say, whatever its place.
+    // An argument that needs no body gets the more precise error of a part, also in the last place.
     let takes_body = |ty: &&Type| !WITHOUT_BODY.iter().any(|name| is_named(ty, name));
     let last = types.last().filter(takes_body);
     let parts = &types[..types.len() - usize::from(last.is_some())];
@@ -41,7 +40,7 @@ pub(crate) fn expand(
             } else if method(types, arguments) != Method::Route {
                 Some("only a handler for `route` or `fallback` can borrow the body: take `Msg<T>`")
             } else if lifetime.is_some() {
-                Some("the body is lent for the call alone: leave the lifetime out")
+                Some("the body is borrowed only for the call: remove the lifetime")
             } else {
                 None
             };
@@ -77,7 +76,20 @@ pub(crate) fn expand(
     }
 }
 
-/// The state: what is said, or what the `State<S>` of the arguments takes.
+/// Returns the output of the function or of its future. Returns `None` if that type has no name.
+fn output(function: &ItemFn) -> Option<Type> {
+    match &function.sig.output {
+        // Without a written type, errors are reported at the name of the function.
+        ReturnType::Default => {
+            let unit = quote_spanned!(function.sig.ident.span()=> ());
+            syn::parse2(unit).ok()
+        }
+        ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_) | Type::Never(_)) => None,
+        ReturnType::Type(_, ty) => Some((**ty).clone()),
+    }
+}
+
+/// Returns the state from the attribute, or from the `State<S>` among the arguments.
 fn state(types: &[Type], arguments: &Arguments, errors: &mut Errors) -> Option<Type> {
     if let Some(state) = &arguments.state {
         return Some(state.clone());
@@ -94,7 +106,7 @@ fn state(types: &[Type], arguments: &Arguments, errors: &mut Errors) -> Option<T
         [_, second, ..] => {
             errors.at(
                 second,
-                "the handler takes parts of a state: say which one has them, with \
+                "the handler takes parts of a state: name the state that has them, with \
                  `#[veltix::debug_handler(state = S)]`",
             );
             None
@@ -102,7 +114,7 @@ fn state(types: &[Type], arguments: &Arguments, errors: &mut Errors) -> Option<T
     }
 }
 
-/// What the handler handles, and the typed message in it where there is one.
+/// Returns the input of the handler, and the typed message in it, if there is one.
 fn input<'a>(
     types: &'a [Type],
     arguments: &Arguments,
@@ -117,7 +129,7 @@ fn input<'a>(
     }
 }
 
-/// The method of the router: what is said, or what the last argument suggests.
+/// Returns the method of the router from the attribute, or the one that the last argument suggests.
 fn method(types: &[Type], arguments: &Arguments) -> Method {
     let last = types.last();
     let ends_with = |name| last.is_some_and(|ty| is_named(ty, name));
@@ -129,13 +141,13 @@ fn method(types: &[Type], arguments: &Arguments) -> Method {
     }
 }
 
-/// The `T` of `Msg<T>`, also inside an `Option` or a `Result`.
+/// Returns the `T` of `Msg<T>`, also inside an `Option` or a `Result`.
 fn message_of(ty: &Type) -> Option<&Type> {
     let inner = argument_of(ty, "Option").or_else(|| argument_of(ty, "Result")).unwrap_or(ty);
     argument_of(inner, "Msg")
 }
 
-/// The first argument of a generic type of this name.
+/// Returns the first argument of a generic type of this name.
 fn argument_of<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == name)?;

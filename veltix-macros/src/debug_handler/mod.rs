@@ -1,19 +1,19 @@
-//! `#[veltix::debug_handler]`: the function stays as it is, and beside it stand checks of its
-//! parts, each of which the compiler blames on the part itself.
+//! `#[veltix::debug_handler]`. The function stays as it is. Beside it, the macro writes checks of
+//! its parts, so that the compiler reports each error at the part itself.
 
 mod arguments;
 mod checks;
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::{FnArg, ItemFn, ReturnType, Type};
+use quote::quote;
+use syn::{FnArg, ItemFn, Type};
 
 use crate::errors::Errors;
 
-/// How many arguments a handler may have.
+/// Limits the arguments of a handler.
 const MOST_ARGUMENTS: usize = 8;
 
-/// The whole of the attribute.
+/// Expands the attribute.
 pub(crate) fn debug_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = arguments::read(arguments, &mut errors);
@@ -27,7 +27,7 @@ pub(crate) fn debug_handler(arguments: TokenStream, item: TokenStream) -> TokenS
     quote!(#item #checks #errors)
 }
 
-/// The types of the arguments, if they can be checked one by one.
+/// Returns the types of the arguments, if they can be checked one by one.
 fn types(function: &ItemFn, errors: &mut Errors) -> Option<Vec<Type>> {
     let signature = &function.sig;
     let mut can_be_checked = true;
@@ -38,8 +38,8 @@ fn types(function: &ItemFn, errors: &mut Errors) -> Option<Vec<Type>> {
     if !signature.generics.params.is_empty() {
         refuse(
             &signature.generics,
-            "a generic handler is a handler for some types only: check a function that calls it \
-             with the types you mean",
+            "a generic handler is a handler only for some types: check a function that calls it \
+             with concrete types",
         );
     }
     let mut types = Vec::new();
@@ -47,30 +47,17 @@ fn types(function: &ItemFn, errors: &mut Errors) -> Option<Vec<Type>> {
         match argument {
             FnArg::Receiver(receiver) => refuse(
                 receiver,
-                "a handler has no `self`: take what it needs by `State<S>`, or call the method \
-                 from a function",
+                "a handler has no `self`: take its data as `State<S>`, or call the method from a \
+                 function",
             ),
             FnArg::Typed(argument) => match &*argument.ty {
-                Type::ImplTrait(ty) => refuse(ty, "write the type: `impl Trait` is any of many"),
+                Type::ImplTrait(ty) => refuse(ty, "write a concrete type, not `impl Trait`"),
                 ty => types.push(ty.clone()),
             },
         }
     }
     if let Some(ninth) = types.get(MOST_ARGUMENTS) {
-        refuse(ninth, "a handler has at most eight arguments: put some of them in one of your own");
+        refuse(ninth, "a handler has at most eight arguments: combine some of them in one");
     }
     can_be_checked.then_some(types)
-}
-
-/// What the function returns, or its future gives. `None` when that has no name.
-fn output(function: &ItemFn) -> Option<Type> {
-    match &function.sig.output {
-        // Without a type to stand at, the name of the function is blamed.
-        ReturnType::Default => {
-            let unit = quote_spanned!(function.sig.ident.span()=> ());
-            syn::parse2(unit).ok()
-        }
-        ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_) | Type::Never(_)) => None,
-        ReturnType::Type(_, ty) => Some((**ty).clone()),
-    }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Slots {
     max: usize,
     addresses: Option<Arc<Addresses>>,
     /// Whether the system refuses to accept connections.
-    starved: AtomicBool,
+    accept_failing: AtomicBool,
 }
 
 /// Peers of each address, and how many one may have. An address without a peer is not held.
@@ -52,7 +52,7 @@ impl Slots {
     pub(crate) fn new(max: usize, max_per_address: Option<usize>) -> Self {
         let addresses =
             max_per_address.map(|max| Arc::new(Addresses { taken: Mutex::default(), max }));
-        Self { taken: Arc::default(), max, addresses, starved: AtomicBool::new(false) }
+        Self { taken: Arc::default(), max, addresses, accept_failing: AtomicBool::new(false) }
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -60,16 +60,16 @@ impl Slots {
     }
 
     /// How many there is room for now: none while the system accepts nobody, whatever is left.
-    pub(crate) fn spare(&self) -> usize {
-        match self.starved.load(Ordering::Acquire) {
+    pub(crate) fn free(&self) -> usize {
+        match self.accept_failing.load(Ordering::Acquire) {
             true => 0,
             false => self.max.saturating_sub(self.taken.load(Ordering::Acquire)),
         }
     }
 
     /// Says whether the system refuses to accept connections.
-    pub(crate) fn set_starved(&self, starved: bool) {
-        self.starved.store(starved, Ordering::Release);
+    pub(crate) fn set_accept_failing(&self, accept_failing: bool) {
+        self.accept_failing.store(accept_failing, Ordering::Release);
     }
 
     /// Whether there is room for a peer of this address now.
@@ -146,10 +146,10 @@ mod tests {
         let slots = Slots::new(2, None);
         let (first, second) = (slots.take(None), slots.take(ip("10.0.0.1")));
         assert!(first.is_ok() && second.is_ok() && slots.is_full());
-        assert_eq!(slots.spare(), 0);
+        assert_eq!(slots.free(), 0);
         assert_eq!(slots.take(None).err(), Some(Full::Server));
         drop(first);
-        assert_eq!(slots.spare(), 1);
+        assert_eq!(slots.free(), 1);
         assert!(!slots.is_full() && slots.take(None).is_ok());
     }
 

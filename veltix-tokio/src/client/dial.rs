@@ -8,9 +8,9 @@ use veltix_core::{Hello, IdSpace};
 
 use super::credentials::{Credentials, NoToken};
 use crate::connection::ConnectionTask;
-use crate::endpoint::Endpoint;
 use crate::error::ConnectError;
 use crate::handshake::{Failure, introduce};
+use crate::hub::Endpoint;
 use crate::router::Routes;
 use crate::tls::Dial;
 use crate::transport::Connector;

@@ -88,21 +88,21 @@ impl Messages {
             Some(sender) => sender.try_send(message).is_ok(),
             None => false,
         };
-        if taken { Offered::Taken } else { Offered::Unclaimed }
+        if taken { Offered::Accepted } else { Offered::Unclaimed }
     }
 }
 
 /// What became of a message that no route took.
 #[derive(Debug)]
 pub(super) enum Offered {
-    Taken,
+    Accepted,
     Unclaimed,
 }
 
 impl IntoReply for Offered {
     fn into_outcome(self) -> Outcome {
         match self {
-            Self::Taken => Outcome::Silent,
+            Self::Accepted => Outcome::Silent,
             Self::Unclaimed => Failure::Unclaimed.into(),
         }
     }

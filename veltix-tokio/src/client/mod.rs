@@ -21,13 +21,13 @@ use veltix_core::{Ask, Message, ToMessage};
 pub use config::{ClientConfig, Reconnect};
 pub use messages::MessageStream;
 
-use crate::batch;
 use crate::close::Disconnected;
 use crate::config::Role;
 use crate::drain::Spreads;
-use crate::endpoint::{Endpoint, Side};
 use crate::error::{ConfigError, ConnectError, SendError};
-use crate::events::EventStream;
+use crate::flush;
+use crate::hub::EventStream;
+use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::peer::{Peer, Sending};
 use crate::planted::planted;
@@ -293,7 +293,7 @@ impl Client {
         ClosingClient(Box::pin(async move {
             // Inside a handler of its own the client's task cannot be waited for: it waits for
             // that handler.
-            if !batch::is_within(endpoint.services()) {
+            if !flush::is_within(endpoint.services()) {
                 control.closed().await;
             }
             control.peer().closed().await

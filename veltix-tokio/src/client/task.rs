@@ -19,9 +19,9 @@ use crate::close::CloseReason;
 use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
-use crate::events::Event;
-use crate::spawn::on_thread;
+use crate::hub::Event;
 use crate::transport::Connector;
+use crate::workers::on_thread;
 
 /// Lives as long as the client, whether it is connected or not.
 pub(super) struct ClientTask<C> {

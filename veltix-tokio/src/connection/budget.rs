@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use veltix_core::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, HELD_TIME};
+use veltix_core::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, SLOW_POLL};
 
-use crate::batch::Batch;
+use crate::flush::FlushScope;
 
 /// Messages between two looks at the clock.
 const LOOK_EVERY: usize = 16;
@@ -30,12 +30,12 @@ pub(super) struct Budget {
     looked: usize,
     /// The code of a call that went on before any message.
     resumed: Option<u16>,
-    held: Option<Box<Held>>,
+    slow: Option<Box<SlowPoll>>,
 }
 
 /// Between two looks there was too much time for handlers that await.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct SlowPoll {
     pub(super) took: Duration,
     pub(super) until: Instant,
     /// The codes of the messages that were handled in it.
@@ -55,7 +55,7 @@ impl Budget {
             codes: [0; LOOK_EVERY],
             looked: 0,
             resumed: None,
-            held: None,
+            slow: None,
         }
     }
 
@@ -79,11 +79,11 @@ impl Budget {
 
     /// Whether the turn may go on with another message at once.
     #[inline]
-    pub(super) fn goes_on(&mut self, batch: &Batch) -> bool {
+    pub(super) fn goes_on(&mut self, scope: &FlushScope) -> bool {
         if self.frames >= self.next_look {
             self.look();
         }
-        !self.is_spent(batch)
+        !self.is_spent(scope)
     }
 
     /// Looks at the clock, after the 1st, 2nd, 4th, 8th message and then every 16th: a look costs
@@ -93,40 +93,40 @@ impl Budget {
         let before = self.now;
         self.now = Instant::now();
         self.late = self.now - self.start >= BATCH_TIME;
-        if self.now - before >= HELD_TIME {
-            self.note_held(self.now - before);
+        if self.now - before >= SLOW_POLL {
+            self.note_slow_poll(self.now - before);
         }
         self.looked = self.frames;
         self.resumed = None;
     }
 
     #[cold]
-    fn note_held(&mut self, took: Duration) {
+    fn note_slow_poll(&mut self, took: Duration) {
         let since = self.looked.max(self.frames.saturating_sub(LOOK_EVERY));
         let messages = (since..self.frames).map(|frame| self.codes[frame % LOOK_EVERY]);
         let codes = messages.chain(self.resumed).collect();
-        self.held = Some(Box::new(Held { took, until: self.now, codes }));
+        self.slow = Some(Box::new(SlowPoll { took, until: self.now, codes }));
     }
 
     /// Ends the `turn` of that number: a last look at the clock, if anything ran since the one
     /// before. Says whether handlers held the worker for long.
     #[inline]
-    pub(super) fn end(&mut self, turn: u8) -> Option<Box<Held>> {
+    pub(super) fn end(&mut self, turn: u8) -> Option<Box<SlowPoll>> {
         let is_lone = self.frames == 1 && !turn.is_multiple_of(LONE_LOOK_EVERY);
         if self.resumed.is_some() || (self.frames > self.looked && !is_lone) {
             self.look();
         }
-        self.held.take()
+        self.slow.take()
     }
 
-    fn is_spent(&self, batch: &Batch) -> bool {
-        self.late || batch.is_heavy()
+    fn is_spent(&self, scope: &FlushScope) -> bool {
+        self.late || scope.is_heavy()
     }
 
     /// Whether the turn takes on nothing more. A burst is handled to its end, since what is left of
     /// it would keep the read buffer; it may be as large as a whole batch, so it is not begun when
     /// half of one is done.
-    pub(super) fn is_done(&self, batch: &Batch) -> bool {
-        self.is_spent(batch) || self.frames >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
+    pub(super) fn is_done(&self, scope: &FlushScope) -> bool {
+        self.is_spent(scope) || self.frames >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
     }
 }

@@ -9,7 +9,7 @@ use veltix_core::{PING, Pulse};
 
 use super::{ConnectionTask, Stage};
 use crate::close::CloseReason;
-use crate::events::Event;
+use crate::hub::Event;
 
 /// A frame of which some bytes have come.
 pub(super) struct BegunFrame {
@@ -85,7 +85,7 @@ impl ConnectionTask {
             heartbeat,
             self.silent_until(),
             self.throttle.as_ref().and_then(|throttle| throttle.until()),
-            self.starved.as_ref().map(|starved| starved.retry_at),
+            self.memory_wait.as_ref().map(|wait| wait.retry_at),
             self.begun.as_ref().filter(|_| self.ending.is_none()).map(BegunFrame::deadline),
             self.stalled_since.zip(stall).map(|(since, stall)| since + stall),
             self.write_failure.as_ref().filter(|_| self.ending.is_none()).map(|it| it.until),
@@ -103,11 +103,11 @@ impl ConnectionTask {
 
     /// Does what is due.
     pub(super) fn on_deadline(&mut self, now: Instant) {
-        let over = self.peer.session().calls().lock().expire(now);
-        for call in over {
+        let completed = self.peer.session().calls().lock().expire(now);
+        for call in completed {
             let (peer, code) = (&self.peer, call.code());
             self.endpoint.events().tell(|| Event::RequestTimedOut { peer: peer.clone(), code });
-            call.tell();
+            call.complete();
         }
         if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {
             self.cut_off();
@@ -149,7 +149,7 @@ impl ConnectionTask {
     /// we see does not count, since it is old: what was read before and is handled now.
     fn silent_until(&self) -> Option<Instant> {
         let limits = self.limits();
-        let has_room = self.lane.has_room(limits.inbox_messages, limits.inbox_bytes);
+        let has_room = self.serial.has_room(limits.inbox_messages, limits.inbox_bytes);
         let reads = has_room && !self.is_held_back();
         if reads || self.ending.is_some() {
             return None;
@@ -176,7 +176,7 @@ impl ConnectionTask {
             Pulse::Ping => {
                 self.send_plain(PING.code(), Bytes::new());
                 // That the stream takes our own question is no sign of the peer's life.
-                self.taken = self.peer.session().outbox().taken();
+                self.written = self.peer.session().outbox().written();
             }
             Pulse::Dead => self.begin_end(CloseReason::HeartbeatTimeout),
         }

@@ -12,15 +12,15 @@ use veltix_core::{
 };
 
 use super::budget::Budget;
-use super::lane::Origin;
+use super::serial::Origin;
 use super::{ConnectionTask, Stage};
-use crate::batch::{self, Batch};
 use crate::close::CloseReason;
 use crate::config::Role;
-use crate::events::Event;
+use crate::flush::{self, FlushScope};
+use crate::hub::Event;
 use crate::outbox::Push;
 use crate::planted::planted;
-use crate::router::{Context, Outcome, Recycled, RouteId, Started, poll_caught};
+use crate::router::{Context, Outcome, PooledFuture, RouteId, Started, poll_caught};
 use crate::session::Reception;
 
 impl ConnectionTask {
@@ -36,13 +36,13 @@ impl ConnectionTask {
             self.admit();
             return;
         };
-        let batch = Batch::enter(self.peer.session(), self.own_only());
+        let scope = FlushScope::enter(self.peer.session(), self.own_only());
         let cx = Context::new(&self.peer, self.routes.hub(), 0, RequestId::default());
         match on_connect.start(&cx, (), None) {
-            Started::Done(outcome) => self.settle(Origin::Connect, outcome),
-            Started::Running(future) => self.lane.run(Origin::Connect, future),
+            Started::Done(outcome) => self.complete(Origin::Connect, outcome),
+            Started::Running(future) => self.serial.run(Origin::Connect, future),
         }
-        self.flushes.extend(batch.leave(Instant::now()));
+        self.flushes.extend(scope.leave(Instant::now()));
     }
 
     pub(super) fn admit(&mut self) {
@@ -55,14 +55,14 @@ impl ConnectionTask {
         }
     }
 
-    /// Does with a message what its code and id ask for. `is_calm` is what
-    /// [`is_calm`](Self::is_calm) said just before.
+    /// Does with a message what its code and id ask for. `can_dispatch_directly` is what
+    /// [`can_dispatch_directly`](Self::can_dispatch_directly) said just before.
     #[inline]
     pub(super) fn receive(
         &mut self,
         cx: &mut task::Context<'_>,
         arrival: Arrival<'_>,
-        is_calm: bool,
+        can_dispatch_directly: bool,
     ) {
         self.peer.session().receipts().received.add(1);
         if arrival.code() < FIRST_APPLICATION_CODE {
@@ -72,7 +72,7 @@ impl ConnectionTask {
             if let Some(mut message) = self.take_answer(arrival.into_message()) {
                 self.route(cx, message.arrival());
             }
-        } else if is_calm
+        } else if can_dispatch_directly
             && let Some(route) = self.routes.find(arrival.code())
             && self.has_turn(route)
         {
@@ -83,7 +83,7 @@ impl ConnectionTask {
                 let (code, id) = (arrival.code(), arrival.id());
                 let context = Context::new(&self.peer, self.routes.hub(), code, id);
                 let started = bound.handler.start(&context, arrival, None);
-                self.settle_started(route, code, id, started);
+                self.complete_started(route, code, id, started);
             } else {
                 self.handle(cx, route, arrival);
             }
@@ -100,10 +100,10 @@ impl ConnectionTask {
         };
         if self.ending.as_ref().is_some_and(|ending| ending.reason == CloseReason::Shutdown) {
             self.peer.session().receipts().shutdown.add(1);
-        } else if self.lane.is_free() && self.has_turn(route) {
+        } else if self.serial.is_free() && self.has_turn(route) {
             self.handle(cx, route, arrival);
         } else {
-            self.lane.wait(route, arrival.into_message());
+            self.serial.wait(route, arrival.into_message());
         }
     }
 
@@ -115,7 +115,7 @@ impl ConnectionTask {
             let pong = Frame::new(PONG.code(), message.id(), bytes::Bytes::new());
             // Bounded all the same: a peer that does not take its pongs is not read any more.
             if let Push::Queued(queued) = self.peer.session().outbox().push_beyond(pong) {
-                batch::queued(self.peer.session(), queued);
+                flush::schedule(self.peer.session(), queued);
             }
         } else if message.code() != PONG.code() {
             self.receive_notice(&message);
@@ -150,7 +150,7 @@ impl ConnectionTask {
 
     /// Gives an answer to its call; gives back what is none.
     fn take_answer(&mut self, message: Message) -> Option<Message> {
-        if planted!("answers_wait_in_the_lane") && !self.lane.is_free() {
+        if planted!("answers_wait_for_handlers") && !self.serial.is_free() {
             return Some(message);
         }
         if !self.peer.session().ids().is_call(message.id()) {
@@ -160,10 +160,10 @@ impl ConnectionTask {
         let receipts = self.peer.session().receipts();
         match reception {
             Reception::Other(message) => return Some(message),
-            Reception::Answer(over) => {
+            Reception::Answer(completed) => {
                 receipts.handled.add(1);
-                self.deferral.count_answer();
-                over.tell();
+                self.cork.count_answer();
+                completed.complete();
             }
             Reception::Late => receipts.late.add(1),
         }
@@ -199,49 +199,49 @@ impl ConnectionTask {
         let routes = &*self.routes;
         let bound = routes.route(route);
         let concurrent = bound.concurrent.is_some();
-        let spare = if bound.is_async { self.spare.take(route, routes) } else { None };
+        let pooled = if bound.is_async { self.pool.take(route, routes) } else { None };
         let context = Context::new(&self.peer, self.routes.hub(), code, id);
         let started = if concurrent {
             // Many calls at once would each keep the read buffer that their message came in.
             let mut message = arrival.into_message().detach_below(DETACH_BELOW);
-            bound.handler.start(&context, message.arrival(), spare)
+            bound.handler.start(&context, message.arrival(), pooled)
         } else {
-            bound.handler.start(&context, arrival, spare)
+            bound.handler.start(&context, arrival, pooled)
         };
         let mut future = match started {
-            Started::Done(outcome) => return self.settle_message(code, id, outcome),
+            Started::Done(outcome) => return self.complete_message(code, id, outcome),
             Started::Running(future) => future,
         };
         let origin = Origin::Message { route, code, id };
         match poll_caught(&mut future, cx) {
             Poll::Pending => {
                 if let Some(span) = span {
-                    future = Recycled::new(future.instrument(span.clone()));
+                    future = PooledFuture::new(future.instrument(span.clone()));
                 }
                 if concurrent {
-                    self.parallel.run(route, origin, future);
+                    self.concurrent_calls.run(route, origin, future);
                 } else {
-                    self.lane.run(origin, future);
+                    self.serial.run(origin, future);
                 }
             }
             Poll::Ready(Outcome::Silent) => {
-                self.spare.keep(route, routes, future);
+                self.pool.keep(route, routes, future);
                 self.peer.session().receipts().handled.add(1);
             }
             Poll::Ready(Outcome::Reply(reply)) => {
-                self.spare.keep(route, routes, future);
-                self.settle_reply(code, id, reply);
+                self.pool.keep(route, routes, future);
+                self.complete_with_reply(code, id, reply);
             }
             Poll::Ready(Outcome::Failure(failure)) => {
-                self.spare.keep_unless_panicked(route, routes, future, &failure);
-                self.settle_failure(code, id, *failure);
+                self.pool.keep_unless_panicked(route, routes, future, &failure);
+                self.complete_with_failure(code, id, *failure);
             }
         }
     }
 
     /// Whether a message of this route may be handled now, as far as other calls of it go.
     fn has_turn(&self, route: RouteId) -> bool {
-        if self.parallel.is_empty() {
+        if self.concurrent_calls.is_empty() {
             return true;
         }
         let endpoint = &self.endpoint;
@@ -252,46 +252,46 @@ impl ConnectionTask {
         } else {
             limit
         };
-        !self.parallel.is_full(route, limit)
+        !self.concurrent_calls.is_full(route, limit)
     }
 
     /// Goes on with what runs and what waits, as far as the budget allows.
-    pub(super) fn advance_lane(
+    pub(super) fn advance_handlers(
         &mut self,
         cx: &mut task::Context<'_>,
-        batch: &Batch,
+        scope: &FlushScope,
         budget: &mut Budget,
     ) {
         self.push_parked();
-        if let Some(code) = self.lane.runs() {
+        if let Some(code) = self.serial.runs() {
             budget.resume(code);
         }
-        if let Poll::Ready(Some((origin, outcome, future))) = self.lane.poll_running(cx) {
+        if let Poll::Ready(Some((origin, outcome, future))) = self.serial.poll_running(cx) {
             if let Origin::Message { route, .. } = origin {
                 let routes = &*self.routes;
-                self.spare.keep_waited(route, routes, future, &outcome);
+                self.pool.keep_waited(route, routes, future, &outcome);
             }
-            self.settle(origin, outcome);
+            self.complete(origin, outcome);
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
-        while !budget.is_done(batch)
-            && budget.goes_on(batch)
-            && let Poll::Ready((origin, outcome, future)) = self.parallel.poll_ended(cx)
+        while !budget.is_done(scope)
+            && budget.goes_on(scope)
+            && let Poll::Ready((origin, outcome, future)) = self.concurrent_calls.poll_ended(cx)
         {
             budget.spend(origin.code(), 0);
             if let Origin::Message { route, .. } = origin {
                 let routes = &*self.routes;
-                self.spare.keep_waited(route, routes, future, &outcome);
+                self.pool.keep_waited(route, routes, future, &outcome);
             }
-            self.settle(origin, outcome);
+            self.complete(origin, outcome);
         }
         while !self.is_cut_off()
-            && !budget.is_done(batch)
-            && budget.goes_on(batch)
-            && let Some(route) = self.lane.next_route()
+            && !budget.is_done(scope)
+            && budget.goes_on(scope)
+            && let Some(route) = self.serial.next_route()
             && self.has_turn(route)
-            && let Some((route, mut message)) = self.lane.next()
+            && let Some((route, mut message)) = self.serial.next()
         {
             budget.spend(message.code(), message.body().len());
             self.handle(cx, route, message.arrival());

@@ -11,12 +11,12 @@ use veltix_core::limits::{CLOSE_FLUSH, LINGER};
 use veltix_core::text::printable;
 use veltix_core::{GOING_AWAY, GoingAway, RequestId};
 
-use super::lane::Cancelled;
+use super::serial::Cancelled;
 use super::{ConnectionTask, Ending, Stage};
-use crate::batch::Batch;
 use crate::close::{CloseReason, Disconnected};
 use crate::drain::Closed;
-use crate::events::Event;
+use crate::flush::FlushScope;
+use crate::hub::Event;
 use crate::outbox::{DropReason, Sent};
 use crate::planted::planted;
 use crate::router::{Context, Failure, Outcome, Started, poll_caught};
@@ -45,7 +45,7 @@ impl ConnectionTask {
         }
         if reason != CloseReason::Shutdown {
             // What was begun never becomes whole: nobody has to make room for it.
-            self.starved = None;
+            self.memory_wait = None;
         }
         if reason == CloseReason::Evicted {
             // For its memory.
@@ -80,7 +80,7 @@ impl ConnectionTask {
 
     /// Cancels what runs and what waits.
     pub(super) fn cut_off(&mut self) {
-        let cancelled = self.cancel_lane();
+        let cancelled = self.cancel_handlers();
         if let Some(ending) = &mut self.ending {
             ending.aborted_handlers += cancelled.handlers;
             // Whoever still waits, waits for nothing.
@@ -89,11 +89,11 @@ impl ConnectionTask {
     }
 
     /// Ends what the lane holds, and counts it.
-    fn cancel_lane(&mut self) -> Cancelled {
-        let mut cancelled = self.lane.cancel();
-        let parallel = self.parallel.cancel();
-        cancelled.handlers += parallel;
-        cancelled.messages += parallel;
+    fn cancel_handlers(&mut self) -> Cancelled {
+        let mut cancelled = self.serial.cancel();
+        let concurrent = self.concurrent_calls.cancel();
+        cancelled.handlers += concurrent;
+        cancelled.messages += concurrent;
         self.peer.session().receipts().closed.add(cancelled.messages);
         for code in cancelled.replies.drain(..) {
             self.peer.session().outbox().refuse(DropReason::Disconnected, code);
@@ -109,7 +109,7 @@ impl ConnectionTask {
     /// Whether the conversation is over: an end has begun and every handler has finished.
     pub(super) fn is_over(&self) -> bool {
         // A close by this side overtakes any other end: it cancels what an earlier one let finish.
-        self.ending.is_some() && self.lane.is_free() && self.parallel.is_empty()
+        self.ending.is_some() && self.serial.is_free() && self.concurrent_calls.is_empty()
     }
 
     /// Writes what is queued, leaves, tells `on_disconnect`, and lets go of the stream.
@@ -136,7 +136,7 @@ impl ConnectionTask {
         if !lingers {
             self.peer.session().outbox().close(reason.drop_reason());
             let peer = self.peer.clone();
-            poll_fn(|cx| peer.session().outbox().poll_settled(cx)).await;
+            poll_fn(|cx| peer.session().outbox().poll_recorded(cx)).await;
         }
         let outcome = self.leave();
         if was_admitted {
@@ -197,17 +197,17 @@ impl ConnectionTask {
         let Some(handler) = routes.on_disconnect() else { return };
         let (peer, own_only) = (self.peer.clone(), self.own_only());
         let started = {
-            let batch = Batch::enter(peer.session(), own_only);
+            let scope = FlushScope::enter(peer.session(), own_only);
             let context = Context::new(&peer, routes.hub(), 0, RequestId::default());
             let started = handler.start(&context, outcome, None);
-            drop(batch);
+            drop(scope);
             started
         };
         let outcome = match started {
             Started::Done(outcome) => outcome,
             Started::Running(mut future) => {
                 let run = poll_fn(|cx| {
-                    let _batch = Batch::enter(peer.session(), own_only);
+                    let _scope = FlushScope::enter(peer.session(), own_only);
                     poll_caught(&mut future, cx)
                 });
                 let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);
@@ -282,7 +282,7 @@ impl Drop for ConnectionTask {
         self.peer.session().outbox().close(DropReason::Disconnected);
         self.peer.session().end_calls();
         if self.stage != Stage::Left {
-            let cancelled = self.cancel_lane();
+            let cancelled = self.cancel_handlers();
             let ending = self.ending.get_or_insert_with(Ending::aborted);
             ending.aborted_handlers += cancelled.handlers;
             self.leave();

@@ -9,21 +9,21 @@
 //!
 //! One turn of the task is one poll: finish what runs, read one batch and handle it, then flush
 //! each outbox that was filled, once. [`reading`] has what a turn reads, [`dispatch`] what is done
-//! with a message, [`settle`] what becomes of its handler, [`deadlines`] what time brings,
-//! [`deferral`] which flush waits, [`finish`] the end of a connection.
+//! with a message, [`completion`] what becomes of its handler, [`deadlines`] what time brings,
+//! [`cork`] which flush waits, [`finish`] the end of a connection.
 
 mod budget;
+mod completion;
+mod concurrent;
+mod cork;
 mod deadlines;
-mod deferral;
 mod dispatch;
 mod finish;
-mod held;
-mod lane;
-mod parallel;
+mod future_pool;
+mod memory_wait;
 mod reading;
-mod settle;
-mod spare;
-mod starved;
+mod serial;
+mod slow_poll;
 mod throttle;
 mod timer;
 
@@ -41,25 +41,26 @@ use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
 use veltix_core::{Burst, Heartbeat, Hello, IdSpace};
 
-use crate::batch::{Batch, Flushes};
 use crate::close::CloseReason;
 use crate::codec::{BurstDecoder, VeltixCodec};
 use crate::config::{Limits, SocketCore};
-use crate::endpoint::Endpoint;
-use crate::events::Event;
+use crate::flush::{FlushList, FlushScope};
+use crate::hub::Endpoint;
+use crate::hub::Event;
+use crate::hub::SharedBatches;
 use crate::outbox::{Dropped, Sent};
 use crate::peer::Peer;
 use crate::router::Routes;
 use crate::session::Session;
 use crate::transport::Stream;
 use budget::Budget;
+use concurrent::Concurrent;
+use cork::Cork;
 use deadlines::BegunFrame;
-use deferral::Deferral;
 use dispatch::UnknownCodes;
-use lane::Lane;
-use parallel::Parallel;
-use spare::Spare;
-use starved::Starved;
+use future_pool::FuturePool;
+use memory_wait::MemoryWait;
+use serial::Serial;
 use throttle::Throttle;
 use timer::Timer;
 
@@ -74,9 +75,9 @@ pub(crate) struct ConnectionTask {
     reader: Option<Reader>,
     /// What was read and is not handled yet, for want of room or time.
     unhandled: Burst,
-    lane: Lane,
-    parallel: Parallel,
-    spare: Spare,
+    serial: Serial,
+    concurrent_calls: Concurrent,
+    pool: FuturePool,
     stage: Stage,
     /// Why the connection is ending, and when handlers are cut off. Boxed: most are open.
     ending: Option<Box<Ending>>,
@@ -86,16 +87,16 @@ pub(crate) struct ConnectionTask {
     /// What slows the peer down: it sends too fast, or its handlers publish too much.
     throttle: Option<Box<Throttle>>,
     /// A frame has begun for which there is no memory.
-    starved: Option<Box<Starved>>,
+    memory_wait: Option<Box<MemoryWait>>,
     unknown: UnknownCodes,
     timer: Timer,
     /// Outboxes that the last batch filled and that did not fit its slice of flushes.
-    flushes: Flushes,
+    flushes: FlushList,
     /// How many turns there were, again from 0 after 255.
     turns: u8,
-    deferral: Deferral,
+    cork: Cork,
     /// What the outbox had written when this task last looked: progress is life.
-    taken: u64,
+    written: u64,
     /// When the outbox was last seen to have written something.
     spoke: Instant,
     /// Since when the stream has taken nothing, as of the last look.
@@ -173,21 +174,21 @@ impl ConnectionTask {
             routes,
             reader: Some(reader),
             unhandled: Burst::default(),
-            lane: Lane::default(),
-            parallel: Parallel::default(),
-            spare: Spare::default(),
+            serial: Serial::default(),
+            concurrent_calls: Concurrent::default(),
+            pool: FuturePool::default(),
             stage: Stage::Entering(now + limits.on_connect_timeout),
             ending: None,
             heartbeat: limits.heartbeat.map(|interval| Heartbeat::new(interval, now.into_std())),
             begun: None,
             throttle: Throttle::new(limits.peer_rate.as_ref(), now),
-            starved: None,
+            memory_wait: None,
             unknown: UnknownCodes::default(),
             timer: Timer::default(),
-            flushes: Flushes::default(),
+            flushes: FlushList::default(),
             turns: 0,
-            deferral: Deferral::default(),
-            taken: 0,
+            cork: Cork::default(),
+            written: 0,
             spoke: now,
             stalled_since: None,
             write_failure: None,
@@ -229,29 +230,32 @@ impl ConnectionTask {
     /// One turn after the other, until the conversation is over.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let batch = Batch::enter(self.peer.session(), self.own_only());
+            let scope = FlushScope::enter(self.peer.session(), self.own_only());
+            let shared = SharedBatches::open(!self.own_only());
             let mut budget = Budget::new();
-            let turn = self.turn(cx, &batch, &mut budget);
+            let turn = self.turn(cx, &scope, &mut budget);
             self.turns = self.turns.wrapping_add(1);
-            if let Some(held) = budget.end(self.turns) {
-                self.tell_held(*held);
+            if let Some(slow) = budget.end(self.turns) {
+                self.report_slow_poll(*slow);
             }
-            self.spare.give_back(&self.routes);
-            let published = batch.published();
+            self.pool.give_back(&self.routes);
+            let published = scope.published();
             if published.is_charged() {
-                self.charge_published(published, &batch, budget.now());
+                self.charge_published(published, &scope, budget.now());
             }
-            self.flushes.extend(batch.leave(budget.now()));
+            // Before the flush, which writes the bytes of a shared batch.
+            shared.finish();
+            self.flushes.extend(scope.leave(budget.now()));
             self.flushes.flush_some();
             if self.endpoint.services().memory().is_over() {
                 self.endpoint.make_room(0, budget.now());
             }
             match turn {
-                Turn::Over if self.flushes.is_empty() => return Poll::Ready(()),
+                Turn::Ended if self.flushes.is_empty() => return Poll::Ready(()),
                 Turn::Idle if self.flushes.is_empty() => {}
                 // The rest is for the next turn. A peer that keeps us busy stops no clock.
-                Turn::Over | Turn::Idle | Turn::Busy => {
-                    if turn != Turn::Over
+                Turn::Ended | Turn::Idle | Turn::Busy => {
+                    if turn != Turn::Ended
                         && self.next_deadline().is_some_and(|due| due <= budget.now())
                     {
                         self.on_deadline(Instant::now());
@@ -267,51 +271,51 @@ impl ConnectionTask {
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> Turn {
+    fn turn(&mut self, cx: &mut Context<'_>, scope: &FlushScope, budget: &mut Budget) -> Turn {
         self.look_at_outbox(cx);
         self.look_for_end();
         if !self.flushes.is_empty() {
             // What an earlier batch sent goes out before anything new is handled.
             return Turn::Busy;
         }
-        self.advance_lane(cx, batch, budget);
-        if !budget.is_done(batch) {
-            self.read_batch(cx, batch, budget);
+        self.advance_handlers(cx, scope, budget);
+        if !budget.is_done(scope) {
+            self.read_batch(cx, scope, budget);
         }
         if self.is_over() {
-            return Turn::Over;
+            return Turn::Ended;
         }
-        if budget.is_done(batch) { Turn::Busy } else { Turn::Idle }
+        if budget.is_done(scope) { Turn::Busy } else { Turn::Idle }
     }
 
     /// Writes what others have queued, and what a full stream takes again.
     fn look_at_outbox(&mut self, cx: &mut Context<'_>) {
-        let mut glance = self.peer.session().outbox().glance(cx.waker());
-        if glance.blocked && self.peer.session().outbox().poll_writable(cx).is_ready() {
-            glance.queued = true;
+        let mut status = self.peer.session().outbox().status(cx.waker());
+        if status.blocked && self.peer.session().outbox().poll_writable(cx).is_ready() {
+            status.queued = true;
         }
-        let may_grow = || glance.queued && self.peer.session().calls().lock().len() > 1;
-        if !self.deferral.defers(cx, may_grow) && glance.queued {
+        let may_grow = || status.queued && self.peer.session().calls().lock().len() > 1;
+        if !self.cork.holds(cx, may_grow) && status.queued {
             self.peer.session().outbox().flush();
-            glance = self.peer.session().outbox().glance(cx.waker());
+            status = self.peer.session().outbox().status(cx.waker());
         }
-        if glance.overflowed {
+        if status.overflowed {
             self.emit_overflow();
         }
-        if glance.dropped {
+        if status.dropped {
             self.emit_dropped();
         }
-        self.stalled_since = glance.stalled_since;
-        if let Some(kind) = glance.failure
+        self.stalled_since = status.stalled_since;
+        if let Some(kind) = status.failure
             && self.write_failure.is_none()
         {
             let until = Instant::now() + self.limits().drain_timeout;
             self.write_failure = Some(Box::new(WriteFailure { kind, until }));
         }
-        if glance.taken != self.taken {
-            self.taken = glance.taken;
+        if status.written != self.written {
+            self.written = status.written;
             // When it was taken, not when this task sees it: that may be much later.
-            self.spoke = glance.taken_at.unwrap_or(self.spoke);
+            self.spoke = status.written_at.unwrap_or(self.spoke);
             self.is_alive(self.spoke);
         }
     }
@@ -380,5 +384,5 @@ enum Turn {
     /// More of the same: its budget was spent.
     Busy,
     /// The conversation is over.
-    Over,
+    Ended,
 }

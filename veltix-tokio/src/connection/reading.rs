@@ -10,15 +10,20 @@ use veltix_core::limits::DETACH_BELOW;
 
 use super::ConnectionTask;
 use super::budget::Budget;
-use crate::batch::Batch;
 use crate::close::CloseReason;
 use crate::codec::CodecError;
+use crate::codec::read_buffer;
+use crate::flush::FlushScope;
 use crate::planted::planted;
-use crate::read_buffer;
-use crate::session::Over;
+use crate::session::CompletedCall;
 
 impl ConnectionTask {
-    pub(super) fn read_batch(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) {
+    pub(super) fn read_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) {
         self.note_pause();
         if !self.may_read() {
             // The pause may have begun after the last turn, which had left something.
@@ -31,10 +36,10 @@ impl ConnectionTask {
         read_buffer::lend(reader.read_buffer_mut(), size);
         let (mut frames, mut bytes) = (0, 0);
         let end = loop {
-            frames += self.receive_burst(cx, batch, budget);
+            frames += self.receive_burst(cx, scope, budget);
             // What is left stays first in line: whether reading may go on can change at any moment,
             // by another thread, and the next burst would take its place.
-            if !self.unhandled.is_empty() || budget.is_done(batch) || !self.may_read_on() {
+            if !self.unhandled.is_empty() || budget.is_done(scope) || !self.may_read_on() {
                 break None;
             }
             match Pin::new(&mut reader).poll_next(cx) {
@@ -79,7 +84,7 @@ impl ConnectionTask {
         if !self.may_read_on() {
             self.unhandled.detach_below(DETACH_BELOW);
         }
-        self.deferral.after_batch(cx);
+        self.cork.after_batch(cx);
         read_buffer::give_back(reader.read_buffer_mut(), size);
         self.book_received(reader.read_buffer().capacity());
         let rest = reader.read_buffer();
@@ -99,17 +104,22 @@ impl ConnectionTask {
     }
 
     /// Handles what was read, as far as the batch goes and there is room; says how much it was.
-    fn receive_burst(&mut self, cx: &mut Context<'_>, batch: &Batch, budget: &mut Budget) -> usize {
+    fn receive_burst(
+        &mut self,
+        cx: &mut Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) -> usize {
         let before = budget.frames;
         let mut burst = std::mem::take(&mut self.unhandled);
-        while !burst.is_empty() && budget.goes_on(batch) {
-            let is_calm = self.is_calm();
-            if !is_calm && !self.may_read_in_need() {
+        while !burst.is_empty() && budget.goes_on(scope) {
+            let can_dispatch_directly = self.can_dispatch_directly();
+            if !can_dispatch_directly && !self.may_read_in_need() {
                 break;
             }
             let Some(arrival) = burst.arrive() else { break };
             budget.spend(arrival.code(), arrival.body().len());
-            self.receive(cx, arrival, is_calm);
+            self.receive(cx, arrival, can_dispatch_directly);
         }
         if !burst.is_empty() {
             self.unhandled = burst;
@@ -126,17 +136,19 @@ impl ConnectionTask {
     /// memory for what it sends.
     #[inline]
     pub(super) fn is_held_back(&self) -> bool {
-        self.is_throttled() || self.starved.is_some()
+        self.is_throttled() || self.memory_wait.is_some()
     }
 
     fn may_read_on(&self) -> bool {
-        self.is_calm() || self.may_read_in_need()
+        self.can_dispatch_directly() || self.may_read_in_need()
     }
 
     /// Whether a message may be read and handled at once: nothing waits, nothing ends.
     #[inline]
-    fn is_calm(&self) -> bool {
-        self.lane.is_free() && self.ending.is_none() && !self.peer.session().outbox().is_congested()
+    fn can_dispatch_directly(&self) -> bool {
+        self.serial.is_free()
+            && self.ending.is_none()
+            && !self.peer.session().outbox().is_congested()
     }
 
     #[cold]
@@ -151,18 +163,18 @@ impl ConnectionTask {
             return false;
         }
         let limits = self.limits();
-        if self.lane.has_room(limits.inbox_messages, limits.inbox_bytes) {
+        if self.serial.has_room(limits.inbox_messages, limits.inbox_bytes) {
             return true;
         }
         if !self.is_calling() {
             return false;
         }
-        if !self.lane.has_room_while_calling() {
+        if !self.serial.has_room_while_calling() {
             if planted!("congested_in_silence") {
                 return false;
             }
-            let over = self.peer.session().calls().lock().fail_congested();
-            over.into_iter().for_each(Over::tell);
+            let completed = self.peer.session().calls().lock().fail_congested();
+            completed.into_iter().for_each(CompletedCall::complete);
             return false;
         }
         true
@@ -183,7 +195,7 @@ mod tests {
     use veltix_core::{Message, MessageType, all};
 
     use crate::peer::Peer;
-    use crate::session::Asker;
+    use crate::session::ReplySink;
     use crate::transport::memory;
     use crate::{Client, ClientConfig, Router, Server, ServerConfig};
 
@@ -196,8 +208,8 @@ mod tests {
     fn call_now_and_then(peer: &Peer) {
         let answers = unbounded_channel().0;
         for round in 0_u32.. {
-            let asker = Asker::Survey { index: 0, answers: answers.clone() };
-            let begun = peer.session().calls().lock().begin_open(MESSAGE.code(), asker);
+            let sink = ReplySink::Survey { index: 0, answers: answers.clone() };
+            let begun = peer.session().calls().lock().begin_open(MESSAGE.code(), sink);
             let Ok(begun) = begun else { return };
             let caller = peer.session().calls().lock().take_back(begun.call);
             drop(caller);

@@ -8,18 +8,17 @@ use veltix_core::limits::RATE_BURST;
 use veltix_core::{Rate, RateLimiter, TokenBucket, Verdict};
 
 use super::ConnectionTask;
-use crate::batch::{Batch, Published};
 use crate::close::CloseReason;
-use crate::events::Event;
+use crate::flush::{FlushScope, Published};
+use crate::hub::Event;
 use crate::planted::planted;
-use crate::router::RouteId;
 
 /// See the module. A connection has one once it needs it.
 #[derive(Default)]
 pub(super) struct Throttle {
     rate: Option<RateLimiter>,
-    /// What its handlers publish, by routes with a limit of their own; `None` is all others.
-    published: Vec<(Option<RouteId>, TokenBucket)>,
+    /// What its handlers publish, by the numbers of routes with a limit of their own; `None` is all others.
+    published: Vec<(Option<u16>, TokenBucket)>,
     /// Until when nothing is read.
     until: Option<Instant>,
     /// Since when nothing is read for another reason, which is none of the peer's.
@@ -58,7 +57,7 @@ impl Throttle {
     }
 
     /// Charges what was published under one limit.
-    fn publish(&mut self, route: Option<RouteId>, limit: u64, bytes: u64, now: Instant) {
+    fn publish(&mut self, route: Option<u16>, limit: u64, bytes: u64, now: Instant) {
         let now = now.into_std();
         let at = self.published.iter().position(|(of, _)| *of == route).unwrap_or_else(|| {
             self.published.push((route, TokenBucket::new(limit, RATE_BURST, now)));
@@ -117,20 +116,25 @@ impl ConnectionTask {
 
     /// Charges what a turn's handlers have published.
     #[cold]
-    pub(super) fn charge_published(&mut self, published: Published, batch: &Batch, now: Instant) {
+    pub(super) fn charge_published(
+        &mut self,
+        published: Published,
+        scope: &FlushScope,
+        now: Instant,
+    ) {
         let limit = self.limits().publish_limit;
-        let own = self.peer.id();
         let throttle = self.throttle.get_or_insert_default();
         if let Some(limit) =
             limit.filter(|_| published.waiting > 0 && !planted!("publishing_free_of_charge"))
         {
             throttle.publish(None, limit, published.waiting, now);
         }
-        for part in batch.take_limited(own) {
+        for part in scope.take_limited() {
             if planted!("route_limit_forgotten") {
                 continue;
             }
-            throttle.publish(Some(part.route), part.limit, part.bytes, now);
+            let limit = part.limit;
+            throttle.publish(Some(limit.route), limit.bytes_per_second, part.bytes, now);
         }
         // Nobody may look before the pause is over.
         self.note_pause();

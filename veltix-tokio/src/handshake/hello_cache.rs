@@ -63,39 +63,39 @@ impl HelloCache {
 mod tests {
     use super::*;
 
-    fn read(hellos: &HelloCache, version: usize, rest: &str) -> Arc<Hello> {
+    fn read(cache: &HelloCache, version: usize, rest: &str) -> Arc<Hello> {
         let json = format!(r#"{{"v": "{version}", "pv": "1.0", "meta": {{}}{rest}}}"#);
-        hellos.read(json.as_bytes(), None).expect("it is right").0
+        cache.read(json.as_bytes(), None).expect("it is right").0
     }
 
     #[test]
     fn the_same_is_kept_once_and_no_more_than_a_few_are_remembered() {
-        let hellos = HelloCache::default();
-        let first = read(&hellos, 0, "");
-        assert!(Arc::ptr_eq(&first, &read(&hellos, 0, "")));
-        assert_eq!(hellos.0.lock().len(), 1);
-        assert!(Arc::ptr_eq(&first, &read(&hellos, 0, r#", "x": 1"#)), "the same in other words");
+        let cache = HelloCache::default();
+        let first = read(&cache, 0, "");
+        assert!(Arc::ptr_eq(&first, &read(&cache, 0, "")));
+        assert_eq!(cache.0.lock().len(), 1);
+        assert!(Arc::ptr_eq(&first, &read(&cache, 0, r#", "x": 1"#)), "the same in other words");
         for version in 1..=REMEMBERED {
-            assert_eq!(read(&hellos, version, "").version(), version.to_string());
+            assert_eq!(read(&cache, version, "").version(), version.to_string());
         }
         assert_eq!(Arc::strong_count(&first), 1, "it is forgotten");
-        assert_eq!(hellos.0.lock().len(), REMEMBERED);
+        assert_eq!(cache.0.lock().len(), REMEMBERED);
     }
 
     #[test]
     fn neither_a_bad_hello_nor_a_long_one_is_remembered() {
-        let hellos = HelloCache::default();
-        assert!(hellos.read(b"{}", None).is_err());
-        read(&hellos, 0, &" ".repeat(REMEMBERED_BYTES));
-        assert!(hellos.0.lock().is_empty());
+        let cache = HelloCache::default();
+        assert!(cache.read(b"{}", None).is_err());
+        read(&cache, 0, &" ".repeat(REMEMBERED_BYTES));
+        assert!(cache.0.lock().is_empty());
     }
 
     #[test]
     fn no_token_is_remembered() {
-        let hellos = HelloCache::default();
+        let cache = HelloCache::default();
         let say = |token: &str| {
             let json = format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"token": "{token}"}}}}}}"#);
-            hellos.read(json.as_bytes(), None).expect("it is right")
+            cache.read(json.as_bytes(), None).expect("it is right")
         };
         let (first, token) = say("swordfish");
         assert!(token.is_some_and(|token| token.is("swordfish")));
@@ -104,7 +104,7 @@ mod tests {
             assert!(token.is_some_and(|token| token.is("marlin")), "each time it is its own");
             assert!(Arc::ptr_eq(&first, &second), "the rest is shared");
         }
-        let known = hellos.0.lock();
+        let known = cache.0.lock();
         assert_eq!(known.len(), 1);
         assert!(known.iter().all(|known| known.json.is_empty()));
     }

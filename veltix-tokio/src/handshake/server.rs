@@ -25,7 +25,7 @@ pub(crate) struct Welcome {
 pub(crate) async fn welcome(
     stream: &mut Stream,
     slots: &Slots,
-    hellos: &HelloCache,
+    hello_cache: &HelloCache,
     routes: &Routes,
 ) -> Result<Welcome, Failure> {
     let types = routes.types();
@@ -44,7 +44,7 @@ pub(crate) async fn welcome(
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
     let ours = types.map(|types| &**types.fingerprints());
     let (hello, token) = loop {
-        match handshake.receive_with(&mut buffer, |json| hellos.read(json, ours))? {
+        match handshake.receive_with(&mut buffer, |json| hello_cache.read(json, ours))? {
             Some(hello) => break hello,
             None => read_more(stream, &mut buffer).await?,
         }
@@ -113,9 +113,10 @@ mod tests {
         let bytes = [&length[..], hello, &padding, &[b'x'; 10_000]].concat();
         let (mut server, mut client) = memory_pair(64 * 1024);
         write_all(&mut *client.writer, &bytes).await.expect("there is room");
-        let (slots, hellos) = (Slots::new(1, None), HelloCache::default());
+        let (slots, hello_cache) = (Slots::new(1, None), HelloCache::default());
         let routes = Routes::new(Router::new(), None);
-        let welcome = welcome(&mut server, &slots, &hellos, &routes).await.expect("it is a hello");
+        let welcome =
+            welcome(&mut server, &slots, &hello_cache, &routes).await.expect("it is a hello");
         assert!(welcome.surplus.is_empty(), "the rest is left where it was");
         assert!(welcome.surplus.capacity() <= LENGTH_LEN + MAX_HANDSHAKE_LEN);
     }

@@ -13,9 +13,9 @@ const REMEMBERED: usize = 16;
 
 /// When each code was last logged.
 #[derive(Debug, Default)]
-pub(crate) struct CodeLog(Mutex<HashMap<u16, Instant>>);
+pub(crate) struct RateLimitedCodeLog(Mutex<HashMap<u16, Instant>>);
 
-impl CodeLog {
+impl RateLimitedCodeLog {
     /// Whether this code is due for a line in the log.
     pub(crate) fn is_due(&self, code: u16, now: Instant) -> bool {
         let mut logged = self.0.lock();
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_code_is_logged_once_per_window_and_a_flood_of_codes_hardly() {
-        let log = CodeLog::default();
+        let log = RateLimitedCodeLog::default();
         let now = Instant::now();
         assert!(log.is_due(300, now));
         assert!(!log.is_due(300, now));

@@ -1,22 +1,22 @@
 //! Log lines that peers can cause, at a bounded rate.
 
 mod by_code;
-mod pace;
+mod rate_limited;
 
-pub(crate) use by_code::CodeLog;
-pub(crate) use pace::LogPace;
+pub(crate) use by_code::RateLimitedCodeLog;
+pub(crate) use rate_limited::RateLimitedLog;
 
 /// The rate limits of one side's log lines.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     /// Codes that no route takes.
-    pub(crate) unknown: CodeLog,
+    pub(crate) unknown: RateLimitedCodeLog,
     /// Codes whose handlers held their worker.
-    pub(crate) held: CodeLog,
+    pub(crate) slow_polls: RateLimitedCodeLog,
     /// Peers over their rate.
-    pub(crate) rate: LogPace,
+    pub(crate) rate: RateLimitedLog,
     /// Peers that were disconnected for their memory.
-    pub(crate) evictions: LogPace,
+    pub(crate) evictions: RateLimitedLog,
     /// Peers that `authenticate` refused.
-    pub(crate) refusals: LogPace,
+    pub(crate) refusals: RateLimitedLog,
 }

@@ -1,5 +1,6 @@
 //! How many frames were dropped, of which type and why.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,6 +102,26 @@ impl Drops {
             }
         }
         types
+    }
+}
+
+/// A time in which frames were dropped, until the outbox is empty again. As large as there are
+/// message types that were dropped.
+#[derive(Debug, Default)]
+pub(super) struct Episode {
+    dropped: BTreeMap<u16, Dropped>,
+    pub(super) over: bool,
+}
+
+impl Episode {
+    /// Counts a frame that is dropped for others.
+    pub(super) fn count(&mut self, reason: DropReason, code: u16) {
+        self.over = false;
+        *self.dropped.entry(code).or_insert_with(|| Dropped::none_of(code)).of(reason) += 1;
+    }
+
+    pub(super) fn into_dropped(self) -> Vec<Dropped> {
+        self.dropped.into_values().collect()
     }
 }
 

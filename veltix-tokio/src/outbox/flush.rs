@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use veltix_core::Frame;
 use veltix_core::limits::FRAME_OVERHEAD;
 
-use super::run::Run;
-use super::state::{Flight, Phase, State};
-use super::write::{self, Scratch};
+use super::pending_write::{PendingWrite, Scratch};
+use super::shared_batch::SharedBatch;
+use super::state::{Phase, State};
 use super::{DropReason, Outbox};
 use crate::sync::wake_all;
 use crate::transport::StreamWriter;
@@ -23,7 +23,7 @@ pub(super) const WRITES_PER_FLUSH: usize = 16;
 
 /// Looks of one flush at what was pushed while it put the queue in order for a full stream. Under
 /// a storm of values, where each look is followed by another, the peer's own task goes on.
-pub(super) const SETTLE_ROUNDS: usize = 4;
+pub(super) const COMPACT_ROUNDS: usize = 4;
 
 impl Outbox {
     /// Writes what is queued, as far as the stream takes it. Does nothing when another flusher is
@@ -35,52 +35,57 @@ impl Outbox {
     /// The same, for whoever has just looked at the clock.
     pub(crate) fn flush_at(&self, now: Instant) {
         let mut state = self.state.lock();
-        if let Some((run, writer)) = state.take_off_with_run() {
+        if let Some((batch, writer)) = state.begin_batch_write() {
             drop(state);
-            return self.fly_run(run, writer, now);
+            return self.write_batch(batch, writer, now);
         }
-        let Some(flight) = state.take_off() else { return };
+        let Some(pending) = state.begin_write() else { return };
         drop(state);
-        self.fly_on(flight, None, now);
+        self.write_on(pending, None, now);
     }
 
     /// Writes a finished run that is all there is: for most peers of a broadcast, all that there is
     /// to do.
-    fn fly_run(&self, run: Arc<Run>, mut writer: Box<dyn StreamWriter>, now: Instant) {
+    fn write_batch(
+        &self,
+        batch: Arc<SharedBatch>,
+        mut writer: Box<dyn StreamWriter>,
+        now: Instant,
+    ) {
         // It was looked at when it was taken: it is finished.
-        let Some(whole) = run.whole() else { return };
+        let Some(whole) = batch.whole() else { return };
         let result = caught(|| writer.try_write_vectored(&[IoSlice::new(&whole.bytes)]));
         if result.as_ref().is_ok_and(|written| *written == whole.bytes.len()) {
             let mut state = self.state.lock();
-            state.settle(whole.taken(), now);
+            state.record(whole.written(), now);
             if state.phase != Phase::Writing || !state.queue.frames().is_empty() {
                 drop(state);
                 // It was closed, or more was pushed meanwhile.
-                return self.fly_on(Flight::new(writer, None), Some(Ok(())), now);
+                return self.write_on(PendingWrite::new(writer, None), Some(Ok(())), now);
             }
-            let owner = state.land_empty(writer);
-            let waiters = self.settle_room(&mut state);
+            let owner = state.finish_empty(writer);
+            let waiters = self.take_room_waiters(&mut state);
             drop(state);
             return wake(owner, waiters);
         }
-        let mut flight = Flight::new(writer, Some(run));
-        flight.queue_run();
+        let mut pending = PendingWrite::new(writer, Some(batch));
+        pending.queue_batch();
         let result = match result {
             Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
             Ok(written) => {
-                flight.advance(written);
+                pending.advance(written);
                 Ok(())
             }
             Err(error) => Err(error),
         };
-        self.fly_on(flight, Some(result), now);
+        self.write_on(pending, Some(result), now);
     }
 
     /// Flies on from the first write, if that is made already, and wakes whom it concerns.
-    fn fly_on(&self, flight: Flight, first: Option<io::Result<()>>, now: Instant) {
+    fn write_on(&self, pending: PendingWrite, first: Option<io::Result<()>>, now: Instant) {
         let mut gone = Vec::new();
         let (owner, waiters) =
-            Scratch::with(|scratch| self.fly(flight, first, now, scratch, &mut gone));
+            Scratch::with(|scratch| self.write_all(pending, first, now, scratch, &mut gone));
         let_go(&mut gone);
         wake(owner, waiters);
     }
@@ -88,9 +93,9 @@ impl Outbox {
     /// Writes until the queue is empty, the stream is full, or the peer's own task should go on.
     /// Says who must be woken then: the task, and those who wait for room if there is some.
     /// What is superseded on the way is put into `gone`, which takes no more than one round's.
-    fn fly(
+    fn write_all(
         &self,
-        mut flight: Flight,
+        mut pending: PendingWrite,
         mut first: Option<io::Result<()>>,
         now: Instant,
         scratch: &mut Scratch,
@@ -99,49 +104,51 @@ impl Outbox {
         let mut writes = 0;
         loop {
             writes += 1;
-            let result = first.take().unwrap_or_else(|| caught(|| scratch.write(&mut flight)));
-            flight.queue_run();
+            let result = first.take().unwrap_or_else(|| caught(|| scratch.write(&mut pending)));
+            pending.queue_batch();
             let failure = result.err().map(|error| error.kind());
             let mut state = self.state.lock();
-            flight.settle(&mut state, now);
+            state.record(std::mem::take(&mut pending.written), now);
             // What was pushed meanwhile follows what is left in our hands.
-            flight.queue.append(&mut state.queue);
+            pending.queue.append(&mut state.queue);
             if failure.is_none()
-                && flight.queue.frames().is_empty()
+                && pending.queue.frames().is_empty()
                 && state.phase == Phase::Writing
             {
-                let owner = state.land_empty(flight.writer);
-                let waiters = self.settle_room(&mut state);
+                let owner = state.finish_empty(pending.writer);
+                let waiters = self.take_room_waiters(&mut state);
                 // What was pushed meanwhile is in the other queue by now, but not its room.
                 let emptied = state.queue.has_room().then(|| std::mem::take(&mut state.queue));
                 drop(state);
-                write::keep_queue(flight.queue.into_frames());
+                pending.queue.recycle();
                 if let Some(emptied) = emptied {
-                    write::keep_queue(emptied.into_frames());
+                    emptied.recycle();
                 }
                 return (owner, waiters);
             }
             let is_full = failure == Some(io::ErrorKind::WouldBlock);
             let mut rounds = 0;
-            while is_full && !flight.queue.is_settled() && rounds < SETTLE_ROUNDS {
+            while is_full && !pending.queue.is_compacted() && rounds < COMPACT_ROUNDS {
                 rounds += 1;
                 // Outside the lock: it takes its time, and a body may run its owner's code when
                 // it goes.
                 drop(state);
                 let_go(gone);
-                *gone = flight.queue.compact();
+                *gone = pending.queue.compact();
                 // What a body that panics leaves undone is done in the next round.
-                let _ = catch_unwind(AssertUnwindSafe(|| flight.queue.detach()));
+                let _ = catch_unwind(AssertUnwindSafe(|| pending.queue.detach()));
                 state = self.state.lock();
                 state.book_dropped(DropReason::Superseded, &*gone);
-                flight.queue.append(&mut state.queue);
+                pending.queue.append(&mut state.queue);
             }
             if is_full {
                 state.stalled_since.get_or_insert_with(Instant::now);
             }
             let phase = match failure {
-                _ if state.phase == Phase::Closed => return (state.abandon(&flight), Vec::new()),
-                Some(io::ErrorKind::WouldBlock) if flight.queue.is_settled() => Phase::Blocked,
+                _ if state.phase == Phase::Closed => {
+                    return (state.cancel_write(&pending), Vec::new());
+                }
+                Some(io::ErrorKind::WouldBlock) if pending.queue.is_compacted() => Phase::Blocked,
                 None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
                 // In the last case others push faster than their frames are looked at.
                 None | Some(io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
@@ -151,16 +158,16 @@ impl Outbox {
                     state.failure = Some(kind);
                     let (_, waiters) = state.close(DropReason::Disconnected);
                     self.congested.store(false, Ordering::Relaxed);
-                    return (state.abandon(&flight), waiters);
+                    return (state.cancel_write(&pending), waiters);
                 }
             };
-            let owner = state.land(flight, phase);
-            return (owner, self.settle_room(&mut state));
+            let owner = state.finish_write(pending, phase);
+            return (owner, self.take_room_waiters(&mut state));
         }
     }
 
     /// If there is room, ends the congestion and gives those who wait for it.
-    pub(super) fn settle_room(&self, state: &mut State) -> Vec<Waker> {
+    pub(super) fn take_room_waiters(&self, state: &mut State) -> Vec<Waker> {
         if self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD) {
             self.congested.store(false, Ordering::Relaxed);
             if !state.room_waiters.is_empty() {

@@ -17,7 +17,7 @@
 //! - In `Blocked` only the connection's own task may act: it waits until the stream is writable.
 //! - The stream is given up in `Closed`, so a handle that outlives its connection holds no
 //!   descriptor.
-//! - Broadcasts of one batch may stand behind the queue as a [`run`] that many outboxes share. Nobody
+//! - Broadcasts of one batch may stand behind the queue as a [shared batch](shared_batch) that many outboxes share. Nobody
 //!   sees the difference: whatever happens to the outbox first queues what it has of the run.
 //!
 //! What is done with a frame that finds no room is said by its class, see
@@ -32,14 +32,15 @@
 
 mod drops;
 mod flush;
+mod join;
+mod pending_write;
 mod push;
 mod queue;
-mod run;
+mod sent;
+mod shared_batch;
 mod state;
-mod tally;
 #[cfg(test)]
 mod tests;
-mod write;
 
 use std::fmt;
 use std::io;
@@ -51,16 +52,16 @@ use tokio::time::Instant;
 
 use crate::memory::Memory;
 use crate::sync::{Guard, Mutex};
-use crate::sync::{Place, wake_all};
+use crate::sync::{QueuePosition, wake_all};
 use crate::transport::StreamWriter;
 
 pub use drops::Dropped;
 pub(crate) use drops::{DropReason, Drops};
-pub(crate) use push::{Overflow, Push, Queued};
-pub(crate) use run::{Member, Run, Size};
-pub(crate) use state::{Capacity, charge};
+pub(crate) use push::{Overflow, Push};
+pub(crate) use queue::{Capacity, Queued, Size, charge};
+pub use sent::Sent;
+pub(crate) use shared_batch::{Member, SharedBatch};
 use state::{Phase, State};
-pub use tally::Sent;
 
 /// The outbox of one peer, shared by all who send to it.
 pub(crate) struct Outbox {
@@ -72,7 +73,7 @@ pub(crate) struct Outbox {
 
 /// What the connection's own task needs to know, read under one lock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Glance {
+pub(crate) struct OutboxStatus {
     /// Something is queued that the task may flush.
     pub(crate) queued: bool,
     /// The stream is full: the task waits for it with [`Outbox::poll_writable`].
@@ -82,9 +83,9 @@ pub(crate) struct Glance {
     /// Why a write failed, which closed the outbox.
     pub(crate) failure: Option<io::ErrorKind>,
     /// Bytes that the stream has taken so far.
-    pub(crate) taken: u64,
+    pub(crate) written: u64,
     /// When it last took some.
-    pub(crate) taken_at: Option<Instant>,
+    pub(crate) written_at: Option<Instant>,
     /// Since when it has taken nothing although something waits.
     pub(crate) stalled_since: Option<Instant>,
     /// A frame has found no room: see [`Outbox::take_overflow`].
@@ -111,8 +112,8 @@ impl Outbox {
     #[inline]
     fn lock(&self) -> Guard<'_, State> {
         let mut state = self.state.lock();
-        if state.run.is_some() {
-            state.leave_run();
+        if state.batch.is_some() {
+            state.leave_batch();
         }
         state
     }
@@ -138,16 +139,16 @@ impl Outbox {
     /// Writes all that is queued, then the end of the stream; for the connection's own task, after
     /// [`Outbox::seal`]. Ready also when the stream has failed.
     pub(crate) fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.glance(cx.waker()).blocked {
+        if self.status(cx.waker()).blocked {
             ready!(self.poll_writable(cx));
         }
         self.flush();
-        let glance = self.glance(cx.waker());
-        if glance.failure.is_some() || glance.empty {
+        let status = self.status(cx.waker());
+        if status.failure.is_some() || status.empty {
             return self.lend(|writer| writer.poll_shutdown(cx)).map(|_| ());
         }
         // In every other state a flusher, or the stream, wakes this task.
-        if glance.queued {
+        if status.queued {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -169,23 +170,23 @@ impl Outbox {
     }
 
     /// Registers the connection's own task, and tells it how things stand.
-    pub(crate) fn glance(&self, owner: &Waker) -> Glance {
+    pub(crate) fn status(&self, owner: &Waker) -> OutboxStatus {
         let mut state = self.lock();
         match &state.owner {
             Some(known) if known.will_wake(owner) => {}
             _ => state.owner = Some(owner.clone()),
         }
         state.owner_waits = state.phase == Phase::Writing;
-        Glance {
+        OutboxStatus {
             queued: state.phase == Phase::Queued,
             blocked: state.phase == Phase::Blocked,
             empty: state.frames == 0,
             failure: state.failure,
-            taken: state.taken,
-            taken_at: state.taken_at,
+            written: state.written,
+            written_at: state.written_at,
             stalled_since: state.stalled_since,
             overflowed: state.overflow_noted,
-            dropped: state.tally.is_episode_over(),
+            dropped: state.is_episode_over(),
         }
     }
 
@@ -198,7 +199,7 @@ impl Outbox {
     }
 
     /// Gives up the stream and counts what is queued as dropped. What a flusher holds at this
-    /// moment is counted when it returns, which [`Outbox::poll_settled`] waits for.
+    /// moment is counted when it returns, which [`Outbox::poll_recorded`] waits for.
     pub(crate) fn close(&self, reason: DropReason) {
         let (writer, (queue, waiters)) = {
             let mut state = self.lock();
@@ -222,9 +223,9 @@ impl Outbox {
     }
 
     /// Waits until a closed outbox has counted every frame; for the connection's own task.
-    pub(crate) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_recorded(&self, cx: &mut Context<'_>) -> Poll<()> {
         // Registers the task first, so that a flusher that returns between the two wakes it.
-        self.glance(cx.waker());
+        self.status(cx.waker());
         let state = self.state.lock();
         if state.phase == Phase::Closed && state.frames == 0 {
             Poll::Ready(())
@@ -261,13 +262,13 @@ impl Outbox {
 
     /// What was dropped for others and not told yet, by code.
     pub(crate) fn take_dropped(&self) -> Vec<Dropped> {
-        self.state.lock().tally.take_episode()
+        self.state.lock().take_episode()
     }
 
     /// Gives up a wait for room.
-    pub(crate) fn leave_line(&self, place: &Place) {
-        if place.is_taken() {
-            let waker = self.state.lock().room_waiters.leave(place);
+    pub(crate) fn leave_queue(&self, position: &QueuePosition) {
+        if position.is_assigned() {
+            let waker = self.state.lock().room_waiters.leave(position);
             drop(waker);
         }
     }
@@ -282,14 +283,14 @@ impl Outbox {
     }
 
     /// Bytes that the stream has taken so far.
-    pub(crate) fn taken(&self) -> u64 {
-        self.state.lock().taken
+    pub(crate) fn written(&self) -> u64 {
+        self.state.lock().written
     }
 
     /// What was accepted, written, dropped and is queued.
     pub(crate) fn sent(&self) -> Sent {
         let state = self.lock();
-        state.tally.sent(state.frames as u64)
+        Sent { queued: state.frames as u64, ..state.sent }
     }
 }
 

@@ -6,10 +6,11 @@ use std::task::Waker;
 use veltix_core::limits::DETACH_BELOW;
 use veltix_core::{DeliveryClass, Frame, OverflowPolicy};
 
-use super::state::{Capacity, Phase};
+use super::queue::{Capacity, Queued};
+use super::state::Phase;
 use super::{DropReason, Outbox};
 use crate::planted::planted;
-use crate::sync::{Place, wake_all};
+use crate::sync::{QueuePosition, wake_all};
 
 /// What happened to a frame.
 #[derive(Debug)]
@@ -23,21 +24,7 @@ pub(crate) enum Push {
 }
 
 /// Where somebody waits for room, and who.
-pub(crate) type InLine<'a> = (&'a mut Place, &'a Waker);
-
-/// A frame is queued, and this is what its sender must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the first to queue a frame must see to a flush"]
-pub(crate) struct Queued {
-    /// The queue was idle: the sender must see to a flush. Otherwise somebody else does.
-    pub(crate) first: bool,
-    /// Enough is queued for a large write, so a read batch should end here.
-    pub(crate) heavy: bool,
-    /// The stream is full, so the frame is going to wait.
-    pub(crate) waits: bool,
-    /// So many waiting frames were dropped for want of room; a superseded one is none of them.
-    pub(crate) dropped: usize,
-}
+pub(crate) type Waiting<'a> = (&'a mut QueuePosition, &'a Waker);
 
 /// What [`Outbox::push_or`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,26 +48,26 @@ impl Outbox {
 
     /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found
     /// none.
-    pub(crate) fn push_or_wait(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
+    pub(crate) fn push_or_wait(&self, mut frame: Frame, waiting: Option<Waiting<'_>>) -> Push {
         if !frame.class().is_default() && frame.class().key().is_none() {
             // Its sender is told if there is no room, and told once: it is not dropped later.
             frame.set_class(DeliveryClass::DEFAULT);
         }
-        self.offer(frame, line)
+        self.offer(frame, waiting)
     }
 
     #[inline]
-    fn offer(&self, frame: Frame, line: Option<InLine<'_>>) -> Push {
+    fn offer(&self, frame: Frame, waiting: Option<Waiting<'_>>) -> Push {
         let pushed = self.lock().push_at_once(frame, self.capacity);
         match pushed {
             Ok(queued) => Push::Queued(queued),
-            Err(frame) => self.offer_in_need(frame, line),
+            Err(frame) => self.offer_in_need(frame, waiting),
         }
     }
 
     /// The stream is full, or the outbox, or there is none any more.
     #[cold]
-    fn offer_in_need(&self, mut frame: Frame, line: Option<InLine<'_>>) -> Push {
+    fn offer_in_need(&self, mut frame: Frame, waiting: Option<Waiting<'_>>) -> Push {
         // A body may run its owner's code when it goes, so what gives way here, and what is copied
         // because it is going to wait, goes outside the lock.
         let mut gone = Vec::new();
@@ -111,7 +98,7 @@ impl Outbox {
             Ok(queued) => {
                 // A smaller value may have taken the place of a larger one.
                 let waiters =
-                    if gone.is_empty() { Vec::new() } else { self.settle_room(&mut state) };
+                    if gone.is_empty() { Vec::new() } else { self.take_room_waiters(&mut state) };
                 let owner = state.book_waiting();
                 drop(state);
                 wake_all(waiters.into_iter().chain(owner));
@@ -124,8 +111,8 @@ impl Outbox {
             return Push::Closed;
         }
         state.owner_waits = true;
-        if let Some((place, waker)) = line {
-            state.room_waiters.wait(place, waker);
+        if let Some((position, waker)) = waiting {
+            state.room_waiters.wait(position, waker);
         }
         Push::Full(refused)
     }
@@ -185,7 +172,7 @@ impl Outbox {
         };
         let refused = match pushed {
             Ok(queued) => {
-                let waiters = self.settle_room(&mut state);
+                let waiters = self.take_room_waiters(&mut state);
                 let owner = state.book_waiting();
                 drop(state);
                 wake_all(waiters.into_iter().chain(owner));
@@ -194,7 +181,7 @@ impl Outbox {
             Err(frame) => frame,
         };
         let outcome = if policy == OverflowPolicy::Disconnect {
-            state.tally.refuse(DropReason::SlowConsumer, code);
+            state.refuse(DropReason::SlowConsumer, code);
             // Nothing may follow the hole, however long the peer's task takes to end it.
             state.sealed = true;
             let waiters: Vec<_> = state.room_waiters.take().collect();
@@ -202,7 +189,7 @@ impl Outbox {
             wake_all(waiters);
             Overflow::Disconnect
         } else {
-            state.tally.refuse(DropReason::Policy, code);
+            state.refuse(DropReason::Policy, code);
             drop(state);
             Overflow::Refused
         };
@@ -212,6 +199,6 @@ impl Outbox {
 
     /// Counts a frame that was taken on and finds the connection over.
     pub(crate) fn refuse(&self, reason: DropReason, code: u16) {
-        self.state.lock().tally.refuse(reason, code);
+        self.state.lock().refuse(reason, code);
     }
 }

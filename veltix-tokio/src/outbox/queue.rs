@@ -1,14 +1,95 @@
 //! What waits in an outbox, in its order; and, while the stream is full, which of it may go.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 
-use veltix_core::limits::DETACH_BELOW;
+use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD};
 use veltix_core::{Frame, Key, RequestId};
 
-use super::state::{Taken, charge};
-use super::write;
 use crate::planted::planted;
+
+/// Empty queues kept per thread, so that a busy peer does not allocate one for each write and an
+/// idle one holds none.
+const POOLED_QUEUES: usize = 8;
+
+/// Queues that grew beyond this are not kept.
+const POOLED_CAPACITY: usize = 1_024;
+
+thread_local! {
+    static POOL: Cell<Vec<VecDeque<Frame>>> = const { Cell::new(Vec::new()) };
+}
+
+/// How much an outbox holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    pub(crate) frames: usize,
+    /// Bytes, each frame counting [`FRAME_OVERHEAD`] beside its own.
+    pub(crate) bytes: usize,
+}
+
+impl Capacity {
+    /// Whether there is room for so much beside what there is; there always is beside nothing.
+    pub(super) const fn fits(self, frames: usize, charge: usize, cost: usize) -> bool {
+        frames == 0 || (frames < self.frames && charge.saturating_add(cost) <= self.bytes)
+    }
+
+    pub(super) const fn twice(self) -> Self {
+        Self { frames: self.frames.saturating_mul(2), bytes: self.bytes.saturating_mul(2) }
+    }
+}
+
+/// Frames and their charge.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) frames: usize,
+    pub(crate) charge: usize,
+}
+
+impl Size {
+    /// The larger of either, each for itself.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { frames: self.frames.max(other.frames), charge: self.charge.max(other.charge) }
+    }
+}
+
+/// What a stream took: frames that it took whole and their charge, and all bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    pub(super) frames: usize,
+    pub(super) charge: usize,
+    pub(super) shared: usize,
+    pub(super) bytes: usize,
+}
+
+impl Written {
+    #[inline]
+    pub(super) fn add(&mut self, more: Self) {
+        self.frames += more.frames;
+        self.charge += more.charge;
+        self.shared += more.shared;
+        self.bytes += more.bytes;
+    }
+}
+
+/// What a frame of this length is charged.
+pub(crate) const fn charge(length: usize) -> usize {
+    length + FRAME_OVERHEAD
+}
+
+/// A frame is queued, and this is what its sender must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the first to queue a frame must see to a flush"]
+pub(crate) struct Queued {
+    /// The queue was idle: the sender must see to a flush. Otherwise somebody else does.
+    pub(crate) first: bool,
+    /// Enough is queued for a large write, so a read batch should end here.
+    pub(crate) heavy: bool,
+    /// The stream is full, so the frame is going to wait.
+    pub(crate) waits: bool,
+    /// So many waiting frames were dropped for want of room; a superseded one is none of them.
+    pub(crate) dropped: usize,
+}
 
 /// See the module. What a plain frame pays for the others is a look at its class.
 #[derive(Default)]
@@ -62,7 +143,7 @@ impl Queue {
     #[inline]
     pub(super) fn push(&mut self, frame: Frame) {
         if self.frames.capacity() == 0 {
-            self.frames = write::spare_queue();
+            self.frames = pooled_queue();
         }
         self.count(&frame);
         self.frames.push_back(frame);
@@ -85,22 +166,22 @@ impl Queue {
 
     /// Notes that so many more bytes are written; says which frames at the front that finishes. They
     /// are to be [taken out](Queue::drop_first).
-    pub(super) fn advance(&mut self, written: usize) -> Taken {
+    pub(super) fn advance(&mut self, written: usize) -> Written {
         let mut rest = self.head_written + written;
-        let mut taken = Taken { bytes: written, ..Taken::default() };
+        let mut finished = Written { bytes: written, ..Written::default() };
         for frame in &self.frames {
             if rest < frame.len() {
                 break;
             }
             rest -= frame.len();
-            taken.frames += 1;
-            taken.charge += charge(frame.len());
-            taken.shared += frame.shared_len();
+            finished.frames += 1;
+            finished.charge += charge(frame.len());
+            finished.shared += frame.shared_len();
         }
         self.head_written = rest;
-        self.forget_first(taken.frames);
-        self.detached = self.detached.saturating_sub(taken.frames);
-        taken
+        self.forget_first(finished.frames);
+        self.detached = self.detached.saturating_sub(finished.frames);
+        finished
     }
 
     /// Takes out what [`Queue::advance`] found finished.
@@ -238,13 +319,14 @@ impl Queue {
     }
 
     /// Whether all of it was detached and compacted, so that it may wait.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn is_compacted(&self) -> bool {
         let noted = self.index.as_ref().map_or(0, |index| index.noted);
         self.detached == self.frames.len() && (self.droppable.0 == 0 || noted == self.frames.len())
     }
 
-    pub(super) fn into_frames(self) -> VecDeque<Frame> {
-        self.frames
+    /// Gives the room of the queue, which is empty, to the next queue of this thread.
+    pub(super) fn recycle(self) {
+        keep_queue(self.frames);
     }
 
     #[cfg(all(test, not(shuttle)))]
@@ -290,4 +372,28 @@ impl Index {
             place.remove();
         }
     }
+}
+
+/// A queue with room, from this thread's pool.
+pub(super) fn pooled_queue() -> VecDeque<Frame> {
+    let mut pool = POOL.take();
+    let queue = pool.pop().unwrap_or_default();
+    POOL.set(pool);
+    queue
+}
+
+/// Takes back an empty queue.
+#[inline]
+fn keep_queue(queue: VecDeque<Frame>) {
+    if queue.capacity() > 0 {
+        keep_room(queue);
+    }
+}
+
+fn keep_room(queue: VecDeque<Frame>) {
+    let mut pool = POOL.take();
+    if pool.len() < POOLED_QUEUES && queue.capacity() <= POOLED_CAPACITY {
+        pool.push(queue);
+    }
+    POOL.set(pool);
 }

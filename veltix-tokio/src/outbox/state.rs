@@ -6,36 +6,17 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 use veltix_core::Frame;
-use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, FRAME_OVERHEAD};
+use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES};
 
-use super::drops::{DropReason, Drops};
-use super::queue::Queue;
-use super::run::{Membership, Run};
-use super::tally::Tally;
-use super::{Queued, write};
+use super::drops::{DropReason, Dropped, Drops, Episode};
+use super::pending_write::PendingWrite;
+use super::queue::{Capacity, Queue, Queued, Written, charge};
+use super::sent::Sent;
+use super::shared_batch::{Membership, SharedBatch};
 use crate::memory::{Holding, Memory};
 use crate::planted::planted;
 use crate::sync::Waiters;
 use crate::transport::StreamWriter;
-
-/// How much an outbox holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Capacity {
-    pub(crate) frames: usize,
-    /// Bytes, each frame counting [`FRAME_OVERHEAD`] beside its own.
-    pub(crate) bytes: usize,
-}
-
-impl Capacity {
-    /// Whether there is room for so much beside what there is; there always is beside nothing.
-    pub(super) const fn fits(self, frames: usize, charge: usize, cost: usize) -> bool {
-        frames == 0 || (frames < self.frames && charge.saturating_add(cost) <= self.bytes)
-    }
-
-    pub(super) const fn twice(self) -> Self {
-        Self { frames: self.frames.saturating_mul(2), bytes: self.bytes.saturating_mul(2) }
-    }
-}
 
 /// What an [`Outbox`](super::Outbox) guards with its lock.
 pub(super) struct State {
@@ -43,7 +24,7 @@ pub(super) struct State {
     pub(super) queue: Queue,
     /// A run that stands behind the queue, while the phase is `Queued`. Its frames are not booked
     /// before the outbox leaves it, which comes before all else.
-    pub(super) run: Option<Membership>,
+    pub(super) batch: Option<Membership>,
     /// Frames and their charge that are accepted and neither written nor dropped, those in a
     /// flusher's hands included.
     pub(super) frames: usize,
@@ -72,9 +53,13 @@ pub(super) struct State {
     pub(super) stalled_since: Option<Instant>,
     /// Bytes that the stream has taken, and when it last took some: outbound progress is a sign of
     /// life.
-    pub(super) taken: u64,
-    pub(super) taken_at: Option<Instant>,
-    pub(super) tally: Tally,
+    pub(super) written: u64,
+    pub(super) written_at: Option<Instant>,
+    pub(super) sent: Sent,
+    /// Dropped frames of all the side's outboxes, by type.
+    pub(super) drops: Arc<Drops>,
+    /// What was dropped while the peer was slow, until it is told. Boxed: most peers never are.
+    episode: Option<Box<Episode>>,
     /// Why frames that a flusher still held at the end are counted as dropped.
     pub(super) closed_for: DropReason,
     /// Why the stream failed, if that is what ended it.
@@ -91,48 +76,6 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// What a flusher holds while it writes.
-pub(super) struct Flight {
-    pub(super) queue: Queue,
-    /// A finished run behind the queue, until the first write: whatever that leaves of it is
-    /// queued.
-    pub(super) run: Option<Arc<Run>>,
-    pub(super) writer: Box<dyn StreamWriter>,
-    /// What the stream took since it was last settled.
-    pub(super) taken: Taken,
-}
-
-/// What a stream took: frames that it took whole and their charge, and all bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Taken {
-    pub(super) frames: usize,
-    pub(super) charge: usize,
-    pub(super) shared: usize,
-    pub(super) bytes: usize,
-}
-
-impl Taken {
-    #[inline]
-    pub(super) fn add(&mut self, more: Self) {
-        self.frames += more.frames;
-        self.charge += more.charge;
-        self.shared += more.shared;
-        self.bytes += more.bytes;
-    }
-}
-
-impl Flight {
-    pub(super) fn new(writer: Box<dyn StreamWriter>, run: Option<Arc<Run>>) -> Self {
-        let queue = Queue::default();
-        Self { queue, run, writer, taken: Taken::default() }
-    }
-
-    /// Books what the stream has taken since the last time.
-    pub(super) fn settle(&mut self, state: &mut State, now: Instant) {
-        state.settle(std::mem::take(&mut self.taken), now);
-    }
-}
-
 impl State {
     pub(super) fn new(
         writer: Box<dyn StreamWriter>,
@@ -142,7 +85,7 @@ impl State {
         Self {
             phase: Phase::Idle,
             queue: Queue::default(),
-            run: None,
+            batch: None,
             frames: 0,
             charge: 0,
             shared: 0,
@@ -155,9 +98,11 @@ impl State {
             overflowing: false,
             overflow_noted: false,
             stalled_since: None,
-            taken: 0,
-            taken_at: None,
-            tally: Tally::new(drops),
+            written: 0,
+            written_at: None,
+            sent: Sent::default(),
+            drops,
+            episode: None,
             closed_for: DropReason::Disconnected,
             failure: None,
         }
@@ -226,7 +171,7 @@ impl State {
         self.queue.push(frame);
         self.frames += 1;
         self.charge += cost;
-        self.tally.accept(1);
+        self.sent.accepted += 1;
         let first = self.phase == Phase::Idle;
         if first {
             self.phase = Phase::Queued;
@@ -260,7 +205,7 @@ impl State {
         let older = self.queue.replace(at, frame);
         self.frames += 1;
         self.charge += cost;
-        self.tally.accept(1);
+        self.sent.accepted += 1;
         self.book_dropped(DropReason::Superseded, [&older]);
         gone.push(older);
         Ok(Queued { first: false, heavy: false, waits: true, dropped: 0 })
@@ -305,46 +250,94 @@ impl State {
             self.frames -= 1;
             self.charge -= charge(frame.len());
             self.shared -= frame.shared_len();
-            self.tally.prefer_others(reason, frame.code());
+            self.prefer_others(reason, frame.code());
         }
     }
 
+    /// Counts an accepted frame of this code that is dropped.
+    fn drop_accepted(&mut self, reason: DropReason, code: u16) {
+        if reason == DropReason::Superseded && planted!("superseded_uncounted") {
+            return;
+        }
+        *self.sent.dropped_for(reason) += 1;
+        self.drops.add(reason, code);
+    }
+
+    /// As [`State::drop_accepted`], for the sake of others and not of the connection's end: the
+    /// application is told.
+    fn prefer_others(&mut self, reason: DropReason, code: u16) {
+        self.drop_accepted(reason, code);
+        self.episode.get_or_insert_default().count(reason, code);
+    }
+
+    /// A frame is dropped at the door: it was taken on, and no room was found, or nobody.
+    pub(super) fn refuse(&mut self, reason: DropReason, code: u16) {
+        self.sent.accepted += 1;
+        match reason {
+            DropReason::Policy | DropReason::SlowConsumer => self.prefer_others(reason, code),
+            _ => self.drop_accepted(reason, code),
+        }
+    }
+
+    /// The outbox is empty. Says whether the application is to be told what was dropped before.
+    fn end_episode(&mut self) -> bool {
+        match &mut self.episode {
+            Some(episode) => {
+                episode.over = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether an episode is over that nobody was told of.
+    pub(super) fn is_episode_over(&self) -> bool {
+        self.episode.as_ref().is_some_and(|episode| episode.over)
+    }
+
+    /// What was dropped and not told yet, by code.
+    pub(super) fn take_episode(&mut self) -> Vec<Dropped> {
+        self.episode.take().map(|episode| episode.into_dropped()).unwrap_or_default()
+    }
+
     /// `Queued → Writing`: hands the queue and the stream to a flusher.
-    pub(super) fn take_off(&mut self) -> Option<Flight> {
+    pub(super) fn begin_write(&mut self) -> Option<PendingWrite> {
         if self.phase != Phase::Queued {
             return None;
         }
         let writer = self.writer.take()?;
-        let run = self.take_run();
+        let batch = self.take_batch();
         self.phase = Phase::Writing;
         let queue = std::mem::take(&mut self.queue);
-        Some(Flight { queue, ..Flight::new(writer, run) })
+        Some(PendingWrite { queue, ..PendingWrite::new(writer, batch) })
     }
 
     /// The same for an outbox that has nothing but a finished run.
-    pub(super) fn take_off_with_run(&mut self) -> Option<(Arc<Run>, Box<dyn StreamWriter>)> {
-        if self.phase != Phase::Queued || self.frames > 0 || !self.has_whole_run() {
+    pub(super) fn begin_batch_write(
+        &mut self,
+    ) -> Option<(Arc<SharedBatch>, Box<dyn StreamWriter>)> {
+        if self.phase != Phase::Queued || self.frames > 0 || !self.has_finished_batch() {
             return None;
         }
         let writer = self.writer.take()?;
         self.phase = Phase::Writing;
-        Some((self.take_run()?, writer))
+        Some((self.take_batch()?, writer))
     }
 
     /// Books what the stream has taken.
     #[inline]
-    pub(super) fn settle(&mut self, taken: Taken, now: Instant) {
-        let Taken { frames, charge, shared, bytes } = taken;
+    pub(super) fn record(&mut self, written: Written, now: Instant) {
+        let Written { frames, charge, shared, bytes } = written;
         self.frames -= frames;
         self.charge -= charge;
         self.shared -= shared;
-        self.taken += bytes as u64;
-        self.tally.write(frames as u64);
+        self.written += bytes as u64;
+        self.sent.written += frames as u64;
         if self.holding.bytes() > 0 {
             self.book_memory();
         }
         if bytes > 0 {
-            self.taken_at = Some(now);
+            self.written_at = Some(now);
             self.stalled_since = None;
         }
     }
@@ -369,31 +362,31 @@ impl State {
 
     /// `Writing → Idle`, for a flusher that has written all there is and to whose queue nothing
     /// was added.
-    pub(super) fn land_empty(&mut self, writer: Box<dyn StreamWriter>) -> Option<Waker> {
+    pub(super) fn finish_empty(&mut self, writer: Box<dyn StreamWriter>) -> Option<Waker> {
         debug_assert_eq!((self.charge, self.shared), (0, 0), "whatever was counted was taken off");
         self.writer = Some(writer);
         self.phase = Phase::Idle;
         self.overflowing = false;
-        let owner_waits = std::mem::take(&mut self.owner_waits) | self.tally.end_episode();
+        let owner_waits = std::mem::take(&mut self.owner_waits) | self.end_episode();
         if owner_waits { self.owner.clone() } else { None }
     }
 
     /// `Writing → Queued | Blocked`: takes back what the flusher held. Whoever is returned must be
     /// woken: the connection's own task, which goes on from here.
-    pub(super) fn land(&mut self, flight: Flight, phase: Phase) -> Option<Waker> {
-        self.writer = Some(flight.writer);
+    pub(super) fn finish_write(&mut self, pending: PendingWrite, phase: Phase) -> Option<Waker> {
+        self.writer = Some(pending.writer);
         self.phase = phase;
-        let taken = std::mem::replace(&mut self.queue, flight.queue);
-        write::keep_queue(taken.into_frames());
+        let empty = std::mem::replace(&mut self.queue, pending.queue);
+        empty.recycle();
         self.owner_waits = false;
         self.book_memory();
         self.owner.clone()
     }
 
     /// A flusher returns to an outbox that was closed: what it still holds is dropped.
-    pub(super) fn abandon(&mut self, flight: &Flight) -> Option<Waker> {
-        for frame in flight.queue.frames() {
-            self.tally.drop_accepted(self.closed_for, frame.code());
+    pub(super) fn cancel_write(&mut self, pending: &PendingWrite) -> Option<Waker> {
+        for frame in pending.queue.frames() {
+            self.drop_accepted(self.closed_for, frame.code());
         }
         self.frames = 0;
         self.charge = 0;
@@ -402,7 +395,7 @@ impl State {
         self.owner.clone()
     }
 
-    /// Counts what is queued as dropped; what a flusher holds stays for [`State::abandon`]. Gives
+    /// Counts what is queued as dropped; what a flusher holds stays for [`State::cancel_write`]. Gives
     /// what was queued, and who waited for room and must be woken.
     pub(super) fn close(&mut self, reason: DropReason) -> (Queue, Vec<Waker>) {
         if self.phase == Phase::Closed {
@@ -414,7 +407,7 @@ impl State {
             self.charge -= charge(frame.len());
             self.shared -= frame.shared_len();
             if !planted!("closing_drops_uncounted") {
-                self.tally.drop_accepted(reason, frame.code());
+                self.drop_accepted(reason, frame.code());
             }
         }
         self.closed_for = reason;
@@ -424,9 +417,4 @@ impl State {
         self.book_memory();
         (queue, self.room_waiters.take().collect())
     }
-}
-
-/// What a frame of this length is charged.
-pub(crate) const fn charge(length: usize) -> usize {
-    length + FRAME_OVERHEAD
 }

@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 
 use super::Peer;
 use crate::close::{CloseReason, Disconnected};
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 /// The end of a connection: resolves to how it ended. Made by [`Peer::close`] and
 /// [`Peer::closed`].
 #[derive(Debug)]
 pub struct Closing {
     peer: Peer,
-    place: Place,
+    position: QueuePosition,
 }
 
 impl Peer {
@@ -34,7 +34,7 @@ impl Peer {
     /// Cancel safe.
     #[must_use]
     pub fn closed(&self) -> Closing {
-        Closing { peer: self.clone(), place: Place::default() }
+        Closing { peer: self.clone(), position: QueuePosition::default() }
     }
 }
 
@@ -42,13 +42,13 @@ impl Future for Closing {
     type Output = Disconnected;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnected> {
-        let Self { peer, place } = self.get_mut();
-        peer.0.end_state().poll(place, cx.waker())
+        let Self { peer, position } = self.get_mut();
+        peer.0.end_state().poll(position, cx.waker())
     }
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        self.peer.0.end_state().leave_line(&self.place);
+        self.peer.0.end_state().leave_queue(&self.position);
     }
 }

@@ -9,11 +9,11 @@ use veltix_core::limits::SEND_GRACE;
 use veltix_core::{Frame, ToMessage};
 
 use super::Peer;
-use crate::batch;
 use crate::error::SendError;
+use crate::flush;
 use crate::outbox::Push;
 use crate::planted::planted;
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 /// A message on its way into a peer's outbox. Made by [`Peer::send`].
 #[derive(Debug)]
@@ -21,7 +21,7 @@ use crate::sync::Place;
 pub struct Sending {
     /// Taken while it is pushed; `None` once it is done.
     step: Option<Result<(Peer, Frame), SendError>>,
-    place: Place,
+    position: QueuePosition,
     /// Ends the wait for room. A peer that takes a byte now and then is not stalled, and yet no
     /// handler must be held by it for ever.
     patience: Option<Pin<Box<Sleep>>>,
@@ -29,7 +29,7 @@ pub struct Sending {
 
 impl Sending {
     fn new(step: Result<(Peer, Frame), SendError>) -> Self {
-        Self { step: Some(step), place: Place::default(), patience: None }
+        Self { step: Some(step), position: QueuePosition::default(), patience: None }
     }
 }
 
@@ -60,7 +60,7 @@ impl Peer {
         let length = frame.len();
         match self.0.outbox().push(frame) {
             Push::Queued(queued) => {
-                batch::see_to_published(&self.0, queued, length);
+                flush::schedule_published(&self.0, queued, length);
                 Ok(())
             }
             Push::Full(_) => Err(SendError::Full),
@@ -84,11 +84,11 @@ impl Future for Sending {
         let this = self.get_mut();
         let Some(step) = this.step.take() else { return Poll::Ready(Err(SendError::Closed)) };
         let (peer, frame) = step?;
-        let line = (&mut this.place, cx.waker());
+        let waiting = (&mut this.position, cx.waker());
         let length = frame.len();
-        match peer.0.outbox().push_or_wait(frame, Some(line)) {
+        match peer.0.outbox().push_or_wait(frame, Some(waiting)) {
             Push::Queued(queued) => {
-                batch::see_to_published(&peer.0, queued, length);
+                flush::schedule_published(&peer.0, queued, length);
                 Poll::Ready(Ok(()))
             }
             Push::Full(frame) => {
@@ -108,7 +108,7 @@ impl Future for Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         if let Some(Ok((peer, _))) = &self.step {
-            peer.0.outbox().leave_line(&self.place);
+            peer.0.outbox().leave_queue(&self.position);
         }
     }
 }

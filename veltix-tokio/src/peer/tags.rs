@@ -23,7 +23,7 @@ impl Peer {
         self.0.services().tags().change(|tags| tags.add(self.0.id(), tag))
     }
 
-    /// Tags the peer, in place of a tag of the same name.
+    /// Tags the peer, in position of a tag of the same name.
     ///
     /// # Errors
     /// As [`Peer::add_tag`].

@@ -10,12 +10,12 @@ use tokio::sync::oneshot;
 use veltix_core::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{EncodeError, Frame, Message, ToMessage};
 
-use crate::batch;
 use crate::error::RequestError;
+use crate::flush;
 use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::session::{CallFailed, CallId, Expected, Session};
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 /// A call whose answer is not read yet. Nothing is sent before it is first polled.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Call {
     message: Option<Result<Message, EncodeError>>,
     pub(super) timeout: Duration,
     pub(super) expected: Expected,
-    place: Place,
+    position: QueuePosition,
     state: State,
     /// The connection's task must look at its calls because of this one.
     is_news: bool,
@@ -45,7 +45,7 @@ enum State {
         call: CallId,
         answer: Waiting,
     },
-    Over,
+    Ended,
 }
 
 type Waiting = oneshot::Receiver<Result<Message, CallFailed>>;
@@ -58,7 +58,7 @@ impl Call {
             message: Some(message),
             timeout: REQUEST_TIMEOUT,
             expected: Expected::OneOf(&[]),
-            place: Place::default(),
+            position: QueuePosition::default(),
             state: State::Unsent,
             is_news: false,
             is_alone: false,
@@ -89,13 +89,13 @@ impl Call {
     /// Has the connection's task look at its calls, if this one is news. Inside its own poll it
     /// does so anyway.
     fn let_owner_see(&mut self) {
-        if std::mem::take(&mut self.is_news) && !batch::is_inside(self.session()) {
+        if std::mem::take(&mut self.is_news) && !flush::is_inside(self.session()) {
             self.session().outbox().wake_owner();
         }
     }
 
     fn finish(&mut self, result: Result<Message, CallFailed>) -> Result<Message, RequestError> {
-        self.state = State::Over;
+        self.state = State::Ended;
         let message = result.map_err(|failure| match failure {
             CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
             CallFailed::ConnectionLost => RequestError::ConnectionLost,
@@ -120,20 +120,20 @@ impl Future for Call {
         }
         if let State::WaitingForRoom { .. } = this.state
             && let State::WaitingForRoom { call, frame, mut answer } =
-                std::mem::replace(&mut this.state, State::Over)
+                std::mem::replace(&mut this.state, State::Ended)
         {
-            let line = (&mut this.place, cx.waker());
-            match this.peer.session().outbox().push_or_wait(frame, Some(line)) {
+            let waiting = (&mut this.position, cx.waker());
+            match this.peer.session().outbox().push_or_wait(frame, Some(waiting)) {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
                     // First, since a flush may wake others, and what wakes them may panic.
                     this.let_owner_see();
                     if this.is_alone {
-                        // Nobody would add to what the connection's task wrote: the asker has it
+                        // Nobody would add to what the connection's task wrote: the sink has it
                         // written at once, and saves a turn of that task.
-                        batch::see_to_alone(this.session(), queued);
+                        flush::schedule_alone(this.session(), queued);
                     } else {
-                        batch::see_to(this.session(), queued);
+                        flush::schedule(this.session(), queued);
                     }
                 }
                 Push::Full(frame) => {
@@ -161,9 +161,9 @@ impl Future for Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.session().outbox().leave_line(&self.place);
+        self.session().outbox().leave_queue(&self.position);
         let caller = match self.state {
-            State::Unsent | State::Over => None,
+            State::Unsent | State::Ended => None,
             State::WaitingForRoom { call, .. } => self.session().calls().lock().take_back(call),
             // The answer may have come already, or the connection may be over: then there is
             // nothing to give up.

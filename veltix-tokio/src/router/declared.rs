@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use veltix_core::{Fingerprints, HandshakeError, Hello, Registry, ServerHandshake, TypeError};
 
 use super::Router;
-use crate::log::LogPace;
+use crate::log::RateLimitedLog;
 
 impl<S> Router<S> {
     /// Declares the message types that this side and its peers share, so that both notice in the handshake
@@ -55,14 +55,14 @@ pub(crate) struct DeclaredTypes {
     fingerprints: Arc<Fingerprints>,
     /// Whether a peer with other types is refused; otherwise the log has a line.
     strict: bool,
-    log: LogPace,
+    log: RateLimitedLog,
 }
 
 impl DeclaredTypes {
     #[track_caller]
     fn new(registry: Registry, strict: bool) -> Self {
         let fingerprints = Arc::new(or_panic(Fingerprints::of(&registry)));
-        Self { registry, fingerprints, strict, log: LogPace::default() }
+        Self { registry, fingerprints, strict, log: RateLimitedLog::default() }
     }
 
     /// Those of both, strictly if one of them is strict. Panics as [`Router::merge`] says.

@@ -18,33 +18,34 @@ use crate::sync::{Mutex, panic_text};
 
 /// Boxes that a route keeps for its next calls. A call that is ready at its first poll gives its
 /// box back at once, so one per thread that drives connections is enough.
-const KEPT_BOXES: usize = 8;
+const POOLED_FUTURES: usize = 8;
 
 /// A handler's future on its way: already boxed, so that it can move while it waits.
-pub(crate) type Recycled = ReusableBoxFuture<'static, Outcome>;
+pub(crate) type PooledFuture = ReusableBoxFuture<'static, Outcome>;
 
 /// What starting a handler gave.
 pub(crate) enum Started {
     Done(Outcome),
-    Running(Recycled),
+    Running(PooledFuture),
 }
 
 /// A handler of any shape, with its state.
 pub(crate) trait Erased<I: Input>: Send + Sync {
     /// Calls the handler, with a box for its future if there is one. A panic is an outcome.
-    fn start(&self, cx: &Context<'_>, given: I::Given<'_>, spare: Option<Recycled>) -> Started;
+    fn start(&self, cx: &Context<'_>, given: I::Given<'_>, pooled: Option<PooledFuture>)
+    -> Started;
 
     /// A box that is kept for the handler's future.
-    fn spare(&self) -> Option<Recycled>;
+    fn pooled(&self) -> Option<PooledFuture>;
 
     /// Takes back the box of a future that is over.
-    fn recycle(&self, future: Recycled);
+    fn give_back(&self, future: PooledFuture);
 }
 
 pub(crate) struct Bound<H, T, S, I> {
     handler: H,
     state: S,
-    boxes: Mutex<Vec<Recycled>>,
+    boxes: Mutex<Vec<PooledFuture>>,
     shape: PhantomData<fn(T, I)>,
 }
 
@@ -61,7 +62,12 @@ where
     I: for<'a> Input<Given<'a> = R::Given<'a>>,
     R: Input,
 {
-    fn start(&self, cx: &Context<'_>, given: R::Given<'_>, spare: Option<Recycled>) -> Started {
+    fn start(
+        &self,
+        cx: &Context<'_>,
+        given: R::Given<'_>,
+        pooled: Option<PooledFuture>,
+    ) -> Started {
         let call = || self.handler.call(cx, &self.state, given);
         let called = catch_unwind(AssertUnwindSafe(call));
         let future = match called {
@@ -69,22 +75,22 @@ where
             Ok(Called::Future(future)) => future,
             Err(panic) => return Started::Done(panicked(&*panic)),
         };
-        Started::Running(match spare {
-            Some(mut spare) => {
-                spare.set(future);
-                spare
+        Started::Running(match pooled {
+            Some(mut pooled) => {
+                pooled.set(future);
+                pooled
             }
-            None => Recycled::new(future),
+            None => PooledFuture::new(future),
         })
     }
 
-    fn spare(&self) -> Option<Recycled> {
+    fn pooled(&self) -> Option<PooledFuture> {
         self.boxes.lock().pop()
     }
 
-    fn recycle(&self, future: Recycled) {
+    fn give_back(&self, future: PooledFuture) {
         let mut boxes = self.boxes.lock();
-        if boxes.len() < KEPT_BOXES {
+        if boxes.len() < POOLED_FUTURES {
             boxes.push(future);
         }
     }
@@ -92,7 +98,7 @@ where
 
 /// Polls a handler's future; a panic is an outcome.
 #[inline]
-pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> Poll<Outcome> {
+pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>) -> Poll<Outcome> {
     if planted!("panic_escapes") {
         return Pin::new(future).poll(cx);
     }
@@ -106,7 +112,7 @@ pub(crate) fn poll_caught(future: &mut Recycled, cx: &mut task::Context<'_>) -> 
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     #[cfg(veltix_planted_bugs)]
     if planted!("flush_list_lost_on_panic") {
-        crate::batch::forget_touched();
+        crate::flush::forget_touched();
     }
     Failure::Panicked(panic_text(panic)).into()
 }

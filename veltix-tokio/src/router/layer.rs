@@ -16,7 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use veltix_core::{Arrival, Message};
 
-use super::erased::{Erased, Recycled, Started, panicked, poll_caught};
+use super::erased::{Erased, PooledFuture, Started, panicked, poll_caught};
 use super::extract::Context;
 use super::outcome::{Failure, Outcome};
 use super::reply::Reply;
@@ -175,13 +175,18 @@ impl Layered {
 }
 
 impl Erased<Message> for Layered {
-    fn start(&self, cx: &Context<'_>, arrival: Arrival<'_>, _spare: Option<Recycled>) -> Started {
+    fn start(
+        &self,
+        cx: &Context<'_>,
+        arrival: Arrival<'_>,
+        _pooled: Option<PooledFuture>,
+    ) -> Started {
         let mut service = match catch_unwind(AssertUnwindSafe(|| self.0.clone())) {
             Ok(service) => service,
             Err(panic) => return Started::Done(panicked(&*panic)),
         };
         let inbound = Inbound { peer: cx.peer().clone(), message: arrival.into_message() };
-        Started::Running(Recycled::new(async move {
+        Started::Running(PooledFuture::new(async move {
             let called = async {
                 poll_fn(|cx| service.poll_ready(cx)).await?;
                 service.call(inbound).await
@@ -196,11 +201,11 @@ impl Erased<Message> for Layered {
         }))
     }
 
-    fn spare(&self) -> Option<Recycled> {
+    fn pooled(&self) -> Option<PooledFuture> {
         None
     }
 
-    fn recycle(&self, _future: Recycled) {}
+    fn give_back(&self, _future: PooledFuture) {}
 }
 
 /// The innermost service: the handler.

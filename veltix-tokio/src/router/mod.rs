@@ -29,7 +29,7 @@ use crate::identity::{Authenticate, HandshakeInfo, Hook, Refuse};
 pub use borrow::BorrowBody;
 pub(crate) use declared::DeclaredTypes;
 use erased::{Bound, Erased};
-pub(crate) use erased::{Recycled, Started, poll_caught};
+pub(crate) use erased::{PooledFuture, Started, poll_caught};
 pub use extract::{
     Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
     Text,

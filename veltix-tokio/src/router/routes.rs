@@ -9,6 +9,7 @@ use super::typed::Input;
 use super::wrap::{Blocking, Publishing, Timed};
 use super::{Router, Unbound};
 use crate::close::Disconnected;
+use crate::flush::PublishLimit;
 use crate::hub::Hub;
 use crate::identity::Authenticate;
 
@@ -69,9 +70,10 @@ impl BoundRoute {
         if !options.layers.is_empty() {
             erased = Box::new(Layered::new(erased, hub, &options.layers));
         }
-        if let Some(limit) = options.publish_limit {
+        if let Some(bytes_per_second) = options.publish_limit {
             // What layers publish counts too.
-            erased = Box::new(Publishing { handler: erased, route, limit });
+            let limit = PublishLimit { route: route.0, bytes_per_second };
+            erased = Box::new(Publishing { handler: erased, limit });
         }
         Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking }
     }

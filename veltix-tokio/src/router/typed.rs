@@ -184,7 +184,7 @@ impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
     }
 }
 
-/// An error that the asker is told, for the log.
+/// An error that the sink is told, for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct ToldError(String);

@@ -10,12 +10,11 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use veltix_core::{Arrival, Message};
 
-use super::erased::{Erased, Recycled, Started};
+use super::erased::{Erased, PooledFuture, Started};
 use super::extract::Context;
 use super::outcome::Outcome;
-use super::routes::RouteId;
 use super::typed::Input;
-use crate::batch;
+use crate::flush::{self, PublishLimit};
 use crate::hub::Hub;
 
 /// Runs a plain handler on a thread of the pool.
@@ -31,12 +30,17 @@ impl Blocking {
 }
 
 impl Erased<Message> for Blocking {
-    fn start(&self, cx: &Context<'_>, arrival: Arrival<'_>, _spare: Option<Recycled>) -> Started {
+    fn start(
+        &self,
+        cx: &Context<'_>,
+        arrival: Arrival<'_>,
+        _pooled: Option<PooledFuture>,
+    ) -> Started {
         let mut message = arrival.into_message();
         let (peer, hub) = (cx.peer().clone(), self.hub.clone());
         let handler = Arc::clone(&self.handler);
         let span = tracing::Span::current();
-        Started::Running(Recycled::new(async move {
+        Started::Running(PooledFuture::new(async move {
             // The job keeps it to its end, also when nobody waits for that any more: however many
             // calls of one peer run out of time, the others have a thread.
             let Ok(turn) = Arc::clone(peer.session().threads()).acquire_owned().await else {
@@ -53,23 +57,23 @@ impl Erased<Message> for Blocking {
                 let _entered = span.enter();
                 let context = Context::new(&peer, hub.as_ref(), message.code(), message.id());
                 let call = || handler.start(&context, message.arrival(), None);
-                if let (Started::Done(outcome), published) = batch::blocking(peer.session(), call) {
+                if let (Started::Done(outcome), published) = flush::blocking(peer.session(), call) {
                     // Whoever waited may have been cancelled.
                     let _ = done.send((outcome, published));
                 }
             });
             // A job catches its handler's panic, so it goes without a word only unrun.
             let Ok((outcome, published)) = outcome.await else { return Outcome::failed(NoThread) };
-            batch::published_elsewhere(published);
+            flush::published(published.all as usize, published.waiting as usize);
             outcome
         }))
     }
 
-    fn spare(&self) -> Option<Recycled> {
+    fn pooled(&self) -> Option<PooledFuture> {
         None
     }
 
-    fn recycle(&self, _future: Recycled) {}
+    fn give_back(&self, _future: PooledFuture) {}
 }
 
 /// A blocking handler was not run.
@@ -86,10 +90,15 @@ pub(super) struct Timed<R: Input> {
 }
 
 impl<R: Input> Erased<R> for Timed<R> {
-    fn start(&self, cx: &Context<'_>, given: R::Given<'_>, spare: Option<Recycled>) -> Started {
+    fn start(
+        &self,
+        cx: &Context<'_>,
+        given: R::Given<'_>,
+        pooled: Option<PooledFuture>,
+    ) -> Started {
         let limit = self.limit;
-        match self.handler.start(cx, given, spare) {
-            Started::Running(future) => Started::Running(Recycled::new(async move {
+        match self.handler.start(cx, given, pooled) {
+            Started::Running(future) => Started::Running(PooledFuture::new(async move {
                 let late = |_| Outcome::failed(HandlerTimeout { limit });
                 timeout(limit, future).await.unwrap_or_else(late)
             })),
@@ -97,37 +106,42 @@ impl<R: Input> Erased<R> for Timed<R> {
         }
     }
 
-    fn spare(&self) -> Option<Recycled> {
+    fn pooled(&self) -> Option<PooledFuture> {
         None
     }
 
-    fn recycle(&self, _future: Recycled) {}
+    fn give_back(&self, _future: PooledFuture) {}
 }
 
 /// Tells what a handler publishes apart, for its route's own limit.
 pub(super) struct Publishing {
     pub(super) handler: Box<dyn Erased<Message>>,
-    pub(super) route: RouteId,
-    /// Bytes a second.
-    pub(super) limit: u64,
+    pub(super) limit: PublishLimit,
 }
 
 impl Erased<Message> for Publishing {
-    fn start(&self, cx: &Context<'_>, arrival: Arrival<'_>, spare: Option<Recycled>) -> Started {
-        let (route, limit) = (self.route, self.limit);
-        match batch::limited(route, limit, || self.handler.start(cx, arrival, spare)) {
-            Started::Running(mut future) => Started::Running(Recycled::new(poll_fn(move |cx| {
-                batch::limited(route, limit, || Pin::new(&mut future).poll(cx))
-            }))),
+    fn start(
+        &self,
+        cx: &Context<'_>,
+        arrival: Arrival<'_>,
+        pooled: Option<PooledFuture>,
+    ) -> Started {
+        let limit = self.limit;
+        match flush::limited(limit, || self.handler.start(cx, arrival, pooled)) {
+            Started::Running(mut future) => {
+                Started::Running(PooledFuture::new(poll_fn(move |cx| {
+                    flush::limited(limit, || Pin::new(&mut future).poll(cx))
+                })))
+            }
             done => done,
         }
     }
 
-    fn spare(&self) -> Option<Recycled> {
+    fn pooled(&self) -> Option<PooledFuture> {
         None
     }
 
-    fn recycle(&self, _future: Recycled) {}
+    fn give_back(&self, _future: PooledFuture) {}
 }
 
 /// A handler took longer than its route's [`timeout`](crate::Handler::timeout).

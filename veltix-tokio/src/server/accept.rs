@@ -17,14 +17,14 @@ use crate::admission::{Full, Pace, Slot, Slots, Ticket};
 use crate::close::CloseReason;
 use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
-use crate::endpoint::Endpoint;
-use crate::events::{Event, HandshakeFailure};
 use crate::handshake::{Failure, HelloCache, Welcome, welcome};
+use crate::hub::Endpoint;
+use crate::hub::{Event, HandshakeFailure};
 use crate::planted::planted;
 use crate::router::Routes;
-use crate::spawn::on_thread;
 use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, Stream};
+use crate::workers::on_thread;
 
 /// What connections get beyond the drain deadline to say their last words, before their tasks are
 /// aborted.
@@ -39,7 +39,7 @@ pub(super) struct Entrance {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) routes: Arc<Routes>,
     pub(super) tls: Option<ServerTls>,
-    pub(super) hellos: HelloCache,
+    pub(super) hello_cache: HelloCache,
 }
 
 /// Accepts until a shutdown begins, then waits for the connections. It owns their tasks: dropped,
@@ -222,7 +222,7 @@ async fn welcome_in_time(
             // Boxed: without TLS nobody should pay for its room.
             Box::pin(tls.shake_hands(stream, limit)).await?;
         }
-        welcome(stream, endpoint.slots(), &entrance.hellos, &entrance.routes).await
+        welcome(stream, endpoint.slots(), &entrance.hello_cache, &entrance.routes).await
     };
     tokio::select! {
         biased;
@@ -296,12 +296,12 @@ struct AcceptBackoff {
 impl AcceptBackoff {
     fn reset(&mut self, slots: &Slots) {
         if !mem::take(&mut self.pause).is_zero() {
-            slots.set_starved(false);
+            slots.set_accept_failing(false);
         }
     }
 
     fn next(&mut self, error: &io::Error, slots: &Slots) -> Duration {
-        slots.set_starved(true);
+        slots.set_accept_failing(true);
         self.pause = (self.pause * 2).clamp(ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX);
         let now = Instant::now();
         if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_BACKOFF_MAX) {

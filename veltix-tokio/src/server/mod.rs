@@ -22,10 +22,10 @@ use crate::admission::Pace;
 use crate::config::Role;
 use crate::config::bounded;
 use crate::drain::Spreads;
-use crate::endpoint::{Endpoint, Side};
 use crate::error::{BindError, Result};
 use crate::handshake::HelloCache;
 use crate::hub::Hub;
+use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::router::{Router, Routes};
 use crate::tls::ServerTls;
@@ -140,7 +140,7 @@ impl Server {
             endpoint: Arc::clone(&endpoint),
             routes: Arc::new(Routes::new(router, Some(hub))),
             tls: config.tls,
-            hellos: HelloCache::default(),
+            hello_cache: HelloCache::default(),
         };
         let serve = Box::pin(accept::serve(listener, pace, entrance));
         Ok(Self { endpoint, serve: Some(serve) })

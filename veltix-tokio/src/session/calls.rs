@@ -57,7 +57,7 @@ pub(crate) struct Caller {
     number: u64,
     /// The code of the question.
     code: u16,
-    asker: Asker,
+    sink: ReplySink,
     deadline: Instant,
     /// The codes that the answer must have to count at all, see [`IdSpace::must_check_type`].
     must_be: Option<Expected>,
@@ -68,7 +68,7 @@ pub(crate) type SurveyAnswer = (usize, Result<Message, CallFailed>);
 
 /// Where an answer goes.
 #[derive(Debug)]
-pub(crate) enum Asker {
+pub(crate) enum ReplySink {
     /// To a call of its own.
     Alone(oneshot::Sender<Result<Message, CallFailed>>),
     /// To a survey of many, with the place of this call there.
@@ -111,22 +111,22 @@ pub(crate) enum CallFailed {
 /// A call that is over, and how; told outside the lock of the calls, since telling wakes tasks.
 #[derive(Debug)]
 #[must_use = "the caller is to be told"]
-pub(crate) struct Over {
+pub(crate) struct CompletedCall {
     caller: Caller,
     result: Result<Message, CallFailed>,
 }
 
-impl Over {
+impl CompletedCall {
     /// The code of the question.
     pub(crate) const fn code(&self) -> u16 {
         self.caller.code
     }
 
     /// Tells the caller. One that is gone has given up its id in its drop, or is about to.
-    pub(crate) fn tell(self) {
-        match self.caller.asker {
-            Asker::Alone(answer) => drop(answer.send(self.result)),
-            Asker::Survey { index, answers } => drop(answers.send((index, self.result))),
+    pub(crate) fn complete(self) {
+        match self.caller.sink {
+            ReplySink::Alone(answer) => drop(answer.send(self.result)),
+            ReplySink::Survey { index, answers } => drop(answers.send((index, self.result))),
         }
     }
 }
@@ -135,7 +135,7 @@ impl Over {
 #[derive(Debug)]
 pub(crate) enum Reception {
     /// It is the answer to a call.
-    Answer(Over),
+    Answer(CompletedCall),
     /// It is the answer to nothing that is in flight.
     Late,
     /// It is not an answer.
@@ -182,7 +182,7 @@ impl Calls {
     ) -> Result<Begun, RequestError> {
         let now = Instant::now();
         let deadline = now + timeout.min(FAR_FUTURE);
-        let begun = self.register(code, Asker::Alone(answer), now, deadline, must_be)?;
+        let begun = self.register(code, ReplySink::Alone(answer), now, deadline, must_be)?;
         if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
             self.sweep();
         }
@@ -191,16 +191,16 @@ impl Calls {
         Ok(Begun { is_news: begun.is_news || is_next, ..begun })
     }
 
-    /// Begins a call whose asker watches its deadline: that of a survey, which has one for all.
-    pub(crate) fn begin_open(&mut self, code: u16, asker: Asker) -> Result<Begun, RequestError> {
+    /// Begins a call whose sink watches its deadline: that of a survey, which has one for all.
+    pub(crate) fn begin_open(&mut self, code: u16, sink: ReplySink) -> Result<Begun, RequestError> {
         let now = Instant::now();
-        self.register(code, asker, now, now + FAR_FUTURE, None)
+        self.register(code, sink, now, now + FAR_FUTURE, None)
     }
 
     fn register(
         &mut self,
         code: u16,
-        asker: Asker,
+        sink: ReplySink,
         now: Instant,
         deadline: Instant,
         must_be: Option<Expected>,
@@ -210,7 +210,7 @@ impl Calls {
         }
         self.made += 1;
         let number = self.made;
-        let caller = Caller { number, code, asker, deadline, must_be };
+        let caller = Caller { number, code, sink, deadline, must_be };
         let id = self.pending.begin(caller, now.into_std())?;
         let is_first = self.len() == 1;
         let was_crowd = std::mem::replace(&mut self.is_crowd, !is_first);
@@ -242,7 +242,7 @@ impl Calls {
             Answer::Call(caller) => {
                 // The answer moves to another task, so it outlives the read buffer's batch.
                 let message = message.detach_below(DETACH_BELOW);
-                Reception::Answer(Over { caller, result: Ok(message) })
+                Reception::Answer(CompletedCall { caller, result: Ok(message) })
             }
             // The server's own numbering goes through our ids, so this is one of its messages.
             Answer::Late if self.space().must_check_type() => Reception::Other(message),
@@ -259,8 +259,8 @@ impl Calls {
     }
 
     /// Ends the calls whose time is over.
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Over> {
-        let mut over = Vec::new();
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<CompletedCall> {
+        let mut completed = Vec::new();
         while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
             let live = self.is_live(deadline, id);
             if live && deadline > now {
@@ -268,14 +268,14 @@ impl Calls {
             }
             self.deadlines.pop();
             if live && let Some(caller) = self.pending.give_up(RequestId::new(id), now.into_std()) {
-                over.push(Over { caller, result: Err(CallFailed::Timeout) });
+                completed.push(CompletedCall { caller, result: Err(CallFailed::Timeout) });
             }
         }
         if self.deadlines.is_empty() {
             // A connection that calls no more holds no memory for it.
             self.deadlines = BinaryHeap::new();
         }
-        over
+        completed
     }
 
     fn is_live(&self, deadline: Instant, id: u16) -> bool {
@@ -300,7 +300,7 @@ impl Calls {
 
     /// Fails every call: so much came before the answers that reading has to stop. The answers
     /// are still on their way, so the ids rest.
-    pub(crate) fn fail_congested(&mut self) -> Vec<Over> {
+    pub(crate) fn fail_congested(&mut self) -> Vec<CompletedCall> {
         self.deadlines.clear();
         // The task reads no further, and has to fail the next one as well.
         self.first_is_news = true;
@@ -309,7 +309,7 @@ impl Calls {
     }
 
     /// Fails every call, now and from now on: the connection is over.
-    pub(crate) fn end(&mut self) -> Vec<Over> {
+    pub(crate) fn end(&mut self) -> Vec<CompletedCall> {
         if planted!("lost_calls_wait") {
             return Vec::new();
         }
@@ -322,8 +322,8 @@ impl Calls {
     }
 }
 
-fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<Over> {
-    callers.into_iter().map(|caller| Over { caller, result: Err(failure) }).collect()
+fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<CompletedCall> {
+    callers.into_iter().map(|caller| CompletedCall { caller, result: Err(failure) }).collect()
 }
 
 #[cfg(test)]
@@ -369,14 +369,15 @@ mod tests {
         assert!(!begin(calls, REQUEST_TIMEOUT).1, "another is no news");
         assert!(calls.is_calling());
         calls.fail_congested();
-        let open = calls.begin_open(200, Asker::Alone(oneshot::channel().0)).expect("ids are free");
+        let open =
+            calls.begin_open(200, ReplySink::Alone(oneshot::channel().0)).expect("ids are free");
         assert!(open.is_news, "the task has stopped to read, for all it knows for good");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_alone_unless_others_are_there_or_were_there_just_now() {
         let calls = &mut Calls::new(IdSpace::client());
-        let mut begin = || calls.begin_open(200, Asker::Alone(oneshot::channel().0)).unwrap();
+        let mut begin = || calls.begin_open(200, ReplySink::Alone(oneshot::channel().0)).unwrap();
         let first = begin();
         let second = begin();
         assert_eq!((first.is_alone, second.is_alone), (true, false));
@@ -384,7 +385,7 @@ mod tests {
             calls.take_back(begun.call).expect("it waits");
         }
         for is_alone in [false, true, true] {
-            let begun = calls.begin_open(200, Asker::Alone(oneshot::channel().0)).unwrap();
+            let begun = calls.begin_open(200, ReplySink::Alone(oneshot::channel().0)).unwrap();
             assert_eq!(begun.is_alone, is_alone);
             calls.take_back(begun.call).expect("it waits");
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 
 use crate::close::{CloseReason, Disconnected};
-use crate::sync::{Mutex, Place, Waiters, wake_all};
+use crate::sync::{Mutex, QueuePosition, Waiters, wake_all};
 
 /// The end of a connection, as its handles and its task see it.
 #[derive(Default)]
@@ -64,20 +64,20 @@ impl End {
         wake_all(waiting);
     }
 
-    /// Waits for the outcome at this place in the line.
-    pub(crate) fn poll(&self, place: &mut Place, waker: &Waker) -> Poll<Disconnected> {
+    /// Waits for the outcome at this position in the line.
+    pub(crate) fn poll(&self, position: &mut QueuePosition, waker: &Waker) -> Poll<Disconnected> {
         let mut state = self.state.lock();
         if let Some(outcome) = &state.outcome {
             return Poll::Ready(Disconnected::clone(outcome));
         }
-        state.waiting.wait(place, waker);
+        state.waiting.wait(position, waker);
         Poll::Pending
     }
 
     /// Gives up a wait.
-    pub(crate) fn leave_line(&self, place: &Place) {
-        if place.is_taken() {
-            let waker = self.state.lock().waiting.leave(place);
+    pub(crate) fn leave_queue(&self, position: &QueuePosition) {
+        if position.is_assigned() {
+            let waker = self.state.lock().waiting.leave(position);
             drop(waker);
         }
     }

@@ -16,7 +16,7 @@ use veltix_core::{EncodeError, Hello, IdSpace, Message, PeerId, ToMessage};
 
 pub(crate) use attached::Attached;
 pub(crate) use calls::{
-    Asker, Begun, CallFailed, CallId, Calls, Expected, Over, Reception, SurveyAnswer,
+    Begun, CallFailed, CallId, Calls, CompletedCall, Expected, Reception, ReplySink, SurveyAnswer,
 };
 pub(crate) use end::End;
 pub(crate) use receipts::Receipts;
@@ -158,8 +158,8 @@ impl Session {
 
     /// Fails every call, now and from now on: no answer will come.
     pub(crate) fn end_calls(&self) {
-        let over = self.calls.lock().end();
-        over.into_iter().for_each(Over::tell);
+        let completed = self.calls.lock().end();
+        completed.into_iter().for_each(CompletedCall::complete);
     }
 
     /// Drops what waits for a peer that is leaving.

@@ -21,7 +21,7 @@ pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::PoisonError;
 
 pub(crate) use panics::{drop_caught, panic_text, text_of};
-pub(crate) use waiters::{Place, Waiters, wake_all};
+pub(crate) use waiters::{QueuePosition, Waiters, wake_all};
 
 /// A mutex that does not poison: what it guards is kept consistent by each critical section, none
 /// of which calls user code, and a panic elsewhere must not take a whole server with it.

@@ -1,4 +1,4 @@
-//! Tasks that wait for something, each with a place of its own in the line.
+//! Tasks that wait for something, each with a position of its own in the line.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -8,49 +8,49 @@ use std::task::Waker;
 /// nobody waits for any more must not keep a task's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    line: BTreeMap<u64, Waker>,
-    /// The number of the next place.
+    queue: BTreeMap<u64, Waker>,
+    /// The number of the next position.
     next: u64,
 }
 
-/// A place in the line, kept by whoever waits.
+/// A position in the line, kept by whoever waits.
 #[derive(Debug, Default)]
-pub(crate) struct Place(Option<u64>);
+pub(crate) struct QueuePosition(Option<u64>);
 
 impl Waiters {
-    /// Waits at this place: the one that it has, or a new one at the end.
-    pub(crate) fn wait(&mut self, place: &mut Place, waker: &Waker) {
-        let number = *place.0.get_or_insert_with(|| {
+    /// Waits at this position: the one that it has, or a new one at the end.
+    pub(crate) fn wait(&mut self, position: &mut QueuePosition, waker: &Waker) {
+        let number = *position.0.get_or_insert_with(|| {
             self.next += 1;
             self.next
         });
-        match self.line.get_mut(&number) {
+        match self.queue.get_mut(&number) {
             Some(known) => known.clone_from(waker),
             None => {
-                self.line.insert(number, waker.clone());
+                self.queue.insert(number, waker.clone());
             }
         }
     }
 
     /// Leaves the line.
-    pub(crate) fn leave(&mut self, place: &Place) -> Option<Waker> {
-        self.line.remove(&place.0?)
+    pub(crate) fn leave(&mut self, position: &QueuePosition) -> Option<Waker> {
+        self.queue.remove(&position.0?)
     }
 
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.line.is_empty()
+        self.queue.is_empty()
     }
 
-    /// Everybody who waits; they are to be woken outside the lock. Their places stay theirs, so
+    /// Everybody who waits; they are to be woken outside the lock. Their positions stay theirs, so
     /// that who waits again does so before those who came later.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        std::mem::take(&mut self.line).into_values()
+        std::mem::take(&mut self.queue).into_values()
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.line.len()
+        self.queue.len()
     }
 }
 
@@ -69,9 +69,9 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     }
 }
 
-impl Place {
-    /// Whether this place was ever taken, so that it must be left.
-    pub(crate) const fn is_taken(&self) -> bool {
+impl QueuePosition {
+    /// Whether this position was ever taken, so that it must be left.
+    pub(crate) const fn is_assigned(&self) -> bool {
         self.0.is_some()
     }
 }
@@ -97,7 +97,7 @@ mod tests {
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let waker = Waker::from(Arc::clone(&count));
         let mut waiters = Waiters::default();
-        let (mut first, mut second) = (Place::default(), Place::default());
+        let (mut first, mut second) = (QueuePosition::default(), QueuePosition::default());
         waiters.wait(&mut first, &waker);
         waiters.wait(&mut first, &waker);
         waiters.wait(&mut second, &waker);
@@ -121,10 +121,11 @@ mod tests {
 
         let order = Arc::new(std::sync::Mutex::default());
         let wakers = [0, 1, 2].map(|nth| Waker::from(Arc::new(Order(nth, Arc::clone(&order)))));
-        let (mut waiters, mut places) = (Waiters::default(), [(); 3].map(|()| Place::default()));
+        let (mut waiters, mut positions) =
+            (Waiters::default(), [(); 3].map(|()| QueuePosition::default()));
         for again in [[0, 1, 2], [2, 0, 1]] {
             for nth in again {
-                waiters.wait(&mut places[nth], &wakers[nth]);
+                waiters.wait(&mut positions[nth], &wakers[nth]);
             }
             wake_all(waiters.take());
             assert_eq!(std::mem::take(&mut *order.lock().unwrap()), [0, 1, 2]);

@@ -49,7 +49,7 @@ impl TestClient {
         let router = inbox.fed_by(router);
         let client = Client::connect_with(profile.link.clone(), config, router).await?;
         // The server may be about to list it.
-        clock::settle().await;
+        clock::until_idle().await;
         Ok(Self { profile, client, inbox, taken: 0 })
     }
 
@@ -203,7 +203,7 @@ impl TestClient {
     pub fn expect_nothing(&mut self) -> impl Future<Output = ()> {
         let at = Location::caller();
         async move {
-            clock::settle().await;
+            clock::until_idle().await;
             if self.inbox.len() > self.taken {
                 panic!("{at}: {}", self.failure(&"expected nothing", Some(self.taken)));
             }
@@ -230,7 +230,7 @@ impl TestClient {
                 let what = format_args!("did not connect within {PATIENCE:?}");
                 panic!("{at}: {}", self.failure(&what, None));
             }
-            clock::settle().await;
+            clock::until_idle().await;
         }
     }
 

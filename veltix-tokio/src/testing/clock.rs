@@ -71,7 +71,7 @@ pub(super) async fn align() {
 }
 
 /// Waits until every other task does: only then a paused clock moves on by itself.
-pub(super) async fn settle() {
+pub(super) async fn until_idle() {
     sleep(TICK).await;
 }
 

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use tokio::task::unconstrained;
 use veltix_core::Message;
 
-use crate::events::{Event, EventStream};
+use crate::hub::{Event, EventStream};
 use crate::sync::Mutex;
 
 /// Messages that are listed at most; the last ones.

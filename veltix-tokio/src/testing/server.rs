@@ -155,14 +155,14 @@ impl TestServer {
     /// Waits until everybody else waits: for a message, an answer, or a later time. The clock
     /// moves on by a millisecond.
     pub async fn settle(&self) {
-        clock::settle().await;
+        clock::until_idle().await;
     }
 
     /// Lets so much time pass. What is due meanwhile happens in its order and at its time, and has
     /// been dealt with when this returns.
     pub async fn advance(&self, time: Duration) {
         sleep(time).await;
-        clock::settle().await;
+        clock::until_idle().await;
     }
 
     /// Shuts the server down: see [`Hub::shutdown`].

@@ -136,10 +136,10 @@ impl TlsReader {
         let mut taken = 0;
         loop {
             match take_plaintext(&mut connection, buffer) {
-                Plaintext::Taken if buffer.remaining() == 0 => return taken,
-                Plaintext::Taken if self.end.is_some() => return ciphertext.len(),
-                Plaintext::Taken => {}
-                Plaintext::Over => {
+                Plaintext::Consumed if buffer.remaining() == 0 => return taken,
+                Plaintext::Consumed if self.end.is_some() => return ciphertext.len(),
+                Plaintext::Consumed => {}
+                Plaintext::Ended => {
                     self.end = Some(Ok(()));
                     return ciphertext.len();
                 }
@@ -183,16 +183,16 @@ impl TlsReader {
 
 enum Plaintext {
     /// What there was, or what there was room for.
-    Taken,
+    Consumed,
     /// The peer has said goodbye, and there is nothing more.
-    Over,
+    Ended,
 }
 
 fn take_plaintext(connection: &mut Connection, buffer: &mut ReadBuf<'_>) -> Plaintext {
     while buffer.remaining() > 0 {
         let mut reader = connection.reader();
         let taken = match reader.fill_buf() {
-            Ok([]) => return Plaintext::Over,
+            Ok([]) => return Plaintext::Ended,
             Ok(chunk) => {
                 let taken = chunk.len().min(buffer.remaining());
                 buffer.put_slice(&chunk[..taken]);
@@ -203,7 +203,7 @@ fn take_plaintext(connection: &mut Connection, buffer: &mut ReadBuf<'_>) -> Plai
         };
         reader.consume(taken);
     }
-    Plaintext::Taken
+    Plaintext::Consumed
 }
 
 impl AsyncRead for TlsReader {

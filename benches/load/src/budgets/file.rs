@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::path::CASES;
 
-/// What stands at the head of the file.
+/// The head of the file.
 const HEAD: &str = "\
-# Instructions of one message, or of one delivery where a case has subscribers, as `cargo run
-# --profile measure -p veltix-load -- budgets` counts them. It fails when a case is more than 10 %
-# above its budget. `budgets --write` writes this file: a budget that rises is told, with its
-# reason, in the change that raises it.
+# Instructions of one message, or of one delivery if a case has subscribers, as counted by `cargo run
+# --profile measure -p veltix-load -- budgets`. The command fails if a case is more than 10 % above
+# its budget. `budgets --write` writes this file. A change that raises a budget states the reason.
 
 ";
 
@@ -26,7 +25,7 @@ pub(super) struct Budgets {
 }
 
 impl Budgets {
-    /// Reads them; no file is no budgets.
+    /// Reads the budgets. A missing file holds no budgets.
     pub(super) fn read(file: &Path) -> Result<Self> {
         match fs::read_to_string(file) {
             Ok(text) => toml::from_str(&text).with_context(|| file.display().to_string()),
@@ -39,7 +38,8 @@ impl Budgets {
         fs::write(file, self.to_toml()).with_context(|| file.display().to_string())
     }
 
-    /// The file, the cases in their order; a budget whose case is gone is gone too.
+    /// Returns the text of the file, with the cases in their order. The budget of a case that no
+    /// longer exists is left out.
     fn to_toml(&self) -> String {
         let mut text = format!("{HEAD}[instructions]\n");
         for case in CASES {

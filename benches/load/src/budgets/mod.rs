@@ -1,48 +1,61 @@
-//! `veltix-load budgets`: instructions of each case of the [path](crate::path), beside what they
-//! may be.
+//! `veltix-load budgets`: the instructions of each case of the [path](crate::path), beside their
+//! budgets or beside those of another build.
 
-mod callgrind;
+mod allowance;
+mod comparison;
+mod counting;
 mod file;
 mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use indicatif::ProgressBar;
-use veltix_stage::{machine, progress_bar};
+use veltix_stage::machine;
 
-use self::callgrind::Callgrind;
-pub(crate) use self::callgrind::Uncounted;
+use self::allowance::Allowance;
+use self::comparison::Compared;
+use self::counting::Rounds;
 use self::file::Budgets;
 use self::table::Row;
+use crate::args::one_of;
 use crate::path::{CASES, Case};
+use crate::process;
 use crate::results::{Better, Report, Series, median};
 
-/// The budgets, beside the sources of this program.
+/// The file of the budgets, beside the sources of this program.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/budgets.toml");
 
-/// Cases that are counted at once. What runs beside it does not change a count.
-const AT_ONCE: usize = 2;
+/// Rounds of a comparison with another build.
+const ROUNDS_AGAINST: usize = 10;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// The cases; all of them by default.
-    #[arg(value_parser = crate::cli::one_of(CASES.iter().map(|case| case.name)))]
+    #[arg(value_parser = one_of(CASES.iter().map(|case| case.name)))]
     cases: Vec<String>,
-    /// Make what is counted the budget of these cases.
-    #[arg(long)]
+    /// Write the counts into the file of the budgets, as the new budgets of these cases.
+    #[arg(long, conflicts_with = "against")]
     write: bool,
-    /// How often each case is counted; the one in the middle counts.
-    #[arg(long, default_value_t = 1)]
-    rounds: usize,
+    /// Number of counts of each case, of which the median is used [default: 1, and 10 with
+    /// `--against`].
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Compare with another build of this program, in place of the budgets. Both builds count in
+    /// turns, and the order is reversed each round. Fails if a case has grown by more than 1 %. The
+    /// other build may be older: it only needs the command `path CASE MESSAGES`.
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
+    /// Allow this growth in percent: for all cases (`2`), or for those of a pattern (`typed*=3`),
+    /// which precedes. May be given several times.
+    #[arg(long, value_name = "[PATTERN=]PERCENT", requires = "against")]
+    allow: Vec<Allowance>,
     /// The file of the budgets.
     #[arg(long, default_value = FILE)]
     file: PathBuf,
-    /// Where the counts go, as results for `report`.
+    /// The file for the counts, as results for `report`.
     #[arg(long, default_value = "target/load/instructions.json")]
     json: PathBuf,
 }
@@ -50,21 +63,28 @@ pub(crate) struct Options {
 /// Counts, prints the table, and fails if a case has grown.
 ///
 /// # Errors
-/// [`Uncounted`], with which the program ends with 2: nothing could be counted. Any other error: a
-/// case is over its budget or has none.
-#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+/// [`Uncounted`](crate::callgrind::Uncounted), with which the program ends with 2: nothing could be
+/// counted. Any other error: a case is over its budget or has none, or has grown since the other
+/// build.
 pub(crate) fn budgets(options: &Options) -> Result<()> {
-    ensure!(options.rounds > 0, "a case is counted once at least");
-    let mut budgets = Budgets::read(&options.file)?;
+    ensure!(options.rounds != Some(0), "`--rounds 0` counts nothing: give at least 1");
     let all = options.cases.is_empty();
     let wanted = |case: &&Case| all || options.cases.iter().any(|name| name == case.name);
     let cases: Vec<_> = CASES.iter().filter(wanted).collect();
-    let counts = count(&cases, options.rounds)?;
-    let report = report(&cases, &counts, options.rounds);
-    let dir = options.json.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-    fs::write(&options.json, serde_json::to_string_pretty(&report)?)
-        .with_context(|| options.json.display().to_string())?;
+    match &options.against {
+        None => judge_budgets(options, &cases),
+        Some(other) => compare(options, &cases, other),
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the table is the output of the command")]
+fn judge_budgets(options: &Options, cases: &[&Case]) -> Result<()> {
+    let mut budgets = Budgets::read(&options.file)?;
+    let rounds = options.rounds.unwrap_or(1);
+    let ourselves = std::env::current_exe()?;
+    let counts = counting::count([&ourselves], cases, rounds)?;
+    let counts: Vec<_> = counts.into_iter().map(|[counts]| counts).collect();
+    write_json(&report(cases, &counts, rounds), &options.json)?;
     let mut rows = Vec::new();
     for (case, counts) in cases.iter().zip(&counts) {
         let count = median(counts).context("each case is counted")?;
@@ -74,51 +94,74 @@ pub(crate) fn budgets(options: &Options) -> Result<()> {
     if options.write {
         rows.iter().for_each(|row| budgets.set(row.case, row.count));
         budgets.write(&options.file)?;
-        println!("written to {}", options.file.display());
+        println!("the budgets were written to {}", options.file.display());
         return Ok(());
     }
     let failures = table::failures(&rows);
     if failures.is_empty() { Ok(()) } else { bail!("over budget:\n{}", failures.join("\n")) }
 }
 
-/// What one message, or one delivery, of each case costs, in each round.
-fn count(cases: &[&Case], rounds: usize) -> Result<Vec<Vec<f64>>> {
-    let callgrind = Callgrind::find()?;
-    let jobs: Vec<_> = (0..rounds).flat_map(|_| 0..cases.len()).collect();
-    let bar = progress_bar(jobs.len());
-    let next = AtomicUsize::new(0);
-    let counts = Mutex::new(vec![Vec::new(); cases.len()]);
-    let work = || -> Result<()> {
-        while let Some(&number) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let count = count_case(&callgrind, cases[number], &bar);
-            if count.is_err() {
-                next.store(jobs.len(), Ordering::Relaxed);
-            }
-            counts.lock().unwrap_or_else(PoisonError::into_inner)[number].push(count?);
-            bar.inc(1);
-        }
-        Ok(())
+/// Compares with another build. A case that the other build does not know is named and left out.
+#[allow(clippy::print_stdout, reason = "the table is the output of the command")]
+fn compare(options: &Options, cases: &[&Case], other: &Path) -> Result<()> {
+    for allowance in &options.allow {
+        let names = cases.iter().map(|case| case.name);
+        ensure!(
+            !allowance.is_useless(names),
+            "no case matches the pattern {} of `--allow`",
+            allowance.pattern()
+        );
+    }
+    let (known, new): (Vec<&Case>, Vec<_>) = split(cases, |case| knows(other, case.name))?;
+    ensure!(!known.is_empty(), "{} knows none of these cases", other.display());
+    let rounds = options.rounds.unwrap_or(ROUNDS_AGAINST);
+    let ourselves = std::env::current_exe()?;
+    let counts = counting::count([other, &ourselves], &known, rounds)?;
+    let after: Vec<_> = counts.iter().map(|[_, after]| after.clone()).collect();
+    write_json(&report(&known, &after, rounds), &options.json)?;
+    let row = |(case, [before, after]): (&&Case, [Rounds; 2])| Compared {
+        case: case.name,
+        before,
+        after,
     };
-    let outcome = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().expect("it does not panic"))
-    });
-    bar.finish_and_clear();
-    outcome?;
-    Ok(counts.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let rows: Vec<_> = known.iter().zip(counts).map(row).collect();
+    print!("{}", comparison::render(&rows, &options.allow));
+    for case in new {
+        println!("{:<16} not in the other build, so it was not compared", case.name);
+    }
+    let failures = comparison::failures(&rows, &options.allow);
+    if failures.is_empty() { Ok(()) } else { bail!("grown too far:\n{}", failures.join("\n")) }
 }
 
-/// The difference of two runs, so that what a process does once is not in it.
-fn count_case(callgrind: &Callgrind, case: &Case, bar: &ProgressBar) -> Result<f64> {
-    bar.set_message(case.name);
-    let few = callgrind.count(case.name, case.messages)?;
-    let many = callgrind.count(case.name, 2 * case.messages)?;
-    let difference = many.saturating_sub(few) as f64;
-    let each = difference / (case.messages * case.per_message()) as f64;
-    Ok((each * 10.0).round() / 10.0)
+/// Splits cases into those that another build knows and the rest.
+fn split<'a>(
+    cases: &[&'a Case],
+    knows: impl Fn(&Case) -> Result<bool>,
+) -> Result<(Vec<&'a Case>, Vec<&'a Case>)> {
+    let (mut known, mut new) = (Vec::new(), Vec::new());
+    for case in cases {
+        if knows(case)? { known.push(*case) } else { new.push(*case) }
+    }
+    Ok((known, new))
 }
 
-fn report(cases: &[&Case], counts: &[Vec<f64>], rounds: usize) -> Report {
+/// Whether another build of this program can run a case.
+fn knows(other: &Path, case: &str) -> Result<bool> {
+    let mut command = Command::new(other);
+    command.args(["path", case, "1"]);
+    let (status, _) = process::last_words(command, std::time::Duration::from_secs(10))
+        .with_context(|| format!("{} cannot be run", other.display()))?;
+    Ok(status.success())
+}
+
+fn write_json(report: &Report, file: &Path) -> Result<()> {
+    let dir = file.parent().unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    fs::write(file, serde_json::to_string_pretty(report)?)
+        .with_context(|| file.display().to_string())
+}
+
+fn report(cases: &[&Case], counts: &[Rounds], rounds: usize) -> Report {
     let series = cases.iter().zip(counts).map(|(case, counts)| Series {
         workload: "Ir".to_owned(),
         peer: case.name.to_owned(),

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// The part of a budget by which a count may be above it: what the standard library of another
-/// machine's system and another processor make of the same source.
+/// The part of a budget by which a count may exceed it. The standard library of another system and
+/// another processor change the count of the same source.
 const ROOM: f64 = 0.10;
 
 /// One case.
@@ -14,21 +14,21 @@ pub(super) struct Row {
     pub(super) count: f64,
 }
 
-/// What a count says about its budget.
+/// The verdict on a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Kept,
     Grown,
-    /// So much below that the budget holds nothing any more.
+    /// The count is so far below the budget that the budget no longer guards anything.
     Fallen,
-    /// There is no budget.
+    /// The case has no budget.
     New,
 }
 
 impl Row {
-    /// The border itself is kept.
+    /// A count exactly at the limit is kept.
     fn verdict(&self) -> Verdict {
-        // Nothing is meant by the last digits of a product.
+        // The last digits of a product mean nothing.
         const NOTHING: f64 = 1e-9;
         match self.budget {
             None => Verdict::New,
@@ -39,7 +39,7 @@ impl Row {
     }
 }
 
-/// The table, for a terminal.
+/// Returns the table, for a terminal.
 pub(super) fn render(rows: &[Row]) -> String {
     let mut text = String::new();
     // Writing into a string cannot fail.
@@ -62,7 +62,7 @@ pub(super) fn render(rows: &[Row]) -> String {
     text
 }
 
-/// What is to be said of the cases that do not hold.
+/// Returns a line for each case that is over its budget or has none.
 pub(super) fn failures(rows: &[Row]) -> Vec<String> {
     let failure = |row: &Row| match (row.verdict(), row.budget) {
         (Verdict::Grown, Some(budget)) => Some(format!(

@@ -9,29 +9,29 @@ use tokio::task::JoinSet;
 
 use super::{Load, Rate};
 
-/// Of how many requests one is timed: the clock costs a few percent of a fast one.
+/// One in this number of requests is timed. The clock costs a few percent of a fast request.
 const TIMED: u64 = 16;
 
-/// Requests after which a task ends before its time is over.
+/// The requests after which a task ends early.
 const MOST: u64 = 100_000_000;
 
 /// A connected client.
 pub(super) trait Ask: Send + Sync + 'static {
-    /// Asks for an echo of 64 bytes and waits for it.
+    /// Requests an echo of 64 bytes and waits for the answer.
     fn ask(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Does something with clients on two workers.
+/// Runs a measurement on two workers.
 pub(super) fn on_two_workers(
     measured: impl Future<Output = Result<Rate>> + Send + 'static,
 ) -> Result<Rate> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    // The thread that called is none of the two, so it only waits.
+    // The calling thread is none of the two. It only waits.
     runtime.block_on(async move { tokio::spawn(measured).await? })
 }
 
-/// Asks through each of the clients with as many tasks as the load says.
+/// Sends requests through each client from the number of tasks in `load`.
 pub(super) async fn measure(load: &Load, clients: Vec<impl Ask>) -> Result<Rate> {
     let start = Instant::now() + load.warm_up();
     let mut tasks = JoinSet::new();
@@ -49,18 +49,18 @@ pub(super) async fn measure(load: &Load, clients: Vec<impl Ask>) -> Result<Rate>
     }
     let rate = answered as f64 / load.lasts().as_secs_f64();
     times.sort_unstable();
-    let median = times.get(times.len() / 2).context("nothing was answered in time")?;
+    let median = times.get(times.len() / 2).context("no request was answered in time")?;
     Ok(Rate { rate, p50_us: median.as_nanos() as f64 / 1e3 })
 }
 
-/// What a task did.
+/// The results of one task.
 #[derive(Default)]
 struct Asked {
     answered: u64,
     times: Vec<Duration>,
 }
 
-/// One request after the other, counted from the start on.
+/// Sends one request after the other, counted after the warm-up.
 async fn ask_again(client: Arc<impl Ask>, start: Instant, lasts: Duration) -> Result<Asked> {
     let end = start + lasts;
     let mut asked = Asked::default();

@@ -1,4 +1,5 @@
-//! Clients of their own: what an application can ask through one, as a process.
+//! The clients of Veltix and of other libraries, each as a process: the requests that an
+//! application can make through one.
 
 mod measure;
 mod tarpc;
@@ -10,33 +11,33 @@ use std::time::Duration;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-/// What a client does.
+/// The work of a client.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Load {
-    /// Where the server listens.
+    /// The address of the server.
     #[arg(long)]
     pub(crate) addr: SocketAddr,
-    /// Connections, each a client.
+    /// The number of connections. Each is a client.
     #[arg(long, default_value_t = 1)]
     pub(crate) connections: usize,
-    /// Tasks on each connection, each with one request at a time.
+    /// The number of tasks on each connection, each with one request at a time.
     #[arg(long, default_value_t = 1)]
     pub(crate) tasks: usize,
-    /// How long to measure, after a warm-up of a tenth of it.
-    #[arg(long, default_value_t = 1.2, value_parser = crate::cli::seconds)]
+    /// Seconds of the measurement, after a warm-up of a tenth of it.
+    #[arg(long, default_value_t = 1.2, value_parser = crate::args::seconds)]
     pub(crate) seconds: f64,
 }
 
-/// What a client prints, as one line of JSON.
+/// The output of a client, as one line of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rate {
-    /// Requests that were answered a second.
+    /// Answered requests per second.
     pub(crate) rate: f64,
-    /// The median time from request to answer, in microseconds.
+    /// The median time from a request to its answer, in microseconds.
     pub(crate) p50_us: f64,
 }
 
-/// Runs the client of this name and prints what it did, or says that there is none.
+/// Runs the client of this name and prints its results. Returns `None` if there is none.
 pub(crate) fn run(name: &str, load: Load) -> Option<anyhow::Result<()>> {
     match name {
         "tarpc" => Some(tarpc::run(load).and_then(print)),
@@ -45,7 +46,7 @@ pub(crate) fn run(name: &str, load: Load) -> Option<anyhow::Result<()>> {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "whoever started the process reads it")]
+#[allow(clippy::print_stdout, reason = "the parent process reads it")]
 fn print(rate: Rate) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string(&rate)?);
     Ok(())

@@ -1,4 +1,4 @@
-//! The client that tarpc makes of its service.
+//! The client that tarpc generates from its service.
 
 use anyhow::{Result, ensure};
 use tarpc::serde_transport::tcp;
@@ -7,7 +7,7 @@ use tarpc::{client, context};
 
 use super::measure::{Ask, measure, on_two_workers};
 use super::{Load, Rate};
-use crate::server::EchoClient;
+use crate::wire::EchoClient;
 
 struct Tarpc {
     client: EchoClient,
@@ -17,7 +17,7 @@ struct Tarpc {
 impl Ask for Tarpc {
     async fn ask(&self) -> Result<()> {
         let answer = self.client.echo(context::current(), self.body.clone()).await?;
-        ensure!(answer.len() == self.body.len(), "another answer");
+        ensure!(answer.len() == self.body.len(), "the answer has another length than the request");
         Ok(())
     }
 }
@@ -27,7 +27,7 @@ pub(super) fn run(load: Load) -> Result<Rate> {
         let mut clients = Vec::new();
         for _ in 0..load.connections {
             let transport = tcp::connect(load.addr, Bincode::default).await?;
-            // As the client of Veltix does by itself.
+            // The client of Veltix sets it by itself.
             transport.get_ref().set_nodelay(true)?;
             let client = EchoClient::new(client::Config::default(), transport).spawn();
             clients.push(Tarpc { client, body: vec![b'x'; 64] });

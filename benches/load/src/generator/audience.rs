@@ -1,4 +1,4 @@
-//! W4, W4p and the tag: one connection publishes, others get it.
+//! Broadcasts (W4, W4p, tag): one connection publishes, the others receive.
 
 use std::io;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use super::link::Pattern;
 use super::{BODY, SILENCE, Span, Target, after_warm_up, join, join_many, silent};
 use crate::wire::{Kind, Role};
 
-/// Publishes that may be in flight at once.
+/// The largest number of publishes in flight.
 pub(super) const IN_FLIGHT: usize = 64;
 
-/// Deliveries a second with so many publishes in flight.
+/// Returns the deliveries per second with this number of publishes in flight.
 pub(super) fn measure(
     target: Target<'_>,
     kind: Kind,
@@ -23,20 +23,20 @@ pub(super) fn measure(
     after_warm_up(lasts, |span| audience.pass(in_flight, span))
 }
 
-/// A publisher and those who get what it publishes.
+/// A publisher and the readers of its publishes.
 #[derive(Debug)]
 pub(super) struct Audience {
-    /// The readers, and last the publisher.
+    /// The readers, and the publisher as the last one.
     crowd: Crowd,
     pattern: Pattern,
-    /// Bytes of one delivery.
+    /// The bytes of one delivery.
     delivery: usize,
     published: u64,
     progress: Progress,
 }
 
 impl Audience {
-    /// Connects a publisher and so many readers of this kind of message.
+    /// Connects a publisher and `peers` readers of this kind of message.
     pub(super) fn gather(
         target: Target<'_>,
         kind: Kind,
@@ -55,7 +55,8 @@ impl Audience {
         })
     }
 
-    /// Keeps so many publishes in flight: another one goes out when every reader has the oldest.
+    /// Keeps `in_flight` publishes in flight: the next one is sent when every reader has the oldest
+    /// one.
     pub(super) fn pass(&mut self, in_flight: usize, span: Span) -> io::Result<f64> {
         let mut delivered = 0;
         while !span.is_over(delivered) {
@@ -69,7 +70,7 @@ impl Audience {
         Ok(rate)
     }
 
-    /// Publishes that not every reader has.
+    /// Returns the number of publishes that not every reader has received.
     pub(super) const fn in_flight(&self) -> usize {
         (self.published - self.progress.complete) as usize
     }
@@ -78,7 +79,7 @@ impl Audience {
         self.published
     }
 
-    /// Sends so many messages; no more than [`IN_FLIGHT`] may be in flight then.
+    /// Sends `messages` messages. No more than [`IN_FLIGHT`] may then be in flight.
     pub(super) fn publish(&mut self, messages: usize) -> io::Result<()> {
         if messages == 0 {
             return Ok(());
@@ -90,7 +91,7 @@ impl Audience {
         publisher.flush(&self.pattern).map(drop)
     }
 
-    /// Waits for deliveries and says how many came. None for too long is an error.
+    /// Waits for deliveries and returns their number. Silence for too long is an error.
     pub(super) fn turn(&mut self) -> io::Result<u64> {
         match self.turn_within(SILENCE)? {
             Some(delivered) => Ok(delivered),
@@ -98,7 +99,8 @@ impl Audience {
         }
     }
 
-    /// The same, but nothing within this time is `None`.
+    /// Waits for deliveries as [`turn`](Self::turn) does, but returns `None` if there is none
+    /// within this time.
     pub(super) fn turn_within(&mut self, timeout: Duration) -> io::Result<Option<u64>> {
         let Self { crowd, pattern, delivery, progress, .. } = self;
         let publisher = crowd.links.len() - 1;
@@ -106,7 +108,7 @@ impl Audience {
         let something = crowd.turn_within(timeout, |link, scratch, event| {
             let number = event.token().0;
             if number == publisher {
-                // Some protocols tell the publisher how many it has reached.
+                // Some protocols send the publisher the number of receivers.
                 if event.is_readable() {
                     link.receive(scratch, 1)?;
                 }
@@ -123,14 +125,14 @@ impl Audience {
     }
 }
 
-/// How far each reader has come.
+/// The position of each reader.
 #[derive(Debug)]
 struct Progress {
-    /// Messages that each reader has.
+    /// The number of messages that each reader has received.
     readers: Vec<u64>,
-    /// How many readers have the message with this number, in a circle.
+    /// The number of readers that have received a message, by its number modulo [`IN_FLIGHT`].
     reached: [usize; IN_FLIGHT],
-    /// Messages that every reader has.
+    /// The number of messages that every reader has received.
     complete: u64,
 }
 
@@ -139,12 +141,13 @@ impl Progress {
         Self { readers: vec![0; readers], reached: [0; IN_FLIGHT], complete: 0 }
     }
 
-    /// A reader has got so many more. More than can be in flight were not published.
+    /// Records that a reader has received `messages` more messages. A reader cannot have more than
+    /// are in flight.
     fn advance(&mut self, reader: usize, messages: usize) -> io::Result<()> {
         let before = self.readers[reader];
         let after = before + messages as u64;
         if after - self.complete > IN_FLIGHT as u64 {
-            return Err(io::Error::other("a reader got more than was published"));
+            return Err(io::Error::other("a reader received more messages than were published"));
         }
         self.readers[reader] = after;
         for number in before..after {

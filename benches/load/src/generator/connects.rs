@@ -1,4 +1,4 @@
-//! W7: connections that come, ask once and go.
+//! Short connections (W7): connect, echo once, close.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{BODY, Span, Target, after_warm_up, join};
 use crate::wire::{Kind, Role};
 
-/// Connections a second, so many at a time.
+/// Returns the connections per second with `at_a_time` of them at a time.
 ///
 /// A handshake waits for answers, so this is the one workload with a thread for each connection.
 pub(super) fn measure(target: Target<'_>, at_a_time: usize, lasts: Duration) -> io::Result<f64> {
@@ -21,7 +21,7 @@ pub(super) fn measure(target: Target<'_>, at_a_time: usize, lasts: Duration) -> 
     })
 }
 
-/// One connection after the other; says how many.
+/// Makes one connection after the other and returns their number.
 fn visit_again(target: Target<'_>, span: Span) -> io::Result<u64> {
     let message = target.wire.message(Kind::Echo, 1, BODY);
     let mut answer = vec![0; target.wire.answer_len(Kind::Echo, BODY)];
@@ -30,7 +30,8 @@ fn visit_again(target: Target<'_>, span: Span) -> io::Result<u64> {
         let mut stream = join(target, Role::Quiet)?;
         stream.write_all(&message)?;
         stream.read_exact(&mut answer)?;
-        // A reset leaves no port behind in TIME_WAIT, of which there are not enough.
+        // A reset leaves no port in TIME_WAIT. There are not enough ports for this workload
+        // otherwise.
         socket2::SockRef::from(stream.tcp()).set_linger(Some(Duration::ZERO))?;
         visits += 1;
     }

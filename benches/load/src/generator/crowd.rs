@@ -1,4 +1,4 @@
-//! Many connections, waited for together.
+//! Many connections that are polled together.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::link::Link;
 use super::{SILENCE, silent};
 use crate::socket::Socket;
 
-/// What one read may take in.
+/// The size of one read.
 const SCRATCH: usize = 256 * 1024;
 
-/// Links, by number.
+/// The links, by number.
 #[derive(Debug)]
 pub(super) struct Crowd {
     poll: Poll,
@@ -35,8 +35,8 @@ impl Crowd {
         Ok(Self { poll, events: Events::with_capacity(1024), links, scratch: vec![0; SCRATCH] })
     }
 
-    /// Waits until some links are ready, and does something with each. Nothing for too long is an
-    /// error.
+    /// Waits until some links are ready and calls `ready` for each of them. Silence for too long is
+    /// an error.
     pub(super) fn turn(
         &mut self,
         ready: impl FnMut(&mut Link, &mut [u8], &Event) -> io::Result<()>,
@@ -44,7 +44,7 @@ impl Crowd {
         if self.turn_within(SILENCE, ready)? { Ok(()) } else { Err(silent()) }
     }
 
-    /// The same, but without waiting when there is something else to do.
+    /// Polls as [`turn`](Self::turn) does, but does not wait if the caller is busy.
     pub(super) fn turn_within_silence(
         &mut self,
         is_busy: bool,
@@ -54,7 +54,8 @@ impl Crowd {
         if self.turn_within(timeout, ready)? || is_busy { Ok(()) } else { Err(silent()) }
     }
 
-    /// The same, but nothing within this time is none; says whether there was something.
+    /// Polls as [`turn`](Self::turn) does, but returns `false` if no link is ready within this
+    /// time.
     pub(super) fn turn_within(
         &mut self,
         timeout: Duration,

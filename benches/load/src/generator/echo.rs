@@ -1,4 +1,4 @@
-//! W3: echoes, so many in flight on each connection.
+//! Echoes with many in flight on each connection (W3).
 
 use std::io;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use super::link::Pattern;
 use super::{BODY, Span, Target, after_warm_up, join_many};
 use crate::wire::{Kind, Role};
 
-/// Echoes in flight on each connection.
+/// The echoes in flight on each connection.
 const IN_FLIGHT: usize = 32;
 
-/// Echoes a second.
+/// Returns the echoes per second.
 pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> io::Result<f64> {
     let mut crowd = Crowd::new(join_many(target, Role::Quiet, peers)?)?;
-    // More numbers than are in flight, so that answers may overtake each other.
+    // There are more numbers than echoes in flight, since answers may overtake each other.
     let pattern = Pattern::new(target.wire, Kind::Echo, BODY, target.wire.numbers());
     let answer = target.wire.answer_len(Kind::Echo, BODY);
     after_warm_up(lasts, |span| pass(&mut crowd, &pattern, answer, span))
 }
 
-/// Each answer is followed by another message on the same connection; those that came in at the
-/// same time are followed by one write.
+/// Sends another message on the same connection for each answer. Answers of one read are followed
+/// by one write.
 fn pass(crowd: &mut Crowd, pattern: &Pattern, answer: usize, span: Span) -> io::Result<f64> {
     for link in &mut crowd.links {
         link.owe(pattern, IN_FLIGHT);

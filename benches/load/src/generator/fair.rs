@@ -1,4 +1,4 @@
-//! Honest echoes while another peer floods the server, and while it sends as many bytes honestly.
+//! Echoes of honest peers beside a flood, and beside an honest sender of the same byte rate (fair).
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,21 +14,21 @@ use crate::wire::{Kind, Role};
 /// The pause between two echoes of one honest peer.
 const PACE: Duration = Duration::from_millis(2);
 
-/// Bytes of a write of the flooder, and of a body of the honest sender.
+/// The bytes of one write of the flooder, and of one body of the honest sender.
 const CHUNK: usize = 16 * 1024;
 
-/// What the 99th percentile beside a flood may be at least, however fast the server is otherwise.
+/// The 99th percentile that is allowed beside a flood, if the server is fast otherwise.
 const FLOOR_US: f64 = 10_000.0;
 
-/// And how many times what it is beside an honest sender of as many bytes.
+/// The same as a multiple of the 99th percentile beside an honest sender of the same byte rate.
 const FACTOR: f64 = 3.0;
 
-/// The 99th percentile of the honest echoes beside a flood, as a part of what it may be.
+/// Returns the 99th percentile of the honest echoes beside a flood, divided by the allowed value.
 ///
-/// The flooder writes messages of 64 bytes that ask for nothing as fast as the server takes them.
-/// After it another sender takes its place, with the same bytes a second in large messages and at
-/// an even pace. Each honest peer has a thread, since it waits for its schedule and for its answer:
-/// an echo counts from when it was to be sent.
+/// The flooder writes messages of 64 bytes without an answer as fast as the server reads them.
+/// After it, an honest sender takes its place: it sends the same bytes per second in large messages
+/// at an even pace. Each honest peer has a thread, since it waits both for its schedule and for its
+/// answer. The latency of an echo starts at its scheduled time.
 pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Result<Measured> {
     let mut honest = join_many(target, Role::Quiet, peers)?;
     let (flooded, flood) = beside(target, &mut honest, lasts, |stream, over| {
@@ -52,7 +52,8 @@ pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Resu
     Ok(Measured { value, latencies: Some(flooded), note: Some(note) })
 }
 
-/// The latencies of the honest peers while another one sends, and the bytes a second of that one.
+/// Returns the latencies of the honest peers while `sends` runs, and the bytes per second that
+/// `sends` has sent.
 fn beside(
     target: Target<'_>,
     honest: &mut [Socket],
@@ -68,11 +69,13 @@ fn beside(
             .iter_mut()
             .map(|stream| scope.spawn(move || echo_on_schedule(target, stream, start, lasts)))
             .collect();
-        // All of them end before the sender is told to, also those that fail.
-        let echoed: Vec<_> =
-            echoing.into_iter().map(|echoes| echoes.join().expect("it does not panic")).collect();
+        // All of them end before the sender is stopped, also those that fail.
+        let echoed: Vec<_> = echoing
+            .into_iter()
+            .map(|echoes| echoes.join().expect("an honest peer panicked"))
+            .collect();
         over.store(true, Ordering::Release);
-        let rate = sending.join().expect("it does not panic")?;
+        let rate = sending.join().expect("the sender panicked")?;
         let mut all = histogram();
         for latencies in echoed {
             all += latencies?;
@@ -81,8 +84,8 @@ fn beside(
     })
 }
 
-/// Sends the same bytes until it is over, one piece each so often or as fast as they are taken;
-/// gives the bytes a second, of which an echo shows that they were taken.
+/// Sends `piece` until `over` is set, at an even pace or as fast as the server reads. Returns the
+/// bytes per second. An echo at the end proves that the server has read them.
 fn send(
     target: Target<'_>,
     mut stream: Socket,
@@ -95,7 +98,7 @@ fn send(
     while !over.load(Ordering::Acquire) {
         if let Some(every) = every {
             let due = start + every.saturating_mul(sent);
-            // Not asleep for long, since it is to end soon after the others.
+            // The sleep is short, since the sender must end soon after the others.
             std::thread::sleep(due.saturating_duration_since(Instant::now()).min(10 * PACE));
             if Instant::now() < due {
                 continue;
@@ -109,8 +112,9 @@ fn send(
     Ok(f64::from(sent) * piece.len() as f64 / start.elapsed().as_secs_f64())
 }
 
-/// One echo after the other, each on its time or as soon as the one before it has its answer. What
-/// could not be sent in twice the time has waited until then.
+/// Sends one echo after the other, each at its scheduled time or when the one before it is
+/// answered. After twice the measured time nothing more is sent, and the rest counts as waiting
+/// until then.
 fn echo_on_schedule(
     target: Target<'_>,
     stream: &mut Socket,

@@ -1,4 +1,4 @@
-//! W6: the memory that a server needs for connections that do nothing.
+//! The server's memory for idle connections (W6).
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -9,27 +9,29 @@ use super::{BODY, Target, join};
 use crate::socket::Socket;
 use crate::wire::{Kind, Role};
 
-/// What a server may take to put away what it needed for the last echo.
+/// The time after which a server has released the memory of the last echo.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// Bytes resident for each connection, which has a tag and has been answered once. What the server
-/// needs but once counts with them unless there were some connections before.
+/// Returns the resident bytes of each idle connection. The fixed memory of a server is part of it,
+/// unless `before` connections were made first.
 pub(super) fn measure(target: Target<'_>, before: usize, peers: usize) -> Result<f64> {
-    let process = target.process.context("only a server that was started here can be measured")?;
+    let process = target
+        .process
+        .context("the memory of a server can be measured only if this program has started it")?;
     let _earlier = gather(target, before)?;
     let resident = process.resident()?;
     let idle = gather(target, peers)?;
     Ok((process.resident()? - resident) / idle.len() as f64)
 }
 
-/// So many idle connections.
+/// Makes `peers` idle connections.
 fn gather(target: Target<'_>, peers: usize) -> io::Result<Vec<Socket>> {
     let idle = super::gather(peers, || join_idle(target))?;
     std::thread::sleep(SETTLE);
     Ok(idle)
 }
 
-/// A connection with a tag that has been answered once.
+/// Makes a connection with a tag and waits for the answer to one echo.
 pub(super) fn join_idle(target: Target<'_>) -> io::Result<Socket> {
     let mut stream = join(target, Role::Tagged)?;
     stream.write_all(&target.wire.message(Kind::Echo, 1, BODY))?;

@@ -1,4 +1,4 @@
-//! W2: connections that only send.
+//! Connections that only send (W2).
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,17 +9,17 @@ use super::link::Pattern;
 use super::{BODY, Span, Target, after_warm_up, answered, join_many};
 use crate::wire::{Kind, Role};
 
-/// Bytes of a write.
+/// The bytes of one write.
 const WRITE: usize = 16 * 1024;
 
-/// Writes before an echo asks whether they were taken.
+/// The number of writes before an echo proves that the server has read them.
 const WRITES: usize = 16;
 
-/// Rounds of writes on a connection that may be without an answer. A slow server that reads ahead
-/// would have minutes of work otherwise.
+/// The rounds of writes on a connection that may be unanswered. A slow server that reads ahead
+/// would otherwise have minutes of work left at the end.
 const UNANSWERED: usize = 2;
 
-/// Messages a second, of which an echo behind every so many shows that they were taken.
+/// Returns the messages per second. An echo behind each round proves that the server has read it.
 pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> io::Result<f64> {
     let sinks = Pattern::fitting(target.wire, Kind::Sink, BODY, WRITE);
     let echo = Pattern::new(target.wire, Kind::Echo, BODY, 1);
@@ -35,19 +35,19 @@ pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> io::
 
 struct Ingest {
     crowd: Crowd,
-    /// Rounds of each connection that were not answered yet.
+    /// The unanswered rounds of each connection.
     unanswered: Vec<usize>,
-    /// So many writes, and an echo.
+    /// The writes of a round, and its echo.
     round: Pattern,
-    /// Messages of a round.
+    /// The messages of a round.
     messages: u64,
-    /// Bytes of an echo's answer.
+    /// The bytes of an echo's answer.
     answer: usize,
 }
 
 impl Ingest {
-    /// One write on each connection that can be written to, in turn, until the time is over; then
-    /// waits for the answers. Gives the rate over both.
+    /// Writes once on each writable connection in turn until the time has ended, then waits for the
+    /// answers. Returns the rate over both.
     fn pass(&mut self, span: Span) -> io::Result<f64> {
         let Self { crowd, unanswered, round, messages, answer } = self;
         let mut sent = 0;

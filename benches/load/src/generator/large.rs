@@ -1,4 +1,4 @@
-//! W5: large messages on one connection that only sends.
+//! Large messages on one connection that only sends (W5).
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{BODY, Target, after_warm_up, join};
 use crate::wire::{Kind, Role};
 
-/// MiB of bodies a second, of which an echo shows that they were taken.
+/// Returns the MiB of bodies per second. An echo proves that the server has read them.
 pub(super) fn measure(target: Target<'_>, lasts: Duration) -> io::Result<f64> {
     let mut stream = join(target, Role::Quiet)?;
     let message = target.wire.message(Kind::Sink, 1, 1 << 20);

@@ -1,4 +1,4 @@
-//! The latency of echoes while a broadcast runs.
+//! The latency of echoes beside a broadcast (latency).
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -16,11 +16,11 @@ use crate::wire::{Kind, Role, Wire};
 /// The pause between two echoes.
 const PACE: Duration = Duration::from_millis(1);
 
-/// The 99th percentile in microseconds, and all of them.
+/// Returns the 99th percentile in microseconds, and all latencies.
 ///
-/// The broadcast runs at half the rate at which this same server could do it a moment before, one
-/// publish in flight. An echo counts from when it was to be sent, so one that is late because
-/// those before it were late is counted as late.
+/// The broadcast runs at half the rate that the same server reached just before, with one publish
+/// in flight. The latency of an echo starts at its scheduled time, so the delay that late echoes
+/// cause to later ones counts too.
 pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Result<Measured> {
     let mut audience = Audience::gather(target, Kind::Publish, peers, BODY)?;
     audience.pass(1, Span::begin(lasts / 10))?;
@@ -38,12 +38,14 @@ pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Resu
         Ok((echoes.join().expect("it does not panic")?, unsent))
     })?;
     let value = latencies.value_at_quantile(0.99) as f64 / 1e3;
-    let note = (unsent > 0).then(|| format!("could not keep half its rate: {unsent} not sent"));
+    let note = (unsent > 0).then(|| {
+        format!("the broadcast could not keep half its rate: {unsent} publishes were left out")
+    });
     Ok(Measured { value, latencies: Some(latencies), note })
 }
 
-/// Publishes until the echoes are over; says how many were left out, so that no more are in flight
-/// than can be counted.
+/// Publishes until the echoes have ended and returns the number of publishes that were left out
+/// because too many were in flight.
 fn publish_on_schedule(
     audience: &mut Audience,
     every: Duration,
@@ -52,14 +54,14 @@ fn publish_on_schedule(
 ) -> io::Result<u64> {
     let start = Instant::now();
     let (mut due, mut unsent) = (Duration::ZERO, 0);
-    // The echoes end by themselves; the time is for when they do not.
+    // The echoes end by themselves. The time limit is for the case that they do not.
     while !over.load(Ordering::Acquire) && start.elapsed() < lasts + super::SILENCE {
         let now = start.elapsed();
         if now >= due {
             due += every;
             if audience.in_flight() < IN_FLIGHT { audience.publish(1)? } else { unsent += 1 }
         }
-        // The system waits in whole milliseconds, and so it would always be late.
+        // The system waits in whole milliseconds, so a wait would always end late.
         let pause = due.saturating_sub(start.elapsed());
         let pause = if pause < PACE { Duration::ZERO } else { pause - PACE };
         audience.turn_within(pause.min(10 * PACE))?;
@@ -67,7 +69,8 @@ fn publish_on_schedule(
     Ok(unsent)
 }
 
-/// Sends echoes one pause apart, whether answers come or not, while another thread reads them.
+/// Sends echoes at an even pace, whether answers come or not, while another thread reads the
+/// answers.
 fn echo_on_schedule(
     target: Target<'_>,
     mut stream: Socket,
@@ -99,13 +102,13 @@ fn echo_on_schedule(
     })
 }
 
-/// The number in the body of an echo, none of those that are published.
+/// Returns the number in the body of an echo. No publish has the same one.
 const fn seq(number: u32) -> u64 {
     (1 << 32) + number as u64
 }
 
-/// Reads up to the echo with this number, over what is published: not every protocol has
-/// subscriptions.
+/// Reads up to the echo with this number. Publishes before it are skipped, since not every protocol
+/// has subscriptions.
 fn read_echo(wire: &dyn Wire, reader: &mut TcpStream, seq: u64) -> io::Result<()> {
     let wanted = wire.body(seq, BODY);
     let mut answer = vec![0; wire.answer_len(Kind::Echo, BODY)];

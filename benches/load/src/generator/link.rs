@@ -1,4 +1,4 @@
-//! A connection of the generator: it writes the same messages again and again.
+//! A connection of the generator, which writes the same messages again and again.
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 
@@ -10,10 +10,10 @@ use crate::socket::Socket;
 use crate::tls;
 use crate::wire::{Kind, Wire};
 
-/// Plaintext that is encrypted at once, at most.
+/// The largest plaintext that is encrypted at once.
 const MOST_ENCRYPTED: usize = 64 * 1024;
 
-/// Messages one behind the other, numbered, to be written in a circle.
+/// Numbered messages in a row, which are written in a circle.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     bytes: Vec<u8>,
@@ -28,13 +28,13 @@ impl Pattern {
         Self { bytes, message }
     }
 
-    /// As many messages as fit so many bytes, but at least one.
+    /// Makes a pattern of as many messages as fit into `bytes`, but at least one.
     pub(super) fn fitting(wire: &dyn Wire, kind: Kind, body: usize, bytes: usize) -> Self {
         let message = wire.message(kind, 0, body).len();
         Self::new(wire, kind, body, (bytes / message).max(1))
     }
 
-    /// A pattern so many times, and another behind it: as one message.
+    /// Makes one message of `times` copies of a pattern and another pattern behind them.
     pub(super) fn round(first: &Self, times: usize, last: &Self) -> Self {
         let bytes = [first.bytes.repeat(times), last.bytes.clone()].concat();
         Self { message: bytes.len(), bytes }
@@ -45,16 +45,16 @@ impl Pattern {
     }
 }
 
-/// A connection that does not wait.
+/// A non-blocking connection.
 #[derive(Debug)]
 pub(super) struct Link {
     stream: TcpStream,
     tls: Option<Box<Tls>>,
-    /// The place in the pattern.
+    /// The position in the pattern.
     at: usize,
-    /// Bytes that are to be written.
+    /// The bytes that are still to be written.
     owed: usize,
-    /// Bytes of an answer that is not whole yet.
+    /// The bytes of an incomplete answer.
     begun: usize,
 }
 
@@ -75,17 +75,17 @@ impl Link {
         &mut self.stream
     }
 
-    /// Has so many more messages to write.
+    /// Adds messages to the bytes that are to be written.
     pub(super) const fn owe(&mut self, pattern: &Pattern, messages: usize) {
         self.owed += messages * pattern.message;
     }
 
-    /// Whether everything was written.
+    /// Whether everything is written.
     pub(super) fn is_even(&self) -> bool {
         self.owed == 0 && self.tls.as_ref().is_none_or(|tls| tls.unwritten.is_empty())
     }
 
-    /// Writes until nothing is owed or the socket is full; says whether the latter.
+    /// Writes until nothing is left or the socket is full. Returns whether the socket is full.
     pub(super) fn flush(&mut self, pattern: &Pattern) -> io::Result<bool> {
         while !self.is_even() {
             if self.write(pattern, usize::MAX)? {
@@ -95,7 +95,7 @@ impl Link {
         Ok(false)
     }
 
-    /// Makes one write of at most so many bytes; says whether the socket is full.
+    /// Makes one write of at most `most` bytes. Returns whether the socket is full.
     pub(super) fn write(&mut self, pattern: &Pattern, most: usize) -> io::Result<bool> {
         let end = pattern.bytes.len().min(self.at + self.owed.min(most));
         let bytes = &pattern.bytes[self.at..end];
@@ -115,7 +115,8 @@ impl Link {
         }
     }
 
-    /// Reads what is there; says how many answers of this length are whole now that were not.
+    /// Reads once until the socket is empty. Returns the number of answers of length `answer` that
+    /// became complete.
     pub(super) fn receive(&mut self, scratch: &mut [u8], answer: usize) -> io::Result<usize> {
         let mut received = self.begun;
         loop {
@@ -126,7 +127,7 @@ impl Link {
                         None => read,
                         Some(tls) => tls.read(&scratch[..read])?,
                     };
-                    // Readiness is told at its edges, and a short read has met the end of it.
+                    // Readiness is reported at its edges, and a short read has emptied the socket.
                     if read < scratch.len() {
                         break;
                     }
@@ -141,29 +142,30 @@ impl Link {
     }
 }
 
-/// What a connection over TLS needs.
+/// The state of a connection over TLS.
 #[derive(Debug)]
 struct Tls {
     connection: Connection,
-    /// Ciphertext that the socket has not taken.
+    /// Ciphertext that the socket has not accepted.
     unwritten: Vec<u8>,
 }
 
 impl Tls {
     fn new(mut connection: Connection) -> Self {
-        // It is bounded by what is given to it at a time.
+        // The caller limits the plaintext that is passed at a time.
         connection.set_buffer_limit(None);
         Self { connection, unwritten: Vec::new() }
     }
 
-    /// Writes what waits, and if that is out, encrypts some more; says how much of it.
+    /// Writes the waiting ciphertext. If nothing waits, encrypts some plaintext first. Returns the
+    /// bytes of plaintext that were accepted.
     fn write(&mut self, bytes: &[u8], stream: &mut TcpStream) -> io::Result<usize> {
         self.flush(stream)?;
         let most = bytes.len().min(MOST_ENCRYPTED);
         let written = self.connection.writer().write(&bytes[..most])?;
         tls::encrypted(&mut self.connection, &mut self.unwritten);
         match self.flush(stream) {
-            // It has been taken, and goes out first of all the next time.
+            // The plaintext was accepted. Its ciphertext is written first the next time.
             Err(error) if error.kind() == ErrorKind::WouldBlock && written > 0 => Ok(written),
             result => result.map(|()| written),
         }
@@ -185,7 +187,7 @@ impl Tls {
         Ok(())
     }
 
-    /// How much plaintext there is in so much ciphertext.
+    /// Returns the bytes of plaintext in this ciphertext.
     fn read(&mut self, ciphertext: &[u8]) -> io::Result<usize> {
         let (mut taken, mut plaintext) = (0, 0);
         while taken < ciphertext.len() {

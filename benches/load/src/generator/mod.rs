@@ -1,6 +1,6 @@
-//! The load: cheap, on one thread, and the same for every server.
+//! The load generator: cheap, on one thread, and the same for every server.
 //!
-//! It writes prepared bytes and counts those that come back. What they say is checked before
+//! It writes prepared bytes and counts the bytes that come back. Their content is checked before
 //! anything is measured ([`verify`](crate::verify)).
 
 mod audience;
@@ -28,37 +28,37 @@ use crate::socket::Socket;
 use crate::wire::{Kind, Role, Selected, Wire};
 use crate::workload::{Workload, WorkloadKind};
 
-/// Bytes of a body, where a workload does not say otherwise.
+/// The bytes of a body, unless a workload has its own size.
 const BODY: usize = 64;
 
-/// Connections after which a server has what it needs but once.
+/// The connections after which a server has allocated its fixed memory.
 pub(crate) const FIRST: usize = 64;
 
-/// How long nothing may come before a measurement has failed.
+/// The silence after which a measurement has failed.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// How long it may take to connect everybody: a workload for which a server needs longer is not
-/// begun with it.
+/// The time limit for connecting all peers. A workload for which a server needs longer is skipped
+/// for it.
 pub(crate) const GATHER: Duration = Duration::from_secs(60);
 
-/// Messages after which a measurement ends before its time is over.
+/// The messages after which a measurement ends early.
 const MOST: u64 = 1_000_000_000;
 
-/// A server that runs.
+/// A running server.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) addr: SocketAddr,
     pub(crate) wire: &'a dyn Wire,
-    /// Its process, unless it was not started by this one.
+    /// The process of the server, if this program has started it.
     pub(crate) process: Option<&'a ServerProcess>,
 }
 
-/// What a measurement gave.
+/// The result of a measurement.
 #[derive(Debug)]
 pub(crate) struct Measured {
     /// In the unit of the workload.
     pub(crate) value: f64,
-    /// In nanoseconds, where they are the result.
+    /// The latencies in nanoseconds, where they are the result.
     pub(crate) latencies: Option<Histogram<u64>>,
     pub(crate) note: Option<String>,
 }
@@ -69,7 +69,7 @@ impl From<f64> for Measured {
     }
 }
 
-/// Puts a workload on a server for about this long, after a warm-up of a tenth of it.
+/// Runs a workload on a server for about this time, after a warm-up of a tenth of it.
 pub(crate) fn measure(
     workload: &Workload,
     target: Target<'_>,
@@ -98,45 +98,48 @@ pub(crate) fn measure(
         WorkloadKind::Stalled => stalled::measure(target, peers, lasts)?,
         WorkloadKind::Fair => fair::measure(target, peers, lasts)?,
         WorkloadKind::OwnRoundTrip | WorkloadKind::OwnEcho => {
-            anyhow::bail!("{} is for a client of its own", workload.id)
+            anyhow::bail!(
+                "{} needs a client of its own, so the generator cannot run it",
+                workload.id
+            )
         }
     };
     Ok(measured)
 }
 
-/// Bytes resident for each idle connection beyond the first ones, so that what a server needs but
-/// once is not among them.
+/// Returns the resident bytes of each idle connection. The fixed memory of a server is not part of
+/// it, since the first connections do not count.
 pub(crate) fn idle(target: Target<'_>, peers: usize) -> Result<f64> {
     idle::measure(target, FIRST, peers)
 }
 
-/// Deliveries a second of a broadcast to all of so many, one publish in flight.
+/// Returns the deliveries per second of a broadcast to `peers` peers with one publish in flight.
 pub(crate) fn broadcast(target: Target<'_>, peers: usize, lasts: Duration) -> Result<f64> {
     Ok(audience::measure(target, Kind::Publish, peers, 1, lasts)?)
 }
 
-/// Has our server select the 1 % of so many peers that have the tag.
+/// Makes our server select the 1 % of `peers` peers that have the tag.
 pub(crate) fn select(target: Target<'_>, peers: usize) -> Result<Selected> {
     let tagged = peers / 100;
     let _others = join_many(target, Role::Subscriber, peers - tagged)?;
     let _tagged = join_many(target, Role::Tagged, tagged)?;
     let selected = Selected::ask(&mut join(target, Role::Quiet)?)?;
-    anyhow::ensure!(selected.peers == tagged as f64, "{} were selected", selected.peers);
+    anyhow::ensure!(selected.peers == tagged as f64, "{} peers were selected", selected.peers);
     Ok(selected)
 }
 
-/// Does something on a thread that has this processor alone.
+/// Runs a task on a thread that is bound to one processor.
 fn pinned<T: Send>(cpu: usize, task: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             process::pin(cpu)?;
             task().context("the server did not answer")
         });
-        thread.join().expect("it does not panic")
+        thread.join().expect("the task panicked")
     })
 }
 
-/// Connects and joins, with a socket that waits, but not for ever.
+/// Connects and joins by a blocking socket with timeouts.
 pub(crate) fn join(target: Target<'_>, role: Role) -> io::Result<Socket> {
     let stream = TcpStream::connect_timeout(&target.addr, SILENCE)?;
     stream.set_nodelay(true)?;
@@ -162,7 +165,7 @@ fn join_many(target: Target<'_>, role: Role, count: usize) -> io::Result<Vec<Soc
     Ok(joined)
 }
 
-/// So many connections, or an error if that takes too long.
+/// Makes `count` connections, or fails if that takes too long.
 fn gather(
     count: usize,
     mut connect: impl FnMut() -> io::Result<Socket>,
@@ -179,17 +182,18 @@ fn gather(
     Ok(gathered)
 }
 
-/// How long one connection takes, on average.
+/// The average time that one connection takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Joining {
-    /// Of one that gets broadcasts, or of any where there are none.
+    /// The time of a connection that receives broadcasts, or of any if the server has none.
     pub(crate) join: Duration,
-    /// Of one as [`WorkloadKind::Idle`] has it; nothing where it is not taken part in.
+    /// The time of a connection as in [`WorkloadKind::Idle`], or zero if the server takes no part
+    /// in it.
     pub(crate) idle: Duration,
 }
 
 impl Joining {
-    /// Connects some peers and lets them go.
+    /// Connects some peers and closes them again.
     pub(crate) fn of(target: Target<'_>, can: &[WorkloadKind]) -> io::Result<Self> {
         let broadcasts = can.iter().any(|kind| matches!(kind, WorkloadKind::Fanout { .. }));
         let role = if broadcasts { Role::Subscriber } else { Role::Quiet };
@@ -208,7 +212,7 @@ fn average(mut connect: impl FnMut() -> io::Result<Socket>) -> io::Result<Durati
     Ok(start.elapsed() / JOINS)
 }
 
-/// Takes what is there, without waiting for more.
+/// Reads and drops the available bytes without waiting for more.
 fn discard(stream: &mut Socket) -> io::Result<()> {
     stream.tcp().set_nonblocking(true)?;
     let mut scratch = [0; 4096];
@@ -223,7 +227,7 @@ fn discard(stream: &mut Socket) -> io::Result<()> {
     stream.tcp().set_nonblocking(false)
 }
 
-/// Whether there is time and room for more messages.
+/// The limits in time and in messages of a measurement.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: Instant,
@@ -239,36 +243,37 @@ impl Span {
         self.start.elapsed() >= self.lasts || messages >= MOST
     }
 
-    /// So many things a second, until now.
+    /// Returns `things` per second since the start.
     fn rate(&self, things: u64) -> f64 {
         things as f64 / self.start.elapsed().as_secs_f64()
     }
 }
 
-/// Measures a tenth of the time for nothing, and then in earnest.
+/// Runs `pass` for a tenth of the time as a warm-up, and then for the whole time.
 fn after_warm_up<T>(lasts: Duration, mut pass: impl FnMut(Span) -> io::Result<T>) -> io::Result<T> {
     pass(Span::begin(lasts / 10))?;
     pass(Span::begin(lasts))
 }
 
-/// The server was silent for too long.
+/// The error of a server that was silent for too long.
 fn silent() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "the server was silent for too long")
 }
 
-/// The server ended a connection.
+/// The error of a connection that the server has closed.
 fn ended() -> io::Error {
     io::Error::new(ErrorKind::UnexpectedEof, "the server ended a connection")
 }
 
-/// So many answers fewer are awaited.
+/// Subtracts `answers` from the awaited answers.
 fn answered(awaited: &mut usize, answers: usize) -> io::Result<()> {
     let rest = awaited.checked_sub(answers);
-    *awaited = rest.ok_or_else(|| io::Error::other("the server sent more than was asked for"))?;
+    *awaited =
+        rest.ok_or_else(|| io::Error::other("the server sent more answers than requests"))?;
     Ok(())
 }
 
-/// A histogram of nanoseconds, up to a minute, to three digits.
+/// Makes a histogram of nanoseconds, up to a minute, with three digits.
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order")
 }

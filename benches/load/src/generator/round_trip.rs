@@ -1,4 +1,4 @@
-//! W1: one echo in flight.
+//! One echo in flight (W1).
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{BODY, Target, after_warm_up, histogram, join};
 use crate::wire::{Kind, Role};
 
-/// The median round trip, in microseconds.
+/// Returns the median round trip in microseconds.
 pub(super) fn measure(target: Target<'_>, lasts: Duration) -> io::Result<f64> {
     let mut stream = join(target, Role::Quiet)?;
     let message = target.wire.message(Kind::Echo, 1, BODY);

@@ -1,4 +1,4 @@
-//! Broadcast to many of whom one never reads.
+//! A broadcast with one reader that never reads (stalled).
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -10,22 +10,23 @@ use super::{Measured, Span, Target, join};
 use crate::socket::Socket;
 use crate::wire::{Kind, Role};
 
-/// Bytes of a body: large, so that buffers fill soon.
+/// The bytes of a body. It is large, so that buffers fill soon.
 const BODY: usize = 4 * 1024;
 
-/// Bytes that are published before the measurement. The system takes up to 4 MiB for a socket, and
-/// queues with it a few times that.
+/// The bytes that are published before the measurement. The system buffers up to 4 MiB for a
+/// socket, and queues of a server a few times that.
 const FILL: usize = 32 * 1024 * 1024;
 
-/// How long no delivery may come before the stalled peer has stopped the others.
+/// The silence after which the stalled peer has stopped the others.
 const STOPPED: Duration = Duration::from_secs(2);
 
-/// Deliveries a second to the others with one publish in flight, and what became of the one.
+/// Returns the deliveries per second to the others with one publish in flight, and describes the
+/// fate of the stalled peer.
 pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Result<Measured> {
     let stalled = join(target, Role::Subscriber)?;
     socket2::SockRef::from(stalled.tcp()).set_recv_buffer_size(64 * 1024)?;
     let mut audience = Audience::gather(target, Kind::Publish, peers - 1, BODY)?;
-    // The deadline is for servers that would take minutes to fill anything.
+    // The time limit is for servers that need minutes to fill any buffer.
     let fill = Span::begin(10 * lasts.max(Duration::from_secs(1)));
     let mut publishes = (FILL / BODY) as u64;
     while publishes > 0 && !fill.is_over(audience.published()) {
@@ -47,7 +48,7 @@ pub(super) fn measure(target: Target<'_>, peers: usize, lasts: Duration) -> Resu
     Ok(Measured { value, latencies: None, note: Some(outcome(stalled, sent)) })
 }
 
-/// One publish, to its last delivery; says whether that came.
+/// Publishes once and waits for the last delivery. Returns whether it came.
 fn one(audience: &mut Audience) -> io::Result<bool> {
     audience.publish(1)?;
     while audience.in_flight() > 0 {
@@ -63,7 +64,7 @@ fn stopped() -> Measured {
     Measured { value: 0.0, latencies: None, note }
 }
 
-/// Reads what there is for the stalled peer after all, and says what that means.
+/// Reads the bytes that wait for the stalled peer and describes the server's policy.
 fn outcome(mut stalled: Socket, sent: u64) -> String {
     let mut scratch = vec![0; 256 * 1024];
     let mut received = 0;

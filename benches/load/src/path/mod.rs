@@ -1,9 +1,9 @@
-//! The way of a message through a server, alone: for counting its instructions.
+//! The path of a message through a server, without sockets, for counting its instructions.
 //!
-//! Made-up streams give the server frames out of memory and take what it sends into nothing, on
-//! one thread, so that `valgrind --tool=callgrind` counts nearly the same each time. The difference
-//! of two runs, divided by the difference of their messages, is what one message costs; see
-//! [`budgets`](crate::budgets).
+//! Streams in memory give frames to the server and drop the bytes that it writes. All of it runs on
+//! one thread, so that `valgrind --tool=callgrind` counts nearly the same in each run. The
+//! difference of two runs, divided by the difference of their messages, is the cost of one message;
+//! see [`budgets`](crate::budgets).
 
 mod cases;
 mod stream;
@@ -18,7 +18,7 @@ pub(crate) use self::cases::{CASES, Case};
 use self::stream::{Connections, Frames, Gate};
 use crate::server::Batch;
 
-/// Sends so many messages through a case, and checks that everybody got what is due.
+/// Sends `messages` messages through a case and checks that every receiver got the expected bytes.
 ///
 /// # Errors
 /// There is no case of this name, or the server did not do the work.
@@ -33,11 +33,11 @@ pub(crate) fn run(name: &str, messages: usize) -> Result<()> {
     } else {
         (serve(case, frames)?, frame.len() * messages * copies)
     };
-    ensure!(taken == due as u64, "{taken} bytes came through, not {due}");
+    ensure!(taken == due as u64, "{taken} bytes came out of the case in place of {due}");
     Ok(())
 }
 
-/// Has a server take the frames; says how many bytes it wrote.
+/// Lets a server process the frames. Returns the number of bytes that it wrote.
 fn serve(case: &Case, frames: Frames) -> Result<u64> {
     let gate = Arc::new(Gate::new(case.subscribers + 1));
     let router = case.router().on_disconnect(|hub: Hub| drop(hub.shutdown()));
@@ -51,8 +51,8 @@ fn serve(case: &Case, frames: Frames) -> Result<u64> {
     Ok(gate.written())
 }
 
-/// Finds and checks the frames as the limit does, into a buffer as long as its own; says how many
-/// bytes they were.
+/// Finds and checks the frames as the limit does, with a buffer of the same size. Returns the
+/// number of bytes.
 fn parse(mut frames: Frames) -> Result<u64> {
     let mut scratch = vec![0; 64 * 1024];
     let mut batch = Batch::default();
@@ -66,7 +66,7 @@ fn parse(mut frames: Frames) -> Result<u64> {
             return Ok(taken);
         }
         batch.clear();
-        let used = batch.take(&scratch[..filled]).ok().context("a frame is damaged")?;
+        let used = batch.take(&scratch[..filled]).ok().context("a frame is malformed")?;
         scratch.copy_within(used..filled, 0);
         kept = filled - used;
         taken += used as u64;

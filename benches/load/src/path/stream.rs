@@ -1,4 +1,5 @@
-//! Streams in memory that cost next to nothing: what a case counts is the server.
+//! Streams in memory that cost next to nothing, so that a case counts the instructions of the
+//! server.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,21 +11,21 @@ use tokio::io::{AsyncRead, ReadBuf};
 use veltix::transport::{Listener, PeerAddr, Stream, StreamWriter};
 use veltix::{Hub, all};
 
-/// Bytes of the block that is given again and again; the read buffer of a server is smaller.
+/// The bytes of the block that is read again and again. The read buffer of a server is smaller.
 const BLOCK: usize = 256 * 1024;
 
-/// Bytes that are copied at once. From 2 KiB on the C library may copy by one instruction, of which
-/// valgrind counts every byte.
+/// The bytes that are copied at once. From 2 KiB on, the C library may copy by one instruction, and
+/// valgrind then counts each byte.
 const PIECE: usize = 2_000;
 
-/// The same frame so many times, then the end. A read may end within a frame.
+/// One frame, repeated, and then the end of the stream. A read may end inside a frame.
 #[derive(Debug)]
 pub(super) struct Frames {
     block: Vec<u8>,
     at: usize,
     left: usize,
-    /// What one read gives at most. Where it is limited, each read is followed by one that gives
-    /// nothing yet, as from a socket.
+    /// The largest read. If it is limited, each read is followed by one that is not ready, as from
+    /// a socket.
     per_read: usize,
     pauses: bool,
 }
@@ -35,7 +36,7 @@ impl Frames {
         Self { block, at: 0, left: frame.len() * count, per_read, pauses: false }
     }
 
-    /// Reads once; nothing more is the end.
+    /// Reads once. An empty read is the end of the stream.
     pub(super) fn read(&mut self, buffer: &mut ReadBuf<'_>) {
         let rest = self.block.len() - self.at;
         let length = rest.min(self.left).min(self.per_read).min(buffer.remaining());
@@ -47,28 +48,28 @@ impl Frames {
     }
 }
 
-/// What a connection says: its part of the handshake, and then frames or nothing.
+/// The reading half of a connection: its part of the handshake, and then frames or nothing.
 struct Source {
     hello: Vec<u8>,
     frames: Option<Frames>,
     gate: Arc<Gate>,
 }
 
-/// Where the sender waits until everybody who is to receive is listed.
+/// The sender waits here until all receivers are listed.
 #[derive(Debug)]
 pub(super) struct Gate {
     hub: OnceLock<Hub>,
-    /// The sender among them.
+    /// The number of peers, including the sender.
     peers: usize,
     is_open: AtomicBool,
-    /// The sender has given its last frame.
+    /// Whether the sender has given its last frame.
     is_over: AtomicBool,
-    /// Bytes that the server has written since the gate is open.
+    /// The bytes that the server has written since the gate opened.
     written: AtomicU64,
 }
 
 impl Gate {
-    /// Opens when so many peers are listed.
+    /// Makes a gate that opens when this number of peers is listed.
     pub(super) const fn new(peers: usize) -> Self {
         Self {
             hub: OnceLock::new(),
@@ -79,7 +80,7 @@ impl Gate {
         }
     }
 
-    /// Where they are listed.
+    /// Sets the hub that lists the peers.
     pub(super) fn watch(&self, hub: Hub) {
         self.hub.get_or_init(|| hub);
     }
@@ -109,7 +110,8 @@ impl AsyncRead for Source {
             return Poll::Ready(Ok(()));
         }
         let Self { frames: Some(frames), gate, .. } = &mut *self else {
-            // When the server closes it, it ends, or the server would linger for that.
+            // The stream ends when the server closes it. Otherwise the server would wait for its
+            // end.
             let is_over = self.gate.is_over.load(Ordering::Relaxed);
             return if is_over { Poll::Ready(Ok(())) } else { Poll::Pending };
         };
@@ -131,21 +133,21 @@ impl AsyncRead for Source {
     }
 }
 
-/// What the client says in the handshake: that of a Python peer, which is sent nothing but messages,
-/// not even that the server goes away.
+/// Returns the client's part of the handshake: that of a Python peer. The server sends nothing but
+/// messages to such a peer, not even a notice of its shutdown.
 fn hello() -> Vec<u8> {
     const HELLO: &[u8] = br#"{"v": "3.3.0", "pv": "1.0", "meta": {}}"#;
     [&(HELLO.len() as u16).to_be_bytes()[..], HELLO].concat()
 }
 
-/// Takes everything and counts it.
+/// Accepts all bytes and counts them.
 struct Counter(Arc<Gate>);
 
 impl StreamWriter for Counter {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let length = slices.iter().map(|slice| slice.len()).sum();
         if self.0.is_open.load(Ordering::Relaxed) {
-            // There is one thread, so nothing comes between the two.
+            // There is only one thread, so no other write comes between the two operations.
             let before = self.0.written.load(Ordering::Relaxed);
             self.0.written.store(before + length as u64, Ordering::Relaxed);
         }
@@ -161,7 +163,7 @@ impl StreamWriter for Counter {
     }
 }
 
-/// Gives so many silent connections, and last the one that sends.
+/// Gives `silent` silent connections, and the sender as the last one.
 pub(super) struct Connections {
     gate: Arc<Gate>,
     silent: usize,
@@ -200,7 +202,7 @@ impl Listener for Connections {
 mod tests {
     use super::*;
 
-    /// Everything that reads of this size give, and how many they are.
+    /// Returns all bytes that reads of this size give, and the number of reads.
     fn read_all(mut frames: Frames, size: usize) -> (Vec<u8>, usize) {
         let (mut all, mut buffer) = (Vec::new(), vec![0; size]);
         for reads in 0.. {

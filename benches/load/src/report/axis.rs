@@ -1,4 +1,4 @@
-//! An axis: where a value lies, and which values are written beside it.
+//! An axis: the positions of values, and its labels.
 
 use plotters::backend::SVGBackend;
 use plotters::chart::{ChartBuilder, ChartContext};
@@ -10,14 +10,14 @@ use plotters::element::{EmptyElement, PathElement, Text};
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::markdown::number;
+use super::format::number;
 use super::palette::{GRID, INK, MUTED, text};
 
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(crate) type Chart<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// Values with a span beyond this are drawn on a logarithmic axis.
+/// The ratio of the largest to the smallest value above which an axis is logarithmic.
 const LINEAR_SPAN: f64 = 8.0;
 
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Holds all the values; linear from zero, or logarithmic where they span much.
+    /// Makes an axis for all the values: linear from zero, or logarithmic if their range is large.
     pub(crate) fn over(values: impl IntoIterator<Item = f64>) -> Self {
         let positive = values.into_iter().filter(|value| value.is_finite() && *value > 0.0);
         let (low, high) = positive
@@ -51,7 +51,7 @@ impl Axis {
     pub(crate) fn logarithmic(low: f64, high: f64) -> Self {
         let (low, high) = (low / 1.25, high * 1.25);
         let decades: Vec<_> = (low.log10().floor() as i32..=high.log10().ceil() as i32).collect();
-        // A few decades are divided, so that no axis has a single number.
+        // A small number of decades is divided, so that every axis has several labels.
         let within: &[f64] = if decades.len() <= 4 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let ticks = decades
             .iter()
@@ -62,7 +62,7 @@ impl Axis {
         Self { logarithmic: true, low, high, ticks }
     }
 
-    /// Logarithmic, with exactly these values written.
+    /// Makes a logarithmic axis with exactly these labels.
     pub(crate) fn at_values(values: &[f64]) -> Self {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(0.0, f64::max);
@@ -70,7 +70,7 @@ impl Axis {
         Self { ticks, ..Self::logarithmic(low, high) }
     }
 
-    /// For percentiles: each further nine has the same width.
+    /// Makes an axis for percentiles, on which each further nine has the same width.
     pub(crate) fn nines(percentiles: &[f64]) -> Self {
         let position = |percent: &f64| (nines_of(*percent), format!("p{percent}"));
         let ticks: Vec<_> = percentiles.iter().map(position).collect();
@@ -79,7 +79,7 @@ impl Axis {
         Self { logarithmic: false, low: low - 0.12, high: high + 0.12, ticks }
     }
 
-    /// Where a value lies, in the coordinates of the chart.
+    /// Returns the position of a value in the coordinates of the chart.
     pub(crate) fn at(&self, value: f64) -> f64 {
         if self.logarithmic { value.max(self.low).log10() } else { value }
     }
@@ -97,19 +97,19 @@ impl Axis {
     }
 }
 
-/// How many nines: 90 gives 1, 99 gives 2.
+/// Returns the number of nines of a percentile: 1 for 90, 2 for 99.
 pub(crate) fn nines_of(percent: f64) -> f64 {
     -(1.0 - percent.min(99.9999) / 100.0).log10()
 }
 
-/// The next larger one of 1, 2, 5, 10, …
+/// Returns the next larger number of the series 1, 2, 5, 10, …
 fn nice(step: f64) -> f64 {
     let decade = 10_f64.powf(step.log10().floor());
     let digits = [1.0, 2.0, 5.0, 10.0].into_iter().find(|digit| digit * decade >= step * 0.999);
     digits.unwrap_or(10.0) * decade
 }
 
-/// A value beside an axis, short.
+/// Returns a short text for a value beside an axis.
 fn label(value: f64) -> String {
     let short = |value: f64, suffix: &str| {
         let text = format!("{value:.2}");
@@ -126,7 +126,7 @@ fn label(value: f64) -> String {
     }
 }
 
-/// An empty chart with a grid, the values beside it, and what they are.
+/// Draws an empty chart with a grid, labels and the names of both axes.
 pub(crate) fn chart<'a, 'b>(
     area: &'a Area<'b>,
     (x, x_name): (&Axis, &str),

@@ -10,15 +10,17 @@ use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, WHITE};
 
 use super::axis::{Area, Axis};
-use super::markdown::{LIMIT, number, reference};
+use super::format::number;
+use super::groups::{Group, is_growth};
+use super::limit::{LIMIT, reference};
 use super::palette::{GRID, INK, LIMIT_LINE, MUTED, colour, text};
 use super::statistics::{Spread, pair};
-use super::workloads::{Group, describe, is_growth};
+use crate::names::title;
 use crate::results::{Better, Report};
 
 const PANEL_WIDTH: u32 = 560;
 const ROW: u32 = 22;
-/// Title of a panel above its bars, and the values below them.
+/// The heights of a panel's title, above its bars, and of the labels below them.
 const PANEL_EXTRA: u32 = TITLE + VALUES;
 const TITLE: u32 = 42;
 const VALUES: u32 = 30;
@@ -26,14 +28,14 @@ const HEADER: u32 = 74;
 const FOOTER: u32 = 34;
 const MARGIN: u32 = 24;
 
-/// One workload.
+/// The ratios of one workload.
 struct Panel<'a> {
     workload: &'a str,
     rows: Vec<(&'a str, Option<Spread>)>,
 }
 
-/// Writes `ratios-GROUP.svg` for every group that has a ratio to show; lower and higher is better
-/// never share a plot.
+/// Writes `ratios-GROUP.svg` for every group that has a ratio. Workloads in which higher is better
+/// and those in which lower is better have separate plots.
 pub(crate) fn draw(report: &Report, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for group in Group::ALL {
@@ -99,8 +101,8 @@ fn plot(
     let left = MARGIN as i32;
     root.draw(&Text::new(title, (left, 18), text(21, INK, HPos::Left, VPos::Top)))?;
     let legend = format!(
-        "{direction} is better; thin line: min–max of the rounds; where the scale is logarithmic, \
-         bars start at the limit"
+        "{direction} is better; thin line: min–max of the rounds; on a logarithmic scale, bars start \
+         at the limit"
     );
     root.draw(&Text::new(legend, (left, 46), text(13, MUTED, HPos::Left, VPos::Top)))?;
     let mut top = HEADER;
@@ -128,10 +130,7 @@ fn plot(
 fn draw_panel(area: &Area<'_>, panel: &Panel<'_>) -> anyhow::Result<()> {
     let ratios = panel.rows.iter().filter_map(|(_, ratios)| *ratios);
     let axis = Axis::over(ratios.flat_map(|ratios| [ratios.low, ratios.high, 1.0]));
-    let title = match describe(panel.workload) {
-        "" => panel.workload.to_owned(),
-        what => format!("{}: {what}", panel.workload),
-    };
+    let title = title(panel.workload);
     area.draw(&Text::new(title, (0, 4), text(14, INK, HPos::Left, VPos::Top)))?;
     let count = panel.rows.len();
     let area = area.clone().shrink((0, TITLE), (PANEL_WIDTH, count as u32 * ROW + VALUES));

@@ -1,19 +1,20 @@
-//! The tables of what is wanted beside what was measured.
+//! The tables of goals beside measured values.
 
 use std::fmt::{Result, Write};
 
-use super::markdown::{both, number};
+use super::format::{both, number};
 use super::targets::{Judged, Target, Verdict, targets, variants};
+use crate::names::label;
 use crate::results::Report;
 
-/// Ours beside the limit and others.
+/// Writes the targets of our server against the limit and against others.
 pub(super) fn write_targets(text: &mut String, report: &Report) -> Result {
     writeln!(text, "\n## Targets\n")?;
     write_rows(text, &judge(report, targets()))
 }
 
-/// Ours beside ours. Instructions are counted by another command, whose results make a report
-/// together with those of a run.
+/// Writes the goals of our variants against each other. Instructions are counted by another
+/// command, whose results can be reported together with those of a run.
 pub(super) fn write_variants(text: &mut String, report: &Report) -> Result {
     let rows = judge(report, variants());
     if rows.iter().all(|(judged, _)| judged.measured.is_none()) {
@@ -54,12 +55,13 @@ fn write_row(text: &mut String, judged: Judged, target: &Target) -> Result {
     let against = match (&target.against, &target.against_workload) {
         (None, _) => "(value)".to_owned(),
         (Some(against), None) => against.clone(),
-        (Some(against), Some(workload)) => format!("{against} ({workload})"),
+        (Some(against), Some(workload)) => format!("{against} in {}", label(workload)),
     };
     let (measured, range) = both(judged.measured);
     writeln!(
         text,
-        "| {workload} | {ours} | {against} | {measured} | {range} | {} | {} | {} | {} |",
+        "| {} | {ours} | {against} | {measured} | {range} | {} | {} | {} | {} |",
+        label(workload),
         goal(target.must),
         verdict(judged.must),
         goal(target.stretch),
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn variants_are_there_when_one_was_measured() {
         let mut text = String::new();
-        write_variants(&mut text, &report(Vec::new())).expect("a string takes everything");
+        write_variants(&mut text, &report(Vec::new())).expect("writing into a string cannot fail");
         assert_eq!(text, "");
         let measured = report(vec![
             series("Ir", "sink-owned", &[Some(400.0)]),
@@ -83,11 +85,10 @@ mod tests {
             series("W2", "veltix", &[Some(2.0), Some(1.0)]),
             series("W2", "veltix-layered", &[Some(1.0), Some(1.0)]),
         ]);
-        write_variants(&mut text, &measured).expect("a string takes everything");
-        let missed =
-            "| Ir | sink-async | sink-owned | 1.60 | 1.60–1.60 | ≤ 1.5 | **not met** | – | – |";
+        write_variants(&mut text, &measured).expect("writing into a string cannot fail");
+        let missed = "| instructions (Ir) | sink-async | sink-owned | 1.60 | 1.60–1.60 | ≤ 1.5 | **not met** | – | – |";
         assert!(text.contains(missed), "{text}");
-        let seen = "| W2 | veltix-layered | veltix | 0.750 | 0.500–1.00 | – | – | – | – |";
+        let seen = "| ingest (W2) | veltix-layered | veltix | 0.750 | 0.500–1.00 | – | – | – | – |";
         assert!(text.contains(seen), "{text}");
         assert!(text.contains("0 met, 1 not met, 2 not measured."), "{text}");
     }

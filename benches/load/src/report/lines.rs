@@ -1,4 +1,4 @@
-//! Lines: percentiles of latency, the rate against the number of subscribers, and the growth.
+//! Plots with lines: percentiles of a latency, the rate by the number of subscribers, and growth.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, WHITE};
 
 use super::axis::{Area, Axis, chart, nines_of};
-use super::markdown::by_peer;
+use super::groups::is_growth;
 use super::palette::{INK, MUTED, colour, text};
-use super::statistics::{PowerLaw, Spread};
-use super::workloads::{describe, is_growth};
+use super::statistics::{PowerLaw, Spread, by_peer};
+use crate::names::{label, title};
 use crate::results::{Report, Series};
 
 const WIDTH: u32 = 860;
@@ -23,7 +23,7 @@ const LEGEND: u32 = 190;
 /// A line and its points.
 struct Curve {
     peer: String,
-    /// What the legend says beyond the name.
+    /// The second line of the legend.
     detail: Option<String>,
     points: Vec<(f64, Spread)>,
     fitted: Option<PowerLaw>,
@@ -38,7 +38,7 @@ struct Plot {
     curves: Vec<Curve>,
 }
 
-/// Writes the plots that the report has values for.
+/// Writes every plot for which the report has values.
 pub(crate) fn draw(report: &Report, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut workloads: Vec<&str> = Vec::new();
     for series in &report.series {
@@ -55,8 +55,8 @@ pub(crate) fn draw(report: &Report, dir: &Path) -> anyhow::Result<Vec<PathBuf>> 
         Ok(())
     };
     for (prefix, title) in [
-        ("W4_", "Broadcast: deliveries with one publish in flight"),
-        ("W4p_", "Broadcast: deliveries with 64 publishes in flight"),
+        ("W4_", "Broadcast: deliveries per second, 1 publish in flight (W4)"),
+        ("W4p_", "Broadcast: deliveries per second, 64 publishes in flight (W4p)"),
     ] {
         let name = format!("subscribers-{}", prefix.trim_end_matches('_'));
         write(name, subscribers(report, prefix, title))?;
@@ -111,8 +111,8 @@ fn percentiles(workload: &str, all: &[&Series]) -> Option<Plot> {
         })
         .collect();
     (!curves.is_empty()).then(|| Plot {
-        title: format!("Percentiles of the latency ({workload})"),
-        subtitle: format!("{}; lower is better", describe(workload)),
+        title: format!("Percentiles of the latency: {}", label(workload)),
+        subtitle: "lower is better".to_owned(),
         x: (Axis::nines(&percents), "percentile"),
         y: (y_axis(&curves), "µs".to_owned()),
         curves,
@@ -133,11 +133,10 @@ fn growth(workload: &str, all: &[&Series]) -> Option<Plot> {
     let values = || curves.iter().flat_map(|curve| &curve.points);
     let low = values().map(|(_, y)| y.low).fold(f64::INFINITY, f64::min);
     let high = values().map(|(_, y)| y.high).fold(0.0, f64::max);
-    // A power law is a straight line only between two logarithmic axes.
+    // A power law is a straight line only if both axes are logarithmic.
     (!curves.is_empty() && low > 0.0).then(|| Plot {
-        title: format!("Growth: {}", describe(workload)),
-        subtitle: "median, and min–max of the rounds; thin line: the power law that fits"
-            .to_owned(),
+        title: title(workload),
+        subtitle: "median, and min–max of the rounds; thin line: fitted power law".to_owned(),
         x: (Axis::at_values(&sizes), "peers"),
         y: (Axis::logarithmic(low / 1.6, high * 1.6), unit(all)),
         curves,
@@ -180,7 +179,7 @@ impl Plot {
     fn draw_curves(&self, area: &Area<'_>) -> anyhow::Result<()> {
         let (x, y) = (&self.x.0, &self.y.0);
         let mut chart = chart(area, (x, self.x.1), (y, &self.y.1))?;
-        // Ours last, so that they lie above the others.
+        // Our lines come last, so that they lie above the others.
         let (ours, others): (Vec<_>, Vec<_>) =
             self.curves.iter().partition(|curve| curve.peer.starts_with("veltix"));
         for curve in others.into_iter().chain(ours) {
@@ -205,7 +204,7 @@ impl Plot {
         Ok(())
     }
 
-    /// The names, from the top as the lines end.
+    /// Draws the names, in the vertical order of the ends of their lines.
     fn draw_legend(&self, area: &Area<'_>) -> anyhow::Result<()> {
         let mut order: Vec<_> = self.curves.iter().collect();
         let end = |curve: &Curve| curve.points.last().map_or(0.0, |(_, spread)| spread.median);

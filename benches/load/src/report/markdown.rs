@@ -1,29 +1,17 @@
-//! The tables.
+//! The tables of the report.
 
 use std::fmt::Write;
 
+use super::format::{both, number};
 use super::goals::{write_targets, write_variants};
+use super::groups::is_growth;
+use super::limit::reference;
 use super::matrix::write_matrix;
-use super::statistics::{PowerLaw, Spread, pair};
-use super::workloads::{describe, is_growth};
+use super::statistics::{PowerLaw, Spread, by_peer, pair};
+use crate::names::title;
 use crate::results::{Better, Missing, Report, Series};
 
-/// The peer that all others are compared with.
-pub(crate) const LIMIT: &str = "limit";
-
-/// What a workload's values are compared with: the limit under the same load, or, for our own
-/// client, the limit under the generator.
-pub(crate) fn reference<'a>(report: &'a Report, workload: &str) -> Option<&'a Series> {
-    // Its values are ratios already.
-    if workload == "fair" {
-        return None;
-    }
-    let workload = workload.strip_prefix("own_").unwrap_or(workload);
-    let mut all = report.series.iter();
-    all.find(|series| series.workload == workload && series.peer == LIMIT)
-}
-
-/// The whole text. It shows the plots of these names.
+/// Returns the whole text, which shows the plots of these names.
 pub(crate) fn render(report: &Report, plots: &[&str]) -> String {
     let mut text = String::new();
     // Writing into a string cannot fail.
@@ -33,7 +21,7 @@ pub(crate) fn render(report: &Report, plots: &[&str]) -> String {
 
 fn write_all(text: &mut String, report: &Report, plots: &[&str]) -> std::fmt::Result {
     let machine = &report.machine;
-    writeln!(text, "# Load: {}\n", report.date)?;
+    writeln!(text, "# Load report, {}\n", report.date)?;
     writeln!(
         text,
         "{} cores ({}), {}, {}; {} rounds, peers interleaved, ratios paired by round. Only \
@@ -65,7 +53,7 @@ fn write_all(text: &mut String, report: &Report, plots: &[&str]) -> std::fmt::Re
     Ok(())
 }
 
-/// Each workload that was measured, or that a peer is missing in, in the order of the report.
+/// Returns each workload that was measured or lacks a peer, in the order of the report.
 fn workloads(report: &Report) -> Vec<&str> {
     let measured = report.series.iter().map(|series| series.workload.as_str());
     let missing = report.missing.iter().filter_map(|missing| missing.workload.as_deref());
@@ -92,11 +80,7 @@ fn missing_everywhere(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn heading(text: &mut String, workload: &str, series: &[&Series]) -> std::fmt::Result {
-    let mut title = workload.to_owned();
-    let what = describe(workload);
-    if !what.is_empty() {
-        let _ = write!(title, ": {what}");
-    }
+    let mut title = title(workload);
     match series.first().map(|series| series.better) {
         Some(Better::Higher) => title.push_str(" (higher is better)"),
         Some(Better::Lower) => title.push_str(" (lower is better)"),
@@ -127,7 +111,7 @@ fn write_workload(
     Ok(())
 }
 
-/// Series over a size: a column for each size, and with which power of it they grow.
+/// Writes series over sizes: a column for each size, and the exponent of the growth.
 fn write_growth(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     let mut sizes: Vec<_> = all.iter().filter_map(|series| series.x).collect();
     sizes.sort_by(f64::total_cmp);
@@ -153,22 +137,6 @@ fn write_growth(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     Ok(())
 }
 
-/// The points of each peer by size, the peers in the order in which they first come.
-pub(crate) fn by_peer<'a>(all: &[&'a Series]) -> Vec<(&'a str, Vec<(f64, Spread)>)> {
-    let mut peers: Vec<(&str, Vec<_>)> = Vec::new();
-    for series in all {
-        let (Some(x), Some(spread)) = (series.x, Spread::of_samples(series)) else { continue };
-        match peers.iter_mut().find(|(peer, _)| *peer == series.peer) {
-            Some((_, points)) => points.push((x, spread)),
-            None => peers.push((&series.peer, vec![(x, spread)])),
-        }
-    }
-    for (_, points) in &mut peers {
-        points.sort_by(|(one, _), (other, _)| one.total_cmp(other));
-    }
-    peers
-}
-
 fn percentiles(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     let measured = || all.iter().filter(|series| !series.percentiles.is_empty());
     let Some(first) = measured().next() else { return Ok(()) };
@@ -189,7 +157,7 @@ fn percentiles(text: &mut String, all: &[&Series]) -> std::fmt::Result {
     Ok(())
 }
 
-/// What was said about a series, what was left out, and who is missing.
+/// Writes the remarks on each series, the rounds that were left out, and the missing peers.
 fn footnotes(
     text: &mut String,
     report: &Report,
@@ -224,42 +192,6 @@ fn footnotes(
     writeln!(text, "\n{}", lines.join("\n"))
 }
 
-/// A median and its range, as two cells.
-pub(super) fn both(spread: Option<Spread>) -> (String, String) {
-    match spread {
-        Some(Spread { low, median, high }) => {
-            (number(median), format!("{}–{}", number(low), number(high)))
-        }
-        None => ("–".to_owned(), "–".to_owned()),
-    }
-}
-
-/// At least three digits: fewer decimals the more there are before the point, and thousands apart.
-pub(crate) fn number(value: f64) -> String {
-    let size = value.abs();
-    let decimals = match size {
-        0.1..1.0 => 3,
-        1.0..10.0 => 2,
-        10.0..100.0 => 1,
-        _ => 0,
-    };
-    if decimals > 0 {
-        return format!("{value:.decimals$}");
-    }
-    if size > 0.0 && size < 0.1 {
-        return format!("{value:.4}");
-    }
-    let digits = format!("{size:.0}");
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push('\u{2009}');
-        }
-        grouped.push(digit);
-    }
-    if value < 0.0 { format!("−{grouped}") } else { grouped }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,7 +219,7 @@ mod tests {
     fn a_workload_is_a_table_with_what_failed_and_who_is_missing_below() {
         let text = render(&small(), &["ratios-throughput-higher.svg"]);
         let expected = "\
-## W3: echo, 100 connections × 32 in flight (higher is better)
+## echo, 32 in flight (W3): 100 connections with 32 echoes in flight each (higher is better)
 
 | peer | median | min–max | unit | ratio to limit | min–max |
 |---|---:|---:|---|---:|---:|
@@ -298,7 +230,7 @@ mod tests {
 - veltix: ratio of 2 of 3 rounds
 - python is missing: verify: an echo came back changed
 
-## W2: one-way ingest, 100 clients
+## ingest (W2): 100 connections that only send, 16 KiB in each write
 
 - tarpc is missing: it did not start
 
@@ -306,7 +238,7 @@ mod tests {
 
 ![ratios-throughput-higher](ratios-throughput-higher.svg)
 ";
-        let at = text.find("## W3").expect("the workload has a heading");
+        let at = text.find("## echo, 32").expect("the workload has a heading");
         assert_eq!(&text[at..], expected);
         assert!(
             text.contains("**Missing in this run:**\n\n- nats: nats-server is not installed\n")
@@ -316,10 +248,11 @@ mod tests {
     #[test]
     fn the_targets_say_what_is_met_and_what_was_not_measured() {
         let text = render(&small(), &[]);
-        let met =
-            "| W3 | veltix | limit | 0.750 | 0.700–0.800 | ≥ 0.7 | met | ≥ 0.9 | **not met** |";
+        let met = "| echo, 32 in flight (W3) | veltix | limit | 0.750 | 0.700–0.800 | ≥ 0.7 | met | ≥ 0.9 | **not met** |";
         assert!(text.contains(met), "{text}");
-        assert!(text.contains("| W3 | veltix | python | – | – | ≥ 120 | not measured | – | – |"));
+        assert!(text.contains(
+            "| echo, 32 in flight (W3) | veltix | python | – | – | ≥ 120 | not measured | – | – |"
+        ));
         assert!(text.contains("1 met, 0 not met, "), "{text}");
     }
 
@@ -342,22 +275,5 @@ mod tests {
             &[],
         );
         assert!(text.contains("| veltix | 12.0 | 12.0–12.0 | messages/s | 1.20 | 1.20–1.20 |"));
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        let cases = [
-            (0.0, "0"),
-            (0.0034, "0.0034"),
-            (0.0, "0"),
-            (0.699, "0.699"),
-            (1.0, "1.00"),
-            (57.31, "57.3"),
-            (812.4, "812"),
-            (3_400_000.0, "3\u{2009}400\u{2009}000"),
-        ];
-        for (value, expected) in cases {
-            assert_eq!(number(value), expected);
-        }
     }
 }

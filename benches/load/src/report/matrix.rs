@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use super::markdown::reference;
+use super::groups::is_growth;
+use super::limit::reference;
 use super::statistics::pair;
-use super::workloads::is_growth;
+use crate::names::label;
 use crate::results::{Better, Report};
 
-/// A row for each workload, a column for each peer. Empty where nothing was measured against the
-/// limit.
+/// Writes a row for each workload and a column for each peer. Writes nothing if no workload was
+/// measured against the limit.
 pub(super) fn write_matrix(text: &mut String, report: &Report) -> std::fmt::Result {
     let (mut workloads, mut peers) = (Vec::new(), Vec::new());
     for series in &report.series {
@@ -27,12 +28,12 @@ pub(super) fn write_matrix(text: &mut String, report: &Report) -> std::fmt::Resu
         return Ok(());
     }
     writeln!(text, "\n## Ratios to the limit\n")?;
-    writeln!(text, "Where it says ↓, lower is better.\n")?;
+    writeln!(text, "In rows with ↓, lower is better; in the others, higher.\n")?;
     writeln!(text, "| | {} |", peers.join(" | "))?;
     writeln!(text, "|---|{}", "---:|".repeat(peers.len()))?;
     for (workload, better) in workloads {
         let sign = if better == Better::Lower { " ↓" } else { "" };
-        write!(text, "| {workload}{sign} |")?;
+        write!(text, "| {}{sign} |", label(workload))?;
         for peer in &peers {
             match ratio(report, workload, peer) {
                 Some(ratio) => write!(text, " {} |", short(ratio))?,
@@ -50,7 +51,7 @@ fn ratio(report: &Report, workload: &str, peer: &str) -> Option<f64> {
     Some(pair(series, reference(report, workload)?)?.ratios.median)
 }
 
-/// Two digits that say something.
+/// Returns a ratio with two significant digits.
 fn short(ratio: f64) -> String {
     match ratio {
         ratio if ratio >= 10.0 => format!("{ratio:.0}"),
@@ -73,10 +74,14 @@ mod tests {
             series("tag", "ours", &[Some(1.0), Some(1.0)]),
         ]);
         let mut text = String::new();
-        write_matrix(&mut text, &report).expect("a string takes everything");
+        write_matrix(&mut text, &report).expect("writing into a string cannot fail");
         let rows: Vec<_> = text.lines().filter(|line| line.starts_with('|')).collect();
-        let expected =
-            ["| | limit | ours |", "|---|---:|---:|", "| W3 | 1.00 | 0.75 |", "| W7 | 1.00 | – |"];
+        let expected = [
+            "| | limit | ours |",
+            "|---|---:|---:|",
+            "| echo, 32 in flight (W3) | 1.00 | 0.75 |",
+            "| connect and close (W7) | 1.00 | – |",
+        ];
         assert_eq!(rows, expected, "what has no limit beside it has no ratio");
     }
 

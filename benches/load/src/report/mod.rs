@@ -1,17 +1,19 @@
-//! A report out of what was measured: tables in Markdown, and plots.
+//! A report of measured values: tables in Markdown, and plots.
 
 mod axis;
 mod bars;
+pub(crate) mod format;
 mod goals;
+mod groups;
+mod limit;
 mod lines;
-pub(crate) mod markdown;
+mod markdown;
 mod matrix;
 mod palette;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod statistics;
 pub(crate) mod targets;
-pub(crate) mod workloads;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,9 +22,9 @@ use anyhow::Context;
 
 use crate::results::Report;
 
-/// Writes the results themselves, as `results.json`, and their report into a directory.
+/// Writes the results as `results.json`, and their report, into a directory.
 pub(crate) fn write(report: &Report, dir: &Path) -> anyhow::Result<()> {
-    // First what cannot be had again: a run takes minutes, a report can be written anew.
+    // The results come first: a run takes minutes, and a report can be written again.
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let path = dir.join("results.json");
     fs::write(&path, serde_json::to_string_pretty(report)?)
@@ -30,7 +32,7 @@ pub(crate) fn write(report: &Report, dir: &Path) -> anyhow::Result<()> {
     render(report, dir)
 }
 
-/// Writes `report.md` and its plots into a directory, which is made when it is not there.
+/// Writes `report.md` and its plots into a directory. Makes the directory if it does not exist.
 pub(crate) fn render(report: &Report, dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir)?;
     let mut plots = bars::draw(report, dir)?;
@@ -40,8 +42,8 @@ pub(crate) fn render(report: &Report, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads one or more files of results as one report: the machine, date and rounds are those of the
-/// first, the series of all.
+/// Reads one or several files of results as one report, with the machine, date and rounds of the
+/// first file and the series of all files.
 pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Report> {
     let mut whole: Option<Report> = None;
     for file in files {
@@ -56,7 +58,7 @@ pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Report> {
             }
         }
     }
-    whole.context("no file of results was named")
+    whole.context("no file of results was given")
 }
 
 #[cfg(test)]
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
     use crate::results::Missing;
 
-    /// A directory of its own under the build's, which goes with the test.
+    /// A temporary directory, which is removed at the end of the test.
     struct Scratch(PathBuf);
 
     impl Scratch {

@@ -1,4 +1,5 @@
-//! Colours and text of the plots. No font is measured: the viewer brings its own.
+//! Colours and text of the plots. The size of a text is not measured, since the viewer chooses the
+//! font.
 
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, TextStyle};
@@ -8,8 +9,8 @@ pub(crate) const MUTED: RGBColor = RGBColor(110, 118, 129);
 pub(crate) const GRID: RGBColor = RGBColor(228, 231, 235);
 pub(crate) const LIMIT_LINE: RGBColor = RGBColor(60, 66, 75);
 
-/// Ours are blue, the limit is black, other Rust libraries are green and brown, Python is golden,
-/// brokers are red; peers that nobody knew when this was written are grey.
+/// Returns the colour of a peer. Our servers are blue, the limit is black, other Rust libraries are
+/// green and brown, Python is golden, brokers are red, and unknown peers are grey.
 pub(crate) fn colour(peer: &str) -> RGBColor {
     match peer {
         "limit" => LIMIT_LINE,
@@ -34,7 +35,7 @@ pub(crate) fn colour(peer: &str) -> RGBColor {
     }
 }
 
-/// Text of a size in pixels, anchored at its point.
+/// Returns a style for text of this size in pixels, anchored at its position.
 pub(crate) fn text(size: u32, colour: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
     let color = colour.to_backend_color();
     TextStyle { font: ("sans-serif", size).into_font(), color, pos: Pos::new(h, v) }

@@ -1,8 +1,8 @@
-//! Medians, pairs and fits: the little arithmetic that a report rests on.
+//! The arithmetic of a report: medians, pairs and fits.
 
 use crate::results::Series;
 
-/// The least, the median and the greatest of some values.
+/// The smallest value, the median and the largest value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) low: f64,
@@ -11,7 +11,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// Of values that are numbers; None if there are none.
+    /// Returns the spread of the finite values, or `None` if there are none.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<_> = values.into_iter().filter(|value| value.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
@@ -30,18 +30,35 @@ impl Spread {
     }
 }
 
-/// Ratios of two series, round by round.
+/// Returns the points of each peer, sorted by size. The peers are in the order of their first
+/// series.
+pub(crate) fn by_peer<'a>(all: &[&'a Series]) -> Vec<(&'a str, Vec<(f64, Spread)>)> {
+    let mut peers: Vec<(&str, Vec<_>)> = Vec::new();
+    for series in all {
+        let (Some(x), Some(spread)) = (series.x, Spread::of_samples(series)) else { continue };
+        match peers.iter_mut().find(|(peer, _)| *peer == series.peer) {
+            Some((_, points)) => points.push((x, spread)),
+            None => peers.push((&series.peer, vec![(x, spread)])),
+        }
+    }
+    for (_, points) in &mut peers {
+        points.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    }
+    peers
+}
+
+/// The ratios of two series, round by round.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Paired {
     pub(crate) ratios: Spread,
-    /// Rounds in which both gave a value.
+    /// The rounds in which both have a value.
     pub(crate) rounds: usize,
-    /// Rounds that were left out since one of the two has none.
+    /// The rounds that were left out because one of the two has no value.
     pub(crate) left_out: usize,
 }
 
-/// The host's speed drifts by more than most differences, so each round is compared with itself
-/// only. None if not a single round can be.
+/// Pairs two series round by round, since the speed of the host drifts by more than most
+/// differences. Returns `None` without a common round.
 pub(crate) fn pair(ours: &Series, against: &Series) -> Option<Paired> {
     let all = ours.samples.len().max(against.samples.len());
     let ratios: Vec<_> = ours
@@ -63,7 +80,8 @@ pub(crate) struct PowerLaw {
 }
 
 impl PowerLaw {
-    /// Least squares of the logarithms. None with fewer than two different positive `x`.
+    /// Fits a power law by the least squares of the logarithms. Returns `None` with fewer than two
+    /// different positive `x`.
     pub(crate) fn fit(points: &[(f64, f64)]) -> Option<Self> {
         let logs: Vec<_> = points
             .iter()

@@ -1,4 +1,4 @@
-//! What is wanted, as data (`targets.toml`), and whether a run has reached it.
+//! The targets, which are data (`targets.toml`), and their verdicts.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use crate::results::{Report, Series};
 pub(crate) struct Target {
     pub(crate) workload: String,
     pub(crate) ours: String,
-    /// None: the median itself counts, in its unit.
+    /// The peer of the ratio. `None` compares the median itself, in its unit.
     pub(crate) against: Option<String>,
-    /// None: the same workload.
+    /// The workload of the other peer. `None` is the same workload.
     pub(crate) against_workload: Option<String>,
     pub(crate) direction: Direction,
     pub(crate) must: Option<f64>,
@@ -29,7 +29,7 @@ pub(crate) enum Direction {
     AtMost,
 }
 
-/// What a run says about a goal.
+/// The verdict on a goal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
     Met,
@@ -37,12 +37,12 @@ pub(crate) enum Verdict {
     NotMet,
 }
 
-/// A target beside what was measured.
+/// A target with its measured value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged {
-    /// Of the ratios, or of the values where nothing is compared.
+    /// The spread of the ratios, or of the values if there is no other peer.
     pub(crate) measured: Option<Spread>,
-    /// None where the row does not have this goal.
+    /// The verdict on the goal, or `None` if the row has none.
     pub(crate) must: Option<Verdict>,
     pub(crate) stretch: Option<Verdict>,
 }
@@ -61,12 +61,12 @@ impl Targets {
     }
 }
 
-/// All targets, in the order of the file.
+/// Returns all targets, in the order of the file.
 pub(crate) fn targets() -> Vec<Target> {
     Targets::read().target
 }
 
-/// What our own variants are to each other: not every row has a goal.
+/// Returns the comparisons of our own variants. Not every row has a goal.
 pub(crate) fn variants() -> Vec<Target> {
     Targets::read().variant
 }
@@ -99,7 +99,7 @@ impl Target {
 }
 
 impl Direction {
-    /// The border itself counts as reached.
+    /// A value exactly at the goal reaches it.
     fn reached(self, measured: f64, goal: f64) -> bool {
         match self {
             Self::AtLeast => measured >= goal,

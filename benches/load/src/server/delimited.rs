@@ -1,5 +1,5 @@
-//! A hub on tokio-util's `LengthDelimitedCodec`, as programs have it: a reader loop and a writer task
-//! for each connection.
+//! A hub on tokio-util's `LengthDelimitedCodec`, as programs usually have it: a reader loop and a
+//! writer task for each connection.
 
 use std::io;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::wire::{Kind, Request};
 
 type Sink = SplitSink<Framed<TcpStream, LengthDelimitedCodec>, Bytes>;
 
-/// How a writer sends what waits for it.
+/// How a writer sends the messages in its queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Writing {
-    /// Each message on its own: `send`.
+    /// It sends each message alone, by `send`.
     OneByOne,
-    /// All that is ready, then one flush: `feed` and `flush`.
+    /// It sends all ready messages, by `feed`, and then flushes once.
     Batched,
 }
 
-/// Messages that a writer takes out of its queue at once.
+/// The messages that a writer takes from its queue at once.
 const BATCH: usize = 64;
 
 pub(super) fn serve(writing: Writing) {
@@ -59,7 +59,7 @@ async fn connection(stream: TcpStream, hub: Arc<Hub<Bytes>>, writing: Writing) {
     hub.leave(id);
 }
 
-/// Does what a message asks for; says whether to go on.
+/// Executes the request of a message. Returns whether the connection goes on.
 async fn handle(frame: Bytes, hub: &Hub<Bytes>, id: Id, replies: &mpsc::Sender<Bytes>) -> bool {
     let Some(request) = Request::of(&frame) else { return false };
     match request {

@@ -1,11 +1,12 @@
-//! The table of connections as programs on Tokio have it: a sender for each, behind one lock.
+//! The table of connections, as programs on Tokio usually have it: a sender for each connection,
+//! behind one lock.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-/// Messages that wait for the writer of one connection. Who lets more gather is disconnected.
+/// The length of the queue of one connection. A connection whose queue overflows is closed.
 const QUEUE: usize = 1_024;
 
 /// The number of a connection.
@@ -30,8 +31,8 @@ impl<M> Default for Hub<M> {
 }
 
 impl<M: Clone> Hub<M> {
-    /// Lists a connection; what is sent to it comes out of the receiver, which ends once the
-    /// connection has left and nobody has its sender any more.
+    /// Lists a connection. The receiver gives the messages to it. It ends when the connection has
+    /// left and its sender is dropped.
     pub(super) fn join(&self) -> (Id, mpsc::Sender<M>, mpsc::Receiver<M>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let mut table = self.table();
@@ -47,18 +48,18 @@ impl<M: Clone> Hub<M> {
         table.room.remove(&id);
     }
 
-    /// Gives a connection the tag.
+    /// Gives the tag to a connection.
     pub(super) fn enter_room(&self, id: Id) {
         self.table().room.insert(id);
     }
 
-    /// Gives a message to all connections but the one that it came from.
+    /// Sends a message to all connections except its sender.
     pub(super) fn publish(&self, from: Id, message: &M) {
         let table = &mut *self.table();
         table.senders.retain(|id, sender| *id == from || sender.try_send(message.clone()).is_ok());
     }
 
-    /// Gives a message to the connections that have the tag, but not to the one that it came from.
+    /// Sends a message to the connections that have the tag, except its sender.
     pub(super) fn publish_to_room(&self, from: Id, message: &M) {
         let table = &mut *self.table();
         for id in table.room.iter().filter(|id| **id != from) {

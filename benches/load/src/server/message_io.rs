@@ -1,5 +1,5 @@
-//! A hub on message-io's `FramedTcp`, after its documentation: one loop over the events of the node,
-//! on the library's own thread.
+//! A hub on message-io's `FramedTcp`, after its documentation: one loop over the events of the
+//! node, on the library's own thread.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ pub(super) fn serve() {
     announce(listens.expect("a port is free").1);
     let mut hub = Hub { handler, all: HashSet::new(), room: HashSet::new() };
     listener.for_each(move |event| match event.network() {
-        // This is for connections that a node has made.
+        // This event belongs to connections that the node itself has made.
         NetEvent::Connected(..) => {}
         NetEvent::Accepted(endpoint, _) => {
             hub.all.insert(endpoint);

@@ -1,5 +1,5 @@
-//! The servers that are part of this program. Each has `serve`, which prints its address and runs
-//! until it is killed.
+//! The servers that are part of this program. Each has a function `serve`, which prints the
+//! server's address and runs until the process is killed.
 
 mod delimited;
 mod hub;
@@ -13,10 +13,9 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 pub(crate) use self::limit::Batch;
-pub(crate) use self::tarpc::{EchoClient, EchoRequest, EchoResponse};
 use self::veltix::Variant;
 
-/// Runs the server of this name, or says that there is none.
+/// Runs the server of this name. Returns `None` if there is none.
 pub(crate) fn serve(name: &str) -> Option<()> {
     match name {
         "limit" => limit::serve(None),
@@ -44,23 +43,23 @@ fn serve_over_tls() {
 }
 
 #[cfg(not(feature = "tls"))]
-#[allow(clippy::print_stdout, reason = "whoever started the process reads it")]
+#[allow(clippy::print_stdout, reason = "the parent process reads it")]
 fn serve_over_tls() {
     println!("this program was built without TLS: build it with --features tls");
 }
 
-/// Runs a server on two workers, as every server on Tokio here does.
+/// Runs a server on two workers, like every server on Tokio here.
 fn run_on_two_workers(serve: impl Future<Output = ()> + Send + 'static) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    // The thread that called is none of the two, so it only waits.
+    // The calling thread is none of the two. It only waits.
     runtime.expect("a runtime can be built").block_on(async {
         tokio::spawn(serve).await.expect("the server does not panic");
     });
 }
 
-/// Tells whoever started this process where the server listens.
-#[allow(clippy::print_stdout, reason = "whoever started the process reads it")]
+/// Prints the server's address for the parent process.
+#[allow(clippy::print_stdout, reason = "the parent process reads it")]
 fn announce(addr: SocketAddr) {
     println!("{addr}");
 }

@@ -1,4 +1,4 @@
-//! A service on tarpc, after its example: TCP with Bincode, a task for each call.
+//! A service on tarpc, after its example: TCP with Bincode, and a task for each call.
 
 use std::future;
 
@@ -9,11 +9,7 @@ use tarpc::server::{BaseChannel, Config};
 use tarpc::tokio_serde::formats::Bincode;
 
 use super::{announce, run_on_two_workers};
-
-#[tarpc::service]
-pub(crate) trait Echo {
-    async fn echo(body: Vec<u8>) -> Vec<u8>;
-}
+use crate::wire::Echo;
 
 #[derive(Clone)]
 struct Service;
@@ -32,7 +28,7 @@ pub(super) fn serve() {
         let channels = listener
             .filter_map(|transport| future::ready(transport.ok()))
             .map(|transport| {
-                // Where it is off, two segments of one frame wait for each other.
+                // Without it, two segments of one frame wait for each other.
                 let _ = transport.get_ref().set_nodelay(true);
                 BaseChannel::new(Config::default(), transport)
             })

@@ -1,6 +1,7 @@
 //! A hub on tokio-tungstenite, after its example of a chat server: the queue of each connection is
-//! forwarded to its socket, which flushes when the queue is empty. The example does that in the task
-//! that reads; a task of its own is faster by several times, since a delivery does not try to read.
+//! forwarded to its socket, which flushes when the queue is empty. The example does this in the
+//! reading task. A task of its own is several times faster, since a delivery then does not try to
+//! read.
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ async fn connection(stream: TcpStream, hub: Arc<Hub<Message>>) {
     hub.leave(id);
 }
 
-/// Does what a message asks for; an error ends the connection.
+/// Executes the request of a message. An error ends the connection.
 async fn handle(
     message: Message,
     hub: &Hub<Message>,

@@ -1,4 +1,4 @@
-//! The server under test, through its public API, in the shapes that its users write.
+//! The server under test, through its public API, in the forms that its users write.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -35,20 +35,20 @@ enum Typed {
     Sink { seq: String, text: String },
 }
 
-/// The shape of the handlers and what drives the connections.
+/// The form of the handlers, and how connections are driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variant {
     /// Plain functions.
     Plain,
     /// Async functions.
     Async,
-    /// Plain functions of typed messages, with JSON bodies.
+    /// Plain functions of typed messages with JSON bodies.
     Typed,
-    /// Plain functions that decode the same bodies themselves.
+    /// Plain functions that decode the same bodies by hand.
     ByHand,
     /// Plain functions below a layer that does nothing.
     Layered,
-    /// Plain functions, and a thread for each connection.
+    /// Plain functions, with a thread for each connection.
     Threading,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn serve(variant: Variant) {
     serve_with(variant, ServerConfig::default());
 }
 
-/// Plain functions, over TLS.
+/// Serves plain functions over TLS.
 #[cfg(feature = "tls")]
 pub(super) fn serve_over_tls() {
     let tls = veltix::tls::ServerTls::with_config(crate::tls::server());
@@ -69,8 +69,8 @@ fn serve_with(variant: Variant, config: ServerConfig) {
             Variant::Threading => SocketCore::Threading,
             _ => SocketCore::Async,
         };
-        // The generator is many clients behind one address, and the largest workloads have more
-        // connections than the default takes.
+        // The generator has one address, and the largest workloads have more connections than the
+        // default allows from one.
         let config = config
             .addr("127.0.0.1:0")
             .max_connections(40_000)
@@ -112,7 +112,7 @@ fn router(variant: Variant) -> Router {
     }
 }
 
-/// What a user would write without typed messages.
+/// A body as a user writes it without typed messages.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Line {
     seq: String,
@@ -142,7 +142,8 @@ fn join(peer: Peer, message: Message) -> Result<Message, TagError> {
     Ok(message)
 }
 
-/// How often it is selected at most, and how long: the handler keeps its thread meanwhile.
+/// The largest number of selections, and the longest time for them. The handler blocks its thread
+/// meanwhile.
 const SELECTIONS: u32 = 10_000;
 const SELECTING: Duration = Duration::from_millis(50);
 
@@ -153,11 +154,11 @@ fn select(hub: Hub, _: Message) -> Result<Vec<u8>, TargetError> {
     Ok(Selected { peers, list, count }.to_bytes())
 }
 
-/// Nanoseconds, on average.
+/// Returns the average time of one selection in nanoseconds.
 fn time_of_one(select: impl Fn() -> Result<(), TargetError>) -> Result<f64, TargetError> {
     let (start, mut selections) = (Instant::now(), 0);
     while selections < SELECTIONS && (selections == 0 || start.elapsed() < SELECTING) {
-        // In tens, so that the clock is not what is measured.
+        // Ten selections for each look at the clock, so that the clock is not measured.
         (0..10).try_for_each(|_| select())?;
         selections += 10;
     }

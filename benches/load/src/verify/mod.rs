@@ -1,4 +1,4 @@
-//! Before a server is measured it shows that it does the work.
+//! The check before a measurement that a server does the work.
 
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::workload::WorkloadKind;
 
 const BODY: usize = 64;
 
-/// How long nothing more may come before that is taken for all.
+/// The silence after which all answers have arrived.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Checks what a server must do for the workloads that it takes part in.
+/// Checks the behaviour of a server that the workloads in `can` need.
 ///
 /// # Errors
-/// What it did wrong.
+/// The server did something wrong. The error describes it.
 pub(crate) fn verify(target: Target<'_>, can: &[WorkloadKind]) -> Result<()> {
     let can = |wanted: fn(&WorkloadKind) -> bool| can.iter().any(wanted);
     if can(|kind| matches!(kind, WorkloadKind::RoundTrip { .. } | WorkloadKind::Echo)) {
@@ -39,7 +39,7 @@ pub(crate) fn verify(target: Target<'_>, can: &[WorkloadKind]) -> Result<()> {
     Ok(())
 }
 
-/// Each echo comes back once, with its own body; in which order is up to the server.
+/// Checks that each echo comes back once with its own body, in any order.
 fn echoes(target: Target<'_>) -> Result<()> {
     let mut stream = join(target, Role::Quiet)?;
     send(&mut stream, target.wire, Kind::Echo, 0..100)?;
@@ -47,17 +47,17 @@ fn echoes(target: Target<'_>) -> Result<()> {
     expect_nothing(&mut stream)
 }
 
-/// Messages without an answer have none, and the connection goes on.
+/// Checks that messages without an answer have none, and that the connection goes on.
 fn sinks(target: Target<'_>) -> Result<()> {
     let mut stream = join(target, Role::Quiet)?;
     send(&mut stream, target.wire, Kind::Sink, 0..100)?;
     send(&mut stream, target.wire, Kind::Echo, 100..101)?;
     let mut answer = vec![0; target.wire.answer_len(Kind::Echo, BODY)];
-    stream.read_exact(&mut answer).context("no echo behind them")?;
+    stream.read_exact(&mut answer).context("an echo behind them got no answer")?;
     expect_nothing(&mut stream)
 }
 
-/// A large body is taken whole: it comes back equal.
+/// Checks that a large body comes back equal.
 fn takes_large(target: Target<'_>) -> Result<()> {
     const LARGE: usize = 1 << 20;
     let mut stream = join(target, Role::Quiet)?;
@@ -65,12 +65,12 @@ fn takes_large(target: Target<'_>) -> Result<()> {
     let mut answer = vec![0; target.wire.answer_len(Kind::Echo, LARGE)];
     stream.read_exact(&mut answer).context("its echo is missing")?;
     let body = target.wire.answer_body(Kind::Echo, &answer);
-    ensure!(body == target.wire.body(1, LARGE), "a body that was not sent");
+    ensure!(body == target.wire.body(1, LARGE), "received a body that was not sent");
     expect_nothing(&mut stream)
 }
 
-/// Whoever is to get a publish gets each once and in order; the publisher and, with a tag, those
-/// without it get nothing.
+/// Checks that each receiver of a publish gets it once and in order, and that the publisher and,
+/// with a tag, the peers without it get nothing.
 fn reaches(target: Target<'_>, kind: Kind) -> Result<()> {
     let readers = if kind == Kind::PublishTag { Role::Tagged } else { Role::Subscriber };
     let mut readers = [join(target, readers)?, join(target, readers)?, join(target, readers)?];
@@ -79,19 +79,19 @@ fn reaches(target: Target<'_>, kind: Kind) -> Result<()> {
         others.push(join(target, Role::Subscriber)?);
     }
     others.push(join(target, Role::Quiet)?);
-    let publisher = others.last_mut().context("it was put there")?;
+    let publisher = others.last_mut().context("the publisher is the last one")?;
     send(publisher, target.wire, kind, 0..50)?;
     for reader in &mut readers {
         expect(reader, target.wire, kind, 0..50)?;
         expect_nothing(reader)?;
     }
-    let publisher = others.last_mut().context("it was put there")?;
+    let publisher = others.last_mut().context("the publisher is the last one")?;
     let receipts = target.wire.receipt(readers.len()).repeat(50);
-    let mut told = vec![0; receipts.len()];
-    publisher.read_exact(&mut told).context("the publisher is to be told of each")?;
-    ensure!(told == receipts, "the publisher was told something else");
+    let mut received = vec![0; receipts.len()];
+    publisher.read_exact(&mut received).context("the publisher got too few receipts")?;
+    ensure!(received == receipts, "the publisher got another receipt than expected");
     for other in &mut others {
-        expect_nothing(other).context("it is for others")?;
+        expect_nothing(other).context("a peer that must not receive it received something")?;
     }
     Ok(())
 }
@@ -103,17 +103,19 @@ fn send(stream: &mut Socket, wire: &dyn Wire, kind: Kind, numbers: Numbers) -> R
     Ok(stream.write_all(&bytes)?)
 }
 
-/// Reads an answer for each number; those to echoes may overtake each other.
+/// Reads an answer for each number. Answers to echoes may overtake each other.
 fn expect(stream: &mut Socket, wire: &dyn Wire, kind: Kind, numbers: Numbers) -> Result<()> {
     let mut wanted: Vec<_> = numbers.map(|seq| wire.body(seq, BODY)).collect();
     let mut answer = vec![0; wire.answer_len(kind, BODY)];
     while !wanted.is_empty() {
-        stream.read_exact(&mut answer).with_context(|| format!("{} are missing", wanted.len()))?;
+        stream
+            .read_exact(&mut answer)
+            .with_context(|| format!("{} answers are missing", wanted.len()))?;
         let body = wire.answer_body(kind, &answer);
         match wanted.iter().position(|wanted| wanted == body) {
             Some(at) if kind == Kind::Echo || at == 0 => drop(wanted.remove(at)),
-            Some(_) => bail!("not in order"),
-            None => bail!("a body that was not sent, or not so often"),
+            Some(_) => bail!("the deliveries are not in order"),
+            None => bail!("received a body that was not sent, or one body twice"),
         }
     }
     Ok(())
@@ -127,8 +129,8 @@ fn expect_nothing(stream: &mut Socket) -> Result<()> {
     match read {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
         Err(error) => Err(error.into()),
-        Ok(0) => bail!("the connection ended"),
-        Ok(_) => bail!("more came than was to come"),
+        Ok(0) => bail!("the server closed the connection"),
+        Ok(_) => bail!("the server sent more than was requested"),
     }
 }
 

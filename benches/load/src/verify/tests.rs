@@ -1,4 +1,4 @@
-//! Servers that lie are found out.
+//! Servers with faults are recognised.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,9 +12,9 @@ use crate::generator::Target;
 use crate::wire::{Veltix, code};
 use crate::workload::WorkloadKind;
 
-/// What is wrong with a server.
+/// The fault of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lie {
+enum Fault {
     None,
     ChangesEchoes,
     DoublesEchoes,
@@ -27,18 +27,18 @@ enum Lie {
     IgnoresTags,
 }
 
-/// Everybody who is connected, and whether with the tag.
+/// All connected peers, and whether they have the tag.
 type Peers = Arc<Mutex<Vec<(TcpStream, bool)>>>;
 
-/// The verdict on a server with this lie.
-fn judged(lie: Lie) -> Result<(), String> {
+/// Returns the verdict on a server with this fault.
+fn judged(fault: Fault) -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let addr = listener.local_addr().expect("it is bound");
     let peers = Peers::default();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (stream, peers) = (stream.expect("a connection"), Arc::clone(&peers));
-            std::thread::spawn(move || connection(stream, &peers, lie));
+            std::thread::spawn(move || connection(stream, &peers, fault));
         }
     });
     let can = [
@@ -53,7 +53,7 @@ fn judged(lie: Lie) -> Result<(), String> {
 }
 
 /// Serves one connection until it ends.
-fn connection(mut stream: TcpStream, peers: &Peers, lie: Lie) -> Option<()> {
+fn connection(mut stream: TcpStream, peers: &Peers, fault: Fault) -> Option<()> {
     let (mut buffer, mut handshake) = (BytesMut::new(), ServerHandshake::new());
     stream.write_all(&ServerHandshake::hello()).ok()?;
     while handshake.receive(&mut buffer).ok()?.is_none() {
@@ -71,19 +71,19 @@ fn connection(mut stream: TcpStream, peers: &Peers, lie: Lie) -> Option<()> {
         while let Some(message) = decoder.decode(&mut buffer).ok()? {
             let mut peers = peers.lock().expect("nobody panicked");
             match message.code() {
-                code::ECHO if lie == Lie::ChangesEchoes => {
+                code::ECHO if fault == Fault::ChangesEchoes => {
                     let changed = [&message.body()[1..], b"!"].concat();
                     send(&mut stream, message.code(), &message, Bytes::from(changed));
                 }
-                code::ECHO if lie == Lie::ChangesLarge && message.body().len() > 1_000 => {
+                code::ECHO if fault == Fault::ChangesLarge && message.body().len() > 1_000 => {
                     let changed = message.body().iter().rev().copied().collect();
                     send(&mut stream, message.code(), &message, changed);
                 }
                 code::ECHO => {
-                    let copies = if lie == Lie::DoublesEchoes { 2 } else { 1 };
+                    let copies = if fault == Fault::DoublesEchoes { 2 } else { 1 };
                     (0..copies).for_each(|_| pass_on(&mut stream, &message));
                 }
-                code::SINK if lie != Lie::AnswersSinks => {}
+                code::SINK if fault != Fault::AnswersSinks => {}
                 code::SINK => send(&mut stream, code::ECHO, &message, message.body().clone()),
                 code::JOIN => {
                     peers[me].1 = true;
@@ -92,15 +92,16 @@ fn connection(mut stream: TcpStream, peers: &Peers, lie: Lie) -> Option<()> {
                 publish => {
                     published += 1;
                     for (number, (peer, tagged)) in peers.iter_mut().enumerate() {
-                        let meant = publish == code::PUBLISH || *tagged || lie == Lie::IgnoresTags;
-                        let sender = number == me && lie != Lie::ReachesThePublisher;
-                        let copies = match lie {
-                            Lie::ForgetsOne if published == 7 => 0,
-                            Lie::Doubles if published == 7 => 2,
+                        let meant =
+                            publish == code::PUBLISH || *tagged || fault == Fault::IgnoresTags;
+                        let sender = number == me && fault != Fault::ReachesThePublisher;
+                        let copies = match fault {
+                            Fault::ForgetsOne if published == 7 => 0,
+                            Fault::Doubles if published == 7 => 2,
                             _ => 1,
                         };
                         if meant && !sender {
-                            (0..copies).for_each(|_| pass_on(peer, &swapped(&message, lie)));
+                            (0..copies).for_each(|_| pass_on(peer, &swapped(&message, fault)));
                         }
                     }
                 }
@@ -110,10 +111,10 @@ fn connection(mut stream: TcpStream, peers: &Peers, lie: Lie) -> Option<()> {
     }
 }
 
-/// The publish before an odd one and the odd one itself change places.
-fn swapped(message: &Message, lie: Lie) -> Message {
+/// Exchanges each publish with an odd number and the one before it.
+fn swapped(message: &Message, fault: Fault) -> Message {
     let mut body = message.body().to_vec();
-    if lie == Lie::Swaps {
+    if fault == Fault::Swaps {
         body[7] ^= 1;
     }
     Message::from_parts(message.code(), message.id(), body.into())
@@ -130,7 +131,7 @@ fn pass_on(stream: &mut TcpStream, message: &Message) {
     send(stream, message.code(), message, message.body().clone());
 }
 
-/// Whoever is gone already gets nothing.
+/// A peer that has left gets nothing.
 fn send(stream: &mut TcpStream, code: u16, to: &Message, body: Bytes) {
     let mut bytes = BytesMut::new();
     Frame::new(code, to.id(), body).write_to(&mut bytes);
@@ -139,23 +140,23 @@ fn send(stream: &mut TcpStream, code: u16, to: &Message, body: Bytes) {
 
 #[test]
 fn an_honest_server_passes() {
-    assert_eq!(judged(Lie::None), Ok(()));
+    assert_eq!(judged(Fault::None), Ok(()));
 }
 
 #[test]
 fn a_lie_is_found_and_named() {
-    for (lie, named) in [
-        (Lie::ChangesEchoes, "echo: a body that was not sent"),
-        (Lie::DoublesEchoes, "echo: a body that was not sent, or not so often"),
-        (Lie::AnswersSinks, "messages without an answer: more came"),
-        (Lie::ChangesLarge, "a message of 1 MiB: a body that was not sent"),
-        (Lie::ReachesThePublisher, "broadcast: it is for others"),
-        (Lie::ForgetsOne, "broadcast: not in order"),
-        (Lie::Doubles, "broadcast: a body that was not sent, or not so often"),
-        (Lie::Swaps, "broadcast: not in order"),
-        (Lie::IgnoresTags, "broadcast to a tag: it is for others"),
+    for (fault, named) in [
+        (Fault::ChangesEchoes, "echo: received a body that was not sent"),
+        (Fault::DoublesEchoes, "echo: received a body that was not sent, or one body twice"),
+        (Fault::AnswersSinks, "messages without an answer: the server sent more"),
+        (Fault::ChangesLarge, "a message of 1 MiB: received a body that was not sent"),
+        (Fault::ReachesThePublisher, "broadcast: a peer that must not receive it"),
+        (Fault::ForgetsOne, "broadcast: the deliveries are not in order"),
+        (Fault::Doubles, "broadcast: received a body that was not sent, or one body twice"),
+        (Fault::Swaps, "broadcast: the deliveries are not in order"),
+        (Fault::IgnoresTags, "broadcast to a tag: a peer that must not receive it"),
     ] {
-        let error = judged(lie).expect_err("it lies");
-        assert!(error.starts_with(named), "{lie:?}: {error}");
+        let error = judged(fault).expect_err("the server has a fault");
+        assert!(error.starts_with(named), "{fault:?}: {error}");
     }
 }

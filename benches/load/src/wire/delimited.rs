@@ -1,4 +1,4 @@
-//! A length of four bytes, then a payload: what `LengthDelimitedCodec` has by default.
+//! A length of four bytes, then a payload: the default of `LengthDelimitedCodec`.
 
 use super::framing::Framing;
 

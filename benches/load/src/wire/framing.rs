@@ -1,4 +1,4 @@
-//! Protocols that have a length, then a payload, and nothing else.
+//! Protocols that have only a length and a payload.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::socket::Socket;
 
 /// How a protocol writes the length of a payload.
 pub(super) trait Framing: Send + Sync {
-    /// What goes before a payload of this length.
+    /// Returns the bytes in front of a payload of this length.
     fn header(&self, payload: usize) -> Vec<u8>;
 
     fn frame(&self, payload: &[u8]) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! The frames of message-io's `FramedTcp`: the length of the payload as a varint (seven bits a byte,
-//! the lowest first), then the payload.
+//! The frames of message-io's `FramedTcp`: the length of the payload as a varint (seven bits in
+//! each byte, the lowest first), then the payload.
 
 use super::framing::Framing;
 

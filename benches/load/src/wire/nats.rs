@@ -1,5 +1,5 @@
-//! NATS: lines of text, and behind `PUB` and `MSG` a payload. The server has no echo, so a ping is
-//! what comes closest: it is answered in its turn, without a body.
+//! NATS: lines of text, with a payload behind `PUB` and `MSG`. The server has no echo. The closest
+//! request is a ping, which is answered in its turn and without a body.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Kind, Role, Wire, stream};
 use crate::socket::Socket;
 
-/// The sender of a message does not get it back, as everywhere here.
+/// The sender of a message does not receive it, as with all servers here.
 const CONNECT: &str =
     "CONNECT {\"verbose\":false,\"pedantic\":false,\"echo\":false,\"headers\":false}\r\n";
 const PING: &[u8] = b"PING\r\n";
@@ -16,7 +16,7 @@ const PONG: &[u8] = b"PONG\r\n";
 /// A subject, and the number of the subscription to it.
 const ALL: (&str, u8) = ("all", 1);
 const ROOM: (&str, u8) = ("room", 2);
-/// What nobody subscribes to.
+/// A subject without subscribers.
 const NOBODY: &str = "nobody";
 
 /// The wire of `nats-server`.
@@ -39,7 +39,8 @@ impl Wire for Nats {
             hello += &format!("SUB {subject} {number}\r\n");
         }
         stream.write_all(hello.as_bytes())?;
-        // What a client sends is done in order: with the pong the subscriptions are there.
+        // The server processes a connection's requests in order, so the subscriptions exist when
+        // the pong arrives.
         stream.write_all(PING)?;
         stream::expect(stream, PONG)
     }
@@ -73,14 +74,14 @@ impl Wire for Nats {
         }
     }
 
-    /// 2 s after a connection was made, and up to a fifth later, the server sends it a ping to learn
-    /// how far away it is, whatever its settings are.
+    /// The server sends a ping 2 s after a connection was made, and up to a fifth of this later, to
+    /// measure the round-trip time. No setting prevents it.
     fn unrest(&self) -> Duration {
         Duration::from_millis(2_500)
     }
 }
 
-/// The line before a message's body.
+/// Returns the line in front of a message's body.
 fn delivery(kind: Kind, body: usize) -> String {
     let (subject, number) = if kind == Kind::PublishTag { ROOM } else { ALL };
     format!("MSG {subject} {number} {body}\r\n")

@@ -1,14 +1,14 @@
-//! Payloads of protocols that have frames and no kinds of messages: one byte that says which kind,
-//! then the body. The servers for them read it too.
+//! Payloads of protocols that have frames but no kinds of messages: one byte for the kind, then the
+//! body. Our servers for these protocols read it too.
 
 use super::Kind;
 
-/// What the first byte of a payload asks for.
+/// The request in the first byte of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// A message as every protocol has it.
+    /// A message that every protocol has.
     Message(Kind),
-    /// Give the sender the tag, and send this back.
+    /// The server gives the tag to the sender and sends the message back.
     Join,
 }
 
@@ -21,12 +21,12 @@ impl Request {
         Self::Join,
     ];
 
-    /// What a payload asks for; nothing that we know, if it does not begin with one of our bytes.
+    /// Returns the request of a payload, or `None` if it does not begin with one of our bytes.
     pub(crate) fn of(payload: &[u8]) -> Option<Self> {
         Self::ALL.get(usize::from(*payload.first()?)).copied()
     }
 
-    /// The payload that asks for this.
+    /// Returns the payload of this request.
     pub(crate) fn payload(self, body: &[u8]) -> Vec<u8> {
         let number = Self::ALL.iter().position(|known| *known == self).unwrap_or(Self::ALL.len());
         let mut payload = Vec::with_capacity(1 + body.len());

@@ -1,5 +1,5 @@
-//! Redis: a command is a list of strings with their lengths. Its ping gives a body back, so it is an
-//! echo.
+//! Redis: a command is a list of strings with their lengths. Its ping returns a body, so it serves
+//! as the echo.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use crate::socket::Socket;
 
 const ALL: &str = "all";
 const ROOM: &str = "room";
-/// What nobody subscribes to.
+/// A channel without subscribers.
 const NOBODY: &str = "nobody";
 
 /// The wire of `redis-server`.
@@ -23,7 +23,7 @@ impl Wire for Redis {
             Role::Subscriber => &[ALL][..],
             Role::Tagged => &[ALL, ROOM],
         };
-        // Only with version 3 of the protocol may a subscriber send all other commands too.
+        // Only in version 3 of the protocol may a subscriber send all other commands.
         let mut hello = command(&[b"HELLO", b"3"]);
         for channel in channels {
             hello.extend(command(&[b"SUBSCRIBE", channel.as_bytes()]));
@@ -33,7 +33,7 @@ impl Wire for Redis {
             let length = channel.len();
             let done =
                 format!(">3\r\n$9\r\nsubscribe\r\n${length}\r\n{channel}\r\n:{}\r\n", number + 1);
-            // Before the first there is what the server says of itself.
+            // The server's answer to `HELLO` precedes the first one.
             stream::read_through(stream, done.as_bytes())?;
         }
         Ok(())
@@ -75,7 +75,7 @@ fn command(words: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// What stands before the body of an answer or delivery.
+/// Returns the bytes in front of the body of an answer or delivery.
 fn before(kind: Kind, body: usize) -> String {
     let channel = match kind {
         Kind::Echo => return format!("${body}\r\n"),

@@ -1,26 +1,27 @@
-//! Reading the beginning of a connection without taking what follows it.
+//! Reading the beginning of a connection without the bytes behind it.
 
 use std::io::{self, Read, Write};
 
 use crate::socket::Socket;
 
-/// The longest greeting that a server may send.
+/// The longest greeting of a server.
 const GREETING: usize = 64 * 1024;
 
-/// Sends a message and takes an answer that is equal to it.
+/// Sends a message and reads an answer that is equal to it.
 pub(super) fn exchange(stream: &mut Socket, message: &[u8]) -> io::Result<()> {
     stream.write_all(message)?;
     expect(stream, message)
 }
 
-/// Takes exactly these bytes.
+/// Reads exactly these bytes.
 pub(super) fn expect(stream: &mut Socket, wanted: &[u8]) -> io::Result<()> {
     let mut answer = vec![0; wanted.len()];
     stream.read_exact(&mut answer)?;
     if answer == wanted { Ok(()) } else { Err(unexpected(&answer)) }
 }
 
-/// Takes the bytes up to and with the first `end`, and leaves those behind it: they may be messages.
+/// Reads the bytes up to the end of the first `end`, and leaves the bytes behind it, which may be
+/// messages.
 pub(super) fn read_through(stream: &mut Socket, end: &[u8]) -> io::Result<Vec<u8>> {
     let mut taken = Vec::new();
     let mut piece = [0; 4096];
@@ -45,12 +46,12 @@ pub(super) fn read_through(stream: &mut Socket, end: &[u8]) -> io::Result<Vec<u8
     Err(unexpected(&taken))
 }
 
-/// The error of a server that says something else.
+/// Returns the error for an unexpected answer of a server.
 pub(super) fn unexpected(said: &[u8]) -> io::Error {
     let said = &said[..said.len().min(200)];
     io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("the server said {:?}", String::from_utf8_lossy(said)),
+        format!("the server sent an unexpected answer: {:?}", String::from_utf8_lossy(said)),
     )
 }
 

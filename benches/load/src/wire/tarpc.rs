@@ -1,6 +1,6 @@
 //! The frames of tarpc over TCP with Bincode, made with tarpc's own types: a length of four bytes,
-//! then a call or its response. A server that sees the number of a call that it still works on
-//! refuses it, so the number is the message's.
+//! then a call or its response. A server refuses a call whose number is that of a running call, so
+//! the call has the number of the message.
 
 use std::io;
 use std::pin::pin;
@@ -11,17 +11,22 @@ use tarpc::tokio_serde::formats::Bincode;
 use tarpc::{ClientMessage, Request, Response, context};
 
 use super::{Kind, Role, Wire};
-use crate::server::{EchoRequest, EchoResponse};
 use crate::socket::Socket;
 
-/// Bincode makes small numbers short; from here on they all have the same length.
+/// The service. Its messages are the calls and responses on the wire.
+#[tarpc::service]
+pub(crate) trait Echo {
+    async fn echo(body: Vec<u8>) -> Vec<u8>;
+}
+
+/// Bincode writes small numbers in fewer bytes. From this number on, all have the same length.
 const FIRST: u64 = 1 << 40;
-/// In a response: the length of the frame, the number, that it went well, and of which method it is.
+/// The header of a response: the length of the frame, the number, the success and the method.
 const HEADER: usize = 4 + 9 + 1 + 1;
-/// How long a call may take, from when the server reads it: for ever.
+/// The time limit of a call, counted from when the server reads it. It is never reached.
 const DEADLINE: Duration = Duration::from_millis(3_600_500);
 
-/// The wire of the service on tarpc, which can echo.
+/// The wire of the service on tarpc, which only echoes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tarpc;
 
@@ -43,7 +48,7 @@ impl Wire for Tarpc {
     }
 
     fn answer_body<'a>(&self, _: Kind, answer: &'a [u8]) -> &'a [u8] {
-        // The length of the body comes last, in as few bytes as it can have.
+        // The length of the body comes last, in as few bytes as possible.
         let length = match answer[HEADER] {
             ..251 => 1,
             251 => 3,
@@ -52,8 +57,8 @@ impl Wire for Tarpc {
         &answer[HEADER + length..]
     }
 
-    /// Each call is a task, and under load Tokio takes thousands of younger ones before some: a call
-    /// with the number of one of these would be ignored.
+    /// Each call is a task, and under load Tokio runs thousands of younger tasks before some older
+    /// ones. A call with the number of one of these would be ignored.
     fn numbers(&self) -> usize {
         1 << 14
     }

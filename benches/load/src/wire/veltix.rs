@@ -11,29 +11,29 @@ use crate::socket::Socket;
 
 /// The codes of the messages.
 pub(crate) mod code {
-    /// Answered with the same code, id and body.
+    /// The server answers with the same code, id and body.
     pub(crate) const ECHO: u16 = 200;
-    /// Not answered.
+    /// The server does not answer.
     pub(crate) const SINK: u16 = 201;
-    /// Delivered to all others.
+    /// The server delivers the message to all others.
     pub(crate) const PUBLISH: u16 = 202;
-    /// Delivered to the peers that joined.
+    /// The server delivers the message to the peers with the tag.
     pub(crate) const PUBLISH_TAG: u16 = 203;
-    /// Gives the sender the tag; answered with an empty body.
+    /// The server gives the tag to the sender and answers with an empty body.
     pub(crate) const JOIN: u16 = 204;
-    /// Has the server select the peers with the tag again and again; answered with a
-    /// [`Selected`](super::Selected). Only our server takes it.
+    /// The server selects the peers with the tag again and again and answers with a
+    /// [`Selected`](super::Selected). Only our server knows it.
     pub(crate) const SELECT: u16 = 205;
 }
 
-/// What selecting the peers with the tag cost.
+/// The cost of selecting the peers with the tag.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Selected {
-    /// How many they are.
+    /// The number of these peers.
     pub(crate) peers: f64,
-    /// Nanoseconds of one list of them.
+    /// The nanoseconds of listing them once.
     pub(crate) list: f64,
-    /// Nanoseconds of counting them once.
+    /// The nanoseconds of counting them once.
     pub(crate) count: f64,
 }
 
@@ -50,7 +50,7 @@ impl Selected {
         Self { peers, list, count }
     }
 
-    /// Asks our server, on a connection behind its handshake.
+    /// Asks our server on a connection after its handshake.
     pub(crate) fn ask(stream: &mut Socket) -> io::Result<Self> {
         stream.write_all(&frame(code::SELECT, Vec::new()))?;
         let mut answer = [0; HEADER_LEN + Self::LEN];
@@ -60,7 +60,8 @@ impl Selected {
     }
 }
 
-/// The id of every message that we send: an id of a call, so that a server answers it as one.
+/// The id of every message of the generator. It is an id of a call, so that a server answers as to
+/// a call.
 const ID: RequestId = RequestId::new(1);
 
 /// The wire of Veltix.
@@ -76,7 +77,7 @@ impl Veltix {
         Self { json: false, tls: false }
     }
 
-    /// The same over TLS.
+    /// Bodies are bytes, and the connection is over TLS.
     pub(crate) const fn tls() -> Self {
         Self { json: false, tls: true }
     }
@@ -148,7 +149,7 @@ fn frame(code: u16, body: Vec<u8>) -> Vec<u8> {
     bytes.into()
 }
 
-/// Sends a message whose answer is equal to it, and waits for that.
+/// Sends a message whose answer is equal to it, and waits for the answer.
 fn exchange(stream: &mut Socket, message: &[u8]) -> io::Result<()> {
     stream.write_all(message)?;
     let mut answer = vec![0; message.len()];

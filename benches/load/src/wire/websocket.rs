@@ -7,7 +7,7 @@ use super::payload::Request;
 use super::{Kind, Role, Wire, stream};
 use crate::socket::Socket;
 
-/// The key and its answer are those of the protocol's own example; the answer proves that the
+/// The key and its answer are those of the protocol's own example. The answer proves that the
 /// server has read the request.
 const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\n\
     Host: 127.0.0.1\r\n\
@@ -17,7 +17,7 @@ const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const ACCEPTED: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// A whole binary message.
+/// The first byte of a whole binary message.
 const BINARY: u8 = 0x82;
 const MASKED: u8 = 0x80;
 
@@ -64,8 +64,8 @@ impl Wire for WebSocket {
     }
 }
 
-/// A frame to the server. Every key is allowed, and with a key of zeros the payload stays as it is,
-/// while the server has the same work.
+/// Returns a frame to the server. Every key is allowed. With a key of zeros the payload stays the
+/// same, and the server has the same work.
 fn masked(payload: &[u8]) -> Vec<u8> {
     let mut frame = header(payload.len(), MASKED);
     frame.extend_from_slice(&[0; 4]);
@@ -73,7 +73,7 @@ fn masked(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The header of a frame without the key.
+/// Returns the header of a frame without the key.
 fn header(len: usize, mask: u8) -> Vec<u8> {
     let mut header = vec![BINARY];
     match (u8::try_from(len), u16::try_from(len)) {

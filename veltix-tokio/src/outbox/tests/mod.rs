@@ -155,14 +155,14 @@ fn latest(key: impl Into<Key>, mut frame: Frame) -> Frame {
 }
 
 /// One turn of the connection's own task, as far as it concerns the outbox.
-fn turn(outbox: &Outbox, cx: &mut Context<'_>) -> Glance {
-    let mut glance = outbox.glance(cx.waker());
-    if glance.blocked && outbox.poll_writable(cx).is_ready() {
-        glance.queued = true;
+fn turn(outbox: &Outbox, cx: &mut Context<'_>) -> OutboxStatus {
+    let mut status = outbox.status(cx.waker());
+    if status.blocked && outbox.poll_writable(cx).is_ready() {
+        status.queued = true;
     }
-    if glance.queued {
+    if status.queued {
         outbox.flush();
-        glance = outbox.glance(cx.waker());
+        status = outbox.status(cx.waker());
     }
-    glance
+    status
 }

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::state::charge;
+use super::super::queue::charge;
 use super::uses::{Use, any_use};
 use super::*;
 
@@ -24,7 +24,7 @@ struct Model {
     sealed: bool,
     congested: bool,
     /// A run that the outbox has joined.
-    run: Option<Arc<Run>>,
+    batch: Option<Arc<SharedBatch>>,
     /// Frames that wait, the first of them begun by so many bytes.
     queue: VecDeque<Frame>,
     begun: usize,
@@ -48,7 +48,7 @@ impl Model {
             phase: Phase::Idle,
             sealed: false,
             congested: false,
-            run: None,
+            batch: None,
             queue: VecDeque::new(),
             begun: 0,
             accepted: 0,
@@ -103,16 +103,16 @@ impl Model {
                     self.congested |= self.phase == Phase::Blocked && !self.fits(0, 2);
                 }
             }
-            Use::Run(code, length) => self.fan_out(number, code, length),
+            Use::SharedBatch(code, length) => self.open_batch(number, code, length),
             Use::EndRun => {
-                if let Some(run) = self.run.take() {
-                    run.finish();
+                if let Some(batch) = self.batch.take() {
+                    batch.finish();
                 }
             }
             Use::Batch(lengths) => {
                 self.apply(number, Use::EndRun);
                 for length in lengths {
-                    self.apply(number, Use::Run(3, length));
+                    self.apply(number, Use::SharedBatch(3, length));
                 }
                 self.apply(number, Use::EndRun);
                 self.apply(number, Use::Flush);
@@ -152,14 +152,14 @@ impl Model {
     }
 
     /// Adds a frame to the run, as whoever broadcasts does: what has left gets it by itself.
-    fn fan_out(&mut self, number: u16, code: u16, length: usize) {
+    fn open_batch(&mut self, number: u16, code: u16, length: usize) {
         let frame = Self::frame(number, code, length, DeliveryClass::DEFAULT);
-        let Some(run) = self.run.take() else {
-            let run = Arc::new(Run::of(LARGEST_RUN, &frame).expect("it is small"));
+        let Some(batch) = self.batch.take() else {
+            let batch = Arc::new(SharedBatch::of(LARGEST_RUN, &frame).expect("it is small"));
             let has_room = self.queue.len() + LARGEST_RUN.frames <= self.capacity.frames
                 && self.charge() + LARGEST_RUN.bytes <= self.capacity.bytes;
             let is_open = !self.sealed && matches!(self.phase, Phase::Idle | Phase::Queued);
-            let joined = self.outbox.join(&run, 7);
+            let joined = self.outbox.join(&batch, 7);
             assert_eq!(joined.is_some(), has_room && is_open);
             if let Some(joined) = joined {
                 assert_eq!(
@@ -167,20 +167,20 @@ impl Model {
                     (self.queue.len(), self.charge())
                 );
                 assert_eq!(Overflow::Queued(joined.queued), self.accept(frame, 0));
-                self.run = Some(run);
+                self.batch = Some(batch);
             }
             return;
         };
         let mut left = Vec::new();
-        let added = run.add(&frame, &mut left);
+        let added = batch.add(&frame, &mut left);
         if added.is_some() && left.is_empty() {
             self.accept(frame, 0);
-            self.run = Some(run);
+            self.batch = Some(batch);
         } else {
             assert!(left.is_empty() || left == [7]);
             let push = Use::Push(code, length, DeliveryClass::DEFAULT, None);
             self.apply(number, push);
-            run.finish();
+            batch.finish();
         }
     }
 
@@ -360,13 +360,13 @@ impl Model {
             [self.accepted, self.written, queued]
         );
         assert_eq!(self.outbox.is_congested(), self.congested);
-        assert_eq!(self.outbox.glance(Waker::noop()).dropped, self.over);
+        assert_eq!(self.outbox.status(Waker::noop()).dropped, self.over);
         let state = self.outbox.state.lock();
         assert_eq!(state.phase, self.phase);
         assert!(self.phase != Phase::Idle || state.queue.frames().capacity() == 0);
         assert!(state.queue.frames() == &self.queue);
         assert_eq!(state.charge, self.charge());
-        let by_type = state.tally.drops.snapshot();
+        let by_type = state.drops.snapshot();
         assert!(by_type.iter().eq(self.dropped.values()), "{by_type:?}");
         let total = |reason: fn(&Dropped) -> u64| by_type.iter().map(reason).sum::<u64>();
         assert_eq!(sent.dropped_policy, total(|it| it.policy));

@@ -13,7 +13,7 @@ use ::shuttle::sync::{Condvar, Mutex};
 use ::shuttle::thread::{self, JoinHandle};
 
 use super::*;
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 /// Schedules for each test and scheduler.
 const SCHEDULES: usize = 10_000;
@@ -71,7 +71,7 @@ impl World {
             self.spawn(move |outbox, _| {
                 for id in 0..FRAMES {
                     let mut frame = Some(frame(sender, id, random(HEADER_LEN, 40)));
-                    let mut place = Place::default();
+                    let mut place = QueuePosition::default();
                     let queued = block_on(poll_fn(|cx| {
                         let sending = frame.take().expect("it came back");
                         match outbox.push_or_wait(sending, Some((&mut place, cx.waker()))) {
@@ -125,13 +125,13 @@ impl World {
 
     /// Broadcasts of two batches, shared as runs with the outboxes of these other worlds. Gives how
     /// many frames each of the outboxes took.
-    fn fan_out(&self, others: &[&Self]) -> JoinHandle<Vec<u16>> {
+    fn open_batch(&self, others: &[&Self]) -> JoinHandle<Vec<u16>> {
         let mut outboxes = vec![Arc::clone(&self.outbox)];
         outboxes.extend(others.iter().map(|world| Arc::clone(&world.outbox)));
         thread::spawn(move || {
             let mut taken = vec![0; outboxes.len()];
             for batch in 0..2 {
-                fan_out(&outboxes, batch * FRAMES, &mut taken);
+                open_batch(&outboxes, batch * FRAMES, &mut taken);
             }
             taken
         })
@@ -166,19 +166,19 @@ impl World {
             let lengths: Vec<_> = values.iter().filter(|(of, _)| *of == code).collect();
             assert!(lengths.is_sorted_by(|a, b| a < b), "each key in order: {values:?}");
         }
-        let by_type = self.outbox.state.lock().tally.drops.snapshot();
+        let by_type = self.outbox.state.lock().drops.snapshot();
         assert_eq!(by_type.iter().map(Dropped::total).sum::<u64>(), sent.dropped());
     }
 }
 
-/// One batch of broadcasts, as `FanOut` does it; the id of the first is this.
-fn fan_out(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
+/// One batch of broadcasts, as `OpenBatch` does it; the id of the first is this.
+fn open_batch(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
     let first_frame = frame(RUN, from, random(HEADER_LEN, 40));
-    let run = Arc::new(Run::of(LARGEST, &first_frame).expect("it is small"));
+    let batch = Arc::new(SharedBatch::of(LARGEST, &first_frame).expect("it is small"));
     let mut outside = Vec::new();
     let mut flushes = vec![false; outboxes.len()];
     for (outbox, member) in outboxes.iter().zip(0..) {
-        match outbox.join(&run, member) {
+        match outbox.join(&batch, member) {
             Some(joined) => flushes[member as usize] |= joined.queued.first,
             None => outside.push(member),
         }
@@ -188,7 +188,7 @@ fn fan_out(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
         if id == from {
             frame = first_frame.clone();
         } else {
-            assert!(run.add(&frame, &mut outside).is_some());
+            assert!(batch.add(&frame, &mut outside).is_some());
         }
         for member in (0..).take(outboxes.len()) {
             let at = member as usize;
@@ -200,7 +200,7 @@ fn fan_out(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
             }
         }
     }
-    run.finish();
+    batch.finish();
     for (outbox, first) in outboxes.iter().zip(flushes) {
         see_to_it(outbox, first, random(0, 1) as u16);
     }
@@ -249,7 +249,7 @@ impl Owner {
     }
 
     /// Runs until it is told to end; says what it saw last.
-    fn run(self: Arc<Self>, outbox: Arc<Outbox>) -> JoinHandle<Glance> {
+    fn run(self: Arc<Self>, outbox: Arc<Outbox>) -> JoinHandle<OutboxStatus> {
         thread::spawn(move || {
             let waker = Waker::from(Arc::clone(&self));
             loop {
@@ -312,7 +312,7 @@ fn a_run_arrives_everywhere() {
             outbox.flush();
         });
         worlds.iter_mut().for_each(World::read);
-        let published = worlds[0].fan_out(&[&worlds[1]]);
+        let published = worlds[0].open_batch(&[&worlds[1]]);
         let taken = published.join().unwrap();
         assert_eq!(taken, [2 * FRAMES; 2]);
         worlds.iter_mut().for_each(World::join);
@@ -378,12 +378,12 @@ fn a_close_counts_every_frame() {
         world.send();
         world.broadcast();
         world.publish();
-        let published = world.fan_out(&[]);
+        let published = world.open_batch(&[]);
         world.read();
         world.spawn(|outbox, _| {
             turns(outbox);
             outbox.close(DropReason::Shutdown);
-            block_on(poll_fn(|cx| outbox.poll_settled(cx)));
+            block_on(poll_fn(|cx| outbox.poll_recorded(cx)));
         });
         published.join().unwrap();
         world.join();

@@ -12,7 +12,7 @@ pub(super) enum Use {
     Push(u16, usize, DeliveryClass, Option<OverflowPolicy>),
     PushBeyond(usize),
     /// A frame of this code and length is added to the run under way, or begins one.
-    Run(u16, usize),
+    SharedBatch(u16, usize),
     /// The run is finished.
     EndRun,
     /// A batch: a run of frames of these lengths, and the flush at its end.
@@ -51,7 +51,7 @@ pub(super) fn any_use() -> impl Strategy<Value = Use> {
             Use::Push(code, length, class, default)
         }),
         3 => length.prop_map(Use::PushBeyond),
-        60 => (1u16..3, HEADER_LEN + 2..900).prop_map(|(code, length)| Use::Run(code, length)),
+        60 => (1u16..3, HEADER_LEN + 2..900).prop_map(|(code, length)| Use::SharedBatch(code, length)),
         15 => Just(Use::EndRun),
         30 => vec(HEADER_LEN + 2..900, 1..4).prop_map(Use::Batch),
         30 => Just(Use::Flush),

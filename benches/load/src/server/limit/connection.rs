@@ -17,7 +17,7 @@ use super::tls::{Keys, Unread};
 
 const SCRATCH: usize = 256 * 1024;
 
-/// What one thread uses for whichever connection it runs.
+/// The buffers of a thread, for the connection that it runs.
 struct Scratch {
     bytes: Vec<u8>,
     batch: Batch,
@@ -28,7 +28,7 @@ thread_local! {
         RefCell::new(Scratch { bytes: vec![0; SCRATCH], batch: Batch::default() });
 }
 
-/// A connection behind its handshake.
+/// A connection after its handshake.
 pub(super) struct Connection {
     reader: Reader,
     member: Arc<Member>,
@@ -40,21 +40,21 @@ pub(super) struct Connection {
 /// The reading half of a connection.
 pub(super) struct Reader {
     socket: OwnedReadHalf,
-    /// Of a connection over TLS.
+    /// The undecrypted bytes of a connection over TLS.
     unread: Unread,
 }
 
-/// The begin of a frame whose rest has not come.
+/// The beginning of an incomplete frame.
 #[derive(Default)]
 struct Partial {
-    /// Longer than `filled` only for a frame that does not fit the scratch buffer: then as long as
-    /// the frame, which is read straight into it.
+    /// Longer than `filled` only for a frame that does not fit into the scratch buffer. It is then
+    /// as long as the frame, which is read directly into it.
     bytes: Vec<u8>,
     filled: usize,
 }
 
 impl Connection {
-    /// A connection of which these bytes were read with its handshake.
+    /// Makes a connection. `read` holds bytes that were received together with the handshake.
     pub(super) fn new(
         reader: Reader,
         member: Member,
@@ -72,7 +72,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Reads once, and does what that asks for.
+    /// Reads once and executes the requests.
     fn poll_turn(&mut self, cx: &mut Context<'_>, thread: &mut Scratch) -> Poll<io::Result<()>> {
         let Scratch { bytes: scratch, batch } = thread;
         let Self { reader, partial, member, .. } = self;
@@ -118,7 +118,7 @@ impl Connection {
 }
 
 impl Partial {
-    /// Keeps a copy of the rest of a read; of nothing it keeps no memory either.
+    /// Keeps a copy of the rest of a read. An empty rest needs no memory.
     fn keep(&mut self, rest: &[u8]) {
         self.filled = rest.len();
         if rest.is_empty() {
@@ -139,7 +139,7 @@ impl Reader {
         Self { socket, unread: Unread::default() }
     }
 
-    /// Reads once; says how much. The end is an error.
+    /// Reads once and returns the number of bytes. The end of the stream is an error.
     pub(super) fn poll_read(
         &mut self,
         keys: Option<&Keys>,
@@ -168,7 +168,7 @@ impl Future for Connection {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.member.owner.register(cx.waker());
         loop {
-            // Whoever does not take its answers is not read from.
+            // A peer that does not read its answers is not read from.
             match self.member.flush() {
                 Ok(true) => {}
                 Ok(false) => match self.member.socket().poll_write_ready(cx) {

@@ -1,23 +1,23 @@
-//! What the frames of one read ask for.
+//! The requests in the frames of one read.
 
 use crate::wire::code;
 
 const HEADER: usize = 15;
 
-/// A frame that is no frame.
+/// The error of a malformed frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Damaged;
 
-/// What the frames of one read gave, as bytes that are ready to be written.
+/// The results of the frames of one read, as bytes that are ready to be written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// To the sender.
+    /// The answers to the sender.
     pub(super) answers: Vec<u8>,
-    /// To all others.
+    /// The publishes to all other connections.
     pub(super) publishes: Vec<u8>,
-    /// To those with the tag.
+    /// The publishes to the connections with the tag.
     pub(super) tagged: Vec<u8>,
-    /// The sender asks for the tag.
+    /// Whether the sender asks for the tag.
     pub(super) joins: bool,
 }
 
@@ -29,8 +29,8 @@ impl Batch {
         self.joins = false;
     }
 
-    /// Takes every whole frame at the front, checks it and copies what is to be written; says how
-    /// many bytes they were.
+    /// Checks every whole frame at the front and copies the bytes that are to be written. Returns
+    /// the length of these frames.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, Damaged> {
         let mut at = 0;
         while let Some(length) = frame_len(&bytes[at..])? {
@@ -55,7 +55,7 @@ impl Batch {
     }
 }
 
-/// How long the frame is that begins here, once its header has come.
+/// Returns the length of the frame that begins here, or `None` until its header is complete.
 pub(super) fn frame_len(bytes: &[u8]) -> Result<Option<usize>, Damaged> {
     let Some(header) = bytes.first_chunk::<HEADER>() else { return Ok(None) };
     let length = u32::from_be_bytes([header[5], header[6], header[7], header[8]]) as usize;

@@ -1,9 +1,10 @@
 //! The limit of the machine: as little as possible between the sockets, on raw Tokio.
 //!
-//! Two workers; one task for each connection, which reads into a scratch buffer of its thread, so
-//! that an idle connection holds none; frames are checked and handled where they lie; the answers
-//! to one read are one write, and all publishes of one read are one write to each other socket.
-//! It has none of what makes a server bearable: no deadlines, policies, accounts or events.
+//! It has two workers and one task for each connection. A task reads into a scratch buffer of its
+//! thread, so an idle connection holds none. Frames are checked and handled in place. The answers
+//! to one read are one write, and all publishes of one read are one write to each other socket. The
+//! limit has none of the parts that make a server usable: no deadlines, policies, counters or
+//! events.
 
 mod connection;
 mod frames;
@@ -23,14 +24,14 @@ pub(crate) use self::frames::Batch;
 use self::room::{Member, Room};
 use super::{announce, run_on_two_workers};
 
-/// Whom broadcasts go to.
+/// The receivers of broadcasts.
 #[derive(Default)]
 struct Rooms {
     all: Room,
     tagged: Room,
 }
 
-/// Serves over TLS or not.
+/// Serves over TLS if `tls` is given.
 pub(super) fn serve(tls: Option<Arc<ServerConfig>>) {
     run_on_two_workers(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -43,7 +44,7 @@ pub(super) fn serve(tls: Option<Arc<ServerConfig>>) {
     });
 }
 
-/// The handshake; then the connection goes on as a smaller task.
+/// Runs the handshake. The connection then goes on as a smaller task.
 async fn begin(stream: TcpStream, tls: Option<Arc<ServerConfig>>, rooms: Arc<Rooms>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let keys = match tls {

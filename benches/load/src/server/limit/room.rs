@@ -1,4 +1,4 @@
-//! The sockets that a broadcast goes to.
+//! The sockets that a broadcast is written to.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,20 +9,20 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::tls::Keys;
 
-/// Bytes that may wait for one socket; with more, its connection ends.
+/// The bytes that may wait for one socket. With more, its connection ends.
 const BACKLOG: usize = 16 * 1024 * 1024;
 
 /// The writing half of a connection.
 pub(super) struct Member {
     writer: OwnedWriteHalf,
-    /// Of a connection over TLS. What waits is encrypted already.
+    /// The keys of a connection over TLS. Waiting bytes are encrypted already.
     keys: Option<Keys>,
     backlog: Mutex<Backlog>,
-    /// Wakes the connection's own task, which alone waits for its socket.
+    /// The waker of the connection's own task, which alone waits for its socket.
     pub(super) owner: AtomicWaker,
 }
 
-/// What a socket did not take yet.
+/// The bytes that a socket has not accepted.
 #[derive(Default)]
 struct Backlog {
     bytes: Vec<u8>,
@@ -34,9 +34,10 @@ impl Member {
         Self { writer, keys, backlog: Mutex::default(), owner: AtomicWaker::new() }
     }
 
-    /// Writes the bytes at once, and leaves those that the socket does not take to its own task.
+    /// Writes the bytes at once. The connection's own task writes the bytes that the socket does
+    /// not accept.
     pub(super) fn send(&self, bytes: &[u8]) {
-        // The lock is held while the socket is written to, so that two writers do not mix.
+        // The lock is held during the write, so that the bytes of two writers do not mix.
         let mut backlog = lock(&self.backlog);
         if backlog.over {
             return;
@@ -57,7 +58,7 @@ impl Member {
         }
     }
 
-    /// Writes what waits; says whether nothing does any more, or fails with the connection.
+    /// Writes the waiting bytes. Returns whether none are left. An error ends the connection.
     pub(super) fn flush(&self) -> io::Result<bool> {
         let mut backlog = lock(&self.backlog);
         if !backlog.bytes.is_empty() {
@@ -76,17 +77,17 @@ impl Member {
         }
     }
 
-    /// The keys of a connection over TLS.
+    /// Returns the keys of a connection over TLS.
     pub(super) const fn keys(&self) -> Option<&Keys> {
         self.keys.as_ref()
     }
 
-    /// The socket, for its own task to wait for.
+    /// Returns the socket, for its own task to wait for.
     pub(super) fn socket(&self) -> &TcpStream {
         self.writer.as_ref()
     }
 
-    /// Ends the socket for whoever still has it in a list.
+    /// Shuts the socket down for every holder of this member.
     pub(super) fn close(&self) {
         *lock(&self.backlog) = Backlog { bytes: Vec::new(), over: true };
     }
@@ -107,7 +108,7 @@ impl Member {
     }
 }
 
-/// A list of members. A broadcast goes over a snapshot of it, so that no lock is held meanwhile.
+/// A list of members. A broadcast walks a snapshot of it, so that no lock is held meanwhile.
 #[derive(Default)]
 pub(super) struct Room(Mutex<Arc<Vec<Arc<Member>>>>);
 
@@ -123,7 +124,7 @@ impl Room {
         }
     }
 
-    /// Writes the bytes to every member but one.
+    /// Writes the bytes to every member except one.
     pub(super) fn send(&self, bytes: &[u8], except: &Arc<Member>) {
         let members = Arc::clone(&lock(&self.0));
         for member in members.iter().filter(|member| !Arc::ptr_eq(member, except)) {
@@ -156,7 +157,7 @@ mod tests {
         let (member, mut reader) = pair().await;
         let sent: Vec<u8> = (0..12 << 20).map(|at: u32| (at / 7) as u8).collect();
         sent.chunks(100_000).for_each(|chunk| member.send(chunk));
-        assert!(!member.flush().expect("room for all"), "more than the system takes");
+        assert!(!member.flush().expect("room for all"), "more than the system buffers");
         let reads = async {
             let mut received = vec![0; sent.len()];
             reader.read_exact(&mut received).await.expect("all of it");
@@ -188,7 +189,7 @@ mod tests {
         room.send(b"a", &one);
         room.leave(&three);
         room.send(b"b", &two);
-        // What nobody holds any more is closed, so that everything can be read to its end.
+        // The last handle closes a socket, so that the readers see its end.
         drop((one, two, three, room));
         for (reader, got) in [(&mut first, "b"), (&mut second, "a"), (&mut third, "a")] {
             let mut received = String::new();

@@ -1,5 +1,5 @@
-//! A socket over TLS: what is read is decrypted into the caller's buffer, and a write is encrypted and
-//! written at once.
+//! A socket over TLS. Received bytes are decrypted into the caller's buffer, and a write is
+//! encrypted and written at once.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -14,10 +14,10 @@ use tokio::net::tcp::OwnedReadHalf;
 
 use crate::tls;
 
-/// Ciphertext that one read takes at most.
+/// The largest ciphertext of one read.
 const CIPHERTEXT: usize = 64 * 1024;
 
-/// Plaintext that is encrypted at once, so that it is still in the cache.
+/// The plaintext that is encrypted at once. It is small enough to stay in the cache.
 const MOST_ENCRYPTED: usize = 64 * 1024;
 
 thread_local! {
@@ -28,7 +28,7 @@ thread_local! {
 /// The keys of a connection, which both directions need.
 pub(super) struct Keys(Mutex<Connection>);
 
-/// The handshake, on a socket that nobody else has yet.
+/// Runs the handshake on a socket that has no other owner yet.
 pub(super) async fn handshake(
     stream: &TcpStream,
     mut connection: ServerConnection,
@@ -53,7 +53,7 @@ pub(super) async fn handshake(
             stream.readable().await?;
             match stream.try_read(&mut incoming) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                // What a peer sends behind its handshake waits for our answer to it.
+                // A peer sends nothing behind its handshake until it has our answer.
                 Ok(read) => {
                     connection.read_tls(&mut &incoming[..read])?;
                     connection.process_new_packets().map_err(io::Error::other)?;
@@ -72,13 +72,13 @@ impl Keys {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Encrypts all of it and hands that to whoever writes it.
+    /// Encrypts all of the bytes and passes the ciphertext to `write`.
     pub(super) fn encrypt(&self, bytes: &[u8], write: impl FnOnce(&[u8])) {
         OUTGOING.with_borrow_mut(|outgoing| {
             outgoing.clear();
             self.with(|connection| {
                 for part in bytes.chunks(MOST_ENCRYPTED) {
-                    // There is no limit to what it takes.
+                    // The limit of the buffer is off, so this accepts everything.
                     let _ = connection.writer().write_all(part);
                     tls::encrypted(connection, outgoing);
                 }
@@ -88,12 +88,12 @@ impl Keys {
     }
 }
 
-/// What was read and not decrypted, for want of room.
+/// Received bytes that are not decrypted, because there was no room.
 #[derive(Default)]
 pub(super) struct Unread(Vec<u8>);
 
 impl Unread {
-    /// Reads plaintext; nothing is the end.
+    /// Reads plaintext. An empty read is the end of the stream.
     pub(super) fn poll_read(
         &mut self,
         keys: &Keys,

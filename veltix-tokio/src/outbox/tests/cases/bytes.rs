@@ -99,7 +99,7 @@ fn an_idle_outbox_holds_no_queue() {
     let used = capacity();
     outbox.flush();
     assert_eq!(capacity(), 0);
-    assert_eq!(write::spare_queue().capacity(), used, "it is kept for the next");
+    assert_eq!(queue::pooled_queue().capacity(), used, "it is kept for the next");
 }
 
 #[test]
@@ -118,10 +118,10 @@ fn an_outbox_that_was_filled_during_its_write_holds_no_queue_either() {
 #[test]
 fn a_huge_queue_is_not_kept() {
     let outbox = Socket::new(ALL, ALL).outbox(Capacity { frames: 5_000, bytes: ALL });
-    while write::spare_queue().capacity() > 0 {}
+    while queue::pooled_queue().capacity() > 0 {}
     push(&outbox, &[20; 2_000]);
     outbox.flush();
-    assert_eq!(write::spare_queue().capacity(), 0);
+    assert_eq!(queue::pooled_queue().capacity(), 0);
 }
 
 /// The address of each queued body.

@@ -1,7 +1,7 @@
 //! What the class of a frame means: which may go for which, and who takes whose place.
 
 use super::*;
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 const POLICIES: [OverflowPolicy; 3] =
     [OverflowPolicy::Disconnect, OverflowPolicy::DropNewest, OverflowPolicy::DropOldest];
@@ -231,7 +231,7 @@ fn a_smaller_value_leaves_room_for_who_waits() {
     outbox.flush();
     let _ = queued(outbox.push(value(1, 1, 300)));
     let (wakes, waker) = Wakes::new();
-    let mut place = Place::default();
+    let mut place = QueuePosition::default();
     let pushed = outbox.push_or_wait(frame(200, 9, 100), Some((&mut place, &waker)));
     assert!(matches!(pushed, Push::Full(_)), "{pushed:?}");
     push_values(&outbox, &[(1, 2)]);

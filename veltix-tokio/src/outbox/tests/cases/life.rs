@@ -41,7 +41,7 @@ fn a_flush_hands_over_to_the_task_after_some_writes_or_at_a_full_stream() {
     let socket = Socket::new(WRITES_PER_FLUSH + 3, 1);
     let outbox = socket.outbox(ROOMY);
     let (wakes, waker) = Wakes::new();
-    outbox.glance(&waker);
+    outbox.status(&waker);
     push(&outbox, &[100]);
     outbox.flush();
     assert_eq!((socket.0.lock().calls, wakes.take()), (WRITES_PER_FLUSH, 1));
@@ -76,7 +76,7 @@ fn what_was_queued_before_the_seal_is_written_and_then_the_end() {
 }
 
 fn settled(outbox: &Outbox, waker: &Waker) -> Poll<()> {
-    outbox.poll_settled(&mut Context::from_waker(waker))
+    outbox.poll_recorded(&mut Context::from_waker(waker))
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn a_failed_write_closes_and_counts() {
     congest(&outbox);
     socket.0.lock().errors = [io::ErrorKind::ConnectionReset].into();
     let (wakes, waker) = Wakes::new();
-    let glance = turn(&outbox, &mut Context::from_waker(&waker));
-    assert_eq!(glance.failure, Some(io::ErrorKind::ConnectionReset));
+    let status = turn(&outbox, &mut Context::from_waker(&waker));
+    assert_eq!(status.failure, Some(io::ErrorKind::ConnectionReset));
     assert!(wakes.take() == 1 && settled(&outbox, &waker).is_ready());
     assert!(!outbox.is_congested(), "or nothing would be read any more, not even the end");
     check_sent(&outbox, [7, 1, 0, 6]);
@@ -135,13 +135,13 @@ fn the_task_is_woken_after_a_flight_only_if_it_has_seen_it() {
     let socket = Socket::new(ALL, ALL);
     let outbox = socket.outbox(ROOMY);
     let (wakes, waker) = Wakes::new();
-    outbox.glance(&waker);
+    outbox.status(&waker);
     push(&outbox, &[20]);
     outbox.flush();
     assert_eq!(wakes.take(), 0, "nothing is left to do");
     push(&outbox, &[20]);
     let during = Arc::clone(&outbox);
-    socket.0.lock().meanwhile = Some(Box::new(move || assert!(!during.glance(&waker).empty)));
+    socket.0.lock().meanwhile = Some(Box::new(move || assert!(!during.status(&waker).empty)));
     outbox.flush();
     assert_eq!(wakes.take(), 1, "it may wait for the end of what it saw");
 }
@@ -151,7 +151,7 @@ fn the_task_is_woken_for_a_frame_of_its_own_that_found_no_room() {
     let socket = Socket::new(ALL, ALL);
     let outbox = socket.outbox(Capacity { frames: 1, bytes: 20 + FRAME_OVERHEAD });
     let (wakes, waker) = Wakes::new();
-    outbox.glance(&waker);
+    outbox.status(&waker);
     push(&outbox, &[20]);
     let during = Arc::clone(&outbox);
     socket.0.lock().meanwhile = Some(Box::new(move || {
@@ -184,5 +184,5 @@ async fn a_stall_counts_from_the_last_progress() {
     assert_eq!(act(&outbox).stalled_since, Some(start + 2 * second));
     socket.give(ALL);
     drain(&outbox);
-    assert_eq!((act(&outbox).stalled_since, act(&outbox).taken), (None, 100));
+    assert_eq!((act(&outbox).stalled_since, act(&outbox).written), (None, 100));
 }

@@ -6,7 +6,7 @@ mod life;
 mod memory;
 mod owners;
 mod room;
-mod runs;
+mod shared_batches;
 mod telling;
 
 use std::sync::atomic::AtomicUsize;
@@ -94,7 +94,7 @@ fn ids(socket: &Socket) -> Vec<u16> {
 }
 
 /// Lets the task take a turn, with a waker that nobody listens to.
-fn act(outbox: &Outbox) -> Glance {
+fn act(outbox: &Outbox) -> OutboxStatus {
     turn(outbox, &mut Context::from_waker(Waker::noop()))
 }
 

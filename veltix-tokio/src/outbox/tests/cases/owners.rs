@@ -37,15 +37,15 @@ fn a_storm_of_values_holds_no_flush() {
     let socket = Socket::new(NOTHING, ALL);
     let outbox = socket.outbox(ROOMY);
     let (wakes, waker) = Wakes::new();
-    outbox.glance(&waker);
+    outbox.status(&waker);
     let pushed = Arc::new(AtomicUsize::new(0));
     push_next(&outbox, &pushed);
     outbox.flush();
     let while_flushed = pushed.load(Ordering::Relaxed);
     assert!(while_flushed < 10, "{while_flushed} values were waited for");
     assert!(wakes.take() > 0, "the peer's own task goes on");
-    assert!(outbox.glance(&waker).queued);
-    assert!(outbox.glance(&waker).stalled_since.is_some(), "the stream is full all the same");
+    assert!(outbox.status(&waker).queued);
+    assert!(outbox.status(&waker).stalled_since.is_some(), "the stream is full all the same");
     for _ in 0..STORM {
         turn(&outbox, &mut Context::from_waker(&waker));
     }

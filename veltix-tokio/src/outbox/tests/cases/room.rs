@@ -1,12 +1,12 @@
 //! How much an outbox holds, and what is done with more.
 
 use super::*;
-use crate::sync::Place;
+use crate::sync::QueuePosition;
 
 /// Waits for room in a full outbox.
 fn wait_for_room(outbox: &Outbox) -> Arc<Wakes> {
     let (wakes, waker) = Wakes::new();
-    let mut place = Place::default();
+    let mut place = QueuePosition::default();
     for _ in 0..2 {
         let pushed = outbox.push_or_wait(frame(200, 99, 100), Some((&mut place, &waker)));
         assert!(matches!(pushed, Push::Full(_)), "{pushed:?}");

@@ -8,7 +8,7 @@ fn by_type(dropped: &[Dropped]) -> Vec<(u16, u64, u64, u64)> {
 }
 
 fn of_side(outbox: &Outbox) -> Vec<Dropped> {
-    outbox.state.lock().tally.drops.snapshot()
+    outbox.state.lock().drops.snapshot()
 }
 
 #[test]
@@ -31,11 +31,11 @@ fn an_episode_is_told_once_when_the_outbox_is_empty_again() {
     outbox.state.lock().phase = Phase::Queued;
     outbox.flush();
     assert_eq!(wakes.take(), 1);
-    assert!(outbox.glance(&waker).dropped);
+    assert!(outbox.status(&waker).dropped);
     let expected = [(200, 3, 0, 3), (201, 3, 0, 3), (202, 5, 0, 5), (203, 0, 1, 1)];
     assert_eq!(by_type(&outbox.take_dropped()), expected);
     assert_eq!(by_type(&of_side(&outbox)), expected);
-    assert!(!outbox.glance(&waker).dropped);
+    assert!(!outbox.status(&waker).dropped);
     assert!(outbox.take_dropped().is_empty(), "it was told");
     let (accepted, written) = (outbox.sent().accepted, outbox.sent().written);
     check_sent(&outbox, [accepted, written, 0, 12]);

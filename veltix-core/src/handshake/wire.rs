@@ -1,0 +1,61 @@
+//! The wire format of a handshake message: its length and its JSON.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde_json::{Map, Value};
+
+use crate::error::HandshakeError;
+use crate::limits::MAX_HANDSHAKE_LEN;
+
+/// Is the value that the first two bytes of a frame have as a length field.
+const LENGTH_OF_A_FRAME: usize = 0x5658;
+
+/// Is the reason for which a Python client raises its `ServerFullError`.
+pub(super) const SERVER_FULL: &str = "server_full";
+
+/// Takes one handshake message off the buffer and passes its JSON to `read`. The length is checked
+/// before the bytes have arrived.
+pub(super) fn take_message<T>(
+    buffer: &mut BytesMut,
+    read: impl FnOnce(&[u8]) -> Result<T, HandshakeError>,
+) -> Result<Option<T>, HandshakeError> {
+    let Some(&prefix) = buffer.first_chunk::<2>() else { return Ok(None) };
+    let length = usize::from(u16::from_be_bytes(prefix));
+    if length == LENGTH_OF_A_FRAME {
+        return Err(HandshakeError::FrameBeforeHandshake);
+    }
+    if is_tls(buffer) {
+        return Err(HandshakeError::Tls);
+    }
+    if length == 0 || length > MAX_HANDSHAKE_LEN {
+        return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
+    }
+    let Some(json) = buffer.get(2..2 + length) else { return Ok(None) };
+    let read = read(json);
+    buffer.advance(2 + length);
+    read.map(Some)
+}
+
+/// Returns whether the bytes begin a TLS record: a handshake (22) or an alert (21), then the
+/// version 3.0 to 3.4. The first two bytes could be a length, but no JSON begins with a byte below
+/// 5.
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [21 | 22, 3, 0..=4, ..])
+}
+
+pub(super) fn parse_object(json: &[u8]) -> Result<Map<String, Value>, HandshakeError> {
+    // Python's parser accepts a byte order mark, so a peer may send one.
+    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
+    serde_json::from_slice(json).map_err(|_| HandshakeError::NotAnObject)
+}
+
+pub(super) fn framed(json: &[u8]) -> Bytes {
+    debug_assert!(json.len() <= MAX_HANDSHAKE_LEN, "our own handshake messages are short");
+    // One length means a frame. A space after the JSON changes the length and nothing else.
+    let padding: &[u8] = if json.len() == LENGTH_OF_A_FRAME { b" " } else { b"" };
+    let length = json.len() + padding.len();
+    let mut bytes = BytesMut::with_capacity(2 + length);
+    bytes.put_u16(length as u16);
+    bytes.put_slice(json);
+    bytes.put_slice(padding);
+    bytes.freeze()
+}

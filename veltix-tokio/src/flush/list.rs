@@ -1,0 +1,66 @@
+//! [`FlushList`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use veltix_core::limits::FLUSH_TIME;
+
+use crate::session::Session;
+
+/// How many flushes pass between two looks at the clock.
+const LOOK_EVERY: usize = 8;
+
+/// Sessions whose outboxes a poll has filled and that are not flushed yet. Dropped, it wakes their
+/// tasks.
+#[derive(Debug, Default)]
+pub(crate) struct FlushList(pub(super) VecDeque<Arc<Session>>);
+
+impl FlushList {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes over the outboxes that another scope left.
+    pub(crate) fn extend(&mut self, mut other: Self) {
+        if self.0.is_empty() {
+            if !other.0.is_empty() {
+                std::mem::swap(&mut self.0, &mut other.0);
+            }
+        } else {
+            self.0.append(&mut other.0);
+        }
+    }
+
+    /// Flushes outboxes until all are done, or [`FLUSH_TIME`] has passed: a broadcast to thousands
+    /// must not hold a worker for longer. The first touched is the first flushed.
+    pub(crate) fn flush_some(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
+        let start = Instant::now();
+        let (mut now, mut done) = (start, 0);
+        // Each leaves the list after its flush, not before: if that panics, it is woken as well.
+        while let Some(session) = self.0.front() {
+            session.outbox().flush_at(now);
+            self.0.pop_front();
+            done += 1;
+            if done % LOOK_EVERY == 0 && !self.0.is_empty() {
+                now = Instant::now();
+                if now - start >= FLUSH_TIME {
+                    return;
+                }
+            }
+        }
+        // An idle connection holds no list.
+        self.0 = VecDeque::new();
+    }
+}
+
+impl Drop for FlushList {
+    fn drop(&mut self) {
+        for session in self.0.drain(..) {
+            session.outbox().wake_owner();
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Which outboxes a poll of a connection's task flushes, and the bytes that its handlers publish.
+//!
+//! The first frame in an idle outbox needs a flush. Within a poll of a connection's task the
+//! [scope](FlushScope) notes the outbox and flushes it once, at the end, with all frames that were queued
+//! meanwhile in one write. Anywhere else (a spawned task, a blocking handler, a foreign thread) the
+//! outbox's own task is woken, except for a call that has no other beside it: its caller writes it.
+//!
+//! No outbox is forgotten, however a poll ends: scope and list are guards that flush, or wake, on drop.
+
+mod list;
+mod publish;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use list::FlushList;
+pub(crate) use publish::{PublishLimit, Published, published};
+#[cfg(veltix_planted_bugs)]
+pub(crate) use scope::forget_touched;
+pub(crate) use scope::{
+    FlushScope, blocking, is_inside, is_within, limited, mark_heavy, schedule, schedule_alone,
+    schedule_published,
+};

@@ -1,0 +1,63 @@
+//! The bytes that handlers put into the outboxes of other peers, each frame with its overhead.
+
+use std::cell::Cell;
+
+thread_local! {
+    /// Published bytes of the handlers that run on this thread.
+    static PUBLISHED: Cell<Published> = const { Cell::new(Published::NOTHING) };
+}
+
+/// Published bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Published {
+    /// All of them.
+    pub(crate) all: u64,
+    /// The part that waits for slow readers.
+    pub(crate) waiting: u64,
+    /// Bytes under limits of single routes, which are part of neither.
+    pub(super) limited: u64,
+}
+
+impl Published {
+    pub(super) const NOTHING: Self = Self { all: 0, waiting: 0, limited: 0 };
+
+    /// Returns whether a part of it is to be charged.
+    pub(crate) const fn is_charged(self) -> bool {
+        self.waiting | self.limited > 0
+    }
+}
+
+/// The limit of one route's handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PublishLimit {
+    /// The number of the route.
+    pub(crate) route: u16,
+    pub(crate) bytes_per_second: u64,
+}
+
+/// Bytes that were published under a limit of one route.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LimitedBytes {
+    pub(crate) limit: PublishLimit,
+    pub(crate) bytes: u64,
+}
+
+/// Counts bytes that a broadcast has put into outboxes, and the part that waits there.
+#[inline]
+pub(crate) fn published(all: usize, waiting: usize) {
+    let mut published = PUBLISHED.get();
+    published.all += all as u64;
+    published.waiting += waiting as u64;
+    PUBLISHED.set(published);
+}
+
+/// Returns the count of this thread.
+#[inline]
+pub(super) fn current() -> Published {
+    PUBLISHED.get()
+}
+
+/// Replaces the count of this thread.
+pub(super) fn replace(published: Published) -> Published {
+    PUBLISHED.replace(published)
+}

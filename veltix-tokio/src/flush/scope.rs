@@ -1,0 +1,252 @@
+//! [`FlushScope`]: a poll of a connection's task, and the handler that this thread runs in it.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::list::FlushList;
+use super::publish::{self, LimitedBytes, PublishLimit, Published};
+use crate::outbox::{Queued, charge};
+use crate::planted::planted;
+use crate::session::{Services, Session};
+
+thread_local! {
+    static CURRENT: RefCell<Current> = const { RefCell::new(Current::Nothing) };
+    /// An outbox of the scope has enough for a large write. Beside the rest, since it is asked for
+    /// after every message.
+    static HEAVY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The handler code that this thread runs.
+enum Current {
+    /// None of a handler.
+    Nothing,
+    /// A poll of a connection's task.
+    Poll(Scope),
+    /// A blocking handler of this session.
+    Blocking(Arc<Session>),
+}
+
+struct Scope {
+    /// The session whose task it is.
+    own: Arc<Session>,
+    /// Other peers' outboxes are not flushed by this poll: its task has a thread of its own.
+    own_only: bool,
+    /// Its own outbox is to be flushed. Most polls touch no other, and need no list then.
+    own_touched: bool,
+    touched: Vec<Arc<Session>>,
+    /// Bytes under limits of single routes.
+    limited: Vec<LimitedBytes>,
+}
+
+impl Current {
+    /// Returns the session whose handler this is.
+    const fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Nothing => None,
+            Self::Poll(scope) => Some(&scope.own),
+            Self::Blocking(session) => Some(session),
+        }
+    }
+}
+
+/// Schedules the flush of a frame that was just queued for this session. If other frames were dropped
+/// for it, the connection's task reports that.
+#[inline]
+pub(crate) fn schedule(session: &Arc<Session>, queued: Queued) {
+    // Behind another frame, and not too many of them: it goes out with those.
+    if (queued.first || queued.heavy) && !is_noted(session, queued) && queued.first {
+        session.outbox().wake_owner();
+    }
+    note_dropped(session, queued);
+}
+
+/// The same for a frame that a handler may have sent to another peer: it counts as published.
+pub(crate) fn schedule_published(session: &Arc<Session>, queued: Queued, length: usize) {
+    schedule(session, queued);
+    let is_own =
+        CURRENT.with_borrow(|current| current.session().is_some_and(|it| Arc::ptr_eq(it, session)));
+    if !is_own {
+        let cost = charge(length);
+        publish::published(cost, if queued.waits { cost } else { 0 });
+    }
+}
+
+/// The same for a frame that no other will follow soon: outside a poll it is flushed at once.
+pub(crate) fn schedule_alone(session: &Arc<Session>, queued: Queued) {
+    if !is_noted(session, queued) && queued.first {
+        session.outbox().flush();
+    }
+    note_dropped(session, queued);
+}
+
+#[inline]
+fn note_dropped(session: &Arc<Session>, queued: Queued) {
+    if queued.dropped > 0 {
+        session.outbox().note_overflow();
+    }
+}
+
+/// Notes the outbox in the scope of this thread, if that flushes it.
+fn is_noted(session: &Arc<Session>, queued: Queued) -> bool {
+    CURRENT.with_borrow_mut(|current| {
+        let Current::Poll(scope) = current else { return false };
+        let is_own = Arc::ptr_eq(&scope.own, session);
+        if scope.own_only && !is_own {
+            return false;
+        }
+        if queued.heavy {
+            mark_heavy();
+        }
+        if queued.first && is_own {
+            scope.own_touched = true;
+        } else if queued.first {
+            scope.touched.push(Arc::clone(session));
+        }
+        true
+    })
+}
+
+/// Notes that an outbox of this scope has enough for a large write.
+pub(crate) fn mark_heavy() {
+    HEAVY.set(true);
+}
+
+/// Returns whether the caller runs inside a handler of this session's connection, other than a
+/// blocking one.
+pub(crate) fn is_inside(session: &Arc<Session>) -> bool {
+    CURRENT.with_borrow(
+        |current| matches!(current, Current::Poll(scope) if Arc::ptr_eq(&scope.own, session)),
+    )
+}
+
+/// Returns whether the caller runs inside a handler of this side, a blocking one included.
+pub(crate) fn is_within(services: &Arc<Services>) -> bool {
+    CURRENT.with_borrow(|current| {
+        current.session().is_some_and(|session| Arc::ptr_eq(session.services(), services))
+    })
+}
+
+/// Runs a part of a handler whose route has a limit for the bytes that it publishes.
+pub(crate) fn limited<R>(limit: PublishLimit, part: impl FnOnce() -> R) -> R {
+    let before = publish::replace(Published::NOTHING);
+    let result = part();
+    let Published { all: bytes, .. } = publish::replace(before);
+    if bytes > 0 {
+        CURRENT.with_borrow_mut(|current| {
+            if let Current::Poll(scope) = current {
+                scope.limited.push(LimitedBytes { limit, bytes });
+                publish::replace(Published { limited: before.limited + bytes, ..before });
+            }
+        });
+    }
+    result
+}
+
+/// Runs a blocking handler of this session; returns its result with the bytes that it has published.
+/// It has no scope: its frames are written at once.
+pub(crate) fn blocking<R>(session: &Arc<Session>, handler: impl FnOnce() -> R) -> (R, Published) {
+    CURRENT.set(Current::Blocking(Arc::clone(session)));
+    publish::replace(Published::NOTHING);
+    let result = handler();
+    CURRENT.set(Current::Nothing);
+    (result, publish::current())
+}
+
+/// Forgets the outboxes that the poll has touched, as only a planted bug does.
+#[cfg(veltix_planted_bugs)]
+pub(crate) fn forget_touched() {
+    CURRENT.with_borrow_mut(|current| {
+        if let Current::Poll(scope) = current {
+            scope.own_touched = false;
+            scope.touched.clear();
+        }
+    });
+}
+
+/// The guard of a poll: see the module's documentation.
+pub(crate) struct FlushScope {
+    /// A poll inside a poll happens when a handler drives a runtime of its own.
+    outer: Current,
+    outer_heavy: bool,
+    outer_published: Published,
+    left: bool,
+}
+
+impl FlushScope {
+    pub(crate) fn enter(own: &Arc<Session>, own_only: bool) -> Self {
+        let scope = Scope {
+            own: Arc::clone(own),
+            own_only,
+            own_touched: false,
+            touched: Vec::new(),
+            limited: Vec::new(),
+        };
+        Self {
+            outer: CURRENT.replace(Current::Poll(scope)),
+            outer_heavy: HEAVY.replace(false),
+            outer_published: publish::replace(Published::NOTHING),
+            left: false,
+        }
+    }
+
+    /// Returns whether an outbox has enough for a large write, so that reading should pause for it.
+    pub(crate) fn is_heavy(&self) -> bool {
+        HEAVY.get()
+    }
+
+    /// Returns the bytes that were published in the scope so far.
+    #[inline]
+    #[allow(clippy::unused_self, reason = "the scope of this thread is this one")]
+    pub(crate) fn published(&self) -> Published {
+        publish::current()
+    }
+
+    /// Takes out the bytes that were published under limits of single routes.
+    #[allow(clippy::unused_self, reason = "the scope of this thread is this one")]
+    pub(crate) fn take_limited(&self) -> Vec<LimitedBytes> {
+        CURRENT.with_borrow_mut(|current| match current {
+            Current::Poll(scope) => std::mem::take(&mut scope.limited),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Ends the scope and flushes its own outbox, at about this time; returns the other outboxes that
+    /// it touched.
+    pub(crate) fn leave(mut self, now: Instant) -> FlushList {
+        let Current::Poll(Scope { own, own_touched, touched, .. }) = self.close() else {
+            return FlushList::default();
+        };
+        // From here on a guard: a flush wakes tasks that wait for room, and a waker may panic.
+        let mut flushes = FlushList(touched.into());
+        if planted!("flushes_lost") {
+            flushes.0.clear();
+            return flushes;
+        }
+        if own_touched {
+            own.outbox().flush_at(now);
+        }
+        flushes
+    }
+
+    fn close(&mut self) -> Current {
+        self.left = true;
+        HEAVY.set(self.outer_heavy);
+        publish::replace(self.outer_published);
+        CURRENT.replace(std::mem::replace(&mut self.outer, Current::Nothing))
+    }
+}
+
+impl Drop for FlushScope {
+    fn drop(&mut self) {
+        if !self.left {
+            // The poll panicked: the tasks are woken, by the dropped list too.
+            let Current::Poll(scope) = self.close() else { return };
+            if scope.own_touched {
+                scope.own.outbox().wake_owner();
+            }
+            drop(FlushList(scope.touched.into()));
+        }
+    }
+}

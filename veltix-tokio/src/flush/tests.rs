@@ -1,0 +1,204 @@
+//! What a batch leaves behind when a flush panics.
+
+use std::io::{self, IoSlice};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use veltix_core::{Frame, IdSpace, RequestId};
+
+use tokio::time::Instant;
+use veltix_core::PeerId;
+
+use super::*;
+use crate::config::{ConnectionConfig, Role};
+use crate::drain::Spreads;
+use crate::memory::Memory;
+use crate::outbox::Queued;
+use crate::outbox::{Capacity, Push};
+use crate::session::{Services, Session};
+use crate::sync::QueuePosition;
+use crate::transport::{Link, PeerAddr, StreamWriter};
+
+/// A stream that is full once, and then takes everything.
+struct FullOnce(bool);
+
+impl StreamWriter for FullOnce {
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if std::mem::take(&mut self.0) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn poll_write_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The waker of a peer's task: it counts.
+#[derive(Default)]
+struct Owner(AtomicUsize);
+
+impl Wake for Owner {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The waker of an application.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("planned");
+    }
+}
+
+/// A session with room for one frame, which nobody but the test drives.
+fn another(stream: FullOnce) -> (Arc<Session>, Arc<Owner>) {
+    let mut limits = ConnectionConfig::new(None).limits(None).expect("the defaults work");
+    limits.outbox = Capacity { frames: 1, bytes: usize::MAX };
+    let services = Services::new(Role::Server, limits, Memory::unlimited(), 1, Spreads::default());
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    let session = Session::new(
+        PeerId::new(IDS.fetch_add(1, Ordering::Relaxed)),
+        Link::new(PeerAddr::Memory(0)),
+        Arc::default(),
+        &services,
+        Box::new(stream),
+        IdSpace::server(),
+    );
+    let owner = Arc::new(Owner::default());
+    session.outbox().status(&Waker::from(Arc::clone(&owner)));
+    (session, owner)
+}
+
+fn session() -> Arc<Session> {
+    another(FullOnce(false)).0
+}
+
+fn frame() -> Frame {
+    Frame::new(200, RequestId::new(1), Bytes::new())
+}
+
+/// Sends something to this peer, as a handler would.
+fn send(peer: &Arc<Session>) {
+    let Push::Queued(pushed) = peer.outbox().push(frame()) else { panic!("there is room") };
+    schedule(peer, pushed);
+}
+
+/// A peer whose next flush panics: it makes room for which somebody waits.
+fn explosive() -> Arc<Session> {
+    let (peer, _) = another(FullOnce(true));
+    send(&peer);
+    peer.outbox().flush();
+    let (mut place, waker) = (QueuePosition::default(), Waker::from(Arc::new(Panics)));
+    let pushed = peer.outbox().push_or_wait(frame(), Some((&mut place, &waker)));
+    assert!(matches!(pushed, Push::Full(_)), "{pushed:?}");
+    assert!(peer.outbox().poll_writable(&mut Context::from_waker(Waker::noop())).is_ready());
+    peer
+}
+
+/// Three peers to whom a batch of this one has sent something.
+fn touch() -> Vec<(Arc<Session>, Arc<Owner>)> {
+    let others: Vec<_> = (0..3).map(|_| another(FullOnce(false))).collect();
+    others.iter().for_each(|(peer, _)| send(peer));
+    others
+}
+
+/// Outboxes whose task was not woken, and that were not flushed.
+fn forgotten(others: &[(Arc<Session>, Arc<Owner>)]) -> usize {
+    let is_forgotten = |(peer, owner): &&(Arc<Session>, Arc<Owner>)| {
+        peer.outbox().sent().queued > 0 && owner.0.load(Ordering::Relaxed) == 0
+    };
+    others.iter().filter(is_forgotten).count()
+}
+
+#[test]
+fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
+    let own = session();
+    let explosive = explosive();
+    let batch = FlushScope::enter(&own, false);
+    let before = touch();
+    let after = touch();
+    let mut flushes = batch.leave(Instant::now());
+    flushes.0.insert(3, explosive);
+    assert_eq!((forgotten(&before), forgotten(&after)), (3, 3));
+    assert!(catch_unwind(AssertUnwindSafe(|| flushes.flush_some())).is_err());
+    drop(flushes);
+    assert!(before.iter().all(|(peer, _)| peer.outbox().sent().written == 1), "it came later");
+    assert_eq!((forgotten(&before), forgotten(&after)), (0, 0));
+}
+
+#[test]
+fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
+    let own = explosive();
+    let batch = FlushScope::enter(&own, false);
+    let others = touch();
+    // The outbox is in need of a flush already, so a frame would not be the first.
+    schedule(&own, Queued { first: true, heavy: false, waits: false, dropped: 0 });
+    assert!(catch_unwind(AssertUnwindSafe(|| batch.leave(Instant::now()))).is_err());
+    assert_eq!(forgotten(&others), 0);
+}
+
+#[test]
+fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
+    let own = session();
+    let batch = FlushScope::enter(&own, false);
+    let others = touch();
+    drop(batch);
+    assert_eq!(forgotten(&others), 0);
+}
+
+/// A handler may drive a runtime of its own, in which another peer's task is polled.
+#[test]
+fn a_poll_inside_a_poll_publishes_for_itself() {
+    let own = session();
+    let (other, _) = another(FullOnce(false));
+    let outer = FlushScope::enter(&own, false);
+    published(10, 1);
+    let inner = FlushScope::enter(&other, false);
+    assert!(!inner.published().is_charged(), "nothing of the other");
+    published(20, 2);
+    assert_eq!(inner.published().waiting, 2);
+    drop(inner.leave(Instant::now()));
+    assert_eq!((outer.published().all, outer.published().waiting), (10, 1));
+    drop(outer);
+}
+
+/// What is left of one handler on a thread of the pool is not the next one's.
+#[test]
+fn each_blocking_handler_publishes_for_itself() {
+    let own = session();
+    for _ in 0..2 {
+        let ((), of_it) = blocking(&own, || published(10, 1));
+        assert_eq!((of_it.all, of_it.waiting), (10, 1));
+    }
+}
+
+#[test]
+fn a_route_s_limit_is_charged_to_the_peer_whose_handler_it_was() {
+    let own = session();
+    let (other, _) = another(FullOnce(false));
+    let limit = PublishLimit { route: 0, bytes_per_second: 1_000 };
+    let outer = FlushScope::enter(&own, false);
+    limited(limit, || published(10, 1));
+    let inner = FlushScope::enter(&other, false);
+    limited(limit, || published(20, 2));
+    let taken = |scope: &FlushScope| {
+        let parts = scope.take_limited();
+        parts.iter().map(|part| part.bytes).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&inner), [20]);
+    drop(inner.leave(Instant::now()));
+    assert_eq!(taken(&outer), [10]);
+    assert!(taken(&outer).is_empty(), "once");
+    drop(outer);
+}

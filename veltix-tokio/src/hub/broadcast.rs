@@ -1,0 +1,79 @@
+//! [`Broadcast`]: one message to many peers.
+
+use std::sync::Arc;
+
+use veltix_core::{Ask, Frame, PeerId, Target, ToMessage};
+
+use super::shared_batch::with_open_batch;
+use super::{Delivery, Endpoint, Survey};
+use crate::codec::within;
+use crate::error::SendError;
+use crate::peer::Peer;
+
+/// A broadcast that is being put together. Made by [`Hub::to`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent before `send`"]
+pub struct Broadcast {
+    endpoint: Arc<Endpoint>,
+    target: Target,
+    except: Vec<PeerId>,
+}
+
+impl Broadcast {
+    pub(super) const fn new(endpoint: Arc<Endpoint>, target: Target) -> Self {
+        Self { endpoint, target, except: Vec::new() }
+    }
+
+    /// Leaves this peer out; may be called for several.
+    pub fn except(mut self, peer: &Peer) -> Self {
+        self.except.push(peer.id());
+        self
+    }
+
+    /// Sends the message. It is encoded once, whatever the number of peers, and never waits.
+    ///
+    /// # Errors
+    /// [`SendError::Encode`], or [`SendError::Target`] for a target that is over a limit; then
+    /// nobody got it.
+    pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
+        let endpoint = &self.endpoint;
+        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
+        let plain = endpoint.plain_id();
+        let mut frame = Frame::from(message.with_id(plain));
+        let policy = endpoint.limits().overflow;
+        frame.set_class(frame.class().clone().resolve(policy));
+        let Self { target, except, .. } = self;
+        with_open_batch(|open_batch| {
+            let targets = open_batch.find(endpoint, target, except)?;
+            Ok(open_batch.send(targets, frame, policy))
+        })
+    }
+
+    /// Asks each of the peers: see [`Survey`]. The message is encoded once, now.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use veltix::{Hub, Message, tag};
+    /// # async fn vote(hub: Hub, ballot: Message) -> veltix::Result<()> {
+    /// let voters = hub.to(tag("voter"));
+    /// let votes = voters.request(&ballot)?.timeout(Duration::from_secs(2)).quorum(3).await;
+    /// if votes.is_enough() {
+    ///     for (peer, vote) in votes.replies() {
+    ///         println!("{peer}: {}", vote.text()?);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Encode`], [`SendError::Target`]; then nobody is asked.
+    pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<Survey<Q>, SendError> {
+        let endpoint = &self.endpoint;
+        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
+        // Each peer's frame gets the id of its own call.
+        let frame = Frame::new(message.code(), endpoint.plain_id(), message.into_body());
+        let matching = endpoint.peers().matching(&self.target)?;
+        let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
+        Ok(Survey::new(Arc::clone(endpoint), frame, asked.cloned()))
+    }
+}

@@ -1,0 +1,268 @@
+//! What all connections of one server, or the successive ones of one client, share.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::time::{Instant, sleep_until};
+use veltix_core::{GoingAway, IdSpace, RequestId};
+
+use super::Peers;
+use super::{Event, Events};
+use crate::admission::{Handshakes, Slots};
+use crate::close::CloseReason;
+use crate::config::{Limits, Role};
+use crate::drain::{Drain, Spreads};
+use crate::memory::{Look, Memory};
+use crate::session::Services;
+use crate::sync::Mutex;
+use crate::transport::PeerAddr;
+
+/// See the module.
+pub(crate) struct Endpoint {
+    services: Arc<Services>,
+    local_addr: PeerAddr,
+    peers: Peers,
+    slots: Slots,
+    handshakes: Handshakes,
+    events: Events,
+    /// What a client's server has said of when to come back, until that is done. On the client's
+    /// side, so that no peer of a server pays for it.
+    away: Mutex<Option<GoingAway>>,
+    panics: Panics,
+}
+
+/// Handlers that panicked.
+#[derive(Debug, Default)]
+pub(crate) struct Panics(AtomicU64);
+
+impl Panics {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The settings of an endpoint that are not those of each connection.
+pub(crate) struct Side {
+    pub(crate) role: Role,
+    pub(crate) local_addr: PeerAddr,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: Option<usize>,
+    pub(crate) max_pending_handshakes: usize,
+    pub(crate) max_pending_handshakes_per_address: usize,
+    pub(crate) max_workers: usize,
+    /// What its connections may hold together.
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) spreads: Spreads,
+}
+
+impl Endpoint {
+    pub(crate) fn new(side: Side, limits: Limits) -> Arc<Self> {
+        let services =
+            Services::new(side.role, limits, side.memory, side.max_workers, side.spreads);
+        Arc::new(Self {
+            local_addr: side.local_addr,
+            peers: Peers::new(Arc::clone(&services)),
+            services,
+            slots: Slots::new(side.max_connections, side.max_connections_per_address),
+            handshakes: Handshakes::new(
+                side.max_pending_handshakes,
+                side.max_pending_handshakes_per_address,
+            ),
+            events: Events::new(),
+            away: Mutex::default(),
+            panics: Panics::default(),
+        })
+    }
+
+    pub(crate) const fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        self.services.limits()
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        self.services.drain()
+    }
+
+    pub(crate) const fn local_addr(&self) -> &PeerAddr {
+        &self.local_addr
+    }
+
+    pub(crate) const fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    pub(crate) const fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    pub(crate) const fn handshakes(&self) -> &Handshakes {
+        &self.handshakes
+    }
+
+    pub(crate) const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    pub(crate) const fn away(&self) -> &Mutex<Option<GoingAway>> {
+        &self.away
+    }
+
+    pub(crate) const fn panics(&self) -> &Panics {
+        &self.panics
+    }
+
+    /// The id of a server's broadcasts.
+    pub(crate) const fn plain_id(&self) -> RequestId {
+        IdSpace::server().plain()
+    }
+
+    /// Makes room for so many more bytes, if there is none: evicts whoever holds the most, and as many
+    /// as it takes.
+    #[cold]
+    pub(crate) fn make_room(self: &Arc<Self>, more: usize, now: Instant) {
+        let mut excess = self.services.memory().excess(more);
+        if excess == 0 {
+            return;
+        }
+        match self.services.memory().may_evict(now) {
+            Look::Now => {}
+            Look::At(due) => {
+                let endpoint = Arc::clone(self);
+                tokio::spawn(async move {
+                    sleep_until(due).await;
+                    if endpoint.services.memory().is_over() {
+                        endpoint.make_room(0, Instant::now());
+                    }
+                });
+                return;
+            }
+            Look::Not => return,
+        }
+        let mut holders = self.peers.holders();
+        holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
+        // What was received of those who are on their way out goes with them.
+        let leaving = holders.iter().filter(|(_, peer)| peer.is_closed());
+        excess =
+            excess.saturating_sub(leaving.map(|(_, peer)| peer.session().reading().bytes()).sum());
+        for (held, peer) in holders {
+            if excess == 0 {
+                return;
+            }
+            if peer.is_closed() {
+                // What waits for them does not: it would be held for as long as a drain may take.
+                excess = excess.saturating_sub(peer.session().outbox().held());
+                peer.session().give_up_queue();
+                continue;
+            }
+            excess = excess.saturating_sub(held);
+            if self.services.logs().evictions.is_due(now) {
+                tracing::warn!(%peer, held, "memory is used up: who holds the most is disconnected");
+            }
+            self.events.tell(|| Event::Evicted { peer: peer.clone(), held });
+            peer.session().end(CloseReason::Evicted);
+        }
+    }
+
+    /// Begins the shutdown, once.
+    pub(crate) fn begin_shutdown(&self) {
+        if self.drain().begin(self.limits().drain_timeout) {
+            tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
+            self.events.tell(|| Event::Draining);
+            self.handshakes.shed_all();
+            self.peers.wake_all();
+        }
+    }
+
+    /// Ends every connection that the shutdown has not come to yet.
+    pub(crate) fn close_all(&self) {
+        self.drain().close_all();
+        self.peers.wake_all();
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("role", &self.services.role())
+            .field("local_addr", &self.local_addr)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use veltix_core::all;
+
+    use super::*;
+    use crate::peer::Peer;
+    use crate::transport::memory;
+    use crate::{Client, ClientConfig, Hub, Router, Server, ServerConfig};
+    use veltix_core::limits::EVICTION_PAUSE;
+
+    const BUDGET: usize = 64 << 20;
+
+    /// A server with three peers that hold these parts of its budget.
+    async fn holders(parts: [usize; 3]) -> (Hub, Vec<Client>, Vec<Peer>) {
+        let (listener, connector) = memory(1 << 16);
+        let config = ServerConfig::default().memory_budget(BUDGET);
+        let server = Server::with_listener(listener, config, Router::new());
+        let server = server.expect("the config works");
+        let hub = server.hub();
+        tokio::spawn(server.run());
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            let config = ClientConfig::default();
+            let client = Client::connect_with(connector.clone(), config, Router::new());
+            clients.push(client.await.expect("it connects"));
+        }
+        let mut peers = hub.list(all()).expect("it is valid");
+        peers.sort_unstable_by_key(Peer::id);
+        for (peer, part) in peers.iter().zip(parts) {
+            peer.session().reading().set(BUDGET / part);
+        }
+        (hub, clients, peers)
+    }
+
+    fn closed(peers: &[Peer]) -> Vec<bool> {
+        peers.iter().map(Peer::is_closed).collect()
+    }
+
+    /// Between two looks nobody's task runs here, so who was evicted has not gone yet.
+    #[tokio::test]
+    async fn who_is_on_its_way_out_is_not_evicted_again_nor_anybody_in_its_place() {
+        let (hub, _clients, peers) = holders([4, 2, 6]).await;
+        let mut events = hub.events();
+        let (endpoint, now) = (Arc::clone(hub.endpoint()), Instant::now());
+        endpoint.make_room(BUDGET / 32, now);
+        assert_eq!(closed(&peers), [false, true, false], "who holds the most goes");
+        endpoint.make_room(BUDGET / 4, now + EVICTION_PAUSE);
+        assert_eq!(closed(&peers), [false, true, false], "what it leaves will do");
+        endpoint.make_room(BUDGET, now + EVICTION_PAUSE * 3 / 2);
+        assert_eq!(closed(&peers), [false, true, false], "a moment passes first");
+        endpoint.make_room(BUDGET * 5 / 8, now + 2 * EVICTION_PAUSE);
+        assert_eq!(closed(&peers), [true, true, false]);
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            if let Event::Evicted { peer, held } = events.next().await.expect("it runs") {
+                told.push((peer.id(), BUDGET / held));
+            }
+        }
+        assert_eq!(told, [(peers[1].id(), 2), (peers[0].id(), 4)]);
+    }
+
+    #[tokio::test]
+    async fn as_many_go_as_it_takes() {
+        let (hub, _clients, peers) = holders([4, 4, 4]).await;
+        hub.endpoint().make_room(BUDGET / 2, Instant::now());
+        assert_eq!(closed(&peers).iter().filter(|closed| **closed).count(), 2);
+    }
+}

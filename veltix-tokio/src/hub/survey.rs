@@ -1,0 +1,445 @@
+//! [`Survey`]: a question to many peers, and who of them has answered what.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep};
+use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use veltix_core::{Ask, Frame, Message};
+
+use super::Endpoint;
+use super::Event;
+use crate::error::RequestError;
+use crate::flush;
+use crate::memory::share;
+use crate::outbox::Push;
+use crate::peer::Peer;
+use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer};
+
+/// A question to many peers. Made by [`Broadcast::request`](crate::Broadcast::request).
+///
+/// It is a stream of the responses as they come ([`Survey::next`]), with a [roster](Survey::roster)
+/// of where each peer stands; awaited as a whole it gives all of them at once, as [`Responses`].
+/// Each peer responds exactly once.
+///
+/// Nothing is sent before it is first polled. Then it is sent to all at once, without waiting: a
+/// peer whose outbox is full responds [`Response::Full`].
+///
+/// # Cancel safety
+/// [`Survey::next`] is cancel safe. Dropping the survey gives up the calls that are not answered:
+/// late answers are counted and thrown away.
+#[must_use = "a survey is sent when it is polled"]
+pub struct Survey<Q: Ask + ?Sized = Message> {
+    endpoint: Arc<Endpoint>,
+    /// The frame to send, and to whom, until it is sent.
+    unsent: Option<Frame>,
+    asked: Vec<Asked>,
+    /// The code of the question.
+    code: u16,
+    /// Those who could not be asked; told first.
+    ready: VecDeque<(usize, ResponseTo<Q>)>,
+    /// Bounded although the channel is not: each peer sends at most one.
+    answers: mpsc::UnboundedReceiver<SurveyAnswer>,
+    sender: mpsc::UnboundedSender<SurveyAnswer>,
+    timeout: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+    waiting: usize,
+    replies: usize,
+    until: Until,
+    question: PhantomData<fn(&Q)>,
+}
+
+/// Where one peer stands.
+#[derive(Debug)]
+struct Asked {
+    peer: Peer,
+    call: Option<CallId>,
+    status: SurveyStatus,
+}
+
+/// When a survey ends before everybody has responded.
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    All,
+    First(usize),
+    Quorum(usize),
+}
+
+/// Where a peer of a [`Survey`] stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SurveyStatus {
+    /// It has not responded yet.
+    Waiting,
+    /// It replied.
+    Replied,
+    /// Its time is over.
+    TimedOut,
+    /// Its connection ended first.
+    Left,
+    /// Its outbox had no room for the question.
+    Full,
+    /// It could not answer, or not so that it could be read.
+    Failed,
+    /// The survey ended early, without it.
+    GivenUp,
+}
+
+/// How one peer of a [`Survey`] responded.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Response<R = Message, E = std::convert::Infallible> {
+    /// It replied.
+    Reply(R),
+    /// It did not in time.
+    TimedOut,
+    /// Its connection ended first.
+    Left,
+    /// Its outbox had no room for the question.
+    Full,
+    /// It answered with the error that the message declares, or something else than the reply.
+    Failed(RequestError<E>),
+}
+
+/// How a peer responds to a `Q`.
+type ResponseTo<Q> = Response<<Q as Ask>::Reply, <Q as Ask>::Error>;
+
+impl<R, E> Response<R, E> {
+    const fn status(&self) -> SurveyStatus {
+        match self {
+            Self::Reply(_) => SurveyStatus::Replied,
+            Self::TimedOut => SurveyStatus::TimedOut,
+            Self::Left => SurveyStatus::Left,
+            Self::Full => SurveyStatus::Full,
+            Self::Failed(_) => SurveyStatus::Failed,
+        }
+    }
+}
+
+impl<Q: Ask + ?Sized> Survey<Q> {
+    pub(crate) fn new(
+        endpoint: Arc<Endpoint>,
+        frame: Frame,
+        peers: impl IntoIterator<Item = Peer>,
+    ) -> Self {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let entry = |peer| Asked { peer, call: None, status: SurveyStatus::Waiting };
+        let asked: Vec<_> = peers.into_iter().map(entry).collect();
+        Self {
+            endpoint,
+            code: frame.code(),
+            unsent: Some(frame),
+            waiting: asked.len(),
+            asked,
+            ready: VecDeque::new(),
+            answers,
+            sender,
+            timeout: REQUEST_TIMEOUT,
+            deadline: None,
+            replies: 0,
+            until: Until::All,
+            question: PhantomData,
+        }
+    }
+
+    /// How long the answers may take, from the first poll on. Default: 5 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Ends the survey with so many replies.
+    pub const fn first(mut self, replies: usize) -> Self {
+        self.until = Until::First(replies);
+        self
+    }
+
+    /// Ends the survey with so many replies, or as soon as they cannot be reached any more. With
+    /// fewer peers than that, none is asked.
+    pub const fn quorum(mut self, replies: usize) -> Self {
+        self.until = Until::Quorum(replies);
+        self
+    }
+
+    /// Who was asked, and where each of them stands now.
+    pub fn roster(&self) -> impl Iterator<Item = (&Peer, SurveyStatus)> {
+        self.asked.iter().map(|entry| (&entry.peer, entry.status))
+    }
+
+    /// Replies so far.
+    #[must_use]
+    pub const fn replies(&self) -> usize {
+        self.replies
+    }
+
+    /// The next response; `None` when everybody has responded, or the survey has ended early.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no response is lost.
+    pub async fn next(&mut self) -> Option<(Peer, ResponseTo<Q>)> {
+        poll_fn(|cx| self.poll_response(cx)).await
+    }
+
+    /// Asks everybody, each under an id of its own: the body is shared.
+    fn send(&mut self, frame: &Frame) {
+        for (index, entry) in self.asked.iter_mut().enumerate() {
+            let sink = ReplySink::Survey { index, answers: self.sender.clone() };
+            let begun = entry.peer.session().calls().lock().begin_open(frame.code(), sink);
+            let Begun { call, is_news, .. } = match begun {
+                Ok(begun) => begun,
+                Err(RequestError::Closed) => {
+                    self.ready.push_back((index, Response::Left));
+                    continue;
+                }
+                Err(error) => {
+                    self.ready.push_back((index, Response::Failed(error.widen())));
+                    continue;
+                }
+            };
+            let response = match entry.peer.session().outbox().push(frame.clone().with_id(call.id))
+            {
+                Push::Queued(queued) => {
+                    flush::schedule_published(entry.peer.session(), queued, frame.len());
+                    if is_news {
+                        // Its task may have to read on for the answer, past the inbox's limit.
+                        entry.peer.session().outbox().wake_owner();
+                    }
+                    entry.call = Some(call);
+                    continue;
+                }
+                Push::Full(_) => Response::Full,
+                Push::Closed => Response::Left,
+            };
+            let caller = entry.peer.session().calls().lock().take_back(call);
+            // Without it the connection has ended meanwhile, and that is on its way to us.
+            if caller.is_some() {
+                self.ready.push_back((index, response));
+            }
+        }
+        self.deadline = Some(Box::pin(sleep(self.timeout.min(FAR_FUTURE))));
+    }
+
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Peer, ResponseTo<Q>)>> {
+        if self.is_over() {
+            self.give_up();
+            return Poll::Ready(None);
+        }
+        if let Some(mut frame) = self.unsent.take() {
+            share(&mut frame, self.asked.len(), self.endpoint.services().memory());
+            self.send(&frame);
+        }
+        if let Some((index, response)) = self.ready.pop_front() {
+            return Poll::Ready(Some(self.respond(index, response)));
+        }
+        // The survey holds a sender itself, so the channel does not end.
+        if let Poll::Ready(Some((index, answer))) = self.answers.poll_recv(cx) {
+            let response = self.read(answer);
+            return Poll::Ready(Some(self.respond(index, response)));
+        }
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            self.deadline = None;
+            self.time_out();
+            if let Some((index, response)) = self.ready.pop_front() {
+                return Poll::Ready(Some(self.respond(index, response)));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Gives up the calls whose time is over. One that cannot be given up is over already: its
+    /// answer, or the end of its connection, is on its way to us and still counts.
+    fn time_out(&mut self) {
+        for (index, entry) in self.asked.iter_mut().enumerate() {
+            let Some(call) = entry.call.take() else { continue };
+            let caller = entry.peer.session().calls().lock().give_up(call);
+            if caller.is_some() {
+                let (peer, code) = (&entry.peer, self.code);
+                let event = || Event::RequestTimedOut { peer: peer.clone(), code };
+                self.endpoint.events().tell(event);
+                self.ready.push_back((index, Response::TimedOut));
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self.until {
+            _ if self.waiting == 0 => true,
+            Until::All => false,
+            Until::First(replies) => self.replies >= replies,
+            Until::Quorum(replies) => {
+                self.replies >= replies || self.replies + self.waiting < replies
+            }
+        }
+    }
+
+    /// Books how a peer responded.
+    fn respond(&mut self, index: usize, response: ResponseTo<Q>) -> (Peer, ResponseTo<Q>) {
+        let entry = &mut self.asked[index];
+        entry.call = None;
+        entry.status = response.status();
+        self.waiting -= 1;
+        self.replies += usize::from(entry.status == SurveyStatus::Replied);
+        (entry.peer.clone(), response)
+    }
+
+    fn read(&self, answer: Result<Message, CallFailed>) -> ResponseTo<Q> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(CallFailed::Timeout) => return Response::TimedOut,
+            Err(CallFailed::ConnectionLost) => return Response::Left,
+            Err(CallFailed::Congested) => {
+                let limit = INBOX_BYTES_WHILE_CALLING;
+                return Response::Failed(RequestError::Congested { limit });
+            }
+        };
+        let limit = self.endpoint.limits().max_typed_body;
+        Q::read(answer, limit).map_or_else(|error| Response::Failed(error.into()), Response::Reply)
+    }
+
+    /// Gives up the calls that are not answered: their ids rest.
+    fn give_up(&mut self) {
+        for entry in &mut self.asked {
+            if entry.status == SurveyStatus::Waiting {
+                entry.status = SurveyStatus::GivenUp;
+            }
+            if let Some(call) = entry.call.take() {
+                let caller = entry.peer.session().calls().lock().give_up(call);
+                drop(caller);
+            }
+        }
+    }
+}
+
+impl<Q: Ask + ?Sized> Stream for Survey<Q> {
+    type Item = (Peer, ResponseTo<Q>);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_response(cx)
+    }
+}
+
+/// The survey is never pinned in its parts.
+impl<Q: Ask + ?Sized> Unpin for Survey<Q> {}
+
+impl<Q: Ask + ?Sized> Drop for Survey<Q> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl<Q> IntoFuture for Survey<Q>
+where
+    Q: Ask<Reply: Send, Error: Send> + ?Sized + 'static,
+{
+    type Output = Responses<Q::Reply, Q::Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut responses = Vec::with_capacity(self.asked.len());
+            while let Some(response) = self.next().await {
+                responses.push(response);
+            }
+            let given_up = self.asked.iter().filter(|entry| entry.status == SurveyStatus::GivenUp);
+            let given_up = given_up.map(|entry| entry.peer.clone()).collect();
+            let needed = match self.until {
+                Until::All => self.asked.len(),
+                Until::First(replies) | Until::Quorum(replies) => replies,
+            };
+            Responses { replies: self.replies, needed, responses, given_up }
+        })
+    }
+}
+
+impl<Q: Ask + ?Sized> fmt::Debug for Survey<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Survey")
+            .field("asked", &self.asked.len())
+            .field("replies", &self.replies)
+            .field("waiting", &self.waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How everybody responded to a [`Survey`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Responses<R = Message, E = std::convert::Infallible> {
+    /// Each peer that responded, in the order in which they did.
+    pub responses: Vec<(Peer, Response<R, E>)>,
+    /// Those who had not when the survey ended early.
+    pub given_up: Vec<Peer>,
+    replies: usize,
+    needed: usize,
+}
+
+impl<R, E> Responses<R, E> {
+    /// Whether there are as many replies as [`Survey::first`] or [`Survey::quorum`] asked for;
+    /// without one of them, whether everybody replied.
+    #[must_use]
+    pub const fn is_enough(&self) -> bool {
+        self.replies >= self.needed
+    }
+
+    /// The replies, and whose they are.
+    pub fn replies(&self) -> impl Iterator<Item = (&Peer, &R)> {
+        self.responses.iter().filter_map(|(peer, response)| match response {
+            Response::Reply(reply) => Some((peer, reply)),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use veltix_core::{MessageType, all};
+
+    use super::*;
+    use crate::session::Reception;
+    use crate::transport::memory;
+    use crate::{Client, ClientConfig, Router, Server, ServerConfig};
+
+    /// An answer is taken off its call first and told next, so that a deadline may fall between the
+    /// two: it counts as the answer that it is, and once.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_on_its_way_at_the_deadline_counts_once() {
+        let (listener, connector) = memory(1 << 16);
+        let server = Server::with_listener(listener, ServerConfig::default(), Router::new());
+        let server = server.expect("the config works");
+        let hub = server.hub();
+        let running = tokio::spawn(server.run());
+        let connect = Client::connect_with(connector, ClientConfig::default(), Router::new());
+        let client = connect.await.expect("it connects");
+        let question = Message::empty(MessageType::new(200, "question", ""));
+        let limit = Duration::from_secs(1);
+        let mut survey = hub.to(all()).request(&question).expect("it is encoded").timeout(limit);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(survey.poll_response(cx).is_pending());
+        let (peer, id) = (survey.asked[0].peer.clone(), survey.asked[0].call.expect("asked").id);
+        let received = peer.session().calls().lock().receive(question.with_id(id));
+        let Reception::Answer(completed) = received else {
+            panic!("it is an answer: {received:?}")
+        };
+        tokio::time::advance(2 * limit).await;
+        assert!(survey.poll_response(cx).is_pending(), "it has not timed out");
+        completed.complete();
+        let Poll::Ready(Some((_, response))) = survey.poll_response(cx) else {
+            panic!("it is told")
+        };
+        assert!(matches!(response, Response::Reply(_)), "{response:?}");
+        assert!(matches!(survey.poll_response(cx), Poll::Ready(None)));
+        drop((client, running));
+    }
+}

@@ -1,0 +1,53 @@
+//! [`Sent`]: what became of each frame that an outbox accepted.
+
+use super::drops::DropReason;
+
+/// What became of the frames that were sent to a peer. Always, and exactly:
+/// `accepted = written + dropped() + queued`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// Frames that a sending call took on.
+    pub accepted: u64,
+    /// Frames that were handed to the system whole. The system does not say which of them the
+    /// peer got.
+    pub written: u64,
+    /// Frames that wait.
+    pub queued: u64,
+    /// Frames dropped because the peer did not read fast enough and was disconnected for it.
+    pub dropped_slow_consumer: u64,
+    /// Frames dropped because the connection ended first.
+    pub dropped_disconnected: u64,
+    /// Frames dropped by a policy that prefers others to them.
+    pub dropped_policy: u64,
+    /// Frames whose place was taken by a newer value of their key, see
+    /// [`Message::latest`](veltix_core::Message::latest).
+    pub dropped_superseded: u64,
+    /// Frames dropped because a shutdown's deadline passed first.
+    pub dropped_shutdown: u64,
+}
+
+impl Sent {
+    /// All dropped frames.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped_slow_consumer
+            + self.dropped_disconnected
+            + self.dropped_policy
+            + self.dropped_superseded
+            + self.dropped_shutdown
+    }
+}
+
+impl Sent {
+    /// Returns the counter of dropped frames for this reason.
+    pub(super) const fn dropped_for(&mut self, reason: DropReason) -> &mut u64 {
+        match reason {
+            DropReason::SlowConsumer => &mut self.dropped_slow_consumer,
+            DropReason::Disconnected => &mut self.dropped_disconnected,
+            DropReason::Policy => &mut self.dropped_policy,
+            DropReason::Superseded => &mut self.dropped_superseded,
+            DropReason::Shutdown => &mut self.dropped_shutdown,
+        }
+    }
+}

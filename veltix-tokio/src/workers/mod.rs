@@ -1,0 +1,150 @@
+//! The pool of named threads for blocking handlers.
+
+mod connection_thread;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+pub(crate) use connection_thread::on_thread;
+
+/// A handler's call, ready to run on any thread. It does not panic: the panic of a handler is
+/// caught inside.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that run blocking handlers. They are started when first needed, and end with the pool.
+///
+/// The queue is bounded by what fills it: each connection has at most [`Workers::per_peer`] calls
+/// waiting or running here, which [`Peer::threads`](crate::Peer) sees to.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    shared: Arc<Shared>,
+    max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The standard library's lock, for the sake of its condition variable.
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    over: bool,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("jobs", &self.jobs.len())
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Workers {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { shared: Arc::default(), max: max.max(1) }
+    }
+
+    /// Threads that one peer may take: all but one, so that it cannot hold up the others alone.
+    pub(crate) const fn per_peer(&self) -> usize {
+        if self.max > 1 { self.max - 1 } else { 1 }
+    }
+
+    /// Runs a job on a thread of the pool, as soon as one is free.
+    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
+        #[cfg(feature = "testing")]
+        let job = clock_hold::during(job);
+        let start = {
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.jobs.push_back(Box::new(job));
+            let start = state.idle < state.jobs.len() && state.threads < self.max;
+            if start {
+                state.threads += 1;
+            }
+            start.then_some(state.threads)
+        };
+        match start {
+            None => self.shared.work.notify_one(),
+            Some(number) => self.start(number),
+        }
+    }
+
+    fn start(&self, number: usize) {
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new()
+            .name(format!("veltix-worker-{number}"))
+            .spawn(move || shared.work());
+        if let Err(error) = thread {
+            tracing::error!(%error, "a thread for blocking handlers could not be started");
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.threads -= 1;
+            // Another thread takes the job. Without any it is dropped, which fails its handler.
+            let lost =
+                if state.threads == 0 { std::mem::take(&mut state.jobs) } else { VecDeque::new() };
+            drop(state);
+            drop(lost);
+            self.shared.work.notify_one();
+        }
+    }
+}
+
+/// The clock of a test stands still while a blocking handler waits or runs: its runtime cannot see
+/// the thread of this pool, and would take it for idleness.
+#[cfg(feature = "testing")]
+pub(crate) mod clock_hold {
+    use std::any::Any;
+    use std::cell::Cell;
+
+    /// Holds the clock until the returned value is dropped.
+    pub(crate) type Hook = fn() -> Box<dyn Any + Send>;
+
+    thread_local! {
+        static HOOK: Cell<Option<Hook>> = const { Cell::new(None) };
+    }
+
+    /// Installs the hook for jobs that this thread gives to a pool.
+    pub(crate) fn install(hook: Hook) {
+        HOOK.set(Some(hook));
+    }
+
+    /// Returns the job, which holds the clock from now on until it is done or dropped.
+    pub(super) fn during(job: impl FnOnce() + Send) -> impl FnOnce() + Send {
+        let hold = HOOK.get().map(|hook| hook());
+        move || {
+            job();
+            drop(hold);
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                job();
+                state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            } else if state.over {
+                return;
+            } else {
+                state.idle += 1;
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+            }
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).over = true;
+        self.shared.work.notify_all();
+    }
+}
