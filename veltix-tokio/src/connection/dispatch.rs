@@ -50,7 +50,7 @@ impl ConnectionTask {
         self.stage = Stage::Admitted;
         self.endpoint.peers().admit(&self.peer);
         tracing::debug!(peer = %self.peer, "connected");
-        self.endpoint.events().tell(|| Event::Connected { peer: self.peer.clone() });
+        self.endpoint.events().emit(|| Event::Connected { peer: self.peer.clone() });
         if let Some(tell) = self.on_admit.take() {
             tell();
         }
@@ -145,7 +145,7 @@ impl ConnectionTask {
         // Told once: whoever says it all the time fills no log with it.
         if known.is_none() {
             tracing::info!(%peer, ?spread, "the server is about to end");
-            self.endpoint.events().tell(|| Event::GoingAway { peer: peer.clone(), spread });
+            self.endpoint.events().emit(|| Event::GoingAway { peer: peer.clone(), spread });
         }
     }
 
@@ -313,7 +313,7 @@ impl ConnectionTask {
         if endpoint.services().logs().unknown.is_due(code, now) {
             tracing::info!(%peer, code, "no route takes messages of this code: dropped");
         }
-        endpoint.events().tell(|| Event::UnknownCode { peer: peer.clone(), code });
+        endpoint.events().emit(|| Event::UnknownCode { peer: peer.clone(), code });
         if self.unknown.is_flood(now, endpoint.limits().max_unknown) {
             self.begin_end(CloseReason::UnknownCodes);
         }

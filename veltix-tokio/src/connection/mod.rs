@@ -325,7 +325,7 @@ impl ConnectionTask {
         if self.peer.session().outbox().take_overflow() {
             let peer = &self.peer;
             tracing::warn!(%peer, "the peer reads too slowly and its outbox is full");
-            self.endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+            self.endpoint.events().emit(|| Event::SlowConsumer { peer: peer.clone() });
         }
     }
 
@@ -338,7 +338,7 @@ impl ConnectionTask {
         let peer = &self.peer;
         let frames: u64 = dropped.iter().map(Dropped::total).sum();
         tracing::info!(%peer, frames, "frames were dropped while the peer read too slowly");
-        self.endpoint.events().tell(|| Event::Dropped { peer: peer.clone(), dropped });
+        self.endpoint.events().emit(|| Event::Dropped { peer: peer.clone(), dropped });
     }
 
     fn look_for_end(&mut self) {

@@ -78,7 +78,7 @@ impl ConnectionTask {
             // The stream has ended, or means nothing any more: no answer will come.
             self.peer.session().end_calls();
             self.begin_end(reason);
-            self.book_received(0);
+            self.record_received(0);
             return;
         }
         if !self.may_read_on() {
@@ -86,7 +86,7 @@ impl ConnectionTask {
         }
         self.cork.after_batch(cx);
         read_buffer::give_back(reader.read_buffer_mut(), size);
-        self.book_received(reader.read_buffer().capacity());
+        self.record_received(reader.read_buffer().capacity());
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {
             let begun = reader.decoder().begun(rest);
