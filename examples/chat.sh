@@ -1,22 +1,24 @@
 #!/bin/sh
-# Starts the chat server and says how to join it. Needs Rust; for the Python peer also Python 3.11
-# or later, whose package goes into a virtual environment under target/.
+# Starts the chat server and prints the commands that join it. Needs Rust; for the Python peer also
+# Python 3.11 or later, whose package goes into a virtual environment in the target directory.
 set -eu
 cd "$(dirname "$0")/.."
 addr=${VELTIX_ADDR:-127.0.0.1:8080}
-echo "building..."
-cargo build --quiet --example chat_server --example chat_client
-venv=target/chat-venv
+echo "building the chat: about a minute the first time"
+# The name of the package keeps the features away that only the tests need.
+cargo build --package veltix --example chat_server --example chat_client
+venv=${CARGO_TARGET_DIR:-target}/chat-venv
 if [ ! -e "$venv/ready" ] && command -v python3 > /dev/null; then
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check veltix==3.3.0
-    touch "$venv/ready"
+    echo "installing the Python package veltix into $venv"
+    if python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check veltix==3.3.0; then
+        touch "$venv/ready"
+    fi
 fi
 echo "Join from a second terminal, in this folder:"
 if [ -e "$venv/ready" ]; then
     echo "    $venv/bin/python examples/chat_peer.py bob ${addr##*:}"
 else
-    echo "    (there is no python3 here, so no Python peer)"
+    echo "    (no Python peer: that needs python3 with venv, version 3.11 or later, and a package index)"
 fi
-echo "    cargo run --quiet --example chat_client ann $addr"
-VELTIX_ADDR=$addr exec cargo run --quiet --example chat_server
+echo "    cargo run --quiet --package veltix --example chat_client ann $addr"
+VELTIX_ADDR=$addr exec cargo run --quiet --package veltix --example chat_server

@@ -1,8 +1,9 @@
 //! A chat client for `chat_server`.
 //!
 //! Run it with `cargo run --example chat_client NAME [ADDR]`, by default against `127.0.0.1:8080`.
-//! Lines from standard input are said; `/join ROOM` prints the room's roster, `/ping` the round
-//! trip, `/quit` leaves. It survives a restart of the server, and rejoins its room then.
+//! It sends each line of standard input to its room, unless the line is a command: `/join ROOM` changes the
+//! room and prints the number of its members, `/ping` prints the round-trip time, `/help` lists the commands,
+//! `/quit` leaves. It survives a restart of the server, and rejoins its room then.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
@@ -17,6 +18,13 @@ use tokio::sync::mpsc;
 use veltix::{Client, ClientConfig, ClientStatus, Msg, Peer, Reconnect, Router, State};
 
 use messages::{Join, Motd, Say};
+
+const COMMANDS: &str = "\
+commands: /join ROOM  changes rooms
+          /ping       measures the round trip
+          /help       lists the commands
+          /quit       leaves
+Every other line goes to everyone else in your room.";
 
 /// The room to go back to when the connection is a new one.
 type Room = Arc<Mutex<Option<String>>>;
@@ -55,6 +63,7 @@ async fn main() -> veltix::Result<()> {
     let config = ClientConfig::default().addr(addr).reconnect(reconnect);
     let client = Client::connect(config, router).await?;
 
+    println!("{COMMANDS}");
     let mut lines = input();
     let mut status = client.status();
     loop {
@@ -87,17 +96,20 @@ async fn command(client: &Client, name: &str, room: &Room, line: &str) -> veltix
     if line.is_empty() {
         return Ok(());
     }
-    if line == "/ping" {
-        println!("round trip: {:?}", client.ping().await?);
+    if !line.starts_with('/') {
+        client.send(&Say { from: name.to_owned(), text: line.to_owned() }).await?;
         return Ok(());
     }
-    if let Some(to) = line.strip_prefix("/join ") {
-        let roster = client.request(&Join { room: to.trim().to_owned() }).await?;
-        println!("{}: {} here", roster.room, roster.members);
-        *room.lock().expect("no holder panics") = Some(roster.room);
-        return Ok(());
+    match line.split_once(' ').map_or((line, ""), |(word, rest)| (word, rest.trim())) {
+        ("/ping", "") => println!("round trip: {:?}", client.ping().await?),
+        ("/help", "") => println!("{COMMANDS}"),
+        ("/join", to) if !to.is_empty() => {
+            let roster = client.request(&Join { room: to.to_owned() }).await?;
+            println!("{}: {} here", roster.room, roster.members);
+            *room.lock().expect("no holder panics") = Some(roster.room);
+        }
+        _ => eprintln!("* there is no command {line:?}: /help lists the commands"),
     }
-    client.send(&Say { from: name.to_owned(), text: line.to_owned() }).await?;
     Ok(())
 }
 

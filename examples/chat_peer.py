@@ -1,4 +1,5 @@
-"""A Python peer for the chat server: says what is typed, prints what others say.
+"""A Python peer for the chat server: sends each line of its input, and prints the lines of other peers and the
+notices of the server.
 
 Usage: chat_peer.py [NAME] [PORT]. Needs the package: pip install veltix==3.3.0
 """
@@ -7,7 +8,7 @@ import sys
 from veltix import Client, ClientConfig, MessageType, Request
 
 SAY = MessageType(200, "say", "Chat message")
-MOTD = MessageType(203, "motd", "Message of the day")
+MOTD = MessageType(203, "motd", "Welcome and notices of the server")
 
 name = sys.argv[1] if len(sys.argv) > 1 else "python"
 port = int(sys.argv[2]) if len(sys.argv) > 2 else 8080

@@ -49,7 +49,7 @@
 //!
 //! [Handlers](crate::_guide::handlers) and [replies](crate::_guide::replies) are explained in the guide.
 
-pub use veltix_core::Arrival as MessageRef;
+pub use veltix_core::MessageRef;
 pub use veltix_tokio::{
     Configured, Context, FromContext, FromInput, FromMessage, FromRef, Handler, IntoReply,
 };

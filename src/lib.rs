@@ -149,7 +149,7 @@ pub mod __private {
     pub use veltix_core::__private::serde;
     pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
-        AnswerError, Arrival, Ask, BodyError, EncodeError, Key, Message, MessageType, NoError,
+        AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageRef, MessageType, NoError,
         NoReply, OverflowPolicy, Registry, ToMessage, Told, Typed, TypedMessage, UnknownCode,
     };
 }

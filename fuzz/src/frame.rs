@@ -42,7 +42,7 @@ pub fn frame(data: &[u8]) {
     let mut buffer = BytesMut::from(&stream[..]);
     let mut whole = frames.iter();
     let bursts = loop {
-        match decoder.decode_burst(&mut buffer) {
+        match decoder.decode_batch(&mut buffer) {
             Ok(Some(burst)) => {
                 assert!(!burst.is_empty());
                 burst.zip(&mut whole).for_each(|(message, frame)| check(&message, frame));

@@ -2,7 +2,7 @@
 
 use arbitrary::{Result, Unstructured};
 use bytes::BytesMut;
-use veltix_core::{Burst, FrameDecoder, Message, ProtocolError};
+use veltix_core::{FrameBatch, FrameDecoder, Message, ProtocolError};
 
 use super::frame::{check, room};
 use super::{LIMITS, reference};
@@ -96,7 +96,7 @@ impl Reader {
                     self.messages.extend(message);
                     some
                 }),
-                _ => self.decoder.decode_burst(&mut self.buffer).map(|burst| {
+                _ => self.decoder.decode_batch(&mut self.buffer).map(|burst| {
                     let some = burst.is_some();
                     self.messages.extend(burst.into_iter().flat_map(|burst| taken(burst, way)));
                     some
@@ -117,7 +117,7 @@ impl Reader {
 }
 
 /// All of a burst, which may have to wait in the middle, or is looked at before it is taken.
-fn taken(mut burst: Burst, way: u8) -> Vec<Message> {
+fn taken(mut burst: FrameBatch, way: u8) -> Vec<Message> {
     let mut messages = Vec::new();
     match way {
         1 => messages.extend(burst.by_ref()),
@@ -127,7 +127,7 @@ fn taken(mut burst: Burst, way: u8) -> Vec<Message> {
             messages.extend(burst.by_ref());
         }
         _ => {
-            while let Some(arrival) = burst.arrive() {
+            while let Some(arrival) = burst.next_ref() {
                 let seen = (arrival.code(), arrival.id(), arrival.body().len());
                 let message = arrival.into_message();
                 assert_eq!(seen, (message.code(), message.id(), message.body().len()));

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 mod auth;
+mod chat;
 mod dashboard;
 mod file_transfer;
 mod game;

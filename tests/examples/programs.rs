@@ -2,7 +2,7 @@
 
 use tokio::process::Command;
 
-use crate::interop::examples::example;
+use crate::interop::examples::{chat_client, chat_server, example};
 use crate::interop::process::Process;
 
 fn start(name: &str, variables: &[(&str, &str)]) -> Process {
@@ -89,4 +89,43 @@ async fn dashboard_ends_with_ctrl_c() {
     program.interrupt().await;
     program.find("drained", |line| line.starts_with("drained ").then_some(())).await;
     assert!(program.ended().await.success());
+}
+
+#[tokio::test]
+async fn chat_notices_reach_the_others_and_unknown_commands_nobody() {
+    let (mut server, port) = chat_server(0).await;
+    let mut ann = chat_client("ann", port);
+    for line in ["commands: /join ROOM  changes rooms", "          /quit       leaves"] {
+        ann.line(line).await;
+    }
+    ann.line("Welcome! /join ROOM to change rooms.").await;
+    let mut bob = chat_client("bob", port);
+    bob.line("Welcome! /join ROOM to change rooms.").await;
+    let joined = |line: &str| {
+        (line.starts_with("* peer ") && line.ends_with(" has joined lobby")).then_some(())
+    };
+    ann.find("bob has joined", joined).await;
+
+    for unknown in ["/jion den", "/join", "/ping twice", "/"] {
+        ann.write(unknown).await;
+        ann.line(&format!("stderr: * there is no command {unknown:?}: /help lists the commands"))
+            .await;
+    }
+    ann.write("hello").await;
+    bob.line("ann: hello").await;
+    bob.said_nothing("a line that begins with a slash", |line| line.contains("/jion"));
+    bob.said_nothing("a notice of its own joining", |line| line.ends_with("has joined lobby"));
+    ann.write("/quit").await;
+    let left = |line: &str| {
+        (line.starts_with("* ann (peer ") && line.ends_with(") has left lobby")).then_some(())
+    };
+    bob.find("ann has left", left).await;
+    assert!(ann.ended().await.success());
+
+    server.interrupt().await;
+    assert!(server.ended().await.success());
+    // Its output is a pipe: colours are for terminals.
+    for program in [&mut server, &mut ann, &mut bob] {
+        program.said_nothing("a colour", |line| line.contains('\u{1b}'));
+    }
 }

@@ -22,7 +22,7 @@ macro_rules! message {
         }
 
         impl Typed for $name {
-            fn from_arrival(arrival: MessageRef<'_>, limit: usize) -> Result<Self, BodyError> {
+            fn from_message_ref(arrival: MessageRef<'_>, limit: usize) -> Result<Self, BodyError> {
                 body::check(&arrival, $code, stringify!($name), limit)?;
                 arrival.json()
             }

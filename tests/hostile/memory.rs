@@ -71,7 +71,7 @@ fn r07_what_is_held_is_at_most_twice_what_came() {
                     let room = buffer.capacity() - buffer.len();
                     let piece = (came - buffer.len()).min(64 * 1024).min(room);
                     buffer.extend_from_slice(&[7; 64 * 1024][..piece]);
-                    assert!(decoder.decode_burst(&mut buffer).unwrap().is_none());
+                    assert!(decoder.decode_batch(&mut buffer).unwrap().is_none());
                 }
                 begun.push(buffer);
             }

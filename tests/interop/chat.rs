@@ -1,13 +1,15 @@
 //! Python clients of the example `chat_server`: the contract of the chat.
 
 use serde_json::{Value, json};
+use tokio::process::Command;
 
-use super::env::VERSIONS;
-use super::examples::chat_server;
+use super::env::{self, VERSIONS};
+use super::examples::{chat_client, chat_server};
 use super::lab::{JOIN, MOTD, ROSTER, SAY, soon};
 use super::process::Process;
 use super::python::{Core, Kind, Python};
-use super::run::{cases, run_with_all};
+use super::run::{cases, run_with, run_with_all};
+use crate::support::repository;
 
 cases!("chat_server": relay rooms);
 
@@ -107,6 +109,33 @@ async fn rooms(kind: Kind) {
     ann.heard_nothing_yet().await;
     ann.process.kill().await;
     soon("a roster without ann", async { while cy.members("Küche").await != 1 {} }).await;
+}
+
+/// The example's own Python peer reads the notices of the server beside the lines of others.
+#[test]
+fn chat_peer() {
+    run_with("3.3.0", "chat_server", "chat_peer", async {
+        let chat = Chat::new().await;
+        let script = repository().join("examples/chat_peer.py");
+        let mut command = Command::new(env::python("3.3.0").unwrap());
+        command.args(["-B", "-u"]).arg(script).args(["bob", &chat.port.to_string()]);
+        let mut bob = Process::start("chat_peer.py", command);
+        bob.line(WELCOME).await;
+        let mut ann = chat_client("ann", chat.port);
+        let joined = |line: &str| line.ends_with(" has joined lobby").then_some(());
+        bob.find("ann has joined", joined).await;
+        ann.write("hello").await;
+        bob.line("ann: hello").await;
+        bob.write("hello, ann").await;
+        ann.line("bob: hello, ann").await;
+        ann.write("/quit").await;
+        let left = |line: &str| {
+            (line.starts_with("* ann (peer ") && line.ends_with(" has left lobby")).then_some(())
+        };
+        bob.find("ann has left", left).await;
+        bob.end_input();
+        assert!(bob.ended().await.success());
+    });
 }
 
 /// All versions in one room, until the server leaves in good order.

@@ -4,14 +4,13 @@
 //! The caller owns the sockets and the clock: `veltix-tokio` is that caller on Tokio. Applications
 //! use the `veltix` crate.
 
-mod arrival;
 mod backoff;
-mod burst;
 mod decoder;
 mod delivery;
 mod error;
 mod fingerprints;
 mod frame;
+mod frame_batch;
 mod going_away;
 mod handshake;
 mod heartbeat;
@@ -28,9 +27,7 @@ mod token;
 pub mod typed;
 mod types;
 
-pub use arrival::Arrival;
 pub use backoff::Backoff;
-pub use burst::Burst;
 pub use decoder::FrameDecoder;
 pub use delivery::{DeliveryClass, Key, OverflowPolicy};
 pub use error::{
@@ -39,11 +36,12 @@ pub use error::{
 };
 pub use fingerprints::Fingerprints;
 pub use frame::Frame;
+pub use frame_batch::{FrameBatch, MessageRef};
 pub use going_away::GoingAway;
 pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};
 pub use heartbeat::{Heartbeat, Pulse};
-pub use message::{Message, RequestId, ToMessage};
-pub use pending::{Answer, IdSpace, IdsExhausted, Pending};
+pub use message::{IdSpace, Message, RequestId, ToMessage};
+pub use pending::{Answer, IdsExhausted, Pending};
 pub use rate::{Rate, RateLimiter, TokenBucket, Verdict};
 pub use registry::Registry;
 pub use tags::{

@@ -8,97 +8,11 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::limits::ID_REST;
-use crate::message::RequestId;
-
-/// Is the first id of a server's half.
-const SERVER_HALF: u16 = 0x8000;
-
-/// Is the least number of ids that calls need beside the window of a 2.0.x server. With fewer ids,
-/// calls use the whole half and check the type of the answer.
-const ENOUGH_CALL_IDS: u16 = 256;
+use crate::message::{IdSpace, RequestId};
 
 /// Limits the stale entries in the list of resting ids, beyond twice the number of ids. Above it,
 /// stale entries are removed.
 const STALE_RESTS: usize = 64;
-
-/// The ids of one side consist of one id for messages that expect no answer, and a range of ids for
-/// calls.
-///
-/// A plain message never carries the id of a call, so an answer to it cannot complete a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdSpace {
-    plain: u16,
-    first_call: u16,
-    last_call: u16,
-    must_check_type: bool,
-}
-
-impl IdSpace {
-    /// Returns the ids of a server: 32768 for plain messages, and 32769–65535 for calls.
-    #[must_use]
-    pub const fn server() -> Self {
-        Self {
-            plain: SERVER_HALF,
-            first_call: SERVER_HALF + 1,
-            last_call: u16::MAX,
-            must_check_type: false,
-        }
-    }
-
-    /// Returns the ids of a client: 0 for plain messages, and 1–32767 for calls.
-    #[must_use]
-    pub const fn client() -> Self {
-        Self { plain: 0, first_call: 1, last_call: SERVER_HALF - 1, must_check_type: false }
-    }
-
-    /// Returns the ids of a client beside a server that numbers its own messages from 0 to
-    /// `window`, as the Python package 2.0.x does.
-    ///
-    /// Plain messages use `window`, and calls use the ids above it. If the window leaves fewer than
-    /// 256 ids, the client keeps its whole half, and [`IdSpace::must_check_type`] returns true.
-    #[must_use]
-    pub const fn client_beside(window: u16) -> Self {
-        if window < SERVER_HALF && SERVER_HALF - 1 - window >= ENOUGH_CALL_IDS {
-            Self {
-                plain: window,
-                first_call: window + 1,
-                last_call: SERVER_HALF - 1,
-                must_check_type: false,
-            }
-        } else {
-            Self { must_check_type: true, ..Self::client() }
-        }
-    }
-
-    /// Returns the id of messages that expect no answer.
-    #[must_use]
-    pub const fn plain(self) -> RequestId {
-        RequestId::new(self.plain)
-    }
-
-    /// Returns whether the peer's own messages may carry the ids of our calls. If so, an answer
-    /// counts only if it has the expected type.
-    #[must_use]
-    pub const fn must_check_type(self) -> bool {
-        self.must_check_type
-    }
-
-    /// Returns whether the id belongs to a call of this side.
-    #[must_use]
-    pub const fn is_call(self, id: RequestId) -> bool {
-        self.first_call <= id.value() && id.value() <= self.last_call
-    }
-
-    /// Returns the number of calls that can be pending at the same time.
-    #[must_use]
-    pub const fn capacity(self) -> usize {
-        (self.last_call - self.first_call) as usize + 1
-    }
-
-    const fn after(self, id: u16) -> u16 {
-        if id >= self.last_call { self.first_call } else { id + 1 }
-    }
-}
 
 /// Reports that no call can be made now, because every id is pending or resting.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -150,7 +64,7 @@ impl<W> Pending<W> {
     pub fn new(space: IdSpace) -> Self {
         Self {
             space,
-            next: space.first_call,
+            next: space.first_call(),
             waiting: 0,
             slots: HashMap::default(),
             resting: VecDeque::new(),
@@ -320,6 +234,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::message::{ENOUGH_CALL_IDS, SERVER_HALF};
 
     const fn id(value: u16) -> RequestId {
         RequestId::new(value)

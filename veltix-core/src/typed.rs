@@ -5,8 +5,8 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-use crate::arrival::Arrival;
 use crate::error::{BodyError, EncodeError};
+use crate::frame_batch::MessageRef;
 use crate::message::{Message, ToMessage};
 use crate::types::MessageType;
 
@@ -24,14 +24,14 @@ pub trait Typed: ToMessage + Sized + Send + 'static {
     /// # Errors
     /// Returns a [`BodyError`] if the body is too large, if it does not fit the type, or if the
     /// message has a code that does not belong to the type.
-    fn from_arrival(arrival: Arrival<'_>, limit: usize) -> Result<Self, BodyError>;
+    fn from_message_ref(message: MessageRef<'_>, limit: usize) -> Result<Self, BodyError>;
 
-    /// Reads a message like [`from_arrival`](Typed::from_arrival).
+    /// Reads a message like [`from_message_ref`](Typed::from_message_ref).
     ///
     /// # Errors
     /// Returns the same errors.
     fn from_message(mut message: Message, limit: usize) -> Result<Self, BodyError> {
-        Self::from_arrival(message.arrival(), limit)
+        Self::from_message_ref(message.by_ref(), limit)
     }
 }
 
@@ -173,20 +173,20 @@ pub mod body {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
 
-    use super::{Arrival, BodyError, EncodeError};
+    use super::{BodyError, EncodeError, MessageRef};
 
     /// Refuses a message with another code, and a body over its limit, before the body is parsed.
     ///
     /// # Errors
     /// Returns [`BodyError::WrongType`] or [`BodyError::TooLarge`].
     pub fn check(
-        arrival: &Arrival<'_>,
+        message: &MessageRef<'_>,
         code: u16,
         name: &'static str,
         limit: usize,
     ) -> Result<(), BodyError> {
-        check_code(arrival, code, name)?;
-        let size = arrival.body().len();
+        check_code(message, code, name)?;
+        let size = message.body().len();
         if size > limit { Err(BodyError::TooLarge { size, limit }) } else { Ok(()) }
     }
 
@@ -195,11 +195,11 @@ pub mod body {
     /// # Errors
     /// Returns [`BodyError::WrongType`].
     pub fn check_code(
-        arrival: &Arrival<'_>,
+        message: &MessageRef<'_>,
         code: u16,
         name: &'static str,
     ) -> Result<(), BodyError> {
-        if arrival.code() == code { Ok(()) } else { Err(wrong_code(arrival.code(), name)) }
+        if message.code() == code { Ok(()) } else { Err(wrong_code(message.code(), name)) }
     }
 
     /// Creates the error for a code that does not belong to the enum or message of this name.
@@ -358,11 +358,11 @@ mod tests {
     #[test]
     fn a_body_is_checked_before_it_is_read() {
         let mut message = Message::from_text(MessageType::new(200, "say", ""), "hello");
-        let arrival = message.arrival();
-        assert!(body::check(&arrival, 200, "say", 5).is_ok());
-        let large = body::check(&arrival, 200, "say", 4);
+        let message = message.by_ref();
+        assert!(body::check(&message, 200, "say", 5).is_ok());
+        let large = body::check(&message, 200, "say", 4);
         assert!(matches!(large, Err(BodyError::TooLarge { size: 5, limit: 4 })));
-        let wrong = body::check(&arrival, 201, "roster", 5);
+        let wrong = body::check(&message, 201, "roster", 5);
         assert!(matches!(wrong, Err(BodyError::WrongType { code: 200, expected: "roster" })));
     }
 

@@ -111,8 +111,8 @@ fn conversions(ident: &Ident, variants: &[Variant], private: &TokenStream) -> To
 
         #[automatically_derived]
         impl #private::Typed for #ident {
-            fn from_arrival(
-                __arrival: #private::Arrival<'_>,
+            fn from_message_ref(
+                __arrival: #private::MessageRef<'_>,
                 _limit: ::core::primitive::usize,
             ) -> ::core::result::Result<Self, #private::BodyError> {
                 let __code = __arrival.code();

@@ -114,7 +114,7 @@ impl Drain {
     }
 
     /// Books what the shutdown did to one connection.
-    pub(crate) fn book(&self, closed: Closed) {
+    pub(crate) fn record(&self, closed: Closed) {
         let Closed { before, after, aborted_handlers } = closed;
         // Whatever a write of another thread still holds at the end of an aborted task is counted
         // as dropped, here as there.
@@ -177,8 +177,12 @@ mod tests {
         let before =
             Sent { accepted: 6, written: 2, queued: 3, dropped_policy: 1, ..Sent::default() };
         let after = Sent { accepted: 8, written: 4, queued: 1, dropped_shutdown: 2, ..before };
-        drain.book(Closed { before, after, aborted_handlers: 1 });
-        drain.book(Closed { before: Sent::default(), after: Sent::default(), aborted_handlers: 2 });
+        drain.record(Closed { before, after, aborted_handlers: 1 });
+        drain.record(Closed {
+            before: Sent::default(),
+            after: Sent::default(),
+            aborted_handlers: 2,
+        });
         let report = drain.report();
         assert_eq!((report.connections, report.aborted_handlers), (2, 3));
         assert_eq!((report.queued, report.accepted), (3, 2));

@@ -47,7 +47,7 @@ fn ours(stream: &Stream) -> (Read, Result<(), ProtocolError>) {
     'stream: for chunk in &stream.chunks {
         buffer.extend_from_slice(chunk);
         loop {
-            match decoder.decode_burst(&mut buffer) {
+            match decoder.decode_batch(&mut buffer) {
                 Ok(Some(burst)) => messages.extend(
                     // The connection drops what it does not know.
                     burst

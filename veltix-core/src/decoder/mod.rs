@@ -2,9 +2,9 @@
 
 use bytes::BytesMut;
 
-use crate::burst::Burst;
 use crate::error::ProtocolError;
 use crate::frame::{Header, checksum};
+use crate::frame_batch::FrameBatch;
 use crate::limits::{BATCH_BYTES, BATCH_FRAMES, HEADER_LEN, WORTH_ALL};
 use crate::message::Message;
 
@@ -50,7 +50,7 @@ impl FrameDecoder {
     /// Returns the [`ProtocolError`] that ends the connection. After an error the content of the
     /// buffer has no meaning.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Message>, ProtocolError> {
-        Ok(self.take(buffer, 1)?.and_then(|mut burst| burst.next()))
+        Ok(self.take(buffer, 1)?.and_then(|mut batch| batch.next()))
     }
 
     /// Returns the whole frames at the front of the buffer as one batch, or `None` if more bytes
@@ -62,7 +62,10 @@ impl FrameDecoder {
     ///
     /// # Errors
     /// Returns the same errors as [`decode`](FrameDecoder::decode).
-    pub fn decode_burst(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, ProtocolError> {
+    pub fn decode_batch(
+        &mut self,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<FrameBatch>, ProtocolError> {
         self.take(buffer, BATCH_FRAMES)
     }
 
@@ -70,7 +73,7 @@ impl FrameDecoder {
         &mut self,
         buffer: &mut BytesMut,
         frames: usize,
-    ) -> Result<Option<Burst>, ProtocolError> {
+    ) -> Result<Option<FrameBatch>, ProtocolError> {
         let mut whole = 0;
         for _ in 0..frames {
             match self.check(&buffer[whole..]) {
@@ -86,7 +89,7 @@ impl FrameDecoder {
                 break;
             }
         }
-        Ok((whole > 0).then(|| Burst::new(buffer.split_to(whole).freeze())))
+        Ok((whole > 0).then(|| FrameBatch::new(buffer.split_to(whole).freeze())))
     }
 
     /// Checks the frame that begins at the front of these bytes.

@@ -37,7 +37,7 @@ fn decode_all(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
 
 /// Decodes in batches, as a connection does.
 fn decode_bursts(chunks: &[&[u8]]) -> Result<Vec<Message>, ProtocolError> {
-    feed(chunks, FrameDecoder::decode_burst)
+    feed(chunks, FrameDecoder::decode_batch)
 }
 
 #[test]
@@ -51,8 +51,8 @@ fn a_burst_is_what_came_whole_up_to_its_limits() {
     buffer.extend_from_slice(&frame(200, 3, b"begun")[..18]);
     let mut decoder = FrameDecoder::new(1 << 20);
     let mut sizes = Vec::new();
-    while let Some(burst) = decoder.decode_burst(&mut buffer).unwrap() {
-        sizes.push(burst.count());
+    while let Some(batch) = decoder.decode_batch(&mut buffer).unwrap() {
+        sizes.push(batch.count());
     }
     assert_eq!(sizes, [BATCH_FRAMES, 2, 1], "by frames, by bytes, and what was left");
     assert_eq!(buffer.len(), 18, "a begun frame stays where it is");
@@ -65,9 +65,9 @@ fn what_came_before_a_bad_frame_is_a_burst() {
     bad[15] ^= 1;
     buffer.extend_from_slice(&bad);
     let mut decoder = FrameDecoder::new(1 << 20);
-    let burst = decoder.decode_burst(&mut buffer).unwrap().unwrap();
-    assert_eq!(burst.map(|message| message.id().value()).collect::<Vec<_>>(), [1]);
-    let refused = decoder.decode_burst(&mut buffer);
+    let batch = decoder.decode_batch(&mut buffer).unwrap().unwrap();
+    assert_eq!(batch.map(|message| message.id().value()).collect::<Vec<_>>(), [1]);
+    let refused = decoder.decode_batch(&mut buffer);
     assert!(matches!(refused, Err(ProtocolError::ChecksumMismatch { .. })));
 }
 

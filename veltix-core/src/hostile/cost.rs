@@ -36,7 +36,7 @@ fn cost(stream: &[u8], part: usize) -> Cost {
         rest = behind;
         loop {
             let room = buffer.capacity();
-            match decoder.decode_burst(&mut buffer) {
+            match decoder.decode_batch(&mut buffer) {
                 Ok(Some(burst)) => frames += burst.count(),
                 Ok(None) => {
                     moved += if buffer.capacity() > room { buffer.len() } else { 0 };

@@ -24,7 +24,7 @@ fn r01_what_is_too_large_is_refused_at_its_header_and_costs_nothing() {
         let cost = measure(|| {
             for (read, byte) in header.iter().enumerate() {
                 buffer.extend_from_slice(&[*byte]);
-                if let Err(ProtocolError::Oversize { .. }) = decoder.decode_burst(&mut buffer) {
+                if let Err(ProtocolError::Oversize { .. }) = decoder.decode_batch(&mut buffer) {
                     refused_at = Some(read + 1);
                     break;
                 }
@@ -44,7 +44,7 @@ fn r01_a_header_costs_no_more_than_the_first_growth() {
         let mut buffer = header(MAX_MESSAGE_SIZE - HEADER_LEN);
         buffer.extend_from_slice(&vec![7; body]);
         let cost = measure(|| {
-            let begun = FrameDecoder::new(MAX_MESSAGE_SIZE).decode_burst(&mut buffer);
+            let begun = FrameDecoder::new(MAX_MESSAGE_SIZE).decode_batch(&mut buffer);
             assert!(begun.expect("it is not refused").is_none());
         });
         assert!(cost.bytes_max <= 16 * 1024 + 2 * 1024, "{}", cost.bytes_max);

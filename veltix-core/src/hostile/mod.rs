@@ -32,7 +32,7 @@ fn read<'a>(
     for chunk in chunks {
         buffer.extend_from_slice(chunk);
         loop {
-            match decoder.decode_burst(&mut buffer) {
+            match decoder.decode_batch(&mut buffer) {
                 Ok(Some(burst)) => messages.extend(burst),
                 Ok(None) => break,
                 Err(error) => return (messages, Err(error)),

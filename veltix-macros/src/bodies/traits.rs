@@ -209,8 +209,8 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
         quote!(#private::Typed),
         quote! {
             #unused
-            fn from_arrival(
-                __arrival: #private::Arrival<'_>,
+            fn from_message_ref(
+                __arrival: #private::MessageRef<'_>,
                 __limit: ::core::primitive::usize,
             ) -> ::core::result::Result<Self, #private::BodyError> {
                 #check

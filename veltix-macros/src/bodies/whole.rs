@@ -264,7 +264,7 @@ fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
         quote! {
             #(#cfgs)*
             #code => ::core::result::Result::map(
-                <#message as #private::Typed>::from_arrival(__arrival, __limit),
+                <#message as #private::Typed>::from_message_ref(__arrival, __limit),
                 ::core::convert::From::from,
             ),
         }
@@ -277,8 +277,8 @@ fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #parameters #private::Typed for #this #predicates {
-            fn from_arrival(
-                __arrival: #private::Arrival<'_>,
+            fn from_message_ref(
+                __arrival: #private::MessageRef<'_>,
                 __limit: ::core::primitive::usize,
             ) -> ::core::result::Result<Self, #private::BodyError> {
                 match __arrival.code() {

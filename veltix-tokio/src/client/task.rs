@@ -154,7 +154,7 @@ impl<C: Connector> ClientTask<C> {
                 Some(first) => drop(first.send(())),
                 None => {
                     let event = || Event::Reconnected { peer: connected.clone() };
-                    endpoint.events().tell(event);
+                    endpoint.events().emit(event);
                 }
             }
         });
@@ -221,7 +221,7 @@ impl<C: Connector> ClientTask<C> {
         let away = self.dialer.endpoint.away().lock().take();
         let delay = self.attempts.pause(away);
         self.control.set_status(ClientStatus::Reconnecting { attempt });
-        self.dialer.endpoint.events().tell(|| Event::Reconnecting { attempt, delay });
+        self.dialer.endpoint.events().emit(|| Event::Reconnecting { attempt, delay });
         tracing::info!(attempt, ?delay, "reconnecting");
         tokio::select! {
             // A wish that comes together with what it is to interrupt still interrupts it.
@@ -243,7 +243,7 @@ impl<C: Connector> ClientTask<C> {
         }
         let attempts = self.attempts.made;
         tracing::info!(attempts, reason = %printable(&lost), "gave up reconnecting");
-        self.dialer.endpoint.events().tell(|| Event::GaveUp { attempts });
+        self.dialer.endpoint.events().emit(|| Event::GaveUp { attempts });
         if let Some(messages) = &self.messages {
             messages.end();
         }

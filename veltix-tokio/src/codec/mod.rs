@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio_util::codec::{Decoder, Encoder};
 use veltix_core::limits::{HEADER_LEN, MAX_MESSAGE_SIZE};
-use veltix_core::{Burst, EncodeError, Frame, FrameDecoder, Message, ProtocolError};
+use veltix_core::{EncodeError, Frame, FrameBatch, FrameDecoder, Message, ProtocolError};
 
 /// Decodes and encodes [`Message`]s. It knows nothing of handshakes: put it behind one.
 #[derive(Clone, Debug)]
@@ -28,9 +28,14 @@ impl VeltixCodec {
     /// A decoder of all that came together, for a connection's own reading.
     ///
     /// A buffer may grow to `room` bytes for a begun frame, and beyond it when that is
-    /// [allowed](BurstDecoder::allow), for this frame.
-    pub(crate) const fn bursts(max_message_size: usize, room: usize) -> BurstDecoder {
-        BurstDecoder { frames: FrameDecoder::new(max_message_size), room, allowed: room, wanted: 0 }
+    /// [allowed](FrameBatchDecoder::allow), for this frame.
+    pub(crate) const fn batches(max_message_size: usize, room: usize) -> FrameBatchDecoder {
+        FrameBatchDecoder {
+            frames: FrameDecoder::new(max_message_size),
+            room,
+            allowed: room,
+            wanted: 0,
+        }
     }
 }
 
@@ -74,9 +79,9 @@ impl Encoder<Message> for VeltixCodec {
 /// As [`VeltixCodec`], but it gives what one read brought at once. `FramedRead` and the buffer have
 /// their costs for each item, and a read brings hundreds of small messages.
 ///
-/// An empty burst says that the frame that has begun needs more room than is allowed.
+/// An empty batch says that the frame that has begun needs more room than is allowed.
 #[derive(Debug)]
-pub(crate) struct BurstDecoder {
+pub(crate) struct FrameBatchDecoder {
     frames: FrameDecoder,
     /// How large a buffer may always become.
     room: usize,
@@ -86,7 +91,7 @@ pub(crate) struct BurstDecoder {
     wanted: usize,
 }
 
-impl BurstDecoder {
+impl FrameBatchDecoder {
     /// Lets the buffer grow to this many bytes, until the frame that has begun is whole.
     pub(crate) const fn allow(&mut self, room: usize) {
         if self.allowed < room {
@@ -94,7 +99,7 @@ impl BurstDecoder {
         }
     }
 
-    /// How large the buffer would have to be, after an empty burst.
+    /// How large the buffer would have to be, after an empty batch.
     pub(crate) const fn wanted(&self) -> usize {
         self.wanted
     }
@@ -113,17 +118,17 @@ impl BurstDecoder {
     }
 }
 
-impl Decoder for BurstDecoder {
-    type Item = Burst;
+impl Decoder for FrameBatchDecoder {
+    type Item = FrameBatch;
     type Error = CodecError;
 
-    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameBatch>, CodecError> {
         if let Some(total) = self.begun(buffer) {
             // One that is over the limit is refused below.
             let total = usize::try_from(total).unwrap_or(usize::MAX);
             if total > buffer.capacity() {
                 if !self.may_grow(buffer) {
-                    return Ok(Some(Burst::default()));
+                    return Ok(Some(FrameBatch::default()));
                 }
                 read_buffer::lend_large(buffer, total);
             } else if total <= buffer.len() {
@@ -131,12 +136,12 @@ impl Decoder for BurstDecoder {
                 self.allowed = self.room;
             }
         }
-        Ok(self.frames.decode_burst(buffer)?)
+        Ok(self.frames.decode_batch(buffer)?)
     }
 
-    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Burst>, CodecError> {
-        match self.frames.decode_burst(buffer)? {
-            Some(burst) => Ok(Some(burst)),
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameBatch>, CodecError> {
+        match self.frames.decode_batch(buffer)? {
+            Some(batch) => Ok(Some(batch)),
             None => Ok(self.frames.end(buffer).map(|()| None)?),
         }
     }

@@ -123,7 +123,7 @@ impl Budget {
         self.late || scope.is_heavy()
     }
 
-    /// Whether the turn takes on nothing more. A burst is handled to its end, since what is left of
+    /// Whether the turn takes on nothing more. A batch is handled to its end, since what is left of
     /// it would keep the read buffer; it may be as large as a whole batch, so it is not begun when
     /// half of one is done.
     pub(super) fn is_done(&self, scope: &FlushScope) -> bool {

@@ -52,7 +52,7 @@ impl ConnectionTask {
             Failure::Rejected(rejection, _) => text_of(&rejection),
             Failure::Failed(error, _) => text_of(&*error),
             Failure::Panicked(message) => {
-                self.tell_panic(0, &message);
+                self.report_panic(0, &message);
                 "on_connect panicked".to_owned()
             }
         };
@@ -92,7 +92,7 @@ impl ConnectionTask {
                 let reason = printable(&text_of(&rejection)).to_string();
                 let name = self.routes.name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
-                events.tell(|| Event::Rejected { peer: peer.clone(), code, reason });
+                events.emit(|| Event::Rejected { peer: peer.clone(), code, reason });
                 self.answer_with_error(code, id, answer);
             }
             Failure::Failed(error, answer) => {
@@ -100,12 +100,12 @@ impl ConnectionTask {
                 let error = printable(&text_of(&*error)).to_string();
                 let name = self.routes.name(code);
                 tracing::warn!(%peer, message = name, code, %error, "the handler failed");
-                events.tell(|| Event::HandlerFailed { peer: peer.clone(), code, error });
+                events.emit(|| Event::HandlerFailed { peer: peer.clone(), code, error });
                 self.answer_with_error(code, id, answer);
             }
             Failure::Panicked(message) => {
                 peer.session().receipts().handled.add(1);
-                self.tell_panic(code, &message);
+                self.report_panic(code, &message);
                 self.begin_end(CloseReason::HandlerPanicked);
             }
             Failure::Unclaimed => self.on_unknown(code),
@@ -133,14 +133,14 @@ impl ConnectionTask {
         }
     }
 
-    fn tell_panic(&self, code: u16, message: &str) {
+    fn report_panic(&self, code: u16, message: &str) {
         let peer = &self.peer;
         let message = printable(message).to_string();
         let name = self.routes.name(code);
         tracing::error!(%peer, handler = name, code, panic = %message, "the handler panicked");
         self.endpoint.panics().add();
         let event = || Event::HandlerPanicked { peer: peer.clone(), code, message };
-        self.endpoint.events().tell(event);
+        self.endpoint.events().emit(event);
     }
 
     /// Queues a reply; without room for it the lane waits, and no other handler is started.

@@ -106,7 +106,7 @@ impl ConnectionTask {
         let completed = self.peer.session().calls().lock().expire(now);
         for call in completed {
             let (peer, code) = (&self.peer, call.code());
-            self.endpoint.events().tell(|| Event::RequestTimedOut { peer: peer.clone(), code });
+            self.endpoint.events().emit(|| Event::RequestTimedOut { peer: peer.clone(), code });
             call.complete();
         }
         if self.ending.as_ref().is_some_and(|ending| ending.deadline <= now) {

@@ -8,7 +8,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
 use veltix_core::limits::{DETACH_BELOW, UNKNOWN_WINDOW};
 use veltix_core::{
-    Arrival, FIRST_APPLICATION_CODE, Frame, GOING_AWAY, GoingAway, Message, PING, PONG, RequestId,
+    FIRST_APPLICATION_CODE, Frame, GOING_AWAY, GoingAway, Message, MessageRef, PING, PONG,
+    RequestId,
 };
 
 use super::budget::Budget;
@@ -49,7 +50,7 @@ impl ConnectionTask {
         self.stage = Stage::Admitted;
         self.endpoint.peers().admit(&self.peer);
         tracing::debug!(peer = %self.peer, "connected");
-        self.endpoint.events().tell(|| Event::Connected { peer: self.peer.clone() });
+        self.endpoint.events().emit(|| Event::Connected { peer: self.peer.clone() });
         if let Some(tell) = self.on_admit.take() {
             tell();
         }
@@ -61,49 +62,49 @@ impl ConnectionTask {
     pub(super) fn receive(
         &mut self,
         cx: &mut task::Context<'_>,
-        arrival: Arrival<'_>,
+        message: MessageRef<'_>,
         can_dispatch_directly: bool,
     ) {
         self.peer.session().receipts().received.add(1);
-        if arrival.code() < FIRST_APPLICATION_CODE {
-            self.receive_system(arrival.into_message());
-        } else if self.peer.session().ids().is_call(arrival.id()) {
+        if message.code() < FIRST_APPLICATION_CODE {
+            self.receive_system(message.into_message());
+        } else if self.peer.session().ids().is_call(message.id()) {
             // Most messages are not answers, and their ids say so without a lock.
-            if let Some(mut message) = self.take_answer(arrival.into_message()) {
-                self.route(cx, message.arrival());
+            if let Some(mut message) = self.take_answer(message.into_message()) {
+                self.route(cx, message.by_ref());
             }
         } else if can_dispatch_directly
-            && let Some(route) = self.routes.find(arrival.code())
+            && let Some(route) = self.routes.find(message.code())
             && self.has_turn(route)
         {
             let bound = self.routes.route(route);
             // One comparison, while nobody wants to know.
             if bound.is_plain && LevelFilter::current() < LevelFilter::DEBUG {
                 // The short way of `handle`.
-                let (code, id) = (arrival.code(), arrival.id());
+                let (code, id) = (message.code(), message.id());
                 let context = Context::new(&self.peer, self.routes.hub(), code, id);
-                let started = bound.handler.start(&context, arrival, None);
+                let started = bound.handler.start(&context, message, None);
                 self.complete_started(route, code, id, started);
             } else {
-                self.handle(cx, route, arrival);
+                self.handle(cx, route, message);
             }
         } else {
-            self.route(cx, arrival);
+            self.route(cx, message);
         }
     }
 
     /// Gives a message to its route: now, or in its turn.
-    fn route(&mut self, cx: &mut task::Context<'_>, arrival: Arrival<'_>) {
-        let Some(route) = self.routes.find(arrival.code()) else {
-            self.on_unknown(arrival.code());
+    fn route(&mut self, cx: &mut task::Context<'_>, message: MessageRef<'_>) {
+        let Some(route) = self.routes.find(message.code()) else {
+            self.on_unknown(message.code());
             return;
         };
         if self.ending.as_ref().is_some_and(|ending| ending.reason == CloseReason::Shutdown) {
             self.peer.session().receipts().shutdown.add(1);
         } else if self.serial.is_free() && self.has_turn(route) {
-            self.handle(cx, route, arrival);
+            self.handle(cx, route, message);
         } else {
-            self.serial.wait(route, arrival.into_message());
+            self.serial.wait(route, message.into_message());
         }
     }
 
@@ -144,7 +145,7 @@ impl ConnectionTask {
         // Told once: whoever says it all the time fills no log with it.
         if known.is_none() {
             tracing::info!(%peer, ?spread, "the server is about to end");
-            self.endpoint.events().tell(|| Event::GoingAway { peer: peer.clone(), spread });
+            self.endpoint.events().emit(|| Event::GoingAway { peer: peer.clone(), spread });
         }
     }
 
@@ -171,31 +172,36 @@ impl ConnectionTask {
     }
 
     /// Starts the handler of a message, and polls it once in place.
-    fn handle(&mut self, cx: &mut task::Context<'_>, route: RouteId, arrival: Arrival<'_>) {
+    fn handle(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: MessageRef<'_>) {
         // One comparison, while nobody wants to know.
         if LevelFilter::current() >= LevelFilter::DEBUG {
-            self.handle_in_span(cx, route, arrival);
+            self.handle_in_span(cx, route, message);
         } else {
-            self.start(cx, route, arrival, None);
+            self.start(cx, route, message, None);
         }
     }
 
     #[cold]
-    fn handle_in_span(&mut self, cx: &mut task::Context<'_>, route: RouteId, arrival: Arrival<'_>) {
-        let name = self.routes.name(arrival.code());
+    fn handle_in_span(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        route: RouteId,
+        message: MessageRef<'_>,
+    ) {
+        let name = self.routes.name(message.code());
         let span = tracing::debug_span!("message", peer = %self.peer, name);
         let _entered = span.enter();
-        self.start(cx, route, arrival, Some(&span));
+        self.start(cx, route, message, Some(&span));
     }
 
     fn start(
         &mut self,
         cx: &mut task::Context<'_>,
         route: RouteId,
-        arrival: Arrival<'_>,
+        message: MessageRef<'_>,
         span: Option<&Span>,
     ) {
-        let (code, id) = (arrival.code(), arrival.id());
+        let (code, id) = (message.code(), message.id());
         let routes = &*self.routes;
         let bound = routes.route(route);
         let concurrent = bound.concurrent.is_some();
@@ -203,10 +209,10 @@ impl ConnectionTask {
         let context = Context::new(&self.peer, self.routes.hub(), code, id);
         let started = if concurrent {
             // Many calls at once would each keep the read buffer that their message came in.
-            let mut message = arrival.into_message().detach_below(DETACH_BELOW);
-            bound.handler.start(&context, message.arrival(), pooled)
+            let mut message = message.into_message().detach_below(DETACH_BELOW);
+            bound.handler.start(&context, message.by_ref(), pooled)
         } else {
-            bound.handler.start(&context, arrival, pooled)
+            bound.handler.start(&context, message, pooled)
         };
         let mut future = match started {
             Started::Done(outcome) => return self.complete_message(code, id, outcome),
@@ -294,7 +300,7 @@ impl ConnectionTask {
             && let Some((route, mut message)) = self.serial.next()
         {
             budget.spend(message.code(), message.body().len());
-            self.handle(cx, route, message.arrival());
+            self.handle(cx, route, message.by_ref());
         }
     }
 
@@ -307,7 +313,7 @@ impl ConnectionTask {
         if endpoint.services().logs().unknown.is_due(code, now) {
             tracing::info!(%peer, code, "no route takes messages of this code: dropped");
         }
-        endpoint.events().tell(|| Event::UnknownCode { peer: peer.clone(), code });
+        endpoint.events().emit(|| Event::UnknownCode { peer: peer.clone(), code });
         if self.unknown.is_flood(now, endpoint.limits().max_unknown) {
             self.begin_end(CloseReason::UnknownCodes);
         }

@@ -50,7 +50,7 @@ impl ConnectionTask {
         if reason == CloseReason::Evicted {
             // For its memory.
             self.reader = None;
-            self.book_received(0);
+            self.record_received(0);
         }
         let (peer, limits) = (&self.peer, self.limits());
         let finishes = reason.lets_handlers_finish();
@@ -61,7 +61,7 @@ impl ConnectionTask {
         };
         let sent_before = peer.session().outbox().sent();
         if reason == CloseReason::Shutdown {
-            self.tell_going_away();
+            self.send_going_away();
         }
         self.ending = Some(Box::new(Ending { reason, deadline, sent_before, aborted_handlers: 0 }));
         if !finishes || planted!("any_end_cancels") {
@@ -71,7 +71,7 @@ impl ConnectionTask {
 
     /// Tells a client that knows what it means when to come back. It is behind what is queued, and
     /// before what handlers are still going to say.
-    fn tell_going_away(&self) {
+    fn send_going_away(&self) {
         if self.peer.hello().knows_going_away() && !planted!("goes_in_silence") {
             let spread = self.endpoint.drain().spreads().reconnects;
             self.send_plain(GOING_AWAY.code(), GoingAway { spread }.body());
@@ -165,7 +165,7 @@ impl ConnectionTask {
         let received = stats.received;
         let outcome = Disconnected { reason, undelivered, sent: stats.sent, received };
         if outcome.reason == CloseReason::Shutdown {
-            endpoint.drain().book(Closed { before, after: stats.sent, aborted_handlers });
+            endpoint.drain().record(Closed { before, after: stats.sent, aborted_handlers });
         }
         let why = &outcome.reason;
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
@@ -173,7 +173,7 @@ impl ConnectionTask {
         self.emit_dropped();
         if self.stage == Stage::Admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
-            endpoint.events().tell(event);
+            endpoint.events().emit(event);
         } else {
             let reason = match &outcome.reason {
                 CloseReason::Refused(text) => Some(text.to_string()),
@@ -182,7 +182,7 @@ impl ConnectionTask {
             };
             if let Some(reason) = reason {
                 let reason = printable(&reason).to_string();
-                endpoint.events().tell(|| Event::Refused { peer: peer.clone(), reason });
+                endpoint.events().emit(|| Event::Refused { peer: peer.clone(), reason });
             }
         }
         self.stage = Stage::Left;
@@ -225,19 +225,19 @@ impl ConnectionTask {
             Failure::Failed(error, _) => {
                 let error = printable(&text_of(&*error)).to_string();
                 tracing::warn!(%peer, %error, "on_disconnect failed");
-                endpoint.events().tell(|| Event::HandlerFailed { peer, code: 0, error });
+                endpoint.events().emit(|| Event::HandlerFailed { peer, code: 0, error });
             }
             Failure::Rejected(rejection, _) => {
                 let reason = printable(&text_of(&rejection)).to_string();
                 tracing::warn!(%peer, %reason, "on_disconnect was not called");
-                endpoint.events().tell(|| Event::Rejected { peer, code: 0, reason });
+                endpoint.events().emit(|| Event::Rejected { peer, code: 0, reason });
             }
             Failure::Panicked(panic) => {
                 endpoint.panics().add();
                 let panic = printable(&panic).to_string();
                 tracing::error!(%peer, %panic, "on_disconnect panicked");
                 let message = panic;
-                endpoint.events().tell(|| Event::HandlerPanicked { peer, code: 0, message });
+                endpoint.events().emit(|| Event::HandlerPanicked { peer, code: 0, message });
             }
             Failure::Unclaimed => {}
         }

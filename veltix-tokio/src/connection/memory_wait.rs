@@ -19,7 +19,7 @@ pub(super) struct MemoryWait {
 impl ConnectionTask {
     /// Counts what the connection holds of what it has received.
     #[inline]
-    pub(super) fn book_received(&self, buffer: usize) {
+    pub(super) fn record_received(&self, buffer: usize) {
         let held = MEMORY_HOLES * buffer + self.unhandled.len() + self.serial.inbox_charge();
         self.peer.session().reading().set(held);
     }

@@ -39,10 +39,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
-use veltix_core::{Burst, Heartbeat, Hello, IdSpace};
+use veltix_core::{FrameBatch, Heartbeat, Hello, IdSpace};
 
 use crate::close::CloseReason;
-use crate::codec::{BurstDecoder, VeltixCodec};
+use crate::codec::{FrameBatchDecoder, VeltixCodec};
 use crate::config::{Limits, SocketCore};
 use crate::flush::{FlushList, FlushScope};
 use crate::hub::Endpoint;
@@ -64,7 +64,7 @@ use serial::Serial;
 use throttle::Throttle;
 use timer::Timer;
 
-type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, BurstDecoder>;
+type Reader = FramedRead<Box<dyn AsyncRead + Send + Unpin>, FrameBatchDecoder>;
 
 /// See the module. It owns the connection: dropped, it closes it.
 pub(crate) struct ConnectionTask {
@@ -74,7 +74,7 @@ pub(crate) struct ConnectionTask {
     /// `None` once nothing more will be read.
     reader: Option<Reader>,
     /// What was read and is not handled yet, for want of room or time.
-    unhandled: Burst,
+    unhandled: FrameBatch,
     serial: Serial,
     concurrent_calls: Concurrent,
     pool: FuturePool,
@@ -163,7 +163,7 @@ impl ConnectionTask {
         };
         let reader = FramedRead::with_capacity(
             bytes,
-            VeltixCodec::bursts(limits.max_message_size, limits.buffer_size),
+            VeltixCodec::batches(limits.max_message_size, limits.buffer_size),
             0,
         );
         let now = Instant::now();
@@ -173,7 +173,7 @@ impl ConnectionTask {
             endpoint: Arc::clone(endpoint),
             routes,
             reader: Some(reader),
-            unhandled: Burst::default(),
+            unhandled: FrameBatch::default(),
             serial: Serial::default(),
             concurrent_calls: Concurrent::default(),
             pool: FuturePool::default(),
@@ -325,7 +325,7 @@ impl ConnectionTask {
         if self.peer.session().outbox().take_overflow() {
             let peer = &self.peer;
             tracing::warn!(%peer, "the peer reads too slowly and its outbox is full");
-            self.endpoint.events().tell(|| Event::SlowConsumer { peer: peer.clone() });
+            self.endpoint.events().emit(|| Event::SlowConsumer { peer: peer.clone() });
         }
     }
 
@@ -338,7 +338,7 @@ impl ConnectionTask {
         let peer = &self.peer;
         let frames: u64 = dropped.iter().map(Dropped::total).sum();
         tracing::info!(%peer, frames, "frames were dropped while the peer read too slowly");
-        self.endpoint.events().tell(|| Event::Dropped { peer: peer.clone(), dropped });
+        self.endpoint.events().emit(|| Event::Dropped { peer: peer.clone(), dropped });
     }
 
     fn look_for_end(&mut self) {

@@ -36,9 +36,9 @@ impl ConnectionTask {
         read_buffer::lend(reader.read_buffer_mut(), size);
         let (mut frames, mut bytes) = (0, 0);
         let end = loop {
-            frames += self.receive_burst(cx, scope, budget);
+            frames += self.dispatch_batch(cx, scope, budget);
             // What is left stays first in line: whether reading may go on can change at any moment,
-            // by another thread, and the next burst would take its place.
+            // by another thread, and the next batch would take its place.
             if !self.unhandled.is_empty() || budget.is_done(scope) || !self.may_read_on() {
                 break None;
             }
@@ -49,14 +49,14 @@ impl ConnectionTask {
                 Poll::Pending => {
                     break self.write_failure.as_ref().map(|failure| CloseReason::Io(failure.kind));
                 }
-                Poll::Ready(Some(Ok(burst))) if burst.is_empty() => {
+                Poll::Ready(Some(Ok(batch))) if batch.is_empty() => {
                     if !self.grant(&mut reader) {
                         break None;
                     }
                 }
-                Poll::Ready(Some(Ok(burst))) => {
-                    bytes += burst.len();
-                    self.unhandled = burst;
+                Poll::Ready(Some(Ok(batch))) => {
+                    bytes += batch.len();
+                    self.unhandled = batch;
                 }
                 Poll::Ready(Some(Err(CodecError::Protocol(error)))) => {
                     break Some(CloseReason::Protocol(error));
@@ -78,7 +78,7 @@ impl ConnectionTask {
             // The stream has ended, or means nothing any more: no answer will come.
             self.peer.session().end_calls();
             self.begin_end(reason);
-            self.book_received(0);
+            self.record_received(0);
             return;
         }
         if !self.may_read_on() {
@@ -86,7 +86,7 @@ impl ConnectionTask {
         }
         self.cork.after_batch(cx);
         read_buffer::give_back(reader.read_buffer_mut(), size);
-        self.book_received(reader.read_buffer().capacity());
+        self.record_received(reader.read_buffer().capacity());
         let rest = reader.read_buffer();
         if frames > 0 || rest.len() != before {
             let begun = reader.decoder().begun(rest);
@@ -104,25 +104,25 @@ impl ConnectionTask {
     }
 
     /// Handles what was read, as far as the batch goes and there is room; says how much it was.
-    fn receive_burst(
+    fn dispatch_batch(
         &mut self,
         cx: &mut Context<'_>,
         scope: &FlushScope,
         budget: &mut Budget,
     ) -> usize {
         let before = budget.frames;
-        let mut burst = std::mem::take(&mut self.unhandled);
-        while !burst.is_empty() && budget.goes_on(scope) {
+        let mut batch = std::mem::take(&mut self.unhandled);
+        while !batch.is_empty() && budget.goes_on(scope) {
             let can_dispatch_directly = self.can_dispatch_directly();
             if !can_dispatch_directly && !self.may_read_in_need() {
                 break;
             }
-            let Some(arrival) = burst.arrive() else { break };
-            budget.spend(arrival.code(), arrival.body().len());
-            self.receive(cx, arrival, can_dispatch_directly);
+            let Some(message) = batch.next_ref() else { break };
+            budget.spend(message.code(), message.body().len());
+            self.receive(cx, message, can_dispatch_directly);
         }
-        if !burst.is_empty() {
-            self.unhandled = burst;
+        if !batch.is_empty() {
+            self.unhandled = batch;
         }
         budget.frames - before
     }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     /// A call lets reading go on past a full inbox. It may begin between one look and the next, and
-    /// then what is left of one burst must not give way to the next, nor to the end.
+    /// then what is left of one batch must not give way to the next, nor to the end.
     #[tokio::test]
     async fn nothing_is_lost_when_reading_may_go_on_at_any_moment() {
         let (listener, connector) = memory(1 << 20);

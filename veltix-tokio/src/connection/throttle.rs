@@ -111,7 +111,7 @@ impl ConnectionTask {
         if endpoint.services().logs().rate.is_due(now) {
             tracing::warn!(%peer, "the peer sends faster than its rate and is slowed down");
         }
-        endpoint.events().tell(|| Event::RateExceeded { peer: peer.clone() });
+        endpoint.events().emit(|| Event::RateExceeded { peer: peer.clone() });
     }
 
     /// Charges what a turn's handlers have published.

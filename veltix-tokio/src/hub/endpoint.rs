@@ -167,7 +167,7 @@ impl Endpoint {
             if self.services.logs().evictions.is_due(now) {
                 tracing::warn!(%peer, held, "memory is used up: who holds the most is disconnected");
             }
-            self.events.tell(|| Event::Evicted { peer: peer.clone(), held });
+            self.events.emit(|| Event::Evicted { peer: peer.clone(), held });
             peer.session().end(CloseReason::Evicted);
         }
     }
@@ -176,7 +176,7 @@ impl Endpoint {
     pub(crate) fn begin_shutdown(&self) {
         if self.drain().begin(self.limits().drain_timeout) {
             tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
-            self.events.tell(|| Event::Draining);
+            self.events.emit(|| Event::Draining);
             self.handshakes.shed_all();
             self.peers.wake_all();
         }

@@ -207,25 +207,25 @@ pub(crate) struct Events {
     /// `None` when there is nothing more to tell: handles that are still held keep no stream open.
     sender: Mutex<Option<broadcast::Sender<Event>>>,
     /// The server or client itself, and its connections.
-    tellers: AtomicUsize,
+    emitters: AtomicUsize,
 }
 
 impl Events {
     /// With one teller, the server or client itself.
     pub(crate) fn new() -> Self {
         let sender = Mutex::new(Some(broadcast::Sender::new(EVENT_BUFFER)));
-        Self { sender, tellers: AtomicUsize::new(1) }
+        Self { sender, emitters: AtomicUsize::new(1) }
     }
 
     /// There is one more teller.
     pub(crate) fn begin(&self) {
-        self.tellers.fetch_add(1, Ordering::Relaxed);
+        self.emitters.fetch_add(1, Ordering::Relaxed);
     }
 
     /// There is one teller less. With the last one the streams end.
     pub(crate) fn end(&self) {
         // What others have told comes before the end.
-        if self.tellers.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.emitters.fetch_sub(1, Ordering::AcqRel) == 1 {
             let sender = self.sender.lock().take();
             // Wakes the listeners, and so not under the lock.
             drop(sender);
@@ -233,7 +233,7 @@ impl Events {
     }
 
     /// Tells an event, which is only made when somebody listens.
-    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+    pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         let listening = |sender: &&broadcast::Sender<Event>| sender.receiver_count() > 0;
         let sender = self.sender.lock().as_ref().filter(listening).cloned();
         if let Some(sender) = sender {

@@ -265,7 +265,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             if caller.is_some() {
                 let (peer, code) = (&entry.peer, self.code);
                 let event = || Event::RequestTimedOut { peer: peer.clone(), code };
-                self.endpoint.events().tell(event);
+                self.endpoint.events().emit(event);
                 self.ready.push_back((index, Response::TimedOut));
             }
         }

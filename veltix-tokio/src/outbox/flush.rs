@@ -86,7 +86,7 @@ impl Outbox {
         let mut gone = Vec::new();
         let (owner, waiters) =
             Scratch::with(|scratch| self.write_all(pending, first, now, scratch, &mut gone));
-        let_go(&mut gone);
+        drop_caught_each(&mut gone);
         wake(owner, waiters);
     }
 
@@ -133,12 +133,12 @@ impl Outbox {
                 // Outside the lock: it takes its time, and a body may run its owner's code when
                 // it goes.
                 drop(state);
-                let_go(gone);
+                drop_caught_each(gone);
                 *gone = pending.queue.compact();
                 // What a body that panics leaves undone is done in the next round.
                 let _ = catch_unwind(AssertUnwindSafe(|| pending.queue.detach()));
                 state = self.state.lock();
-                state.book_dropped(DropReason::Superseded, &*gone);
+                state.record_dropped(DropReason::Superseded, &*gone);
                 pending.queue.append(&mut state.queue);
             }
             if is_full {
@@ -193,7 +193,7 @@ fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 
 /// Drops frames. A body that panics as it goes, which is its owner's code, must not take the stream
 /// with it, nor whoever publishes; nor may a second one, which would end the process.
-fn let_go(gone: &mut Vec<Frame>) {
+fn drop_caught_each(gone: &mut Vec<Frame>) {
     for frame in gone.drain(..) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(frame)));
     }

@@ -99,7 +99,7 @@ impl Outbox {
                 // A smaller value may have taken the place of a larger one.
                 let waiters =
                     if gone.is_empty() { Vec::new() } else { self.take_room_waiters(&mut state) };
-                let owner = state.book_waiting();
+                let owner = state.record_waiting();
                 drop(state);
                 wake_all(waiters.into_iter().chain(owner));
                 return Push::Queued(queued);
@@ -133,7 +133,7 @@ impl Outbox {
             self.congested.store(true, Ordering::Relaxed);
         }
         // Over the budget, its caller is the connection's task, which sees to that anyway.
-        let owner = state.book_waiting();
+        let owner = state.record_waiting();
         drop(state);
         drop(owner);
         pushed.map_or(Push::Closed, Push::Queued)
@@ -173,7 +173,7 @@ impl Outbox {
         let refused = match pushed {
             Ok(queued) => {
                 let waiters = self.take_room_waiters(&mut state);
-                let owner = state.book_waiting();
+                let owner = state.record_waiting();
                 drop(state);
                 wake_all(waiters.into_iter().chain(owner));
                 return Overflow::Queued(queued);

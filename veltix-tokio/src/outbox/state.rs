@@ -206,7 +206,7 @@ impl State {
         self.frames += 1;
         self.charge += cost;
         self.sent.accepted += 1;
-        self.book_dropped(DropReason::Superseded, [&older]);
+        self.record_dropped(DropReason::Superseded, [&older]);
         gone.push(older);
         Ok(Queued { first: false, heavy: false, waits: true, dropped: 0 })
     }
@@ -234,14 +234,14 @@ impl State {
                 return Err(frame);
             }
             let Some(oldest) = self.queue.drop_oldest() else { return Err(frame) };
-            self.book_dropped(DropReason::Policy, [&oldest]);
+            self.record_dropped(DropReason::Policy, [&oldest]);
             gone.push(oldest);
             dropped += 1;
         }
     }
 
     /// Counts frames that are not in the queue any more, for the sake of others.
-    pub(super) fn book_dropped<'a>(
+    pub(super) fn record_dropped<'a>(
         &mut self,
         reason: DropReason,
         gone: impl IntoIterator<Item = &'a Frame>,
@@ -334,7 +334,7 @@ impl State {
         self.written += bytes as u64;
         self.sent.written += frames as u64;
         if self.holding.bytes() > 0 {
-            self.book_memory();
+            self.record_memory();
         }
         if bytes > 0 {
             self.written_at = Some(now);
@@ -344,18 +344,18 @@ impl State {
 
     /// Counts the memory that it holds.
     #[cold]
-    pub(super) fn book_memory(&self) {
+    pub(super) fn record_memory(&self) {
         self.holding.set(self.charge - self.shared);
     }
 
     /// Counts what waits for a full stream. Over the budget, the connection's task is to be woken: it
     /// sees to that.
-    pub(super) fn book_waiting(&self) -> Option<Waker> {
+    pub(super) fn record_waiting(&self) -> Option<Waker> {
         if self.phase != Phase::Blocked {
             return None;
         }
         if !planted!("queues_uncounted") {
-            self.book_memory();
+            self.record_memory();
         }
         if self.holding.is_over() { self.owner.clone() } else { None }
     }
@@ -379,7 +379,7 @@ impl State {
         let empty = std::mem::replace(&mut self.queue, pending.queue);
         empty.recycle();
         self.owner_waits = false;
-        self.book_memory();
+        self.record_memory();
         self.owner.clone()
     }
 
@@ -391,7 +391,7 @@ impl State {
         self.frames = 0;
         self.charge = 0;
         self.shared = 0;
-        self.book_memory();
+        self.record_memory();
         self.owner.clone()
     }
 
@@ -414,7 +414,7 @@ impl State {
         self.stalled_since = None;
         self.phase = Phase::Closed;
         // What a flusher holds is counted until it returns.
-        self.book_memory();
+        self.record_memory();
         (queue, self.room_waiters.take().collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Ready;
 
-use veltix_core::{Arrival, Message};
+use veltix_core::{Message, MessageRef};
 
 use super::extract::{Context, FromContext, Rejection, check_size};
 use super::handler::{Called, Handler, marker};
@@ -20,20 +20,20 @@ pub trait BorrowBody: 'static {
     ///
     /// # Errors
     /// A [`Rejection`].
-    fn borrow<'a>(cx: &Context<'_>, arrival: &'a Arrival<'_>) -> Result<&'a Self, Rejection>;
+    fn borrow<'a>(cx: &Context<'_>, message: &'a MessageRef<'_>) -> Result<&'a Self, Rejection>;
 }
 
 impl BorrowBody for [u8] {
     #[inline]
-    fn borrow<'a>(_cx: &Context<'_>, arrival: &'a Arrival<'_>) -> Result<&'a Self, Rejection> {
-        Ok(arrival.body())
+    fn borrow<'a>(_cx: &Context<'_>, message: &'a MessageRef<'_>) -> Result<&'a Self, Rejection> {
+        Ok(message.body())
     }
 }
 
 impl BorrowBody for str {
-    fn borrow<'a>(cx: &Context<'_>, arrival: &'a Arrival<'_>) -> Result<&'a Self, Rejection> {
-        check_size(cx, arrival)?;
-        Ok(arrival.text()?)
+    fn borrow<'a>(cx: &Context<'_>, message: &'a MessageRef<'_>) -> Result<&'a Self, Rejection> {
+        check_size(cx, message)?;
+        Ok(message.text()?)
     }
 }
 
@@ -57,14 +57,14 @@ macro_rules! impl_borrowing {
                 &self,
                 cx: &Context<'_>,
                 state: &S,
-                arrival: Arrival<'_>,
+                message: MessageRef<'_>,
             ) -> Called<Self::Future> {
                 let reject = |rejection| Called::Done(Outcome::rejected(rejection));
                 $(let $part = match $part::from_context(cx, state) {
                     Ok(part) => part,
                     Err(rejection) => return reject(rejection),
                 };)*
-                Called::Done(match B::borrow(cx, &arrival) {
+                Called::Done(match B::borrow(cx, &message) {
                     Ok(body) => self($($part,)* body).into_outcome(),
                     Err(rejection) => return reject(rejection),
                 })

@@ -14,7 +14,7 @@ use std::task::{self, Poll};
 use futures::FutureExt;
 use tower_layer::Layer;
 use tower_service::Service;
-use veltix_core::{Arrival, Message};
+use veltix_core::{Message, MessageRef};
 
 use super::erased::{Erased, PooledFuture, Started, panicked, poll_caught};
 use super::extract::Context;
@@ -178,14 +178,14 @@ impl Erased<Message> for Layered {
     fn start(
         &self,
         cx: &Context<'_>,
-        arrival: Arrival<'_>,
+        message: MessageRef<'_>,
         _pooled: Option<PooledFuture>,
     ) -> Started {
         let mut service = match catch_unwind(AssertUnwindSafe(|| self.0.clone())) {
             Ok(service) => service,
             Err(panic) => return Started::Done(panicked(&*panic)),
         };
-        let inbound = Inbound { peer: cx.peer().clone(), message: arrival.into_message() };
+        let inbound = Inbound { peer: cx.peer().clone(), message: message.into_message() };
         Started::Running(PooledFuture::new(async move {
             let called = async {
                 poll_fn(|cx| service.poll_ready(cx)).await?;
@@ -229,7 +229,7 @@ impl Service<Inbound> for HandlerService {
     fn call(&mut self, Inbound { peer, mut message }: Inbound) -> Self::Future {
         let Innermost { handler, hub } = &*self.0;
         let cx = Context::new(&peer, hub.as_ref(), message.code(), message.id());
-        match handler.start(&cx, message.arrival(), None) {
+        match handler.start(&cx, message.by_ref(), None) {
             Started::Done(outcome) => Box::pin(ready(answer(outcome))),
             Started::Running(mut future) => {
                 // A panic is an outcome here already, so that layers see each of them as an error.

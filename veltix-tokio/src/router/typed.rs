@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use veltix_core::{Arrival, Message, NoError, NoReply, Told, TypedMessage};
+use veltix_core::{Message, MessageRef, NoError, NoReply, Told, TypedMessage};
 
 use super::extract::Rejection;
 use super::outcome::{Failure, Outcome};
@@ -18,7 +18,7 @@ pub struct Asked<M>(PhantomData<fn() -> M>);
 /// What handlers handle: a [`Message`], an [`Asked`], nothing in `on_connect`, a [`Disconnected`]
 /// in `on_disconnect`.
 pub trait Input: Send + 'static {
-    /// What they are given: of a message, an [`Arrival`].
+    /// What they are given: of a message, an [`MessageRef`].
     type Given<'a>;
 }
 
@@ -27,7 +27,7 @@ impl Input for () {
 }
 
 impl Input for Message {
-    type Given<'a> = Arrival<'a>;
+    type Given<'a> = MessageRef<'a>;
 }
 
 impl Input for Disconnected {
@@ -35,13 +35,13 @@ impl Input for Disconnected {
 }
 
 impl<M: 'static> Input for Asked<M> {
-    type Given<'a> = Arrival<'a>;
+    type Given<'a> = MessageRef<'a>;
 }
 
 /// The inputs that are messages.
-pub trait MessageInput: for<'a> Input<Given<'a> = Arrival<'a>> {}
+pub trait MessageInput: for<'a> Input<Given<'a> = MessageRef<'a>> {}
 
-impl<I: for<'a> Input<Given<'a> = Arrival<'a>>> MessageInput for I {}
+impl<I: for<'a> Input<Given<'a> = MessageRef<'a>>> MessageInput for I {}
 
 /// What becomes of an input of which an argument could not be made.
 pub trait Reject: Input {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use veltix_core::{Arrival, Message};
+use veltix_core::{Message, MessageRef};
 
 use super::erased::{Erased, PooledFuture, Started};
 use super::extract::Context;
@@ -33,10 +33,10 @@ impl Erased<Message> for Blocking {
     fn start(
         &self,
         cx: &Context<'_>,
-        arrival: Arrival<'_>,
+        message: MessageRef<'_>,
         _pooled: Option<PooledFuture>,
     ) -> Started {
-        let mut message = arrival.into_message();
+        let mut message = message.into_message();
         let (peer, hub) = (cx.peer().clone(), self.hub.clone());
         let handler = Arc::clone(&self.handler);
         let span = tracing::Span::current();
@@ -56,7 +56,7 @@ impl Erased<Message> for Blocking {
                 }
                 let _entered = span.enter();
                 let context = Context::new(&peer, hub.as_ref(), message.code(), message.id());
-                let call = || handler.start(&context, message.arrival(), None);
+                let call = || handler.start(&context, message.by_ref(), None);
                 if let (Started::Done(outcome), published) = flush::blocking(peer.session(), call) {
                     // Whoever waited may have been cancelled.
                     let _ = done.send((outcome, published));
@@ -123,11 +123,11 @@ impl Erased<Message> for Publishing {
     fn start(
         &self,
         cx: &Context<'_>,
-        arrival: Arrival<'_>,
+        message: MessageRef<'_>,
         pooled: Option<PooledFuture>,
     ) -> Started {
         let limit = self.limit;
-        match flush::limited(limit, || self.handler.start(cx, arrival, pooled)) {
+        match flush::limited(limit, || self.handler.start(cx, message, pooled)) {
             Started::Running(mut future) => {
                 Started::Running(PooledFuture::new(poll_fn(move |cx| {
                     flush::limited(limit, || Pin::new(&mut future).poll(cx))

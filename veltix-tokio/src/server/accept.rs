@@ -147,7 +147,7 @@ fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet
     {
         // Its socket is new and empty, so what is said fits; if not, the peer sees the end alone.
         let _ = stream.writer.try_write_vectored(&[IoSlice::new(&ServerHandshake::full())]);
-        tell_failure(endpoint, stream.link.addr, full.into());
+        report_failure(endpoint, stream.link.addr, full.into());
         return;
     }
     let ticket = endpoint.handshakes().enter(stream.addr().ip());
@@ -198,7 +198,7 @@ async fn enter(
         }
         Err(failure) => {
             if let Some(failure) = failure {
-                tell_failure(endpoint, stream.link.addr, failure);
+                report_failure(endpoint, stream.link.addr, failure);
             }
             None
         }
@@ -238,7 +238,7 @@ async fn welcome_in_time(
     }
 }
 
-fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
+fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
     let text = reason.to_string();
     let text = printable(&text);
     match &reason {
@@ -254,7 +254,7 @@ fn tell_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
         }
         _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
     }
-    endpoint.events().tell(|| Event::HandshakeFailed { addr, reason });
+    endpoint.events().emit(|| Event::HandshakeFailed { addr, reason });
 }
 
 impl From<Full> for HandshakeFailure {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use veltix_core::{Arrival, BodyError, Message, Typed, TypedMessage};
+use veltix_core::{BodyError, Message, MessageRef, Typed, TypedMessage};
 
 use super::super::typed::Asked;
 use super::{Context, FromInput, FromMessage, Rejection};
@@ -17,13 +17,17 @@ use crate::router::marker;
 pub struct Msg<T>(pub T);
 
 impl<T: Typed> Msg<T> {
-    fn of(cx: &Context<'_>, message: Arrival<'_>) -> Result<Self, Rejection> {
-        Ok(Self(T::from_arrival(message, max_typed_body(cx))?))
+    fn of(cx: &Context<'_>, message: MessageRef<'_>) -> Result<Self, Rejection> {
+        Ok(Self(T::from_message_ref(message, max_typed_body(cx))?))
     }
 }
 
 impl<S, T: Typed> FromMessage<S> for Msg<T> {
-    fn from_message(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_message(
+        cx: &Context<'_>,
+        _state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         Self::of(cx, message)
     }
 }
@@ -31,7 +35,11 @@ impl<S, T: Typed> FromMessage<S> for Msg<T> {
 impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Msg<T> {
     const NEEDS_HUB: bool = false;
 
-    fn from_input(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_input(
+        cx: &Context<'_>,
+        _state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         Self::of(cx, message)
     }
 }
@@ -39,7 +47,11 @@ impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Msg<T> {
 impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Option<Msg<T>> {
     const NEEDS_HUB: bool = false;
 
-    fn from_input(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_input(
+        cx: &Context<'_>,
+        _state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         Ok(Msg::of(cx, message).ok())
     }
 }
@@ -47,7 +59,11 @@ impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Option<Msg
 impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Result<Msg<T>, Rejection> {
     const NEEDS_HUB: bool = false;
 
-    fn from_input(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_input(
+        cx: &Context<'_>,
+        _state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         Ok(Msg::of(cx, message))
     }
 }
@@ -58,7 +74,11 @@ impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Result<Msg
 pub struct Text(pub String);
 
 impl<S> FromMessage<S> for Text {
-    fn from_message(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_message(
+        cx: &Context<'_>,
+        _state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         check_size(cx, &message)?;
         Ok(Self(message.text()?.to_owned()))
     }
@@ -70,7 +90,11 @@ impl<S> FromMessage<S> for Text {
 pub struct Json<T>(pub T);
 
 impl<S, T: DeserializeOwned> FromMessage<S> for Json<T> {
-    fn from_message(cx: &Context<'_>, _state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_message(
+        cx: &Context<'_>,
+        _state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         check_size(cx, &message)?;
         Ok(Self(message.json()?))
     }
@@ -80,7 +104,7 @@ impl<S> FromMessage<S> for Message {
     fn from_message(
         _cx: &Context<'_>,
         _state: &S,
-        message: Arrival<'_>,
+        message: MessageRef<'_>,
     ) -> Result<Self, Rejection> {
         Ok(message.into_message())
     }
@@ -90,20 +114,28 @@ impl<S> FromMessage<S> for Bytes {
     fn from_message(
         _cx: &Context<'_>,
         _state: &S,
-        message: Arrival<'_>,
+        message: MessageRef<'_>,
     ) -> Result<Self, Rejection> {
         Ok(message.into_body())
     }
 }
 
 impl<S, T: FromMessage<S>> FromMessage<S> for Option<T> {
-    fn from_message(cx: &Context<'_>, state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_message(
+        cx: &Context<'_>,
+        state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         Ok(T::from_message(cx, state, message).ok())
     }
 }
 
 impl<S, T: FromMessage<S>> FromMessage<S> for Result<T, Rejection> {
-    fn from_message(cx: &Context<'_>, state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_message(
+        cx: &Context<'_>,
+        state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
         Ok(T::from_message(cx, state, message))
     }
 }
@@ -115,7 +147,7 @@ fn max_typed_body(cx: &Context<'_>) -> usize {
 /// A parser multiplies what it is given, so the size is judged before any parsing.
 pub(in super::super) fn check_size(
     cx: &Context<'_>,
-    message: &Arrival<'_>,
+    message: &MessageRef<'_>,
 ) -> Result<(), Rejection> {
     let (size, limit) = (message.body().len(), max_typed_body(cx));
     if size > limit { Err(BodyError::TooLarge { size, limit }.into()) } else { Ok(()) }

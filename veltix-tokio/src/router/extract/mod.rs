@@ -7,7 +7,7 @@ mod context;
 mod identity;
 
 use thiserror::Error;
-use veltix_core::{Arrival, BodyError, Message, RequestId};
+use veltix_core::{BodyError, Message, MessageRef, RequestId};
 
 use super::handler::marker;
 use super::typed::Input;
@@ -113,11 +113,15 @@ pub trait FromMessage<S>: Sized {
     const NEEDS_HUB: bool = false;
 
     /// Makes the argument. The message is still where it was read: look at its body there, or take
-    /// it by [`Arrival::into_message`].
+    /// it by [`MessageRef::into_message`].
     ///
     /// # Errors
     /// A [`Rejection`], which is told as an event and logged; the connection goes on.
-    fn from_message(cx: &Context<'_>, state: &S, message: Arrival<'_>) -> Result<Self, Rejection>;
+    fn from_message(
+        cx: &Context<'_>,
+        state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection>;
 }
 
 /// The last argument: [`FromMessage`], [`FromContext`], or the input itself. Not for
@@ -153,7 +157,7 @@ impl<S, I: Input, T: FromContext<S>> FromInput<S, I, marker::ViaContext> for T {
 impl<S, T: FromMessage<S>> FromInput<S, Message, marker::ViaMessage> for T {
     const NEEDS_HUB: bool = T::NEEDS_HUB;
 
-    fn from_input(cx: &Context<'_>, state: &S, message: Arrival<'_>) -> Result<Self, Rejection> {
+    fn from_input(cx: &Context<'_>, state: &S, message: MessageRef<'_>) -> Result<Self, Rejection> {
         T::from_message(cx, state, message)
     }
 }
