@@ -193,11 +193,13 @@ impl fmt::Display for HandshakeFailure {
         match self {
             Self::Protocol(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
-            Self::Timeout => f.write_str("the handshake was not over at its deadline"),
+            Self::Timeout => f.write_str("the handshake did not complete before its deadline"),
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
-            Self::Shed => f.write_str("too many handshakes were pending, and this one was shed"),
-            Self::ServerFull => f.write_str("the server was full"),
-            Self::AddressFull => f.write_str("its address had as many peers as one may have"),
+            Self::Shed => f.write_str("too many handshakes were pending, and this one was closed"),
+            Self::ServerFull => f.write_str("the server had reached `max_connections`"),
+            Self::AddressFull => {
+                f.write_str("its address had reached `max_connections_per_address`")
+            }
             Self::Refused { reason } => write!(f, "`authenticate` refused the peer: {reason}"),
             Self::Panicked { message } => write!(f, "`authenticate` panicked: {message}"),
         }
