@@ -79,8 +79,8 @@ impl Hub {
     /// Returns the peers that a target matches, in no particular order.
     ///
     /// # Errors
-    /// [`TargetError`] if the target exceeds a limit. A target written by hand is far below the
-    /// limits.
+    /// [`TargetError`] if the target exceeds a limit. A target written by hand never
+    /// does.
     pub fn list(&self, target: impl Into<Target>) -> Result<Vec<Peer>, TargetError> {
         Ok(self.0.peers().matching(&target.into())?.to_vec())
     }
@@ -193,7 +193,7 @@ impl Hub {
     /// Shuts the server down. It accepts no more peers, handlers finish, queues are written, and
     /// connections close. At the drain deadline (default 10 s) the remaining connections are cut
     /// off. A handler that blocks its thread cannot be ended and is left alone
-    /// ([`complete`](ShutdownReport::complete)). Clients of this crate are informed before
+    /// ([`complete`](ShutdownReport::complete)). Clients of this crate are informed first
     /// ([`Event::GoingAway`](crate::Event::GoingAway)). If
     /// [`drain_spread`](crate::ServerConfig::drain_spread) is set, connections close one after the
     /// other, and the deadline counts from the last.

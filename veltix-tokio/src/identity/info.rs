@@ -74,7 +74,8 @@ impl HandshakeInfo {
     /// # Errors
     /// A [`Refuse`] with the reason that the token is missing.
     pub fn require_token(&self) -> Result<&Token, Refuse> {
-        self.token().ok_or_else(|| Refuse::new("this server requires a token: send one"))
+        self.token()
+            .ok_or_else(|| Refuse::new("this server requires a token; set one on the client"))
     }
 
     /// Returns the TLS parameters of the connection and the peer's certificates; `None` without

@@ -304,7 +304,7 @@ impl Calls {
         self.pending.waiter(call.id).is_some_and(|caller| caller.number == call.number)
     }
 
-    /// Fails every call, since so many bytes precede the answers that reading has to stop. The
+    /// Fails every call: too many bytes precede the answers, and reading has to stop. The
     /// answers are still on their way, so the ids rest.
     pub(crate) fn fail_congested(&mut self) -> Vec<CompletedCall> {
         self.deadlines.clear();
