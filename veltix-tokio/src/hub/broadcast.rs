@@ -10,7 +10,7 @@ use crate::codec::within;
 use crate::error::SendError;
 use crate::peer::Peer;
 
-/// A broadcast that is being built. Created by [`Hub::to`].
+/// A broadcast that is being built. Created by [`Hub::to`](crate::Hub::to).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before `send`"]
 pub struct Broadcast {

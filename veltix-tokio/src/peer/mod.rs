@@ -24,8 +24,8 @@ use crate::transport::PeerAddr;
 /// The other end of a connection, on a server and on a client.
 ///
 /// A clone is cheap and refers to the same connection. A `Peer` never keeps its connection alive.
-/// After the end of the connection, sending returns [`SendError::Closed`]. A reconnect creates a
-/// new `Peer`.
+/// After the end of the connection, sending returns
+/// [`SendError::Closed`](crate::SendError::Closed). A reconnect creates a new `Peer`.
 #[derive(Clone)]
 pub struct Peer(Arc<Session>);
 
