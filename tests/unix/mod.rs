@@ -170,7 +170,7 @@ async fn a_lock_is_minded_while_somebody_holds_it() {
     file.lock().unwrap();
     let error = bind(&path).unwrap_err();
     assert!(matches!(error, BindError::SocketInUse { .. }), "{error:?}");
-    assert_eq!(error.source().unwrap().to_string(), "it is just starting");
+    assert_eq!(error.source().unwrap().to_string(), "another server is starting at this path: stop it or use another path");
     // Its server has died: the file is still there, and nobody holds it. Not by a drop, since the
     // lock is also held by a process that another test is starting.
     file.unlock().unwrap();
@@ -202,7 +202,7 @@ async fn a_path_that_is_no_address_is_told() {
     }
     let error = bind(&long).unwrap_err();
     let length = long.as_os_str().len();
-    let expected = format!("its {length} bytes are more than an address of this system holds");
+    let expected = format!("its {length} bytes exceed the limit of this system: use a shorter path");
     assert_eq!(error.source().unwrap().to_string(), expected);
 }
 
