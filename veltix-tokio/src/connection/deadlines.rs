@@ -11,26 +11,19 @@ use crate::hub::Event;
 impl ConnectionTask {
     /// Returns the next deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let calls = self.session().calls().lock().next_deadline();
-        let always = [
-            self.reading.throttled_until(),
-            self.reading.memory_retry(),
-            self.phase.deadline(),
-            calls,
-        ];
+        let mut next = Earliest(self.session().calls().lock().next_deadline());
+        next.add(self.reading.throttled_until());
+        next.add(self.reading.memory_retry());
+        next.add(self.phase.deadline());
         // An end has a deadline of its own, and nothing else would move these.
-        let while_open = if self.phase.is_ending() {
-            [None; 5]
-        } else {
-            [
-                self.liveness.heartbeat_deadline(),
-                self.silent_until(),
-                self.reading.frame_deadline(),
-                self.liveness.stall_deadline(self.limits().write_stall),
-                self.liveness.failure_deadline(),
-            ]
-        };
-        always.into_iter().chain(while_open).flatten().min()
+        if !self.phase.is_ending() {
+            next.add(self.liveness.heartbeat_deadline());
+            next.add(self.silent_until());
+            next.add(self.reading.frame_deadline());
+            next.add(self.liveness.stall_deadline(self.limits().write_stall));
+            next.add(self.liveness.failure_deadline());
+        }
+        next.0
     }
 
     /// Does what is due.
@@ -115,6 +108,20 @@ impl ConnectionTask {
                 self.liveness.expect_written(written);
             }
             Some(Pulse::Dead) => self.begin_end(CloseReason::HeartbeatTimeout),
+        }
+    }
+}
+
+/// The earliest of some deadlines.
+struct Earliest(Option<Instant>);
+
+impl Earliest {
+    #[inline]
+    fn add(&mut self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline
+            && self.0.is_none_or(|earliest| deadline < earliest)
+        {
+            self.0 = Some(deadline);
         }
     }
 }

@@ -91,8 +91,10 @@ impl Liveness {
     }
 
     /// Returns the time at which a stream that takes nothing has stalled.
+    #[inline]
     pub(super) fn stall_deadline(&self, stall: Option<Duration>) -> Option<Instant> {
-        self.stalled_since.zip(stall).map(|(since, stall)| since + stall)
+        let since = self.stalled_since?;
+        Some(since + stall?)
     }
 
     /// Removes a stall whose deadline has passed; returns whether there was one.
