@@ -81,7 +81,7 @@ pub(crate) const fn charge(length: usize) -> usize {
 
 /// The result of queueing a frame, for its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the first to queue a frame must see to a flush"]
+#[must_use = "the sender of the first queued frame must ensure a flush"]
 pub(crate) struct Queued {
     /// True if the queue was idle: the sender must ensure a flush. Otherwise another task ensures
     /// it.

@@ -69,8 +69,8 @@ impl Reject for Disconnected {
 
 impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
     fn reject(rejection: Rejection) -> Outcome {
-        let told = M::Error::tell(&rejection);
-        Failure::Rejected(rejection, told).into()
+        let reply = M::Error::tell(&rejection);
+        Failure::Rejected(rejection, reply).into()
     }
 }
 
