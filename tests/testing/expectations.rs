@@ -101,7 +101,7 @@ async fn what_the_server_made_of_it_is_said() {
     }
     ann.link().cut();
     let text = panic_of(ann.request(&say("hello?"))).await;
-    assert!(text.contains("ann received no reply:  the connection ended"), "{text}");
+    assert!(text.contains("ann received no reply: the connection ended"), "{text}");
     assert!(text.contains("\nann is reconnecting (attempt 1), as memory:1\n"), "{text}");
     assert!(
         text.ends_with("\n  #1 (memory:1) disconnected: the stream failed: connection reset"),
