@@ -249,7 +249,11 @@ impl<C: Connector> ClientTask<C> {
             return;
         }
         let attempts = self.attempts.made;
-        tracing::info!(attempts, reason = %printable(&lost), "gave up reconnecting: call `Client::retry` for more attempts");
+        tracing::info!(
+            attempts,
+            reason = %printable(&lost),
+            "gave up reconnecting: call `Client::retry` for more attempts"
+        );
         self.dialer.endpoint.events().emit(|| Event::GaveUp { attempts });
         if let Some(messages) = &self.messages {
             messages.end();

@@ -318,7 +318,11 @@ impl AcceptBackoff {
         let now = Instant::now();
         if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_BACKOFF_MAX) {
             self.logged = Some(now);
-            tracing::warn!(%error, pause = ?self.pause, "a connection could not be accepted: check the limit of open files if this continues");
+            tracing::warn!(
+                %error,
+                pause = ?self.pause,
+                "a connection could not be accepted: check the limit of open files if this continues"
+            );
         }
         self.pause
     }
