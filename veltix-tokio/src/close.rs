@@ -147,8 +147,8 @@ pub struct Disconnected {
     pub received: Received,
 }
 
-/// The counters of the messages that a peer sent. This equation always holds exactly: `received =
-/// handled + rejected + discarded() + waiting`.
+/// The counters of the messages that a peer sent. This equation always holds exactly:
+/// `received = handled + rejected + discarded() + waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received {

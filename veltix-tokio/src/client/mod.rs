@@ -284,8 +284,8 @@ impl Client {
         self.0.control.retry(attempts);
     }
 
-    /// Closes the connection for good: cancels handlers, writes the queued frames (for at most 1
-    /// s), and ends the connection. The call takes effect at once. The future resolves to the end
+    /// Closes the connection for good: cancels handlers, writes the queued frames (for at most
+    /// 1 s), and ends the connection. The call takes effect at once. The future resolves to the end
     /// of the last connection.
     ///
     /// # Cancel safety

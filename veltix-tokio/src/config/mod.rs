@@ -154,8 +154,8 @@ macro_rules! connection_setters {
         }
 
         /// Sets the largest size of one read. Default: [`BufferSize::Large`], 64 KiB. The buffer is
-        /// borrowed only while bytes arrive, so it costs an idle connection nothing. More than 64
-        /// MiB is a [`ConfigError`](crate::ConfigError) when the config is used.
+        /// borrowed only while bytes arrive, so it costs an idle connection nothing. More than
+        /// 64 MiB is a [`ConfigError`](crate::ConfigError) when the config is used.
         #[must_use]
         pub const fn buffer_size(mut self, size: BufferSize) -> Self {
             self.connection.buffer_size = size;

@@ -181,8 +181,8 @@ impl ServerConfig {
     ///
     /// The buffer of an incoming frame counts three times, since it grows and leaves holes behind.
     /// The budget does not include memory of one connection below 4 KiB, memory of handlers, and
-    /// the system's memory for its sockets. A broadcast body counts once, unless it has less than 4
-    /// KiB or went to fewer than four peers: then it counts in each queue. Each server of a process
+    /// the system's memory for its sockets. A broadcast body counts once, unless it has less than
+    /// 4 KiB or went to fewer than four peers: then it counts in each queue. Each server of a process
     /// has a budget of its own. A budget of less than about three and a half times
     /// `max_message_size` is a [`ConfigError`](crate::ConfigError) when the config is used.
     #[must_use]
