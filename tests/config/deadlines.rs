@@ -40,7 +40,7 @@ async fn handshake_timeout_of_a_client() {
     let config = ClientConfig::default().handshake_timeout(TIME);
     let error = Client::connect_with(connector, config, Router::new()).await.unwrap_err();
     assert!(matches!(error, ConnectError::Timeout { limit: TIME, .. }), "{error}");
-    assert!(error.to_string().contains("is it a Veltix server?"), "{error}");
+    assert!(error.to_string().contains("check that it is a Veltix server"), "{error}");
     assert_eq!(start.elapsed(), TIME);
 }
 

@@ -39,7 +39,7 @@ async fn r19_who_listens_to_the_world_is_warned_once() {
     let outside = bind("0.0.0.0:0").await.unwrap();
     let warnings = log.lines("WARN");
     let [warning] = &warnings[..] else { panic!("{warnings:?}") };
-    for word in ["TLS", "who connects", "127.0.0.1", &outside.local_addr().to_string()] {
+    for word in ["TLS", "authenticate the peers", "127.0.0.1", &outside.local_addr().to_string()] {
         assert!(warning.contains(word), "{warning}");
     }
     drop(outside);
@@ -52,9 +52,9 @@ async fn r19_who_listens_to_the_world_is_warned_once() {
             (authority.server().accept_client_certificates(authority.roots()).unwrap(), 1),
         ] {
             let config = ServerConfig::default().addr("0.0.0.0:0").tls(tls);
-            let before = log.lines("who connects").len();
+            let before = log.lines("authenticate the peers").len();
             drop(Server::bind(config, Router::new()).await.unwrap());
-            assert_eq!(log.lines("who connects").len(), before + more);
+            assert_eq!(log.lines("authenticate the peers").len(), before + more);
         }
     }
     let longest = log.check();

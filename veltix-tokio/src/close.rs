@@ -1,4 +1,4 @@
-//! How a connection ends: why, and what of it was lost.
+//! The end of a connection: its reason, and the fate of its frames and messages.
 
 use std::fmt;
 use std::io;
@@ -9,52 +9,53 @@ use veltix_core::ProtocolError;
 use crate::error::TlsError;
 use crate::outbox::{DropReason, Sent};
 
-/// Why a connection ended. The first cause counts.
+/// The reason why a connection ended. If there are several causes, the first one counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The peer closed its end.
+    /// The peer closed the connection.
     PeerClosed,
-    /// This side closed it, by [`Peer::close`](crate::Peer::close) or by dropping the client.
+    /// This side closed the connection, by [`Peer::close`](crate::Peer::close) or by dropping the
+    /// client.
     Closed,
-    /// This side closed it by [`Hub::close`](crate::Hub::close), for this reason of the
-    /// application's.
+    /// This side closed the connection by [`Hub::close`](crate::Hub::close), for this reason of the
+    /// application.
     ClosedFor(Box<str>),
     /// The server is shutting down.
     Shutdown,
-    /// `on_connect` refused the peer; the text is the error's.
+    /// `on_connect` refused the peer. The text is that of its error.
     Refused(Box<str>),
     /// `on_connect` did not return in time.
     ConnectTimeout,
-    /// The stream failed, by a reset for instance.
+    /// The stream failed, for example by a reset.
     Io(io::ErrorKind),
-    /// The stream over TLS failed: it was cut, or its bytes were changed on their way.
+    /// The TLS stream failed: it was cut, or its bytes were changed in transit.
     Tls(TlsError),
     /// The peer sent bytes that are not frames.
     Protocol(ProtocolError),
-    /// The peer sent more unknown codes than a server bears.
+    /// The peer sent more unknown codes than a server accepts.
     UnknownCodes,
-    /// The peer kept sending faster than its [rate](crate::ServerConfig::peer_rate).
+    /// The peer continued to send above its [rate](crate::ServerConfig::peer_rate).
     RateExceeded,
-    /// A begun frame did not become whole in time.
+    /// A begun frame was not complete in time.
     SlowFrame,
-    /// The peer was silent, and two pings went unanswered.
+    /// The peer was silent and did not answer two pings.
     HeartbeatTimeout,
-    /// The peer took nothing for the write stall while something waited for it.
+    /// The peer accepted no byte for the time of the write stall, while frames waited for it.
     WriteStalled,
-    /// The peer's outbox was full when a broadcast came that may not be dropped.
+    /// The peer's outbox was full when a broadcast arrived that may not be dropped.
     SlowConsumer,
-    /// The server's [memory](crate::ServerConfig::memory_budget) was used up, and this peer held the
-    /// most of it.
+    /// The server's [memory budget](crate::ServerConfig::memory_budget) was used up, and this peer
+    /// held the most of it.
     Evicted,
     /// A handler panicked.
     HandlerPanicked,
-    /// The task was aborted, by dropping the future of `run()` for instance.
+    /// The task was aborted, for example by dropping the future of `run()`.
     Aborted,
 }
 
 impl CloseReason {
-    /// Of a stream that failed.
+    /// Returns the reason for a failed stream.
     pub(crate) fn failed(error: &io::Error) -> Self {
         match TlsError::of(error) {
             Some(error) => Self::Tls(error.clone()),
@@ -62,8 +63,8 @@ impl CloseReason {
         }
     }
 
-    /// Whether handlers that are running, and messages that were received, are still finished.
-    /// Only a close of our own cancels them.
+    /// Returns whether running handlers, and received messages, are still finished. Only a close by
+    /// this side cancels them.
     pub(crate) const fn lets_handlers_finish(&self) -> bool {
         !matches!(
             self,
@@ -76,7 +77,7 @@ impl CloseReason {
         )
     }
 
-    /// Whether it makes sense to write what is still queued.
+    /// Returns whether queued frames are still written.
     pub(crate) const fn lets_queue_flush(&self) -> bool {
         matches!(
             self,
@@ -94,7 +95,7 @@ impl CloseReason {
         )
     }
 
-    /// What frames that are still queued at the end are counted as.
+    /// Returns the drop reason of the frames that are still queued at the end.
     pub(crate) const fn drop_reason(&self) -> DropReason {
         match self {
             Self::SlowConsumer | Self::WriteStalled => DropReason::SlowConsumer,
@@ -116,11 +117,11 @@ impl fmt::Display for CloseReason {
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Tls(error) => error.fmt(f),
             Self::Protocol(error) => error.fmt(f),
-            Self::UnknownCodes => f.write_str("the peer flooded with unknown message codes"),
-            Self::RateExceeded => f.write_str("the peer kept sending faster than its rate"),
-            Self::SlowFrame => f.write_str("a begun frame did not become whole in time"),
+            Self::UnknownCodes => f.write_str("the peer sent too many unknown message codes"),
+            Self::RateExceeded => f.write_str("the peer continued to send above its rate"),
+            Self::SlowFrame => f.write_str("a begun frame was not complete in time"),
             Self::HeartbeatTimeout => f.write_str("the peer did not answer pings"),
-            Self::WriteStalled => f.write_str("the peer took no bytes for too long"),
+            Self::WriteStalled => f.write_str("the peer accepted no bytes for too long"),
             Self::SlowConsumer => f.write_str("the peer's outbox overflowed"),
             Self::Evicted => {
                 f.write_str("the server's memory was used up, and the peer held the most of it")
@@ -131,51 +132,52 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// The end of a connection, final: what [`Peer::close`](crate::Peer::close) resolves to and
-/// `on_disconnect` is told.
+/// The final result of a connection. [`Peer::close`](crate::Peer::close) resolves to it, and
+/// `on_disconnect` receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Disconnected {
-    /// Why it ended.
+    /// The reason why the connection ended.
     pub reason: CloseReason,
-    /// Frames that were accepted for the peer and not written whole.
+    /// The number of frames that were accepted for the peer and not completely written.
     pub undelivered: u64,
-    /// What became of the frames sent to the peer.
+    /// The counters of the frames that were sent to the peer.
     pub sent: Sent,
-    /// What became of the messages received from it.
+    /// The counters of the messages that were received from the peer.
     pub received: Received,
 }
 
-/// What became of the messages that a peer sent. Always, and exactly:
+/// The counters of the messages that a peer sent. This equation always holds exactly:
 /// `received = handled + rejected + discarded() + waiting`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received {
-    /// Frames that were decoded.
+    /// The number of decoded frames.
     pub received: u64,
-    /// Messages that a handler took, whether it succeeded or failed, and those that the
-    /// connection answered or took as an answer itself.
+    /// The number of messages that a handler received, whether it succeeded or failed, and of
+    /// messages that the connection itself answered or matched to a call.
     pub handled: u64,
-    /// Messages whose body was not what the handler asked for.
+    /// The number of messages whose body did not match the handler's type.
     pub rejected: u64,
-    /// Messages that wait for their handler, or are in it.
+    /// The number of messages that wait for their handler, or that their handler processes now.
     pub waiting: u64,
-    /// Messages whose code nobody knows, or that no route takes.
+    /// The number of messages with an unknown code, or without a matching route.
     pub discarded_unknown: u64,
-    /// Answers that nobody waited for.
+    /// The number of answers without a waiting call.
     pub discarded_late: u64,
-    /// Messages that were still waiting when this side closed the connection, or whose handler
-    /// was cancelled by that.
+    /// The number of messages that were still waiting when this side closed the connection, or
+    /// whose handler was cancelled by the close.
     pub discarded_closed: u64,
-    /// New messages that came while the server was shutting down.
+    /// The number of new messages that arrived while the server was shutting down.
     pub discarded_shutdown: u64,
-    /// Replies of our handlers that were not sent, since what they answer was an answer itself:
-    /// the peer's reply to a message of ours that asked for none. The messages were handled.
+    /// The number of replies of this side's handlers that were not sent, since they reply to an
+    /// answer: the peer's reply to a message of this side that did not ask for one. The messages
+    /// were handled.
     pub replies_discarded: u64,
 }
 
 impl Received {
-    /// All discarded messages.
+    /// Returns the number of all discarded messages.
     #[must_use]
     pub const fn discarded(&self) -> u64 {
         self.discarded_unknown
@@ -185,37 +187,37 @@ impl Received {
     }
 }
 
-/// What a shutdown did, final once [`Hub::shutdown`](crate::Hub::shutdown) has returned outside a
-/// handler. It is the sum over the connections that it closed, and adds up exactly:
-/// `queued + accepted = flushed + dropped`.
+/// The result of a shutdown. It is final after [`Hub::shutdown`](crate::Hub::shutdown) has returned
+/// outside a handler. It is the sum over the connections that the shutdown closed, and this
+/// equation holds exactly: `queued + accepted = flushed + dropped`.
 ///
-/// For each of these connections it begins when the connection's turn comes: at once, or within
-/// [`drain_spread`](crate::ServerConfig::drain_spread). One that ended by itself before is none of
-/// them; [`Disconnected`] says what became of its frames.
+/// For each of these connections, the shutdown begins with the turn of the connection: at once, or
+/// within [`drain_spread`](crate::ServerConfig::drain_spread). A connection that ended by itself
+/// before its turn is not included. Its [`Disconnected`] holds the counters of its frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Connections that it closed.
+    /// The number of connections that the shutdown closed.
     pub connections: u64,
-    /// Frames that waited when it began.
+    /// The number of frames that were queued when the shutdown began.
     pub queued: u64,
-    /// Frames that were taken on after that: replies of handlers that were finishing, broadcasts,
-    /// and the message by which a client of ours is told to come back later.
+    /// The number of frames that were accepted after that: replies of handlers that were finishing,
+    /// broadcasts, and the message that asks a client of this crate to reconnect later.
     pub accepted: u64,
-    /// Frames of these two kinds that were written whole. The peer reads them if it still reads at
-    /// all: the connection is closed in a way that does not overtake them.
+    /// The number of frames of these two kinds that were completely written. The peer receives them
+    /// if it still reads: the connection is closed in a way that does not overtake them.
     pub flushed: u64,
-    /// Frames of these two kinds that were not, since the deadline passed or the peer was gone, or
-    /// that gave way to others by their policy.
+    /// The number of frames of these two kinds that were not written, since the deadline passed,
+    /// the peer had disconnected, or their policy gave their place to other frames.
     pub dropped: u64,
-    /// Handlers that were cancelled by the deadline.
+    /// The number of handlers that the deadline cancelled.
     pub aborted_handlers: u64,
-    /// How long it took.
+    /// The duration of the shutdown.
     pub took: Duration,
-    /// Whether every connection has ended. `false` inside a handler, where the shutdown cannot
-    /// wait for the handler that awaits it; when a handler that is not a
-    /// [blocking](crate::Router::route_blocking) one still blocks its thread at the deadline, from
-    /// which nothing can take it; and when the future of `run()` was dropped, which aborts what is
-    /// left. What has not ended is in none of the sums.
+    /// True if every connection has ended. It is `false` in three cases. Inside a handler, the
+    /// shutdown cannot wait for the handler that awaits it. At the deadline, a handler without [its
+    /// own thread](crate::Router::route_blocking) may still block a thread, and nothing can stop
+    /// it. And dropping the future of `run()` aborts the remaining connections. No sum includes
+    /// connections that have not ended.
     pub complete: bool,
 }

@@ -1,4 +1,4 @@
-//! The shutdown of a server: one deadline, and a report that adds up.
+//! The shutdown of a server, with one deadline and a report whose sums match.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,34 +10,36 @@ use crate::close::ShutdownReport;
 use crate::outbox::Sent;
 use crate::sync::Mutex;
 
-/// Whether a shutdown is under way, and what it has done so far.
+/// The state of a shutdown, and its report so far.
 #[derive(Debug)]
 pub(crate) struct Drain {
     spreads: Spreads,
-    /// Every connection is to end, whether it was its turn or not. Read by each at every poll.
+    /// True when every connection must end, before its turn too. Every connection reads it at every
+    /// poll.
     closing: AtomicBool,
-    /// Read at the end of every connection.
+    /// True when the shutdown has begun. Every connection reads it at its end.
     has_begun: AtomicBool,
     state: Mutex<State>,
-    /// `true` once the shutdown has begun; the accept loop waits for it.
+    /// Becomes `true` when the shutdown begins. The accept loop waits for it.
     begun: watch::Sender<bool>,
     /// The final report.
     done: watch::Sender<Option<ShutdownReport>>,
 }
 
-/// How a shutdown keeps clients from coming back all at once. None for a client.
+/// The periods that keep clients from reconnecting all at once after a shutdown. They are zero for
+/// a client.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spreads {
-    /// Over which time connections are closed, one after the other.
+    /// The period over which connections are closed, one after the other.
     pub(crate) closes: Duration,
-    /// Over which time clients that listen are asked to come back.
+    /// The period over which clients of this crate are asked to reconnect.
     pub(crate) reconnects: Duration,
 }
 
-/// What the shutdown did to one connection.
+/// The effect of the shutdown on one connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closed {
-    /// What had become of sent frames when its turn came, and at its end.
+    /// The counters of sent frames at the connection's turn. `after` holds them at its end.
     pub(crate) before: Sent,
     pub(crate) after: Sent,
     pub(crate) aborted_handlers: u64,
@@ -66,8 +68,9 @@ impl Drain {
         self.spreads
     }
 
-    /// Begins the shutdown, for all at once unless their closes are spread; `false` when it has
-    /// begun before. The last to be closed has this timeout, too.
+    /// Begins the shutdown: at once for all connections, unless their closes are spread. Returns
+    /// `false` if it has begun before. The last connection to be closed has the whole `timeout`,
+    /// too.
     pub(crate) fn begin(&self, timeout: Duration) -> bool {
         {
             let mut state = self.state.lock();
@@ -86,14 +89,14 @@ impl Drain {
         true
     }
 
-    /// Whoever is still there is to end now. Their tasks are to be woken for it.
+    /// Requires every remaining connection to end now. The caller must wake their tasks.
     pub(crate) fn close_all(&self) {
         self.closing.store(true, Ordering::Release);
     }
 
-    /// Waits until the shutdown has begun.
+    /// Waits until the shutdown begins.
     pub(crate) async fn begun(&self) {
-        // The sender is our own, so the wait ends only with the value.
+        // `self` owns the sender, so the wait ends only with the value.
         let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
     }
 
@@ -101,7 +104,7 @@ impl Drain {
         self.has_begun.load(Ordering::Acquire)
     }
 
-    /// Whether every connection is to end.
+    /// Returns whether every connection must end.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
@@ -113,11 +116,11 @@ impl Drain {
         self.state.lock().deadline
     }
 
-    /// Books what the shutdown did to one connection.
+    /// Records the effect of the shutdown on one connection.
     pub(crate) fn record(&self, closed: Closed) {
         let Closed { before, after, aborted_handlers } = closed;
-        // Whatever a write of another thread still holds at the end of an aborted task is counted
-        // as dropped, here as there.
+        // Frames that a write of another thread still holds at the end of an aborted task count as
+        // dropped, here as in the connection's own counters.
         let lost = |sent: Sent| sent.dropped() + sent.queued;
         let report = &mut self.state.lock().report;
         report.connections += 1;
@@ -128,15 +131,15 @@ impl Drain {
         report.aborted_handlers += aborted_handlers;
     }
 
-    /// The report so far.
+    /// Returns the report so far.
     pub(crate) fn report(&self) -> ShutdownReport {
         let state = self.state.lock();
         let took = state.begun_at.map(|begun| begun.elapsed()).unwrap_or_default();
         ShutdownReport { took, ..state.report }
     }
 
-    /// Nothing more will happen: every connection has ended, or was aborted. The first to say so
-    /// makes the final report.
+    /// Ends the shutdown: every connection has ended or was aborted. The first call makes the final
+    /// report, and every call returns it.
     pub(crate) fn finish(&self, complete: bool) -> ShutdownReport {
         let report = ShutdownReport { complete, ..self.report() };
         self.done.send_if_modified(|done| done.is_none() && done.replace(report).is_none());

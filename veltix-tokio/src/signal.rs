@@ -1,4 +1,4 @@
-//! The signals by which a process is told to end.
+//! [`stop_signal`]: the signals that ask a process to end.
 
 use std::future::{Future, pending};
 use std::io;
@@ -9,15 +9,17 @@ use std::thread;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-/// What a shell says of a process that Ctrl-C has ended: 128 and the signal's number.
+/// The exit code that a shell reports for a process that Ctrl-C has ended: 128 plus the signal's
+/// number.
 const INTERRUPTED: i32 = 130;
 
-/// The same for SIGTERM.
+/// The exit code for SIGTERM.
 #[cfg(unix)]
 const TERMINATED: i32 = 143;
 
-/// Waits until the process is told to end, by SIGTERM or Ctrl-C (SIGINT); the next such signal ends
-/// it at once, however far it has come. For [`Server::run_until`](crate::Server::run_until):
+/// Waits until a signal asks the process to end: SIGTERM or Ctrl-C (SIGINT). The next such signal
+/// ends the process at once, in whatever state it is. The future is for
+/// [`Server::run_until`](crate::Server::run_until):
 ///
 /// ```no_run
 /// # async fn f() -> veltix::Result<()> {
@@ -28,63 +30,71 @@ const TERMINATED: i32 = 143;
 /// # }
 /// ```
 ///
-/// The signals belong to it from the first call on, for good, and not from the first poll on, so none
-/// is missed between the two. There may be any number of these futures, and all of them are ready
-/// from the first signal on. The second one exits with 130 (Ctrl-C) or 143 (SIGTERM), as what a shell
-/// says of a process that a signal has ended; then nothing is dropped and no destructor runs. A thread
-/// of its own listens, so neither a handler that blocks its thread nor a busy runtime is in its way.
+/// The first call takes the signals over for good, before any poll, so no signal is missed between
+/// the call and the poll. There may be any number of these futures, and all of them complete at the
+/// first signal. The second signal exits the process with code 130 (Ctrl-C) or 143 (SIGTERM), as a
+/// shell reports it for a process that a signal has ended. Then nothing is dropped and no
+/// destructor runs. A separate thread listens for the signals, so neither a blocking handler nor a
+/// busy runtime delays them.
 ///
-/// On systems other than Unix there is Ctrl-C alone. Where a signal cannot be listened to, the log
-/// says so, the future is never ready, and the signal ends the process as it always does.
+/// On systems other than Unix, only Ctrl-C is supported. If the process cannot listen to a signal,
+/// the log reports it, the future never completes, and the signal ends the process as usual.
 ///
 /// # Cancel safety
-/// Cancel safe. Dropping it gives the signals back to nobody: a second one still ends the process.
+/// Cancel safe. Dropping the future does not restore the signals: a second one still ends the
+/// process.
 pub fn stop_signal() -> impl Future<Output = ()> + Send {
     static STOPPED: OnceLock<Option<watch::Sender<bool>>> = OnceLock::new();
     let stopped = STOPPED.get_or_init(|| {
         listen()
-            .inspect_err(|error| tracing::error!(%error, "signals to end cannot be listened to"))
+            .inspect_err(|error| {
+                tracing::error!(
+                    %error,
+                    "the process cannot listen to SIGTERM and Ctrl-C, so they end it at once without a drain"
+                );
+            })
             .ok()
     });
     let stopped = stopped.as_ref().map(watch::Sender::subscribe);
     async move {
         match stopped {
-            // The sender stays for ever, so the wait ends only with the value.
+            // The sender is never dropped, so the wait ends only with the value.
             Some(mut stopped) => drop(stopped.wait_for(|stopped| *stopped).await),
             None => pending().await,
         }
     }
 }
 
-/// Starts the thread that listens. The signals are its own when this returns.
+/// Starts the thread that listens. When the function returns, the thread receives the signals.
 fn listen() -> io::Result<watch::Sender<bool>> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let stopped = watch::Sender::new(false);
     let stop = stopped.clone();
-    let (tell, told) = sync_channel(1);
+    let (report, started) = sync_channel(1);
     let listen = move || {
         runtime.block_on(async {
-            // Here, since nobody gives signals back: without this thread they would end nothing.
+            // The signals are registered on this thread: a registration is never undone, so without
+            // this thread they would have no effect.
             let mut signals = match Signals::new() {
                 Ok(signals) => signals,
-                Err(error) => return drop(tell.send(Err(error))),
+                Err(error) => return drop(report.send(Err(error))),
             };
-            drop(tell.send(Ok(())));
+            drop(report.send(Ok(())));
             loop {
                 let code = signals.next().await;
                 if stop.send_replace(true) {
-                    // Without a word: whoever does not read our log must not hold us up.
+                    // No log line is written: a blocked reader of the log must not delay the exit.
                     std::process::exit(code);
                 }
             }
         });
     };
     thread::Builder::new().name("veltix-signals".to_owned()).spawn(listen)?;
-    told.recv().map_err(io::Error::other)??;
+    started.recv().map_err(io::Error::other)??;
     Ok(stopped)
 }
 
-/// Both signals.
+/// The listeners for both signals.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -101,7 +111,7 @@ impl Signals {
         })
     }
 
-    /// The code that the next signal stands for.
+    /// Waits for the next signal, and returns its exit code.
     async fn next(&mut self) -> i32 {
         tokio::select! {
             Some(()) = self.interrupt.recv() => INTERRUPTED,
@@ -111,7 +121,7 @@ impl Signals {
     }
 }
 
-/// Ctrl-C.
+/// The listener for Ctrl-C.
 #[cfg(windows)]
 struct Signals(tokio::signal::windows::CtrlC);
 

@@ -1,4 +1,4 @@
-//! [`Handshakes`] that are pending, and their caps.
+//! [`Handshakes`]: the pending handshakes of a server, and their limits.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use super::network_of;
 use crate::sync::Mutex;
 
-/// Handshakes that are pending. Over a cap, one of them is shed at random: whoever floods us with
-/// silent connections sheds mostly his own, and an honest peer is likely to get through.
+/// The pending handshakes of a server. Above a limit, one of them is shed at random: a peer that
+/// floods the server with silent connections sheds mostly its own, and an honest peer is likely to
+/// succeed.
 #[derive(Debug)]
 pub(crate) struct Handshakes {
     pending: Arc<Mutex<Pending>>,
@@ -26,13 +27,13 @@ struct Pending {
 #[derive(Debug)]
 struct Entry {
     ticket: u64,
-    /// What [`network_of`] makes of its address.
+    /// The result of [`network_of`] for the peer's address.
     network: Option<IpAddr>,
-    /// Dropped to shed the handshake.
+    /// Dropping the sender sheds the handshake.
     _keep: oneshot::Sender<()>,
 }
 
-/// A pending handshake; it is over on drop.
+/// A pending handshake. Dropping the ticket removes it from the pending ones.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     number: u64,
@@ -45,10 +46,10 @@ impl Handshakes {
         Self { pending: Arc::default(), max, max_per_address }
     }
 
-    /// Enters a handshake, shedding another one if there are too many.
+    /// Adds a handshake, and sheds another one if a limit is exceeded.
     pub(crate) fn enter(&self, ip: Option<IpAddr>) -> Ticket {
         let (keep, shed) = oneshot::channel();
-        // Whoever has a network of IPv6 would fill all places from ever new addresses otherwise.
+        // Otherwise the owner of an IPv6 network could take every place with ever new addresses.
         let network = ip.map(network_of);
         let mut pending = self.pending.lock();
         let neighbours = |entry: &Entry| network.is_some() && entry.network == network;
@@ -67,15 +68,15 @@ impl Handshakes {
         let number = pending.tickets;
         pending.entries.push(Entry { ticket: number, network, _keep: keep });
         drop(pending);
-        // It wakes its task, and so not under the lock.
+        // Dropping the entry wakes its task, so it happens outside the lock.
         drop(other);
         Ticket { number, pending: Arc::clone(&self.pending), shed }
     }
 
-    /// Sheds all that are pending.
+    /// Sheds all pending handshakes.
     pub(crate) fn shed_all(&self) {
         let shed = std::mem::take(&mut self.pending.lock().entries);
-        // It wakes their tasks, and so not under the lock.
+        // Dropping the entries wakes their tasks, so it happens outside the lock.
         drop(shed);
     }
 
@@ -88,7 +89,7 @@ impl Handshakes {
 impl Ticket {
     /// Waits until this handshake is shed.
     pub(crate) async fn shed(&mut self) {
-        // Nothing is ever sent: the sender is dropped.
+        // No value is ever sent: the sender is dropped.
         let _ = (&mut self.shed).await;
     }
 }
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(handshakes.len(), 0);
     }
 
-    /// Whoever has a network of IPv6 has all of its addresses.
+    /// The owner of an IPv6 network has all of its addresses.
     #[test]
     fn r14_a_network_is_one_address_however_it_is_written() {
         let handshakes = Handshakes::new(512, 4);

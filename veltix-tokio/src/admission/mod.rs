@@ -1,5 +1,5 @@
-//! Who may come in: slots for peers, caps on handshakes that are still pending, and how fast
-//! connections are accepted.
+//! The admission of connections: slots for peers, limits on pending handshakes, and the rate at
+//! which connections are accepted.
 
 mod handshakes;
 mod pace;
@@ -11,8 +11,8 @@ pub(crate) use handshakes::{Handshakes, Ticket};
 pub(crate) use pace::Pace;
 pub(crate) use slots::{Full, Slot, Slots};
 
-/// What counts as one address: one of IPv4, or the network of 64 bits of one of IPv6, since whoever
-/// has one of these has all of its addresses.
+/// Returns the address that limits count: the IPv4 address, or the 64-bit network of an IPv6
+/// address, since the owner of one of its addresses has all of them.
 fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),

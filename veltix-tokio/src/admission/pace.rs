@@ -1,24 +1,27 @@
-//! [`Pace`].
+//! [`Pace`]: the rate at which a server accepts connections.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use veltix_core::TokenBucket;
 
-/// How fast connections are accepted. Whoever comes faster waits in the system's backlog.
+/// The rate at which connections are accepted. Further connections wait in the system's backlog.
 #[derive(Debug)]
 pub(crate) struct Pace(TokenBucket);
 
 impl Pace {
-    /// So many a second, and so many at once; each at least one.
+    /// Creates a pace of `per_second` connections per second and `burst` connections at once. Both
+    /// are at least one.
     pub(crate) fn new(per_second: u32, burst: u32) -> Self {
         let per_second = per_second.max(1);
-        // What is taken beyond the bucket is a debt that is waited for, so it holds one less.
+        // A connection beyond the bucket's content is a debt that the next one waits for, so the
+        // bucket holds one less than the burst.
         let held = Duration::from_secs(u64::from(burst.saturating_sub(1))) / per_second;
         Self(TokenBucket::new(u64::from(per_second), held, Instant::now().into_std()))
     }
 
-    /// One was accepted; when the next may be, if not at once.
+    /// Records an accepted connection. Returns the time of the next one, or `None` if it may be
+    /// accepted at once.
     pub(crate) fn accepted(&mut self) -> Option<Instant> {
         self.0.take(1, Instant::now().into_std()).map(Instant::from_std)
     }

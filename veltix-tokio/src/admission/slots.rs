@@ -1,4 +1,4 @@
-//! [`Slots`] for peers, of all addresses and of one.
+//! [`Slots`]: the room for peers, in all and per address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,28 +8,29 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::network_of;
 use crate::sync::Mutex;
 
-/// Room for so many peers.
+/// The room for peers: `max` slots, and optionally a maximum per address.
 #[derive(Debug)]
 pub(crate) struct Slots {
     taken: Arc<AtomicUsize>,
     max: usize,
     addresses: Option<Arc<Addresses>>,
-    /// Whether the system refuses to accept connections.
+    /// True while the system refuses to accept connections.
     accept_failing: AtomicBool,
 }
 
-/// Peers of each address, and how many one may have. An address without a peer is not held.
+/// The number of peers of each address, with the maximum of one address. Addresses without a peer
+/// have no entry.
 #[derive(Debug)]
 struct Addresses {
     taken: Mutex<HashMap<IpAddr, usize>>,
     max: usize,
 }
 
-/// One peer's room; given back on drop.
+/// The slot of one peer. Dropping it frees the slot.
 #[derive(Debug)]
 pub(crate) struct Slot {
     taken: Arc<AtomicUsize>,
-    /// Boxed: most servers count no addresses.
+    /// Boxed, since most servers count no addresses.
     _address: Option<Box<AddressSlot>>,
 }
 
@@ -39,12 +40,12 @@ struct AddressSlot {
     addresses: Arc<Addresses>,
 }
 
-/// Why there is no room.
+/// The reason why no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
     /// All slots are taken.
     Server,
-    /// All of this address.
+    /// All slots of this address are taken.
     Address,
 }
 
@@ -59,7 +60,8 @@ impl Slots {
         self.taken.load(Ordering::Acquire) >= self.max
     }
 
-    /// How many there is room for now: none while the system accepts nobody, whatever is left.
+    /// Returns the number of free slots: zero while the system refuses to accept connections, even
+    /// if slots are left.
     pub(crate) fn free(&self) -> usize {
         match self.accept_failing.load(Ordering::Acquire) {
             true => 0,
@@ -67,12 +69,12 @@ impl Slots {
         }
     }
 
-    /// Says whether the system refuses to accept connections.
+    /// Sets whether the system refuses to accept connections.
     pub(crate) fn set_accept_failing(&self, accept_failing: bool) {
         self.accept_failing.store(accept_failing, Ordering::Release);
     }
 
-    /// Whether there is room for a peer of this address now.
+    /// Checks whether a slot is free now for a peer of this address.
     pub(crate) fn check(&self, ip: Option<IpAddr>) -> Result<(), Full> {
         if self.is_full() {
             return Err(Full::Server);
@@ -83,7 +85,7 @@ impl Slots {
         }
     }
 
-    /// Takes a slot, unless all are taken.
+    /// Takes a slot, or returns an error if all are taken.
     pub(crate) fn take(&self, ip: Option<IpAddr>) -> Result<Slot, Full> {
         let address = match (&self.addresses, ip) {
             (Some(addresses), Some(ip)) => {
@@ -171,6 +173,6 @@ mod tests {
             assert_eq!(slots.take(ip(same)).err(), Some(Full::Address), "the other is still there");
         }
         let addresses = slots.addresses.as_ref().expect("they are counted");
-        assert!(addresses.taken.lock().is_empty(), "nothing is kept of who is gone");
+        assert!(addresses.taken.lock().is_empty(), "no entry remains without a peer");
     }
 }

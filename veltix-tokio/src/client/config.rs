@@ -1,4 +1,4 @@
-//! [`ClientConfig`] and [`Reconnect`].
+//! [`ClientConfig`] and [`Reconnect`]: the settings of a client.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::config::{ConnectionConfig, connection_setters};
 use crate::error::{BoxError, ConfigError};
 use crate::tls::{ClientTls, Dial};
 
-/// Where a client connects to, and how. Start from the default and change what you need.
+/// The settings of a client. Start from the default and change the settings that you need.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     pub(super) addr: String,
@@ -23,21 +23,21 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// The server, as `host:port`. Default: `127.0.0.1:8080`.
+    /// Sets the address of the server, as `host:port`. Default: `127.0.0.1:8080`.
     #[must_use]
     pub fn addr(mut self, addr: impl Into<String>) -> Self {
         self.addr = addr.into();
         self
     }
 
-    /// What happens when the connection is lost. Default: [`Reconnect::off`].
+    /// Sets the behaviour after the connection is lost. Default: [`Reconnect::off`].
     #[must_use]
     pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.reconnect = reconnect;
         self
     }
 
-    /// Connects over TLS alone, on whichever transport, reconnects too. Default: without.
+    /// Connects over TLS only, on every transport and at every reconnect. Default: no TLS.
     #[cfg(feature = "__tls")]
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
@@ -45,26 +45,29 @@ impl ClientConfig {
         self
     }
 
-    /// The token by which this client shows who it is, in every handshake: of 1 to 4 096 bytes.
-    /// Default: none. A server that [asks](crate::Router::authenticate) gets it; any other, Python's
-    /// among them, ignores it. No log, event or `Debug` output of this crate has it.
+    /// Sets the token that identifies this client in every handshake, with 1 to 4 096 bytes.
+    /// Default: none. A server that [authenticates](crate::Router::authenticate) its clients
+    /// receives the token. All other servers, Python servers included, ignore it. The token appears
+    /// in no log, event or `Debug` output of this crate.
     ///
-    /// It is sent over TLS alone, to a server whose certificate was accepted. Without, connecting over
-    /// a network is [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken), on loopback
-    /// too. Unix sockets and streams in memory do not leave the machine, so they need no TLS. A
-    /// transport of your own is taken for a network. Over a Unix socket whoever listens there gets it:
-    /// have its path in a directory that nobody else may write to.
+    /// The token is sent over TLS only, to a server whose certificate was accepted. Without TLS,
+    /// connecting over a network fails with
+    /// [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken), on loopback too. Unix
+    /// sockets and streams in memory do not leave the machine, so they need no TLS. A transport of
+    /// your own counts as a network. Over a Unix socket, the process that listens there receives
+    /// the token: put the socket into a directory to which no other user may write.
     #[must_use]
     pub fn token(mut self, token: impl Into<Token>) -> Self {
         self.credentials.show(token.into());
         self
     }
 
-    /// As [`token`](ClientConfig::token), for tokens that expire: the function is asked for one before each
-    /// attempt to connect, reconnects too, and has to answer within the attempt's
-    /// [time](ClientConfig::handshake_timeout). Its error, and a panic, are
-    /// [`ConnectError::Token`](crate::ConnectError::Token), and the next attempt asks again; a token that a
-    /// server has refused for good is not followed by another.
+    /// Sets a function that provides the token, for tokens that expire. The function runs before
+    /// each attempt to connect, reconnects included, and must return within the attempt's
+    /// [timeout](ClientConfig::handshake_timeout). Its error or panic becomes
+    /// [`ConnectError::Token`](crate::ConnectError::Token), and the next attempt calls the function
+    /// again. After a server has refused a token for good, the client does not try another one. All
+    /// else is as for [`token`](ClientConfig::token).
     ///
     /// ```
     /// use std::io;
@@ -72,7 +75,7 @@ impl ClientConfig {
     /// use veltix::ClientConfig;
     ///
     /// async fn issued() -> io::Result<String> {
-    ///     // Here somebody is asked who issues tokens.
+    ///     // A real application asks the issuer of its tokens here.
     ///     Ok("swordfish".to_owned())
     /// }
     ///
@@ -90,15 +93,16 @@ impl ClientConfig {
         self
     }
 
-    /// Sends the token without TLS as well, so that anybody on the way can read it and use it: for
-    /// tests, and where something else encrypts, a tunnel say.
+    /// Allows the token to be sent without TLS. Everybody on the network path can then read and use
+    /// the token. This setting is for tests, and for connections that something else encrypts, for
+    /// example a tunnel.
     #[must_use]
     pub const fn allow_plaintext_token(mut self) -> Self {
         self.credentials.plaintext = true;
         self
     }
 
-    /// What each connection needs to know of TLS, for a client of this address.
+    /// Returns the TLS settings of each connection of a client with this address.
     pub(super) fn dial_tls(&self, addr: Option<&str>) -> Result<Option<Dial>, ConfigError> {
         self.tls.as_ref().map(|tls| tls.dial(addr)).transpose()
     }
@@ -118,19 +122,20 @@ impl Default for ClientConfig {
     }
 }
 
-/// When a client that lost its connection tries again.
+/// The rules by which a client reconnects after it has lost its connection.
 ///
-/// Routes stay; `on_connect` runs again; ids, tags and calls in flight belong to the connection
-/// and end with it. Nothing is kept for later while there is no connection: sending fails.
+/// The routes stay, and `on_connect` runs again. Ids, tags and calls in flight belong to the
+/// connection and end with it. No message is kept while there is no connection: sending fails.
 ///
-/// A refusal and another version of the protocol are final. That TLS fails is not, once there was a
-/// connection: an alert may be from anybody on the way, and a certificate is renewed. Without TLS
-/// whoever is on the way can refuse as well.
+/// A refusal and another protocol version end the attempts. A TLS failure does not end them once
+/// the client has been connected: an attacker on the network path can send an alert, and a
+/// certificate can be renewed. Without TLS, an attacker on the network path can also send a
+/// refusal.
 ///
-/// A server of this crate that shuts down says over which time its clients are to come back
-/// ([`Event::GoingAway`](crate::Event::GoingAway)). The first attempt is then at a random moment of
-/// that time, after a [fixed](Reconnect::fixed) pause if there is one; the others are as they always
-/// are.
+/// A server of this crate that shuts down announces the period over which its clients shall
+/// reconnect ([`Event::GoingAway`](crate::Event::GoingAway)). The first attempt then takes place at
+/// a random moment of that period, after the [fixed](Reconnect::fixed) pause if there is one. All
+/// later attempts follow the usual rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
     attempts: Option<u32>,
@@ -145,15 +150,16 @@ enum Pause {
 }
 
 impl Reconnect {
-    /// Never: a lost connection is the client's end.
+    /// Never reconnects: the client ends with its connection.
     #[must_use]
     pub const fn off() -> Self {
         Self { attempts: Some(0), ..Self::backoff() }
     }
 
-    /// Without end, each pause drawn at random from a window that doubles from 1 s up to 30 s, and
-    /// is 1 s again after a connection that lived for 10 s. The randomness ("full jitter") keeps
-    /// the clients of a server that restarts from coming back all at once.
+    /// Reconnects with random pauses, without a limit on the attempts. Each pause is drawn at
+    /// random from a window that doubles from 1 s up to 30 s. The window is 1 s again after a
+    /// connection that lasted for 10 s. The randomness ("full jitter") keeps the clients of a
+    /// restarting server from reconnecting all at once.
     #[must_use]
     pub const fn backoff() -> Self {
         Self {
@@ -163,27 +169,28 @@ impl Reconnect {
         }
     }
 
-    /// Without end, after the same pause each time.
+    /// Reconnects after the same pause each time, without a limit on the attempts.
     #[must_use]
     pub const fn fixed(pause: Duration) -> Self {
         Self { attempts: None, pause: Pause::Fixed(pause), initial: false }
     }
 
-    /// Other windows for [`backoff`](Reconnect::backoff): the first and the largest.
+    /// Sets the first and the largest window of [`backoff`](Reconnect::backoff).
     #[must_use]
     pub const fn windows(mut self, first: Duration, max: Duration) -> Self {
         self.pause = Pause::Backoff { first, max };
         self
     }
 
-    /// Gives up after so many attempts in a row.
+    /// Ends reconnecting after `attempts` failed attempts in a row.
     #[must_use]
     pub const fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts);
         self
     }
 
-    /// Whether the first connect is tried again as well. Default: no, it fails at once.
+    /// Sets whether a failed first connect is tried again as well. Default: no, the first failure
+    /// is final.
     #[must_use]
     pub const fn initial(mut self, initial: bool) -> Self {
         self.initial = initial;
@@ -198,7 +205,7 @@ impl Reconnect {
         self.initial
     }
 
-    /// The pause that comes before every attempt, whatever is drawn.
+    /// Returns the pause before every attempt, without its random part.
     pub(super) const fn least_pause(&self) -> Duration {
         match self.pause {
             Pause::Backoff { .. } => Duration::ZERO,

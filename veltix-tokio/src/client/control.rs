@@ -1,4 +1,4 @@
-//! What the handles of a client and its task share.
+//! [`Control`]: the state that the handles of a client share with its task.
 
 use tokio::sync::{Notify, watch};
 
@@ -6,31 +6,31 @@ use super::ClientStatus;
 use crate::peer::Peer;
 use crate::sync::Mutex;
 
-/// See the module.
+/// The state that the handles of a client share with its task.
 #[derive(Debug)]
 pub(super) struct Control {
-    wishes: Mutex<Wishes>,
-    /// Told when a wish is made.
-    wished: Notify,
+    requests: Mutex<Requests>,
+    /// Notified after each request.
+    requested: Notify,
     status: watch::Sender<ClientStatus>,
-    /// The current connection, or the last.
+    /// The current connection, or the last one.
     peer: Mutex<Peer>,
 }
 
-/// What the handles want.
+/// The requests of the handles to the task.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wishes {
+pub(super) struct Requests {
     pub(super) closed: bool,
     pub(super) retry_stopped: bool,
-    /// Attempts that `retry` asked for, in place of the config's.
+    /// The number of attempts that `retry` asked for. It replaces the number of the config.
     pub(super) attempts: Option<u32>,
 }
 
 impl Control {
     pub(super) fn new(peer: Peer) -> Self {
         Self {
-            wishes: Mutex::default(),
-            wished: Notify::new(),
+            requests: Mutex::default(),
+            requested: Notify::new(),
             status: watch::Sender::new(ClientStatus::Reconnecting { attempt: 0 }),
             peer: Mutex::new(peer),
         }
@@ -54,39 +54,39 @@ impl Control {
     }
 
     pub(super) fn close(&self) {
-        self.wish(|wishes| wishes.closed = true);
+        self.request(|requests| requests.closed = true);
         drop(self.peer().close());
     }
 
     pub(super) fn stop_retry(&self) {
-        self.wish(|wishes| wishes.retry_stopped = true);
+        self.request(|requests| requests.retry_stopped = true);
     }
 
     pub(super) fn retry(&self, attempts: u32) {
-        self.wish(|wishes| {
-            wishes.retry_stopped = false;
-            wishes.attempts = Some(attempts);
+        self.request(|requests| {
+            requests.retry_stopped = false;
+            requests.attempts = Some(attempts);
         });
     }
 
-    fn wish(&self, change: impl FnOnce(&mut Wishes)) {
-        change(&mut self.wishes.lock());
-        // The task is the only one who waits; a wish that it does not wait for yet is kept.
-        self.wished.notify_one();
+    fn request(&self, change: impl FnOnce(&mut Requests)) {
+        change(&mut self.requests.lock());
+        // Only the task waits here. If it does not wait yet, `Notify` keeps the notification.
+        self.requested.notify_one();
     }
 
-    pub(super) fn wishes(&self) -> Wishes {
-        *self.wishes.lock()
+    pub(super) fn requests(&self) -> Requests {
+        *self.requests.lock()
     }
 
-    /// Waits until a wish was made since the last wait.
-    pub(super) async fn wished(&self) {
-        self.wished.notified().await;
+    /// Waits until a handle has made a request since the last wait.
+    pub(super) async fn requested(&self) {
+        self.requested.notified().await;
     }
 
     /// Waits until the client is closed for good.
     pub(super) async fn closed(&self) {
-        // The sender is our own, so the wait ends only with the value.
+        // `self` owns the sender, so the wait ends only with the value.
         let _ = self.status().wait_for(|status| *status == ClientStatus::Closed).await;
     }
 }

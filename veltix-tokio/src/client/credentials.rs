@@ -1,4 +1,4 @@
-//! [`Credentials`]: by what a client shows who it is, and where that may go.
+//! [`Credentials`]: the token of a client, and the connections over which it may be sent.
 
 use std::fmt;
 use std::future::Future;
@@ -14,42 +14,42 @@ use crate::error::{BoxError, ConfigError};
 use crate::sync::panic_text;
 use crate::transport::Stream;
 
-/// See the module.
+/// The token of a client, and the permission to send it without TLS.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Credentials {
     source: Source,
-    /// A token may also go over a network without TLS.
+    /// True if the token may be sent over a network without TLS.
     pub(super) plaintext: bool,
 }
 
-/// Where the token comes from.
+/// The source of the token.
 #[derive(Clone, Default)]
 enum Source {
     #[default]
     None,
     Fixed(Token),
-    /// Asked before each attempt to connect.
+    /// A function that is called before each attempt to connect.
     Asked(Arc<dyn Fn() -> Asking + Send + Sync>),
 }
 
-/// A token, in a while.
+/// The future of a token.
 type Asking = Pin<Box<dyn Future<Output = Result<Token, BoxError>> + Send>>;
 
-/// Why there is no token to show.
+/// The reason why there is no token to send.
 #[derive(Debug)]
 pub(super) enum NoToken {
     Config(ConfigError),
-    /// The application's function says so.
+    /// The application's function failed.
     Asked(BoxError),
 }
 
 impl Credentials {
-    /// Shows this token each time.
+    /// Uses this token for each attempt.
     pub(super) fn show(&mut self, token: Token) {
         self.source = Source::Fixed(token);
     }
 
-    /// Asks for a token each time.
+    /// Calls `provide` for a token before each attempt.
     pub(super) fn ask<F, Fut, T, E>(&mut self, provide: F)
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -64,7 +64,7 @@ impl Credentials {
         self.source = Source::Asked(Arc::new(provide));
     }
 
-    /// Whether a token that is known already can be one.
+    /// Checks the length of a fixed token. A provided token is checked when it arrives.
     pub(super) fn check_length(&self) -> Result<(), ConfigError> {
         match &self.source {
             Source::Fixed(token) => check_length(token),
@@ -72,7 +72,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the token may go over a network, with TLS or without.
+    /// Checks whether the token may be sent over a network, with TLS or without.
     pub(super) const fn check(&self, has_tls: bool) -> Result<(), ConfigError> {
         if !matches!(self.source, Source::None) && !has_tls && !self.plaintext {
             return Err(ConfigError::PlaintextToken);
@@ -80,12 +80,14 @@ impl Credentials {
         Ok(())
     }
 
-    /// Whether it may go to whoever is at the other end, once TLS is there if it is to be.
+    /// Checks whether the token may be sent over this stream. If TLS is configured, its handshake
+    /// must have ended.
     pub(super) const fn check_for(&self, stream: &Stream) -> Result<(), ConfigError> {
         self.check(stream.is_private())
     }
 
-    /// The token for the next attempt. A panic of the application's function is its error.
+    /// Returns the token for the next attempt. A panic of the application's function becomes its
+    /// error.
     pub(super) async fn token(&self) -> Result<Option<Token>, NoToken> {
         let provide = match &self.source {
             Source::None => return Ok(None),
@@ -99,7 +101,8 @@ impl Credentials {
         let token = match asked {
             Ok(token) => token.map_err(NoToken::Asked)?,
             Err(panic) => {
-                let text = format!("its function panicked: {}", panic_text(&*panic));
+                let text =
+                    format!("the function of `token_with` panicked: {}", panic_text(&*panic));
                 return Err(NoToken::Asked(text.into()));
             }
         };
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
     use crate::transport::{PeerAddr, memory_pair};
 
-    /// By a connector of one's own, whose streams are not known before it has connected.
+    /// A custom connector decides only at each connect whether its stream is private.
     #[test]
     fn whether_a_token_goes_is_up_to_the_stream() {
         let (here, there) = memory_pair(1);

@@ -15,7 +15,7 @@ use crate::router::Routes;
 use crate::tls::Dial;
 use crate::transport::Connector;
 
-/// Makes connections for a client.
+/// Connects a client to its server.
 pub(super) struct Dialer<C> {
     pub(super) connector: C,
     pub(super) tls: Option<Dial>,
@@ -25,7 +25,7 @@ pub(super) struct Dialer<C> {
 }
 
 impl<C: Connector> Dialer<C> {
-    /// One attempt, under one deadline for all of it.
+    /// Makes one attempt to connect, under one deadline for all of its steps.
     pub(super) async fn dial(&self) -> Result<ConnectionTask, ConnectError> {
         let limit = self.endpoint.limits().handshake_timeout;
         match timeout(limit, self.connect()).await {
@@ -37,7 +37,7 @@ impl<C: Connector> Dialer<C> {
     async fn connect(&self) -> Result<ConnectionTask, ConnectError> {
         let addr = || self.connector.target();
         let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr(), source };
-        // Before anybody waits at the other end of a stream for it.
+        // The token is fetched before the stream is opened, so that no server waits for it.
         let token = self.credentials.token().await.map_err(|none| match none {
             NoToken::Config(error) => ConnectError::Config(error),
             NoToken::Asked(source) => ConnectError::Token { addr: addr(), source },
@@ -47,7 +47,7 @@ impl<C: Connector> Dialer<C> {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
             Failure::Tls(source) => ConnectError::Tls { addr: addr(), source },
             Failure::Io(source) => ConnectError::Io { addr: addr(), source },
-            // What only servers know of.
+            // Only servers produce these failures.
             other @ (Failure::Full(_) | Failure::Refused(_) | Failure::Panicked(_)) => {
                 ConnectError::Io { addr: addr(), source: other.into() }
             }
@@ -65,14 +65,14 @@ impl<C: Connector> Dialer<C> {
     }
 }
 
-/// The ids to use with this server, which may number its own messages from 0.
+/// Returns the ids to use with this server, which may number its own messages from 0.
 fn ids_beside(server: &Hello) -> IdSpace {
     let Some(window) = server.id_window() else { return IdSpace::client() };
     let ids = IdSpace::client_beside(window);
     if ids.must_check_type() {
         tracing::warn!(
             window,
-            "this server's own messages may carry the ids of calls: each call must say which type its answer has"
+            "this server's own messages may carry the ids of calls: name the type of each call's answer with `.expect(TYPE)`"
         );
     }
     ids

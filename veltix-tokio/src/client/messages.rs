@@ -1,4 +1,4 @@
-//! The pull side of a client: what no route took, as a stream.
+//! The messages of a client that no route took, as a stream.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +13,12 @@ use veltix_core::limits::{DETACH_BELOW, INBOX_MESSAGES};
 use crate::router::{Failure, IntoReply, Outcome};
 use crate::sync::Mutex;
 
-/// Where messages wait for [`MessageStream`]: 64 at most.
+/// The queue of at most 64 messages in front of [`MessageStream`].
 ///
-/// Before anybody has asked for the stream, what finds no room is dropped and counted as unknown;
-/// afterwards it makes the lane wait, and in the end the server. So a client that never asks is
-/// not held up, and one that asks right after it connected misses nothing.
+/// Until the application has asked for the stream, a message that finds no room is dropped and
+/// counted as unknown. Afterwards a full queue makes the serial handlers wait, and in the end the
+/// server. So a client that never asks for the stream is not blocked, and a client that asks right
+/// after it connected misses no message.
 #[derive(Clone, Debug)]
 pub(super) struct Messages(Arc<Shared>);
 
@@ -31,7 +32,7 @@ struct Shared {
 struct Channel {
     /// `None` while the client has no connection and does not try to get one.
     sender: Option<mpsc::Sender<Message>>,
-    /// `None` once it is taken.
+    /// `None` after the stream has been taken.
     receiver: Option<mpsc::Receiver<Message>>,
 }
 
@@ -43,7 +44,8 @@ impl Messages {
         messages
     }
 
-    /// Opens the stream, if it has ended. What nobody has asked for so far is still in it.
+    /// Opens the stream, if it has ended. Messages that the application has not asked for yet stay
+    /// in it.
     pub(super) fn begin(&self) {
         let mut channel = self.0.channel.lock();
         if channel.sender.is_some() {
@@ -52,7 +54,7 @@ impl Messages {
         let (sender, receiver) = mpsc::channel(INBOX_MESSAGES);
         let unread = channel.receiver.replace(receiver);
         match unread {
-            // It has the same capacity, so all of it fits.
+            // The new channel has the same capacity, so all messages fit.
             Some(mut unread) => {
                 while let Ok(message) = unread.try_recv() {
                     let _ = sender.try_send(message);
@@ -63,21 +65,22 @@ impl Messages {
         channel.sender = Some(sender);
     }
 
-    /// The stream, for the first who asks.
+    /// Returns the stream to the first caller, and `None` to later callers.
     pub(super) fn take(&self) -> Option<MessageStream> {
         let mut channel = self.0.channel.lock();
-        // Under the lock: it must not be taken back by a stream that just begins.
+        // The flag is set under the lock, so that a concurrent `begin` cannot reset it.
         self.0.asked_for.store(true, Ordering::Release);
         channel.receiver.take().map(MessageStream)
     }
 
-    /// Ends the stream behind what it holds: nothing more will come, whoever still has a handle.
+    /// Ends the stream after the messages that it holds. No further message arrives, even if
+    /// handles remain.
     pub(super) fn end(&self) {
         let sender = self.0.channel.lock().sender.take();
         drop(sender);
     }
 
-    /// The handler that feeds the stream.
+    /// Handles a message that no route took: offers it to the stream.
     pub(super) async fn offer(self, message: Message) -> Offered {
         let message = message.detach_below(DETACH_BELOW);
         let sender = self.0.channel.lock().sender.clone();
@@ -92,7 +95,7 @@ impl Messages {
     }
 }
 
-/// What became of a message that no route took.
+/// The outcome of offering a message to the stream.
 #[derive(Debug)]
 pub(super) enum Offered {
     Accepted,
@@ -108,16 +111,17 @@ impl IntoReply for Offered {
     }
 }
 
-/// The messages that no route took, in order. Made by [`Client::messages`](crate::Client::messages).
+/// The messages that no route took, in order. [`Client::messages`](crate::Client::messages) returns
+/// the stream.
 ///
-/// It holds 64 messages; while it is full, reading pauses. Dropped, further messages are counted
-/// as unknown and dropped. It ends when the client is closed, or has no connection and does not try
-/// to get one.
+/// The stream holds 64 messages. While it is full, reading pauses. After it is dropped, further
+/// messages are counted as unknown and dropped. It ends when the client is closed, or when the
+/// client has no connection and does not try to get one.
 #[derive(Debug)]
 pub struct MessageStream(mpsc::Receiver<Message>);
 
 impl MessageStream {
-    /// The next message; `None` when no more will come.
+    /// Returns the next message, or `None` when no more messages arrive.
     ///
     /// # Cancel safety
     /// Cancel safe: no message is lost.

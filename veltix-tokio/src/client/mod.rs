@@ -1,4 +1,4 @@
-//! [`Client`]: connects, reconnects, and owns its connection.
+//! [`Client`]: connects to a server, reconnects, and owns its connection.
 
 mod config;
 mod control;
@@ -44,65 +44,67 @@ use task::{Attempts, ClientTask};
 
 /// A connection to a server.
 ///
-/// A clone is cheap and means the same connection. The client owns it: when the last clone is
-/// dropped, what is queued is written (at most 1 s), and the connection closes. [`Client::close`]
-/// waits for that, as a program must that ends right after.
+/// A clone is cheap and refers to the same connection. The clones own the connection together: when
+/// the last one is dropped, the client writes the queued frames (for at most 1 s), and the
+/// connection closes. A program that ends right afterwards must await [`Client::close`], which
+/// waits for that.
 #[derive(Clone)]
 pub struct Client(Arc<Owner>);
 
-/// Ends the client's task when the last handle is gone.
+/// The state that all clones own. Dropping it ends the client's task.
 struct Owner {
     endpoint: Arc<Endpoint>,
     control: Arc<Control>,
     messages: Option<Messages>,
 }
 
-/// How a client stands with its server.
+/// The status of a client's connection to its server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientStatus {
-    /// Connected, and `on_connect` has returned `Ok`.
+    /// The client is connected, and `on_connect` has returned `Ok`.
     Connected,
-    /// Without a connection, and trying to get one.
+    /// The client has no connection and tries to get one.
     Reconnecting {
-        /// The attempt that is under way or waited for, from 1.
+        /// The number of the current or next attempt, from 1.
         attempt: u32,
     },
-    /// Without a connection, and not trying: reconnecting is off, its attempts are used up,
-    /// [`Client::stop_retry`] was called, or the server refused for good. [`Client::retry`] tries
-    /// again.
+    /// The client has no connection and does not try to get one: reconnecting is off, its attempts
+    /// are used up, [`Client::stop_retry`] was called, or the server refused for good.
+    /// [`Client::retry`] starts new attempts.
     Lost {
-        /// Why, in words.
+        /// The reason, as text.
         reason: String,
     },
-    /// Closed by this side, for good.
+    /// This side has closed the client for good.
     Closed,
 }
 
 impl Client {
-    /// Connects over TCP. It returns when the handshake is over and the router's `on_connect` has
-    /// returned `Ok`. The server may still be about to list this peer then: whoever needs to be
-    /// reached by its next broadcast waits for an answer first.
+    /// Connects over TCP. The future completes when the handshake has ended and the router's
+    /// `on_connect` has returned `Ok`. At that moment the server may not have listed this peer yet.
+    /// A client that must receive the server's next broadcast first waits for an answer of the
+    /// server.
     ///
     /// # Errors
-    /// [`ConnectError`]; unless [`Reconnect::initial`] says otherwise, the first failure.
+    /// Returns a [`ConnectError`]: that of the first failure, unless [`Reconnect::initial`] is set.
     ///
     /// # Cancel safety
-    /// Cancel safe: dropped, it closes what it has opened.
+    /// Cancel safe: dropping the future closes the connection that it has opened.
     pub async fn connect(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
         let options = config.connection.tcp_options();
         let connector = TcpConnector { addr: config.addr.clone(), options };
         let tls = config.dial_tls(Some(&config.addr))?;
-        // Before anybody is connected to.
+        // The check comes before the first connection.
         config.credentials.check(tls.is_some())?;
         Self::connect_over(connector, tls, config, router).await
     }
 
-    /// Connects to the Unix socket at this path. The config's address is not used.
+    /// Connects to the Unix socket at this path. The address in the config is not used.
     ///
     /// # Errors
-    /// As [`Client::connect`]. A server whose backlog is full cannot be reached, where a TCP
-    /// connect would wait.
+    /// As [`Client::connect`]. In addition, connecting fails if the server's backlog is full, while
+    /// a TCP connect would wait.
     ///
     /// # Cancel safety
     /// As [`Client::connect`].
@@ -115,8 +117,8 @@ impl Client {
         Self::connect_with(UnixSocketConnector::new(path), config, router).await
     }
 
-    /// Connects over another transport: in memory, for tests, or one of your own. The config's
-    /// address is not used.
+    /// Connects over another transport: in memory, for tests, or one of your own. The address in
+    /// the config is not used.
     ///
     /// # Errors
     /// As [`Client::connect`].
@@ -149,7 +151,7 @@ impl Client {
         let (router, messages) = with_messages(router);
         let side = Side {
             role: Role::Client,
-            // A client has nothing that others connect to.
+            // No peer connects to a client, so its address is a placeholder.
             local_addr: PeerAddr::Memory(0),
             max_connections: 1,
             max_connections_per_address: None,
@@ -184,13 +186,13 @@ impl Client {
         }
     }
 
-    /// The server, as the other end of the current connection, or of the last one.
+    /// Returns the server, as the peer of the current connection, or of the last one.
     #[must_use]
     pub fn peer(&self) -> Peer {
         self.0.control.peer()
     }
 
-    /// Sends a message to the server, waiting for room in the outbox: see [`Peer::send`].
+    /// Sends a message to the server and waits for room in the outbox, as [`Peer::send`] does.
     ///
     /// # Errors
     /// As [`Peer::send`]; [`SendError::Closed`] while there is no connection.
@@ -201,7 +203,7 @@ impl Client {
         self.peer().send(message)
     }
 
-    /// Sends a message to the server if the outbox has room now: see [`Peer::try_send`].
+    /// Sends a message to the server if the outbox has room now, as [`Peer::try_send`] does.
     ///
     /// # Errors
     /// As [`Peer::try_send`].
@@ -209,48 +211,49 @@ impl Client {
         self.peer().try_send(message)
     }
 
-    /// Calls the server: see [`Peer::request`]. While there is no connection it fails at once, as
-    /// [`RequestError::Closed`](crate::RequestError::Closed).
+    /// Calls the server, as [`Peer::request`] does. While there is no connection, the call fails at
+    /// once with [`RequestError::Closed`](crate::RequestError::Closed).
     pub fn request<Q: Ask + ?Sized>(&self, message: &Q) -> Request<Q> {
         self.peer().request(message)
     }
 
-    /// Asks the server whether it is there; resolves to the round-trip time: see [`Peer::ping`].
+    /// Pings the server and resolves to the round-trip time, as [`Peer::ping`] does.
     pub fn ping(&self) -> Ping {
         self.peer().ping()
     }
 
-    /// The messages that no route took, as a stream, for the first who asks. `None` when it was
-    /// taken before, or when the router has a fallback, which takes everything. The stream ends
-    /// when the client is [`Lost`](ClientStatus::Lost); with the next connection there is another.
+    /// Returns the messages that no route took, as a stream, to the first caller. Returns `None` if
+    /// the stream was taken before, or if the router has a fallback, which takes all messages. The
+    /// stream ends when the client is [`Lost`](ClientStatus::Lost). The next connection brings a
+    /// new stream.
     #[must_use]
     pub fn messages(&self) -> Option<MessageStream> {
         self.0.messages.as_ref()?.take()
     }
 
-    /// Everything that happens from now on.
+    /// Returns a stream of all events from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
         self.0.endpoint.events().subscribe()
     }
 
-    /// How the client stands, now and whenever that changes.
+    /// Returns a receiver of the client's status: the current one and every change.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<ClientStatus> {
         self.0.control.status()
     }
 
-    /// Whether there is a connection, and it is not ending.
+    /// Returns whether there is a connection that is not ending.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         *self.status().borrow() == ClientStatus::Connected && !self.peer().is_closed()
     }
 
-    /// Waits until there is a connection; gives its other end.
+    /// Waits until there is a connection, and returns its peer.
     ///
     /// # Errors
-    /// The status, when there is none and nobody tries to get one: [`ClientStatus::Lost`] or
-    /// [`ClientStatus::Closed`].
+    /// Returns the status if there is no connection and the client does not try to get one:
+    /// [`ClientStatus::Lost`] or [`ClientStatus::Closed`].
     ///
     /// # Cancel safety
     /// Cancel safe.
@@ -260,7 +263,7 @@ impl Client {
             let now = status.borrow_and_update().clone();
             match now {
                 ClientStatus::Lost { .. } | ClientStatus::Closed => return Err(now),
-                // The status follows a moment after the end of a connection.
+                // The status changes shortly after the end of a connection.
                 ClientStatus::Connected if !self.peer().is_closed() => return Ok(self.peer()),
                 ClientStatus::Connected | ClientStatus::Reconnecting { .. } => {}
             }
@@ -270,29 +273,30 @@ impl Client {
         }
     }
 
-    /// Stops trying to reconnect, now and after later losses, until [`Client::retry`].
+    /// Stops reconnecting, now and after later losses, until [`Client::retry`] is called.
     pub fn stop_retry(&self) {
         self.0.control.stop_retry();
     }
 
-    /// Tries to reconnect, up to so many times in a row, after the usual pause: if the connection
-    /// is lost, and after later losses. It overrides the attempts of the config.
+    /// Reconnects after the usual pause, with at most `attempts` attempts in a row, now if the
+    /// connection is lost and after later losses. This number replaces that of the config.
     pub fn retry(&self, attempts: u32) {
         self.0.control.retry(attempts);
     }
 
-    /// Closes the connection for good: cancels handlers, writes what is queued (at most 1 s), and
-    /// ends. It takes effect at once; the future resolves to how the last connection ended.
+    /// Closes the connection for good: cancels handlers, writes the queued frames (for at most
+    /// 1 s), and ends the connection. The call takes effect at once. The future resolves to the end
+    /// of the last connection.
     ///
     /// # Cancel safety
-    /// Dropping the future only ends the waiting.
+    /// Dropping the future ends only the waiting.
     pub fn close(&self) -> ClosingClient {
         self.0.control.close();
         let control = self.control();
         let endpoint = Arc::clone(&self.0.endpoint);
         ClosingClient(Box::pin(async move {
-            // Inside a handler of its own the client's task cannot be waited for: it waits for
-            // that handler.
+            // Within one of its own handlers the client's task must not be awaited, since it waits
+            // for that handler.
             if !flush::is_within(endpoint.services()) {
                 control.closed().await;
             }
@@ -305,8 +309,8 @@ impl Client {
     }
 }
 
-/// A client that is being closed, awaited or not: resolves to how its last connection ended. Made
-/// by [`Client::close`].
+/// The end of a client, as a future: resolves to the end of its last connection. [`Client::close`]
+/// returns it, and the client closes even if it is not awaited.
 pub struct ClosingClient(Pin<Box<dyn Future<Output = Disconnected> + Send>>);
 
 impl Future for ClosingClient {
@@ -323,7 +327,7 @@ impl fmt::Debug for ClosingClient {
     }
 }
 
-/// A router without a fallback gets one that feeds [`Client::messages`].
+/// Adds a fallback that feeds [`Client::messages`] to a router without one.
 fn with_messages(router: Router) -> (Router, Option<Messages>) {
     if router.has_fallback() {
         return (router, None);

@@ -1,4 +1,4 @@
-//! The task of a client: one connection after the other.
+//! The task of a client, which runs one connection after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::hub::Event;
 use crate::transport::Connector;
 use crate::workers::on_thread;
 
-/// Lives as long as the client, whether it is connected or not.
+/// The task of a client. It runs until the client ends, whether the client is connected or not.
 pub(super) struct ClientTask<C> {
     pub(super) dialer: Dialer<C>,
     pub(super) control: Arc<Control>,
@@ -31,12 +31,12 @@ pub(super) struct ClientTask<C> {
     pub(super) messages: Option<Messages>,
 }
 
-/// Attempts to connect, in a row.
+/// The attempts to connect in a row.
 pub(super) struct Attempts {
     reconnect: Reconnect,
     pauses: Backoff,
     made: u32,
-    /// Attempts without a pause, after a frame that overtook the handshake.
+    /// The number of attempts without a pause, after a frame that overtook the handshake.
     at_once: u32,
 }
 
@@ -49,8 +49,9 @@ impl Attempts {
         *self = Self::new(self.reconnect);
     }
 
-    /// The pause before the next attempt. What the server has asked for counts for one attempt, in
-    /// place of a random pause of our own and on top of a fixed one, and leaves the later ones alone.
+    /// Returns the pause before the next attempt. The spread that the server asked for applies to
+    /// one attempt. It replaces a random pause and is added to a fixed one. Later attempts are not
+    /// affected.
     fn pause(&mut self, away: Option<GoingAway>) -> Duration {
         match away {
             Some(GoingAway { spread }) => {
@@ -60,8 +61,8 @@ impl Attempts {
         }
     }
 
-    /// One attempt, or a few: a broadcast of a Python server that overtook the handshake is bad
-    /// luck that says nothing about the next attempt.
+    /// Makes one attempt, or a few: a broadcast of a Python server that overtook the handshake is a
+    /// coincidence, which predicts nothing about the next attempt.
     async fn dial<C: Connector>(
         &mut self,
         dialer: &Dialer<C>,
@@ -80,7 +81,8 @@ impl Attempts {
         }
     }
 
-    /// The first connection: the first failure is final, unless the config wants otherwise.
+    /// Makes the first connection. The first failure is final, unless the config allows more
+    /// attempts.
     pub(super) async fn first<C: Connector>(
         &mut self,
         dialer: &Dialer<C>,
@@ -102,15 +104,15 @@ impl Attempts {
             let pause = self.pauses.next_delay(fastrand::f64());
             let error = error.to_string();
             let error = printable(&error);
-            tracing::info!(%error, attempt = self.made, ?pause, "connecting again");
+            tracing::info!(%error, attempt = self.made, ?pause, "connecting failed: connecting again after the pause");
             sleep(pause).await;
         }
     }
 }
 
 impl<C: Connector> ClientTask<C> {
-    /// Runs the first connection and all that follow. `admitted` is told when `on_connect` of
-    /// the first has returned `Ok`, and dropped when it has not.
+    /// Runs the first connection and all later ones. `admitted` is sent when `on_connect` of the
+    /// first connection has returned `Ok`, and dropped if it fails.
     pub(super) async fn run(mut self, first: ConnectionTask, admitted: oneshot::Sender<()>) {
         let mut next = Some((first, Some(admitted)));
         loop {
@@ -118,7 +120,7 @@ impl<C: Connector> ClientTask<C> {
                 Some((task, admitted)) => self.connected(task, admitted).await,
                 None => "not connected".to_owned(),
             };
-            if self.control.wishes().closed {
+            if self.control.requests().closed {
                 break;
             }
             match self.reconnect(lost).await {
@@ -128,7 +130,7 @@ impl<C: Connector> ClientTask<C> {
         }
     }
 
-    /// Runs a connection to its end; says why it ended.
+    /// Runs a connection to its end, and returns the reason why it ended.
     async fn connected(
         &mut self,
         mut task: ConnectionTask,
@@ -139,8 +141,9 @@ impl<C: Connector> ClientTask<C> {
         if let Some(messages) = &self.messages {
             messages.begin();
         }
-        if self.control.wishes().closed {
-            // The wish came while this connection was made, and ended the one before.
+        if self.control.requests().closed {
+            // The close was requested while this connection was made, and has closed only the
+            // connection before.
             peer.session().end(CloseReason::Closed);
         }
         let since = Instant::now();
@@ -150,7 +153,7 @@ impl<C: Connector> ClientTask<C> {
         task.on_admit(move || {
             control.set_status(ClientStatus::Connected);
             match first {
-                // Whoever connects may have given up.
+                // The caller of `connect` may have dropped its future.
                 Some(first) => drop(first.send(())),
                 None => {
                     let event = || Event::Reconnected { peer: connected.clone() };
@@ -165,35 +168,37 @@ impl<C: Connector> ClientTask<C> {
         if since.elapsed() >= RECONNECT_RESET {
             self.attempts.reset();
         } else if *self.control.status().borrow() == ClientStatus::Connected {
-            // The attempts in a row have ended in a connection. The pauses go on growing until
-            // one has lived for a while: a server that drops everybody must not be hammered.
+            // The attempts in a row have led to a connection. The pauses still grow until a
+            // connection has lasted for a while: a server that closes every connection must not be
+            // flooded with attempts.
             self.attempts.made = 0;
         }
         let outcome = peer.closed().await;
         if matches!(outcome.reason, CloseReason::Refused(_) | CloseReason::ConnectTimeout) {
-            // Our own `on_connect` does not want this server, and will not the next time.
+            // This side's `on_connect` refused the server, and would refuse it the next time as
+            // well.
             self.control.stop_retry();
         }
         outcome.reason.to_string()
     }
 
-    /// Tries until there is a connection; waits for `retry` when it may not try. `None` when the
-    /// client was closed.
+    /// Tries until there is a connection, and waits for `retry` while no attempt is allowed.
+    /// Returns `None` if the client is closed.
     async fn reconnect(&mut self, mut lost: String) -> Option<ConnectionTask> {
-        // A wish that was made while connected interrupts nothing.
-        if self.control.wished().now_or_never().is_some() {
+        // A request that was made during the connection interrupts no attempt.
+        if self.control.requested().now_or_never().is_some() {
             self.attempts.made = 0;
         }
         loop {
-            let wishes = self.control.wishes();
-            if wishes.closed {
+            let requests = self.control.requests();
+            if requests.closed {
                 return None;
             }
-            let max = wishes.attempts.or_else(|| self.attempts.reconnect.max_attempts());
-            if wishes.retry_stopped || max.is_some_and(|max| self.attempts.made >= max) {
+            let max = requests.attempts.or_else(|| self.attempts.reconnect.max_attempts());
+            if requests.retry_stopped || max.is_some_and(|max| self.attempts.made >= max) {
                 self.give_up(lost.clone());
-                self.control.wished().await;
-                if !self.control.wishes().retry_stopped {
+                self.control.requested().await;
+                if !self.control.requests().retry_stopped {
                     self.attempts.reset();
                 }
                 continue;
@@ -203,18 +208,20 @@ impl<C: Connector> ClientTask<C> {
                 Some(Err(error)) => {
                     lost = error.to_string();
                     if error.ends_reconnecting() {
-                        // The version or the server's mind will not change by asking again.
+                        // Another attempt would change neither the version nor the server's
+                        // decision.
                         self.control.stop_retry();
                     }
                 }
-                // A wish came in between: `retry` gives so many attempts from now on.
-                None if !self.control.wishes().retry_stopped => self.attempts.reset(),
+                // A request interrupted the attempt: `retry` sets the number of attempts from now
+                // on.
+                None if !self.control.requests().retry_stopped => self.attempts.reset(),
                 None => {}
             }
         }
     }
 
-    /// One pause and one attempt; `None` when a wish interrupts it.
+    /// Waits for one pause and makes one attempt. Returns `None` if a request interrupts it.
     async fn attempt(&mut self) -> Option<Result<ConnectionTask, ConnectError>> {
         self.attempts.made += 1;
         let attempt = self.attempts.made;
@@ -224,25 +231,29 @@ impl<C: Connector> ClientTask<C> {
         self.dialer.endpoint.events().emit(|| Event::Reconnecting { attempt, delay });
         tracing::info!(attempt, ?delay, "reconnecting");
         tokio::select! {
-            // A wish that comes together with what it is to interrupt still interrupts it.
+            // A request that arrives together with the end of the pause still interrupts.
             biased;
-            () = self.control.wished() => return None,
+            () = self.control.requested() => return None,
             () = sleep(delay) => {}
         }
         tokio::select! {
             biased;
-            () = self.control.wished() => None,
+            () = self.control.requested() => None,
             result = self.attempts.dial(&self.dialer) => Some(result),
         }
     }
 
-    /// Says so when nothing more is tried.
+    /// Reports that the client makes no further attempts.
     fn give_up(&self, lost: String) {
         if matches!(*self.control.status().borrow(), ClientStatus::Lost { .. }) {
             return;
         }
         let attempts = self.attempts.made;
-        tracing::info!(attempts, reason = %printable(&lost), "gave up reconnecting");
+        tracing::info!(
+            attempts,
+            reason = %printable(&lost),
+            "gave up reconnecting: call `Client::retry` for more attempts"
+        );
         self.dialer.endpoint.events().emit(|| Event::GaveUp { attempts });
         if let Some(messages) = &self.messages {
             messages.end();
@@ -252,7 +263,7 @@ impl<C: Connector> ClientTask<C> {
 }
 
 impl<C> Drop for ClientTask<C> {
-    /// However the task ends, with the runtime say, nobody is left waiting for it.
+    /// Notifies all waiters, even if the task ends with the runtime.
     fn drop(&mut self) {
         self.dialer.endpoint.drain().finish(true);
         if let Some(messages) = &self.messages {

@@ -1,5 +1,5 @@
-//! Frames for `tokio_util::codec`: a thin adapter over the core, public for whoever wants the
-//! wire without the rest.
+//! [`VeltixCodec`]: frames for `tokio_util::codec`. It is a thin adapter over the core, and public
+//! for applications that need only the wire format.
 
 pub(crate) mod read_buffer;
 
@@ -11,7 +11,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use veltix_core::limits::{HEADER_LEN, MAX_MESSAGE_SIZE};
 use veltix_core::{EncodeError, Frame, FrameBatch, FrameDecoder, Message, ProtocolError};
 
-/// Decodes and encodes [`Message`]s. It knows nothing of handshakes: put it behind one.
+/// A codec for [`Message`]s. It does not perform the handshake: use it after one.
 #[derive(Clone, Debug)]
 pub struct VeltixCodec {
     decoder: FrameDecoder,
@@ -19,16 +19,18 @@ pub struct VeltixCodec {
 }
 
 impl VeltixCodec {
-    /// A codec that accepts and makes frames up to this size in bytes, header included.
+    /// Creates a codec that accepts and produces frames of up to `max_message_size` bytes, header
+    /// included.
     #[must_use]
     pub const fn new(max_message_size: usize) -> Self {
         Self { decoder: FrameDecoder::new(max_message_size), max_message_size }
     }
 
-    /// A decoder of all that came together, for a connection's own reading.
+    /// Creates a decoder that returns all frames of one read together, for a connection's own
+    /// reading.
     ///
-    /// A buffer may grow to `room` bytes for a begun frame, and beyond it when that is
-    /// [allowed](FrameBatchDecoder::allow), for this frame.
+    /// A buffer may grow to `room` bytes for a begun frame. For this frame it may grow further
+    /// after a call of [`allow`](FrameBatchDecoder::allow).
     pub(crate) const fn batches(max_message_size: usize, room: usize) -> FrameBatchDecoder {
         FrameBatchDecoder {
             frames: FrameDecoder::new(max_message_size),
@@ -40,7 +42,7 @@ impl VeltixCodec {
 }
 
 impl Default for VeltixCodec {
-    /// A codec for frames of up to 10 MiB.
+    /// Creates a codec for frames of up to 10 MiB.
     fn default() -> Self {
         Self::new(MAX_MESSAGE_SIZE)
     }
@@ -76,42 +78,42 @@ impl Encoder<Message> for VeltixCodec {
     }
 }
 
-/// As [`VeltixCodec`], but it gives what one read brought at once. `FramedRead` and the buffer have
-/// their costs for each item, and a read brings hundreds of small messages.
+/// A decoder that returns all frames of one read as a batch. `FramedRead` and the buffer have a
+/// cost per item, and one read brings hundreds of small messages.
 ///
-/// An empty batch says that the frame that has begun needs more room than is allowed.
+/// An empty batch means that the begun frame needs more room than is allowed.
 #[derive(Debug)]
 pub(crate) struct FrameBatchDecoder {
     frames: FrameDecoder,
-    /// How large a buffer may always become.
+    /// The size to which a buffer may always grow.
     room: usize,
-    /// How large it may become for the frame that has begun.
+    /// The size to which the buffer may grow for the begun frame.
     allowed: usize,
-    /// What it would have become.
+    /// The size that the begun frame needs.
     wanted: usize,
 }
 
 impl FrameBatchDecoder {
-    /// Lets the buffer grow to this many bytes, until the frame that has begun is whole.
+    /// Allows the buffer to grow to `room` bytes until the begun frame is complete.
     pub(crate) const fn allow(&mut self, room: usize) {
         if self.allowed < room {
             self.allowed = room;
         }
     }
 
-    /// How large the buffer would have to be, after an empty batch.
+    /// Returns the size that the buffer needs, after an empty batch.
     pub(crate) const fn wanted(&self) -> usize {
         self.wanted
     }
 
-    /// Whether a begun frame that its buffer has no room for may have what it needs next.
+    /// Returns whether the buffer may grow to the size that its begun frame needs next.
     #[cold]
     fn may_grow(&mut self, buffer: &BytesMut) -> bool {
         self.wanted = self.frames.room(buffer);
         self.wanted <= self.allowed
     }
 
-    /// Bytes of the frame that these bytes begin, `None` when there is nothing: see
+    /// Returns the length of the frame that these bytes begin, or `None` if there are no bytes: see
     /// [`FrameDecoder::begun`].
     pub(crate) fn begun(&self, rest: &[u8]) -> Option<u64> {
         self.frames.begun(rest)
@@ -124,7 +126,7 @@ impl Decoder for FrameBatchDecoder {
 
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameBatch>, CodecError> {
         if let Some(total) = self.begun(buffer) {
-            // One that is over the limit is refused below.
+            // A frame above the limit is refused below.
             let total = usize::try_from(total).unwrap_or(usize::MAX);
             if total > buffer.capacity() {
                 if !self.may_grow(buffer) {
@@ -132,7 +134,8 @@ impl Decoder for FrameBatchDecoder {
                 }
                 read_buffer::lend_large(buffer, total);
             } else if total <= buffer.len() {
-                // It is whole, and the memory that was counted for it given back: the next one asks again.
+                // The frame is complete, and its reserved memory was released. The next frame
+                // reserves again.
                 self.allowed = self.room;
             }
         }
@@ -147,26 +150,26 @@ impl Decoder for FrameBatchDecoder {
     }
 }
 
-/// Refuses a message that would be over the limit on the wire.
+/// Refuses a message whose frame exceeds the limit.
 pub(crate) fn within(message: Message, limit: usize) -> Result<Message, EncodeError> {
     check_size(message.body().len(), limit)?;
     Ok(message)
 }
 
-/// Refuses a body whose message would be over the limit on the wire.
+/// Refuses a body whose frame exceeds the limit.
 pub(crate) const fn check_size(body: usize, limit: usize) -> Result<(), EncodeError> {
     let size = HEADER_LEN + body;
     if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(()) }
 }
 
-/// Why a framed stream ended.
+/// The reason why a framed stream ended.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The bytes are not frames.
+    /// The received bytes are not frames.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// The stream failed.
-    #[error("the stream failed")]
+    #[error("the stream failed: check the network, and connect again")]
     Io(#[from] io::Error),
 }

@@ -1,21 +1,23 @@
-//! The pool that read buffers are lent from, so that an idle connection holds none.
+//! The pool of read buffers. An idle connection holds no buffer.
 //!
-//! A connection takes a buffer before it reads and gives it back at the end of the same poll,
-//! unless a frame was left in it. The pool is per thread: a poll begins and ends on one.
+//! A connection borrows a buffer before it reads and returns it at the end of the same poll, unless
+//! a frame was left in it. The pool is per thread: a poll begins and ends on one thread.
 
 use std::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
 use veltix_core::limits::{HEADER_LEN, WORTH_ALL};
 
-/// Buffers kept per thread: one is in use at a time, and a poll inside a poll is rare.
+/// The number of buffers that a thread keeps: one is in use at a time, and a poll inside a poll is
+/// rare.
 const KEPT: usize = 2;
 
-/// A begun frame of at least this part of a buffer keeps it; a shorter one moves out.
+/// The part of a buffer from which a begun frame keeps it, as a divisor. A shorter frame moves out
+/// of the buffer.
 const WORTH_KEEPING: usize = 4;
 
-/// The largest buffer that is kept for the next large frame, one for each thread: room for a
-/// message of a mebibyte or two.
+/// The size of the largest buffer that is kept for the next large frame, one per thread: room for a
+/// message of one or two MiB.
 const KEPT_LARGE: usize = 2 * 1024 * 1024 + HEADER_LEN;
 
 thread_local! {
@@ -23,8 +25,8 @@ thread_local! {
     static LARGE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
-/// Makes sure that there is room to read into: `size` bytes, borrowed from the pool when there
-/// are no more than a few bytes of a begun frame to carry over.
+/// Provides `size` bytes of room to read into. The buffer comes from the pool, unless a large part
+/// of a begun frame would have to be copied into it.
 pub(crate) fn lend(buffer: &mut BytesMut, size: usize) {
     if buffer.len() >= size / WORTH_KEEPING {
         return;
@@ -34,8 +36,9 @@ pub(crate) fn lend(buffer: &mut BytesMut, size: usize) {
     *buffer = lent;
 }
 
-/// Gives the buffer back when it is empty, or when the little that is left in it fits a buffer of
-/// its own; a large begun frame keeps what it has. The buffer of a large frame stays for the next.
+/// Returns the buffer to the pool if it is empty, or if its few remaining bytes fit a buffer of
+/// their own. A large begun frame keeps its buffer. The buffer of a large frame is kept for the
+/// next one.
 pub(crate) fn give_back(buffer: &mut BytesMut, size: usize) {
     if buffer.len() >= size / WORTH_KEEPING {
         return;
@@ -57,8 +60,9 @@ pub(crate) fn give_back(buffer: &mut BytesMut, size: usize) {
 }
 
 /// Moves a begun frame of `total` bytes, which its buffer has no room for, into the buffer that the
-/// last large frame left, if that is long enough. Only once so much has come that the decoder would
-/// make room for all of it: a peer that promises a large frame and stops must not hold the buffer.
+/// last large frame left, if that is long enough. It does so only after the part of the frame has
+/// arrived for which the decoder reserves memory for the whole frame: a peer that announces a large
+/// frame and stops must not hold the buffer.
 pub(crate) fn lend_large(buffer: &mut BytesMut, total: usize) {
     if total <= buffer.capacity() || buffer.len() < total / WORTH_ALL {
         return;
@@ -75,8 +79,8 @@ pub(crate) fn lend_large(buffer: &mut BytesMut, total: usize) {
 fn take(size: usize) -> BytesMut {
     POOL.with_borrow_mut(|pool| {
         while let Some(mut lent) = pool.pop() {
-            // It is reclaimed only if every message that was split off it is gone; otherwise
-            // those messages keep the memory, and a new buffer takes its place.
+            // The buffer is reclaimed only if every message that was split off it has been dropped.
+            // Otherwise those messages keep the memory, and a new buffer takes its place.
             if lent.try_reclaim(size) && lent.capacity() <= 2 * size {
                 return lent;
             }

@@ -1,11 +1,12 @@
-//! [`BufferSize`].
+//! [`BufferSize`]: the size of the buffer of one read.
 
 use veltix_core::limits;
 
-/// What one read may take in, in the sizes of the Python package.
+/// The largest size of one read, with the names of the Python package.
 ///
-/// The buffer is lent while bytes come and given back, so a large one costs an idle connection
-/// nothing. A begun frame that is larger is read in growing steps, whatever this says.
+/// A connection borrows the buffer only while bytes arrive, so a large buffer costs an idle
+/// connection nothing. A begun frame that exceeds the buffer is read in growing steps, independent
+/// of this setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BufferSize {
@@ -18,12 +19,12 @@ pub enum BufferSize {
     Large,
     /// 1 MiB.
     Huge,
-    /// So many bytes; at least 64 are used.
+    /// This number of bytes, but at least 64.
     Bytes(usize),
 }
 
 impl BufferSize {
-    /// The size in bytes.
+    /// Returns the size in bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {

@@ -1,4 +1,4 @@
-//! [`Limits`].
+//! [`Limits`]: the limits of each connection.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use veltix_core::{OverflowPolicy, Rate};
 use super::SocketCore;
 use crate::outbox::Capacity;
 
-/// The limits of each connection, from the side's config.
+/// The limits of each connection, taken from the config of the side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) buffer_size: usize,
@@ -23,10 +23,11 @@ pub(crate) struct Limits {
     pub(crate) drain_timeout: Duration,
     pub(crate) on_connect_timeout: Duration,
     pub(crate) socket_core: SocketCore,
-    /// Unknown codes within ten seconds that close a peer; a client bears any number.
+    /// The number of unknown codes within ten seconds that closes a peer. A client has no limit.
     pub(crate) max_unknown: Option<u32>,
-    /// How fast one peer may send; a client bears any rate.
+    /// The rate at which one peer may send. A client has no limit.
     pub(crate) peer_rate: Option<Rate>,
-    /// What one peer's handlers may put before readers that are behind, in bytes a second.
+    /// The bytes per second that one peer's handlers may broadcast to slow readers. Above this
+    /// rate, reading from that peer pauses.
     pub(crate) publish_limit: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! What both sides' configurations share: each setting is written, and documented, once.
+//! The settings that both sides share. Each setting is written and documented once.
 
 mod buffer_size;
 mod limits;
@@ -19,7 +19,7 @@ use crate::error::ConfigError;
 use crate::outbox::Capacity;
 use crate::transport::TcpOptions;
 
-/// The settings of each connection, as a config holds them.
+/// The settings of each connection, as a config stores them.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionConfig {
     pub(crate) buffer_size: BufferSize,
@@ -41,7 +41,8 @@ pub(crate) struct ConnectionConfig {
 }
 
 impl ConnectionConfig {
-    /// The defaults, but for the write stall, which differs between the sides.
+    /// Creates the default settings. The write stall is a parameter, since its default differs
+    /// between the sides.
     pub(crate) const fn new(write_stall: Option<Duration>) -> Self {
         Self {
             buffer_size: BufferSize::Large,
@@ -63,7 +64,7 @@ impl ConnectionConfig {
         }
     }
 
-    /// Checks what types cannot say, and gives the limits.
+    /// Checks the rules that types cannot express, and returns the limits.
     pub(crate) fn limits(&self, max_unknown: Option<u32>) -> Result<Limits, ConfigError> {
         let (value, max) = (self.buffer_size.bytes(), defaults::MAX_READ_BUFFER);
         if value > max {
@@ -106,13 +107,14 @@ impl ConnectionConfig {
         })
     }
 
-    /// What each TCP socket is set to.
+    /// Returns the options of each TCP socket.
     pub(crate) fn tcp_options(&self) -> TcpOptions {
         TcpOptions { user_timeout: self.user_timeout(), max_unsent: self.max_unsent }
     }
 
-    /// How long sent bytes may stay unacknowledged. The kernel's clock also ends a live peer that
-    /// merely does not read, so it is never shorter than what we allow such a peer.
+    /// Returns the time for which sent bytes may stay unacknowledged. The kernel's timeout also
+    /// closes a live peer that does not read, so it is never shorter than the time that this side
+    /// allows such a peer.
     fn user_timeout(&self) -> Duration {
         const UNLIMITED: Duration = Duration::from_secs(60);
         // The system counts milliseconds in 31 bits.
@@ -123,7 +125,8 @@ impl ConnectionConfig {
     }
 }
 
-/// No longer than a clock can count with: `Duration::MAX` is a usual way to say "never".
+/// Bounds the duration to values that a clock can add: `Duration::MAX` is a usual way to express
+/// "never".
 pub(crate) fn bounded(duration: Duration) -> Duration {
     duration.min(defaults::FAR_FUTURE)
 }
@@ -132,62 +135,64 @@ pub(crate) const fn at_least_one(name: &'static str, value: usize) -> Result<(),
     if value == 0 { Err(ConfigError::Zero { name }) } else { Ok(()) }
 }
 
-/// The setters of [`ConnectionConfig`], for a config with a field `connection` of that type.
+/// Generates the setters of [`ConnectionConfig`] for a config with a field `connection` of that
+/// type.
 macro_rules! connection_setters {
     () => {
-        /// Over TCP, how many bytes the system takes on before it has sent those that it has.
-        /// Default: as many as it likes, up to a few MiB for each connection, which suits
+        /// Sets the number of bytes that the system accepts over TCP before it has sent its earlier
+        /// ones. Default: the system's own limit, up to a few MiB per connection, which suits
         /// throughput.
         ///
-        /// What the system has taken is on its way: no policy drops it any more, and no newer value
-        /// takes its place. For [`latest`](veltix_core::Message::latest) values that matter only
-        /// while they are new, a few KiB keep what a slow peer gets from being old. It is
-        /// `TCP_NOTSENT_LOWAT`, and without effect elsewhere than on Linux and Android.
+        /// No policy can drop bytes that the system has accepted, and no newer value can replace
+        /// them. For [`latest`](veltix_core::Message::latest) values that matter only while they
+        /// are new, a limit of a few KiB keeps a slow peer from receiving old ones. The setting is
+        /// `TCP_NOTSENT_LOWAT`, and has an effect on Linux and Android only.
         #[must_use]
         pub const fn max_unsent(mut self, bytes: u32) -> Self {
             self.connection.max_unsent = Some(bytes);
             self
         }
 
-        /// What one read may take in. Default: [`BufferSize::Large`], 64 KiB; lent while bytes
-        /// come, so it costs an idle connection nothing. More than 64 MiB is a
-        /// [`ConfigError`](crate::ConfigError) where the config is used.
+        /// Sets the largest size of one read. Default: [`BufferSize::Large`], 64 KiB. The buffer is
+        /// borrowed only while bytes arrive, so it costs an idle connection nothing. More than
+        /// 64 MiB is a [`ConfigError`](crate::ConfigError) when the config is used.
         #[must_use]
         pub const fn buffer_size(mut self, size: BufferSize) -> Self {
             self.connection.buffer_size = size;
             self
         }
 
-        /// The largest message that is received or sent, in bytes with its 15-byte header.
-        /// Default: 10 MiB, as the Python package. A larger one is refused from its header, and
-        /// its connection closed. Less than a header, or more than 32 bits can say, is a
-        /// [`ConfigError`](crate::ConfigError) where the config is used.
+        /// Sets the size of the largest message that is received or sent, in bytes with its 15-byte
+        /// header. Default: 10 MiB, as in the Python package. A larger message is refused as soon
+        /// as its header has arrived, and its connection closes. A value below the size of a
+        /// header, or above 32 bits, is a [`ConfigError`](crate::ConfigError) when the config is
+        /// used.
         #[must_use]
         pub const fn max_message_size(mut self, bytes: usize) -> Self {
             self.connection.max_message_size = bytes;
             self
         }
 
-        /// The largest body that `Msg`, `Text` and `Json` parse, in bytes, unless a typed message
-        /// has a limit of its own. Default: 1 MiB. A larger one is a rejection before any
-        /// parsing; the connection goes on.
+        /// Sets the size of the largest body that `Msg`, `Text` and `Json` parse, in bytes, unless
+        /// a typed message has a limit of its own. Default: 1 MiB. A larger body is rejected before
+        /// it is parsed, and the connection stays open.
         #[must_use]
         pub const fn max_typed_body(mut self, bytes: usize) -> Self {
             self.connection.max_typed_body = bytes;
             self
         }
 
-        /// One deadline for a whole handshake, TLS included; a connection that is not through by then
-        /// is closed. Default: 5 s.
+        /// Sets the deadline of a whole handshake, TLS included. A connection whose handshake has
+        /// not ended by then is closed. Default: 5 s.
         #[must_use]
         pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
             self.connection.handshake_timeout = timeout;
             self
         }
 
-        /// How much waits for one peer at most: frames, and bytes where each frame counts 256
-        /// beside its own. Default: 1 024 and 16 MiB. One frame always fits an empty outbox; fewer
-        /// bytes than `max_message_size` are an error.
+        /// Sets the size of the outbox of one peer: in frames, and in bytes, where each frame
+        /// counts 256 bytes in addition to its own. Default: 1 024 frames and 16 MiB. One frame
+        /// always fits an empty outbox. Fewer bytes than `max_message_size` are an error.
         #[must_use]
         pub const fn outbox(mut self, frames: usize, bytes: usize) -> Self {
             self.connection.outbox_frames = frames;
@@ -195,8 +200,8 @@ macro_rules! connection_setters {
             self
         }
 
-        /// What a broadcast does to a peer whose outbox is full, unless the message says otherwise
-        /// ([`Message::on_full`](veltix_core::Message::on_full),
+        /// Sets how a broadcast treats a peer whose outbox is full, unless the message has its own
+        /// policy ([`Message::on_full`](veltix_core::Message::on_full),
         /// [`Message::latest`](veltix_core::Message::latest)). Default:
         /// [`OverflowPolicy::Disconnect`].
         #[must_use]
@@ -205,25 +210,28 @@ macro_rules! connection_setters {
             self
         }
 
-        /// A peer that takes no byte for this long while something waits for it is closed; `None`
-        /// bears it for ever. Default: 10 s on a server, `None` on a client.
+        /// Sets the time after which a peer that accepts no byte is closed while frames wait for
+        /// it. With `None` it is never closed for that. Default: 10 s on a server, `None` on a
+        /// client.
         #[must_use]
         pub const fn write_stall(mut self, stall: Option<Duration>) -> Self {
             self.connection.write_stall = stall;
             self
         }
 
-        /// After so much silence the peer is pinged, after another again, and after a third it is
-        /// dead; `None` never asks. Default: 15 s.
+        /// Sets the interval of the heartbeat. After one interval of silence the peer is pinged,
+        /// after a second one it is pinged again, and after a third the connection closes. `None`
+        /// disables the heartbeat. Default: 15 s.
         #[must_use]
         pub const fn heartbeat(mut self, interval: Option<Duration>) -> Self {
             self.connection.heartbeat = interval;
             self
         }
 
-        /// How much of one peer waits for its handler at most, before its reading pauses: messages,
-        /// and bytes where each message counts 256 beside its own. Default: 64 and 1 MiB. One
-        /// message always fits; zero is an error.
+        /// Sets the size of the inbox of one peer: the messages that wait for their handler before
+        /// reading pauses, in messages and in bytes, where each message counts 256 bytes in
+        /// addition to its own. Default: 64 messages and 1 MiB. One message always fits. Zero is an
+        /// error.
         #[must_use]
         pub const fn inbox(mut self, messages: usize, bytes: usize) -> Self {
             self.connection.inbox_messages = messages;
@@ -231,16 +239,16 @@ macro_rules! connection_setters {
             self
         }
 
-        /// What a shutdown, or the end of a connection, waits for handlers and queued messages at
-        /// most; then handlers are cancelled, and what is still queued counts as dropped. Default:
-        /// 10 s.
+        /// Sets the longest time for which a shutdown, or the end of a connection, waits for
+        /// handlers and queued messages. Afterwards handlers are cancelled, and messages that are
+        /// still queued count as dropped. Default: 10 s.
         #[must_use]
         pub const fn drain_timeout(mut self, timeout: Duration) -> Self {
             self.connection.drain_timeout = timeout;
             self
         }
 
-        /// What `on_connect` may take; a peer for which it has not returned by then is refused.
+        /// Sets the time within which `on_connect` must return. Otherwise the peer is refused.
         /// Default: 10 s.
         #[must_use]
         pub const fn on_connect_timeout(mut self, timeout: Duration) -> Self {
@@ -248,15 +256,16 @@ macro_rules! connection_setters {
             self
         }
 
-        /// What drives a connection. Default: [`SocketCore::Async`].
+        /// Sets how a connection runs: as a task or on its own thread. Default:
+        /// [`SocketCore::Async`].
         #[must_use]
         pub const fn socket_core(mut self, core: SocketCore) -> Self {
             self.connection.socket_core = core;
             self
         }
 
-        /// Threads for blocking handlers, started when first needed; one peer holds at most all
-        /// but one of them. Default: 4; zero is an error.
+        /// Sets the number of threads for blocking handlers. They are started when first needed.
+        /// One peer uses at most all but one of them. Default: 4. Zero is an error.
         #[must_use]
         pub const fn max_workers(mut self, workers: usize) -> Self {
             self.connection.max_workers = workers;

@@ -1,6 +1,6 @@
-//! [`Role`].
+//! [`Role`]: server or client.
 
-/// Which end of its connections a side is.
+/// The role of a side in its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Server,

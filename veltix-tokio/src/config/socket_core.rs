@@ -1,13 +1,13 @@
-//! [`SocketCore`].
+//! [`SocketCore`]: the task or thread on which a connection runs.
 
-/// What drives a connection.
+/// The task or thread on which a connection runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SocketCore {
-    /// A task on your runtime: the default, and right unless handlers block.
+    /// A task on your runtime. This is the default, and the right choice unless handlers block.
     #[default]
     Async,
-    /// A thread of its own for each connection, that drives it on your runtime: a handler that
-    /// blocks its thread delays no other connection. It costs a thread's stack for each peer.
+    /// A separate thread for each connection, which uses your runtime. A handler that blocks its
+    /// thread delays no other connection. Each peer costs the stack of a thread.
     Threading,
 }

@@ -123,10 +123,10 @@ impl ConnectionTask {
     pub(crate) fn serve(
         handshake: impl Future<Output = Option<(Self, Slot)>> + Send,
     ) -> impl Future<Output = ()> + Send {
-        // Boxed, so that the connection does not pay for the handshake's room during its whole life.
+        // Boxed, so that the connection does not reserve the handshake's memory for its whole life.
         let handshake = Box::pin(handshake);
         async move {
-            // Taken apart at once: the operand of an `if let` would be kept beside the task.
+            // Destructured at once: the scrutinee of an `if let` would stay in memory beside the task.
             let Some((task, slot)) = handshake.await else { return };
             task.run().await;
             drop(slot);

@@ -1,4 +1,4 @@
-//! The errors of the IO side: one enum per operation, texts that say what to do.
+//! The errors of the IO side: one enum per operation. Each text says what to do.
 
 mod tls;
 
@@ -17,121 +17,123 @@ pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// A value of a configuration that cannot work.
+/// An invalid value in a configuration.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A message of the largest size would never find room in an outbox.
+    /// The outbox is smaller than the largest message, so such a message could never be sent.
     #[error(
-        "an outbox of {outbox_bytes} bytes cannot hold a message of max_message_size ({max_message_size}): raise the one or lower the other"
+        "an outbox of {outbox_bytes} bytes cannot hold a message of max_message_size ({max_message_size}): enlarge the outbox, or lower max_message_size"
     )]
     OutboxTooSmall {
-        /// The outbox's limit.
+        /// The limit of the outbox in bytes.
         outbox_bytes: usize,
-        /// The largest message.
+        /// The size of the largest message in bytes.
         max_message_size: usize,
     },
-    /// The message limit is below a header, or beyond what the length field can say.
-    #[error("max_message_size must be from {min} to {max} bytes, not {value}")]
+    /// The message limit is smaller than a header, or larger than the length field can express.
+    #[error("max_message_size is {value} bytes: choose a value from {min} to {max}")]
     MessageSize {
-        /// The value.
+        /// The configured value.
         value: usize,
-        /// The least that works: a header.
+        /// The smallest valid value: the size of a header.
         min: usize,
-        /// The most that works.
+        /// The largest valid value.
         max: usize,
     },
-    /// One read may not take in as much.
-    #[error("buffer_size may be up to {max} bytes, not {value}")]
+    /// The buffer of one read is larger than allowed.
+    #[error("buffer_size is {value} bytes: choose at most {max}")]
     BufferSize {
-        /// The value.
+        /// The configured value.
         value: usize,
-        /// The most that works.
+        /// The largest valid value.
         max: usize,
     },
-    /// The largest message would find no room in the memory of all connections.
+    /// The memory budget of all connections is too small for the largest message.
     #[error(
-        "a memory_budget of {value} bytes has no room for what a message of max_message_size ({max_message_size}) takes while it comes, some three and a half times as much: raise the one or lower the other"
+        "a memory_budget of {value} bytes is too small for max_message_size ({max_message_size}), since a message takes about three and a half times its size while it is received: raise memory_budget, or lower max_message_size"
     )]
     MemoryBudget {
-        /// The value.
+        /// The configured value.
         value: usize,
-        /// The largest message.
+        /// The size of the largest message in bytes.
         max_message_size: usize,
     },
-    /// A silence of no time would be answered with pings without a pause.
-    #[error("a heartbeat needs an interval: give it some seconds, or None to have no heartbeat")]
+    /// The heartbeat interval is zero, so pings would follow each other without a pause.
+    #[error(
+        "the heartbeat interval is zero: choose some seconds, or None to disable the heartbeat"
+    )]
     Heartbeat,
-    /// A limit of zero would let nothing through.
-    #[error("{name} must be at least 1")]
+    /// A limit is zero, so nothing would pass.
+    #[error("{name} is 0: choose at least 1")]
     Zero {
-        /// The setting.
+        /// The name of the setting.
         name: &'static str,
     },
-    /// No server's certificate can have such a name.
+    /// The server's name is not valid in a certificate.
     #[error(
-        "\"{name}\" is neither a DNS name nor an IP address: give the name that the server's certificate has"
+        "\"{name}\" is neither a DNS name nor an IP address: use a name in the server's certificate"
     )]
     ServerName {
-        /// The name.
+        /// The invalid name.
         name: String,
     },
-    /// A client with TLS does not know which name to check.
+    /// A client with TLS has no server name to check.
     #[error(
-        "over this transport there is no name of the server: give the one that its certificate has by `ClientTls::server_name`"
+        "this transport provides no name of the server: set a name in its certificate with `ClientTls::server_name`"
     )]
     NoServerName,
-    /// A client's token would be sent for anybody to read.
+    /// A client's token would be sent without encryption.
     #[error(
-        "without TLS anybody on the way can read the token: switch on TLS (`ClientConfig::tls`), or say `allow_plaintext_token()` if something else encrypts"
+        "without TLS, others on the network path can read the token: enable TLS (`ClientConfig::tls`), or call `allow_plaintext_token()` if something else encrypts the connection"
     )]
     PlaintextToken,
     /// A client's token is empty or too long.
-    #[error("a token has 1 to {limit} bytes, this one has {length}")]
+    #[error("the token has {length} bytes: use a token of 1 to {limit} bytes")]
     TokenLength {
-        /// Its length in bytes.
+        /// The token's length in bytes.
         length: usize,
-        /// The limit.
+        /// The largest length in bytes.
         limit: usize,
     },
-    /// A client has been given a router that asks who its peers are.
+    /// A client has a router that authenticates peers.
     #[error(
-        "only a server asks who its peers are: serve the router with `authenticate` by a `Server`; a client knows its server by TLS"
+        "a client cannot use a router with `authenticate`: serve this router with a `Server`, and identify the server with TLS (`ClientConfig::tls`)"
     )]
     AuthenticateOnClient,
-    /// A handler asks for what this side does not have.
+    /// A handler has a parameter that this side does not provide.
     #[error(
-        "the handler of {route} takes a `Hub`, which only a server has: use `Peer` for the other end of the connection, or serve this router with a `Server`"
+        "the handler of {route} takes a `Hub`, which only a server has: use `Peer` in a client, or serve this router with a `Server`"
     )]
     NeedsHub {
-        /// The route's name.
+        /// The name of the route.
         route: String,
     },
 }
 
-/// Why a server could not be bound.
+/// The reason why a server could not be bound.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// Another socket listens there.
+    /// Another socket listens on this address.
     #[error(
         "{addr} is in use: stop the other server, or bind another port (port 0 lets the system choose)"
     )]
     AddressInUse {
         /// The address.
         addr: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A server listens at the path of a Unix socket.
-    #[error("a server listens at {}: stop it, or bind another path", path.display())]
+    /// Another server listens at this path of a Unix socket.
+    #[error("another server listens at {}: stop it, or bind another path", path.display())]
     SocketInUse {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The path of a Unix socket is that of another file, which is not touched.
+    /// Another kind of file exists at the path of the Unix socket. The file stays as it is.
     #[error(
         "{} exists and is not a socket: remove it, or bind another path", path.display()
     )]
@@ -139,47 +141,49 @@ pub enum BindError {
         /// The path.
         path: PathBuf,
     },
-    /// A Unix socket cannot have this path.
+    /// The path is not valid for a Unix socket.
     #[error(
         "a Unix socket cannot be at {}: choose a shorter path (at most 107 bytes on Linux, 103 on macOS and the BSDs)", path.display()
     )]
     SocketPath {
         /// The path.
         path: PathBuf,
-        /// Why not.
+        /// The reason why the path is not valid.
         source: io::Error,
     },
-    /// The system refused for another reason.
-    #[error("{addr} cannot be bound: check the address and whether this user may bind it")]
+    /// The system refused the address for another reason.
+    #[error("{addr} cannot be bound: check the address, and whether this user may bind it")]
     Io {
         /// The address.
         addr: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The configuration cannot work.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
 
-/// Why a client could not connect.
+/// The reason why a client could not connect.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// Nobody could be reached.
-    #[error("{addr} cannot be reached: check the address and whether the server runs")]
+    /// The server could not be reached.
+    #[error("{addr} cannot be reached: check the address, and whether the server runs")]
     Unreachable {
         /// The address.
         addr: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The other side did not finish the handshake, or the connection, in time.
-    #[error("{addr} did not finish the handshake within {limit:?}: is it a Veltix server?")]
+    /// The server did not complete the connection or the handshake in time.
+    #[error(
+        "{addr} did not finish the handshake within {limit:?}: check that it is a Veltix server, or raise `handshake_timeout`"
+    )]
     Timeout {
         /// The address.
         addr: String,
-        /// `handshake_timeout`.
+        /// The configured `handshake_timeout`.
         limit: Duration,
     },
     /// The handshake failed.
@@ -187,50 +191,53 @@ pub enum ConnectError {
     Handshake {
         /// The address.
         addr: String,
-        /// Why.
+        /// The reason.
         source: HandshakeError,
     },
-    /// TLS failed: the server's certificate is not accepted, or it does not accept ours, say. Nothing
-    /// was sent without TLS instead.
+    /// TLS failed: for example, the server's certificate is not accepted, or the server does not
+    /// accept the client's. The client did not continue without TLS.
     #[error("TLS with {addr} failed: {source}")]
     Tls {
         /// The address.
         addr: String,
-        /// Why.
+        /// The reason.
         source: TlsError,
     },
     /// The stream failed during the handshake.
-    #[error("the connection to {addr} failed during the handshake")]
+    #[error(
+        "the connection to {addr} failed during the handshake: check the network and the server's log"
+    )]
     Io {
         /// The address.
         addr: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The function of [`ClientConfig::token_with`](crate::ClientConfig::token_with) gave no token.
-    #[error("there is no token to show to {addr}: {source}")]
+    /// The function of [`ClientConfig::token_with`](crate::ClientConfig::token_with) returned no
+    /// token.
+    #[error("`token_with` provided no token for {addr}: {source}")]
     Token {
         /// The address.
         addr: String,
-        /// What the function said.
+        /// The error of the function.
         source: BoxError,
     },
-    /// Our own `on_connect` refused the server, or the client was closed meanwhile.
-    #[error("the connection to {addr} was given up before it was ready: {reason}")]
+    /// This side's `on_connect` refused the server, or the client was closed meanwhile.
+    #[error("the client closed the connection to {addr} before it was ready: {reason}")]
     GivenUp {
         /// The address.
         addr: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The configuration cannot work.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
 
 impl ConnectError {
-    /// Whether another attempt may succeed without anybody changing anything. A wrong protocol
-    /// version or a refusal stays what it is; a full server may have room later.
+    /// Returns whether another attempt may succeed although nobody has changed anything. A wrong
+    /// protocol version or a refusal is permanent, while a full server may have room later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
@@ -244,80 +251,92 @@ impl ConnectError {
         }
     }
 
-    /// Whether a client that was connected before gives up on it. As long as TLS has not accepted the
-    /// server, what comes is nobody's word: whoever is on the way can cut a connection and answer the
-    /// next attempt with an alert. And certificates that have expired, on either side, are renewed.
+    /// Returns whether this error ends the reconnecting of a client that was connected before.
+    /// Until TLS has accepted the server, the received bytes are not trustworthy: an attacker on
+    /// the network path can cut a connection and answer the next attempt with an alert. Also,
+    /// expired certificates, on either side, are renewed.
     pub(crate) const fn ends_reconnecting(&self) -> bool {
         !self.is_transient() && !matches!(self, Self::Tls { .. })
     }
 }
 
-/// Why a message was not accepted for sending.
+/// The reason why a message was not accepted for sending.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The connection is over, or there is none at the moment.
-    #[error("the connection is closed: the message was not sent")]
-    Closed,
-    /// The peer's outbox is full.
+    /// The connection has ended, or there is none at the moment.
     #[error(
-        "the peer's outbox is full, since it reads too slowly: await `send` for room, or send less"
+        "the connection is closed, so the message was not sent: connect again, and send it then"
+    )]
+    Closed,
+    /// The outbox of the peer is full.
+    #[error(
+        "the peer's outbox is full, since the peer reads too slowly: await `send` for room, or send less"
     )]
     Full,
     /// The message could not be encoded.
     #[error("the message could not be encoded")]
     Encode(#[from] EncodeError),
-    /// Whom it was for is a target that cannot be used, so nobody got it.
+    /// The target cannot be used, so no peer received the message.
     #[error(transparent)]
     Target(#[from] TargetError),
 }
 
-/// How a call ended that brought no answer. `E` is what the message declares with `error = E`.
+/// The reason why a call ended without its answer. `E` is the type that the message declares with
+/// `error = E`.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RequestError<E = Infallible> {
-    /// The peer says why it does not answer.
+    /// The peer answered with the declared error.
     #[error("the peer answered with an error: {0:?}")]
     Remote(E),
-    /// The answer's body cannot be read.
-    #[error("the answer cannot be read")]
+    /// The body of the answer cannot be read.
+    #[error("the answer cannot be read (use the same message type on both sides)")]
     Body(#[source] BodyError),
-    /// No answer came in time. Whether the peer handled the message is unknown.
-    #[error("no answer came within {after:?}; whether the peer handled the message is unknown")]
+    /// No answer arrived in time. It is unknown whether the peer handled the message.
+    #[error(
+        "no answer arrived within {after:?}, and the peer may have handled the message: raise the timeout, or repeat the call if that is safe"
+    )]
     Timeout {
-        /// The call's timeout.
+        /// The timeout of the call.
         after: Duration,
     },
-    /// The connection ended first. Whether the peer handled the message is unknown.
+    /// The connection ended before the answer arrived. It is unknown whether the peer handled the
+    /// message.
     #[error(
-        "the connection ended before an answer came; whether the peer handled the message is unknown"
+        "the connection ended before an answer arrived, and the peer may have handled the message: repeat the call on the next connection if that is safe"
     )]
     ConnectionLost,
-    /// The connection was over already, so the message was not sent.
-    #[error("the connection is closed: the message was not sent")]
-    Closed,
-    /// So much came before the answer that reading had to stop.
+    /// The connection had ended before the call, so the message was not sent.
     #[error(
-        "more than {limit} bytes of messages came before the answer while a handler was busy: let handlers finish sooner, or spawn the call instead of awaiting it in a handler"
+        "the connection is closed, so the message was not sent: connect again, and send it then"
+    )]
+    Closed,
+    /// More bytes arrived before the answer than may be buffered, so reading had to stop.
+    #[error(
+        "more than {limit} bytes of messages arrived before the answer while a handler was busy: let handlers finish sooner, or spawn the call instead of awaiting it in a handler"
     )]
     Congested {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The answer has another type than was expected.
-    #[error("the answer has message code {code}, expected was {expected}")]
+    /// The answer has another type than the expected one.
+    #[error(
+        "the answer has the message code {code} instead of {expected}: use the same message types on both sides"
+    )]
     UnexpectedReply {
-        /// The answer's code.
+        /// The message code of the answer.
         code: u16,
-        /// The code that was asked for.
+        /// The expected message code.
         expected: u16,
     },
-    /// The server numbers its own messages with ids of ours, so an answer must be told by its type.
+    /// The server's own messages may carry the ids of this side's calls, so the type must identify
+    /// the answer.
     #[error(
-        "this server's own messages may carry the ids of calls: say with `.expect(TYPE)` which type the answer has"
+        "this server's own messages may carry the ids of calls: name the type of the answer with `.expect(TYPE)`"
     )]
     TypeNeeded,
-    /// No id is free.
+    /// No request id is free.
     #[error(transparent)]
     IdsExhausted(#[from] IdsExhausted),
     /// The message could not be encoded.
@@ -326,7 +345,7 @@ pub enum RequestError<E = Infallible> {
 }
 
 impl<E> RequestError<E> {
-    /// The same error with another type of what the peer says.
+    /// Converts the type of the peer's error.
     pub fn map_remote<F>(self, change: impl FnOnce(E) -> F) -> RequestError<F> {
         match self {
             Self::Remote(error) => RequestError::Remote(change(error)),
@@ -345,7 +364,7 @@ impl<E> RequestError<E> {
     }
 }
 
-/// Why an answer is not the one that was asked for, as the end of its call.
+/// Converts a wrong answer to the error of its call.
 impl<E> From<AnswerError<E>> for RequestError<E> {
     fn from(error: AnswerError<E>) -> Self {
         match error {
@@ -357,45 +376,46 @@ impl<E> From<AnswerError<E>> for RequestError<E> {
 }
 
 impl RequestError {
-    /// The same error of a call whose peer could have said more.
+    /// Converts the error to that of a call whose peer can answer with an error.
     pub(crate) fn widen<E>(self) -> RequestError<E> {
         self.map_remote(|never| match never {})
     }
 }
 
-/// Any error of this crate, for a `main` that returns one. It prints its text and its causes even
-/// as `{:?}`, which is how a `main` that returns it ends.
+/// Any error of this crate, for a `main` that returns one. Its `{:?}` output, which Rust prints
+/// when `main` fails, is its text and its causes.
 #[derive(Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Of [`Server::bind`](crate::Server::bind).
+    /// An error of [`Server::bind`](crate::Server::bind).
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// Of [`Client::connect`](crate::Client::connect).
+    /// An error of [`Client::connect`](crate::Client::connect).
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// Of a `send`.
+    /// An error of a `send`.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// Of a `request` or a `ping`. What the peer said of itself is a text here.
+    /// An error of a `request` or a `ping`. The peer's own error is a text here.
     #[error(transparent)]
     Request(RequestError<String>),
-    /// Of reading or writing a body.
+    /// An error of reading or writing a body.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// Of encoding a message.
+    /// An error of encoding a message.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// Of a tag.
+    /// An error of a tag.
     #[error(transparent)]
     Tag(#[from] veltix_core::TagError),
-    /// Of a target.
+    /// An error of a target.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// Of certificates, keys and roots for TLS.
+    /// An error of certificates, keys and roots for TLS.
     #[error(transparent)]
     Tls(#[from] TlsConfigError),
-    /// Of the standard library's IO, for examples and tests that read and write as well.
+    /// An IO error of the standard library, for examples and tests that read and write files or
+    /// streams as well.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -418,5 +438,5 @@ impl fmt::Debug for Error {
     }
 }
 
-/// A result of this crate.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,74 +1,84 @@
-//! Why TLS fails: at a connection, and in what it is made of. Part of every build, so that the enums
-//! they are in are the same in all of them.
+//! The errors of TLS connections and of TLS settings. Every build contains them, so that the enums
+//! that hold them are the same with and without TLS.
 
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a connection over TLS failed, or was never one. Only with TLS on this side; a side without it
-/// says [`HandshakeError::Tls`](veltix_core::HandshakeError::Tls) of a peer that has it.
+/// The reason why a TLS connection failed or was not established. Only a side with TLS reports it.
+/// A side without TLS reports [`HandshakeError::Tls`](veltix_core::HandshakeError::Tls) for a peer
+/// with TLS.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// What came is not TLS.
+    /// The received bytes are not TLS.
     #[error(
-        "the peer does not speak TLS, and this side does: have TLS on both sides, or on neither"
+        "the peer does not speak TLS, and this side does: enable TLS on both sides, or on neither"
     )]
     Plaintext,
-    /// A client said nothing for half of the handshake's time, where TLS lets the client begin.
+    /// The client sent nothing for half of the handshake timeout, although in TLS the client
+    /// begins.
     #[error(
-        "the client said nothing: one without TLS waits for the server to begin, and needs TLS to come in"
+        "the client sent nothing: a client without TLS waits for the server to begin, so enable TLS on the client"
     )]
     NoClientHello,
-    /// The sides have no version of TLS in common.
+    /// Both sides have no TLS version in common.
     #[error(
-        "no version of TLS in common: this side speaks 1.2 and 1.3 unless its own config says otherwise"
+        "the sides have no TLS version in common: enable TLS 1.2 or 1.3 on the peer (this side speaks both unless its config restricts it)"
     )]
     Version,
-    /// The peer speaks over TLS, but something else than this.
-    #[error("no protocol in common: the peer does not offer `veltix/1` in its ALPN")]
+    /// The peer speaks TLS, but another protocol inside it.
+    #[error(
+        "the sides have no protocol in common: check that the peer speaks Veltix and offers `veltix/1` in its ALPN"
+    )]
     ApplicationProtocol,
     /// The peer showed no certificate.
-    #[error("the peer showed no certificate, and this side requires one")]
+    #[error(
+        "the peer showed no certificate, and this side requires one: give the peer a certificate"
+    )]
     NoCertificate,
     /// This side does not accept the peer's certificate.
     #[error("the peer's certificate is not accepted: {0}")]
     Certificate(CertificateProblem),
-    /// The peer refused, and says so by an alert: it does not accept this side's certificate, or wants
-    /// one (`CertificateRequired`), say.
-    #[error("the peer refused by the TLS alert {name} ({alert})")]
+    /// The peer refused the connection with a TLS alert: for example, it does not accept this
+    /// side's certificate, or requires one (`CertificateRequired`).
+    #[error(
+        "the peer refused the connection with the TLS alert {name} ({alert}): check the certificates of both sides"
+    )]
     Refused {
-        /// The alert's number.
+        /// The number of the alert.
         alert: u8,
-        /// Its name in RFC 8446, `unknown` for what is not there.
+        /// The name of the alert in RFC 8446, or `unknown` if the RFC does not list it.
         name: &'static str,
     },
-    /// A record is not what the peer encrypted: somebody changed it on its way, or a proxy mixed up
-    /// streams. Nothing of it was read.
-    #[error("the bytes were changed on their way: a record could not be decrypted")]
-    Tampered,
-    /// The stream ended without TLS's own end: the peer's process died, or somebody cut the
-    /// connection. What came before is genuine and in order, but there may have been more.
+    /// A record differs from the one that the peer encrypted: it was changed in transit, or a proxy
+    /// mixed up streams. No byte of it was passed on.
     #[error(
-        "the stream ended without TLS's own end: the peer was killed, or the connection was cut"
+        "a record could not be decrypted, since its bytes were changed in transit: check proxies on the network path, and connect again"
+    )]
+    Tampered,
+    /// The stream ended without the closing alert of TLS: the peer's process was killed, or the
+    /// connection was cut. The earlier bytes are genuine and in order, but more may have followed.
+    #[error(
+        "the stream ended without the closing alert of TLS, since the peer was killed or the connection was cut: connect again"
     )]
     Truncated,
-    /// Another reason, in the words of the TLS library.
+    /// Another reason, as the text of the TLS library.
     #[error("TLS failed: {reason}")]
     Failed {
-        /// The words.
+        /// The text of the TLS library.
         reason: Box<str>,
     },
 }
 
 impl TlsError {
-    /// The error behind an IO error of a stream over TLS.
+    /// Returns the TLS error inside an IO error of a TLS stream.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// Whether another attempt may end otherwise without anybody changing anything.
+    /// Returns whether another attempt may succeed although nobody has changed anything.
     pub(crate) const fn is_transient(&self) -> bool {
         matches!(self, Self::Tampered | Self::Truncated)
     }
@@ -84,97 +94,96 @@ impl From<TlsError> for io::Error {
     }
 }
 
-/// What is wrong with a peer's certificate.
+/// The problem of a peer's certificate.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateProblem {
-    /// Its time is over.
-    #[error("it has expired: have it renewed, or set this machine's clock")]
+    /// The certificate has expired.
+    #[error("it has expired: renew it, or correct this machine's clock")]
     Expired,
-    /// Its time has not begun.
-    #[error("it is not valid yet: set the clocks of both machines")]
+    /// The certificate is not valid yet.
+    #[error("it is not valid yet: correct the clocks of both machines")]
     NotYetValid,
-    /// It is that of another server.
+    /// The certificate belongs to another server.
     #[error(
-        "it is not for {expected} but for {presented}: connect by a name that it has, or set `server_name`"
+        "it is not for {expected} but for {presented}: connect to a name in the certificate, or set `server_name`"
     )]
     WrongName {
-        /// The name that was asked for.
+        /// The expected name.
         expected: Box<str>,
-        /// The names that it has, as text; escaped and cut.
+        /// The names in the certificate, as text, escaped and cut.
         presented: Box<str>,
     },
-    /// None of the roots stands behind it.
+    /// None of the known roots has issued the certificate.
     #[error(
         "none of the known roots has issued it: add the root of its issuer, or the missing intermediate to its chain"
     )]
     UnknownIssuer,
-    /// It was not signed by its issuer's key.
-    #[error("its signature is wrong")]
+    /// The certificate was not signed with its issuer's key.
+    #[error("its signature is wrong: check that the roots contain the authority that issued it")]
     BadSignature,
-    /// Its issuer has revoked it.
-    #[error("it was revoked")]
+    /// The issuer has revoked the certificate.
+    #[error("it was revoked: request a new one from its issuer")]
     Revoked,
-    /// It is for something else: a server's where a client's is needed, say.
-    #[error("it is not meant for this side of a connection: see its extended key usage")]
+    /// The certificate has another purpose: for example, it is a server's, and a client's is
+    /// needed.
+    #[error("it is not meant for this side of a connection: check its extended key usage")]
     Purpose,
-    /// Another problem, in the words of the TLS library.
+    /// Another problem, as the text of the TLS library.
     #[error("{0}")]
     Other(Box<str>),
 }
 
-/// Why certificates, keys or roots cannot be used. Nothing was changed by the attempt.
+/// The reason why certificates, keys or roots cannot be used. A failed attempt changes nothing.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TlsConfigError {
     /// A file could not be read.
-    #[error("{} cannot be read", path.display())]
+    #[error("{} cannot be read: check the path and the permissions", path.display())]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// What should be PEM is not.
+    /// The input is not valid PEM.
     #[error("{what} cannot be read as PEM: {reason}")]
     Pem {
-        /// What was read: a file, or which of the arguments.
+        /// The input: a file, or the name of an argument.
         what: String,
-        /// What is wrong with it.
+        /// The problem in the input.
         reason: String,
     },
-    /// There is no certificate in it.
+    /// The input contains no certificate.
     #[error("there is no certificate in {what}: it needs a block `BEGIN CERTIFICATE`")]
     NoCertificate {
-        /// What was read.
+        /// The input.
         what: String,
     },
-    /// There is no private key in it.
-    #[error(
-        "there is no private key in {what}: it needs a block `BEGIN PRIVATE KEY`, not encrypted"
-    )]
+    /// The input contains no private key.
+    #[error("there is no private key in {what}: it needs an unencrypted block `BEGIN PRIVATE KEY`")]
     NoKey {
-        /// What was read.
+        /// The input.
         what: String,
     },
-    /// The key is not that of the first certificate of the chain.
+    /// The key does not belong to the first certificate of the chain.
     #[error(
-        "the private key is not that of the certificate: the chain begins with the certificate of the key"
+        "the private key does not belong to the certificate: put the certificate of the key first in the chain"
     )]
     KeyMismatch,
-    /// A certificate or key is of a kind that cannot be used.
+    /// A certificate or key has an unsupported kind.
     #[error("the certificate or key cannot be used: {reason}")]
     Unusable {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// There is no root, so nobody could be accepted.
-    #[error("there is no root certificate to accept others by")]
+    /// There is no root, so no certificate could be accepted.
+    #[error("there is no root certificate, so no peer could be accepted: add a root")]
     NoRoots,
-    /// The cryptography that was chosen, or the system, cannot do it.
+    /// The chosen cryptography provider, or the system, does not support the settings.
     #[error("TLS cannot be set up: {reason}")]
     Setup {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }

@@ -9,7 +9,8 @@ use super::{FIRST_READ, Failure, read_more};
 use crate::router::DeclaredTypes;
 use crate::transport::{Stream, write_all};
 
-/// The client's side: what the server said, and the bytes of its first frames that came along.
+/// Performs the client's side. Returns the server's hello, and the bytes of its first frames that
+/// were read along with it.
 pub(crate) async fn introduce(
     stream: &mut Stream,
     token: Option<Token>,
@@ -22,7 +23,7 @@ pub(crate) async fn introduce(
         match handshake.receive(&mut buffer)? {
             ClientStep::Wait => read_more(stream, &mut buffer).await?,
             ClientStep::Send(bytes) => {
-                // Before the server judges ours, and could only say so in words.
+                // The client checks first: the server could report a difference only as text.
                 if let (Some(types), Some(server)) = (types, handshake.server()) {
                     types.judge(server, stream.addr())?;
                 }

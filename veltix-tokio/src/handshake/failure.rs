@@ -1,4 +1,4 @@
-//! [`Failure`]: why a handshake failed.
+//! [`Failure`]: the reason why a handshake failed.
 
 use std::io;
 
@@ -10,21 +10,21 @@ use crate::error::TlsError;
 use crate::identity::{AuthenticateError, Refuse};
 use crate::tls::TlsHandshakeError;
 
-/// Why a handshake failed.
+/// The reason why a handshake failed.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
     Protocol(#[from] HandshakeError),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("the stream failed")]
+    #[error("the stream failed: check the network, and connect again")]
     Io(#[source] io::Error),
-    #[error("the server is full")]
+    #[error("the server is full: raise `max_connections` or `max_connections_per_address`")]
     Full(Full),
-    /// The application does not let the peer in.
-    #[error("the peer is refused: {}", .0.reason())]
+    /// The application refused the peer.
+    #[error("the peer was refused: {}", .0.reason())]
     Refused(Refuse),
-    #[error("`authenticate` panicked: {0}")]
+    #[error("`authenticate` panicked, so the peer was not admitted: {0}")]
     Panicked(String),
 }
 
@@ -49,7 +49,7 @@ impl From<AuthenticateError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        // A TLS client's own handshake is over before the server has judged its certificate.
+        // The handshake of a TLS client ends before the server has checked its certificate.
         match TlsError::of(&error) {
             Some(tls) => Self::Tls(tls.clone()),
             None => Self::Io(error),

@@ -1,4 +1,4 @@
-//! What peers say of themselves in the handshake, kept once for all who say the same.
+//! [`HelloCache`]: the hellos of peers, with one copy for all peers that send the same.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,19 +7,19 @@ use veltix_core::{Fingerprints, HandshakeError, Hello, Token};
 
 use crate::sync::Mutex;
 
-/// Different hellos that are remembered: one for each version of a package that is about. Peers that
-/// say more different things than these keep their own.
+/// The number of different hellos that are cached: one for each package version in use. If peers
+/// send more different hellos, each keeps its own copy.
 const REMEMBERED: usize = 8;
 
-/// The longest JSON that is remembered; that of a hello without a large `meta` is 50 bytes or so.
+/// The length of the longest cached JSON. A hello without a large `meta` has about 50 bytes.
 const REMEMBERED_BYTES: usize = 1024;
 
-/// The hellos that came last. Most peers say the same, which is then parsed once; and parsed, it
-/// takes more memory than all else that an idle connection's task holds.
+/// The cache of the latest hellos. Most peers send the same hello, which is then parsed once. A
+/// parsed hello takes more memory than all other state of an idle connection's task.
 #[derive(Debug, Default)]
 pub(crate) struct HelloCache(Mutex<VecDeque<Known>>);
 
-/// A hello, and the JSON that said so: empty, as no message is, where that had a token in it.
+/// A hello and its JSON. The JSON is empty, as no message is, if it contained a token.
 #[derive(Debug)]
 struct Known {
     json: Box<[u8]>,
@@ -27,9 +27,9 @@ struct Known {
 }
 
 impl HelloCache {
-    /// The hello that this JSON says, shared with whoever said the same, and the token in it, which
-    /// is not remembered.
-    /// Its types are compared with ours, which are the same each time.
+    /// Returns the hello in this JSON, shared with all peers that sent the same, and the token in
+    /// it, which is not cached. The hello's types are compared with `ours`, which are the same at
+    /// each call.
     pub(crate) fn read(
         &self,
         json: &[u8],
@@ -40,12 +40,13 @@ impl HelloCache {
         }
         let (hello, token) = Hello::parse_with_token(json, ours)?;
         let mut known = self.0.lock();
-        // What this crate does not know of a hello may differ from peer to peer.
+        // Unknown parts of the JSON may differ from peer to peer, while the parsed hello is the
+        // same.
         let same = known.iter().find(|known| *known.hello == hello);
         let is_new = same.is_none();
         let hello = same.map_or_else(|| Arc::new(hello), |same| Arc::clone(&same.hello));
         let json = match &token {
-            // What is left without the token is the same for most, and remembered once.
+            // Without the token, the hello is the same for most peers, and cached once.
             Some(_) => is_new.then(Box::default),
             None => (json.len() <= REMEMBERED_BYTES).then(|| json.into()),
         };

@@ -1,4 +1,4 @@
-//! The handshake of both sides over a stream. Its deadline is its caller's.
+//! The handshake of both sides over a stream. The caller sets its deadline.
 
 mod client;
 mod failure;
@@ -17,14 +17,14 @@ pub(crate) use server::{Welcome, welcome};
 
 use crate::transport::Stream;
 
-/// Bytes of the length before each message.
+/// The number of bytes of the length in front of each message.
 const LENGTH_LEN: usize = 2;
 
-/// Room for the first read: a Python peer's hello, and a bit of what may follow it.
+/// The room for the first read: a Python peer's hello, and some bytes that may follow it.
 const FIRST_READ: usize = 256;
 
-/// Reads what comes, up to the end of the longest message: what a peer sends beyond it waits where
-/// it is until the peer is known.
+/// Reads available bytes, up to the end of the longest message. Further bytes of the peer stay in
+/// the socket until the handshake has ended.
 async fn read_more(stream: &mut Stream, buffer: &mut BytesMut) -> Result<(), Failure> {
     let room = (LENGTH_LEN + MAX_HANDSHAKE_LEN).saturating_sub(buffer.len());
     match stream.reader.read_buf(&mut buffer.limit(room)).await? {

@@ -12,8 +12,8 @@ use crate::planted::planted;
 use crate::router::{DeclaredTypes, Routes};
 use crate::transport::{Stream, write_all};
 
-/// What a server knows of a peer after the handshake: what it said, who it is if anybody was asked,
-/// the bytes of its first frames that came along, and the slot that it took.
+/// The result of a server's handshake: the peer's hello, its identity if the server authenticates,
+/// the bytes of its first frames that were read along, and the slot that it took.
 pub(crate) struct Welcome {
     pub(crate) hello: Arc<Hello>,
     pub(crate) identity: Option<Established>,
@@ -21,7 +21,7 @@ pub(crate) struct Welcome {
     pub(crate) slot: Slot,
 }
 
-/// The server's side. A peer that is refused sees the end of the stream, as with Python servers.
+/// Performs the server's side. A refused peer sees the end of the stream, as with Python servers.
 pub(crate) async fn welcome(
     stream: &mut Stream,
     slots: &Slots,
@@ -31,7 +31,8 @@ pub(crate) async fn welcome(
     let types = routes.types();
     let ip = stream.addr().ip();
     if let Err(full) = slots.check(ip) {
-        // It became so during the handshake of TLS, before which a client cannot be told.
+        // The server became full during the TLS handshake, before which a client cannot receive the
+        // refusal.
         write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
         return Err(Failure::Full(full));
     }
@@ -66,7 +67,7 @@ pub(crate) async fn welcome(
     let slot = match slots.take(ip) {
         Ok(slot) => slot,
         Err(full) => {
-            // The last slot went to another while this handshake was pending.
+            // Another peer took the last slot while this handshake was pending.
             write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
             return Err(Failure::Full(full));
         }
@@ -75,7 +76,7 @@ pub(crate) async fn welcome(
     Ok(Welcome { hello, identity, surplus: buffer, slot })
 }
 
-/// Asks the application who this is. Nobody waits for it but the peer itself.
+/// Runs the application's `authenticate` for the peer. Only this peer waits for it.
 async fn identify(
     stream: &mut Stream,
     hook: &dyn Authenticate,
@@ -104,7 +105,8 @@ mod tests {
     use crate::router::Router;
     use crate::transport::memory_pair;
 
-    /// The longest message is all that is held of who is not known yet, whatever came with it.
+    /// The server holds at most the longest message of an unknown peer, even if more bytes arrive
+    /// with it.
     #[tokio::test]
     async fn r02_no_more_is_read_than_the_longest_message() {
         let hello = br#"{"pv": "1.0"}"#;

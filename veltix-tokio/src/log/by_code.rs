@@ -1,4 +1,4 @@
-//! What is logged once per message code and ten seconds, however often it happens.
+//! [`RateLimitedCodeLog`]: log lines of which each message code causes at most one per ten seconds.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use veltix_core::limits::UNKNOWN_WINDOW;
 
 use crate::sync::Mutex;
 
-/// Codes whose last log line is remembered at most. Beyond it nothing is logged until the oldest
-/// are forgotten: a peer that goes through all codes must not fill the log.
+/// The maximum number of codes whose last log line is remembered. Above it, no line is written
+/// until the oldest codes have expired: a peer that goes through all codes must not fill the log.
 const REMEMBERED: usize = 16;
 
-/// When each code was last logged.
+/// The time of the last log line of each code.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimitedCodeLog(Mutex<HashMap<u16, Instant>>);
 
 impl RateLimitedCodeLog {
-    /// Whether this code is due for a line in the log.
+    /// Returns whether a line about this code may be written now, and records it if so.
     pub(crate) fn is_due(&self, code: u16, now: Instant) -> bool {
         let mut logged = self.0.lock();
         if let Some(last) = logged.get(&code)

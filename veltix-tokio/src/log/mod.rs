@@ -1,4 +1,4 @@
-//! Log lines that peers can cause, at a bounded rate.
+//! Rate-limited logs, for log lines that peers can cause.
 
 mod by_code;
 mod rate_limited;
@@ -6,16 +6,16 @@ mod rate_limited;
 pub(crate) use by_code::RateLimitedCodeLog;
 pub(crate) use rate_limited::RateLimitedLog;
 
-/// The rate limits of one side's log lines.
+/// The rate-limited logs of one side.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
-    /// Codes that no route takes.
+    /// Messages with a code without a route, per code.
     pub(crate) unknown: RateLimitedCodeLog,
-    /// Codes whose handlers held their worker.
+    /// Slow polls of handlers, per code.
     pub(crate) slow_polls: RateLimitedCodeLog,
-    /// Peers over their rate.
+    /// Peers that exceed their rate.
     pub(crate) rate: RateLimitedLog,
-    /// Peers that were disconnected for their memory.
+    /// Peers that were disconnected because of their memory.
     pub(crate) evictions: RateLimitedLog,
     /// Peers that `authenticate` refused.
     pub(crate) refusals: RateLimitedLog,

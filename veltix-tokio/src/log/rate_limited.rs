@@ -1,16 +1,18 @@
-//! A line of the log that any number of peers may cause, and that is written now and then.
+//! [`RateLimitedLog`]: a log line that any number of peers may cause, and that is written at most
+//! once per pause.
 
 use tokio::time::Instant;
 use veltix_core::limits::PEER_LOG_PAUSE;
 
 use crate::sync::Mutex;
 
-/// When it was last written.
+/// The time at which the line was last written.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimitedLog(Mutex<Option<Instant>>);
 
 impl RateLimitedLog {
-    /// Whether the line is to be written; not again for [`PEER_LOG_PAUSE`] then.
+    /// Returns whether the line may be written now. If so, it is not due again for
+    /// [`PEER_LOG_PAUSE`].
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         let mut last = self.0.lock();
         let is_due = last.is_none_or(|last| now.duration_since(last) >= PEER_LOG_PAUSE);

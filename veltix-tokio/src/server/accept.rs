@@ -1,4 +1,4 @@
-//! The accept loop of a server, and the way of a connection to its task.
+//! The accept loop of a server, and the steps of a connection from the listener to its task.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -25,15 +25,15 @@ use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, Stream};
 use crate::workers::on_thread;
 
-/// What connections get beyond the drain deadline to say their last words, before their tasks are
-/// aborted.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+/// The time after the drain deadline in which connections may still write. Afterwards their tasks
+/// are aborted.
+const ABORT_AFTER: Duration = Duration::from_millis(250);
 
-/// How often the tasks that have ended are let go of while nobody connects. To be woken by the end
-/// of each would cost as much as a tenth of a short connection.
+/// The interval at which ended tasks are removed while no client connects. Waking the loop at the
+/// end of each task would cost as much as a tenth of a short connection.
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
-/// What a new connection needs before it has a task.
+/// The shared state that turns a new stream into a connection task.
 pub(super) struct Entrance {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) routes: Arc<Routes>,
@@ -41,8 +41,8 @@ pub(super) struct Entrance {
     pub(super) hello_cache: HelloCache,
 }
 
-/// Accepts until a shutdown begins, then waits for the connections. It owns their tasks: dropped,
-/// it aborts them.
+/// Accepts connections until a shutdown begins, then waits until they have ended. The future owns
+/// their tasks: dropping it aborts them.
 pub(super) async fn serve(mut listener: impl Listener, mut pace: Option<Pace>, entrance: Entrance) {
     let entrance = Arc::new(entrance);
     let endpoint = Arc::clone(&entrance.endpoint);
@@ -53,8 +53,8 @@ pub(super) async fn serve(mut listener: impl Listener, mut pace: Option<Pace>, e
     tokio::pin!(begun);
     loop {
         tokio::select! {
-            // In this order, so that what happens at the same time happens the same each time. The
-            // first two are ready too seldom for anybody to be kept waiting.
+            // The fixed order makes simultaneous events deterministic. The first two branches are
+            // rarely ready, so they do not delay the others.
             biased;
             () = &mut begun => break,
             () = &mut reaping, if !connections.is_empty() => {
@@ -84,22 +84,24 @@ pub(super) async fn serve(mut listener: impl Listener, mut pace: Option<Pace>, e
             },
         }
     }
-    // Whoever connects from now on is refused by the system.
+    // From now on the system refuses new connections.
     drop(listener);
-    let deadline = endpoint.drain().deadline().unwrap_or_else(Instant::now) + LAST_WORDS;
+    let deadline = endpoint.drain().deadline().unwrap_or_else(Instant::now) + ABORT_AFTER;
     let mut complete = true;
     if timeout_at(deadline, drained(&endpoint, &mut connections)).await.is_err() {
-        tracing::warn!("the drain deadline has passed: connections are cut off");
-        // Nobody can take its thread from a handler that blocks it, and nobody waits for one.
-        let ended = timeout(LAST_WORDS, connections.shutdown()).await.is_ok();
-        // Without tasks there may still be threads of their own.
+        tracing::warn!(
+            "the drain deadline has passed: the remaining connections are aborted; raise `drain_timeout` if handlers need more time"
+        );
+        // A handler that blocks its thread cannot be stopped, so the wait for it is bounded.
+        let ended = timeout(ABORT_AFTER, connections.shutdown()).await.is_ok();
+        // Tasks may have ended while threads of `SocketCore::Threading` still run.
         complete = ended && endpoint.peers().entered().is_empty();
     }
     let report = endpoint.drain().finish(complete);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
 }
 
-/// Closes the connections, each in its turn, and waits until all have ended.
+/// Closes the connections one after the other, and waits until all have ended.
 async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
     let mut closing = pin!(close_in_turn(endpoint));
     let mut closed = false;
@@ -112,7 +114,7 @@ async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
     }
 }
 
-/// Closes one connection after the other, evenly over the time that was asked for.
+/// Closes one connection after the other, evenly over the configured `drain_spread`.
 async fn close_in_turn(endpoint: &Endpoint) {
     let (start, spread) = (Instant::now(), endpoint.drain().spreads().closes);
     if !spread.is_zero() && !planted!("closed_all_at_once") {
@@ -123,28 +125,29 @@ async fn close_in_turn(endpoint: &Endpoint) {
             peer.session().end(CloseReason::Shutdown);
         }
     }
-    // With whoever entered meanwhile.
+    // This also closes the connections that were admitted meanwhile.
     endpoint.close_all();
 }
 
-/// Lets go of the tasks that have ended.
+/// Removes the tasks that have ended.
 fn reap(connections: &mut JoinSet<()>) {
     while let Some(ended) = connections.try_join_next() {
         if let Err(error) = ended {
-            // Tasks catch what handlers do, so this is a bug of ours.
-            tracing::error!(%error, "the task of a connection panicked");
+            // Tasks catch the panics of handlers, so this panic is a bug of the library.
+            tracing::error!(%error, "the task of a connection panicked: please report this bug");
         }
     }
 }
 
-/// Gives a new stream to a task of its own. A full server says so cheaply, without a task.
+/// Starts a task for a new stream. A full server refuses the stream cheaply, without a task.
 fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet<()>) {
     let endpoint = &entrance.endpoint;
-    // Over TLS there is nothing that it could read yet.
+    // Over TLS the client could not read the refusal before the TLS handshake.
     if entrance.tls.is_none()
         && let Err(full) = endpoint.slots().check(stream.addr().ip())
     {
-        // Its socket is new and empty, so what is said fits; if not, the peer sees the end alone.
+        // The socket is new and empty, so the refusal fits. Otherwise the peer sees only the end of
+        // the stream.
         let _ = stream.writer.try_write_vectored(&[IoSlice::new(&ServerHandshake::full())]);
         report_failure(endpoint, stream.link.addr, full.into());
         return;
@@ -156,14 +159,16 @@ fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet
         tokio::spawn(connection);
         return;
     }
-    // One future for both would hold room for the larger one twice.
+    // Two separate spawns: one future for both cases would reserve the room of the larger one
+    // twice.
     match endpoint.limits().socket_core {
         SocketCore::Async => connections.spawn(connection),
         SocketCore::Threading => connections.spawn(on_thread(connection)),
     };
 }
 
-/// The handshake; gives the connection's task, and the slot that it holds as long as it lives.
+/// Performs the handshake, and returns the connection's task with the slot that the connection
+/// holds until its end.
 async fn enter(
     mut stream: Stream,
     entrance: Arc<Entrance>,
@@ -189,7 +194,8 @@ async fn enter(
     }
 }
 
-/// The handshake, unless its time, the shedding of pending ones, or a shutdown ends it first.
+/// Performs the handshake, unless its timeout, the shedding of pending handshakes, or a shutdown
+/// ends it first.
 async fn welcome_in_time(
     stream: &mut Stream,
     entrance: &Entrance,
@@ -197,20 +203,23 @@ async fn welcome_in_time(
 ) -> Result<Welcome, Option<HandshakeFailure>> {
     let endpoint = &entrance.endpoint;
     if endpoint.drain().has_begun() {
-        // It began after the last look at it and before the ticket was there to be shed.
+        // The shutdown began after the last check and before the ticket existed that could have
+        // been shed.
         return Err(None);
     }
     let limit = endpoint.limits().handshake_timeout;
     let welcome = async {
         if let Some(tls) = &entrance.tls {
-            // Boxed: without TLS nobody should pay for its room.
+            // The TLS handshake is boxed, so that connections without TLS do not reserve its
+            // memory.
             Box::pin(tls.shake_hands(stream, limit)).await?;
         }
         welcome(stream, endpoint.slots(), &entrance.hello_cache, &entrance.routes).await
     };
     tokio::select! {
         biased;
-        // Cheaper than to wait for the shutdown too: it sheds all that are pending.
+        // This is cheaper than waiting for the shutdown too: a shutdown sheds all pending
+        // handshakes.
         () = ticket.shed() => Err((!endpoint.drain().has_begun()).then_some(HandshakeFailure::Shed)),
         welcomed = timeout(limit, welcome) => {
             match welcomed {
@@ -230,7 +239,7 @@ fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure)
             endpoint.panics().add();
             tracing::error!(%addr, reason = %text, "the handshake failed");
         }
-        // Whoever guesses tokens writes no more than a line now and then.
+        // The rate limit keeps a peer that guesses tokens from filling the log.
         HandshakeFailure::Refused { .. }
             if endpoint.services().logs().refusals.is_due(Instant::now()) =>
         {
@@ -258,7 +267,7 @@ impl From<Failure> for HandshakeFailure {
             Failure::Protocol(error) => Self::Protocol(error),
             Failure::Tls(error) => Self::Tls(error),
             Failure::Io(error) => Self::Io(error.kind()),
-            // The application's words may have a peer's in them.
+            // The application's text may contain text of a peer.
             Failure::Refused(refuse) => {
                 Self::Refused { reason: printable(refuse.reason()).to_string() }
             }
@@ -269,8 +278,8 @@ impl From<Failure> for HandshakeFailure {
     }
 }
 
-/// The pause after an accept that failed, as it does when no descriptor is free: without one the
-/// loop would burn a core until one is.
+/// The pause after a failed accept, for example when no file descriptor is free. Without a pause
+/// the loop would use a whole core until a descriptor is free.
 #[derive(Debug, Default)]
 struct AcceptBackoff {
     pause: Duration,
@@ -290,7 +299,11 @@ impl AcceptBackoff {
         let now = Instant::now();
         if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_BACKOFF_MAX) {
             self.logged = Some(now);
-            tracing::warn!(%error, pause = ?self.pause, "a connection could not be accepted");
+            tracing::warn!(
+                %error,
+                pause = ?self.pause,
+                "a connection could not be accepted: check the limit of open files if this continues"
+            );
         }
         self.pause
     }

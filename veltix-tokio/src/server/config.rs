@@ -1,4 +1,4 @@
-//! [`ServerConfig`].
+//! [`ServerConfig`]: the settings of a server.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 use crate::memory::default_budget;
 use crate::tls::ServerTls;
 
-/// How a server listens and what it takes. Start from the default and change what you need.
+/// The settings of a server. Start from the default and change the settings that you need.
 ///
 /// ```
 /// use veltix::{BufferSize, ServerConfig};
@@ -39,51 +39,54 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// Where to listen, as `host:port`; port 0 lets the system choose one. Default:
-    /// `127.0.0.1:8080`.
+    /// Sets the address to listen on, as `host:port`. With port 0 the system chooses a port.
+    /// Default: `127.0.0.1:8080`.
     ///
-    /// The Python package listens on `0.0.0.0`, on every network of the machine. To be reached
-    /// from elsewhere, say so: `.addr("0.0.0.0:8080")`. Then anybody there can connect, and read
-    /// and change what passes, so switch on TLS and check who connects; without, the log has a
-    /// warning.
+    /// The Python package listens on `0.0.0.0`, which is every network of the machine. To accept
+    /// connections from other machines, set `.addr("0.0.0.0:8080")`. Every machine there can then
+    /// connect, and an attacker on the network path can read and change the messages, so enable TLS
+    /// and authenticate the peers. Without these, the server logs a warning.
     #[must_use]
     pub fn addr(mut self, addr: impl Into<String>) -> Self {
         self.addr = addr.into();
         self
     }
 
-    /// Peers at most; the next is told that the server is full. Default: 10 000.
+    /// Sets the maximum number of peers. Further peers are refused because the server is full.
+    /// Default: 10 000.
     #[must_use]
     pub const fn max_connections(mut self, peers: usize) -> Self {
         self.max_connections = peers;
         self
     }
 
-    /// Peers of one address at most, where an address is one of IPv4 or a network of 64 bits of IPv6;
-    /// the next is told that the server is full. Default: `None`, as many as there is room for, since
-    /// an office or a proxy has many honest clients behind one address. Where yours have not, it
-    /// keeps one host from taking all room.
+    /// Sets the maximum number of peers of one address. An address is one IPv4 address or an IPv6
+    /// network of 64 bits. Further peers are refused because the server is full. Default: `None`,
+    /// no limit per address, since an office or a proxy has many honest clients behind one address.
+    /// If your clients have separate addresses, the limit keeps one host from taking all slots.
     #[must_use]
     pub const fn max_connections_per_address(mut self, peers: Option<usize>) -> Self {
         self.max_connections_per_address = peers;
         self
     }
 
-    /// Connections that are accepted in a second, and at once after a while without any. Default: as
-    /// many as come, which cost little before they have shaken hands. Those above wait in the
-    /// system's backlog, nobody is refused for them, and a client's own deadline counts meanwhile. It
-    /// bounds what a storm of handshakes takes from those who are connected, with TLS above all.
+    /// Sets the number of connections that are accepted per second, and at once after a pause.
+    /// Default: no limit, since a connection costs little before its handshake. Connections above
+    /// the rate wait in the system's backlog and are not refused, while the client's own deadline
+    /// runs. The rate bounds the cost of a storm of handshakes for the connected peers, above all
+    /// with TLS.
     #[must_use]
     pub const fn accept_rate(mut self, per_second: u32, burst: u32) -> Self {
         self.accept_rate = Some((per_second, burst));
         self
     }
 
-    /// Handshakes that may be pending at the same time, in all and from one address, which is what
-    /// it is for [`max_connections_per_address`](Self::max_connections_per_address); beyond, one of
-    /// them is shed, at random. They count neither as peers nor toward `max_connections`.
-    /// Default: 512 and 32. Many honest clients behind one address, as behind a NAT or in a load
-    /// test, want more: one that is shed sees the connection close during its handshake.
+    /// Sets the maximum number of pending handshakes, in all and from one address. An address is
+    /// counted as for [`max_connections_per_address`](Self::max_connections_per_address). Above a
+    /// limit, one pending handshake is shed at random. Pending handshakes count neither as peers
+    /// nor toward `max_connections`. Default: 512 and 32. Many honest clients behind one address,
+    /// as behind a NAT or in a load test, need higher limits: a client whose handshake is shed sees
+    /// the connection close.
     #[must_use]
     pub const fn max_pending_handshakes(mut self, in_all: usize, per_address: usize) -> Self {
         self.max_pending_handshakes = in_all;
@@ -91,12 +94,12 @@ impl ServerConfig {
         self
     }
 
-    /// Serves over TLS alone, on whichever transport. Default: without, so that whatever is said can
-    /// be read and changed on its way.
+    /// Serves over TLS only, on every transport. Default: no TLS, so that messages can be read and
+    /// changed on the network path.
     ///
-    /// The handshake of TLS is a part of the whole one: it counts as pending, and has the same
-    /// deadline, [`handshake_timeout`](Self::handshake_timeout). A full server says so behind it, since
-    /// nobody could read it before.
+    /// The TLS handshake is part of the whole handshake: it counts as pending, and has the same
+    /// deadline, [`handshake_timeout`](Self::handshake_timeout). A full server refuses a client
+    /// after the TLS handshake, since the client could not read the refusal before.
     #[cfg(feature = "__tls")]
     #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {
@@ -104,34 +107,37 @@ impl ServerConfig {
         self
     }
 
-    /// The time over which clients come back after a shutdown, each at a moment of its own, drawn at
-    /// random, so that they do not meet the next server all at once. Default: 5 s. Clients of this
-    /// crate are told before they are closed, and those that [reconnect](crate::Reconnect) keep to
-    /// it, up to 5 min; others, Python's among them, see the connection end and know nothing of it.
+    /// Sets the period over which clients reconnect after a shutdown. Each client chooses a random
+    /// moment, so that the clients do not reach the next server all at once. Default: 5 s. Clients
+    /// of this crate receive the period before their connections close, and those that
+    /// [reconnect](crate::Reconnect) follow it, up to 5 min. Other clients, Python's included, only
+    /// see the connection end.
     #[must_use]
     pub const fn reconnect_spread(mut self, spread: Duration) -> Self {
         self.reconnect_spread = spread;
         self
     }
 
-    /// The time over which a shutdown closes its connections, one after the other and evenly.
-    /// Default: zero, all at once. Until its turn comes a peer notices nothing, so this also spreads
-    /// clients who would come back at once, such as Python's. Each connection has
-    /// [`drain_timeout`](Self::drain_timeout) from its turn on, and the whole shutdown as much
-    /// beyond this time.
+    /// Sets the period over which a shutdown closes its connections, evenly and one after the
+    /// other. Default: zero, all at once. A peer notices nothing before its connection's turn, so
+    /// this setting also spreads clients that would reconnect at once, such as Python's. Each
+    /// connection has [`drain_timeout`](Self::drain_timeout) from its turn on, and the whole
+    /// shutdown takes at most this period plus one `drain_timeout`.
     #[must_use]
     pub const fn drain_spread(mut self, spread: Duration) -> Self {
         self.drain_spread = spread;
         self
     }
 
-    /// How fast each peer may send. Default: any rate, since what is too fast depends on what your
-    /// handlers cost, and a peer that is not slowed costs nothing of this.
+    /// Sets the rate at which each peer may send. Default: no limit, since the right limit depends
+    /// on the cost of your handlers, and a peer that is not slowed costs the server nothing here.
     ///
-    /// A peer over its rate is not read until it is within it again; one that stays there is warned
-    /// of by [`Event::RateExceeded`](crate::Event::RateExceeded) and then disconnected, see [`Rate`].
-    /// It is charged once for what was read together, so up to 64 KiB may go over it before the peer
-    /// is slowed. Answers to calls of ours count, and wait like all else.
+    /// Reading from a peer above its rate pauses until the peer is within the rate again. If the
+    /// peer stays above the rate, the server emits
+    /// [`Event::RateExceeded`](crate::Event::RateExceeded) and then disconnects the peer, see
+    /// [`Rate`]. The peer is charged once for everything that one read returned, so up to 64 KiB
+    /// may exceed the rate before reading pauses. Answers to this side's calls count, and wait like
+    /// all other messages.
     ///
     /// ```
     /// use veltix::{Rate, ServerConfig};
@@ -145,39 +151,40 @@ impl ServerConfig {
         self
     }
 
-    /// What the handlers of one peer may put before readers that are behind, in bytes a second of all
-    /// those readers together; each frame counts 256 beside its own, as in the outbox. Over it that
-    /// peer is not read until it is within it again, for a minute at most; a second's worth may come at
-    /// once. `None` limits nothing. Default: 64 MiB a second.
+    /// Sets the bytes per second that one peer's handlers may broadcast to slow readers, summed
+    /// over all those readers. Each frame counts 256 bytes in addition, as in the outbox. Above
+    /// this rate, reading from that peer pauses until it is within the rate again, for at most a
+    /// minute. One second's amount may be sent at once. `None` sets no limit. Default: 64 MiB per
+    /// second.
     ///
-    /// So a peer whose messages go to many others cannot fill their outboxes faster than they can
-    /// read. What a reader's system takes at once fills nobody's outbox, and is not counted: a
-    /// broadcast to readers that keep up is as fast as the machine. A route may have [a limit of its
-    /// own](crate::Handler::publish_limit) instead, under which everything counts.
+    /// The limit keeps a peer whose messages go to many others from filling their outboxes faster
+    /// than they can read. Bytes that a reader's system accepts at once fill no outbox and do not
+    /// count: a broadcast to readers that keep up is as fast as the machine. A route may have [a
+    /// limit of its own](crate::Handler::publish_limit) instead, under which all bytes count.
     #[must_use]
     pub const fn publish_limit(mut self, bytes_per_second: Option<u64>) -> Self {
         self.publish_limit = bytes_per_second;
         self
     }
 
-    /// What the buffers and queues of all connections may hold together, in bytes: frames that have
-    /// begun, messages that wait for their handler, and those that wait for a reader that is behind.
-    /// Default: 1 GiB, or a quarter of the machine's memory or of what the process's control group may
-    /// use, whichever is the least (the system is asked once).
+    /// Sets the memory that the buffers and queues of all connections may hold together, in bytes:
+    /// begun frames, messages that wait for their handler, and messages that wait for a slow
+    /// reader. Default: the least of 1 GiB, a quarter of the machine's memory, and a quarter of the
+    /// limit of the process's control group. The system is asked once.
     ///
-    /// When it is used up, a frame that needs more room waits for it, and its peer is not read; small
-    /// messages need none, and go on. If no room is found within a second, or queues alone go over the
-    /// budget, whoever holds the most is disconnected, which
-    /// [`Event::Evicted`](crate::Event::Evicted) and
-    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted) say; of those who are leaving already, what
-    /// waits for them is dropped.
+    /// When the budget is used up, a frame that needs more room waits, and reading from its peer
+    /// pauses. Small messages need no room and are still received. If no room is found within a
+    /// second, or if the queues alone exceed the budget, the peer that holds the most memory is
+    /// disconnected, with [`Event::Evicted`](crate::Event::Evicted) and
+    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted). If a connection is already ending,
+    /// its queued messages are dropped instead.
     ///
-    /// A buffer that a frame comes in counts three times, since it grows and leaves holes behind. Not
-    /// counted are: what one connection holds below 4 KiB, what handlers hold, and what the system
-    /// holds for its sockets. A body that was broadcast counts once, unless it has less than 4 KiB or
-    /// went to fewer than four peers: then it counts in each queue. Each server of a process has a
-    /// budget of its own. Less than some three and a half times `max_message_size` is a
-    /// [`ConfigError`](crate::ConfigError) where the config is used.
+    /// The buffer of an incoming frame counts three times, since it grows and leaves holes behind.
+    /// The budget does not include memory of one connection below 4 KiB, memory of handlers, and
+    /// the system's memory for its sockets. A broadcast body counts once, unless it has less than
+    /// 4 KiB or went to fewer than four peers: then it counts in each queue. Each server of a process
+    /// has a budget of its own. A budget of less than about three and a half times
+    /// `max_message_size` is a [`ConfigError`](crate::ConfigError) when the config is used.
     #[must_use]
     pub const fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = Some(bytes);
@@ -186,15 +193,15 @@ impl ServerConfig {
 
     connection_setters!();
 
-    /// What the largest message counts while it comes.
+    /// Returns the memory that the largest message counts while it is received.
     const fn least_budget(&self) -> usize {
         let most = limits::MEMORY_HOLES.saturating_mul(self.connection.max_message_size);
-        // Not all of the budget is given to begun frames.
+        // Not all of the budget is available to begun frames.
         most.saturating_add(2 * (most / limits::MEMORY_SLACK))
     }
 
     pub(super) fn budget(&self) -> usize {
-        // The largest message always fits, also in the smallest control group.
+        // The largest message always fits, even in the smallest control group.
         let default = || default_budget().max(self.least_budget());
         self.memory_budget.unwrap_or_else(default)
     }

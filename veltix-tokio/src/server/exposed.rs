@@ -1,35 +1,36 @@
-//! A warning to who listens to the world without protection.
+//! The warning of a server that listens on a network without protection.
 
 use crate::transport::PeerAddr;
 
-/// What protects a server from who reaches it over a network.
+/// The protection of a server against peers that reach it over a network.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Protection {
-    /// What is sent is encrypted, and the server is known by its certificate.
+    /// True if messages are encrypted, and the server's certificate identifies the server.
     pub(super) tls: bool,
-    /// Who connects is looked at before it is let in.
+    /// True if peers are checked before they are admitted.
     pub(super) identity: bool,
 }
 
-/// Says once, when it is bound, what is missing to a server that other machines reach.
+/// Logs a warning when a server is bound to an address that other machines reach, with the missing
+/// protection.
 pub(super) fn warn_if_exposed(addr: &PeerAddr, protection: Protection) {
     if let Some(advice) = advice(addr, protection) {
-        tracing::warn!(%addr, "other machines reach this server: {advice}, or listen on 127.0.0.1");
+        tracing::warn!(%addr, "other machines can reach this server: {advice}, or listen on 127.0.0.1");
     }
 }
 
-/// What to switch on, if anything.
+/// Returns the advice about missing protection, if any.
 fn advice(addr: &PeerAddr, protection: Protection) -> Option<&'static str> {
-    // An address of IPv4 that is written as one of IPv6 is none of the network's either.
+    // A loopback address of IPv4 that is written as one of IPv6 is not on the network either.
     if addr.ip().is_none_or(|ip| ip.to_canonical().is_loopback()) {
         return None;
     }
     match (protection.tls, protection.identity) {
         (true, true) => None,
-        (false, true) => Some("switch on TLS (ServerConfig::tls)"),
-        (true, false) => Some("check who connects (Router::authenticate)"),
+        (false, true) => Some("enable TLS (ServerConfig::tls)"),
+        (true, false) => Some("authenticate the peers (Router::authenticate)"),
         (false, false) => {
-            Some("switch on TLS (ServerConfig::tls) and check who connects (Router::authenticate)")
+            Some("enable TLS (ServerConfig::tls) and authenticate the peers (Router::authenticate)")
         }
     }
 }
@@ -57,7 +58,7 @@ mod tests {
         for addr in ["0.0.0.0:80", "[::]:80", "192.168.0.1:80", "[fe80::1]:80", "10.0.0.1:80"] {
             let tells = |protection| {
                 let advice = advice_for(addr, protection).unwrap_or_default();
-                ["TLS", "who connects"].map(|word| advice.contains(word))
+                ["TLS", "authenticate the peers"].map(|word| advice.contains(word))
             };
             assert_eq!(tells(Protection::default()), [true, true], "{addr}");
             assert_eq!(tells(Protection { tls: false, ..ALL }), [true, false], "{addr}");

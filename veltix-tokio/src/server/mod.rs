@@ -1,4 +1,4 @@
-//! [`Server`]: binds, accepts, serves, drains.
+//! [`Server`]: binds an address, accepts connections, serves them, and drains.
 
 mod accept;
 mod config;
@@ -43,20 +43,21 @@ use crate::transport::{Listener, PeerAddr, TcpAcceptor};
 /// Server::bind(ServerConfig::default(), router).await?.run().await?;
 /// # Ok(()) }
 /// ```
-#[must_use = "a server serves nobody before `run`"]
+#[must_use = "a server accepts no connections before `run`"]
 pub struct Server {
     endpoint: Arc<Endpoint>,
-    /// What runs the server, generic over the listener inside and boxed out of users' sight.
+    /// The future that runs the server. It is generic over the listener, and boxed so that `Server`
+    /// is not.
     serve: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Server {
-    /// Binds the configured address. Connections are accepted by the system from now on, and
-    /// served from [`run`](Server::run) on.
+    /// Binds the configured address. The system accepts connections from now on, and the server
+    /// serves them after [`run`](Server::run) is called.
     ///
-    /// An address that other machines reach is warned of once, in the log: anybody can connect
-    /// there, and whoever is on the way reads and changes what is sent, unless TLS and a check of
-    /// who connects prevent it.
+    /// If other machines can reach the address, the log contains one warning: every machine can
+    /// connect there, and an attacker on the network path can read and change the messages, unless
+    /// TLS and an authentication of the peers prevent it.
     ///
     /// # Errors
     /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::Config`].
@@ -77,9 +78,9 @@ impl Server {
         Self::with_listener(acceptor, config, router)
     }
 
-    /// Binds a Unix socket at this path, for the user that this process runs as; more is said at
-    /// [`UnixSocketListener`], as is how to let others in. The config's address is not used. To be
-    /// called on a Tokio runtime.
+    /// Binds a Unix socket at this path, for the user of this process. [`UnixSocketListener`]
+    /// describes the details, and how to admit other users. The address in the config is not used.
+    /// The call needs a Tokio runtime.
     ///
     /// ```no_run
     /// # async fn f() -> veltix::Result<()> {
@@ -97,15 +98,15 @@ impl Server {
         config: ServerConfig,
         router: Router,
     ) -> Result<Self, BindError> {
-        // Before there is a file.
+        // The config is checked before the socket file exists.
         config.check()?;
         let listener = UnixSocketListener::bind(path)?;
         warn_of_descriptors(config.max_connections);
         Self::with_listener(listener, config, router)
     }
 
-    /// A server on a listener of another kind: in memory, for tests, or one of your own. The
-    /// config's address is not used.
+    /// Creates a server on a listener of another kind: in memory, for tests, or one of your own.
+    /// The address in the config is not used.
     ///
     /// # Errors
     /// [`BindError::Config`].
@@ -146,38 +147,41 @@ impl Server {
         Ok(Self { endpoint, serve: Some(serve) })
     }
 
-    /// Where the server listens, with the port that the system chose.
+    /// Returns the address on which the server listens, with the port that the system chose.
     #[must_use]
     pub fn local_addr(&self) -> &PeerAddr {
         self.endpoint.local_addr()
     }
 
-    /// A handle of this server.
+    /// Returns a handle of this server.
     #[must_use]
     pub fn hub(&self) -> Hub {
         Hub::new(Arc::clone(&self.endpoint))
     }
 
-    /// Serves until [`Hub::shutdown`] has drained everything.
+    /// Serves until [`Hub::shutdown`] has drained all connections.
     ///
     /// # Errors
-    /// None at present: what the system refuses for a while (a descriptor, say) is tried again. The
-    /// type leaves room for a failure that is final.
+    /// None at present: the server retries after a temporary failure of the system, for example
+    /// when no file descriptor is free. The type leaves room for a final failure.
     ///
     /// # Cancel safety
-    /// Dropping the future aborts every connection: what is queued is lost, `on_disconnect` does
-    /// not run.
+    /// Dropping the future aborts every connection: queued frames are lost, and `on_disconnect`
+    /// does not run.
     pub async fn run(self) -> Result<()> {
         self.run_until(pending::<()>()).await
     }
 
-    /// Serves until the future is ready, and then drains as [`Hub::shutdown`] does; also ends
-    /// with a [`Hub::shutdown`] from elsewhere. The usual future is
+    /// Serves until the future is ready, and then drains as [`Hub::shutdown`] does. It also returns
+    /// after a [`Hub::shutdown`] from elsewhere. The usual future is
     #[cfg_attr(
         feature = "signal",
         doc = "[`stop_signal`](crate::stop_signal), for SIGTERM and Ctrl-C."
     )]
-    #[cfg_attr(not(feature = "signal"), doc = "one that is ready when the process is told to end.")]
+    #[cfg_attr(
+        not(feature = "signal"),
+        doc = "one that is ready when the process receives a signal to end."
+    )]
     ///
     /// # Errors
     /// As [`run`](Server::run).
@@ -185,7 +189,7 @@ impl Server {
     /// # Cancel safety
     /// As [`run`](Server::run).
     pub async fn run_until(mut self, stop: impl Future) -> Result<()> {
-        // Always there: only `drop` takes it out.
+        // The future is always present here: only `drop` takes it out.
         let Some(serve) = &mut self.serve else { return Ok(()) };
         tokio::select! {
             biased;
@@ -198,10 +202,10 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Nobody serves any more: whoever waits for a shutdown need not wait longer.
+    /// Ends the waits for a shutdown, since the server no longer runs.
     fn drop(&mut self) {
-        // Aborts what is left of the connections. They end a little later, when the runtime gets
-        // to it, so the report cannot be complete.
+        // This aborts the remaining connections. They end a little later, when the runtime drops
+        // their tasks, so the report cannot be complete.
         drop(self.serve.take());
         self.endpoint.drain().finish(false);
         self.endpoint.services().tags().end_watches();
@@ -215,7 +219,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Says so when the process may not open as many descriptors as it would serve peers.
+/// Logs a warning if the process may open fewer file descriptors than `max_connections`.
 #[cfg(target_os = "linux")]
 fn warn_of_descriptors(max_connections: usize) {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A connection's task on a thread of its own, for `SocketCore::Threading`.
+//! A connection's task on a separate thread, for `SocketCore::Threading`.
 
 use std::future::Future;
 use std::io;
@@ -7,17 +7,20 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Runs a task on a thread of its own, and ends with it. Dropped, it ends the task at its next
-/// await.
+/// Runs a task on a separate thread, and returns when the task has ended. Dropping the future ends
+/// the task at its next await.
 pub(crate) async fn on_thread(task: impl Future<Output = ()> + Send + 'static) {
     match start(task) {
         Ok(thread) => thread.joined().await,
-        Err(error) => tracing::error!(%error, "no thread for the connection could be started"),
+        Err(error) => tracing::error!(
+            %error,
+            "no thread for a connection could be started, so it is closed: check the limits of threads"
+        ),
     }
 }
 
 struct Thread {
-    /// Dropped to end the task.
+    /// Dropping the sender ends the task.
     _keep: oneshot::Sender<()>,
     done: oneshot::Receiver<()>,
     handle: thread::JoinHandle<()>,
@@ -26,29 +29,30 @@ struct Thread {
 fn start(task: impl Future<Output = ()> + Send + 'static) -> io::Result<Thread> {
     let runtime = Handle::current();
     let (keep, dropped) = oneshot::channel::<()>();
-    let (tell, done) = oneshot::channel();
+    let (ended, done) = oneshot::channel();
     let handle = thread::Builder::new().name("veltix-connection".to_owned()).spawn(move || {
         runtime.block_on(async {
             tokio::select! {
-                // An abort comes first.
+                // An abort has priority over the task.
                 biased;
                 _ = dropped => {}
                 () = task => {}
             }
         });
-        // Whoever joined may have been dropped.
-        let _ = tell.send(());
+        // The joining future may have been dropped.
+        let _ = ended.send(());
     })?;
     Ok(Thread { _keep: keep, done, handle })
 }
 
 impl Thread {
     async fn joined(self) {
-        // An error means that the thread panicked before it could tell, which is over as well.
+        // An error means that the thread panicked before it sent the notification, so it has ended
+        // as well.
         let _ = self.done.await;
-        // Its last instruction was to tell us, so this does not wait.
+        // Sending the notification was the thread's last instruction, so the join does not wait.
         if self.handle.join().is_err() {
-            tracing::error!("the thread of a connection panicked");
+            tracing::error!("the thread of a connection panicked: please report this bug");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The pool of named threads for blocking handlers.
+//! [`Workers`]: the pool of named threads for blocking handlers.
 
 mod connection_thread;
 
@@ -8,14 +8,15 @@ use std::thread;
 
 pub(crate) use connection_thread::on_thread;
 
-/// A handler's call, ready to run on any thread. It does not panic: the panic of a handler is
-/// caught inside.
+/// A handler's call that can run on any thread. It does not panic: the panic of a handler is caught
+/// inside it.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads that run blocking handlers. They are started when first needed, and end with the pool.
+/// The pool of threads that run blocking handlers. The threads are started when first needed, and
+/// end with the pool.
 ///
-/// The queue is bounded by what fills it: each connection has at most [`Workers::per_peer`] calls
-/// waiting or running here, which [`Peer::threads`](crate::Peer) sees to.
+/// The queue is bounded by its producers: each connection has at most [`Workers::per_peer`] calls
+/// that wait or run here. [`Peer::threads`](crate::Peer) enforces this limit.
 #[derive(Debug)]
 pub(crate) struct Workers {
     shared: Arc<Shared>,
@@ -24,7 +25,7 @@ pub(crate) struct Workers {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The standard library's lock, for the sake of its condition variable.
+    /// The lock is the standard library's, since the condition variable needs it.
     state: Mutex<State>,
     work: Condvar,
 }
@@ -34,7 +35,7 @@ struct State {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
-    over: bool,
+    ended: bool,
 }
 
 impl std::fmt::Debug for State {
@@ -51,12 +52,13 @@ impl Workers {
         Self { shared: Arc::default(), max: max.max(1) }
     }
 
-    /// Threads that one peer may take: all but one, so that it cannot hold up the others alone.
+    /// Returns the number of threads that one peer may use: all but one, so that it cannot block
+    /// the other peers alone.
     pub(crate) const fn per_peer(&self) -> usize {
         if self.max > 1 { self.max - 1 } else { 1 }
     }
 
-    /// Runs a job on a thread of the pool, as soon as one is free.
+    /// Runs a job on a thread of the pool as soon as one is free.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
         #[cfg(feature = "testing")]
         let job = clock_hold::during(job);
@@ -81,10 +83,14 @@ impl Workers {
             .name(format!("veltix-worker-{number}"))
             .spawn(move || shared.work());
         if let Err(error) = thread {
-            tracing::error!(%error, "a thread for blocking handlers could not be started");
+            tracing::error!(
+                %error,
+                "a thread for blocking handlers could not be started: check the limits of threads and memory"
+            );
             let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.threads -= 1;
-            // Another thread takes the job. Without any it is dropped, which fails its handler.
+            // Another thread runs the job. If there is none, the job is dropped, which fails its
+            // handler.
             let lost =
                 if state.threads == 0 { std::mem::take(&mut state.jobs) } else { VecDeque::new() };
             drop(state);
@@ -94,26 +100,26 @@ impl Workers {
     }
 }
 
-/// The clock of a test stands still while a blocking handler waits or runs: its runtime cannot see
-/// the thread of this pool, and would take it for idleness.
+/// A test's clock must not advance while a blocking handler waits or runs: the test's runtime does
+/// not see the thread of this pool, and would consider itself idle.
 #[cfg(feature = "testing")]
 pub(crate) mod clock_hold {
     use std::any::Any;
     use std::cell::Cell;
 
-    /// Holds the clock until the returned value is dropped.
+    /// A function that stops the clock until its returned value is dropped.
     pub(crate) type Hook = fn() -> Box<dyn Any + Send>;
 
     thread_local! {
         static HOOK: Cell<Option<Hook>> = const { Cell::new(None) };
     }
 
-    /// Installs the hook for jobs that this thread gives to a pool.
+    /// Installs the hook for jobs that this thread passes to a pool.
     pub(crate) fn install(hook: Hook) {
         HOOK.set(Some(hook));
     }
 
-    /// Returns the job, which holds the clock from now on until it is done or dropped.
+    /// Returns the job, which stops the clock from now on until the job has ended or is dropped.
     pub(super) fn during(job: impl FnOnce() + Send) -> impl FnOnce() + Send {
         let hold = HOOK.get().map(|hook| hook());
         move || {
@@ -131,7 +137,7 @@ impl Shared {
                 drop(state);
                 job();
                 state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            } else if state.over {
+            } else if state.ended {
                 return;
             } else {
                 state.idle += 1;
@@ -144,7 +150,7 @@ impl Shared {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).over = true;
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
         self.shared.work.notify_all();
     }
 }

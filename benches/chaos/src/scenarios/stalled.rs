@@ -83,7 +83,7 @@ async fn cut_off(server: &mut ServerProcess, readers: usize) -> Result<f64> {
 /// Why a peer was given up, if it was not because it was slow.
 fn other_reason(accounts: &Accounts, id: u64) -> Option<String> {
     let reason = accounts.entry(id).map_or("none", |entry| &*entry.reason);
-    let is_slow = ["the peer's outbox overflowed", "the peer took no bytes for too long"];
+    let is_slow = ["the peer's outbox overflowed", "the peer accepted no bytes for too long"];
     (!is_slow.contains(&reason)).then(|| reason.to_owned())
 }
 
