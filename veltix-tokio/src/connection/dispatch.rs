@@ -10,12 +10,12 @@ use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, MessageRef, Reques
 use super::ConnectionTask;
 use super::budget::Budget;
 use super::handlers::Origin;
-use crate::codec::check_size;
 use crate::flush::{self, FlushScope};
 use crate::outbox::{DropReason, Push};
 use crate::router::{
     Context, Failure, Outcome, PooledFuture, Reply, RouteId, Started, poll_caught,
 };
+use crate::session::check_size;
 
 impl ConnectionTask {
     /// Goes on with running handlers and with waiting messages, as far as the budget allows.
@@ -264,7 +264,9 @@ impl ConnectionTask {
             return Ok(());
         }
         check_size(reply.body().len(), session.limits().max_message_size)?;
-        self.push_reply(reply.into_frame(code, id));
+        let (message, same_code) = reply.into_parts();
+        let code = if same_code { code } else { message.code() };
+        self.push_reply(Frame::of(message, code, id));
         Ok(())
     }
 

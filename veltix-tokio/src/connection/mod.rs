@@ -16,7 +16,6 @@ mod budget;
 mod completion;
 mod concurrent;
 mod cork;
-mod deadlines;
 mod dispatch;
 mod enter;
 mod finish;
@@ -49,7 +48,7 @@ use crate::admission::Slot;
 use crate::close::CloseReason;
 use crate::config::{Limits, SocketCore};
 use crate::flush::{FlushList, FlushScope};
-use crate::hub::{Endpoint, SharedBatches};
+use crate::hub::{Endpoint, finish_shared_batch};
 use crate::peer::Peer;
 use crate::router::Routes;
 use crate::session::Session;
@@ -174,7 +173,6 @@ impl ConnectionTask {
     /// then flushes each outbox that was filled, once.
     fn turn(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Turn {
         let scope = FlushScope::enter(self.peer.session(), self.own_only());
-        let shared = SharedBatches::open(!self.own_only());
 
         self.write_queued(cx);
         self.begin_requested_end();
@@ -204,7 +202,9 @@ impl ConnectionTask {
             self.charge_published(published, &scope, budget.now());
         }
         // Before the flush, which writes the bytes of the shared batch.
-        shared.finish();
+        if let Some(shared) = scope.take_shared() {
+            finish_shared_batch(shared);
+        }
         self.flushes.extend(scope.leave(budget.now()));
         self.flushes.flush_some();
         if self.endpoint.services().memory().is_over() {
@@ -255,7 +255,9 @@ impl ConnectionTask {
             if end.is_cancelled() && !self.has_ended() {
                 self.cut_off();
             }
-        } else if let Some(reason) = end.asked() {
+        } else if end.is_asked()
+            && let Some(reason) = end.asked()
+        {
             self.begin_end(reason);
         } else if self.endpoint.drain().is_closing() {
             self.begin_end(CloseReason::Shutdown);

@@ -118,13 +118,9 @@ impl Phase {
         ending.aborted_handlers += handlers;
     }
 
-    /// Returns the next deadline of the phase: of `on_connect`, or of the handlers after an end has begun.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match (&self.ending, &self.entering) {
-            (Some(ending), _) => Some(ending.deadline),
-            (None, Some(entering)) => Some(entering.deadline),
-            (None, None) => None,
-        }
+    /// Returns the deadline of `on_connect`, while that runs.
+    pub(super) fn connect_deadline(&self) -> Option<Instant> {
+        self.entering.as_ref().map(|entering| entering.deadline)
     }
 }
 

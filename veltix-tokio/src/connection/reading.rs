@@ -20,7 +20,7 @@ use super::memory_wait::MemoryWait;
 use super::throttle::Throttle;
 use super::unknown_codes::UnknownCodes;
 use crate::close::CloseReason;
-use crate::codec::{CodecError, FrameBatchDecoder, VeltixCodec, read_buffer};
+use crate::codec::{self, CodecError, FrameBatchDecoder};
 use crate::config::Limits;
 use crate::flush::FlushScope;
 use crate::planted::planted;
@@ -79,7 +79,7 @@ impl Reading {
             // A copy, since it is kept: the handshake's buffer may be much larger.
             Box::new(Cursor::new(surplus.to_vec()).chain(stream))
         };
-        let decoder = VeltixCodec::batches(limits.max_message_size, limits.buffer_size);
+        let decoder = FrameBatchDecoder::new(limits.max_message_size, limits.buffer_size);
         Self {
             reader: Some(FramedRead::with_capacity(bytes, decoder, 0)),
             unhandled: FrameBatch::default(),
@@ -232,7 +232,7 @@ impl ConnectionTask {
         let size = self.limits().buffer_size;
         let reader = self.reading.reader.as_mut()?;
         let before = reader.read_buffer().len();
-        read_buffer::lend(reader.read_buffer_mut(), size);
+        codec::lend(reader.read_buffer_mut(), size);
         Some(ReadTurn { before, messages: budget.messages(), bytes: 0, end: None })
     }
 
@@ -289,7 +289,7 @@ impl ConnectionTask {
         }
         let size = self.limits().buffer_size;
         let Some(reader) = &mut self.reading.reader else { return };
-        read_buffer::give_back(reader.read_buffer_mut(), size);
+        codec::give_back(reader.read_buffer_mut(), size);
         let rest = reader.read_buffer();
         let (rest, capacity) = (rest.len(), rest.capacity());
         let messages = budget.messages() - read.messages;

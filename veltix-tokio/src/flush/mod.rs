@@ -10,17 +10,15 @@
 //! No outbox is forgotten, however a poll ends: the scope and the list are guards that flush or
 //! wake on drop.
 
-mod list;
 mod publish;
 mod scope;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use list::FlushList;
 pub(crate) use publish::{PublishLimit, Published, published};
 #[cfg(veltix_planted_bugs)]
 pub(crate) use scope::forget_touched;
 pub(crate) use scope::{
-    FlushScope, blocking, is_inside, is_within, limited, mark_heavy, schedule, schedule_alone,
-    schedule_published,
+    FlushList, FlushScope, blocking, is_inside, is_sharing, is_within, keep_shared, limited,
+    mark_heavy, schedule, schedule_alone, schedule_published, take_shared,
 };

@@ -1,15 +1,21 @@
-//! [`FlushScope`]: a poll of a connection's task, and the handler that this thread runs in it.
+//! [`FlushScope`]: a poll of a connection's task, and the handler that this thread runs in it; and
+//! [`FlushList`]: the outboxes that it leaves to be flushed.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use veltix_core::limits::FLUSH_TIME;
 
-use super::list::FlushList;
 use super::publish::{self, LimitedBytes, PublishLimit, Published};
 use crate::outbox::{Queued, charge};
 use crate::planted::planted;
 use crate::session::{Services, Session};
+
+/// The number of flushes between two readings of the clock.
+const LOOK_EVERY: usize = 8;
 
 thread_local! {
     static CURRENT: RefCell<Current> = const { RefCell::new(Current::Nothing) };
@@ -40,6 +46,8 @@ struct Scope {
     touched: Vec<Arc<Session>>,
     /// The bytes under limits of single routes.
     limited: Vec<LimitedBytes>,
+    /// What the broadcasts of the poll share. The scope only keeps it.
+    shared: Option<Box<dyn Any>>,
 }
 
 impl Current {
@@ -110,6 +118,28 @@ fn is_noted(session: &Arc<Session>, queued: Queued) -> bool {
         }
         true
     })
+}
+
+/// Returns whether this thread polls a task that flushes the outboxes of other peers.
+pub(crate) fn is_sharing() -> bool {
+    CURRENT.with_borrow(|current| matches!(current, Current::Poll(scope) if !scope.own_only))
+}
+
+/// Takes what the broadcasts of the poll share.
+pub(crate) fn take_shared() -> Option<Box<dyn Any>> {
+    CURRENT.with_borrow_mut(|current| match current {
+        Current::Poll(scope) => scope.shared.take(),
+        _ => None,
+    })
+}
+
+/// Keeps what the broadcasts of the poll share, until the poll takes it before its flush.
+pub(crate) fn keep_shared(shared: Box<dyn Any>) {
+    CURRENT.with_borrow_mut(|current| {
+        if let Current::Poll(scope) = current {
+            scope.shared = Some(shared);
+        }
+    });
 }
 
 /// Notes that an outbox of this scope has enough for a large write.
@@ -186,6 +216,7 @@ impl FlushScope {
             own_touched: false,
             touched: Vec::new(),
             limited: Vec::new(),
+            shared: None,
         };
         Self {
             outer: CURRENT.replace(Current::Poll(scope)),
@@ -206,6 +237,12 @@ impl FlushScope {
     #[allow(clippy::unused_self, reason = "the scope of this thread is this one")]
     pub(crate) fn published(&self) -> Published {
         publish::current()
+    }
+
+    /// Takes what the broadcasts of the poll share.
+    #[allow(clippy::unused_self, reason = "the scope of this thread is this one")]
+    pub(crate) fn take_shared(&self) -> Option<Box<dyn Any>> {
+        take_shared()
     }
 
     /// Takes the bytes that were published under limits of single routes.
@@ -253,6 +290,62 @@ impl Drop for FlushScope {
                 scope.own.outbox().wake_owner();
             }
             drop(FlushList(scope.touched.into()));
+        }
+    }
+}
+
+/// Sessions whose outboxes a poll has filled and that are not flushed yet. Dropping the list wakes
+/// their tasks.
+#[derive(Debug, Default)]
+pub(crate) struct FlushList(pub(super) VecDeque<Arc<Session>>);
+
+impl FlushList {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds the outboxes that another scope left.
+    pub(crate) fn extend(&mut self, mut other: Self) {
+        if self.0.is_empty() {
+            if !other.0.is_empty() {
+                std::mem::swap(&mut self.0, &mut other.0);
+            }
+        } else {
+            self.0.append(&mut other.0);
+        }
+    }
+
+    /// Flushes outboxes until all are flushed or [`FLUSH_TIME`] has passed: a broadcast to
+    /// thousands of peers must not occupy a worker for longer. The outboxes are flushed in the
+    /// order in which they were filled.
+    pub(crate) fn flush_some(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
+        let start = Instant::now();
+        let (mut now, mut done) = (start, 0);
+        // Each session leaves the list after its flush and not before: if the flush panics, its
+        // task is woken as well.
+        while let Some(session) = self.0.front() {
+            session.outbox().flush_at(now);
+            self.0.pop_front();
+            done += 1;
+            if done % LOOK_EVERY == 0 && !self.0.is_empty() {
+                now = Instant::now();
+                if now - start >= FLUSH_TIME {
+                    return;
+                }
+            }
+        }
+        // Releases the memory, so that an idle connection holds no list.
+        self.0 = VecDeque::new();
+    }
+}
+
+impl Drop for FlushList {
+    fn drop(&mut self) {
+        for session in self.0.drain(..) {
+            session.outbox().wake_owner();
         }
     }
 }

@@ -6,9 +6,9 @@ use veltix_core::{Ask, Frame, PeerId, Target, ToMessage};
 
 use super::shared_batch::with_open_batch;
 use super::{Delivery, Endpoint, Survey};
-use crate::codec::within;
 use crate::error::SendError;
 use crate::peer::Peer;
+use crate::session::within;
 
 /// A broadcast that is being built. Created by [`Hub::to`](crate::Hub::to).
 #[derive(Clone, Debug)]

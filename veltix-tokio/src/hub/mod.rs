@@ -23,7 +23,7 @@ pub(crate) use endpoint::{Endpoint, Side};
 pub(crate) use events::Events;
 pub use events::{Event, EventStream, HandshakeFailure};
 pub(crate) use peers::Peers;
-pub(crate) use shared_batch::SharedBatches;
+pub(crate) use shared_batch::finish_shared_batch;
 pub use survey::{Response, Responses, Survey, SurveyStatus};
 pub use watch::{Watch, WatchEvent};
 

@@ -1,6 +1,6 @@
 //! The broadcasts of one poll, which share their bytes in a [`SharedBatch`].
 
-use std::cell::Cell;
+use std::any::Any;
 use std::sync::Arc;
 
 use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES};
@@ -16,51 +16,26 @@ use crate::peer::Peer;
 /// Below this number of peers, a shared batch costs more than it saves.
 const MIN_PEERS: usize = 4;
 
-thread_local! {
-    /// The broadcasts of the current poll on this thread.
-    static OPEN: Cell<OpenBatch> = const { Cell::new(OpenBatch::Single) };
-}
-
-/// The broadcasts of one poll of a connection's task, which may share their bytes. The poll opens
-/// this before its handlers run, and finishes it before the flush.
-pub(crate) struct SharedBatches {
-    /// The broadcasts of an enclosing poll.
-    outer: Option<OpenBatch>,
-}
-
-impl SharedBatches {
-    /// Opens the shared batches if `is_allowed`. It is not allowed if the poll flushes only its own
-    /// outbox: then each broadcast is pushed to one peer after the other.
-    pub(crate) fn open(is_allowed: bool) -> Self {
-        let first = if is_allowed { OpenBatch::New } else { OpenBatch::Single };
-        Self { outer: Some(OPEN.replace(first)) }
-    }
-
-    /// Joins the bytes of the batch that is still open. The flush of each outbox that has joined
-    /// the batch writes them.
-    pub(crate) fn finish(mut self) {
-        self.close().finish();
-    }
-
-    fn close(&mut self) -> OpenBatch {
-        self.outer.take().map_or(OpenBatch::Single, |outer| OPEN.replace(outer))
-    }
-}
-
-impl Drop for SharedBatches {
-    /// After a panic the batch is not finished: each outbox queues its frames when it is flushed.
-    fn drop(&mut self) {
-        drop(self.close());
-    }
-}
-
 /// Calls `call` with the broadcasts of the current poll.
 pub(crate) fn with_open_batch<R>(call: impl FnOnce(&mut OpenBatch) -> R) -> R {
-    // Taken out, since the call touches outboxes. Outside of a poll, nothing of it may remain.
-    let mut open_batch = OPEN.replace(OpenBatch::Single);
+    if !flush::is_sharing() {
+        return call(&mut OpenBatch::Single);
+    }
+    // Taken out of the flush scope, since the call touches outboxes.
+    let shared = flush::take_shared().and_then(|shared| shared.downcast().ok());
+    let mut open_batch: Box<OpenBatch> = shared.unwrap_or_default();
     let result = call(&mut open_batch);
-    OPEN.set(open_batch);
+    flush::keep_shared(open_batch);
     result
+}
+
+/// Finishes the shared batch of a poll: joins its bytes, which the flush of each of its outboxes writes.
+///
+/// A poll that panics does not come here: each outbox queues the frames when it is flushed.
+pub(crate) fn finish_shared_batch(shared: Box<dyn Any>) {
+    if let Ok(open_batch) = shared.downcast::<OpenBatch>() {
+        open_batch.finish();
+    }
 }
 
 /// The peers that a broadcast is for.

@@ -54,7 +54,7 @@ impl Outbox {
     ) {
         // The batch was checked when it was taken: it is finished.
         let Some(whole) = batch.whole() else { return };
-        let result = caught(|| writer.try_write_vectored(&[IoSlice::new(&whole.bytes)]));
+        let result = caught(|| (*writer).try_write_vectored(&[IoSlice::new(&whole.bytes)]));
         if result.as_ref().is_ok_and(|written| *written == whole.bytes.len()) {
             let mut state = self.state.lock();
             state.record(whole.written(), now);

@@ -99,11 +99,11 @@ impl Scratch {
         };
         let written = match &self.pieces[..] {
             // This is the case of nearly all writes. The others need an array.
-            [one] => pending.writer.try_write_vectored(&[slice(one)])?,
+            [one] => (*pending.writer).try_write_vectored(&[slice(one)])?,
             pieces => {
                 let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
                 slices.iter_mut().zip(pieces).for_each(|(to, piece)| *to = slice(piece));
-                pending.writer.try_write_vectored(&slices[..pieces.len()])?
+                (*pending.writer).try_write_vectored(&slices[..pieces.len()])?
             }
         };
         if written == 0 {

@@ -17,8 +17,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 use veltix_core::{Message, MessageRef};
 
-use super::erased::{Erased, PooledFuture, Started, panicked, poll_caught};
 use super::extract::Context;
+use super::handler::{Erased, PooledFuture, Started, panicked, poll_caught};
 use super::outcome::{Failure, Outcome};
 use super::reply::Reply;
 use crate::error::BoxError;

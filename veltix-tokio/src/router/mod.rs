@@ -3,7 +3,6 @@
 mod borrow;
 pub mod check;
 mod declared;
-mod erased;
 mod extract;
 mod handler;
 mod layer;
@@ -28,13 +27,13 @@ use crate::identity::{Authenticate, HandshakeInfo, Hook, Refuse};
 
 pub use borrow::BorrowBody;
 pub(crate) use declared::DeclaredTypes;
-use erased::{Bound, Erased};
-pub(crate) use erased::{PooledFuture, Started, poll_caught};
 pub use extract::{
     Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
     Text,
 };
+use handler::{Bound, Erased};
 pub use handler::{Called, Handler, marker};
+pub(crate) use handler::{PooledFuture, Started, poll_caught};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
 pub use options::{Configured, RouteOptions};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use veltix_core::{Frame, Message, RequestId};
+use veltix_core::{Message, RequestId};
 
 use super::extract::{Json, Text};
 use super::outcome::Outcome;
@@ -30,11 +30,10 @@ impl Reply {
         self.message.body()
     }
 
-    /// Returns the frame that replies to the message of this code and id.
+    /// Returns the message, and whether its code is that of the request instead of its own.
     #[inline]
-    pub(crate) fn into_frame(self, code: u16, id: RequestId) -> Frame {
-        let code = if self.same_code { code } else { self.message.code() };
-        Frame::of(self.message, code, id)
+    pub(crate) fn into_parts(self) -> (Message, bool) {
+        (self.message, self.same_code)
     }
 }
 

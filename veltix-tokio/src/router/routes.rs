@@ -3,7 +3,7 @@
 use veltix_core::{Message, MessageType, Registry};
 
 use super::declared::DeclaredTypes;
-use super::erased::Erased;
+use super::handler::Erased;
 use super::layer::Layered;
 use super::typed::Input;
 use super::wrap::{Blocking, Publishing, Timed};

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use veltix_core::{Message, MessageRef};
 
-use super::erased::{Erased, PooledFuture, Started};
 use super::extract::Context;
+use super::handler::{Erased, PooledFuture, Started};
 use super::outcome::Outcome;
 use super::typed::Input;
 use crate::flush::{self, PublishLimit};

@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
+use veltix_core::limits::HEADER_LEN;
 use veltix_core::{EncodeError, Hello, IdSpace, Message, PeerId, ToMessage};
 
 pub(crate) use attached::Attached;
@@ -24,7 +25,6 @@ pub(crate) use services::Services;
 pub(crate) use tag_table::TagTable;
 
 use crate::close::CloseReason;
-use crate::codec::within;
 use crate::config::Limits;
 use crate::memory::Holding;
 use crate::outbox::Outbox;
@@ -178,4 +178,16 @@ impl fmt::Debug for Session {
             .field("addr", &self.link.addr)
             .finish_non_exhaustive()
     }
+}
+
+/// Refuses a message whose frame exceeds the limit.
+pub(crate) fn within(message: Message, limit: usize) -> Result<Message, EncodeError> {
+    check_size(message.body().len(), limit)?;
+    Ok(message)
+}
+
+/// Refuses a body whose frame exceeds the limit.
+pub(crate) const fn check_size(body: usize, limit: usize) -> Result<(), EncodeError> {
+    let size = HEADER_LEN + body;
+    if size > limit { Err(EncodeError::TooLarge { size, limit }) } else { Ok(()) }
 }

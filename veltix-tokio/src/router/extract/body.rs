@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use veltix_core::{BodyError, Message, MessageRef, Typed, TypedMessage};
+use veltix_core::{BodyError, MessageRef, Typed, TypedMessage};
 
 use super::super::typed::Asked;
 use super::{Context, FromInput, FromMessage, Rejection};
@@ -97,16 +97,6 @@ impl<S, T: DeserializeOwned> FromMessage<S> for Json<T> {
     ) -> Result<Self, Rejection> {
         check_size(cx, &message)?;
         Ok(Self(message.json()?))
-    }
-}
-
-impl<S> FromMessage<S> for Message {
-    fn from_message(
-        _cx: &Context<'_>,
-        _state: &S,
-        message: MessageRef<'_>,
-    ) -> Result<Self, Rejection> {
-        Ok(message.into_message())
     }
 }
 

@@ -162,6 +162,16 @@ impl<S, T: FromMessage<S>> FromInput<S, Message, marker::ViaMessage> for T {
     }
 }
 
+impl<S> FromMessage<S> for Message {
+    fn from_message(
+        _cx: &Context<'_>,
+        _state: &S,
+        message: MessageRef<'_>,
+    ) -> Result<Self, Rejection> {
+        Ok(message.into_message())
+    }
+}
+
 impl<S> FromInput<S, Self, marker::ViaInput> for Disconnected {
     const NEEDS_HUB: bool = false;
 

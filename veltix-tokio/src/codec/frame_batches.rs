@@ -1,4 +1,5 @@
-//! The pool of read buffers. An idle connection holds no buffer.
+//! How a connection reads: [`FrameBatchDecoder`], and the pool that lends the buffers it reads into, so that
+//! an idle connection holds none.
 //!
 //! A connection borrows a buffer before it reads and returns it at the end of the same poll, unless
 //! a frame was left in it. The pool is per thread: a poll begins and ends on one thread.
@@ -6,7 +7,11 @@
 use std::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
+use tokio_util::codec::Decoder;
 use veltix_core::limits::{HEADER_LEN, WORTH_ALL};
+use veltix_core::{FrameBatch, FrameDecoder};
+
+use super::CodecError;
 
 /// The number of buffers that a thread keeps: one is in use at a time, and a poll inside a poll is
 /// rare.
@@ -87,6 +92,86 @@ fn take(size: usize) -> BytesMut {
         }
         BytesMut::with_capacity(size)
     })
+}
+
+/// A decoder that returns all frames of one read as a batch. `FramedRead` and the buffer have a
+/// cost per item, and one read brings hundreds of small messages.
+///
+/// An empty batch means that the begun frame needs more room than is allowed.
+#[derive(Debug)]
+pub(crate) struct FrameBatchDecoder {
+    frames: FrameDecoder,
+    /// The size to which a buffer may always grow.
+    room: usize,
+    /// The size to which the buffer may grow for the begun frame.
+    allowed: usize,
+    /// The size that the begun frame needs.
+    wanted: usize,
+}
+
+impl FrameBatchDecoder {
+    /// Creates a decoder of frames of up to `max_message_size` bytes.
+    ///
+    /// A buffer may grow to `room` bytes for a begun frame. For this frame it may grow further
+    /// after a call of [`allow`](FrameBatchDecoder::allow).
+    pub(crate) const fn new(max_message_size: usize, room: usize) -> Self {
+        Self { frames: FrameDecoder::new(max_message_size), room, allowed: room, wanted: 0 }
+    }
+
+    /// Allows the buffer to grow to `room` bytes until the begun frame is complete.
+    pub(crate) const fn allow(&mut self, room: usize) {
+        if self.allowed < room {
+            self.allowed = room;
+        }
+    }
+
+    /// Returns the size that the buffer needs, after an empty batch.
+    pub(crate) const fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Returns whether the buffer may grow to the size that its begun frame needs next.
+    #[cold]
+    fn may_grow(&mut self, buffer: &BytesMut) -> bool {
+        self.wanted = self.frames.room(buffer);
+        self.wanted <= self.allowed
+    }
+
+    /// Returns the length of the frame that these bytes begin, or `None` if there are no bytes: see
+    /// [`FrameDecoder::begun`].
+    pub(crate) fn begun(&self, rest: &[u8]) -> Option<u64> {
+        self.frames.begun(rest)
+    }
+}
+
+impl Decoder for FrameBatchDecoder {
+    type Item = FrameBatch;
+    type Error = CodecError;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameBatch>, CodecError> {
+        if let Some(total) = self.begun(buffer) {
+            // A frame above the limit is refused below.
+            let total = usize::try_from(total).unwrap_or(usize::MAX);
+            if total > buffer.capacity() {
+                if !self.may_grow(buffer) {
+                    return Ok(Some(FrameBatch::default()));
+                }
+                lend_large(buffer, total);
+            } else if total <= buffer.len() {
+                // The frame is complete, and its reserved memory was released. The next frame
+                // reserves again.
+                self.allowed = self.room;
+            }
+        }
+        Ok(self.frames.decode_batch(buffer)?)
+    }
+
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameBatch>, CodecError> {
+        match self.frames.decode_batch(buffer)? {
+            Some(batch) => Ok(Some(batch)),
+            None => Ok(self.frames.end(buffer).map(|()| None)?),
+        }
+    }
 }
 
 #[cfg(test)]
