@@ -77,11 +77,11 @@ async fn ask(seed: u64) -> Ends {
         let patience = Duration::from_millis(if rng.u8(..10) == 0 { rng.u64(1..5) } else { 100 });
         calls.push(async move { (nonce, tokio::time::timeout(patience, request).await) });
         if calls.len() == AT_ONCE || rng.u8(..8) == 0 {
-            settle(calls.next().await, &mut ends);
+            record(calls.next().await, &mut ends);
         }
     }
     while let Some(ended) = calls.next().await {
-        settle(Some(ended), &mut ends);
+        record(Some(ended), &mut ends);
     }
     let received = client.close().await.received;
     assert_eq!(received.received, received.handled + received.discarded(), "{received:?}");
@@ -93,7 +93,7 @@ async fn ask(seed: u64) -> Ends {
 
 type Ended = (u32, Result<Result<Message, RequestError>, tokio::time::error::Elapsed>);
 
-fn settle(ended: Option<Ended>, ends: &mut Ends) {
+fn record(ended: Option<Ended>, ends: &mut Ends) {
     match ended {
         Some((nonce, Ok(Ok(answer)))) => {
             assert_eq!(number(answer.body()), nonce, "the answer belongs to another call");

@@ -116,7 +116,7 @@ fn r27_a_dropped_send_is_forgotten() {
         drop(dropped);
         raw.next().await.expect("there is room again");
         sleep(Duration::from_millis(1)).await;
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "who still waits");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "only the waiting send");
         drop(kept);
     });
 }

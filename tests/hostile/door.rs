@@ -203,7 +203,7 @@ fn refused(addr: SocketAddr) -> Duration {
     let begun = Instant::now();
     let mut stream = TcpStream::connect(addr).expect("the system accepts");
     let mut heard = Vec::new();
-    stream.read_to_end(&mut heard).expect("it is told, and then closed");
+    stream.read_to_end(&mut heard).expect("the refusal, then the end");
     assert_eq!(heard, said(r#"{"error": "server_full"}"#));
     begun.elapsed()
 }

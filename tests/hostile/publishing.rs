@@ -83,7 +83,7 @@ pub(crate) async fn r51_a_publisher_does_not_cost_slow_readers_their_connection(
     let handled = peer.stats().received.handled;
     assert!(handled <= most, "{handled} messages of at most {most}: it is not slowed");
     assert!(handled >= most / 8, "{handled} messages: it is slowed, not stopped");
-    assert_eq!(world.hub.count(all()).unwrap(), READERS, "nobody was disconnected");
+    assert_eq!(world.hub.count(all()).unwrap(), READERS, "no reader was disconnected");
     // All published messages arrive.
     sleep(10 * SECOND).await;
     world.hub.shutdown().await;

@@ -272,7 +272,7 @@ async fn many_peers_over_their_rate_are_one_line_of_the_log() {
         let warned = timeout(SECOND, async {
             while !matches!(events.next().await, Some(Event::RateExceeded { .. })) {}
         });
-        warned.await.expect("the application is told of each");
+        warned.await.expect("an event reports each");
     }
     assert_eq!(log.lines("faster than its rate").len(), 1);
 }

@@ -138,7 +138,7 @@ async fn r20_after_a_shutdown_they_keep_to_the_time_that_they_were_told() {
     let mut crowd = crowd(&newest).await;
     let start = Instant::now();
     let report = hub.shutdown().await;
-    assert_eq!((report.flushed, report.dropped), (CLIENTS as u64, 0), "each was told");
+    assert_eq!((report.flushed, report.dropped), (CLIENTS as u64, 0), "each was notified");
     running.join_next().await.expect("it runs").expect("no panic");
     let (_hub, _running) = newest.serve();
     let came = come_back(&mut crowd).await;

@@ -61,7 +61,7 @@ async fn r32_fifty_thousand_operations_block_nobody() {
             stays.ping().await.expect("all before it was handled")
         })
     });
-    let done = timeout(MINUTE, join_all(tasks)).await.expect("nobody is blocked for ever");
+    let done = timeout(MINUTE, join_all(tasks)).await.expect("no task is blocked forever");
     done.into_iter().for_each(|task| _ = task.expect("no panic"));
     measured(32, format_args!("{OPERATIONS} operations in {:.1?}, 0 deadlocks", begun.elapsed()));
     assert_eq!(world.hub.handler_panics(), 0);

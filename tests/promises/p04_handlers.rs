@@ -101,7 +101,7 @@ pub(crate) fn a_spent_budget_lets_nobody_overtake() {
 }
 
 #[test]
-pub(crate) fn a_reply_without_room_makes_its_lane_wait() {
+pub(crate) fn a_reply_without_room_makes_serial_handlers_wait() {
     paused(async {
         let (handled, mut handles) = unbounded_channel();
         let handler = move |body: Bytes| {
@@ -194,7 +194,8 @@ pub(crate) fn handlers_of_both_sides_await_each_other_at_the_same_time() {
     });
 }
 
-/// One at a time on both sides means that two handlers cannot both wait for the other's next one.
+/// Both sides handle one message at a time, so two handlers cannot both wait for the next handler of the
+/// other side: a timeout ends the wait.
 #[test]
 pub(crate) fn handlers_that_block_each_other_are_freed_by_their_timeouts() {
     paused(async {
@@ -212,12 +213,12 @@ pub(crate) fn handlers_that_block_each_other_are_freed_by_their_timeouts() {
         let start = Instant::now();
         client.try_send(&numbered(OTHER, 0)).expect("room");
         world.newest().try_send(&numbered(OTHER, 0)).expect("room");
-        let first = tells.recv().await.expect("a handler goes on");
+        let first = tells.recv().await.expect("the first call completes");
         assert!(matches!(first, Err(RequestError::Timeout { .. })), "{first:?}");
-        // It freed its lane, so the other may have its answer at this very moment.
-        let _ = tells.recv().await.expect("the other goes on");
+        // The next message of that side is handled now, so the other call may be answered at once.
+        let _ = tells.recv().await.expect("the other call completes");
         assert_eq!(start.elapsed().as_secs(), 5);
-        client.request(&numbered(ECHO, 1)).await.expect("both lanes are free again");
+        client.request(&numbered(ECHO, 1)).await.expect("both handlers have returned");
     });
 }
 

@@ -267,7 +267,7 @@ pub(crate) fn an_echo_of_more_than_both_outboxes_hold_comes_back_whole() {
             for _ in 0..1000 {
                 assert_eq!(echoes.recv().await, Some(length));
             }
-            assert_eq!(start.elapsed(), Duration::ZERO, "nobody stood still");
+            assert_eq!(start.elapsed(), Duration::ZERO, "no side stalled");
         });
     }
 }

@@ -15,7 +15,7 @@ use super::ends::End;
 use super::{Drops, body, check, number, numbers, paused};
 use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, RawServer, World, quiet};
 
-/// What a connection reports about its handlers.
+/// The handler events of a connection.
 #[derive(Debug, PartialEq)]
 enum Did {
     Handled(u32),

@@ -275,7 +275,7 @@ async fn changes_on_many_threads_are_told_in_their_order() {
     }
     done.store(true, Ordering::Release);
     for (reader, target) in readers.into_iter().zip(targets) {
-        let mut replay = reader.await.expect("what it is told is news");
+        let mut replay = reader.await.expect("each event changes the state");
         let listed = hub.list(&target).expect("it is valid");
         let mut expected: Vec<_> = listed.iter().map(Peer::id).collect();
         expected.sort_unstable();

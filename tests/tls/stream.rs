@@ -51,7 +51,7 @@ async fn all_bytes_come_through_the_narrowest_pipe() {
                 far.buffer.split_to(length)
             };
             let both = async { tokio::join!(near.write(&sent), reading) };
-            let (written, read) = timeout(PATIENCE, both).await.expect("nobody waits for ever");
+            let (written, read) = timeout(PATIENCE, both).await.expect("no side waits forever");
             written.expect("it is read");
             assert!(read == sent, "{length} bytes through {pipe}");
         }
@@ -90,7 +90,7 @@ async fn nothing_is_taken_whole_before_it_is_out() {
         }
     };
     let both = async { tokio::join!(reading, writing) };
-    timeout(PATIENCE, both).await.expect("nobody waits for ever");
+    timeout(PATIENCE, both).await.expect("no side waits forever");
     assert!(read == bytes, "each byte once");
 }
 

@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use veltix::Message;
 use veltix::typed::{ToMessage, Typed, TypedMessage};
 
-/// Who is there.
+/// The members of a room.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Roster {
     room: String,
     names: Vec<String>,
 }
 
-/// What the tests say.
+/// The messages of the tests.
 #[veltix::message]
 #[derive(Clone, Debug, PartialEq)]
 #[serde(rename_all_fields = "camelCase")]
