@@ -113,7 +113,7 @@ async fn another_version_is_told_on_both_sides() {
     let ConnectError::Handshake { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*source, HandshakeError::IncompatibleVersion { theirs: "2.0".to_owned() });
     assert!(!error.is_transient());
-    assert!(error.to_string().contains("version \"2.0\", this side speaks 1.x"), "{error}");
+    assert!(error.to_string().contains("version \"2.0\", but this side speaks 1.x"), "{error}");
 
     let (hub, addr) = serve(ServerConfig::default(), chat()).await;
     let mut events = hub.events();
