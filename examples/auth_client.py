@@ -1,4 +1,4 @@
-"""A Python peer of the example `auth`: says its token when it is asked, and who else is there.
+"""A Python peer of the example `auth`: sends its token on request, and prints the other users.
 
 Usage: auth_client.py TOKEN [PORT]. Needs the package: pip install veltix==3.3.0
 """
@@ -28,7 +28,7 @@ user = reason = None
 
 @client.route(WHO_ARE_YOU)
 def say_token(question):
-    # The id of the question makes it the answer.
+    # The id of the request makes this message the answer.
     client.send(Request(TOKEN, json={"token": token}, request_id=question.request_id))
 
 

@@ -1,4 +1,4 @@
-//! The smallest server and client: what is said comes back.
+//! The smallest server and client: an echo.
 //!
 //! Run it with `cargo run --example echo`.
 
@@ -13,7 +13,7 @@ enum App {
 
 #[tokio::main]
 async fn main() -> veltix::Result<()> {
-    // A handler's return value is its reply, under the code of what it answers.
+    // The return value of a handler is the reply. It has the code of the request.
     let router = Router::new().route(App::Echo, async |message: Message| message);
     let server = Server::bind(ServerConfig::default().addr("127.0.0.1:0"), router).await?;
     let (addr, hub) = (server.local_addr().to_string(), server.hub());

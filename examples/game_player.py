@@ -1,4 +1,4 @@
-"""A Python player for the example `game`: enters the arena of the bots, runs in circles, prints what it sees.
+"""A Python player for the example `game`: enters the arena of the bots, moves in circles, prints the positions of others.
 
 Usage: game_player.py [NAME] [PORT] [SECONDS]. Needs the package: pip install veltix==3.3.0
 """
@@ -20,7 +20,7 @@ name = sys.argv[1] if len(sys.argv) > 1 else "python"
 port = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
 seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 10.0
 
-# With one worker, messages are handled in the order in which they came.
+# With one worker, messages are handled in the order of their arrival.
 client = Client(ClientConfig(server_addr="127.0.0.1", port=port, max_workers=1))
 names = {}
 positions = {}

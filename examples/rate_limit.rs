@@ -1,5 +1,5 @@
-//! A rate limit for each peer, as a tower layer around all routes: a bucket of tokens that fills
-//! with time, and a price for each type of message.
+//! A rate limit for each peer, as a tower layer around all routes: a token bucket, and a price for each
+//! type of message.
 //!
 //! Run it with `cargo run --example rate_limit`.
 
@@ -19,18 +19,18 @@ use veltix::{Server, ServerConfig};
 
 #[veltix::message]
 enum Api {
-    /// Cheap.
+    /// Costs one token.
     Look = 200,
-    /// Costs as much as ten looks.
+    /// Costs ten tokens.
     Search = 201,
 }
 
-/// What a message of this code costs.
+/// Returns the price of a message with this code.
 fn price(code: u16) -> f64 {
     if code == Api::Search.code() { 10.0 } else { 1.0 }
 }
 
-/// How fast the bucket of a peer fills, and how much it holds.
+/// The rate at which the bucket of a peer fills, its capacity and the prices.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RateLimit {
     pub(crate) per_second: f64,
@@ -46,7 +46,7 @@ impl<S> Layer<S> for RateLimit {
     }
 }
 
-/// Passes on what the sender's bucket pays for.
+/// Passes on messages that the sender's bucket can pay.
 #[derive(Clone, Debug)]
 pub(crate) struct Limited<S> {
     inner: S,
@@ -67,9 +67,8 @@ where
 
     fn call(&mut self, inbound: Inbound) -> Self::Future {
         let (peer, code) = (inbound.peer(), inbound.message().code());
-        // The bucket goes where the peer goes: it is gone with its connection, and every route
-        // pays from the same one. A peer's messages come one after the other, so nobody else
-        // attaches a second bucket meanwhile.
+        // The bucket is attached to the peer: it ends with the connection, and all routes share it. Messages
+        // of a peer arrive one after the other, so no second bucket is attached meanwhile.
         let bucket = peer.attached::<Arc<Mutex<Bucket>>>().map_or_else(
             || {
                 let full = Bucket::full(self.limit.burst, Instant::now());
@@ -80,7 +79,7 @@ where
             |bucket| Arc::clone(&bucket),
         );
         let price = (self.limit.price)(code);
-        // The lock is over before the handler is called.
+        // The lock is released before the handler is called.
         let paid = bucket.lock().expect("no panic").pay(price, self.limit, Instant::now());
         match paid {
             Ok(()) => Either::Left(self.inner.call(inbound)),
@@ -89,7 +88,7 @@ where
     }
 }
 
-/// A peer's tokens at a moment.
+/// The tokens of a peer at a moment.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     tokens: f64,
@@ -101,7 +100,7 @@ impl Bucket {
         Self { tokens: burst, filled_at: now }
     }
 
-    /// Takes the price out, or says how long it takes until there is enough.
+    /// Takes the price, or returns the time until the bucket has enough tokens.
     pub(crate) fn pay(
         &mut self,
         price: f64,
@@ -119,7 +118,7 @@ impl Bucket {
     }
 }
 
-/// A peer asks for more than it may; told as `HandlerFailed`.
+/// The error for a peer above its rate. The hub emits it as `HandlerFailed`.
 #[derive(Debug)]
 pub(crate) struct TooFast {
     wait: Duration,
@@ -138,7 +137,7 @@ async fn main() -> veltix::Result<()> {
     let limit = RateLimit { per_second: 5.0, burst: 12.0, price };
     let router = Router::new()
         .route(Api::Look, async || "a look")
-        .route(Api::Search, async || "what was searched for")
+        .route(Api::Search, async || "a search result")
         .layer(limit);
     let server = Server::bind(ServerConfig::default().addr("127.0.0.1:0"), router).await?;
     let (addr, hub) = (server.local_addr().to_string(), server.hub());

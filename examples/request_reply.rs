@@ -1,5 +1,5 @@
-//! Calls in both directions: the client asks the server for a price, and the server asks the
-//! client back, from inside the handler, in which currency.
+//! Calls in both directions: the client requests a price, and the handler of the server requests the
+//! currency from the client.
 //!
 //! Run it with `cargo run --example request_reply`.
 
@@ -11,19 +11,19 @@ use veltix::{Client, ClientConfig, Msg, Peer, Router, Server, ServerConfig};
 
 #[veltix::message]
 enum Shop {
-    /// What does it cost?
+    /// Requests the price of an item.
     #[message(code = 200, reply = Price)]
     Ask { item: String },
     #[message(code = 201)]
     Price { item: String, price: String },
-    /// In which currency? Asked by the server.
+    /// Requests the currency. The server sends it.
     #[message(code = 202, reply = Currency)]
     WhichCurrency,
     #[message(code = 203, text)]
     Currency(String),
 }
 
-/// Awaits the very peer that it serves: answers bypass the handlers, so this cannot deadlock.
+/// Calls the peer that it serves. This cannot deadlock, because replies bypass the handlers.
 async fn price(peer: Peer, Msg(Ask { item }): Msg<Ask>) -> veltix::Result<Price> {
     let question = peer.request(&WhichCurrency).timeout(Duration::from_secs(1));
     let Currency(currency) = question.await?;

@@ -1,5 +1,5 @@
-//! An application and its tests: rooms, of which each hears only itself. The tests need no port, and
-//! no time though one is about a minute of silence.
+//! An application and its tests: rooms whose messages stay in the room. The tests need no port, and take no
+//! time, although one of them covers a minute of silence.
 //!
 //! ```sh
 //! cargo test --example tested_app
@@ -14,11 +14,11 @@ use veltix::{
 
 #[veltix::message]
 enum App {
-    /// Goes to a room; the answer says how many are there.
+    /// Moves the sender to a room. The answer is the number of its members.
     Join = 200,
-    /// A line for the others of the room.
+    /// A line for the other members of the room.
     Say = 201,
-    /// Who has left the room, and why.
+    /// Announces that a member has left, with the reason.
     Left = 202,
 }
 
@@ -28,14 +28,14 @@ fn join(hub: Hub, peer: Peer, Text(room): Text) -> Result<String, Error> {
 }
 
 fn say(hub: Hub, peer: Peer, message: Message) -> Result<(), SendError> {
-    tell_the_room(&hub, &peer, &message)
+    send_to_room(&hub, &peer, &message)
 }
 
 fn left(hub: Hub, peer: Peer, end: Disconnected) -> Result<(), SendError> {
-    tell_the_room(&hub, &peer, &Message::from_text(App::Left, end.reason.to_string()))
+    send_to_room(&hub, &peer, &Message::from_text(App::Left, end.reason.to_string()))
 }
 
-fn tell_the_room(hub: &Hub, peer: &Peer, message: &Message) -> Result<(), SendError> {
+fn send_to_room(hub: &Hub, peer: &Peer, message: &Message) -> Result<(), SendError> {
     if let Some(room) = peer.get_tag("room") {
         hub.to(tag("room").is(room)).except(peer).send(message)?;
     }

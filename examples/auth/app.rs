@@ -1,4 +1,4 @@
-//! The server: who gets in, and who may do what.
+//! The server: authentication, sessions and a route for administrators.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -13,24 +13,24 @@ use veltix::{
 
 #[veltix::message]
 pub(crate) enum Auth {
-    /// What the server asks first of all whoever has shown no token in the handshake, as Python
-    /// clients cannot.
+    /// The first request of the server to a peer without a token in its handshake, for example a
+    /// Python client.
     #[message(code = 200, reply = Token)]
     WhoAreYou,
     #[message(code = 201)]
     Token { token: String },
-    /// You are in.
+    /// The peer is admitted.
     #[message(code = 202)]
     Welcome { user: String },
-    /// You are not, and the connection ends.
+    /// The peer is refused, and the connection ends.
     #[message(code = 203)]
     Refused { reason: String },
-    /// For everybody who is in.
+    /// For all admitted peers.
     #[message(code = 204, reply = Roster)]
     WhoIsHere,
     #[message(code = 205)]
     Roster { users: Vec<String> },
-    /// For admins only.
+    /// For administrators only.
     #[message(code = 206, reply = Kicked, error = Denied)]
     Kick { user: String },
     #[message(code = 207)]
@@ -39,7 +39,7 @@ pub(crate) enum Auth {
     Denied { reason: String },
 }
 
-/// What handlers share. Each of them takes the part that it needs, as `State<Part>`.
+/// The state of the handlers. Each handler takes the part that it needs, as `State<Part>`.
 #[derive(Clone, Default)]
 pub(crate) struct App {
     pub(crate) accounts: Accounts,
@@ -58,12 +58,12 @@ impl FromRef<App> for Journal {
     }
 }
 
-/// Whose token is whose. A real one would ask a database, and hold no token in the clear.
+/// Sessions by token. A real application reads them from a database, and stores no token in plain text.
 #[derive(Clone, Default)]
 pub(crate) struct Accounts(Arc<HashMap<String, Session>>);
 
 impl Accounts {
-    /// Of (token, user, whether an admin).
+    /// Makes accounts of (token, user, whether an administrator).
     pub(crate) fn of<const N: usize>(accounts: [(&str, &str, bool); N]) -> Self {
         let account = |(token, user, is_admin): (&str, &str, bool)| {
             (token.to_owned(), Session { user: user.to_owned(), is_admin })
@@ -73,8 +73,8 @@ impl Accounts {
 }
 
 impl Accounts {
-    /// Who a peer of Rust is, by the token of its handshake. Whoever shows a wrong one is refused there,
-    /// and whoever shows none is asked a little later.
+    /// Returns the session for the token of a handshake. A wrong token is refused here. A peer without a
+    /// token is asked later, in `on_connect`.
     fn known(&self, info: &HandshakeInfo) -> Result<Option<Session>, Refuse> {
         let Some(token) = info.token() else { return Ok(None) };
         let session =
@@ -83,7 +83,7 @@ impl Accounts {
     }
 }
 
-/// What admins have done.
+/// The actions of administrators.
 #[derive(Clone, Default)]
 pub(crate) struct Journal(Arc<Mutex<Vec<String>>>);
 
@@ -97,15 +97,15 @@ impl Journal {
     }
 }
 
-/// Who a peer is. It is attached to the peer, and handlers take it as `Extension<Session>`.
+/// The identity of a peer. It is attached to the peer, and handlers take it as `Extension<Session>`.
 #[derive(Clone)]
 pub(crate) struct Session {
     user: String,
     is_admin: bool,
 }
 
-/// Greets who is known from the handshake, and asks who is not. Until this has returned `Ok`, no
-/// message of the peer is handled, and the peer is neither listed nor reached by broadcasts.
+/// Greets a peer that is known from the handshake, and asks any other peer for its token. Until this
+/// returns `Ok`, no message of the peer is handled, and the peer is neither listed nor reached by broadcasts.
 async fn enter(
     peer: Peer,
     State(accounts): State<Accounts>,
@@ -121,12 +121,12 @@ async fn enter(
     Ok(())
 }
 
-/// Asks for the token by a message.
+/// Requests the token of a peer.
 async fn ask(peer: &Peer, accounts: &Accounts) -> Result<Session, BoxError> {
     let answer = peer.request(&WhoAreYou).timeout(Duration::from_secs(5)).await?;
     let Some(session) = accounts.0.get(&answer.token) else {
-        // The peer is told no reason for the end of its connection, unless we do. What is queued
-        // is still written.
+        // The error is not sent to the peer, so this message gives the reason. Queued messages are
+        // still written.
         peer.send(&Refused { reason: "nobody has this token".into() }).await?;
         return Err("nobody has this token".into());
     };
@@ -140,7 +140,7 @@ async fn who_is_here(hub: Hub, Msg(_): Msg<WhoIsHere>) -> veltix::Result<Roster>
     Ok(Roster { users })
 }
 
-/// An extractor: who sends the message is an admin, or it does not get to the handler.
+/// An extractor. It rejects messages of peers that are no administrators.
 struct Admin(Session);
 
 impl<S> FromContext<S> for Admin {
@@ -154,7 +154,7 @@ impl<S> FromContext<S> for Admin {
     }
 }
 
-/// What is rejected, for lack of rights or for its body, is answered.
+/// Answers rejected messages, for example for lack of rights or because of their body.
 impl From<&Rejection> for Denied {
     fn from(rejection: &Rejection) -> Self {
         Self { reason: rejection.to_string() }

@@ -1,13 +1,13 @@
-//! Who gets in, and who may do what: a Rust client shows its token in the handshake, where
-//! `authenticate` judges it; a Python client has none there, so `on_connect` asks it. The session is
-//! attached to the peer, and one route is for admins only.
+//! Authentication and authorization. A Rust client sends its token in the handshake, and `authenticate`
+//! checks it there. A Python client has no token in its handshake, so `on_connect` requests it. The session
+//! is attached to the peer, and one route is for administrators only.
 //!
-//! Run it with `cargo run --example auth`: three clients try it, and it ends by itself. With
-//! `cargo run --example auth -- serve` it serves on `VELTIX_ADDR`, by default `127.0.0.1:8080`, until
-//! Ctrl-C, for Rust and Python clients alike: `examples/auth_client.py sesame-ann` is one.
+//! Run it with `cargo run --example auth`: three clients connect, and the program ends by itself. With
+//! `cargo run --example auth -- serve` it serves Rust and Python clients on `VELTIX_ADDR`, by default
+//! `127.0.0.1:8080`, until Ctrl-C. `examples/auth_client.py sesame-ann` is such a client.
 //!
-//! A token travels as it is: without TLS, which the example `tls` has, only where nobody listens on
-//! the way. That is why `allow_plaintext_token` must be called.
+//! A token is sent in plain text. Without TLS, which the example `tls` shows, send it only over a path that
+//! nobody can read. Therefore the client must call `allow_plaintext_token`.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
@@ -41,7 +41,7 @@ async fn main() -> veltix::Result<()> {
     Ok(())
 }
 
-/// Three clients, one of which does not get in.
+/// Connects three clients, one of which is refused.
 async fn visit(addr: &str) -> veltix::Result<()> {
     let ann = connect(addr, "sesame-ann").await?;
     let bob = connect(addr, "sesame-bob").await?;
@@ -52,7 +52,7 @@ async fn visit(addr: &str) -> veltix::Result<()> {
         other => println!("guessed: {other:?}"),
     }
 
-    // Handled once `on_connect` has let the peer in, so the answer is never a stranger's.
+    // The server handles this after `on_connect` has admitted the peer.
     println!("here: {}", ann.request(&WhoIsHere).await?.users.join(", "));
     println!("bob kicks ann: {}", kick(&bob, "ann").await?);
     println!("ann kicks bob: {}", kick(&ann, "bob").await?);
@@ -70,11 +70,11 @@ async fn kick(client: &Client, user: &str) -> veltix::Result<String> {
     }
 }
 
-/// A client that shows its token, and says when it is welcome.
+/// Connects a client with a token. The client prints the welcome message.
 async fn connect(addr: &str, token: &'static str) -> Result<Client, ConnectError> {
     let router = Router::new()
         .on(move |Msg(welcome): Msg<Welcome>| println!("{token}: welcome, {}", welcome.user));
-    // Over loopback alone; anywhere else the config has `tls` instead.
+    // Only over the loopback address. On a network, configure `tls` instead.
     let config = ClientConfig::default().addr(addr).token(token).allow_plaintext_token();
     Client::connect(config, router).await
 }

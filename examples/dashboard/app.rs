@@ -1,4 +1,4 @@
-//! The server: an echo, a chat, and a stream of pictures of which only the newest matter.
+//! The server: an echo, a chat, and a stream of pictures. Only the newest pictures matter.
 
 use veltix::{Hub, Msg, Peer, Router, ServerConfig, all, tag};
 
@@ -8,16 +8,16 @@ pub(crate) enum App {
     Echo(String),
     #[message(code = 201, text)]
     Echoed(String),
-    /// Passed on to everybody else. For who does not keep up, others are dropped for it.
+    /// Sent to all other peers. A full outbox drops older lines for it.
     #[message(code = 202, on_full = "drop_oldest")]
     Say { text: String },
-    /// From now on, send me pictures.
+    /// Subscribes the sender to pictures.
     #[message(code = 203)]
     Subscribe,
-    /// Of each camera only the newest is worth sending.
+    /// Only the newest picture of each camera is sent.
     #[message(code = 204, latest = "camera")]
     Picture { camera: u32, pixels: String },
-    /// What the server asks.
+    /// A request of the server.
     #[message(code = 205, reply = Fine)]
     HowAreYou,
     #[message(code = 206)]
@@ -30,7 +30,7 @@ pub(crate) enum App {
     Panic,
 }
 
-/// Who wants pictures.
+/// The tag of peers that receive pictures.
 pub(crate) const VIEWER: &str = "viewer";
 
 async fn echo(Msg(Echo(text)): Msg<Echo>) -> Echoed {
@@ -59,12 +59,12 @@ pub(crate) fn router() -> Router {
     Router::new().on(echo).on(say).on(subscribe).on(fail).on(panic)
 }
 
-/// Small outboxes, so that it is soon seen who reads too slowly.
+/// Returns a configuration with small outboxes, so that slow readers are detected soon.
 pub(crate) fn config() -> ServerConfig {
     ServerConfig::default().max_message_size(256 * 1024).outbox(32, 1024 * 1024)
 }
 
-/// Sends each camera's newest picture to who wants it.
+/// Sends the newest picture of each camera to the subscribers.
 pub(crate) async fn film(hub: &Hub, cameras: u32) -> veltix::Result<()> {
     for camera in 0..cameras {
         let pixels = "x".repeat(64 * 1024);

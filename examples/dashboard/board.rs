@@ -1,4 +1,4 @@
-//! The board: what the events and counters of a [`Hub`] come to.
+//! The board: a summary of the events and counters of a [`Hub`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,7 +12,7 @@ pub(crate) struct Board {
     pub(crate) peers: usize,
     pub(crate) connected: u64,
     pub(crate) disconnected: u64,
-    /// Refused by `on_connect`, or ended before the handshake was over.
+    /// Refused by `on_connect`, or ended during the handshake.
     pub(crate) turned_away: u64,
     pub(crate) rejected: u64,
     pub(crate) failed: u64,
@@ -20,17 +20,17 @@ pub(crate) struct Board {
     pub(crate) unknown_codes: u64,
     pub(crate) timed_out: u64,
     pub(crate) slow_consumers: u64,
-    /// Events that this board was too slow for: its other counts of events are too low by these.
+    /// Events that this board has missed. Its other counts of events are too low by this number.
     pub(crate) missed: u64,
-    /// By type: what was dropped, and of that, what a newer value has superseded.
+    /// By type: dropped frames, and the part of them that a newer value has superseded.
     pub(crate) dropped: Vec<(String, u64, u64)>,
-    /// Messages received and frames written, of all peers that there are or were.
+    /// Messages received and frames written, of all present and former peers.
     pub(crate) total: Flow,
-    /// The same for each second since the last look.
+    /// The same per second since the last update.
     pub(crate) rate: Flow,
-    /// What `total` was then.
+    /// The value of `total` at the last update.
     total_at_look: Flow,
-    /// What `total` has of each peer so far.
+    /// The part of each peer in `total`.
     seen: HashMap<PeerId, Flow>,
 }
 
@@ -69,18 +69,18 @@ impl Board {
             Event::UnknownCode { .. } => self.unknown_codes += 1,
             Event::RequestTimedOut { .. } => self.timed_out += 1,
             Event::SlowConsumer { .. } => self.slow_consumers += 1,
-            // What was dropped is counted for all peers by `Hub::dropped`, even without events.
+            // `Hub::dropped` counts dropped frames of all peers, even without events.
             Event::Dropped { .. } => {}
             Event::Lagged(missed) => {
                 self.missed += missed;
-                // Some of these may have gone unseen. Those that are there are found again.
+                // Some peers may have left unseen. The next update finds the present ones again.
                 self.seen.clear();
             }
             _ => {}
         }
     }
 
-    /// Looks at the counters, after so long.
+    /// Reads the counters. `after` is the time since the last update.
     pub(crate) fn look(&mut self, hub: &Hub, types: &Registry, after: Duration) {
         // `all()` is never over a limit.
         let peers = hub.list(all()).unwrap_or_default();
@@ -88,7 +88,7 @@ impl Board {
         for peer in peers {
             let stats = peer.stats();
             let now = Flow { received: stats.received.received, written: stats.sent.written };
-            // Without an entry it came or was lost sight of between two looks: it begins here.
+            // A peer without an entry has connected since the last update, or its event was missed: it begins here.
             let before = self.seen.insert(peer.id(), now).unwrap_or(now);
             self.total.add_since(now, before);
         }
@@ -108,22 +108,22 @@ impl Board {
             .collect();
     }
 
-    /// The board as a table.
+    /// Returns the board as a table.
     pub(crate) fn table(&self) -> Vec<String> {
         let mut lines = vec![
             format!(
-                "peers     {:>9}    came {}, went {}, turned away {}",
+                "peers     {:>9}    {} connected, {} disconnected, {} refused",
                 self.peers, self.connected, self.disconnected, self.turned_away
             ),
             format!("in        {:>9}/s  {} messages", self.rate.received, self.total.received),
             format!("out       {:>9}/s  {} frames", self.rate.written, self.total.written),
             format!("handlers  {:>9}    failed, {} panicked", self.failed, self.panicked),
             format!(
-                "bodies    {:>9}    rejected, {} of unknown codes",
+                "bodies    {:>9}    rejected, {} with unknown codes",
                 self.rejected, self.unknown_codes
             ),
             format!("requests  {:>9}    timed out", self.timed_out),
-            format!("slow      {:>9}    times a peer's outbox was full", self.slow_consumers),
+            format!("slow      {:>9}    times an outbox was full", self.slow_consumers),
         ];
         for (name, total, superseded) in &self.dropped {
             lines.push(format!("dropped   {total:>9}    {name}, {superseded} of them superseded"));
@@ -138,7 +138,7 @@ impl Board {
     }
 }
 
-/// The board in one line.
+/// Formats the board as one line.
 impl fmt::Display for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dropped: u64 = self.dropped.iter().map(|(_, total, _)| total).sum();

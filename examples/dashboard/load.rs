@@ -1,4 +1,4 @@
-//! What the board has to show: clients that talk, one that reads too slowly, one that is clumsy.
+//! The load for the board: clients that talk, one that reads too slowly, one that makes errors.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const CAMERAS: u32 = 4;
 /// A type that the server does not know.
 const SECRET: MessageType = MessageType::new(499, "secret", "");
 
-/// Everything at once, as tasks. They end when the set is dropped.
+/// Starts all clients as tasks. They end when the set is dropped.
 pub(crate) fn start(addr: &str, hub: &Hub) -> JoinSet<veltix::Result<()>> {
     let mut load = JoinSet::new();
     for number in 0..TALKERS {
@@ -28,14 +28,14 @@ pub(crate) fn start(addr: &str, hub: &Hub) -> JoinSet<veltix::Result<()>> {
     load
 }
 
-/// A pace that is not made up for: a machine that cannot keep it would do nothing else any more.
+/// Returns an interval that skips no pause after a delay. Otherwise an overloaded machine would catch up forever.
 fn every(period: Duration) -> Interval {
     let mut pace = interval(period);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pace
 }
 
-/// Echoes all the time, and a word to all now and then.
+/// Sends echoes all the time, and a line to all peers from time to time.
 async fn talk(addr: String, number: u32) -> veltix::Result<()> {
     let router = Router::new().on(|Msg(_): Msg<HowAreYou>| Fine).on(|Msg(_): Msg<Say>| ());
     let client = Client::connect(ClientConfig::default().addr(addr), router).await?;
@@ -50,8 +50,8 @@ async fn talk(addr: String, number: u32) -> veltix::Result<()> {
     Ok(())
 }
 
-/// Wants pictures, and takes so long for each of them. Its inbox is small, so that it then does not
-/// even read.
+/// Subscribes to pictures and takes `pause` for each of them. Its inbox is small, so that reading pauses
+/// meanwhile.
 async fn look_on(addr: String, pause: Duration) -> veltix::Result<()> {
     let router = Router::new()
         .on(|Msg(_): Msg<HowAreYou>| Fine)
@@ -64,8 +64,8 @@ async fn look_on(addr: String, pause: Duration) -> veltix::Result<()> {
     Ok(())
 }
 
-/// Does everything wrong: a body that cannot be read, messages whose handlers fail and panic, one
-/// that nobody knows. It does not answer, and comes back each time that it is thrown out.
+/// Makes every error: a body that cannot be parsed, messages whose handlers fail and panic, and an unknown
+/// code. It does not answer requests, and reconnects each time that its connection closes.
 async fn stumble(addr: String) -> veltix::Result<()> {
     let reconnect = Reconnect::fixed(Duration::from_millis(200));
     let config = ClientConfig::default().addr(addr).reconnect(reconnect);
@@ -73,7 +73,7 @@ async fn stumble(addr: String) -> veltix::Result<()> {
     let not_text = Message::new(Echo::TYPE, vec![0xff]);
     for step in 0.. {
         sleep(Duration::from_millis(150)).await;
-        // Between two connections this fails, which is no end.
+        // Between two connections this fails, which is expected.
         let _ = match step % 4 {
             0 => client.try_send(&not_text),
             1 => client.try_send(&Fail),
@@ -84,7 +84,7 @@ async fn stumble(addr: String) -> veltix::Result<()> {
     Ok(())
 }
 
-/// Films, as fast as anybody would look.
+/// Sends pictures at the rate of a film.
 async fn serve_pictures(hub: Hub) -> veltix::Result<()> {
     let mut pace = every(Duration::from_millis(20));
     loop {
@@ -93,7 +93,7 @@ async fn serve_pictures(hub: Hub) -> veltix::Result<()> {
     }
 }
 
-/// Asks everybody who takes no pictures how they are, each second.
+/// Sends a request to all peers without pictures, each second.
 async fn ask_around(hub: Hub) -> veltix::Result<()> {
     let mut pace = every(Duration::from_secs(1));
     loop {

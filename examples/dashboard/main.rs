@@ -1,8 +1,8 @@
-//! What a server is doing, live: peers, rates, what was dropped and why, who is slow, what fails.
+//! A live view of a server: peers, rates, dropped frames with their reasons, slow peers, failures.
 //!
 //! Run it with `cargo run --example dashboard`. It serves an echo and a chat on `VELTIX_ADDR`, by
-//! default a free port, makes its own load, and draws its board each second: as a table on a
-//! terminal, as a line each elsewhere. It ends after `VELTIX_SECONDS`, by default 10, or with Ctrl-C.
+//! default on a free port, produces its own load, and draws its board each second: as a table on a
+//! terminal, as one line otherwise. It ends after `VELTIX_SECONDS`, by default 10, or with Ctrl-C.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
@@ -24,7 +24,7 @@ async fn main() -> veltix::Result<()> {
     let addr = env::var("VELTIX_ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
     let seconds = env::var("VELTIX_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     let stop = veltix::stop_signal();
-    // The board tells of panics.
+    // The board counts panics, so their texts are not needed.
     std::panic::set_hook(Box::new(|_| {}));
 
     let server = Server::bind(app::config().addr(addr), app::router()).await?;
@@ -46,14 +46,14 @@ async fn main() -> veltix::Result<()> {
     Ok(())
 }
 
-/// Counts events as they come, and draws each second, until the server has ended.
+/// Counts events and draws the board each second, until the server has ended.
 async fn show(hub: Hub, mut events: EventStream) {
     let second = Duration::from_secs(1);
     let (mut board, mut drawn) = (Board::default(), 0);
     let mut pace = interval_at(Instant::now() + second, second);
     loop {
         tokio::select! {
-            // Whoever is slow here loses events, and is told how many: `Event::Lagged`.
+            // A slow reader loses events and receives their number: `Event::Lagged`.
             event = events.next() => match event {
                 Some(event) => board.note(&event),
                 None => return,
@@ -66,17 +66,17 @@ async fn show(hub: Hub, mut events: EventStream) {
     }
 }
 
-/// Draws the board over the one that has so many lines; says how many it has itself.
+/// Draws the board over the previous one of `over` lines, and returns its number of lines.
 fn draw(board: &Board, over: usize) -> usize {
     let mut out = io::stdout().lock();
     let lines = board.table();
     let drawn = if out.is_terminal() {
-        // Up to where the last one began, and clear to the end of the screen.
+        // Moves up to the first line of the previous board and clears to the end of the screen.
         let up = if over > 0 { format!("\x1b[{over}A\x1b[J") } else { String::new() };
         writeln!(out, "{up}{}", lines.join("\n"))
     } else {
         writeln!(out, "{board}")
     };
-    // Nobody looks any more: the server goes on.
+    // If the output is closed, the server continues.
     drawn.map_or(0, |()| lines.len())
 }

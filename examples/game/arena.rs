@@ -1,14 +1,14 @@
-//! The server's side of the game: who is in which arena, and who is told of what.
+//! The server of the game: arenas, players and their positions.
 //!
 //! | code | message | body |
 //! |---|---|---|
 //! | 200 | `enter` | JSON `{"name", "arena"}`; answered by a `welcome` or `refused` |
-//! | 201 | `welcome` | JSON `{"player", "players": [{"player", "name"}]}`: your number, and the others |
+//! | 201 | `welcome` | JSON `{"player", "players": [{"player", "name"}]}`: the number of the new player, and the other players |
 //! | 202 | `refused` | JSON `{"reason"}` |
-//! | 203 | `joined` | JSON `{"player", "name"}`, to the others of the arena |
+//! | 203 | `joined` | JSON `{"player", "name"}`, to the other players of the arena |
 //! | 204 | `left` | JSON `{"player"}`, to the others |
-//! | 205 | `move` | JSON `{"x", "y"}`: where the sender is now, from 0 to 1000 |
-//! | 206 | `position` | JSON `{"player", "x", "y"}`, to the others; a slow peer gets the newest of each |
+//! | 205 | `move` | JSON `{"x", "y"}`: the position of the sender, from 0 to 1000 |
+//! | 206 | `position` | JSON `{"player", "x", "y"}`, to the others; a slow peer receives only the newest of each player |
 
 use serde::{Deserialize, Serialize};
 use veltix::typed::ToMessage;
@@ -34,13 +34,12 @@ pub(crate) enum Game {
     Left { player: u64 },
     #[message(code = 205)]
     Move { x: f32, y: f32 },
-    /// A peer that does not keep up is not disconnected for it: of each player's positions that
-    /// wait for it, only the newest is kept.
+    /// A slow peer is not disconnected. Its outbox keeps only the newest position of each player.
     #[message(code = 206, latest = "player", derive(PartialEq))]
     Position { player: u64, x: f32, y: f32 },
 }
 
-/// Somebody in an arena. The number is that of the connection.
+/// A player in an arena. The number is that of the connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Player {
     pub(crate) player: u64,
@@ -56,46 +55,46 @@ fn enter(hub: Hub, peer: Peer, Msg(enter): Msg<Enter>) -> Result<Welcome, Refuse
         return Err(Refused::because("you are in an arena already"));
     }
     if !is_name(&enter.name) || !is_name(&enter.arena) {
-        return Err(Refused::because("a name has 1 to 32 bytes, all to be seen"));
+        return Err(Refused::because("a name has 1 to 32 bytes and no control characters"));
     }
     Ok(welcome(&hub, &peer, enter)?)
 }
 
-/// Tags the peer before it looks around: of two who come at the same time, each is told of the other.
+/// Tags the peer before it lists the others. So of two peers that enter at the same time, each learns of the other.
 fn welcome(hub: &Hub, peer: &Peer, Enter { name, arena }: Enter) -> Result<Welcome, Error> {
     peer.set_tag(("name", name.as_str()))?;
     peer.set_tag(("arena", arena.as_str()))?;
     let player = peer.id().value();
     let there = hub.list(tag("arena").is(arena) & !peers([peer.id()]))?;
     let players = there.iter().filter_map(player_of).collect();
-    tell_the_others(hub, peer, &Joined(Player { player, name }))?;
+    send_to_others(hub, peer, &Joined(Player { player, name }))?;
     Ok(Welcome { player, players })
 }
 
 fn walk(hub: Hub, peer: Peer, Msg(to): Msg<Move>) -> Result<(), SendError> {
     let (x, y) = (to.x.clamp(0.0, SIDE), to.y.clamp(0.0, SIDE));
-    tell_the_others(&hub, &peer, &Position { player: peer.id().value(), x, y })
+    send_to_others(&hub, &peer, &Position { player: peer.id().value(), x, y })
 }
 
 fn leave(hub: Hub, peer: Peer) -> Result<(), SendError> {
-    tell_the_others(&hub, &peer, &Left { player: peer.id().value() })
+    send_to_others(&hub, &peer, &Left { player: peer.id().value() })
 }
 
-/// Tells everybody else in the peer's arena; who is in none has no others.
-fn tell_the_others(hub: &Hub, peer: &Peer, what: &impl ToMessage) -> Result<(), SendError> {
+/// Sends a message to the other players of the peer's arena, if the peer is in one.
+fn send_to_others(hub: &Hub, peer: &Peer, what: &impl ToMessage) -> Result<(), SendError> {
     if let Some(arena) = peer.get_tag("arena") {
         hub.to(tag("arena").is(arena)).except(peer).send(what)?;
     }
     Ok(())
 }
 
-/// The player that a peer is, once it has entered.
+/// Returns the player of a peer that has entered.
 pub(crate) fn player_of(peer: &Peer) -> Option<Player> {
     let Some(TagValue::Text(name)) = peer.get_tag("name") else { return None };
     Some(Player { player: peer.id().value(), name: name.to_string() })
 }
 
-/// Others will print it, so it may not command their terminals.
+/// Checks a name. Other clients print it, so it must have no control characters for their terminals.
 fn is_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && !name.contains(char::is_control)
 }
@@ -112,7 +111,7 @@ impl From<Error> for Refused {
     }
 }
 
-/// A body that cannot be read is refused too.
+/// Refuses a body that cannot be parsed too.
 impl From<&Rejection> for Refused {
     fn from(rejection: &Rejection) -> Self {
         Self::because(rejection)

@@ -1,4 +1,4 @@
-//! A player that needs nobody at the keyboard: it runs in circles, and keeps in mind who is where.
+//! A player without a person: it moves in circles and remembers the positions of the others.
 
 use std::collections::HashMap;
 use std::f32::consts::TAU;
@@ -10,17 +10,17 @@ use veltix::{Client, ClientConfig, Msg, Router, SendError, State};
 
 use super::arena::{Enter, Left, Move, Position, SIDE};
 
-/// The time between two moves: they are made at 64 Hz.
+/// The time between two moves, at 64 Hz.
 const TICK: Duration = Duration::from_nanos(1_000_000_000 / 64);
 
-/// What one round takes, in seconds.
+/// The duration of one round in seconds.
 const ROUND: f32 = 8.0;
 
-/// What a bot sees of the arena.
+/// The view of the arena that a bot has.
 #[derive(Clone)]
 struct View {
     positions: Arc<Mutex<HashMap<u64, Position>>>,
-    /// A bot that looks for long at each position falls behind.
+    /// The time that a bot takes for each position. With a long time it falls behind.
     look: Duration,
 }
 
@@ -41,17 +41,17 @@ pub(crate) struct Bot {
 }
 
 impl Bot {
-    /// Enters. `look` is how long it looks at each position that it is told.
+    /// Connects and enters. `look` is the time that the bot takes for each received position.
     pub(crate) async fn join(addr: &str, enter: &Enter, look: Duration) -> veltix::Result<Self> {
         let view = View { positions: Arc::default(), look };
-        // Who has joined it does not need to hear: it has no names in mind.
+        // A bot remembers no names, so it has no route for `Joined`.
         let router = Router::new().on(seen).on(left).with_state(view);
         let client = Client::connect(ClientConfig::default().addr(addr), router).await?;
         client.request(enter).await?;
         Ok(Self { client })
     }
 
-    /// Plays until the server ends. The angle, in radians, is where on the circle it begins.
+    /// Plays until the server ends. The angle in radians is the start on the circle.
     pub(crate) async fn play(self, angle: f32) -> veltix::Result<()> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -59,7 +59,7 @@ impl Bot {
         loop {
             let now = ticks.tick().await;
             let rounds = (now - begun).as_secs_f32() / ROUND;
-            // If there is no room for it, the next move is as good.
+            // Without room in the outbox this move is skipped: the next one replaces it.
             match self.client.try_send(&step(angle + rounds * TAU)) {
                 Ok(()) | Err(SendError::Full) => {}
                 Err(SendError::Closed) => return Ok(()),
@@ -69,7 +69,7 @@ impl Bot {
     }
 }
 
-/// The point of the circle at this angle.
+/// Returns the point of the circle at this angle.
 fn step(angle: f32) -> Move {
     let (sin, cos) = angle.sin_cos();
     Move { x: SIDE / 2.0 * (1.0 + cos), y: SIDE / 2.0 * (1.0 + sin) }

@@ -1,23 +1,23 @@
-//! A game of many players, of whose positions only the newest count: each says 64 times a second
-//! where it is, and the others of its arena are told. A peer that does not keep up gets fewer
-//! positions, but never old ones, and delays nobody.
+//! A game of many players in which only the newest positions count. Each player sends its position 64 times
+//! per second, and the server sends it to the other players of the arena. A slow peer receives fewer
+//! positions, but never old ones, and delays no other peer.
 //!
 //! ```sh
 //! cargo run --release --example game
 //! python examples/game_player.py ann     # in a second terminal; needs pip install veltix==3.3.0
 //! ```
 //!
-//! It is the server and the bots at once, and each second it prints who is there, how many moves
-//! came in and updates went out, and what slow peers were spared. Ctrl-C ends it.
+//! The program is the server and the bots. Each second it prints the number of players, of received moves and
+//! of sent updates, and the updates that slow peers did not receive. Ctrl-C ends it.
 //!
-//! | variable | what it says | default |
+//! | variable | meaning | default |
 //! |---|---|---|
-//! | `VELTIX_ADDR` | where to listen; port 0 picks a free one | `127.0.0.1:8080` |
-//! | `VELTIX_PLAYERS` | how many bots play | 64 |
-//! | `VELTIX_SLOW` | how many of them are too slow for what they are told | 1 |
-//! | `VELTIX_SECONDS` | for how long | until Ctrl-C |
+//! | `VELTIX_ADDR` | address to listen on; port 0 selects a free one | `127.0.0.1:8080` |
+//! | `VELTIX_PLAYERS` | number of bots | 64 |
+//! | `VELTIX_SLOW` | number of bots that read too slowly | 1 |
+//! | `VELTIX_SECONDS` | duration | until Ctrl-C |
 //!
-//! `arena` is the server and its messages, `bot` a player, `report` what is printed.
+//! `arena` is the server and its messages, `bot` a player, `report` the printed lines.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
@@ -37,13 +37,13 @@ use arena::Enter;
 use bot::Bot;
 use report::Report;
 
-/// Where the bots are.
+/// The arena of the bots.
 const ARENA: &str = "main";
 
-/// How long a slow bot looks at each position.
+/// The time that a slow bot takes for each position.
 const SLOW: Duration = Duration::from_millis(2);
 
-/// Positions that the system has taken cannot be replaced by newer ones, so it gets few at a time.
+/// Newer positions cannot replace those that the system has accepted, so the system receives few at a time.
 const MAX_UNSENT: u32 = 8 * 1024;
 
 struct Settings {
@@ -100,14 +100,14 @@ async fn play(settings: Settings) -> veltix::Result<()> {
         () = over => {}
     }
     let report = hub.shutdown().await;
-    // They have nobody to play with any more, and end.
+    // The server has ended, so the bots end.
     bots.join_all().await.into_iter().collect::<veltix::Result<()>>()?;
     running.await.expect("the server does not panic")?;
     println!("over, for {} players", report.connections);
     Ok(())
 }
 
-/// Lets the bots join, one after the other: a server has few handshakes at a time with one address.
+/// Lets the bots join one after the other, because a server limits pending handshakes per address.
 async fn bots(settings: &Settings, addr: &str) -> veltix::Result<JoinSet<veltix::Result<()>>> {
     let mut bots = JoinSet::new();
     for number in 0..settings.players {
@@ -119,11 +119,11 @@ async fn bots(settings: &Settings, addr: &str) -> veltix::Result<JoinSet<veltix:
     Ok(bots)
 }
 
-/// Says each second what happened. It ends only with an error.
+/// Prints a report each second. It ends only with an error.
 async fn report(hub: &Hub) -> veltix::Result<()> {
     let mut report = Report::default();
     let mut seconds = interval(Duration::from_secs(1));
-    // The first tick is now.
+    // The first tick completes at once.
     seconds.tick().await;
     loop {
         seconds.tick().await;
@@ -131,7 +131,7 @@ async fn report(hub: &Hub) -> veltix::Result<()> {
     }
 }
 
-/// Waits for the end of the time, if there is one, or until it is told to stop.
+/// Waits for the end of the time, if there is one, or for the stop signal.
 async fn over(seconds: Option<u64>, stop: impl Future<Output = ()>) {
     let Some(seconds) = seconds else { return stop.await };
     tokio::select! {

@@ -1,4 +1,4 @@
-//! What the server says each second. All of it is counted by the library, peer by peer.
+//! The report of each second. The library counts all of it for each peer.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -8,13 +8,13 @@ use veltix::{Hub, Peer, PeerId, all};
 
 use super::arena::player_of;
 
-/// The counters as they were at the last report.
+/// The counters at the last report.
 #[derive(Default)]
 pub(crate) struct Report {
     before: HashMap<PeerId, PeerStats>,
 }
 
-/// What one peer has added to them since.
+/// The change of one peer's counters since then.
 #[derive(Default)]
 struct Change {
     moves: u64,
@@ -24,7 +24,7 @@ struct Change {
 }
 
 impl Report {
-    /// What has happened since the last one: a line for all, and one for each slow peer.
+    /// Returns the report since the last one: a line for all peers, and one for each slow peer.
     pub(crate) fn next(&mut self, hub: &Hub) -> veltix::Result<String> {
         let peers = hub.list(all())?;
         let now: HashMap<_, _> = peers.iter().map(|peer| (peer.id(), peer.stats())).collect();

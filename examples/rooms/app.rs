@@ -1,4 +1,4 @@
-//! The server: its messages, and who is meant by each of them.
+//! The server: its messages, and the target of each of them.
 
 use std::time::Duration;
 
@@ -6,39 +6,39 @@ use veltix::{Hub, Msg, Peer, Router, Target, tag};
 
 #[veltix::message]
 pub(crate) enum Rooms {
-    /// Enters a room, under a name and with a level.
+    /// Enters a room with a name and a level.
     #[message(code = 200, reply = Roster)]
     Enter { name: String, room: String, level: u32 },
     #[message(code = 201)]
     Roster { room: String, names: Vec<String> },
-    /// Wants to hear nothing for now.
+    /// Mutes the room for the sender.
     #[message(code = 202)]
     Mute,
-    /// A line for the others of the room.
+    /// A line for the other peers in the room.
     #[message(code = 203, reply = Passed)]
     Say { text: String },
-    /// A line for several rooms, from a level up.
+    /// A line for peers of at least this level in several rooms.
     #[message(code = 204, reply = Passed)]
     Announce { rooms: Vec<String>, level: u32, text: String },
-    /// How many a line was passed on to.
+    /// The number of peers that a line was sent to.
     #[message(code = 205)]
     Passed { to: usize },
-    /// A line, as it arrives.
+    /// A line from another peer.
     #[message(code = 206)]
     Heard { from: String, text: String },
-    /// What the server asks.
+    /// A request of the server.
     #[message(code = 207, reply = Ballot)]
     Vote { question: String },
     #[message(code = 208)]
     Ballot { yes: bool },
 }
 
-/// Who is in a room. A target is a value, and says nothing yet about who that is.
+/// Returns the target that matches the peers in a room. A target is a value; the hub finds the peers later.
 pub(crate) fn room(name: &str) -> Target {
     tag("room").is(name)
 }
 
-/// Who wants to hear what is said there.
+/// Returns the target that matches the peers in a room that are not muted.
 pub(crate) fn audience(name: &str) -> Target {
     room(name) & !tag("muted")
 }
@@ -46,7 +46,7 @@ pub(crate) fn audience(name: &str) -> Target {
 async fn enter(hub: Hub, peer: Peer, Msg(enter): Msg<Enter>) -> veltix::Result<Roster> {
     peer.set_tag(("name", enter.name))?;
     peer.set_tag(("level", enter.level))?;
-    // Last, for whoever watches the room: who enters it has a name by then.
+    // This tag is the last one, so that a watch of the room sees a peer that has a name.
     peer.set_tag(("room", enter.room.as_str()))?;
     let mut names: Vec<_> = hub.list(room(&enter.room))?.iter().map(name).collect();
     names.sort();
@@ -64,7 +64,7 @@ async fn say(hub: Hub, peer: Peer, Msg(say): Msg<Say>) -> veltix::Result<Passed>
     Ok(Passed { to: delivery.queued })
 }
 
-/// From a level up, or with any level for those of the staff.
+/// Sends a line to peers of at least this level, and to the staff with any level.
 async fn announce(hub: Hub, peer: Peer, Msg(what): Msg<Announce>) -> veltix::Result<Passed> {
     let entitled = tag("level").at_least(what.level) | tag("staff");
     let target = tag("room").any_of(what.rooms) & entitled & !tag("muted");
@@ -76,8 +76,8 @@ pub(crate) fn router() -> Router {
     Router::new().on(enter).on(mute).on(say).on(announce)
 }
 
-/// Asks everybody in a room: how many say yes, once so many have answered. `None` when they are
-/// too few, or do not answer within two seconds.
+/// Sends a question to all peers in a room and returns the number of yes votes after `quorum` answers. Returns
+/// `None` if the room has fewer peers, or if fewer answer within two seconds.
 pub(crate) async fn vote(
     hub: &Hub,
     in_room: &str,
@@ -91,12 +91,12 @@ pub(crate) async fn vote(
     Ok(votes.is_enough().then_some(yes))
 }
 
-/// The peer's name.
+/// Returns the peer's name.
 pub(crate) fn name(peer: &Peer) -> String {
     of(peer, "name")
 }
 
-/// The text of one of the peer's tags; empty without it.
+/// Returns the text of one of the peer's tags, or an empty text.
 fn of(peer: &Peer, tag: &str) -> String {
     peer.get_tag(tag).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! Whom a message is for: rooms, levels and the muted, said with tags and the targets made of them;
-//! a watch, a survey, and the tagging and closing of many at once.
+//! Tags and targets: rooms, levels and muted peers. A watch, a survey, and operations that tag and close
+//! many peers at once.
 //!
-//! Run it with `cargo run --example rooms`. Four clients act a script, and it ends by itself.
+//! Run it with `cargo run --example rooms`. Four clients follow a script, and the program ends by itself.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
@@ -18,19 +18,19 @@ use veltix::{
 async fn main() -> veltix::Result<()> {
     let server = Server::bind(ServerConfig::default().addr("127.0.0.1:0"), router()).await?;
     let (addr, hub) = (server.local_addr().to_string(), server.hub());
-    let watching = tokio::spawn(tell_who_comes_and_goes(hub.watch(room("lobby"))?));
+    let watching = tokio::spawn(print_members(hub.watch(room("lobby"))?));
     let running = tokio::spawn(server.run());
 
     act(&hub, &addr).await?;
 
     let report = hub.shutdown().await;
-    println!("* the server is down; connections that it has ended: {}", report.connections);
+    println!("* the server has shut down and closed {} connections", report.connections);
     running.await.expect("the server does not panic")?;
     watching.await.expect("the watch does not panic");
     Ok(())
 }
 
-/// The script.
+/// Runs the script.
 async fn act(hub: &Hub, addr: &str) -> veltix::Result<()> {
     let ann = enter(addr, "ann", "lobby", 7, true).await?;
     let bob = enter(addr, "bob", "lobby", 3, true).await?;
@@ -39,14 +39,14 @@ async fn act(hub: &Hub, addr: &str) -> veltix::Result<()> {
 
     let everyone = [&ann, &bob, &cat, &dan];
 
-    println!("\n- To a room but for one, and not to who does not listen: `&`, `!`, `.except`");
+    println!("\n- To a room except for one peer and the muted ones: `&`, `!`, `.except`");
     cat.send(&Mute).await?;
     arrived(&everyone).await?;
     let passed = ann.request(&Say { text: "hello, lobby".into() }).await?;
     arrived(&everyone).await?;
     println!("ann is heard by {} of {} in the lobby", passed.to, hub.count(room("lobby"))?);
 
-    println!("\n- To two rooms, from level 8 up, or to the staff: `.any_of`, `.at_least`, `|`");
+    println!("\n- To two rooms, from level 8 on or to the staff: `.any_of`, `.at_least`, `|`");
     hub.tag(tag("name").is("ann"), "staff")?;
     let rooms = vec!["lobby".into(), "hall".into()];
     let text = "a meeting for those who know their way".to_owned();
@@ -54,11 +54,11 @@ async fn act(hub: &Hub, addr: &str) -> veltix::Result<()> {
     arrived(&everyone).await?;
     println!("bob is heard by {}", passed.to);
 
-    println!("\n- A tag for many at once: `hub.tag(target, tag)`");
+    println!("\n- A tag for many peers at once: `hub.tag(target, tag)`");
     let newcomers = room("lobby") & tag("level").below(5);
-    println!("{newcomers} means {}", hub.count(&newcomers)?);
+    println!("{newcomers} matches {}", hub.count(&newcomers)?);
     println!("raised to level 5: {}", hub.tag(&newcomers, ("level", 5))?);
-    println!("and then it means {}", hub.count(&newcomers)?);
+    println!("afterwards it matches {}", hub.count(&newcomers)?);
 
     println!("\n- A survey with a quorum: `hub.to(room).request(&question)?.quorum(n)`");
     for (place, quorum) in [("lobby", 3), ("hall", 2)] {
@@ -68,7 +68,7 @@ async fn act(hub: &Hub, addr: &str) -> veltix::Result<()> {
         }
     }
 
-    println!("\n- Who moves is found elsewhere: `hub.list(target)`");
+    println!("\n- The target finds a peer in its new room: `hub.list(target)`");
     bob.request(&Enter { name: "bob".into(), room: "hall".into(), level: 5 }).await?;
     let mut there: Vec<_> = hub.list(audience("hall"))?.iter().map(name).collect();
     there.sort();
@@ -76,18 +76,18 @@ async fn act(hub: &Hub, addr: &str) -> veltix::Result<()> {
 
     println!("\n- The end of a room: `hub.close(target, reason)`");
     let closed = hub.close(room("lobby"), "the lobby closes at eight")?;
-    println!("{closed} are sent home, who see no more of it than this:");
+    println!("{closed} connections closed. Their clients see:");
     for (name, client) in [("ann", ann), ("cat", cat)] {
         println!("  {name}: {}", client.peer().closed().await.reason);
     }
-    // What the server says of the same end is in its events: `CloseReason::ClosedFor`.
+    // The events of the server have the reason of the same end: `CloseReason::ClosedFor`.
 
     bob.close().await;
     Ok(())
 }
 
-/// Waits until what the server has handled so far is on everybody's screen: the answer to a ping
-/// stands behind it.
+/// Waits until each client has received the messages that the server has sent so far: the answer to a
+/// ping follows them.
 async fn arrived(clients: &[&Client]) -> veltix::Result<()> {
     for client in clients {
         client.ping().await?;
@@ -95,7 +95,7 @@ async fn arrived(clients: &[&Client]) -> veltix::Result<()> {
     Ok(())
 }
 
-/// A client in a room, who says what it hears, and is for everything or against it.
+/// Connects a client that enters a room, prints received lines and gives the same vote each time.
 async fn enter(
     addr: &str,
     name: &'static str,
@@ -112,13 +112,13 @@ async fn enter(
     Ok(client)
 }
 
-/// Says who enters and leaves, until the server has ended.
-async fn tell_who_comes_and_goes(mut lobby: Watch) {
-    // Who has left is known by number only: the peer is gone, and its tags with it.
+/// Prints the peers that enter and leave, until the server has ended.
+async fn print_members(mut lobby: Watch) {
+    // `Left` has only the number of a peer, because its tags end with the connection.
     let mut names = HashMap::new();
     while let Some(event) = lobby.next().await {
         match event {
-            // At the start, and whenever this loop could not keep up.
+            // At the start, and each time this loop has fallen behind.
             WatchEvent::Reset(peers) => {
                 names = peers.iter().map(|peer| (peer.id(), name(peer))).collect();
                 println!("* {} in the lobby", names.len());

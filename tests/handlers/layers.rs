@@ -443,7 +443,8 @@ fn a_route_may_be_layered_concurrent_and_timed() {
         for (id, text) in [(1, "0"), (2, "00"), (3, "1"), (4, "0")] {
             raw.send(OTHER.code(), id, text).await.unwrap();
         }
-        assert_eq!(failure(&mut events).await, "the handler did not return within 5s");
+        let error = failure(&mut events).await;
+        assert_eq!(error, "the handler did not return within 5s: raise its `timeout`");
         assert_eq!(start.elapsed(), seconds(5), "the one of ten seconds");
         for id in [1, 2, 4] {
             assert_eq!(raw.next().await.unwrap().id().value(), id);

@@ -31,7 +31,10 @@ fn a_handler_is_dropped_the_moment_its_time_is_over() {
         raw.send(OTHER.code(), 5, "").await.unwrap();
         let next = ask(&mut raw, ECHO.code(), "").await;
         assert_eq!((next.id().value(), start.elapsed()), (7, seconds(3)), "it waited for its turn");
-        assert_eq!(failure(&mut events).await, "the handler did not return within 3s");
+        assert_eq!(
+            failure(&mut events).await,
+            "the handler did not return within 3s: raise its `timeout`"
+        );
         assert_eq!(drops.count(), 1);
         assert_eq!(peer.stats().received.handled, 2);
     });
@@ -83,7 +86,10 @@ fn a_peer_s_coming_and_going_may_be_timed_too() {
             _ => None,
         };
         let told = until(&mut events, refused).await;
-        assert_eq!((&*told, start.elapsed()), ("the handler did not return within 2s", seconds(2)));
+        assert_eq!(
+            (&*told, start.elapsed()),
+            ("the handler did not return within 2s: raise its `timeout`", seconds(2))
+        );
         assert!(raw.next().await.is_err());
 
         let stuck = |_: Disconnected| pending::<()>();
@@ -91,7 +97,10 @@ fn a_peer_s_coming_and_going_may_be_timed_too() {
         let mut events = world.hub.events();
         drop(world.raw().await);
         let start = Instant::now();
-        assert_eq!(failure(&mut events).await, "the handler did not return within 2s");
+        assert_eq!(
+            failure(&mut events).await,
+            "the handler did not return within 2s: raise its `timeout`"
+        );
         assert_eq!(start.elapsed(), seconds(2));
     });
 }
@@ -129,7 +138,10 @@ async fn a_blocking_one_goes_on_but_its_reply_is_discarded() {
     let (mut raw, peer) = world.join().await;
     raw.send(OTHER.code(), 5, "stuck").await.unwrap();
     stuck.begun.recv().await.unwrap();
-    assert_eq!(failure(&mut events).await, "the handler did not return within 20ms");
+    assert_eq!(
+        failure(&mut events).await,
+        "the handler did not return within 20ms: raise its `timeout`"
+    );
     stuck.go_on.send(()).unwrap();
     // The thread is free again, so the handler has sent everything that it would send.
     assert_eq!(ask(&mut raw, ECHO.code(), "").await.text().unwrap(), "echo");

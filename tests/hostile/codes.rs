@@ -140,9 +140,9 @@ async fn r34_any_number_of_peers_with_other_types_are_one_line_of_the_log() {
         connect(&world, Router::new().types(build(&[OTHERS]))).await.unwrap();
     }
     // One line of the server, and one of each client about its server.
-    let lines = log.lines("the peer has other types");
+    let lines = log.lines("the peer uses these message codes for other types");
     assert_eq!(lines.len(), 1 + 5, "{lines:?}");
     assert!(lines.iter().all(|line| line.contains("[200]")), "{lines:?}");
     connect(&world, Router::new().types(build(&[ECHO]))).await.unwrap();
-    assert_eq!(log.lines("the peer has other types").len(), lines.len());
+    assert_eq!(log.lines("the peer uses these message codes for other types").len(), lines.len());
 }

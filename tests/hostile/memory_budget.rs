@@ -374,7 +374,7 @@ async fn many_who_are_evicted_are_one_line_of_the_log() {
         let evicted = timeout(5 * SECOND, next_evicted(&mut events));
         evicted.await.expect("three of them are room for one frame");
     }
-    let lines = log.lines("memory is used up").len();
+    let lines = log.lines("the memory budget is used up").len();
     assert!((1..3).contains(&lines), "{lines}");
 }
 

@@ -25,7 +25,7 @@ async fn who_is_known_is_let_in_and_who_is_not_is_told_why() {
     let mut events = world.hub.events();
     for (config, told) in [
         (ClientConfig::default().token("marlin"), "the token is wrong"),
-        (ClientConfig::default(), "this server lets nobody in without a token"),
+        (ClientConfig::default(), "this server requires a token; set one on the client"),
     ] {
         match refused(&world, config).await {
             ConnectError::Handshake { source: HandshakeError::Refused { reason }, .. } => {
@@ -50,7 +50,7 @@ async fn a_python_client_sees_the_connection_close_without_an_ack() {
     let mut events = world.hub.events();
     let mut raw = world.silent().await;
     raw.shake_hands_saying(PYTHON).await.expect_err("it is refused");
-    let reason = "this server lets nobody in without a token".to_owned();
+    let reason = "this server requires a token; set one on the client".to_owned();
     assert_eq!(failure(&mut events).await, HandshakeFailure::Refused { reason });
     assert_eq!(
         raw.read_more().await.map_err(|error| error.kind()),

@@ -41,13 +41,13 @@ async fn what_came_instead_is_said() {
     let line = line!() + 1;
     let text = panic_of(bob.expect(ECHO)).await;
     let expected = format!(
-        r#"{}:{line}:29: bob expected a message of type echo(200), and something else came
+        r#"{}:{line}:29: bob expected a message of type echo(200), but received another message
 bob has received:
   1. 201 "first" (taken before)
   2. 201 "line\n\"two\"" <- this one
   3. 201 "third"
 bob is connected, as memory:2
-the server says:
+events of the server:
   #1 (memory:1) connected
   #2 (memory:2) connected"#,
         file!()
@@ -56,12 +56,12 @@ the server says:
     // The failed expectation did not consume the message.
     let line = line!() + 1;
     let text = panic_of(bob.expect_nothing()).await;
-    let begin = format!("{}:{line}:29: bob expected nothing\n", file!());
+    let begin = format!("{}:{line}:29: bob expected no message\n", file!());
     assert!(text.starts_with(&begin), "{text}");
     let text = panic_of(bob.expect_message(&say("2"))).await;
-    assert!(text.contains("bob expected 201 \"2\", and something else came"), "{text}");
+    assert!(text.contains("bob expected 201 \"2\", but received another message"), "{text}");
     let text = panic_of(bob.expect_where("a poem", |_| false)).await;
-    assert!(text.contains("bob expected a poem, and something else came"), "{text}");
+    assert!(text.contains("bob expected a poem, but received another message"), "{text}");
     bob.expect_message(&say("line\n\"two\"")).await;
 }
 
@@ -92,7 +92,7 @@ async fn what_the_server_made_of_it_is_said() {
     let text = panic_of(ann.expect_any()).await;
     assert_eq!(start.elapsed(), seconds(10));
     for part in [
-        "ann expected a message, and nothing came within 10s\nann has received:\n  nothing\n",
+        "ann expected a message, but received nothing within 10s\nann has received:\n  nothing\n",
         "\n  the handler of code 200 failed for #1 (memory:1): it is not ok\n",
         "\n  a body of code 200 from #1 (memory:1) was rejected: ",
         "\n  no route takes code 201 of #1 (memory:1)",
@@ -101,10 +101,10 @@ async fn what_the_server_made_of_it_is_said() {
     }
     ann.link().cut();
     let text = panic_of(ann.request(&say("hello?"))).await;
-    assert!(text.contains("ann got no answer: the connection ended"), "{text}");
+    assert!(text.contains("ann received no reply: the connection ended"), "{text}");
     assert!(text.contains("\nann is reconnecting (attempt 1), as memory:1\n"), "{text}");
     assert!(
-        text.ends_with("\n  #1 (memory:1) left: the stream failed: connection reset"),
+        text.ends_with("\n  #1 (memory:1) disconnected: the stream failed: connection reset"),
         "{text}"
     );
     assert!(panic_of(ann.send(&say("hello?"))).await.contains("ann could not send"));

@@ -170,7 +170,10 @@ async fn a_lock_is_minded_while_somebody_holds_it() {
     file.lock().unwrap();
     let error = bind(&path).unwrap_err();
     assert!(matches!(error, BindError::SocketInUse { .. }), "{error:?}");
-    assert_eq!(error.source().unwrap().to_string(), "the server is just starting");
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "another server is starting at this path: stop it or use another path"
+    );
     // Its server was killed: the file still exists, and no process holds the lock. The lock is not
     // released by a drop, because a process that another test is starting also holds it.
     file.unlock().unwrap();
@@ -202,7 +205,8 @@ async fn a_path_that_is_no_address_is_told() {
     }
     let error = bind(&long).unwrap_err();
     let length = long.as_os_str().len();
-    let expected = format!("its {length} bytes are more than an address of this system holds");
+    let expected =
+        format!("its {length} bytes exceed the limit of this system: use a shorter path");
     assert_eq!(error.source().unwrap().to_string(), expected);
 }
 

@@ -15,7 +15,7 @@ use crate::types::MessageType;
 /// Identifies a request, so that its answer can be matched to it: the answering side copies this
 /// number.
 ///
-/// [`IdSpace`] defines which ids belong to calls.
+/// `IdSpace` defines which ids belong to calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(u16);
 

@@ -12,7 +12,7 @@ pub const PING: MessageType = MessageType::system(0, "ping", "Is the peer alive?
 /// Is the type of the answer to [`PING`].
 pub const PONG: MessageType = MessageType::system(1, "pong", "The peer is alive.");
 
-/// Is the type of [`GoingAway`](crate::GoingAway), which a server sends before it ends to clients
+/// Is the type of `GoingAway`, which a server sends before it ends to clients
 /// that know it (source: PROTOCOL.md, "Order and end").
 pub const GOING_AWAY: MessageType =
     MessageType::system(2, "going_away", "The server is about to end.");

@@ -1,4 +1,4 @@
-//! The Tokio side of Veltix: server, client, router, connections.
+//! The Tokio implementation of Veltix: server, client, router and connections.
 //!
 //! Applications use the `veltix` crate, which has the documentation.
 
@@ -62,7 +62,7 @@ pub use signal::stop_signal;
 
 #[doc(hidden)]
 pub mod __private {
-    //! What public signatures name and nobody writes.
+    //! Names that public signatures or macros mention and that no application writes.
     #[cfg(veltix_planted_bugs)]
     pub use crate::planted::plant;
     pub use crate::router::{

@@ -1,9 +1,10 @@
-//! Planted bugs: each breaks one promise, so that the promise's test can be shown to notice.
+//! Planted bugs: each breaks one promise, which shows that the test of this promise detects the
+//! failure.
 //!
-//! They exist only under `--cfg veltix_planted_bugs`, and each is off until a test on this very
+//! They exist only under `--cfg veltix_planted_bugs`. Each one is off until a test on the same
 //! thread plants it. In every other build [`planted!`] is the constant `false`.
 
-/// Whether the named bug is planted on this thread.
+/// Returns whether the named bug is planted on this thread.
 #[cfg(veltix_planted_bugs)]
 macro_rules! planted {
     ($bug:literal) => {
@@ -11,7 +12,7 @@ macro_rules! planted {
     };
 }
 
-/// Whether the named bug is planted on this thread: never, in this build.
+/// Returns whether the named bug is planted on this thread. In this build it is always `false`.
 #[cfg(not(veltix_planted_bugs))]
 macro_rules! planted {
     ($bug:literal) => {
@@ -31,7 +32,7 @@ pub(crate) fn is_planted(bug: &str) -> bool {
     PLANTED.get() == Some(bug)
 }
 
-/// Plants a bug on this thread, or none.
+/// Plants a bug on this thread, or removes it with `None`.
 #[cfg(veltix_planted_bugs)]
 pub fn plant(bug: Option<&'static str>) {
     PLANTED.set(bug);

@@ -1,4 +1,4 @@
-//! The SHA-256 of a file: what the sender promises, and the receiver holds it to.
+//! The SHA-256 of a file. The sender announces it, and the receiver verifies it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// Reads a file and gives its SHA-256, as 64 hexadecimal digits.
+/// Reads a file and returns its SHA-256 as 64 hexadecimal digits.
 pub(crate) fn sha256(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
@@ -20,7 +20,7 @@ pub(crate) fn sha256(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether this could be one. Being all digits, it is then safe in a file name as well.
+/// Whether this text has the form of a SHA-256. Such a text is also safe in a file name.
 pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

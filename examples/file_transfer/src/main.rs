@@ -1,17 +1,16 @@
-//! Sends files that arrive whole or not at all: in chunks, with a window of them in flight, checked
-//! by their SHA-256. A transfer that was cut, or a program that was stopped, goes on where it was.
+//! Sends files in chunks, with a window of chunks in flight. A file arrives whole or not at all: the receiver
+//! verifies its SHA-256. After a cut, or a restart of either program, the transfer continues at its offset.
 //!
 //! ```sh
 //! cargo run --release -p file_transfer serve DIR [ADDR]
 //! cargo run --release -p file_transfer send FILE [ADDR]
 //! ```
 //!
-//! ADDR is `127.0.0.1:8080` by default; port 0 picks a free one for `serve`. It ends with 0 when the
-//! file is there, with 1 when it could not be sent (a second try goes on), with 2 when it was called
-//! wrongly, and with 3 when the receiver does not take the file.
+//! ADDR is `127.0.0.1:8080` by default; port 0 selects a free one for `serve`. The exit code is 0 if the file
+//! has arrived, 1 if it could not be sent (a second call continues), 2 for wrong arguments, and 3 if the
+//! receiver refuses the file.
 //!
-//! `protocol` says what travels; `sender` is one side of it, `receiver`, `store` and `upload` are
-//! the other.
+//! `protocol` defines the messages. `sender` is one side, `receiver`, `store` and `upload` are the other.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
@@ -77,7 +76,7 @@ async fn send(file: &str, addr: &str) -> Result<(), Box<dyn Error>> {
     let (started, bar) = (Instant::now(), bar(source.size()));
     tokio::select! {
         sent = sender::send(&client, &source, |bytes| bar.set_position(bytes)) => sent?,
-        never = tell_reconnects(&client, &bar) => match never {},
+        never = print_reconnects(&client, &bar) => match never {},
     }
     bar.finish_and_clear();
     println!("{file}: {} in {:.1?}", format_bytes(source.size()), started.elapsed());
@@ -85,15 +84,15 @@ async fn send(file: &str, addr: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The bar is drawn on a terminal only.
+/// Returns the progress bar. It is drawn only on a terminal.
 fn bar(size: u64) -> ProgressBar {
     let template = "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
     let style = ProgressStyle::with_template(template).expect("the template is right");
     ProgressBar::new(size).with_style(style)
 }
 
-/// Never ends by itself: a client that gave up is noticed by who sends.
-async fn tell_reconnects(client: &Client, bar: &ProgressBar) -> Infallible {
+/// Prints reconnects. It never ends by itself: the sender detects a client that has given up.
+async fn print_reconnects(client: &Client, bar: &ProgressBar) -> Infallible {
     let mut status = client.status();
     while status.changed().await.is_ok() {
         if let ClientStatus::Reconnecting { attempt } = *status.borrow_and_update() {

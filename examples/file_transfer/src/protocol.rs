@@ -1,4 +1,4 @@
-//! What the two sides say to each other.
+//! The messages between the two sides.
 //!
 //! | code | message | body |
 //! |---|---|---|
@@ -11,8 +11,8 @@
 use bytes::{Buf, Bytes};
 use veltix::Rejection;
 
-/// Bytes of a file in one chunk: large enough that a round trip is worth it, small enough that
-/// little is lost with a connection.
+/// Bytes of a file in one chunk: large enough for the cost of a round trip, small enough that a lost
+/// connection loses little.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// Bytes of the offset at the beginning of a chunk.
@@ -20,32 +20,32 @@ const OFFSET: usize = size_of::<u64>();
 
 #[veltix::message]
 pub(crate) enum Transfer {
-    /// Would the receiver like this file, and how much of it has it already?
+    /// Offers a file. The answer is the number of its bytes that the receiver has already.
     #[message(code = 200, reply = Stored, error = Refused)]
     Offer { name: String, size: u64, sha256: String },
     /// A part of the file that was offered last.
     #[message(code = 201, raw, max = OFFSET + CHUNK, reply = Stored, error = Refused)]
     Chunk(Bytes),
-    /// That was all of it.
+    /// Ends the file.
     #[message(code = 202, reply = Stored, error = Refused)]
     Finish,
-    /// So many bytes of the file are stored; `complete` once it has been checked and named.
+    /// The number of stored bytes. `complete` is true after the file was verified and named.
     #[message(code = 203, derive(PartialEq))]
     Stored { bytes: u64, complete: bool },
-    /// Why the file is not taken.
+    /// Refuses the file, with the reason.
     #[message(code = 204)]
     Refused { reason: String },
 }
 
 impl Chunk {
-    /// The beginning of a chunk's body; the bytes of the file follow.
+    /// Returns the beginning of a chunk's body. The bytes of the file follow.
     pub(crate) fn body_at(offset: u64) -> Vec<u8> {
         let mut body = Vec::with_capacity(OFFSET + CHUNK);
         body.extend(offset.to_be_bytes());
         body
     }
 
-    /// The offset and the bytes, or nothing if it is too short to be a chunk.
+    /// Returns the offset and the bytes, or `None` if the body is too short for a chunk.
     pub(crate) fn into_parts(self) -> Option<(u64, Bytes)> {
         let Self(mut body) = self;
         let offset = body.try_get_u64().ok()?;
@@ -59,14 +59,14 @@ impl Refused {
     }
 }
 
-/// A body that cannot be read is refused too.
+/// Refuses a body that cannot be parsed too.
 impl From<&Rejection> for Refused {
     fn from(rejection: &Rejection) -> Self {
         Self::because(rejection)
     }
 }
 
-/// The receiver's disk is full, say.
+/// Refuses a file that cannot be stored, for example because the disk is full.
 impl From<std::io::Error> for Refused {
     fn from(error: std::io::Error) -> Self {
         Self::because(format_args!("the receiver cannot store it: {error}"))

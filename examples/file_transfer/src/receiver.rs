@@ -1,5 +1,5 @@
-//! The receiving side: handlers that store what is sent. They block on the disk, so they run on the
-//! server's pool of threads, and those of one peer still one after another.
+//! The receiving side: handlers that store chunks. They block on the disk, so they run on the server's pool
+//! of threads. Handlers of one peer still run one after the other.
 
 use veltix::{Extension, Msg, Peer, Router, State};
 
@@ -10,7 +10,7 @@ pub(crate) fn router(store: Store) -> Router {
     Router::new().on_blocking(offer).on_blocking(chunk).on_blocking(finish).with_state(store)
 }
 
-/// Says from where to send the file: an earlier connection may have left a part of it.
+/// Returns the offset at which to continue: an earlier connection may have stored a part of the file.
 fn offer(
     peer: Peer,
     State(store): State<Store>,
@@ -21,7 +21,7 @@ fn offer(
     }
     let upload = store.upload(offer)?;
     let stored = upload.lock().taken_over_by(peer.id());
-    // It is kept as long as the peer is, and let go of with it.
+    // The upload is released with the connection.
     peer.attach(upload);
     Ok(stored)
 }

@@ -1,4 +1,4 @@
-//! The sending side: offers a file, sends what the receiver lacks, and goes on after a cut.
+//! The sending side: offers a file, sends the missing part, and continues after a cut.
 
 use std::fmt;
 use std::io::{self, SeekFrom};
@@ -14,15 +14,15 @@ use veltix::{Client, ClientStatus, Peer, RequestError};
 use super::checksum::sha256;
 use super::protocol::{CHUNK, Chunk, Finish, Offer, Refused, Stored};
 
-/// Chunks that wait for their answers at any time. So much, 2 MiB, is what a sender may have on its
-/// way, whatever the file's size; and it fits the outbox, so that no chunk waits for room.
+/// Chunks in flight at any time. A sender has 2 MiB in flight, for a file of any size. This fits the outbox,
+/// so that no chunk waits for room.
 pub(crate) const WINDOW: usize = 8;
 
-/// For the answer to a chunk. A connection that has fallen silent is given up before that, by its
-/// heartbeat, and the transfer goes on over the next one.
+/// The timeout for the answer to a chunk. The heartbeat closes a silent connection earlier, and the transfer
+/// continues over the next one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A disk that is slower than this many bytes a second is not waited for.
+/// The lowest rate of a receiver's disk, in bytes per second, for which the sender waits.
 const SLOWEST_DISK: u64 = 20_000_000;
 
 /// A file to be sent.
@@ -46,7 +46,7 @@ impl Source {
         self.offer.size
     }
 
-    /// For an answer before which the receiver may read the whole file.
+    /// Returns the timeout for an answer before which the receiver may read the whole file.
     fn patience(&self) -> Duration {
         PATIENCE + Duration::from_secs(self.size() / SLOWEST_DISK)
     }
@@ -56,9 +56,10 @@ async fn checksum(path: PathBuf) -> io::Result<String> {
     tokio::task::spawn_blocking(move || sha256(&path)).await?
 }
 
-/// Sends the file. `progress` is told how much of it the receiver has, again and again.
+/// Sends the file. `progress` receives the number of bytes that the receiver has stored.
 ///
-/// A lost connection does not end this: the client reconnects, and the receiver says where to go on.
+/// A lost connection does not end this: the client reconnects, and the receiver returns the offset at which to
+/// continue.
 pub(crate) async fn send(
     client: &Client,
     source: &Source,
@@ -99,7 +100,7 @@ async fn send_chunks(
 ) -> Result<(), TransferError> {
     let mut file = File::open(path).await?;
     file.seek(SeekFrom::Start(offset)).await?;
-    // They are sent in the order in which they are put in.
+    // The chunks are sent in the order in which they are added.
     let mut in_flight = FuturesOrdered::new();
     let mut is_read = false;
     loop {
@@ -118,7 +119,7 @@ async fn send_chunks(
     }
 }
 
-/// The next chunk of the file, and how many bytes of it there are.
+/// Returns the next chunk of the file and its number of bytes.
 async fn read_chunk(file: &mut File, offset: u64) -> io::Result<(Chunk, u64)> {
     let mut body = Chunk::body_at(offset);
     let length = file.take(CHUNK as u64).read_to_end(&mut body).await?;
@@ -133,12 +134,12 @@ async fn connected(client: &Client) -> Result<Peer, TransferError> {
     })
 }
 
-/// Why a file was not sent.
+/// The reason why a file was not sent.
 #[derive(Debug)]
 pub(crate) enum TransferError {
-    /// The receiver does not take it, for this reason.
+    /// The receiver refused the file, for this reason.
     Refused(String),
-    /// There is no connection any more, for this reason.
+    /// The connection is lost, for this reason.
     Lost(String),
     Request(RequestError<Refused>),
     Io(io::Error),
@@ -164,9 +165,11 @@ impl From<io::Error> for TransferError {
 impl fmt::Display for TransferError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // The words are a peer's: quoted, they cannot command a terminal.
+            // The text is a peer's. In quotes, it has no control characters for a terminal.
             Self::Refused(reason) => write!(f, "the receiver refused the file: {reason:?}"),
-            Self::Lost(reason) => write!(f, "the receiver does not come back: {reason}"),
+            Self::Lost(reason) => {
+                write!(f, "the connection is lost: {reason}. Call the program again to continue")
+            }
             Self::Request(error) => error.fmt(f),
             Self::Io(error) => write!(f, "the file cannot be read: {error}"),
         }

@@ -1,4 +1,4 @@
-//! [`Store`]: the directory where files arrive.
+//! [`Store`]: the directory of the received files.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,20 +10,20 @@ use super::checksum::{is_sha256, sha256};
 use super::protocol::{Offer, Refused};
 use super::upload::Upload;
 
-/// The largest file that is taken, so that an offer is not a blank cheque for the disk.
+/// The largest accepted file, so that an offer cannot fill the disk.
 const MAX_SIZE: u64 = 64 << 30;
 
-/// The longest name, in bytes. With what is put around it while the file is unfinished, it is still
-/// within the 255 bytes of the usual file systems.
+/// The longest name in bytes. The name of an unfinished file is longer, and still within the 255 bytes of the
+/// usual file systems.
 const MAX_NAME: usize = 180;
 
-/// Where files are stored. A clone is the same store.
+/// The store of received files. A clone is the same store.
 #[derive(Clone)]
 pub(crate) struct Store(Arc<Shared>);
 
 struct Shared {
     directory: PathBuf,
-    /// Unfinished files by their file name. Who keeps them are the peers that send them.
+    /// Unfinished files by their file name. The peers that send them own them.
     uploads: Mutex<HashMap<String, Weak<Mutex<Upload>>>>,
 }
 
@@ -32,14 +32,14 @@ struct Shared {
 pub(crate) struct SharedUpload(Arc<Mutex<Upload>>);
 
 impl Store {
-    /// Stores files in this directory, which is made if it is not there.
+    /// Opens a store in this directory, and creates the directory if it does not exist.
     pub(crate) fn open(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         fs::create_dir_all(&directory)?;
         Ok(Self(Arc::new(Shared { directory, uploads: Mutex::default() })))
     }
 
-    /// Whether this very file is here already. Another one of that name is never replaced.
+    /// Whether this file has arrived already. Another file of the same name is never replaced.
     pub(crate) fn has(&self, offer: &Offer) -> Result<bool, Refused> {
         check(offer)?;
         let path = self.0.directory.join(&offer.name);
@@ -49,8 +49,8 @@ impl Store {
         if is_it { Ok(true) } else { Err(name_is_taken()) }
     }
 
-    /// The unfinished file of an offer: new, left by an earlier connection, or still being sent by
-    /// another peer.
+    /// Returns the unfinished file of an offer: new, from an earlier connection, or in transfer by another
+    /// peer.
     pub(crate) fn upload(&self, offer: Offer) -> Result<SharedUpload, Refused> {
         check(&offer)?;
         let part = format!(".{}.{}.part", offer.name, offer.sha256);
@@ -67,7 +67,7 @@ impl Store {
 
     /// Gives a finished file its name.
     pub(crate) fn publish(&self, upload: &Upload) -> Result<(), Refused> {
-        // Under the lock: of two files of one name only the first gets it.
+        // Under the lock, so that only the first of two files gets the name.
         let _uploads = self.uploads();
         let path = self.0.directory.join(upload.name());
         if fs::symlink_metadata(&path).is_ok() {
@@ -82,13 +82,13 @@ impl Store {
 }
 
 impl SharedUpload {
-    /// Waits until a handler of another peer is done with it.
+    /// Locks the upload. This waits for handlers of other peers.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Upload> {
         self.0.lock().expect("no holder panics")
     }
 }
 
-/// Nothing of an offer is believed before this.
+/// Validates an offer before any use of it.
 fn check(offer: &Offer) -> Result<(), Refused> {
     if !is_plain(&offer.name) {
         return Err(Refused::because("that is not a plain file name"));
@@ -97,13 +97,15 @@ fn check(offer: &Offer) -> Result<(), Refused> {
         return Err(Refused::because("the checksum must be a SHA-256 in lower case"));
     }
     if offer.size > MAX_SIZE {
-        return Err(Refused::because(format_args!("at most {MAX_SIZE} bytes are taken")));
+        return Err(Refused::because(format_args!(
+            "the file is too large: at most {MAX_SIZE} bytes are accepted"
+        )));
     }
     Ok(())
 }
 
-/// Whether a name stays in its directory, whatever the system: no separator of any, no drive, and
-/// no dot in front, which is also how hidden and unfinished files begin.
+/// Whether a name stays in its directory on every system: no separator, no drive, and no dot in front,
+/// with which hidden and unfinished files begin too.
 fn is_plain(name: &str) -> bool {
     let is_odd = |c: char| c.is_control() || matches!(c, '/' | '\\' | ':');
     (1..=MAX_NAME).contains(&name.len()) && !name.starts_with('.') && !name.contains(is_odd)

@@ -10,11 +10,11 @@ use super::checksum::sha256;
 use super::protocol::{Offer, Refused, Stored};
 use super::store::Store;
 
-/// A file on its way. It has a name of its own until it is whole, so that nobody takes a part for
-/// the file, and what is there of it survives a lost connection and a restart of either side.
+/// A file in transfer. It has a separate name until it is complete, so that no part is mistaken for the file.
+/// The part survives a lost connection and a restart of either side.
 pub(crate) struct Upload {
-    /// The peer that offered it last. After a cut, chunks of the old connection may still be
-    /// handled when the new one goes on.
+    /// The peer that offered it last. After a cut, chunks of the old connection may still be handled when the
+    /// new one continues.
     owner: Option<PeerId>,
     offer: Offer,
     part: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Goes on with the part at this path, if there is one.
+    /// Opens the part at this path, or begins a new one.
     pub(crate) fn open(part: PathBuf, offer: Offer) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(&part)?;
         let mut bytes = file.metadata()?.len();
@@ -44,13 +44,13 @@ impl Upload {
         &self.part
     }
 
-    /// From now on this peer sends it, and none that did before.
+    /// Makes this peer the only one that may send the file.
     pub(crate) fn taken_over_by(&mut self, peer: PeerId) -> Stored {
         self.owner = Some(peer);
         self.stored()
     }
 
-    /// The upload, if it is this peer's.
+    /// Returns the upload if this peer owns it.
     pub(crate) fn of(&mut self, peer: PeerId) -> Result<&mut Self, Refused> {
         if self.owner != Some(peer) {
             return Err(Refused::because("another connection goes on with this file"));
@@ -58,7 +58,7 @@ impl Upload {
         Ok(self)
     }
 
-    /// Adds a piece, which must begin where the last one has ended.
+    /// Appends a piece, which must begin at the end of the last one.
     pub(crate) fn write(&mut self, offset: u64, piece: &[u8]) -> Result<Stored, Refused> {
         if offset != self.bytes {
             let expected = self.bytes;
@@ -69,7 +69,7 @@ impl Upload {
             return Err(Refused::because("the file is longer than was offered"));
         }
         if let Err(error) = self.file.write_all(piece) {
-            // A full disk may have taken a part of the piece.
+            // A full disk may have stored a part of the piece.
             self.file.set_len(self.bytes)?;
             return Err(error.into());
         }
@@ -77,14 +77,14 @@ impl Upload {
         Ok(self.stored())
     }
 
-    /// Checks the whole file as it is on the disk, and gives it its name.
+    /// Verifies the whole file on the disk, and gives it its name.
     pub(crate) fn finish(&mut self, store: &Store) -> Result<Stored, Refused> {
         if self.bytes != self.offer.size {
             return Err(Refused::because("the file is shorter than was offered"));
         }
         self.file.sync_all()?;
         if sha256(&self.part)? != self.offer.sha256 {
-            // Nothing of it can be trusted: the next offer begins anew.
+            // No part of the file can be trusted, so the next offer begins from the start.
             self.bytes = 0;
             self.file.set_len(0)?;
             return Err(Refused::because("the checksum is wrong: the file changed meanwhile?"));

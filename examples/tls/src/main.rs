@@ -1,8 +1,8 @@
-//! TLS on both sides, with certificates that the program makes for itself: the server shows one, wants
-//! one of each client, and gets a new one while it runs.
+//! TLS on both sides, with certificates that the program makes. The server presents a certificate, requires
+//! one of each client, and receives a new one while it runs.
 //!
-//! Run it with `cargo run -p tls`. In earnest the certificates come from files
-//! (`ServerTls::from_pem_files`, `Roots::from_pem_file`), made by your authority or a public one.
+//! Run it with `cargo run -p tls`. In production the certificates come from files
+//! (`ServerTls::from_pem_files`, `Roots::from_pem_file`), issued by your own authority or a public one.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
@@ -21,7 +21,7 @@ enum App {
     You { name: String },
 }
 
-/// Who has which certificate.
+/// Names of members by certificate.
 type Members = Arc<HashMap<Vec<u8>, String>>;
 
 async fn who_am_i(
@@ -48,13 +48,13 @@ async fn main() -> anyhow::Result<()> {
     let (addr, hub) = (server.local_addr().to_string(), server.hub());
     let running = tokio::spawn(server.run());
 
-    // The name that is checked is the address' host, unless another is given.
+    // The client verifies the host of the address, unless `server_name` gives another name.
     let trusting = ClientTls::new(Roots::from_pem(&authority.pem)?)?.server_name("localhost");
     let config = ClientConfig::default().addr(&addr);
 
     let stranger = config.clone().tls(trusting.clone());
     match Client::connect(stranger, Router::new()).await {
-        Ok(_) => println!("a stranger got in"),
+        Ok(_) => println!("a stranger was admitted"),
         Err(error) => println!("a stranger: {error}"),
     }
 
@@ -64,7 +64,7 @@ async fn main() -> anyhow::Result<()> {
     println!("connected by {tls}");
     println!("the server knows me as {}", client.request(&WhoAmI).await?.name);
 
-    // Renewed, without a restart: whoever is there stays, whoever comes sees the new one.
+    // A renewal without a restart: open connections stay, new clients see the new certificate.
     certificates.replace(authority.issue("localhost")?);
     println!("after the renewal I am still {}", client.request(&WhoAmI).await?.name);
     let newcomer = Client::connect(config, Router::new()).await?;
@@ -80,7 +80,7 @@ async fn main() -> anyhow::Result<()> {
 /// A certificate authority of our own.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    /// Its own certificate: the root by which the others are accepted.
+    /// The authority's own certificate, the root of the others.
     pem: String,
 }
 

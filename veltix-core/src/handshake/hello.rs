@@ -18,7 +18,7 @@ const PROTOCOL_VERSION: &str = "1.0";
 const PROTOCOL_MAJOR: u64 = 1;
 
 /// Is the key in the `veltix` object by which the sender shows that it knows
-/// [`GoingAway`](crate::GoingAway).
+/// `GoingAway`.
 const GOING_AWAY: &str = "going_away";
 
 /// Is the key of a client's token in the `veltix` object.
@@ -69,7 +69,7 @@ impl Hello {
         self.meta.get("veltix").is_some_and(Value::is_object)
     }
 
-    /// Returns whether the peer sends or understands [`GoingAway`](crate::GoingAway). Rust peers
+    /// Returns whether the peer sends or understands `GoingAway`. Rust peers
     /// do. The message is sent to no other peer.
     #[must_use]
     pub fn knows_going_away(&self) -> bool {
@@ -79,7 +79,7 @@ impl Hello {
 
     /// Returns the message codes that the peer uses for other types than this side, the lowest
     /// eight of them. The result is empty if both sides agree, or if one side has not declared its
-    /// [`Fingerprints`].
+    /// `Fingerprints`.
     #[must_use]
     pub fn differing_types(&self) -> &[u16] {
         &self.differing_types

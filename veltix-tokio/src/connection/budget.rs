@@ -19,8 +19,10 @@ pub(super) struct Budget {
     start: Instant,
     /// What the clock said last.
     now: Instant,
-    pub(super) frames: usize,
+    messages: usize,
     bytes: usize,
+    /// Answers that completed calls of this side.
+    answers: usize,
     /// How many frames there are when the clock is looked at next.
     next_look: usize,
     late: bool,
@@ -48,7 +50,8 @@ impl Budget {
         Self {
             start: now,
             now,
-            frames: 0,
+            messages: 0,
+            answers: 0,
             bytes: 0,
             next_look: 1,
             late: false,
@@ -69,18 +72,33 @@ impl Budget {
         self.resumed = Some(code);
     }
 
+    /// Returns the number of messages so far.
+    pub(super) const fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Returns the number of answers so far that completed calls of this side.
+    pub(super) const fn answers(&self) -> usize {
+        self.answers
+    }
+
+    /// Counts an answer that completed a call of this side.
+    pub(super) const fn count_answer(&mut self) {
+        self.answers += 1;
+    }
+
     /// Counts a message.
     #[inline]
     pub(super) const fn spend(&mut self, code: u16, bytes: usize) {
-        self.codes[self.frames % LOOK_EVERY] = code;
-        self.frames += 1;
+        self.codes[self.messages % LOOK_EVERY] = code;
+        self.messages += 1;
         self.bytes += bytes;
     }
 
     /// Whether the turn may go on with another message at once.
     #[inline]
     pub(super) fn goes_on(&mut self, scope: &FlushScope) -> bool {
-        if self.frames >= self.next_look {
+        if self.messages >= self.next_look {
             self.look();
         }
         !self.is_spent(scope)
@@ -89,21 +107,21 @@ impl Budget {
     /// Looks at the clock, after the 1st, 2nd, 4th, 8th message and then every 16th: a look costs
     /// as much as a small message, and slow handlers show themselves early.
     fn look(&mut self) {
-        self.next_look += self.frames.min(LOOK_EVERY);
+        self.next_look += self.messages.min(LOOK_EVERY);
         let before = self.now;
         self.now = Instant::now();
         self.late = self.now - self.start >= BATCH_TIME;
         if self.now - before >= SLOW_POLL {
             self.note_slow_poll(self.now - before);
         }
-        self.looked = self.frames;
+        self.looked = self.messages;
         self.resumed = None;
     }
 
     #[cold]
     fn note_slow_poll(&mut self, took: Duration) {
-        let since = self.looked.max(self.frames.saturating_sub(LOOK_EVERY));
-        let messages = (since..self.frames).map(|frame| self.codes[frame % LOOK_EVERY]);
+        let since = self.looked.max(self.messages.saturating_sub(LOOK_EVERY));
+        let messages = (since..self.messages).map(|frame| self.codes[frame % LOOK_EVERY]);
         let codes = messages.chain(self.resumed).collect();
         self.slow = Some(Box::new(SlowPoll { took, until: self.now, codes }));
     }
@@ -112,8 +130,8 @@ impl Budget {
     /// before. Says whether handlers held the worker for long.
     #[inline]
     pub(super) fn end(&mut self, turn: u8) -> Option<Box<SlowPoll>> {
-        let is_lone = self.frames == 1 && !turn.is_multiple_of(LONE_LOOK_EVERY);
-        if self.resumed.is_some() || (self.frames > self.looked && !is_lone) {
+        let is_lone = self.messages == 1 && !turn.is_multiple_of(LONE_LOOK_EVERY);
+        if self.resumed.is_some() || (self.messages > self.looked && !is_lone) {
             self.look();
         }
         self.slow.take()
@@ -127,6 +145,6 @@ impl Budget {
     /// it would keep the read buffer; it may be as large as a whole batch, so it is not begun when
     /// half of one is done.
     pub(super) fn is_done(&self, scope: &FlushScope) -> bool {
-        self.is_spent(scope) || self.frames >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
+        self.is_spent(scope) || self.messages >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
     }
 }

@@ -5,11 +5,9 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::serial::Origin;
-use crate::router::{Outcome, PooledFuture, RouteId, poll_caught};
+use super::handlers::{EndedCall, Origin};
+use crate::router::{PooledFuture, RouteId, poll_caught};
 use crate::sync::drop_caught;
-
-type Ended = (Origin, Outcome, PooledFuture);
 
 /// One of them.
 struct Call {
@@ -19,9 +17,9 @@ struct Call {
 }
 
 impl Future for Call {
-    type Output = Ended;
+    type Output = EndedCall;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<EndedCall> {
         let Some(future) = &mut self.future else { return Poll::Pending };
         let outcome = ready!(poll_caught(future, cx));
         match self.future.take() {
@@ -77,7 +75,7 @@ impl Concurrent {
     }
 
     /// The next call that has ended.
-    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<EndedCall> {
         let Some(running) = &mut self.0 else { return Poll::Pending };
         let Some(ended) = ready!(running.calls.poll_next_unpin(cx)) else { return Poll::Pending };
         if let Origin::Message { route, .. } = ended.0
@@ -110,7 +108,7 @@ mod tests {
     use veltix_core::{MessageType, RequestId};
 
     use super::*;
-    use crate::router::{Router, Routes};
+    use crate::router::{Outcome, Router, Routes};
 
     #[test]
     fn it_counts_each_route_alone_and_holds_nothing_when_all_have_ended() {

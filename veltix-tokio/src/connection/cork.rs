@@ -1,45 +1,45 @@
-//! A flush that waits for one turn of the other tasks, so that more goes along with it.
-//!
-//! A batch of answers wakes many tasks, and each is likely to ask again. The first that does wakes
-//! the connection's task, which a runtime may well run before the others: it would write that frame
-//! alone, and a write costs as much as fifty frames in one. So the connection's task goes to the
-//! end of its worker's queue first, behind the tasks that it woke. A call that is alone waits for
-//! nobody, and nothing waits twice.
+//! [`Cork`]: a flush that waits for one turn of the other tasks.
 
+use std::mem;
 use std::task::Context;
 
-/// See the module.
+/// A flush that waits for one turn of the other tasks, so that more frames go along with it.
+///
+/// A batch of answers wakes many tasks, and each is likely to ask again. The first that does wakes
+/// the connection's task, which a runtime may well run before the others: it would write that frame
+/// alone, and a write costs as much as fifty frames in one. So the connection's task goes to the
+/// end of its worker's queue first, behind the tasks that it woke. A call that is alone waits for no other
+/// task, and nothing waits twice.
 #[derive(Debug, Default)]
 pub(super) struct Cork {
-    /// Answers that this turn's batch has given to calls.
-    answers: u32,
     /// The other tasks have had a turn since the task's last.
-    had: bool,
+    had_turn: bool,
 }
 
 impl Cork {
-    /// Counts an answer that was given to its call.
-    pub(super) fn count_answer(&mut self) {
-        self.answers += 1;
-    }
-
-    /// After a batch: has the task polled again, behind those who were answered.
-    pub(super) fn after_batch(&mut self, cx: &Context<'_>) {
-        if std::mem::take(&mut self.answers) > 1 {
+    /// Schedules the task behind the tasks that a batch of this many `answers` has woken, if they are
+    /// several.
+    pub(super) fn after_batch(&mut self, cx: &Context<'_>, answers: usize) {
+        if answers > 1 {
             self.hold(cx);
         }
     }
 
-    /// Whether what is queued waits for a turn of the other tasks, since it may be more then.
+    /// Notes that nothing is queued.
+    pub(super) fn release(&mut self) {
+        mem::take(&mut self.had_turn);
+    }
+
+    /// Returns whether queued frames wait for a turn of the other tasks, since they may become more.
     pub(super) fn holds(&mut self, cx: &Context<'_>, may_grow: impl FnOnce() -> bool) -> bool {
-        if !std::mem::take(&mut self.had) && may_grow() {
+        if !mem::take(&mut self.had_turn) && may_grow() {
             self.hold(cx);
         }
-        self.had
+        self.had_turn
     }
 
     fn hold(&mut self, cx: &Context<'_>) {
-        self.had = true;
+        self.had_turn = true;
         // A task that wakes itself is queued behind all that are ready.
         cx.waker().wake_by_ref();
     }
@@ -92,18 +92,15 @@ mod tests {
     fn after_two_answers_the_others_have_had_their_turn() {
         let ((wakes, waker), cork) = (Wakes::new(), &mut Cork::default());
         let cx = &Context::from_waker(&waker);
-        cork.count_answer();
-        cork.after_batch(cx);
+        cork.after_batch(cx, 1);
         assert_eq!(wakes.take(), 0, "one answer wakes one task: it is not waited for");
         assert!(cork.holds(cx, || true));
         assert!(!cork.holds(cx, || true));
         assert_eq!(wakes.take(), 1);
-        cork.count_answer();
-        cork.count_answer();
-        cork.after_batch(cx);
+        cork.after_batch(cx, 2);
         assert_eq!(wakes.take(), 1, "behind those who were answered");
         assert!(!cork.holds(cx, || true));
-        cork.after_batch(cx);
+        cork.after_batch(cx, 0);
         assert_eq!(wakes.take(), 0, "the answers of another batch do not count");
         assert!(cork.holds(cx, || true));
         assert_eq!(wakes.take(), 1);

@@ -1,90 +1,123 @@
-//! What is done with a received message.
+//! The way of a received message to its handler, and of its reply into the outbox.
 
-use std::sync::Arc;
 use std::task::{self, Poll};
 
-use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
-use veltix_core::limits::{DETACH_BELOW, UNKNOWN_WINDOW};
-use veltix_core::{
-    FIRST_APPLICATION_CODE, Frame, GOING_AWAY, GoingAway, Message, MessageRef, PING, PONG,
-    RequestId,
+use veltix_core::limits::DETACH_BELOW;
+use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, MessageRef, RequestId};
+
+use super::ConnectionTask;
+use super::budget::Budget;
+use super::handlers::Origin;
+use crate::codec::check_size;
+use crate::flush::{self, FlushScope};
+use crate::outbox::{DropReason, Push};
+use crate::router::{
+    Context, Failure, Outcome, PooledFuture, Reply, RouteId, Started, poll_caught,
 };
 
-use super::budget::Budget;
-use super::serial::Origin;
-use super::{ConnectionTask, Stage};
-use crate::close::CloseReason;
-use crate::config::Role;
-use crate::flush::{self, FlushScope};
-use crate::hub::Event;
-use crate::outbox::Push;
-use crate::planted::planted;
-use crate::router::{Context, Outcome, PooledFuture, RouteId, Started, poll_caught};
-use crate::session::Reception;
-
 impl ConnectionTask {
-    /// Puts the peer at the door: `on_connect` decides, and no message is handled before.
-    pub(super) fn enter(&mut self) {
-        let endpoint = Arc::clone(&self.endpoint);
-        endpoint.peers().enter(&self.peer);
-        if planted!("listed_before_on_connect") {
-            endpoint.peers().admit(&self.peer);
+    /// Goes on with running handlers and with waiting messages, as far as the budget allows.
+    pub(super) fn finish_handlers(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) {
+        self.push_parked();
+        if let Some(code) = self.handlers.running_code() {
+            budget.resume(code);
+            if let Poll::Ready(Some((origin, outcome, future))) = self.handlers.poll_running(cx) {
+                self.handlers.keep_waited_future(origin, &self.routes, future, &outcome);
+                self.complete(origin, outcome);
+            }
         }
-        let routes = Arc::clone(&self.routes);
-        let Some(on_connect) = routes.on_connect() else {
-            self.admit();
-            return;
-        };
-        let scope = FlushScope::enter(self.peer.session(), self.own_only());
-        let cx = Context::new(&self.peer, self.routes.hub(), 0, RequestId::default());
-        match on_connect.start(&cx, (), None) {
-            Started::Done(outcome) => self.complete(Origin::Connect, outcome),
-            Started::Running(future) => self.serial.run(Origin::Connect, future),
+        // Also while a reply waits for room: a handler that is not polled may hold a lock that
+        // other peers' handlers wait for.
+        while self.handlers.has_concurrent()
+            && !budget.is_done(scope)
+            && budget.goes_on(scope)
+            && let Poll::Ready((origin, outcome, future)) = self.handlers.poll_concurrent(cx)
+        {
+            budget.spend(origin.code(), 0);
+            self.handlers.keep_waited_future(origin, &self.routes, future, &outcome);
+            self.complete(origin, outcome);
         }
-        self.flushes.extend(scope.leave(Instant::now()));
+        while let Some(route) = self.handlers.next_route()
+            && !self.is_cut_off()
+            && !budget.is_done(scope)
+            && budget.goes_on(scope)
+            && self.has_turn(route)
+            && let Some((route, mut message)) = self.handlers.next()
+        {
+            budget.spend(message.code(), message.body().len());
+            self.handle(cx, route, message.by_ref());
+        }
     }
 
-    pub(super) fn admit(&mut self) {
-        self.stage = Stage::Admitted;
-        self.endpoint.peers().admit(&self.peer);
-        tracing::debug!(peer = %self.peer, "connected");
-        self.endpoint.events().emit(|| Event::Connected { peer: self.peer.clone() });
-        if let Some(tell) = self.on_admit.take() {
-            tell();
+    /// Dispatches the frames that were read, as far as the budget allows and there is room.
+    pub(super) fn dispatch_batch(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) {
+        let mut batch = self.reading.take_unhandled();
+        while !batch.is_empty() && budget.goes_on(scope) {
+            let directly = self.can_dispatch_directly();
+            if !directly && !self.may_read_in_need() {
+                break;
+            }
+            let Some(message) = batch.next_ref() else { break };
+            budget.spend(message.code(), message.body().len());
+            self.dispatch(cx, message, directly, budget);
+        }
+        if !batch.is_empty() {
+            self.reading.keep_unhandled(batch);
         }
     }
 
-    /// Does with a message what its code and id ask for. `can_dispatch_directly` is what
-    /// [`can_dispatch_directly`](Self::can_dispatch_directly) said just before.
+    /// Handles a message as its code and id ask for: `directly` if nothing waits and nothing ends.
     #[inline]
-    pub(super) fn receive(
+    fn dispatch(
         &mut self,
         cx: &mut task::Context<'_>,
         message: MessageRef<'_>,
-        can_dispatch_directly: bool,
+        directly: bool,
+        budget: &mut Budget,
     ) {
-        self.peer.session().receipts().received.add(1);
+        self.session().receipts().received.add(1);
         if message.code() < FIRST_APPLICATION_CODE {
-            self.receive_system(message.into_message());
-        } else if self.peer.session().ids().is_call(message.id()) {
+            self.receive_system(message.into_message(), budget);
+        } else if self.session().ids().is_call(message.id()) {
             // Most messages are not answers, and their ids say so without a lock.
-            if let Some(mut message) = self.take_answer(message.into_message()) {
+            if let Some(mut message) = self.take_answer(message.into_message(), budget) {
                 self.route(cx, message.by_ref());
             }
-        } else if can_dispatch_directly
+        } else if directly
             && let Some(route) = self.routes.find(message.code())
             && self.has_turn(route)
         {
             let bound = self.routes.route(route);
-            // One comparison, while nobody wants to know.
+            // One comparison, while no subscriber wants the span.
             if bound.is_plain && LevelFilter::current() < LevelFilter::DEBUG {
                 // The short way of `handle`.
                 let (code, id) = (message.code(), message.id());
                 let context = Context::new(&self.peer, self.routes.hub(), code, id);
-                let started = bound.handler.start(&context, message, None);
-                self.complete_started(route, code, id, started);
+                match bound.handler.start(&context, message, None) {
+                    // Taken apart here, so that the most common outcome is neither moved nor dropped.
+                    Started::Done(Outcome::Silent) => self.session().receipts().handled.add(1),
+                    Started::Done(Outcome::Reply(reply)) => {
+                        self.complete_with_reply(code, id, reply);
+                    }
+                    Started::Done(Outcome::Failure(failure)) => {
+                        self.complete_with_failure(code, id, *failure);
+                    }
+                    Started::Running(future) => {
+                        self.handlers.run(Origin::Message { route, code, id }, future);
+                    }
+                }
             } else {
                 self.handle(cx, route, message);
             }
@@ -99,81 +132,18 @@ impl ConnectionTask {
             self.on_unknown(message.code());
             return;
         };
-        if self.ending.as_ref().is_some_and(|ending| ending.reason == CloseReason::Shutdown) {
-            self.peer.session().receipts().shutdown.add(1);
-        } else if self.serial.is_free() && self.has_turn(route) {
+        if self.phase.is_shutting_down() {
+            self.session().receipts().shutdown.add(1);
+        } else if self.handlers.is_free() && self.has_turn(route) {
             self.handle(cx, route, message);
         } else {
-            self.serial.wait(route, message.into_message());
+            self.handlers.wait(route, message.into_message());
         }
-    }
-
-    /// A message of the protocol's own. It never reaches a handler.
-    fn receive_system(&mut self, message: Message) {
-        let receipts = self.peer.session().receipts();
-        if message.code() == PING.code() {
-            receipts.handled.add(1);
-            let pong = Frame::new(PONG.code(), message.id(), bytes::Bytes::new());
-            // Bounded all the same: a peer that does not take its pongs is not read any more.
-            if let Push::Queued(queued) = self.peer.session().outbox().push_beyond(pong) {
-                flush::schedule(self.peer.session(), queued);
-            }
-        } else if message.code() != PONG.code() {
-            self.receive_notice(&message);
-        } else if self.take_answer(message).is_some() {
-            // The answer to a heartbeat's ping.
-            self.peer.session().receipts().handled.add(1);
-        }
-    }
-
-    /// A message of the protocol's own that neither asks nor answers.
-    #[cold]
-    fn receive_notice(&mut self, message: &Message) {
-        let peer = &self.peer;
-        let is_known = message.code() == GOING_AWAY.code()
-            && self.endpoint.services().role() == Role::Client
-            && peer.hello().knows_going_away();
-        if !is_known {
-            return self.on_unknown(message.code());
-        }
-        let Some(going) = GoingAway::read(message.body()) else {
-            return peer.session().receipts().rejected.add(1);
-        };
-        peer.session().receipts().handled.add(1);
-        let spread = going.spread;
-        let known = self.endpoint.away().lock().replace(going);
-        // Told once: whoever says it all the time fills no log with it.
-        if known.is_none() {
-            tracing::info!(%peer, ?spread, "the server is about to end");
-            self.endpoint.events().emit(|| Event::GoingAway { peer: peer.clone(), spread });
-        }
-    }
-
-    /// Gives an answer to its call; gives back what is none.
-    fn take_answer(&mut self, message: Message) -> Option<Message> {
-        if planted!("answers_wait_for_handlers") && !self.serial.is_free() {
-            return Some(message);
-        }
-        if !self.peer.session().ids().is_call(message.id()) {
-            return Some(message);
-        }
-        let reception = self.peer.session().calls().lock().receive(message);
-        let receipts = self.peer.session().receipts();
-        match reception {
-            Reception::Other(message) => return Some(message),
-            Reception::Answer(completed) => {
-                receipts.handled.add(1);
-                self.cork.count_answer();
-                completed.complete();
-            }
-            Reception::Late => receipts.late.add(1),
-        }
-        None
     }
 
     /// Starts the handler of a message, and polls it once in place.
     fn handle(&mut self, cx: &mut task::Context<'_>, route: RouteId, message: MessageRef<'_>) {
-        // One comparison, while nobody wants to know.
+        // One comparison, while no subscriber wants the span.
         if LevelFilter::current() >= LevelFilter::DEBUG {
             self.handle_in_span(cx, route, message);
         } else {
@@ -202,10 +172,10 @@ impl ConnectionTask {
         span: Option<&Span>,
     ) {
         let (code, id) = (message.code(), message.id());
-        let routes = &*self.routes;
-        let bound = routes.route(route);
+        let bound = self.routes.route(route);
         let concurrent = bound.concurrent.is_some();
-        let pooled = if bound.is_async { self.pool.take(route, routes) } else { None };
+        let pooled =
+            if bound.is_async { self.handlers.take_future(route, &self.routes) } else { None };
         let context = Context::new(&self.peer, self.routes.hub(), code, id);
         let started = if concurrent {
             // Many calls at once would each keep the read buffer that their message came in.
@@ -225,118 +195,105 @@ impl ConnectionTask {
                     future = PooledFuture::new(future.instrument(span.clone()));
                 }
                 if concurrent {
-                    self.concurrent_calls.run(route, origin, future);
+                    self.handlers.run_concurrently(route, origin, future);
                 } else {
-                    self.serial.run(origin, future);
+                    self.handlers.run(origin, future);
                 }
             }
             Poll::Ready(Outcome::Silent) => {
-                self.pool.keep(route, routes, future);
-                self.peer.session().receipts().handled.add(1);
+                self.handlers.keep_future(route, &self.routes, future);
+                self.session().receipts().handled.add(1);
             }
             Poll::Ready(Outcome::Reply(reply)) => {
-                self.pool.keep(route, routes, future);
+                self.handlers.keep_future(route, &self.routes, future);
                 self.complete_with_reply(code, id, reply);
             }
             Poll::Ready(Outcome::Failure(failure)) => {
-                self.pool.keep_unless_panicked(route, routes, future, &failure);
+                // A future that panicked must not be polled again.
+                if !matches!(*failure, Failure::Panicked(_)) {
+                    self.handlers.keep_future(route, &self.routes, future);
+                }
                 self.complete_with_failure(code, id, *failure);
             }
         }
     }
 
-    /// Whether a message of this route may be handled now, as far as other calls of it go.
+    /// Returns whether a message of this route may be handled now, as far as other calls of it go.
+    #[inline]
     fn has_turn(&self, route: RouteId) -> bool {
-        if self.concurrent_calls.is_empty() {
-            return true;
-        }
-        let endpoint = &self.endpoint;
+        !self.handlers.has_concurrent() || self.has_turn_among_calls(route)
+    }
+
+    fn has_turn_among_calls(&self, route: RouteId) -> bool {
         let bound = self.routes.route(route);
         let Some(limit) = bound.concurrent else { return true };
-        let limit = if bound.blocking {
-            limit.min(endpoint.services().workers().per_peer())
-        } else {
-            limit
-        };
-        !self.concurrent_calls.is_full(route, limit)
+        let per_peer = || self.endpoint.services().workers().per_peer();
+        let limit = if bound.blocking { limit.min(per_peer()) } else { limit };
+        !self.handlers.is_full(route, limit)
     }
 
-    /// Goes on with what runs and what waits, as far as the budget allows.
-    pub(super) fn advance_handlers(
+    /// Completes a message: records the outcome of its handler, and sends the reply.
+    #[inline]
+    pub(super) fn complete_message(&mut self, code: u16, id: RequestId, outcome: Outcome) {
+        match outcome {
+            Outcome::Silent => self.session().receipts().handled.add(1),
+            Outcome::Reply(reply) => self.complete_with_reply(code, id, reply),
+            Outcome::Failure(failure) => self.complete_with_failure(code, id, *failure),
+        }
+    }
+
+    #[inline]
+    fn complete_with_reply(&mut self, code: u16, id: RequestId, reply: Reply) {
+        match self.reply(code, id, reply) {
+            Ok(()) => self.session().receipts().handled.add(1),
+            Err(error) => self.complete_with_failure(code, id, Failure::Failed(error.into(), None)),
+        }
+    }
+
+    /// Answers a message. One under our own plain id answers a message of ours that asked nothing, and
+    /// is not answered: two echoing routers would go on for ever.
+    pub(super) fn reply(
         &mut self,
-        cx: &mut task::Context<'_>,
-        scope: &FlushScope,
-        budget: &mut Budget,
-    ) {
-        self.push_parked();
-        if let Some(code) = self.serial.runs() {
-            budget.resume(code);
+        code: u16,
+        id: RequestId,
+        reply: Reply,
+    ) -> Result<(), EncodeError> {
+        let session = self.session();
+        if id == session.ids().plain() {
+            session.receipts().unanswered.add(1);
+            return Ok(());
         }
-        if let Poll::Ready(Some((origin, outcome, future))) = self.serial.poll_running(cx) {
-            if let Origin::Message { route, .. } = origin {
-                let routes = &*self.routes;
-                self.pool.keep_waited(route, routes, future, &outcome);
-            }
-            self.complete(origin, outcome);
-        }
-        // Also while a reply waits for room: a handler that is not polled may hold a lock that
-        // other peers' handlers wait for.
-        while !budget.is_done(scope)
-            && budget.goes_on(scope)
-            && let Poll::Ready((origin, outcome, future)) = self.concurrent_calls.poll_ended(cx)
-        {
-            budget.spend(origin.code(), 0);
-            if let Origin::Message { route, .. } = origin {
-                let routes = &*self.routes;
-                self.pool.keep_waited(route, routes, future, &outcome);
-            }
-            self.complete(origin, outcome);
-        }
-        while !self.is_cut_off()
-            && !budget.is_done(scope)
-            && budget.goes_on(scope)
-            && let Some(route) = self.serial.next_route()
-            && self.has_turn(route)
-            && let Some((route, mut message)) = self.serial.next()
-        {
-            budget.spend(message.code(), message.body().len());
-            self.handle(cx, route, message.by_ref());
+        check_size(reply.body().len(), session.limits().max_message_size)?;
+        self.push_reply(reply.into_frame(code, id));
+        Ok(())
+    }
+
+    /// Queues a reply; without room for it the serial handlers wait, and no other one is started.
+    fn push_reply(&mut self, reply: Frame) {
+        let unsent = if self.handlers.is_parked() { Some(reply) } else { self.push(reply) };
+        if let Some(reply) = unsent {
+            self.handlers.park(reply);
         }
     }
 
-    /// Counts and drops a message that nobody takes; a peer that floods a server is closed.
-    pub(super) fn on_unknown(&mut self, code: u16) {
-        let peer = &self.peer;
-        let endpoint = &self.endpoint;
-        peer.session().receipts().unknown.add(1);
-        let now = Instant::now();
-        if endpoint.services().logs().unknown.is_due(code, now) {
-            tracing::info!(%peer, code, "no route takes messages of this code: dropped");
-        }
-        endpoint.events().emit(|| Event::UnknownCode { peer: peer.clone(), code });
-        if self.unknown.is_flood(now, endpoint.limits().max_unknown) {
-            self.begin_end(CloseReason::UnknownCodes);
-        }
-    }
-}
-
-/// Counts a peer's unknown codes, window by window.
-#[derive(Debug, Default)]
-pub(super) struct UnknownCodes {
-    window: Option<Instant>,
-    count: u32,
-}
-
-impl UnknownCodes {
-    /// Counts one; says whether they are more than a window bears.
-    fn is_flood(&mut self, now: Instant, max: Option<u32>) -> bool {
-        match self.window {
-            Some(since) if now.duration_since(since) < UNKNOWN_WINDOW => self.count += 1,
-            _ => {
-                self.window = Some(now);
-                self.count = 1;
+    /// Queues the replies that wait for room, in their order, as far as there is some.
+    fn push_parked(&mut self) {
+        while let Some(reply) = self.handlers.take_parked() {
+            if let Some(reply) = self.push(reply) {
+                return self.handlers.park_again(reply);
             }
         }
-        max.is_some_and(|max| self.count > max)
+    }
+
+    /// Queues a reply, or returns it if there is no room for it.
+    fn push(&self, reply: Frame) -> Option<Frame> {
+        let code = reply.code();
+        let session = self.peer.session();
+        match session.outbox().push(reply) {
+            Push::Queued(queued) => flush::schedule(session, queued),
+            Push::Full(reply) => return Some(reply),
+            Push::Closed => session.outbox().refuse(DropReason::Disconnected, code),
+        }
+        None
     }
 }

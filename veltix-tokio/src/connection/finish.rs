@@ -11,13 +11,14 @@ use veltix_core::limits::{CLOSE_FLUSH, LINGER};
 use veltix_core::text::printable;
 use veltix_core::{GOING_AWAY, GoingAway, RequestId};
 
-use super::serial::Cancelled;
-use super::{ConnectionTask, Ending, Stage};
+use super::ConnectionTask;
+use super::handlers::Cancelled;
+use super::phase::Ending;
 use crate::close::{CloseReason, Disconnected};
 use crate::drain::Closed;
 use crate::flush::FlushScope;
 use crate::hub::Event;
-use crate::outbox::{DropReason, Sent};
+use crate::outbox::{DropReason, Dropped};
 use crate::planted::planted;
 use crate::router::{Context, Failure, Outcome, Started, poll_caught};
 use crate::sync::text_of;
@@ -28,7 +29,7 @@ const LINGER_READ: usize = 4 * 1024;
 impl ConnectionTask {
     /// Begins the end, for the first reason that is given.
     pub(super) fn begin_end(&mut self, reason: CloseReason) {
-        if self.ending.is_some() {
+        if self.phase.is_ending() {
             return;
         }
         let peer = &self.peer;
@@ -45,11 +46,11 @@ impl ConnectionTask {
         }
         if reason != CloseReason::Shutdown {
             // What was begun never becomes whole: nobody has to make room for it.
-            self.memory_wait = None;
+            self.reading.end_memory_wait();
         }
         if reason == CloseReason::Evicted {
             // For its memory.
-            self.reader = None;
+            self.reading.close();
             self.record_received(0);
         }
         let (peer, limits) = (&self.peer, self.limits());
@@ -63,7 +64,7 @@ impl ConnectionTask {
         if reason == CloseReason::Shutdown {
             self.send_going_away();
         }
-        self.ending = Some(Box::new(Ending { reason, deadline, sent_before, aborted_handlers: 0 }));
+        self.phase.begin_end(Ending { reason, deadline, sent_before, aborted_handlers: 0 });
         if !finishes || planted!("any_end_cancels") {
             self.cut_off();
         }
@@ -81,41 +82,29 @@ impl ConnectionTask {
     /// Cancels what runs and what waits.
     pub(super) fn cut_off(&mut self) {
         let cancelled = self.cancel_handlers();
-        if let Some(ending) = &mut self.ending {
-            ending.aborted_handlers += cancelled.handlers;
-            // Whoever still waits, waits for nothing.
-            ending.deadline = ending.deadline.min(Instant::now());
-        }
+        self.phase.cut_off(cancelled.handlers, Instant::now());
     }
 
-    /// Ends what the lane holds, and counts it.
+    /// Cancels the handlers, and counts what that ends.
     fn cancel_handlers(&mut self) -> Cancelled {
-        let mut cancelled = self.serial.cancel();
-        let concurrent = self.concurrent_calls.cancel();
-        cancelled.handlers += concurrent;
-        cancelled.messages += concurrent;
-        self.peer.session().receipts().closed.add(cancelled.messages);
+        let mut cancelled = self.handlers.cancel();
+        let session = self.session();
+        session.receipts().closed.add(cancelled.messages);
         for code in cancelled.replies.drain(..) {
-            self.peer.session().outbox().refuse(DropReason::Disconnected, code);
+            session.outbox().refuse(DropReason::Disconnected, code);
         }
         cancelled
     }
 
-    /// Whether handlers are not to go on.
+    /// Returns whether handlers are not to go on.
     pub(super) fn is_cut_off(&self) -> bool {
-        self.ending.as_ref().is_some_and(|ending| !ending.reason.lets_handlers_finish())
-    }
-
-    /// Whether the conversation is over: an end has begun and every handler has finished.
-    pub(super) fn is_over(&self) -> bool {
-        // A close by this side overtakes any other end: it cancels what an earlier one let finish.
-        self.ending.is_some() && self.serial.is_free() && self.concurrent_calls.is_empty()
+        self.phase.ending().is_some_and(|ending| !ending.reason.lets_handlers_finish())
     }
 
     /// Writes what is queued, leaves, tells `on_disconnect`, and lets go of the stream.
     pub(super) async fn finish(mut self) {
         // It stays in its place until `leave` takes it: an abort on the way must know of it.
-        let Some(ending) = &self.ending else { return };
+        let Some(ending) = self.phase.ending() else { return };
         let (reason, deadline) = (ending.reason.clone(), ending.deadline);
         self.peer.session().end_calls();
         if reason.lets_queue_flush() && !planted!("queue_not_flushed") {
@@ -129,10 +118,10 @@ impl ConnectionTask {
             peer.session().outbox().seal();
             let _ = timeout_at(limit, poll_fn(|cx| peer.session().outbox().poll_finish(cx))).await;
         }
-        let was_admitted = self.stage == Stage::Admitted || planted!("refused_are_told_of");
+        let was_admitted = self.phase.is_admitted() || planted!("refused_are_told_of");
         // Only a stream whose end was written is worth waiting for the peer's.
         let flushed = reason.lets_queue_flush() && self.peer.session().outbox().sent().queued == 0;
-        let lingers = flushed && self.reader.is_some();
+        let lingers = flushed && self.reading.is_open();
         if !lingers {
             self.peer.session().outbox().close(reason.drop_reason());
             let peer = self.peer.clone();
@@ -147,6 +136,27 @@ impl ConnectionTask {
         }
     }
 
+    /// Reports that frames found no room in the outbox, once until it has been empty.
+    pub(super) fn emit_overflow(&self) {
+        if self.session().outbox().take_overflow() {
+            let peer = &self.peer;
+            tracing::warn!(%peer, "the peer reads too slowly and its outbox is full");
+            self.endpoint.events().emit(|| Event::SlowConsumer { peer: peer.clone() });
+        }
+    }
+
+    /// Reports the frames that were dropped for others since the last report.
+    pub(super) fn emit_dropped(&self) {
+        let dropped = self.session().outbox().take_dropped();
+        if dropped.is_empty() {
+            return;
+        }
+        let peer = &self.peer;
+        let frames: u64 = dropped.iter().map(Dropped::total).sum();
+        tracing::info!(%peer, frames, "frames were dropped while the peer read too slowly");
+        self.endpoint.events().emit(|| Event::Dropped { peer: peer.clone(), dropped });
+    }
+
     /// No later than the end of a shutdown that is under way.
     fn within_drain(&self, limit: Instant) -> Instant {
         let drained = self.endpoint.drain().deadline();
@@ -155,8 +165,8 @@ impl ConnectionTask {
 
     /// Takes the peer off the table and says the last word on it. Runs however the task ends.
     fn leave(&mut self) -> Disconnected {
-        let Ending { reason, sent_before: before, aborted_handlers, .. } =
-            *self.ending.take().unwrap_or_else(Ending::aborted);
+        let was_admitted = self.phase.is_admitted();
+        let Ending { reason, sent_before: before, aborted_handlers, .. } = self.phase.take_ending();
         let peer = &self.peer;
         let endpoint = &self.endpoint;
         endpoint.peers().leave(peer);
@@ -171,7 +181,7 @@ impl ConnectionTask {
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
         self.emit_overflow();
         self.emit_dropped();
-        if self.stage == Stage::Admitted {
+        if was_admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().emit(event);
         } else {
@@ -185,7 +195,7 @@ impl ConnectionTask {
                 endpoint.events().emit(|| Event::Refused { peer: peer.clone(), reason });
             }
         }
-        self.stage = Stage::Left;
+        self.phase.leave();
         self.peer.session().end_state().complete(outcome.clone());
         outcome
     }
@@ -247,9 +257,8 @@ impl ConnectionTask {
     /// [`LINGER`](veltix_core::limits::LINGER).
     async fn linger(&mut self) {
         let limit = self.within_drain(Instant::now() + LINGER);
-        let Some(reader) = &mut self.reader else { return };
+        let Some(stream) = self.reading.stream() else { return };
         let mut bytes = vec![0; LINGER_READ];
-        let stream = reader.get_mut();
         let to_the_end = poll_fn(|cx| {
             loop {
                 let mut buffer = ReadBuf::new(&mut bytes);
@@ -264,27 +273,14 @@ impl ConnectionTask {
     }
 }
 
-impl Ending {
-    /// The end of a task that was aborted before it ended by itself.
-    fn aborted() -> Box<Self> {
-        Box::new(Self {
-            reason: CloseReason::Aborted,
-            deadline: Instant::now(),
-            sent_before: Sent::default(),
-            aborted_handlers: 0,
-        })
-    }
-}
-
 impl Drop for ConnectionTask {
     /// Whatever ended the task, nobody is left waiting and nothing holds the descriptor.
     fn drop(&mut self) {
         self.peer.session().outbox().close(DropReason::Disconnected);
         self.peer.session().end_calls();
-        if self.stage != Stage::Left {
+        if !self.phase.has_left() {
             let cancelled = self.cancel_handlers();
-            let ending = self.ending.get_or_insert_with(Ending::aborted);
-            ending.aborted_handlers += cancelled.handlers;
+            self.phase.abort(cancelled.handlers);
             self.leave();
         }
         self.peer.session().attached().end();

@@ -12,6 +12,11 @@ use crate::router::{Failure, Outcome, PooledFuture, RouteId, Routes};
 pub(super) struct FuturePool(Option<(RouteId, PooledFuture)>);
 
 impl FuturePool {
+    #[inline]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// A box for a future of this route, if there is one.
     #[inline]
     pub(super) fn take(&mut self, route: RouteId, routes: &Routes) -> Option<PooledFuture> {

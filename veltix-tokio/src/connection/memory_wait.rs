@@ -1,68 +1,59 @@
-//! A frame that has begun and finds no room in the server's budget for memory: the peer is not read
-//! until there is some, or until it, or a larger one, is evicted.
+//! A frame that has begun and finds no room in the server's budget for memory: reading from the peer
+//! pauses until there is room, or until this peer, or one that holds more, is evicted.
 
 use tokio::time::Instant;
 use veltix_core::limits::{MEMORY_HOLES, MEMORY_PATIENCE, MEMORY_RETRY};
 
-use super::{ConnectionTask, Reader};
+use super::ConnectionTask;
 use crate::planted::planted;
 
-/// See the module.
+/// The wait of one frame for memory.
 pub(super) struct MemoryWait {
     since: Instant,
-    /// When to look again.
+    /// The time of the next attempt.
     pub(super) retry_at: Instant,
-    /// What the buffer's capacity would be.
+    /// The capacity that the buffer needs.
     wanted: usize,
 }
 
 impl ConnectionTask {
-    /// Counts what the connection holds of what it has received.
-    #[inline]
-    pub(super) fn record_received(&self, buffer: usize) {
-        let held = MEMORY_HOLES * buffer + self.unhandled.len() + self.serial.inbox_charge();
-        self.peer.session().reading().set(held);
-    }
-
-    /// Gives the buffer the room that the frame in it wants, if there is some.
+    /// Lets the buffer grow for the frame in it, if there is memory.
     #[cold]
-    pub(super) fn grant(&mut self, reader: &mut Reader) -> bool {
-        let wanted = reader.decoder().wanted();
+    pub(super) fn grant_memory(&mut self) -> bool {
+        let wanted = self.reading.wanted();
         if self.has_memory(wanted) || planted!("room_for_everybody") {
-            reader.decoder_mut().allow(wanted);
+            self.reading.allow(wanted);
             return true;
         }
         let now = Instant::now();
         let retry_at = now + MEMORY_RETRY;
-        self.memory_wait = Some(Box::new(MemoryWait { since: now, retry_at, wanted }));
+        self.reading.wait_for_memory(MemoryWait { since: now, retry_at, wanted });
         false
     }
 
     fn has_memory(&self, wanted: usize) -> bool {
-        self.peer.session().reading().try_set(MEMORY_HOLES * wanted + self.serial.inbox_charge())
+        let held = MEMORY_HOLES * wanted + self.handlers.inbox_charge();
+        self.session().reading().try_set(held)
     }
 
-    /// Looks again for room, when it is time.
+    /// Tries again to get memory, when it is time.
     pub(super) fn retry_memory(&mut self, now: Instant) {
-        let Some(wait) = &self.memory_wait else { return };
+        let Some(wait) = self.reading.memory_wait() else { return };
         if wait.retry_at > now {
             return;
         }
         let (wanted, waited) = (wait.wanted, now - wait.since);
         if self.has_memory(wanted) {
-            self.memory_wait = None;
-            if let Some(reader) = &mut self.reader {
-                reader.decoder_mut().allow(wanted);
-            }
+            self.reading.end_memory_wait();
+            self.reading.allow(wanted);
             return;
         }
         if waited >= MEMORY_PATIENCE {
-            let more =
-                (MEMORY_HOLES * wanted).saturating_sub(self.peer.session().reading().bytes());
-            self.endpoint.make_room(more, now);
+            let held = self.session().reading().bytes();
+            self.endpoint.make_room((MEMORY_HOLES * wanted).saturating_sub(held), now);
         }
-        if let Some(wait) = &mut self.memory_wait {
-            // The longer it lasts, the less a moment matters.
+        if let Some(wait) = self.reading.memory_wait() {
+            // The longer the wait, the less a moment matters.
             wait.retry_at = now + (waited / 4).clamp(MEMORY_RETRY, MEMORY_PATIENCE);
         }
     }

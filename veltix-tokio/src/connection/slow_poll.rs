@@ -16,11 +16,10 @@ impl ConnectionTask {
             // It has a thread of its own, to be blocked.
             return;
         }
-        slow.codes.extend(self.concurrent_calls.codes());
+        slow.codes.extend(self.handlers.concurrent_codes());
         slow.codes.sort_unstable();
         slow.codes.dedup();
-        let endpoint = &self.endpoint;
-        let log = &endpoint.services().logs().slow_polls;
+        let log = &self.endpoint.services().logs().slow_polls;
         let due = slow.codes.iter().filter(|code| log.is_due(**code, slow.until)).count();
         if due == 0 {
             return;

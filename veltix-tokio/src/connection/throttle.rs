@@ -51,6 +51,13 @@ impl Throttle {
         }
     }
 
+    /// Ends the pause if its time has passed.
+    pub(super) fn end_pause(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| until <= now) {
+            self.until = None;
+        }
+    }
+
     fn wait(&mut self, until: std::time::Instant) {
         let until = Instant::from_std(until);
         self.until = self.until.max(Some(until));
@@ -70,25 +77,10 @@ impl Throttle {
 }
 
 impl ConnectionTask {
-    /// Whether the peer is not read since it is in debt.
-    #[inline]
-    pub(super) fn is_throttled(&self) -> bool {
-        self.throttle.as_ref().is_some_and(|throttle| throttle.until.is_some())
-    }
-
-    /// Ends the pause if it is over.
-    pub(super) fn end_throttle(&mut self, now: Instant) {
-        if let Some(throttle) = &mut self.throttle
-            && throttle.until.is_some_and(|until| until <= now)
-        {
-            throttle.until = None;
-        }
-    }
-
-    /// Charges what a turn has read.
+    /// Charges the messages that a turn has read.
     #[cold]
     pub(super) fn charge_read(&mut self, messages: usize, bytes: usize, now: Instant) {
-        let Some(throttle) = &mut self.throttle else { return };
+        let Some(throttle) = self.reading.throttle() else { return };
         let Some(rate) = &mut throttle.rate else { return };
         if planted!("reading_free_of_charge") {
             return;
@@ -107,14 +99,14 @@ impl ConnectionTask {
     }
 
     fn warn_of_rate(&self, now: Instant) {
-        let (peer, endpoint) = (&self.peer, &self.endpoint);
-        if endpoint.services().logs().rate.is_due(now) {
+        let peer = &self.peer;
+        if self.endpoint.services().logs().rate.is_due(now) {
             tracing::warn!(%peer, "the peer sends faster than its rate and is slowed down");
         }
-        endpoint.events().emit(|| Event::RateExceeded { peer: peer.clone() });
+        self.endpoint.events().emit(|| Event::RateExceeded { peer: peer.clone() });
     }
 
-    /// Charges what a turn's handlers have published.
+    /// Charges the bytes that a turn's handlers have published.
     #[cold]
     pub(super) fn charge_published(
         &mut self,
@@ -123,7 +115,7 @@ impl ConnectionTask {
         now: Instant,
     ) {
         let limit = self.limits().publish_limit;
-        let throttle = self.throttle.get_or_insert_default();
+        let throttle = self.reading.make_throttle();
         if let Some(limit) =
             limit.filter(|_| published.waiting > 0 && !planted!("publishing_free_of_charge"))
         {
@@ -136,7 +128,7 @@ impl ConnectionTask {
             let limit = part.limit;
             throttle.publish(Some(limit.route), limit.bytes_per_second, part.bytes, now);
         }
-        // Nobody may look before the pause is over.
+        // Nobody may look before the pause has ended.
         self.note_pause();
     }
 }

@@ -1,4 +1,4 @@
-//! [`FlushList`].
+//! [`FlushList`]: the outboxes that are still to be flushed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use veltix_core::limits::FLUSH_TIME;
 
 use crate::session::Session;
 
-/// How many flushes pass between two looks at the clock.
+/// The number of flushes between two readings of the clock.
 const LOOK_EVERY: usize = 8;
 
-/// Sessions whose outboxes a poll has filled and that are not flushed yet. Dropped, it wakes their
-/// tasks.
+/// Sessions whose outboxes a poll has filled and that are not flushed yet. Dropping the list wakes
+/// their tasks.
 #[derive(Debug, Default)]
 pub(crate) struct FlushList(pub(super) VecDeque<Arc<Session>>);
 
@@ -21,7 +21,7 @@ impl FlushList {
         self.0.is_empty()
     }
 
-    /// Takes over the outboxes that another scope left.
+    /// Adds the outboxes that another scope left.
     pub(crate) fn extend(&mut self, mut other: Self) {
         if self.0.is_empty() {
             if !other.0.is_empty() {
@@ -32,15 +32,17 @@ impl FlushList {
         }
     }
 
-    /// Flushes outboxes until all are done, or [`FLUSH_TIME`] has passed: a broadcast to thousands
-    /// must not hold a worker for longer. The first touched is the first flushed.
+    /// Flushes outboxes until all are flushed or [`FLUSH_TIME`] has passed: a broadcast to
+    /// thousands of peers must not occupy a worker for longer. The outboxes are flushed in the
+    /// order in which they were filled.
     pub(crate) fn flush_some(&mut self) {
         if self.0.is_empty() {
             return;
         }
         let start = Instant::now();
         let (mut now, mut done) = (start, 0);
-        // Each leaves the list after its flush, not before: if that panics, it is woken as well.
+        // Each session leaves the list after its flush and not before: if the flush panics, its
+        // task is woken as well.
         while let Some(session) = self.0.front() {
             session.outbox().flush_at(now);
             self.0.pop_front();
@@ -52,7 +54,7 @@ impl FlushList {
                 }
             }
         }
-        // An idle connection holds no list.
+        // Releases the memory, so that an idle connection holds no list.
         self.0 = VecDeque::new();
     }
 }

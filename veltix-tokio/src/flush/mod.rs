@@ -1,11 +1,14 @@
-//! Which outboxes a poll of a connection's task flushes, and the bytes that its handlers publish.
+//! The outboxes that a poll of a connection's task flushes, and the bytes that its handlers
+//! publish.
 //!
 //! The first frame in an idle outbox needs a flush. Within a poll of a connection's task the
-//! [scope](FlushScope) notes the outbox and flushes it once, at the end, with all frames that were queued
-//! meanwhile in one write. Anywhere else (a spawned task, a blocking handler, a foreign thread) the
-//! outbox's own task is woken, except for a call that has no other beside it: its caller writes it.
+//! [scope](FlushScope) notes the outbox and flushes it once, at the end, so that all frames that
+//! were queued meanwhile leave in one write. Outside a poll (in a spawned task, a blocking handler,
+//! a foreign thread) the outbox's own task is woken. The exception is the only pending
+//! call of a connection: its caller writes the frame itself.
 //!
-//! No outbox is forgotten, however a poll ends: scope and list are guards that flush, or wake, on drop.
+//! No outbox is forgotten, however a poll ends: the scope and the list are guards that flush or
+//! wake on drop.
 
 mod list;
 mod publish;

@@ -3,31 +3,31 @@
 use std::cell::Cell;
 
 thread_local! {
-    /// Published bytes of the handlers that run on this thread.
+    /// The published bytes of the handlers that run on this thread.
     static PUBLISHED: Cell<Published> = const { Cell::new(Published::NOTHING) };
 }
 
-/// Published bytes.
+/// Counts of published bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Published {
-    /// All of them.
+    /// All published bytes, except those in `limited`.
     pub(crate) all: u64,
-    /// The part that waits for slow readers.
+    /// The part of `all` that waits for slow readers.
     pub(crate) waiting: u64,
-    /// Bytes under limits of single routes, which are part of neither.
+    /// Bytes under limits of single routes; neither `all` nor `waiting` contains them.
     pub(super) limited: u64,
 }
 
 impl Published {
     pub(super) const NOTHING: Self = Self { all: 0, waiting: 0, limited: 0 };
 
-    /// Returns whether a part of it is to be charged.
+    /// Returns whether a part of the bytes is to be charged.
     pub(crate) const fn is_charged(self) -> bool {
         self.waiting | self.limited > 0
     }
 }
 
-/// The limit of one route's handlers.
+/// The publish limit of one route's handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PublishLimit {
     /// The number of the route.
@@ -35,14 +35,14 @@ pub(crate) struct PublishLimit {
     pub(crate) bytes_per_second: u64,
 }
 
-/// Bytes that were published under a limit of one route.
+/// The bytes that were published under the limit of one route.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LimitedBytes {
     pub(crate) limit: PublishLimit,
     pub(crate) bytes: u64,
 }
 
-/// Counts bytes that a broadcast has put into outboxes, and the part that waits there.
+/// Counts bytes that a broadcast has put into outboxes, and the part of them that waits there.
 #[inline]
 pub(crate) fn published(all: usize, waiting: usize) {
     let mut published = PUBLISHED.get();
@@ -51,13 +51,13 @@ pub(crate) fn published(all: usize, waiting: usize) {
     PUBLISHED.set(published);
 }
 
-/// Returns the count of this thread.
+/// Returns the counts of this thread.
 #[inline]
 pub(super) fn current() -> Published {
     PUBLISHED.get()
 }
 
-/// Replaces the count of this thread.
+/// Replaces the counts of this thread, and returns the old ones.
 pub(super) fn replace(published: Published) -> Published {
     PUBLISHED.replace(published)
 }

@@ -13,14 +13,14 @@ use crate::session::{Services, Session};
 
 thread_local! {
     static CURRENT: RefCell<Current> = const { RefCell::new(Current::Nothing) };
-    /// An outbox of the scope has enough for a large write. Beside the rest, since it is asked for
-    /// after every message.
+    /// True if an outbox of the scope has enough for a large write. It is separate from `CURRENT`,
+    /// since it is read after every message.
     static HEAVY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The handler code that this thread runs.
 enum Current {
-    /// None of a handler.
+    /// No handler runs.
     Nothing,
     /// A poll of a connection's task.
     Poll(Scope),
@@ -29,19 +29,21 @@ enum Current {
 }
 
 struct Scope {
-    /// The session whose task it is.
+    /// The session whose task is polled.
     own: Arc<Session>,
-    /// Other peers' outboxes are not flushed by this poll: its task has a thread of its own.
+    /// True if this poll does not flush the outboxes of other peers, because the task has a thread
+    /// of its own.
     own_only: bool,
-    /// Its own outbox is to be flushed. Most polls touch no other, and need no list then.
+    /// True if the session's own outbox is to be flushed. Most polls fill no other outbox and need
+    /// no list.
     own_touched: bool,
     touched: Vec<Arc<Session>>,
-    /// Bytes under limits of single routes.
+    /// The bytes under limits of single routes.
     limited: Vec<LimitedBytes>,
 }
 
 impl Current {
-    /// Returns the session whose handler this is.
+    /// Returns the session whose handler runs.
     const fn session(&self) -> Option<&Arc<Session>> {
         match self {
             Self::Nothing => None,
@@ -51,18 +53,19 @@ impl Current {
     }
 }
 
-/// Schedules the flush of a frame that was just queued for this session. If other frames were dropped
-/// for it, the connection's task reports that.
+/// Schedules the flush of a frame that was just queued for this session. If other frames were
+/// dropped for it, the connection's task reports that.
 #[inline]
 pub(crate) fn schedule(session: &Arc<Session>, queued: Queued) {
-    // Behind another frame, and not too many of them: it goes out with those.
+    // Behind another frame, and without enough for a large write, it leaves in that frame's flush.
     if (queued.first || queued.heavy) && !is_noted(session, queued) && queued.first {
         session.outbox().wake_owner();
     }
     note_dropped(session, queued);
 }
 
-/// The same for a frame that a handler may have sent to another peer: it counts as published.
+/// Schedules the flush of a frame that a handler may have sent to another peer: it counts as
+/// published.
 pub(crate) fn schedule_published(session: &Arc<Session>, queued: Queued, length: usize) {
     schedule(session, queued);
     let is_own =
@@ -73,7 +76,8 @@ pub(crate) fn schedule_published(session: &Arc<Session>, queued: Queued, length:
     }
 }
 
-/// The same for a frame that no other will follow soon: outside a poll it is flushed at once.
+/// Schedules the flush of a frame that no other frame will follow soon: outside a poll it is
+/// flushed at once.
 pub(crate) fn schedule_alone(session: &Arc<Session>, queued: Queued) {
     if !is_noted(session, queued) && queued.first {
         session.outbox().flush();
@@ -88,7 +92,7 @@ fn note_dropped(session: &Arc<Session>, queued: Queued) {
     }
 }
 
-/// Notes the outbox in the scope of this thread, if that flushes it.
+/// Notes the outbox in the scope of this thread. Returns whether that scope flushes it.
 fn is_noted(session: &Arc<Session>, queued: Queued) -> bool {
     CURRENT.with_borrow_mut(|current| {
         let Current::Poll(scope) = current else { return false };
@@ -128,7 +132,7 @@ pub(crate) fn is_within(services: &Arc<Services>) -> bool {
     })
 }
 
-/// Runs a part of a handler whose route has a limit for the bytes that it publishes.
+/// Runs a part of a handler whose route limits the bytes that it publishes.
 pub(crate) fn limited<R>(limit: PublishLimit, part: impl FnOnce() -> R) -> R {
     let before = publish::replace(Published::NOTHING);
     let result = part();
@@ -144,8 +148,8 @@ pub(crate) fn limited<R>(limit: PublishLimit, part: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs a blocking handler of this session; returns its result with the bytes that it has published.
-/// It has no scope: its frames are written at once.
+/// Runs a blocking handler of this session. Returns its result with the bytes that it has
+/// published. A blocking handler has no scope: its frames are not delayed until the end of a poll.
 pub(crate) fn blocking<R>(session: &Arc<Session>, handler: impl FnOnce() -> R) -> (R, Published) {
     CURRENT.set(Current::Blocking(Arc::clone(session)));
     publish::replace(Published::NOTHING);
@@ -154,7 +158,7 @@ pub(crate) fn blocking<R>(session: &Arc<Session>, handler: impl FnOnce() -> R) -
     (result, publish::current())
 }
 
-/// Forgets the outboxes that the poll has touched, as only a planted bug does.
+/// Forgets the outboxes that the poll has filled. Only a planted bug calls it.
 #[cfg(veltix_planted_bugs)]
 pub(crate) fn forget_touched() {
     CURRENT.with_borrow_mut(|current| {
@@ -167,7 +171,7 @@ pub(crate) fn forget_touched() {
 
 /// The guard of a poll: see the module's documentation.
 pub(crate) struct FlushScope {
-    /// A poll inside a poll happens when a handler drives a runtime of its own.
+    /// The outer poll. A poll runs inside a poll when a handler drives a runtime of its own.
     outer: Current,
     outer_heavy: bool,
     outer_published: Published,
@@ -191,7 +195,8 @@ impl FlushScope {
         }
     }
 
-    /// Returns whether an outbox has enough for a large write, so that reading should pause for it.
+    /// Returns whether an outbox has enough for a large write, so that reading should pause for a
+    /// flush.
     pub(crate) fn is_heavy(&self) -> bool {
         HEAVY.get()
     }
@@ -203,7 +208,7 @@ impl FlushScope {
         publish::current()
     }
 
-    /// Takes out the bytes that were published under limits of single routes.
+    /// Takes the bytes that were published under limits of single routes.
     #[allow(clippy::unused_self, reason = "the scope of this thread is this one")]
     pub(crate) fn take_limited(&self) -> Vec<LimitedBytes> {
         CURRENT.with_borrow_mut(|current| match current {
@@ -212,13 +217,14 @@ impl FlushScope {
         })
     }
 
-    /// Ends the scope and flushes its own outbox, at about this time; returns the other outboxes that
-    /// it touched.
+    /// Ends the scope and flushes its own outbox; `now` is the current time. Returns the other
+    /// outboxes that the poll filled.
     pub(crate) fn leave(mut self, now: Instant) -> FlushList {
         let Current::Poll(Scope { own, own_touched, touched, .. }) = self.close() else {
             return FlushList::default();
         };
-        // From here on a guard: a flush wakes tasks that wait for room, and a waker may panic.
+        // From here on the list is a guard: a flush wakes tasks that wait for room, and a waker may
+        // panic.
         let mut flushes = FlushList(touched.into());
         if planted!("flushes_lost") {
             flushes.0.clear();

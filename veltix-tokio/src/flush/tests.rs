@@ -1,4 +1,4 @@
-//! What a batch leaves behind when a flush panics.
+//! Tests of the flush scope and of the flush list when a flush panics.
 
 use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +22,7 @@ use crate::session::{Services, Session};
 use crate::sync::QueuePosition;
 use crate::transport::{Link, PeerAddr, StreamWriter};
 
-/// A stream that is full once, and then takes everything.
+/// A stream that is full once, and then takes all bytes.
 struct FullOnce(bool);
 
 impl StreamWriter for FullOnce {
@@ -42,7 +42,7 @@ impl StreamWriter for FullOnce {
     }
 }
 
-/// The waker of a peer's task: it counts.
+/// The waker of a peer's task. It counts its wakes.
 #[derive(Default)]
 struct Owner(AtomicUsize);
 
@@ -52,7 +52,7 @@ impl Wake for Owner {
     }
 }
 
-/// The waker of an application.
+/// A waker of an application that panics.
 struct Panics;
 
 impl Wake for Panics {
@@ -61,7 +61,7 @@ impl Wake for Panics {
     }
 }
 
-/// A session with room for one frame, which nobody but the test drives.
+/// Creates a session with room for one frame, which only the test drives.
 fn another(stream: FullOnce) -> (Arc<Session>, Arc<Owner>) {
     let mut limits = ConnectionConfig::new(None).limits(None).expect("the defaults work");
     limits.outbox = Capacity { frames: 1, bytes: usize::MAX };
@@ -88,13 +88,14 @@ fn frame() -> Frame {
     Frame::new(200, RequestId::new(1), Bytes::new())
 }
 
-/// Sends something to this peer, as a handler would.
+/// Sends a frame to this peer, as a handler does.
 fn send(peer: &Arc<Session>) {
     let Push::Queued(pushed) = peer.outbox().push(frame()) else { panic!("there is room") };
     schedule(peer, pushed);
 }
 
-/// A peer whose next flush panics: it makes room for which somebody waits.
+/// Creates a peer whose next flush panics: the flush makes room, and the waker of the waiting
+/// sender panics.
 fn explosive() -> Arc<Session> {
     let (peer, _) = another(FullOnce(true));
     send(&peer);
@@ -106,14 +107,14 @@ fn explosive() -> Arc<Session> {
     peer
 }
 
-/// Three peers to whom a batch of this one has sent something.
+/// Creates three peers, and sends a frame to each in the current scope.
 fn touch() -> Vec<(Arc<Session>, Arc<Owner>)> {
     let others: Vec<_> = (0..3).map(|_| another(FullOnce(false))).collect();
     others.iter().for_each(|(peer, _)| send(peer));
     others
 }
 
-/// Outboxes whose task was not woken, and that were not flushed.
+/// Returns the number of outboxes that were not flushed and whose task was not woken.
 fn forgotten(others: &[(Arc<Session>, Arc<Owner>)]) -> usize {
     let is_forgotten = |(peer, owner): &&(Arc<Session>, Arc<Owner>)| {
         peer.outbox().sent().queued > 0 && owner.0.load(Ordering::Relaxed) == 0
@@ -125,35 +126,38 @@ fn forgotten(others: &[(Arc<Session>, Arc<Owner>)]) -> usize {
 fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
     let own = session();
     let explosive = explosive();
-    let batch = FlushScope::enter(&own, false);
+    let scope = FlushScope::enter(&own, false);
     let before = touch();
     let after = touch();
-    let mut flushes = batch.leave(Instant::now());
+    let mut flushes = scope.leave(Instant::now());
     flushes.0.insert(3, explosive);
     assert_eq!((forgotten(&before), forgotten(&after)), (3, 3));
     assert!(catch_unwind(AssertUnwindSafe(|| flushes.flush_some())).is_err());
     drop(flushes);
-    assert!(before.iter().all(|(peer, _)| peer.outbox().sent().written == 1), "it came later");
+    assert!(
+        before.iter().all(|(peer, _)| peer.outbox().sent().written == 1),
+        "they are flushed before it"
+    );
     assert_eq!((forgotten(&before), forgotten(&after)), (0, 0));
 }
 
 #[test]
 fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
     let own = explosive();
-    let batch = FlushScope::enter(&own, false);
+    let scope = FlushScope::enter(&own, false);
     let others = touch();
-    // The outbox is in need of a flush already, so a frame would not be the first.
+    // The outbox needs a flush already, so a pushed frame would not be the first.
     schedule(&own, Queued { first: true, heavy: false, waits: false, dropped: 0 });
-    assert!(catch_unwind(AssertUnwindSafe(|| batch.leave(Instant::now()))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| scope.leave(Instant::now()))).is_err());
     assert_eq!(forgotten(&others), 0);
 }
 
 #[test]
 fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
     let own = session();
-    let batch = FlushScope::enter(&own, false);
+    let scope = FlushScope::enter(&own, false);
     let others = touch();
-    drop(batch);
+    drop(scope);
     assert_eq!(forgotten(&others), 0);
 }
 
@@ -165,7 +169,7 @@ fn a_poll_inside_a_poll_publishes_for_itself() {
     let outer = FlushScope::enter(&own, false);
     published(10, 1);
     let inner = FlushScope::enter(&other, false);
-    assert!(!inner.published().is_charged(), "nothing of the other");
+    assert!(!inner.published().is_charged(), "the inner scope starts at zero");
     published(20, 2);
     assert_eq!(inner.published().waiting, 2);
     drop(inner.leave(Instant::now()));
@@ -173,7 +177,7 @@ fn a_poll_inside_a_poll_publishes_for_itself() {
     drop(outer);
 }
 
-/// What is left of one handler on a thread of the pool is not the next one's.
+/// The published bytes of one handler on a pool thread do not count for the next one.
 #[test]
 fn each_blocking_handler_publishes_for_itself() {
     let own = session();

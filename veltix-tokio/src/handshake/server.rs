@@ -88,7 +88,7 @@ async fn identify(
     }
     let verdict = verdict.await;
     if let Err(AuthenticateError::Refused(refuse)) = &verdict
-        && refuse.is_told()
+        && refuse.is_disclosed()
     {
         write_all(&mut *stream.writer, &ServerHandshake::refused(refuse.reason())).await?;
     }

@@ -10,7 +10,7 @@ use crate::codec::within;
 use crate::error::SendError;
 use crate::peer::Peer;
 
-/// A broadcast that is being put together. Made by [`Hub::to`].
+/// A broadcast that is being built. Created by [`Hub::to`](crate::Hub::to).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before `send`"]
 pub struct Broadcast {
@@ -24,17 +24,17 @@ impl Broadcast {
         Self { endpoint, target, except: Vec::new() }
     }
 
-    /// Leaves this peer out; may be called for several.
+    /// Excludes this peer. It may be called several times.
     pub fn except(mut self, peer: &Peer) -> Self {
         self.except.push(peer.id());
         self
     }
 
-    /// Sends the message. It is encoded once, whatever the number of peers, and never waits.
+    /// Sends the message. It is encoded once, for any number of peers, and sending never waits.
     ///
     /// # Errors
-    /// [`SendError::Encode`], or [`SendError::Target`] for a target that is over a limit; then
-    /// nobody got it.
+    /// [`SendError::Encode`], or [`SendError::Target`] if the target exceeds a limit. In both cases
+    /// no peer receives the message.
     pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         let endpoint = &self.endpoint;
         let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
@@ -49,7 +49,7 @@ impl Broadcast {
         })
     }
 
-    /// Asks each of the peers: see [`Survey`]. The message is encoded once, now.
+    /// Creates a [`Survey`] that asks each of the peers. The message is encoded once, now.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -66,7 +66,7 @@ impl Broadcast {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Encode`], [`SendError::Target`]; then nobody is asked.
+    /// [`SendError::Encode`] and [`SendError::Target`]. In both cases no peer is asked.
     pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<Survey<Q>, SendError> {
         let endpoint = &self.endpoint;
         let message = within(message.to_message()?, endpoint.limits().max_message_size)?;

@@ -1,4 +1,4 @@
-//! [`Delivery`]: what a broadcast did, one peer after the other.
+//! [`Delivery`]: the result of a broadcast, and the pushes to one peer after the other.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use crate::outbox::{Overflow, charge};
 use crate::peer::Peer;
 use crate::session::Session;
 
-/// What a broadcast did: `matched = queued + dropped`.
+/// The result of a broadcast: `matched = queued + dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Peers that the target meant, without the excepted.
+    /// Peers that the target matched, without the excluded ones.
     pub matched: usize,
-    /// Of those, whose outbox has the message now.
+    /// Matched peers whose outbox has the message now.
     pub queued: usize,
-    /// Of those, whose outbox had no room, or whose connection was over.
+    /// Matched peers whose outbox had no room, or whose connection had ended.
     pub dropped: usize,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn push_to<'a>(
     for peer in peers {
         let overflow = push_or(peer.session(), frame.clone(), policy);
         if matches!(overflow, Overflow::Queued(queued) if queued.waits) {
-            // One copy for all who make it wait.
+            // One copy for all outboxes that make the frame wait.
             frame.detach_below(DETACH_BELOW);
             waiting += cost;
         }
@@ -54,12 +54,12 @@ pub(super) fn push_to<'a>(
     delivery
 }
 
-/// Queues a broadcast's frame, or does what the policy says.
+/// Queues a broadcast's frame, or applies the overflow policy.
 fn push_or(session: &Arc<Session>, frame: Frame, policy: OverflowPolicy) -> Overflow {
     let overflow = session.outbox().push_or(frame, policy);
     match overflow {
         Overflow::Queued(queued) => flush::schedule(session, queued),
-        // Noted once, however much comes before its task ends it.
+        // Recorded once, even if more frames follow before the task ends the connection.
         Overflow::Disconnect if session.end_state().is_asked() => return Overflow::Closed,
         Overflow::Disconnect => {
             session.outbox().note_overflow();

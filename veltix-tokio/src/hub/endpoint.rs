@@ -1,4 +1,5 @@
-//! What all connections of one server, or the successive ones of one client, share.
+//! [`Endpoint`]: the state shared by all connections of one server, or by the successive
+//! connections of one client.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -19,7 +20,7 @@ use crate::session::Services;
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
 
-/// See the module.
+/// The services, peers and events of one side.
 pub(crate) struct Endpoint {
     services: Arc<Services>,
     local_addr: PeerAddr,
@@ -27,13 +28,14 @@ pub(crate) struct Endpoint {
     slots: Slots,
     handshakes: Handshakes,
     events: Events,
-    /// What a client's server has said of when to come back, until that is done. On the client's
-    /// side, so that no peer of a server pays for it.
+    /// The time at which a client's server wants its clients to come back, until the client has
+    /// used it. It is kept here and not in the session, so that it costs no memory for the peers of
+    /// a server.
     away: Mutex<Option<GoingAway>>,
     panics: Panics,
 }
 
-/// Handlers that panicked.
+/// A counter of the handlers that have panicked.
 #[derive(Debug, Default)]
 pub(crate) struct Panics(AtomicU64);
 
@@ -47,7 +49,7 @@ impl Panics {
     }
 }
 
-/// The settings of an endpoint that are not those of each connection.
+/// The settings of an endpoint that are not settings of each connection.
 pub(crate) struct Side {
     pub(crate) role: Role,
     pub(crate) local_addr: PeerAddr,
@@ -56,7 +58,7 @@ pub(crate) struct Side {
     pub(crate) max_pending_handshakes: usize,
     pub(crate) max_pending_handshakes_per_address: usize,
     pub(crate) max_workers: usize,
-    /// What its connections may hold together.
+    /// The memory that all its connections share.
     pub(crate) memory: Arc<Memory>,
     pub(crate) spreads: Spreads,
 }
@@ -120,13 +122,13 @@ impl Endpoint {
         &self.panics
     }
 
-    /// The id of a server's broadcasts.
+    /// Returns the id of a server's broadcasts.
     pub(crate) const fn plain_id(&self) -> RequestId {
         IdSpace::server().plain()
     }
 
-    /// Makes room for so many more bytes, if there is none: evicts whoever holds the most, and as many
-    /// as it takes.
+    /// Makes room for `more` further bytes if there is too little: evicts the peers that hold the
+    /// most, as many as necessary.
     #[cold]
     pub(crate) fn make_room(self: &Arc<Self>, more: usize, now: Instant) {
         let mut excess = self.services.memory().excess(more);
@@ -149,7 +151,7 @@ impl Endpoint {
         }
         let mut holders = self.peers.holders();
         holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
-        // What was received of those who are on their way out goes with them.
+        // Received bytes of peers that are already leaving are freed with them.
         let leaving = holders.iter().filter(|(_, peer)| peer.is_closed());
         excess =
             excess.saturating_sub(leaving.map(|(_, peer)| peer.session().reading().bytes()).sum());
@@ -158,14 +160,18 @@ impl Endpoint {
                 return;
             }
             if peer.is_closed() {
-                // What waits for them does not: it would be held for as long as a drain may take.
+                // Their queues would not be freed soon: a drain may hold them until its deadline.
                 excess = excess.saturating_sub(peer.session().outbox().held());
                 peer.session().give_up_queue();
                 continue;
             }
             excess = excess.saturating_sub(held);
             if self.services.logs().evictions.is_due(now) {
-                tracing::warn!(%peer, held, "memory is used up: who holds the most is disconnected");
+                tracing::warn!(
+                    %peer, held,
+                    "the memory budget is used up: the peer that holds the most is disconnected; \
+                     raise `memory_budget` or lower the limits of each connection"
+                );
             }
             self.events.emit(|| Event::Evicted { peer: peer.clone(), held });
             peer.session().end(CloseReason::Evicted);
@@ -182,7 +188,7 @@ impl Endpoint {
         }
     }
 
-    /// Ends every connection that the shutdown has not come to yet.
+    /// Ends every connection that the shutdown has not reached yet.
     pub(crate) fn close_all(&self) {
         self.drain().close_all();
         self.peers.wake_all();
@@ -210,7 +216,7 @@ mod tests {
 
     const BUDGET: usize = 64 << 20;
 
-    /// A server with three peers that hold these parts of its budget.
+    /// Starts a server with three peers, each of which holds its part of the budget.
     async fn holders(parts: [usize; 3]) -> (Hub, Vec<Client>, Vec<Peer>) {
         let (listener, connector) = memory(1 << 16);
         let config = ServerConfig::default().memory_budget(BUDGET);
@@ -236,27 +242,27 @@ mod tests {
         peers.iter().map(Peer::is_closed).collect()
     }
 
-    /// Between two looks nobody's task runs here, so who was evicted has not gone yet.
+    /// No task runs between two steps of this test, so an evicted peer has not left yet.
     #[tokio::test]
     async fn who_is_on_its_way_out_is_not_evicted_again_nor_anybody_in_its_place() {
         let (hub, _clients, peers) = holders([4, 2, 6]).await;
         let mut events = hub.events();
         let (endpoint, now) = (Arc::clone(hub.endpoint()), Instant::now());
         endpoint.make_room(BUDGET / 32, now);
-        assert_eq!(closed(&peers), [false, true, false], "who holds the most goes");
+        assert_eq!(closed(&peers), [false, true, false], "the peer that holds the most goes");
         endpoint.make_room(BUDGET / 4, now + EVICTION_PAUSE);
-        assert_eq!(closed(&peers), [false, true, false], "what it leaves will do");
+        assert_eq!(closed(&peers), [false, true, false], "the bytes that it frees suffice");
         endpoint.make_room(BUDGET, now + EVICTION_PAUSE * 3 / 2);
-        assert_eq!(closed(&peers), [false, true, false], "a moment passes first");
+        assert_eq!(closed(&peers), [false, true, false], "the pause has not passed");
         endpoint.make_room(BUDGET * 5 / 8, now + 2 * EVICTION_PAUSE);
         assert_eq!(closed(&peers), [true, true, false]);
-        let mut told = Vec::new();
-        while told.len() < 2 {
+        let mut evicted = Vec::new();
+        while evicted.len() < 2 {
             if let Event::Evicted { peer, held } = events.next().await.expect("it runs") {
-                told.push((peer.id(), BUDGET / held));
+                evicted.push((peer.id(), BUDGET / held));
             }
         }
-        assert_eq!(told, [(peers[1].id(), 2), (peers[0].id(), 4)]);
+        assert_eq!(evicted, [(peers[1].id(), 2), (peers[0].id(), 4)]);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! [`Event`]: everything that happens, as a bounded stream.
+//! [`Event`]: all events of a server or a client, as a bounded stream.
 
 use std::fmt;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use crate::peer::Peer;
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
 
-/// Something that happened. Texts that come from a peer are escaped and cut.
+/// An event of a server or a client. Texts that come from a peer are escaped and shortened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -28,7 +28,7 @@ pub enum Event {
         /// The peer.
         peer: Peer,
     },
-    /// `on_connect` refused a peer, or took too long.
+    /// `on_connect` refused a peer or exceeded its timeout.
     Refused {
         /// The peer.
         peer: Peer,
@@ -39,17 +39,18 @@ pub enum Event {
     Disconnected {
         /// The peer.
         peer: Peer,
-        /// How it ended.
+        /// How the connection ended.
         outcome: Disconnected,
     },
-    /// A connection ended before its handshake was over.
+    /// A connection ended before its handshake completed.
     HandshakeFailed {
-        /// Who it was.
+        /// The address of the peer.
         addr: PeerAddr,
-        /// Why.
+        /// The reason.
         reason: HandshakeFailure,
     },
-    /// An argument of a handler could not be made, of a body for instance. The connection goes on.
+    /// An argument of a handler could not be created, for example from the body. The connection
+    /// stays open.
     Rejected {
         /// The peer.
         peer: Peer,
@@ -58,7 +59,8 @@ pub enum Event {
         /// The rejection's text.
         reason: String,
     },
-    /// A handler returned an error, a layer did, or its time was over. The connection goes on.
+    /// A handler or a layer returned an error, or the handler exceeded its timeout. The connection
+    /// stays open.
     HandlerFailed {
         /// The peer.
         peer: Peer,
@@ -73,65 +75,66 @@ pub enum Event {
         peer: Peer,
         /// The message's code; 0 in `on_connect` and `on_disconnect`.
         code: u16,
-        /// What it panicked with.
+        /// The text of the panic.
         message: String,
     },
-    /// A message had a code that no route takes.
+    /// No route handles the code of a message.
     UnknownCode {
         /// The peer.
         peer: Peer,
         /// The code.
         code: u16,
     },
-    /// A peer's outbox was full; the peer is disconnected, or frames for it are dropped. Told once,
-    /// at the first frame that finds no room, until the outbox has been empty again.
+    /// The outbox of a peer was full. The peer is disconnected, or frames for it are dropped.
+    /// Emitted once, at the first frame without room, until the outbox has been empty again.
     SlowConsumer {
         /// The peer.
         peer: Peer,
     },
     /// A peer has been slowed down for a while, since it sends faster than its
-    /// [rate](crate::ServerConfig::peer_rate). Told once until it has been within it for a second; if
-    /// it goes on it is disconnected.
+    /// [rate](crate::ServerConfig::peer_rate). Emitted once until the peer has stayed within the
+    /// rate for a second. If the peer continues to exceed it, the peer is disconnected.
     RateExceeded {
         /// The peer.
         peer: Peer,
     },
-    /// The server's [memory](crate::ServerConfig::memory_budget) was used up, and a peer is
-    /// disconnected since it held the most of it.
+    /// The server's [memory](crate::ServerConfig::memory_budget) was used up, and the peer that
+    /// held the most of it is disconnected.
     Evicted {
         /// The peer.
         peer: Peer,
-        /// The bytes that it held.
+        /// The bytes that the peer held.
         held: usize,
     },
-    /// A call of ours was not answered in time. Whether the peer handled it is unknown.
+    /// A call of this side was not answered before its timeout. It is unknown whether the peer
+    /// handled the message.
     RequestTimedOut {
-        /// Who was asked.
+        /// The peer that was asked.
         peer: Peer,
         /// The question's code.
         code: u16,
     },
-    /// A peer read too slowly, and frames for it were dropped for the sake of others, superseded
-    /// ones included. Told once, when its outbox is empty again or its connection ends, with what
-    /// was dropped in between. Meanwhile, [`Peer::stats`] and [`Hub::dropped`](crate::Hub::dropped)
-    /// count them.
+    /// A peer read too slowly, and frames for it were dropped to protect others. Superseded frames
+    /// are included. Emitted once, when the outbox is empty again or the connection ends, with the
+    /// frames dropped in between. Meanwhile, [`Peer::stats`] and
+    /// [`Hub::dropped`](crate::Hub::dropped) count them.
     Dropped {
         /// The peer.
         peer: Peer,
-        /// How many, each message type by its code.
+        /// The dropped frames per message type, by code.
         dropped: Vec<Dropped>,
     },
-    /// A client's server shuts down, and is about to close the connection. Calls that it is handling
-    /// may still be answered; new messages are not handled any more. A client that reconnects does
-    /// so at a random moment of the time that follows the end. Told once of a connection; should the
-    /// server say it again, its last word counts.
+    /// The server of a client shuts down and is about to close the connection. It may still answer
+    /// calls that it is handling, but it handles no new messages. After the end, a reconnecting
+    /// client waits for a random part of `spread`. Emitted once per connection. If the server
+    /// repeats the announcement, the last one counts.
     GoingAway {
         /// The server.
         peer: Peer,
-        /// Over which time it wants its clients to come back.
+        /// The time over which the clients of the server are to come back.
         spread: Duration,
     },
-    /// A client lost its connection and tries again.
+    /// A client lost its connection and tries to connect again.
     Reconnecting {
         /// The number of the attempt, from 1.
         attempt: u32,
@@ -144,43 +147,43 @@ pub enum Event {
         /// The server, on the new connection.
         peer: Peer,
     },
-    /// A client gave up trying.
+    /// A client has ended its attempts to reconnect.
     GaveUp {
-        /// Attempts made.
+        /// The number of attempts.
         attempts: u32,
     },
     /// A shutdown has begun.
     Draining,
-    /// This subscriber was too slow and has lost so many events.
+    /// This subscriber was too slow and has lost this number of events.
     Lagged(u64),
 }
 
-/// Why a connection ended before its handshake was over.
+/// The reason why a connection ended before its handshake completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeFailure {
-    /// The peer said something wrong, or closed.
+    /// The peer violated the protocol or closed the connection.
     Protocol(HandshakeError),
-    /// TLS failed: a certificate was refused, by either side, or the peer has no TLS.
+    /// TLS failed: one side refused a certificate, or the peer does not use TLS.
     Tls(TlsError),
     /// The deadline passed.
     Timeout,
     /// The stream failed.
     Io(std::io::ErrorKind),
-    /// More handshakes were pending than may be, and this one was shed, at random.
+    /// More handshakes were pending than allowed, and this one, chosen at random, was closed.
     Shed,
-    /// The server was full.
+    /// The server had reached its maximum number of peers.
     ServerFull,
-    /// The peer's address had as many peers as one may have.
+    /// The peer's address had reached its maximum number of peers.
     AddressFull,
-    /// [`Router::authenticate`](crate::Router::authenticate) did not let the peer in.
+    /// [`Router::authenticate`](crate::Router::authenticate) refused the peer.
     Refused {
-        /// Why, in its words, escaped and cut.
+        /// The reason that the hook gave, escaped and shortened.
         reason: String,
     },
-    /// [`Router::authenticate`](crate::Router::authenticate) panicked, so the peer was not let in.
+    /// [`Router::authenticate`](crate::Router::authenticate) panicked, so the peer was refused.
     Panicked {
-        /// What it panicked with, escaped and cut.
+        /// The text of the panic, escaped and shortened.
         message: String,
     },
 }
@@ -190,76 +193,78 @@ impl fmt::Display for HandshakeFailure {
         match self {
             Self::Protocol(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
-            Self::Timeout => f.write_str("the handshake was not over at its deadline"),
+            Self::Timeout => f.write_str("the handshake did not complete before its deadline"),
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
-            Self::Shed => f.write_str("too many handshakes were pending, and this one was shed"),
-            Self::ServerFull => f.write_str("the server was full"),
-            Self::AddressFull => f.write_str("its address had as many peers as one may have"),
+            Self::Shed => f.write_str("too many handshakes were pending, and this one was closed"),
+            Self::ServerFull => f.write_str("the server had reached `max_connections`"),
+            Self::AddressFull => {
+                f.write_str("its address had reached `max_connections_per_address`")
+            }
             Self::Refused { reason } => write!(f, "`authenticate` refused the peer: {reason}"),
             Self::Panicked { message } => write!(f, "`authenticate` panicked: {message}"),
         }
     }
 }
 
-/// Tells whoever listens.
+/// Emits events to all subscribers.
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// `None` when there is nothing more to tell: handles that are still held keep no stream open.
+    /// `None` after the last event. Handles that are still held then keep no stream open.
     sender: Mutex<Option<broadcast::Sender<Event>>>,
-    /// The server or client itself, and its connections.
+    /// The number of emitters: the server or client itself, and its connections.
     emitters: AtomicUsize,
 }
 
 impl Events {
-    /// With one teller, the server or client itself.
+    /// Creates the events with one emitter, the server or client itself.
     pub(crate) fn new() -> Self {
         let sender = Mutex::new(Some(broadcast::Sender::new(EVENT_BUFFER)));
         Self { sender, emitters: AtomicUsize::new(1) }
     }
 
-    /// There is one more teller.
+    /// Adds an emitter.
     pub(crate) fn begin(&self) {
         self.emitters.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// There is one teller less. With the last one the streams end.
+    /// Removes an emitter. With the last one, the streams end.
     pub(crate) fn end(&self) {
-        // What others have told comes before the end.
+        // The events of the other emitters come before the end.
         if self.emitters.fetch_sub(1, Ordering::AcqRel) == 1 {
             let sender = self.sender.lock().take();
-            // Wakes the listeners, and so not under the lock.
+            // This wakes subscribers, so the lock is not held.
             drop(sender);
         }
     }
 
-    /// Tells an event, which is only made when somebody listens.
+    /// Emits an event. It is created only if there is a subscriber.
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         let listening = |sender: &&broadcast::Sender<Event>| sender.receiver_count() > 0;
         let sender = self.sender.lock().as_ref().filter(listening).cloned();
         if let Some(sender) = sender {
-            // It fails only when the last listener has left meanwhile.
+            // It fails only if the last subscriber has left in between.
             let _ = sender.send(event());
         }
     }
 
     pub(crate) fn subscribe(&self) -> EventStream {
         let receiver = self.sender.lock().as_ref().map(broadcast::Sender::subscribe);
-        // Of nobody, so that the stream is over at once.
+        // This receiver has no sender, so the stream ends at once.
         let receiver = receiver.unwrap_or_else(|| broadcast::Sender::new(1).subscribe());
         EventStream { next: ReusableBoxFuture::new(next(receiver)) }
     }
 }
 
-/// A stream of [`Event`]s from the moment it was made. It holds up to 1 024 of them; a slower
-/// reader is told how many it lost by [`Event::Lagged`].
+/// A stream of [`Event`]s from the moment of its creation. It holds up to 1 024 events. A slower
+/// reader receives [`Event::Lagged`] with the number of lost events.
 #[derive(Debug)]
 pub struct EventStream {
     next: ReusableBoxFuture<'static, (Option<Event>, broadcast::Receiver<Event>)>,
 }
 
 impl EventStream {
-    /// The next event; `None` when the server or client has ended, and so have its connections:
-    /// handles that are still held change nothing in that.
+    /// Returns the next event, or `None` after the server or client and its connections have ended.
+    /// Handles that are still held do not keep the stream open.
     ///
     /// # Cancel safety
     /// Cancel safe: no event is lost.

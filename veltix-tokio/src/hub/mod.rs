@@ -35,10 +35,10 @@ use crate::peer::Peer;
 use crate::planted::planted;
 use crate::transport::PeerAddr;
 
-/// A running server, as its handlers and whoever else holds one see it.
+/// A handle of a running server, for its handlers and for the rest of the application.
 ///
-/// A clone is cheap and means the same server. A `Hub` keeps nothing alive: once the server is
-/// gone it lists nobody, and what it sends reaches nobody.
+/// A clone is cheap and refers to the same server. A `Hub` does not keep the server alive: after
+/// the server has ended, the hub lists no peers, and a message that it sends reaches no peer.
 #[derive(Clone)]
 pub struct Hub(Arc<Endpoint>);
 
@@ -52,18 +52,18 @@ impl Hub {
         &self.0
     }
 
-    /// Sends a message to every peer. It never waits: what finds no room is dealt with as the
-    /// message says ([`Message::on_full`](veltix_core::Message::on_full),
-    /// [`Message::latest`](veltix_core::Message::latest)), or else as the server's
-    /// [`OverflowPolicy`](veltix_core::OverflowPolicy) does, by default by disconnecting that peer.
+    /// Sends a message to every peer. It never waits. If an outbox has no room, the policy of the
+    /// message applies ([`Message::on_full`](veltix_core::Message::on_full),
+    /// [`Message::latest`](veltix_core::Message::latest)), or else the server's
+    /// [`OverflowPolicy`](veltix_core::OverflowPolicy), which by default disconnects that peer.
     ///
     /// # Errors
-    /// [`SendError::Encode`]; then nobody got it.
+    /// [`SendError::Encode`]. In this case no peer receives the message.
     pub fn broadcast(&self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         self.to(all()).send(message)
     }
 
-    /// Begins a broadcast to the peers that a target means.
+    /// Begins a broadcast to the peers that a target matches.
     ///
     /// ```
     /// # use veltix::{Hub, Message, Peer, SendError, tag};
@@ -76,24 +76,25 @@ impl Hub {
         Broadcast::new(Arc::clone(&self.0), target.into())
     }
 
-    /// The peers that a target means, in no order.
+    /// Returns the peers that a target matches, in no particular order.
     ///
     /// # Errors
-    /// [`TargetError`]: the target is over a limit. One that you write by hand never is.
+    /// [`TargetError`] if the target exceeds a limit. A target written by hand never
+    /// does.
     pub fn list(&self, target: impl Into<Target>) -> Result<Vec<Peer>, TargetError> {
         Ok(self.0.peers().matching(&target.into())?.to_vec())
     }
 
-    /// How many peers a target means.
+    /// Returns the number of peers that a target matches.
     ///
     /// # Errors
-    /// As [`list`](Hub::list).
+    /// Those of [`list`](Hub::list).
     pub fn count(&self, target: impl Into<Target>) -> Result<usize, TargetError> {
         self.0.peers().count(&target.into())
     }
 
-    /// Tags the peers that a target means, each in place of a tag of the same name: all of them
-    /// or, with an error, none. Says how many they are.
+    /// Tags the peers that a target matches and returns their number. The tag replaces a tag of the
+    /// same name. After an error, no peer is tagged.
     ///
     /// ```
     /// # use veltix::{Hub, TagError, tag};
@@ -103,20 +104,21 @@ impl Hub {
     /// ```
     ///
     /// # Errors
-    /// [`TagError`]: the target or the tag is over a limit, or one of the peers would be.
+    /// [`TagError`] if the target or the tag exceeds a limit, or if one of the peers would exceed
+    /// one.
     pub fn tag(&self, target: impl Into<Target>, tag: impl Into<Tag>) -> Result<usize, TagError> {
         self.0.services().tags().set_all(&target.into(), tag.into())
     }
 
-    /// Closes the connections of the peers that a target means, as [`Peer::close`] does: it takes
-    /// effect at once, cancels their handlers and writes what is queued (at most 1 s). Says how
-    /// many they are, and does not wait for their end.
+    /// Closes the connections of the peers that a target matches and returns their number. As with
+    /// [`Peer::close`], it takes effect at once, cancels their handlers and writes what is queued
+    /// (for at most 1 s). It does not wait for the connections to end.
     ///
-    /// They end with [`CloseReason::ClosedFor`] this reason, unless another one came first. The
-    /// peers are not told of it: send them a message before.
+    /// The connections end with [`CloseReason::ClosedFor`] this reason, unless another reason came
+    /// first. The peers do not receive the reason. To inform them, send a message before.
     ///
     /// # Errors
-    /// As [`list`](Hub::list); then nobody is closed.
+    /// Those of [`list`](Hub::list). In this case no connection is closed.
     pub fn close(
         &self,
         target: impl Into<Target>,
@@ -128,75 +130,80 @@ impl Hub {
         Ok(peers.len())
     }
 
-    /// Who enters and who leaves what a target means, from now on. It begins with who is inside.
+    /// Watches which peers a target matches, from now on. The first event lists the current
+    /// members.
     ///
-    /// A change of a tag costs more only if a watch depends on a tag of that name, and a peer that
-    /// comes or goes only for the watches that it may be in.
+    /// A tag change costs extra only if a watch depends on a tag of that name. A peer that connects
+    /// or disconnects costs extra only for the watches that it may belong to.
     ///
     /// # Errors
-    /// As [`list`](Hub::list).
+    /// Those of [`list`](Hub::list).
     pub fn watch(&self, target: impl Into<Target>) -> Result<Watch, TargetError> {
         Watch::new(Arc::clone(&self.0), &target.into())
     }
 
-    /// The peer with this id, while it is connected.
+    /// Returns the peer with this id while it is connected.
     #[must_use]
     pub fn get(&self, id: PeerId) -> Option<Peer> {
         self.0.peers().get(id)
     }
 
-    /// Whether the server has as many peers as it takes, so that the next one is refused.
+    /// Returns whether the server has reached its maximum number of peers, so that it refuses the
+    /// next one.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.slots().is_full()
     }
 
-    /// How many more peers there is room for: what is left of `max_connections`, and none while the
-    /// system refuses to accept connections, for want of descriptors or memory. Accepting is then tried
-    /// again, at least once a second.
+    /// Returns the number of further peers that the server can accept. It is the rest of
+    /// `max_connections`. It is 0 while the system refuses to accept connections because
+    /// descriptors or memory are used up. The server then tries to accept again at least once a
+    /// second.
     #[must_use]
     pub fn spare_connections(&self) -> usize {
         self.0.slots().free()
     }
 
-    /// How many handlers have panicked since the server was bound.
+    /// Returns the number of handlers that have panicked since the server was bound.
     #[must_use]
     pub fn handler_panics(&self) -> u64 {
         self.0.panics().count()
     }
 
-    /// Frames that were dropped since the server was bound, whoever they were for: each message
-    /// type of which there are any, by its code. [`Peer::stats`] has those of one peer.
+    /// Returns the frames for all peers that were dropped since the server was bound, per message
+    /// type and by code. Types without dropped frames are left out. [`Peer::stats`] returns the
+    /// numbers of one peer.
     #[must_use]
     pub fn dropped(&self) -> Vec<Dropped> {
         self.0.services().drops().snapshot()
     }
 
-    /// Where the server listens.
+    /// Returns the address at which the server listens.
     #[must_use]
     pub fn local_addr(&self) -> &PeerAddr {
         self.0.local_addr()
     }
 
-    /// Everything that happens from now on.
+    /// Returns a stream of all events from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
         self.0.events().subscribe()
     }
 
-    /// Shuts the server down: no peer is accepted any more, handlers finish, queues are written,
-    /// connections close; what is left after the drain deadline (default 10 s) is cut off, or left
-    /// to itself if a handler blocks its thread ([`complete`](ShutdownReport::complete)). Clients
-    /// of this crate are told before ([`Event::GoingAway`](crate::Event::GoingAway)). If
-    /// [`drain_spread`](crate::ServerConfig::drain_spread) says so, connections are closed one
-    /// after the other, and the deadline counts from the last.
+    /// Shuts the server down. It accepts no more peers, handlers finish, queues are written, and
+    /// connections close. At the drain deadline (default 10 s) the remaining connections are cut
+    /// off. A handler that blocks its thread cannot be ended and is left alone
+    /// ([`complete`](ShutdownReport::complete)). Clients of this crate are informed first
+    /// ([`Event::GoingAway`](crate::Event::GoingAway)). If
+    /// [`drain_spread`](crate::ServerConfig::drain_spread) is set, connections close one after the
+    /// other, and the deadline counts from the last.
     ///
-    /// [`Server::run`](crate::Server::run) does the work: until that is awaited the future waits, and once
-    /// it has returned the future is ready with the final report.
+    /// [`Server::run`](crate::Server::run) does the work. The future waits until `run` is awaited,
+    /// and is ready with the final report once `run` has returned.
     ///
-    /// It takes effect at once, whether the future is awaited or not. Awaited in a handler it does
-    /// not wait, since it would wait for that handler: the report is then not
-    /// [`complete`](ShutdownReport::complete).
+    /// The shutdown takes effect at once, whether the future is awaited or not. If a handler awaits
+    /// the future, it does not wait, since it would wait for that same handler. The report is then
+    /// not [`complete`](ShutdownReport::complete).
     ///
     /// # Cancel safety
     /// Dropping the future only ends the waiting.
@@ -222,7 +229,7 @@ impl fmt::Debug for Hub {
     }
 }
 
-/// A shutdown that is under way, awaited or not: resolves to its report. Made by [`Hub::shutdown`].
+/// A running shutdown, which resolves to its report. Created by [`Hub::shutdown`].
 pub struct Draining(Pin<Box<dyn Future<Output = ShutdownReport> + Send>>);
 
 impl Future for Draining {

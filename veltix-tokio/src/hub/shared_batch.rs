@@ -1,4 +1,4 @@
-//! What becomes of the broadcasts of one batch.
+//! The broadcasts of one poll, which share their bytes in a [`SharedBatch`].
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,31 +13,31 @@ use crate::memory::share;
 use crate::outbox::{Member, SharedBatch, Size, charge};
 use crate::peer::Peer;
 
-/// A run for fewer peers than this costs more than it saves.
+/// Below this number of peers, a shared batch costs more than it saves.
 const MIN_PEERS: usize = 4;
 
 thread_local! {
-    /// The broadcasts of the poll that is under way on this thread.
+    /// The broadcasts of the current poll on this thread.
     static OPEN: Cell<OpenBatch> = const { Cell::new(OpenBatch::Single) };
 }
 
 /// The broadcasts of one poll of a connection's task, which may share their bytes. The poll opens
-/// this before its handlers run, and finishes it before it flushes.
+/// this before its handlers run, and finishes it before the flush.
 pub(crate) struct SharedBatches {
-    /// Those of a poll around this one.
+    /// The broadcasts of an enclosing poll.
     outer: Option<OpenBatch>,
 }
 
 impl SharedBatches {
-    /// Opens it, unless the poll flushes no other outbox than its own: then each broadcast goes to one
-    /// peer after the other.
+    /// Opens the shared batches if `is_allowed`. It is not allowed if the poll flushes only its own
+    /// outbox: then each broadcast is pushed to one peer after the other.
     pub(crate) fn open(is_allowed: bool) -> Self {
         let first = if is_allowed { OpenBatch::New } else { OpenBatch::Single };
         Self { outer: Some(OPEN.replace(first)) }
     }
 
-    /// Joins the bytes of the batch that is still open. The flush of each outbox that has joined it
-    /// writes them.
+    /// Joins the bytes of the batch that is still open. The flush of each outbox that has joined
+    /// the batch writes them.
     pub(crate) fn finish(mut self) {
         self.close().finish();
     }
@@ -54,48 +54,48 @@ impl Drop for SharedBatches {
     }
 }
 
-/// Calls this with the broadcasts of the poll that is under way.
+/// Calls `call` with the broadcasts of the current poll.
 pub(crate) fn with_open_batch<R>(call: impl FnOnce(&mut OpenBatch) -> R) -> R {
-    // Taken out, since the call touches outboxes; and outside of a poll nothing must be left of it.
+    // Taken out, since the call touches outboxes. Outside of a poll, nothing of it may remain.
     let mut open_batch = OPEN.replace(OpenBatch::Single);
     let result = call(&mut open_batch);
     OPEN.set(open_batch);
     result
 }
 
-/// Whom a broadcast is for.
+/// The peers that a broadcast is for.
 #[derive(Debug)]
 pub(crate) struct Targets {
     peers: Arc<[Peer]>,
     except: Vec<PeerId>,
-    /// What they were found by, and when.
+    /// The target that matched the peers, and the version of the tags at that time.
     target: Target,
     version: u64,
 }
 
 impl Targets {
-    /// Each of them, with its number.
+    /// Returns each of the peers with its member number.
     fn iter(&self) -> impl Iterator<Item = (Member, &Peer)> {
         (0..).zip(&*self.peers).filter(|(_, peer)| !self.except.contains(&peer.id()))
     }
 
-    /// Whether they are the same, as far as can be told at once. While one of the two is there, no
-    /// other list can be where it is.
+    /// Returns whether both are the same, by a check that costs little. While one of the two
+    /// exists, no other list can have its address.
     fn are(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.peers, &other.peers) && self.except == other.except
     }
 
-    /// Whether they are whom this target means, too. All peers are found at once anyway, and by a
-    /// version of their own.
+    /// Returns whether this target matches the same peers. The list of all peers is not compared,
+    /// since it is found at once anyway, and has a version of its own.
     fn hold(&self, endpoint: &Arc<Endpoint>, target: &Target, version: u64) -> bool {
         !target.is_all()
             && self.version == version
             && self.target == *target
-            // A batch may broadcast to the peers of two servers.
+            // One poll may broadcast to the peers of two servers.
             && self.peers.first().is_some_and(|peer| Arc::ptr_eq(peer.session().services(), endpoint.services()))
     }
 
-    /// Pushes a frame to one after the other.
+    /// Pushes a frame to one peer after the other.
     fn push(&self, mut frame: Frame, policy: OverflowPolicy) -> Delivery {
         if let Some(peer) = self.peers.first() {
             share(&mut frame, self.peers.len(), peer.session().services().memory());
@@ -104,36 +104,37 @@ impl Targets {
     }
 }
 
-/// The broadcasts of a batch, as far as it is known what they have in common. Those that follow
-/// each other to the same targets are a [`SharedBatch`].
+/// The broadcasts of a poll that may still be joined. Successive broadcasts to the same targets
+/// form a [`SharedBatch`].
 #[derive(Debug, Default)]
 pub(crate) enum OpenBatch {
-    /// The next one begins a run.
+    /// The next broadcast begins a shared batch.
     #[default]
     New,
-    /// A run is under way, and grows as long as the targets stay the same.
+    /// A shared batch is open, and grows while the targets stay the same.
     Sharing(Box<Sharing>),
-    /// A run was of no use: the rest of the batch is pushed to one peer after the other.
+    /// A shared batch was of no use: the rest of the poll's broadcasts is pushed to one peer after
+    /// the other.
     Single,
 }
 
 impl OpenBatch {
-    /// Finishes the run that is under way.
+    /// Finishes the open shared batch.
     fn finish(self) {
         if let Self::Sharing(sharing) = self {
             sharing.finish();
         }
     }
 
-    /// Finds whom a broadcast is for. Those of the run under way are not looked for again, unless a
-    /// tag was changed or a peer came or went.
+    /// Finds the peers that a broadcast is for. The targets of the open shared batch are reused,
+    /// unless a tag was changed or a peer connected or disconnected.
     pub(crate) fn find(
         &self,
         endpoint: &Arc<Endpoint>,
         target: Target,
         except: Vec<PeerId>,
     ) -> Result<Targets, TargetError> {
-        // Before the look: what changes meanwhile makes it an old one.
+        // Read before the search: a change during the search makes the result outdated.
         let version = endpoint.services().tags().version();
         let peers = match self {
             Self::Sharing(sharing) if sharing.targets.hold(endpoint, &target, version) => {
@@ -144,7 +145,7 @@ impl OpenBatch {
         Ok(Targets { peers, except, target, version })
     }
 
-    /// Sends a broadcast's frame to each of its targets, where this is the default policy.
+    /// Sends a broadcast's frame to each of its targets. `policy` is the default policy.
     pub(crate) fn send(
         &mut self,
         targets: Targets,
@@ -162,8 +163,8 @@ impl OpenBatch {
                 };
                 return delivery;
             }
-            // Nothing has followed its first frame. To begin the next one would cost each peer that
-            // is in both more than a push.
+            // No second frame has followed the first one. To begin the next batch would cost each
+            // peer that is in both batches more than a push.
             Self::Sharing(sharing) if sharing.frames == 1 => {
                 sharing.finish();
                 *self = Self::Single;
@@ -183,22 +184,22 @@ impl OpenBatch {
     }
 }
 
-/// A run under way, and who has it.
+/// An open shared batch and its members.
 #[derive(Debug)]
 pub(crate) struct Sharing {
     targets: Targets,
     batch: Arc<SharedBatch>,
     frames: usize,
-    /// How many the targets are.
+    /// The number of targets.
     matched: usize,
-    /// Those of them who have not joined, or left.
+    /// The targets that have not joined the batch, or have left it.
     outside: Vec<Member>,
-    /// What the fullest of the others held before it began.
+    /// The largest amount that a joined outbox held before the batch began.
     held: Size,
 }
 
 impl Sharing {
-    /// Offers a run of one frame to its targets.
+    /// Offers a batch of one frame to its targets.
     fn begin(targets: Targets, batch: SharedBatch) -> Self {
         let batch = Arc::new(batch);
         let (mut matched, mut outside) = (0, Vec::new());
@@ -216,12 +217,12 @@ impl Sharing {
         Self { targets, batch, frames: 1, matched, outside, held }
     }
 
-    /// Ends the run: nothing is added any more.
+    /// Finishes the batch: no frame is added any more.
     fn finish(self: Box<Self>) {
         self.batch.finish();
     }
 
-    /// Sends one more frame; says, too, whether the run goes on.
+    /// Sends one more frame. The second value returned is whether the batch stays open.
     fn send(&mut self, frame: Frame, policy: OverflowPolicy) -> (Delivery, bool) {
         let Some(size) = self.batch.add(&frame, &mut self.outside) else {
             return (self.targets.push(frame, policy), false);
@@ -236,7 +237,8 @@ impl Sharing {
         (self.deliver(frame, policy), goes_on)
     }
 
-    /// What becomes of a frame that is in the run: those who are not get it one by one.
+    /// Completes the delivery of a frame that is in the batch: targets outside the batch get a push
+    /// each.
     fn deliver(&self, frame: Frame, policy: OverflowPolicy) -> Delivery {
         let cost = charge(frame.len());
         let others = self.outside.iter().map(|member| &self.targets.peers[*member as usize]);

@@ -1,4 +1,4 @@
-//! [`Survey`]: a question to many peers, and who of them has answered what.
+//! [`Survey`]: one question to many peers, and the status of each peer.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,29 +24,29 @@ use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer};
 
-/// A question to many peers. Made by [`Broadcast::request`](crate::Broadcast::request).
+/// A question to many peers. Created by [`Broadcast::request`](crate::Broadcast::request).
 ///
-/// It is a stream of the responses as they come ([`Survey::next`]), with a [roster](Survey::roster)
-/// of where each peer stands; awaited as a whole it gives all of them at once, as [`Responses`].
-/// Each peer responds exactly once.
+/// A survey is a stream of the responses as they arrive ([`Survey::next`]), with a
+/// [roster](Survey::roster) of the status of each peer. Awaited as a future, it returns all
+/// responses at once, as [`Responses`]. Each peer responds exactly once.
 ///
-/// Nothing is sent before it is first polled. Then it is sent to all at once, without waiting: a
-/// peer whose outbox is full responds [`Response::Full`].
+/// Nothing is sent before the first poll. The first poll sends the question to all peers at once,
+/// without waiting. A peer whose outbox is full responds with [`Response::Full`].
 ///
 /// # Cancel safety
-/// [`Survey::next`] is cancel safe. Dropping the survey gives up the calls that are not answered:
-/// late answers are counted and thrown away.
+/// [`Survey::next`] is cancel safe. Dropping the survey cancels the calls without an answer: late
+/// answers are counted and discarded.
 #[must_use = "a survey is sent when it is polled"]
 pub struct Survey<Q: Ask + ?Sized = Message> {
     endpoint: Arc<Endpoint>,
-    /// The frame to send, and to whom, until it is sent.
+    /// The frame of the question, until it is sent.
     unsent: Option<Frame>,
     asked: Vec<Asked>,
     /// The code of the question.
     code: u16,
-    /// Those who could not be asked; told first.
+    /// Responses of peers to which the question could not be sent. They are returned first.
     ready: VecDeque<(usize, ResponseTo<Q>)>,
-    /// Bounded although the channel is not: each peer sends at most one.
+    /// Unbounded, but each peer sends at most one answer.
     answers: mpsc::UnboundedReceiver<SurveyAnswer>,
     sender: mpsc::UnboundedSender<SurveyAnswer>,
     timeout: Duration,
@@ -57,7 +57,7 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
     question: PhantomData<fn(&Q)>,
 }
 
-/// Where one peer stands.
+/// The call to one peer and its status.
 #[derive(Debug)]
 struct Asked {
     peer: Peer,
@@ -65,7 +65,7 @@ struct Asked {
     status: SurveyStatus,
 }
 
-/// When a survey ends before everybody has responded.
+/// The condition under which a survey ends before all peers have responded.
 #[derive(Clone, Copy, Debug)]
 enum Until {
     All,
@@ -73,43 +73,43 @@ enum Until {
     Quorum(usize),
 }
 
-/// Where a peer of a [`Survey`] stands.
+/// The status of one peer of a [`Survey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SurveyStatus {
-    /// It has not responded yet.
+    /// The peer has not responded yet.
     Waiting,
-    /// It replied.
+    /// The peer replied.
     Replied,
-    /// Its time is over.
+    /// The timeout passed without a response.
     TimedOut,
-    /// Its connection ended first.
+    /// The connection ended before the reply.
     Left,
-    /// Its outbox had no room for the question.
+    /// The outbox had no room for the question.
     Full,
-    /// It could not answer, or not so that it could be read.
+    /// The peer answered with an error, or its answer could not be read.
     Failed,
-    /// The survey ended early, without it.
+    /// The survey ended early, without the peer's response.
     GivenUp,
 }
 
-/// How one peer of a [`Survey`] responded.
+/// The response of one peer of a [`Survey`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Response<R = Message, E = std::convert::Infallible> {
-    /// It replied.
+    /// The peer replied.
     Reply(R),
-    /// It did not in time.
+    /// The timeout passed without a response.
     TimedOut,
-    /// Its connection ended first.
+    /// The connection ended before the reply.
     Left,
-    /// Its outbox had no room for the question.
+    /// The outbox had no room for the question.
     Full,
-    /// It answered with the error that the message declares, or something else than the reply.
+    /// The peer answered with the error that the message declares, or its answer is not the reply.
     Failed(RequestError<E>),
 }
 
-/// How a peer responds to a `Q`.
+/// The response of a peer to a `Q`.
 type ResponseTo<Q> = Response<<Q as Ask>::Reply, <Q as Ask>::Error>;
 
 impl<R, E> Response<R, E> {
@@ -150,37 +150,38 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         }
     }
 
-    /// How long the answers may take, from the first poll on. Default: 5 s.
+    /// Sets the timeout for the answers, counted from the first poll. Default: 5 s.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Ends the survey with so many replies.
+    /// Ends the survey after this number of replies.
     pub const fn first(mut self, replies: usize) -> Self {
         self.until = Until::First(replies);
         self
     }
 
-    /// Ends the survey with so many replies, or as soon as they cannot be reached any more. With
-    /// fewer peers than that, none is asked.
+    /// Ends the survey after this number of replies, or as soon as the number cannot be reached any
+    /// more. If the target matches fewer peers than this number, no peer is asked.
     pub const fn quorum(mut self, replies: usize) -> Self {
         self.until = Until::Quorum(replies);
         self
     }
 
-    /// Who was asked, and where each of them stands now.
+    /// Returns the peers that are asked, each with its current status.
     pub fn roster(&self) -> impl Iterator<Item = (&Peer, SurveyStatus)> {
         self.asked.iter().map(|entry| (&entry.peer, entry.status))
     }
 
-    /// Replies so far.
+    /// Returns the number of replies until now.
     #[must_use]
     pub const fn replies(&self) -> usize {
         self.replies
     }
 
-    /// The next response; `None` when everybody has responded, or the survey has ended early.
+    /// Returns the next response, or `None` if all peers have responded or the survey has ended
+    /// early.
     ///
     /// # Cancel safety
     /// Cancel safe: no response is lost.
@@ -188,7 +189,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         poll_fn(|cx| self.poll_response(cx)).await
     }
 
-    /// Asks everybody, each under an id of its own: the body is shared.
+    /// Sends the question to all peers. Each call has an id of its own, and the frames share the
+    /// body.
     fn send(&mut self, frame: &Frame) {
         for (index, entry) in self.asked.iter_mut().enumerate() {
             let sink = ReplySink::Survey { index, answers: self.sender.clone() };
@@ -209,7 +211,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 Push::Queued(queued) => {
                     flush::schedule_published(entry.peer.session(), queued, frame.len());
                     if is_news {
-                        // Its task may have to read on for the answer, past the inbox's limit.
+                        // The connection's task may have to read on for the answer, beyond the
+                        // inbox limit.
                         entry.peer.session().outbox().wake_owner();
                     }
                     entry.call = Some(call);
@@ -219,7 +222,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 Push::Closed => Response::Left,
             };
             let caller = entry.peer.session().calls().lock().take_back(call);
-            // Without it the connection has ended meanwhile, and that is on its way to us.
+            // If the call is missing, the connection has ended in between, and its failure is
+            // already in the channel.
             if caller.is_some() {
                 self.ready.push_back((index, response));
             }
@@ -239,7 +243,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         if let Some((index, response)) = self.ready.pop_front() {
             return Poll::Ready(Some(self.respond(index, response)));
         }
-        // The survey holds a sender itself, so the channel does not end.
+        // The survey itself holds a sender, so the channel does not close.
         if let Poll::Ready(Some((index, answer))) = self.answers.poll_recv(cx) {
             let response = self.read(answer);
             return Poll::Ready(Some(self.respond(index, response)));
@@ -256,8 +260,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         Poll::Pending
     }
 
-    /// Gives up the calls whose time is over. One that cannot be given up is over already: its
-    /// answer, or the end of its connection, is on its way to us and still counts.
+    /// Cancels the calls whose deadline has passed. A call that cannot be cancelled has already
+    /// completed: its answer, or the end of its connection, is in the channel and still counts.
     fn time_out(&mut self) {
         for (index, entry) in self.asked.iter_mut().enumerate() {
             let Some(call) = entry.call.take() else { continue };
@@ -282,7 +286,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         }
     }
 
-    /// Books how a peer responded.
+    /// Records the response of a peer.
     fn respond(&mut self, index: usize, response: ResponseTo<Q>) -> (Peer, ResponseTo<Q>) {
         let entry = &mut self.asked[index];
         entry.call = None;
@@ -306,7 +310,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         Q::read(answer, limit).map_or_else(|error| Response::Failed(error.into()), Response::Reply)
     }
 
-    /// Gives up the calls that are not answered: their ids rest.
+    /// Cancels the calls without an answer, so that their ids rest.
     fn give_up(&mut self) {
         for entry in &mut self.asked {
             if entry.status == SurveyStatus::Waiting {
@@ -328,7 +332,7 @@ impl<Q: Ask + ?Sized> Stream for Survey<Q> {
     }
 }
 
-/// The survey is never pinned in its parts.
+/// No field of the survey is ever pinned.
 impl<Q: Ask + ?Sized> Unpin for Survey<Q> {}
 
 impl<Q: Ask + ?Sized> Drop for Survey<Q> {
@@ -371,27 +375,27 @@ impl<Q: Ask + ?Sized> fmt::Debug for Survey<Q> {
     }
 }
 
-/// How everybody responded to a [`Survey`].
+/// All responses to a [`Survey`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Responses<R = Message, E = std::convert::Infallible> {
-    /// Each peer that responded, in the order in which they did.
+    /// The peers that responded, in the order of their responses.
     pub responses: Vec<(Peer, Response<R, E>)>,
-    /// Those who had not when the survey ended early.
+    /// The peers that had not responded when the survey ended early.
     pub given_up: Vec<Peer>,
     replies: usize,
     needed: usize,
 }
 
 impl<R, E> Responses<R, E> {
-    /// Whether there are as many replies as [`Survey::first`] or [`Survey::quorum`] asked for;
-    /// without one of them, whether everybody replied.
+    /// Returns whether the number of replies reaches that of [`Survey::first`] or
+    /// [`Survey::quorum`]. Without one of them, returns whether all peers replied.
     #[must_use]
     pub const fn is_enough(&self) -> bool {
         self.replies >= self.needed
     }
 
-    /// The replies, and whose they are.
+    /// Returns the replies, each with its peer.
     pub fn replies(&self) -> impl Iterator<Item = (&Peer, &R)> {
         self.responses.iter().filter_map(|(peer, response)| match response {
             Response::Reply(reply) => Some((peer, reply)),
@@ -411,8 +415,8 @@ mod tests {
     use crate::transport::memory;
     use crate::{Client, ClientConfig, Router, Server, ServerConfig};
 
-    /// An answer is taken off its call first and told next, so that a deadline may fall between the
-    /// two: it counts as the answer that it is, and once.
+    /// An answer is first removed from its call and then sent to the survey. The deadline may fall
+    /// between the two steps. The answer then still counts, exactly once.
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_on_its_way_at_the_deadline_counts_once() {
         let (listener, connector) = memory(1 << 16);
@@ -436,7 +440,7 @@ mod tests {
         assert!(survey.poll_response(cx).is_pending(), "it has not timed out");
         completed.complete();
         let Poll::Ready(Some((_, response))) = survey.poll_response(cx) else {
-            panic!("it is told")
+            panic!("the answer is returned")
         };
         assert!(matches!(response, Response::Reply(_)), "{response:?}");
         assert!(matches!(survey.poll_response(cx), Poll::Ready(None)));

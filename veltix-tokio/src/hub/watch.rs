@@ -1,4 +1,4 @@
-//! [`Watch`]: who enters and who leaves what a target means, as a stream.
+//! [`Watch`]: the changes of the peers that a target matches, as a stream.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,26 +15,27 @@ use veltix_core::{PeerId, Target, TargetError, WatchId, WatchStep};
 use super::Endpoint;
 use crate::peer::Peer;
 
-/// What a [`Watch`] tells. Whoever does to a list what each event says has, at each moment, the
-/// peers that the target meant a moment ago, and once the watch has nothing to tell, now.
+/// An event of a [`Watch`]. A reader that applies each event to a list always has the peers that
+/// the target matched a moment ago. After the last available event, the list has the peers that the
+/// target matches now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WatchEvent {
-    /// These peers, and no others, are inside. Each watch begins with it, and begins again with
-    /// it when its reader was so slow that changes had to be given up.
+    /// These peers, and no others, match the target. Each watch begins with this event. It is sent
+    /// again if the reader was so slow that changes had to be discarded.
     Reset(Vec<Peer>),
-    /// This peer is inside now. It was not before.
+    /// This peer matches the target now. It did not match before.
     Entered(Peer),
-    /// This peer is not inside any more. It was before.
+    /// This peer does not match the target any more. It matched before.
     Left(PeerId),
 }
 
-/// A stream of who enters and who leaves what a target means: by connecting and disconnecting,
-/// and by every change of a tag. Made by [`Hub::watch`](crate::Hub::watch).
+/// A stream of the peers that begin and cease to match a target, by connecting, by disconnecting
+/// and by every change of a tag. Created by [`Hub::watch`](crate::Hub::watch).
 ///
-/// It never lies: it keeps up to 1 024 changes, and a reader that is further behind is told who is
-/// inside, by another [`Reset`](WatchEvent::Reset), instead of what was lost. It ends when the
-/// server has ended and its last peer has left.
+/// A watch keeps up to 1 024 changes. A reader that falls further behind receives another
+/// [`Reset`](WatchEvent::Reset) with the current members instead of the missed changes. The stream
+/// ends when the server has ended and its last peer has left.
 ///
 /// ```
 /// # use veltix::{Hub, WatchEvent, tag};
@@ -50,25 +51,25 @@ pub enum WatchEvent {
 /// }
 /// # Ok(()) }
 /// ```
-#[must_use = "a watch tells nothing unless it is read"]
+#[must_use = "a watch does nothing unless it is read"]
 pub struct Watch {
     endpoint: Arc<Endpoint>,
     id: WatchId,
     waker: Arc<AtomicWaker>,
-    /// Peers that are inside as far as the store has told, and were never told of here: they had
-    /// left the table when it was their turn, so there was no handle to tell. That they leave is
-    /// not told either.
-    untold: BTreeSet<PeerId>,
-    over: bool,
+    /// Peers that match according to the store, but were never reported here. They had left the
+    /// table before their event was read, so there was no handle to report. Their leaving is not
+    /// reported either.
+    unreported: BTreeSet<PeerId>,
+    ended: bool,
 }
 
 impl Watch {
     pub(crate) fn new(endpoint: Arc<Endpoint>, target: &Target) -> Result<Self, TargetError> {
         let (id, waker) = endpoint.services().tags().watch(target)?;
-        Ok(Self { endpoint, id, waker, untold: BTreeSet::new(), over: false })
+        Ok(Self { endpoint, id, waker, unreported: BTreeSet::new(), ended: false })
     }
 
-    /// The next event; `None` when the server has ended and its last peer has left.
+    /// Returns the next event, or `None` when the server has ended and its last peer has left.
     ///
     /// # Cancel safety
     /// Cancel safe: no event is lost.
@@ -76,19 +77,19 @@ impl Watch {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// The next event that there is, if any.
+    /// Returns the next available event, if any.
     fn take_next(&mut self) -> Poll<Option<WatchEvent>> {
         let peers = self.endpoint.peers();
         loop {
             match self.endpoint.services().tags().next_change(self.id) {
                 WatchStep::Reset(ids) => {
-                    self.untold.clear();
+                    self.unreported.clear();
                     let mut inside = Vec::with_capacity(ids.len());
                     for id in ids {
                         match peers.get(id) {
                             Some(peer) => inside.push(peer),
                             None => {
-                                self.untold.insert(id);
+                                self.unreported.insert(id);
                             }
                         }
                     }
@@ -97,10 +98,10 @@ impl Watch {
                 WatchStep::Entered(id) => match peers.get(id) {
                     Some(peer) => return Poll::Ready(Some(WatchEvent::Entered(peer))),
                     None => {
-                        self.untold.insert(id);
+                        self.unreported.insert(id);
                     }
                 },
-                WatchStep::Left(id) if self.untold.remove(&id) => {}
+                WatchStep::Left(id) if self.unreported.remove(&id) => {}
                 WatchStep::Left(id) => return Poll::Ready(Some(WatchEvent::Left(id))),
                 WatchStep::Idle => return Poll::Pending,
                 WatchStep::Ended => return Poll::Ready(None),
@@ -113,16 +114,17 @@ impl Stream for Watch {
     type Item = WatchEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
-        if self.over {
+        if self.ended {
             return Poll::Ready(None);
         }
-        // Among peers that never stop coming and going, a reader still lets others run.
+        // Among peers that connect and disconnect all the time, a reader still lets other tasks
+        // run.
         let budget = ready!(coop::poll_proceed(cx));
-        // Before the look: a change that comes after it finds the waker.
+        // Registered before the change is read: a later change finds the waker.
         self.waker.register(cx.waker());
         let event = ready!(self.take_next());
         budget.made_progress();
-        self.over = event.is_none();
+        self.ended = event.is_none();
         Poll::Ready(event)
     }
 }

@@ -1,4 +1,4 @@
-//! The hook of an application, without its types.
+//! The authentication hook of an application, without its types.
 
 use std::any::{Any, TypeId};
 use std::future::Future;
@@ -12,39 +12,40 @@ use futures::FutureExt;
 use super::{HandshakeInfo, Refuse};
 use crate::sync::panic_text;
 
-/// An identity that the hook has found out, without its type.
+/// An identity that the hook has established, without its type.
 pub(crate) struct Established {
-    /// Of [`IdentityOf`]: what the application attaches to a peer is never in its place.
+    /// The type id of [`IdentityOf`], so that an attached value of the application never replaces
+    /// it.
     pub(crate) kind: TypeId,
     pub(crate) identity: Arc<dyn Any + Send + Sync>,
 }
 
-/// The place of an identity among the values that are attached to a peer.
+/// The key of an identity among the values that are attached to a peer.
 struct IdentityOf<I>(PhantomData<I>);
 
 impl Established {
-    /// The place of an identity of this type.
+    /// Returns the key of an identity of this type.
     pub(crate) fn kind_of<I: 'static>() -> TypeId {
         TypeId::of::<IdentityOf<I>>()
     }
 }
 
-/// Why the hook does not let a peer in.
+/// The reason why the hook refuses a peer.
 #[derive(Debug)]
 pub(crate) enum AuthenticateError {
-    /// The application refuses it.
+    /// The application refuses the peer.
     Refused(Refuse),
     /// The hook panicked with this text.
     Panicked(String),
 }
 
-/// What the hook says of a peer, in a while.
+/// A future of the hook's decision about a peer.
 pub(crate) type Verdict =
     Pin<Box<dyn Future<Output = Result<Established, AuthenticateError>> + Send>>;
 
-/// See the module.
+/// The hook that [`Router::authenticate`](crate::Router::authenticate) sets.
 pub(crate) trait Authenticate: Send + Sync {
-    /// Asks who this is. A panic is a refusal.
+    /// Starts the hook for a peer. A panic is a refusal.
     fn ask(&self, info: HandshakeInfo) -> Verdict;
 }
 

@@ -1,4 +1,4 @@
-//! [`HandshakeInfo`].
+//! [`HandshakeInfo`]: the input of the `authenticate` hook.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use super::Refuse;
 use crate::tls::TlsInfo;
 use crate::transport::{Link, PeerAddr};
 
-/// What a server knows of a peer in its handshake, for
+/// The information that a server has about a peer in its handshake, for
 /// [`Router::authenticate`](crate::Router::authenticate).
 ///
-/// But for the address and what TLS has checked, it is what the peer says of itself.
+/// Except for the address and the certificates that TLS has verified, all of it is claimed by the
+/// peer.
 pub struct HandshakeInfo {
     addr: PeerAddr,
     hello: Arc<Hello>,
@@ -34,46 +35,51 @@ impl HandshakeInfo {
         }
     }
 
-    /// The address of the other end.
+    /// Returns the address of the peer.
     #[must_use]
     pub const fn addr(&self) -> &PeerAddr {
         &self.addr
     }
 
-    /// The version of the peer's package. It comes from the peer: escape it before it is logged.
+    /// Returns the version of the peer's package. It comes from the peer: escape it before it is
+    /// logged.
     #[must_use]
     pub fn version(&self) -> &str {
         self.hello.version()
     }
 
-    /// What else the peer said, as [`Hello::meta`]; the token is not in it.
+    /// Returns the other values of the peer's hello, see [`Hello::meta`]. The token is not
+    /// included.
     #[must_use]
     pub fn meta(&self) -> &Map<String, Value> {
         self.hello.meta()
     }
 
-    /// Whether the peer is one of this crate. Others, Python's among them, cannot show a token.
+    /// Returns whether the peer uses this crate. Other peers, for example in Python, cannot send a
+    /// token.
     #[must_use]
     pub fn is_native(&self) -> bool {
         self.hello.is_native()
     }
 
-    /// The token of [`ClientConfig::token`](crate::ClientConfig::token); `None` from a client that has
-    /// none, such as one in Python.
+    /// Returns the token of [`ClientConfig::token`](crate::ClientConfig::token); `None` from a
+    /// client without a token, for example one in Python.
     #[must_use]
     pub const fn token(&self) -> Option<&Token> {
         self.token.as_ref()
     }
 
-    /// The token, where nobody is let in without one.
+    /// Returns the token, for servers that require one.
     ///
     /// # Errors
-    /// A [`Refuse`] that says so.
+    /// A [`Refuse`] with the reason that the token is missing.
     pub fn require_token(&self) -> Result<&Token, Refuse> {
-        self.token().ok_or_else(|| Refuse::new("this server lets nobody in without a token"))
+        self.token()
+            .ok_or_else(|| Refuse::new("this server requires a token; set one on the client"))
     }
 
-    /// What is known of the connection's TLS, the peer's certificates with it; `None` without TLS.
+    /// Returns the TLS parameters of the connection and the peer's certificates; `None` without
+    /// TLS.
     #[cfg(feature = "__tls")]
     #[must_use]
     pub fn tls(&self) -> Option<&TlsInfo> {

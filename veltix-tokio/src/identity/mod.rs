@@ -1,4 +1,4 @@
-//! Who a peer is, as the server's `authenticate` hook has found out in the handshake.
+//! The identity of a peer, as the server's `authenticate` hook has established it in the handshake.
 
 mod hook;
 mod info;
@@ -11,11 +11,11 @@ pub(crate) use hook::{Authenticate, AuthenticateError, Established, Hook};
 pub use info::HandshakeInfo;
 pub use refuse::Refuse;
 
-/// Who the peer is, as an argument of a handler: what
-/// [`Router::authenticate`](crate::Router::authenticate) found out, shared and not copied.
+/// The identity of the peer as an argument of a handler. It is the value that
+/// [`Router::authenticate`](crate::Router::authenticate) has returned, shared and not copied.
 ///
-/// Without an identity of this type the message is rejected; as an `Option` the argument is `None`
-/// then, for a router that also serves where nobody is asked.
+/// Without an identity of this type the message is rejected. An `Option` of it is `None` in that
+/// case, for routers that also run without an `authenticate` hook.
 ///
 /// ```
 /// use veltix::{HandshakeInfo, Identity, Refuse, Router};

@@ -1,45 +1,47 @@
-//! [`Refuse`].
+//! [`Refuse`]: the refusal of a peer, with its reason.
 
 use std::error::Error as StdError;
 
 use crate::sync::text_of;
 
-/// That a peer is not let in, and why: from [`Router::authenticate`](crate::Router::authenticate).
+/// The refusal of a peer and its reason, returned by
+/// [`Router::authenticate`](crate::Router::authenticate).
 ///
-/// Any error becomes one by `?`, as by [`for_now`](Refuse::for_now): what goes wrong inside a server
-/// is not told to strangers.
+/// The `?` operator converts any error into a refusal [for now](Refuse::for_now), so that internal
+/// failures of a server are not disclosed to strangers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refuse {
     reason: String,
-    told: bool,
+    is_disclosed: bool,
 }
 
 impl Refuse {
-    /// For good: the peer is told the reason, cut to 128 characters, and then closed. A client of this
-    /// crate gets it as [`HandshakeError::Refused`](veltix_core::HandshakeError::Refused) and does not
-    /// reconnect; one in Python sees that its connect failed.
+    /// Creates a permanent refusal. The peer receives the reason, cut to 128 characters, and is
+    /// then disconnected. A client of this crate gets it as
+    /// [`HandshakeError::Refused`](veltix_core::HandshakeError::Refused) and does not reconnect. A
+    /// client in Python sees that its connect failed.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), told: true }
+        Self { reason: reason.into(), is_disclosed: true }
     }
 
-    /// For now, since whoever could tell is out of reach, say: the peer is closed without a word, and a
-    /// client that [reconnects](crate::Reconnect) tries again. The reason is for this side's log and
-    /// events.
+    /// Creates a temporary refusal, for example while the user database is unreachable. The peer is
+    /// disconnected without a reason, and a client that [reconnects](crate::Reconnect) tries again.
+    /// The reason appears in the log and the events of this side.
     #[must_use]
     pub fn for_now(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), told: false }
+        Self { reason: reason.into(), is_disclosed: false }
     }
 
-    /// Why.
+    /// Returns the reason.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Whether the peer is told.
-    pub(crate) const fn is_told(&self) -> bool {
-        self.told
+    /// Returns whether the peer receives the reason.
+    pub(crate) const fn is_disclosed(&self) -> bool {
+        self.is_disclosed
     }
 }
 

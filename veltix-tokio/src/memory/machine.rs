@@ -1,12 +1,12 @@
-//! How much memory this process may expect to have, as its system says.
+//! The memory that this process may expect to have, according to its system.
 
 use std::path::Path;
 use std::sync::OnceLock;
 
 use veltix_core::limits::{MEMORY_BUDGET, MEMORY_PART};
 
-/// The budget of a server that names none: a part of what the machine has, and of what the process's
-/// control group may use, and no more than [`MEMORY_BUDGET`]. The system is asked once.
+/// Returns the default budget of a server. It is a part of the machine's memory and of the limit of
+/// the process's control group, and at most [`MEMORY_BUDGET`]. The system is asked once.
 pub(crate) fn default_budget() -> usize {
     static BUDGET: OnceLock<usize> = OnceLock::new();
     *BUDGET.get_or_init(|| {
@@ -17,7 +17,7 @@ pub(crate) fn default_budget() -> usize {
     })
 }
 
-/// The least of what is known, `None` where nothing is.
+/// Returns the lowest known limit, or `None` if no limit is known.
 fn limit(read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| total(&text));
     let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
@@ -25,16 +25,17 @@ fn limit(read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     machine.into_iter().chain(group).min()
 }
 
-/// The machine's memory, of `/proc/meminfo`.
+/// Returns the machine's memory from `/proc/meminfo`.
 fn total(meminfo: &str) -> Option<u64> {
     let rest = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = rest.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
 
-/// The least limit of a control group and of those around it, by its line in `/proc/self/cgroup`: with
-/// version 2 `0::/path`, with version 1 `4:memory:/path`. In a container the path may be one of the
-/// host's, which is not there; the root then is the container's own.
+/// Returns the lowest limit of a control group and its ancestors, from its line in
+/// `/proc/self/cgroup`: `0::/path` with version 2, `4:memory:/path` with version 1. In a container
+/// the path may be one of the host's, which does not exist there. The root is then the container's
+/// own group.
 fn group_limit(line: &str, read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let mut fields = line.splitn(3, ':');
     let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
@@ -46,7 +47,7 @@ fn group_limit(line: &str, read: impl Fn(&Path) -> Option<String>) -> Option<u64
         return None;
     };
     let path = Path::new(path.trim_start_matches('/'));
-    // `max`, for none, is not a number; version 1 says some enormous one.
+    // `max`, for no limit, is not a number. Version 1 reports an enormous number instead.
     path.ancestors()
         .filter_map(|group| read(&Path::new(root).join(group).join(file))?.trim().parse().ok())
         .min()
@@ -64,7 +65,7 @@ mod tests {
         assert_eq!(total("MemTotal: lots"), None);
     }
 
-    /// Reads these files, and no others.
+    /// Returns a reader that knows only these files.
     fn files(files: &[(&str, &str)]) -> impl Fn(&Path) -> Option<String> {
         move |path| {
             let found = files.iter().find(|(name, _)| Path::new(name) == path);

@@ -1,17 +1,20 @@
-//! How much memory the buffers and queues of a server's connections may hold together.
+//! The memory that the buffers and queues of a server's connections may hold together.
 //!
-//! Each connection has limits of its own, and all of them at once would be more than a machine has. So
-//! what a connection holds for longer than a turn is counted here: begun frames (by the capacity of
-//! their buffer), what waits for handlers, and what waits for a stream that is full. It is counted in
-//! steps of some KiB, so that the many connections that hold little never come here.
+//! Each connection has limits of its own, but the sum of all limits would exceed the memory of a
+//! machine. So memory that a connection holds for longer than a turn is counted here: begun frames
+//! (by the capacity of their buffer), messages that wait for handlers, and frames that wait for a
+//! full stream. It is counted in steps of some KiB, so that the many connections that hold little
+//! never change the counter.
 //!
-//! The body of a broadcast is in memory once, however many outboxes it waits in, and is [counted
-//! once](share): readers who all are behind for a moment must not cost one another the connection. Only
-//! short ones, and those for a few, count in each outbox, which is more than there is, never less. Whoever
-//! has the longest queue is still the first to go, shared or not.
+//! The body of a broadcast is in memory once, independent of the number of outboxes that hold it,
+//! and is [counted once](share). Otherwise readers that are all behind for a moment would cost one
+//! another the connection. Only short bodies, and those for a few peers, count in each outbox. This
+//! count is higher than the real memory, never lower. The peer with the longest queue is still the
+//! first to be evicted, whether its frames are shared or not.
 //!
-//! Near the budget no frame gets more room, and who waits for it is not read. If that does not help
-//! for a while, or what is queued goes over the budget, whoever holds the most is disconnected.
+//! Near the budget no frame gets more memory, and a connection that is in a memory wait is not
+//! read. If this does not help for a while, or if the queues exceed the budget, the peer that holds
+//! the most is disconnected.
 
 mod machine;
 mod shared;
@@ -29,25 +32,25 @@ pub(crate) use shared::share;
 use crate::planted::planted;
 use crate::sync::Mutex;
 
-/// The budget of one server.
+/// The memory budget of one server.
 #[derive(Debug)]
 pub(crate) struct Memory {
     budget: usize,
-    /// What of it is given to those who ask.
+    /// The part of the budget that is given on request.
     room: usize,
     held: AtomicUsize,
     looks: Mutex<Looks>,
 }
 
-/// Looks for whom to evict.
+/// The state of the searches for peers to evict.
 #[derive(Debug, Default)]
 struct Looks {
     last: Option<Instant>,
-    /// Somebody looks again.
+    /// A connection will search again after the pause.
     again: bool,
 }
 
-/// Whether to look for whom to evict.
+/// The permission to search for peers to evict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     Now,
@@ -65,7 +68,7 @@ impl Memory {
         })
     }
 
-    /// Without a limit, as on a client.
+    /// Creates a budget without a limit, as on a client.
     pub(crate) fn unlimited() -> Arc<Self> {
         Self::new(usize::MAX)
     }
@@ -74,19 +77,21 @@ impl Memory {
         self.budget < usize::MAX
     }
 
-    /// Whether there is so much that somebody has to go at once.
+    /// Returns whether the budget is exceeded, so that a peer has to be evicted at once.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         self.held.load(Ordering::Relaxed) > self.budget
     }
 
-    /// How much too much there would be if so much more were given.
+    /// Returns the number of bytes by which `more` further bytes would exceed the part that is
+    /// given on request.
     pub(crate) fn excess(&self, more: usize) -> usize {
         self.held.load(Ordering::Relaxed).saturating_add(more).saturating_sub(self.room)
     }
 
-    /// Whether somebody may look for whom to evict: who was evicted last needs a moment to go. Over the
-    /// budget the first who may not is told to look again after the pause, whatever is polled until then.
+    /// Returns whether the caller may search for peers to evict: the peer that was evicted last
+    /// needs a moment to leave. Over the budget, the first refused caller is to search again after
+    /// the pause, independent of other polls in the meantime.
     pub(crate) fn may_evict(&self, now: Instant) -> Look {
         let mut looks = self.looks.lock();
         let due = looks.last.map_or(now, |last| last + EVICTION_PAUSE);
@@ -110,7 +115,8 @@ impl Memory {
     }
 }
 
-/// What one holder has of it. Only its holder changes it; others look. It is given back on drop.
+/// The bytes of one holder. Only the holder changes them, and other tasks read them. A drop
+/// releases them.
 #[derive(Debug)]
 pub(crate) struct Holding {
     memory: Arc<Memory>,
@@ -122,13 +128,13 @@ impl Holding {
         Self { memory, bytes: AtomicUsize::new(0) }
     }
 
-    /// What is counted of it.
+    /// Returns the counted bytes.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts what is held now, whether there is room for it or not.
+    /// Counts the bytes that are held now, even if they exceed the budget.
     #[inline]
     pub(crate) fn set(&self, bytes: usize) {
         if bytes >= MEMORY_STEP || self.bytes() > 0 {
@@ -146,7 +152,7 @@ impl Holding {
         }
     }
 
-    /// Counts so much if there is room for what is more than before; says whether there is.
+    /// Counts `bytes` if the increase fits, and returns whether it does.
     pub(crate) fn try_set(&self, bytes: usize) -> bool {
         let before = self.bytes();
         if bytes > before {
@@ -158,7 +164,8 @@ impl Holding {
         true
     }
 
-    /// Whether all holders together have so much that somebody has to go at once.
+    /// Returns whether all holders together exceed the budget, so that a peer has to be evicted at
+    /// once.
     pub(crate) fn is_over(&self) -> bool {
         self.memory.is_over()
     }
@@ -177,20 +184,20 @@ mod tests {
     #[test]
     fn what_is_held_is_counted_in_steps_and_given_back() {
         let memory = Memory::new(10 * MEMORY_STEP);
-        assert_eq!(memory.room / MEMORY_STEP, 9, "not all of it is given");
+        assert_eq!(memory.room / MEMORY_STEP, 9, "a part is kept back");
         let (one, other) = (Holding::new(Arc::clone(&memory)), Holding::new(Arc::clone(&memory)));
         one.set(MEMORY_STEP - 1);
-        assert_eq!(memory.excess(9 * MEMORY_STEP), 0, "little is not counted");
+        assert_eq!(memory.excess(9 * MEMORY_STEP), 0, "small amounts are not counted");
         one.set(4 * MEMORY_STEP + 1);
         assert!(other.try_set(5 * MEMORY_STEP));
         assert!(!memory.is_over() && memory.excess(MEMORY_STEP) > 0);
         assert!(!one.try_set(5 * MEMORY_STEP), "there is no room");
         assert_eq!(one.bytes(), 4 * MEMORY_STEP);
-        assert!(one.try_set(MEMORY_STEP) && one.bytes() == 4 * MEMORY_STEP, "less is no question");
+        assert!(one.try_set(MEMORY_STEP) && one.bytes() == 4 * MEMORY_STEP, "less always fits");
         one.set(5 * MEMORY_STEP);
         assert!(!memory.is_over() && memory.excess(0) > 0);
         one.set(6 * MEMORY_STEP);
-        assert!(memory.is_over(), "what is there is counted all the same");
+        assert!(memory.is_over(), "memory in use is counted even without room");
         drop(other);
         assert!(!memory.is_over() && memory.excess(0) == 0);
         one.set(0);
@@ -201,11 +208,11 @@ mod tests {
     fn a_moment_passes_between_two_evictions() {
         let (memory, now) = (Memory::new(0), Instant::now());
         assert_eq!(memory.may_evict(now), Look::Now);
-        assert_eq!(memory.may_evict(now), Look::Not, "there is nothing too much");
+        assert_eq!(memory.may_evict(now), Look::Not, "the budget is not exceeded");
         memory.held.store(1, Ordering::Relaxed);
         let later = now + EVICTION_PAUSE;
         assert_eq!(memory.may_evict(now), Look::At(later));
-        assert_eq!(memory.may_evict(now), Look::Not, "one of them looks again");
+        assert_eq!(memory.may_evict(now), Look::Not, "one caller searches again");
         assert_eq!(memory.may_evict(later), Look::Now);
         assert_eq!(memory.may_evict(later), Look::At(later + EVICTION_PAUSE));
     }

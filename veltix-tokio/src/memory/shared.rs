@@ -1,4 +1,4 @@
-//! A body that many queues share, and that is counted once.
+//! A body that many queues share and that is counted once.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,19 +9,19 @@ use veltix_core::limits::{DETACH_BELOW, SHARED_BODY, SHARED_BY};
 
 use super::Memory;
 
-/// The body, as long as any queue has it. What is counted of it is given back on drop.
+/// A body that lives while any queue holds it. A drop releases its counted bytes.
 struct Shared {
     body: Bytes,
     memory: Arc<Memory>,
 }
 
-/// Has the frame's body counted once, if it is for so many peers that it matters.
+/// Counts the frame's body once, if the number of peers is large enough for this to matter.
 pub(crate) fn share(frame: &mut Frame, peers: usize, memory: &Arc<Memory>) {
     let length = frame.body().len();
     if peers < SHARED_BY || length < SHARED_BODY || !memory.is_limited() {
         return;
     }
-    // A small part of a read buffer would keep all of that, and what is counted is the part.
+    // A small part of a read buffer would keep the whole buffer, although only the part is counted.
     frame.detach_below(DETACH_BELOW);
     frame.share(|body| {
         memory.held.fetch_add(length, Ordering::Relaxed);

@@ -1,22 +1,22 @@
-//! How many frames were dropped, of which type and why.
+//! Counters of dropped frames by message type and reason.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why an accepted frame was dropped.
+/// The reason for which an accepted frame was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DropReason {
-    /// Its peer did not read fast enough and was disconnected for it.
+    /// The peer did not read fast enough and was disconnected for it.
     SlowConsumer,
     /// The connection ended first.
     Disconnected,
-    /// The overflow policy chose it.
+    /// The overflow policy chose the frame.
     Policy,
-    /// A newer value of its key took its place.
+    /// A newer value of the same key superseded the frame.
     Superseded,
-    /// A shutdown's deadline passed first.
+    /// The deadline of a shutdown passed first.
     Shutdown,
 }
 
@@ -25,7 +25,7 @@ impl DropReason {
         [Self::SlowConsumer, Self::Disconnected, Self::Policy, Self::Superseded, Self::Shutdown];
 }
 
-/// How many frames of one message type were dropped, by reason: see [`Sent`](crate::Sent).
+/// The numbers of dropped frames of one message type, by reason: see [`Sent`](crate::Sent).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
@@ -35,11 +35,11 @@ pub struct Dropped {
     pub slow_consumer: u64,
     /// Frames dropped because the connection ended first.
     pub disconnected: u64,
-    /// Frames dropped by a policy that prefers others to them.
+    /// Frames dropped by a policy in favour of other frames.
     pub policy: u64,
-    /// Frames whose place was taken by a newer value of their key.
+    /// Frames that were superseded by a newer value of their key.
     pub superseded: u64,
-    /// Frames dropped because a shutdown's deadline passed first.
+    /// Frames dropped because the deadline of a shutdown passed first.
     pub shutdown: u64,
 }
 
@@ -48,7 +48,7 @@ impl Dropped {
         Self { code, ..Self::default() }
     }
 
-    /// For all reasons together.
+    /// Returns the number of dropped frames for all reasons.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.slow_consumer + self.disconnected + self.policy + self.superseded + self.shutdown
@@ -65,16 +65,17 @@ impl Dropped {
     }
 }
 
-/// The codes of one page.
+/// The number of codes in one page.
 const PAGE: usize = 256;
 
-/// Counters of [`PAGE`] codes.
+/// The counters of [`PAGE`] codes.
 type Page = [[AtomicU64; DropReason::ALL.len()]; PAGE];
 
-/// Dropped frames of all connections of a side, for its lifetime.
+/// The dropped frames of all connections of a side, for the lifetime of the side.
 ///
-/// They are counted under the outboxes' locks, so without a lock of their own. A page of counters
-/// is made when the first of its codes is dropped: most sides drop frames of a few types at most.
+/// The outboxes count them under their own locks, so the counters need no lock. A page of counters
+/// is allocated when the first frame of one of its codes is dropped: most sides drop frames of a
+/// few types at most.
 pub(crate) struct Drops([OnceLock<Box<Page>>; 1 + u16::MAX as usize / PAGE]);
 
 impl Drops {
@@ -86,7 +87,7 @@ impl Drops {
         page[code % PAGE][reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The types of which frames were dropped, by code.
+    /// Returns the counts of the types of which frames were dropped, ordered by code.
     pub(crate) fn snapshot(&self) -> Vec<Dropped> {
         let mut types = Vec::new();
         for (number, page) in self.0.iter().enumerate() {
@@ -105,8 +106,8 @@ impl Drops {
     }
 }
 
-/// A time in which frames were dropped, until the outbox is empty again. As large as there are
-/// message types that were dropped.
+/// A period in which frames were dropped; it lasts until the outbox is empty again. Its size is
+/// proportional to the number of message types that were dropped.
 #[derive(Debug, Default)]
 pub(super) struct Episode {
     dropped: BTreeMap<u16, Dropped>,
@@ -114,7 +115,7 @@ pub(super) struct Episode {
 }
 
 impl Episode {
-    /// Counts a frame that is dropped for others.
+    /// Counts a frame that is dropped for other frames.
     pub(super) fn count(&mut self, reason: DropReason, code: u16) {
         self.over = false;
         *self.dropped.entry(code).or_insert_with(|| Dropped::none_of(code)).of(reason) += 1;

@@ -1,4 +1,4 @@
-//! The way out of an outbox: whoever flushes it writes until it is empty, or the stream is full.
+//! Flushing an outbox: the flusher writes until the outbox is empty or the stream is full.
 
 use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,22 +17,22 @@ use super::{DropReason, Outbox};
 use crate::sync::wake_all;
 use crate::transport::StreamWriter;
 
-/// Writes of one flush at most; a peer that is fed faster than it is written hands over to its
-/// own task then, so that no publisher is held.
+/// The maximum number of writes in one flush. Beyond it the flusher hands over to the peer's own
+/// task, so that a peer whose outbox fills faster than it is written does not block a publisher.
 pub(super) const WRITES_PER_FLUSH: usize = 16;
 
-/// Looks of one flush at what was pushed while it put the queue in order for a full stream. Under
-/// a storm of values, where each look is followed by another, the peer's own task goes on.
+/// The maximum number of times that one flush compacts newly pushed frames for a full stream. If
+/// values arrive faster than that, the peer's own task continues.
 pub(super) const COMPACT_ROUNDS: usize = 4;
 
 impl Outbox {
-    /// Writes what is queued, as far as the stream takes it. Does nothing when another flusher is
-    /// at it or the stream is full.
+    /// Writes the queued frames as far as the stream takes them. Does nothing if another flusher is
+    /// writing or the stream is full.
     pub(crate) fn flush(&self) {
         self.flush_at(Instant::now());
     }
 
-    /// The same, for whoever has just looked at the clock.
+    /// Flushes like [`Outbox::flush`], for a caller that already knows the time.
     pub(crate) fn flush_at(&self, now: Instant) {
         let mut state = self.state.lock();
         if let Some((batch, writer)) = state.begin_batch_write() {
@@ -44,15 +44,15 @@ impl Outbox {
         self.write_on(pending, None, now);
     }
 
-    /// Writes a finished run that is all there is: for most peers of a broadcast, all that there is
-    /// to do.
+    /// Writes a finished shared batch when the outbox holds nothing else. For most peers of a
+    /// broadcast this is the whole flush.
     fn write_batch(
         &self,
         batch: Arc<SharedBatch>,
         mut writer: Box<dyn StreamWriter>,
         now: Instant,
     ) {
-        // It was looked at when it was taken: it is finished.
+        // The batch was checked when it was taken: it is finished.
         let Some(whole) = batch.whole() else { return };
         let result = caught(|| writer.try_write_vectored(&[IoSlice::new(&whole.bytes)]));
         if result.as_ref().is_ok_and(|written| *written == whole.bytes.len()) {
@@ -60,7 +60,7 @@ impl Outbox {
             state.record(whole.written(), now);
             if state.phase != Phase::Writing || !state.queue.frames().is_empty() {
                 drop(state);
-                // It was closed, or more was pushed meanwhile.
+                // The outbox was closed, or more frames were pushed meanwhile.
                 return self.write_on(PendingWrite::new(writer, None), Some(Ok(())), now);
             }
             let owner = state.finish_empty(writer);
@@ -81,7 +81,7 @@ impl Outbox {
         self.write_on(pending, Some(result), now);
     }
 
-    /// Flies on from the first write, if that is made already, and wakes whom it concerns.
+    /// Continues after the first write, if that is already made, and wakes the waiting tasks.
     fn write_on(&self, pending: PendingWrite, first: Option<io::Result<()>>, now: Instant) {
         let mut gone = Vec::new();
         let (owner, waiters) =
@@ -90,9 +90,9 @@ impl Outbox {
         wake(owner, waiters);
     }
 
-    /// Writes until the queue is empty, the stream is full, or the peer's own task should go on.
-    /// Says who must be woken then: the task, and those who wait for room if there is some.
-    /// What is superseded on the way is put into `gone`, which takes no more than one round's.
+    /// Writes until the queue is empty, the stream is full, or the peer's own task should continue.
+    /// Returns the wakers to be woken: the task, and the senders that wait for room if there is
+    /// some. Superseded frames are moved into `gone`, which holds those of one round at most.
     fn write_all(
         &self,
         mut pending: PendingWrite,
@@ -109,7 +109,7 @@ impl Outbox {
             let failure = result.err().map(|error| error.kind());
             let mut state = self.state.lock();
             state.record(std::mem::take(&mut pending.written), now);
-            // What was pushed meanwhile follows what is left in our hands.
+            // Frames that were pushed meanwhile follow the rest of the pending write.
             pending.queue.append(&mut state.queue);
             if failure.is_none()
                 && pending.queue.frames().is_empty()
@@ -117,7 +117,7 @@ impl Outbox {
             {
                 let owner = state.finish_empty(pending.writer);
                 let waiters = self.take_room_waiters(&mut state);
-                // What was pushed meanwhile is in the other queue by now, but not its room.
+                // The frames pushed meanwhile are in the other queue by now, but not its memory.
                 let emptied = state.queue.has_room().then(|| std::mem::take(&mut state.queue));
                 drop(state);
                 pending.queue.recycle();
@@ -130,12 +130,12 @@ impl Outbox {
             let mut rounds = 0;
             while is_full && !pending.queue.is_compacted() && rounds < COMPACT_ROUNDS {
                 rounds += 1;
-                // Outside the lock: it takes its time, and a body may run its owner's code when
-                // it goes.
+                // Outside the lock: this takes time, and the destructor of a body may run code of
+                // its owner.
                 drop(state);
                 drop_caught_each(gone);
                 *gone = pending.queue.compact();
-                // What a body that panics leaves undone is done in the next round.
+                // If a body panics, the next round does the remaining work.
                 let _ = catch_unwind(AssertUnwindSafe(|| pending.queue.detach()));
                 state = self.state.lock();
                 state.record_dropped(DropReason::Superseded, &*gone);
@@ -150,7 +150,7 @@ impl Outbox {
                 }
                 Some(io::ErrorKind::WouldBlock) if pending.queue.is_compacted() => Phase::Blocked,
                 None | Some(io::ErrorKind::Interrupted) if writes < WRITES_PER_FLUSH => continue,
-                // In the last case others push faster than their frames are looked at.
+                // In the last case other threads push faster than their frames are compacted.
                 None | Some(io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
                     Phase::Queued
                 }
@@ -166,7 +166,8 @@ impl Outbox {
         }
     }
 
-    /// If there is room, ends the congestion and gives those who wait for it.
+    /// If there is room, ends the congestion and returns the wakers of the senders that wait for
+    /// room.
     pub(super) fn take_room_waiters(&self, state: &mut State) -> Vec<Waker> {
         if self.capacity.fits(state.frames, state.charge, FRAME_OVERHEAD) {
             self.congested.store(false, Ordering::Relaxed);
@@ -178,7 +179,7 @@ impl Outbox {
     }
 }
 
-/// Wakes those whom a landing concerns: mostly nobody.
+/// Wakes the tasks that wait for the end of a write: usually none.
 #[inline]
 fn wake(owner: Option<Waker>, waiters: Vec<Waker>) {
     if owner.is_some() || !waiters.is_empty() {
@@ -186,13 +187,14 @@ fn wake(owner: Option<Waker>, waiters: Vec<Waker>) {
     }
 }
 
-/// Calls a stream. One that panics has failed; whoever publishes to it must not go down with it.
+/// Calls a stream. A stream that panics counts as failed, and its panic must not reach the
+/// publisher.
 fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
 }
 
-/// Drops frames. A body that panics as it goes, which is its owner's code, must not take the stream
-/// with it, nor whoever publishes; nor may a second one, which would end the process.
+/// Drops frames one by one. The destructor of a body is code of its owner: if it panics, neither
+/// the stream nor the publisher may be lost, and a second panic must not end the process.
 fn drop_caught_each(gone: &mut Vec<Frame>) {
     for frame in gone.drain(..) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(frame)));

@@ -1,4 +1,4 @@
-//! How an outbox joins a shared batch, and leaves it.
+//! Joining a shared batch, and leaving it.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use super::queue::{Queued, Size, charge};
 use super::shared_batch::{Member, Membership, SharedBatch};
 use super::state::{Phase, State};
 
-/// An outbox has joined a run.
+/// The result of joining a shared batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Joined {
     pub(crate) queued: Queued,
-    /// What it held before.
+    /// The size of the outbox before it joined.
     pub(crate) held: Size,
 }
 
 impl Outbox {
-    /// Joins a run of one frame as this member, which queues that frame. `None`, and nothing was
-    /// changed, when there is no room for what the run may become, or the stream is full or being
-    /// written, or the connection over.
+    /// Joins a shared batch of one frame as `member`, which queues that frame. Returns `None`
+    /// without any change if there is no room for the largest size of the batch, if the stream is
+    /// full or being written, or if the connection has ended.
     pub(crate) fn join(&self, batch: &Arc<SharedBatch>, member: Member) -> Option<Joined> {
         let mut state = self.lock();
         let held = Size { frames: state.frames, charge: state.charge };
@@ -43,7 +43,8 @@ impl Outbox {
 }
 
 impl State {
-    /// Leaves the run, with what it has become: queued as if each frame had been pushed.
+    /// Leaves the shared batch with the frames that it has by now. They are queued as if each had
+    /// been pushed.
     #[cold]
     pub(super) fn leave_batch(&mut self) {
         let Some(Membership { batch, member }) = self.batch.take() else { return };
@@ -57,13 +58,13 @@ impl State {
         });
     }
 
-    /// Whether it has a finished run.
+    /// Returns whether the outbox is a member of a finished shared batch.
     pub(super) fn has_finished_batch(&self) -> bool {
         self.batch.as_ref().is_some_and(|membership| membership.batch.whole().is_some())
     }
 
-    /// Books a finished run as accepted, and gives it to a flusher as one piece. One that is not
-    /// finished is left.
+    /// Records the frames of a finished shared batch as accepted and passes the batch to a flusher
+    /// as one piece. If the batch is not finished, the outbox leaves it.
     pub(super) fn take_batch(&mut self) -> Option<Arc<SharedBatch>> {
         let Some(whole) = self.batch.as_ref()?.batch.whole() else {
             self.leave_batch();

@@ -1,7 +1,7 @@
-//! A peer's outbox: a bounded queue of frames that whoever fills it can also empty.
+//! The outbox of a peer: a bounded queue of frames that every sender can also flush.
 //!
-//! It is the peer's mpsc channel, and our own because Tokio's can neither count bytes, nor drop
-//! its oldest, nor be drained by whoever filled it. Its states:
+//! It takes the place of an mpsc channel. Tokio's channel cannot count bytes, cannot drop its
+//! oldest entry and cannot be drained by its senders. The states of an outbox:
 //!
 //! ```text
 //!  Idle ──push──▶ Queued ──flush──▶ Writing ──all written──▶ Idle
@@ -11,24 +11,28 @@
 //!                   └────────────── Blocked          (any) ──close──▶ Closed
 //! ```
 //!
-//! - The push that finds `Idle` makes its caller responsible for a flush; all others only push.
-//! - `Writing` belongs to one flusher. It takes the queue and the stream out, so no lock is held
-//!   across the system call, and goes on until the queue is empty or the stream is full.
+//! - The push that finds `Idle` makes its caller responsible for a flush. All other pushes only
+//!   enqueue.
+//! - `Writing` belongs to one flusher. It takes the queue and the stream out, so that no lock is
+//!   held across the system call, and continues until the queue is empty or the stream is full.
 //! - In `Blocked` only the connection's own task may act: it waits until the stream is writable.
-//! - The stream is given up in `Closed`, so a handle that outlives its connection holds no
+//! - `Closed` releases the stream, so that a handle that outlives its connection holds no
 //!   descriptor.
-//! - Broadcasts of one batch may stand behind the queue as a [shared batch](shared_batch) that many outboxes share. Nobody
-//!   sees the difference: whatever happens to the outbox first queues what it has of the run.
+//! - The broadcasts of one poll may stand behind the queue as a [shared batch](shared_batch) of
+//!   many outboxes. No caller sees a difference: before any other operation, the outbox enqueues
+//!   the frames that its shared batch has by then.
 //!
-//! What is done with a frame that finds no room is said by its class, see
-//! [`DeliveryClass`](veltix_core::DeliveryClass). Nothing is done before the stream was full:
-//! - In `Blocked`, a value of a key takes the place of the older one, and what a flush finds
-//!   waiting when it meets a full stream is brought to the same: one frame for each key.
-//! - A broadcast that finds no room goes before waiting frames that may be dropped: the oldest of
-//!   them make room, and where they cannot, its policy decides.
-//! - A begun frame is finished, and what was sent to this peer alone is not dropped for others.
+//! The class of a frame decides which frame is dropped when there is no room, see
+//! [`DeliveryClass`](veltix_core::DeliveryClass). No frame is dropped or superseded before the
+//! stream was full:
+//! - In `Blocked`, a value of a key takes the place of the older value. A flush that meets a full
+//!   stream also compacts the waiting frames: one frame remains for each key.
+//! - A broadcast that finds no room is preferred to waiting frames that may be dropped: the oldest
+//!   of them make room. If they cannot, the broadcast's policy decides.
+//! - A begun frame is always finished. A frame that was sent to this peer alone is never dropped
+//!   for other frames.
 //!
-//! Accounting, always: `accepted = written + dropped + queued`.
+//! The accounting is always exact: `accepted = written + dropped + queued`.
 
 mod drops;
 mod flush;
@@ -63,41 +67,42 @@ pub use sent::Sent;
 pub(crate) use shared_batch::{Member, SharedBatch};
 use state::{Phase, State};
 
-/// The outbox of one peer, shared by all who send to it.
+/// The outbox of one peer, shared by all its senders.
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Blocked with far too many pongs; read without the lock by the reader, which pauses then.
+    /// True if the outbox is blocked and holds too many pongs. The reader reads it without the lock
+    /// and pauses while it is true.
     congested: AtomicBool,
     capacity: Capacity,
 }
 
-/// What the connection's own task needs to know, read under one lock.
+/// The status of an outbox for the connection's own task, read under one lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutboxStatus {
-    /// Something is queued that the task may flush.
+    /// True if frames are queued that the task may flush.
     pub(crate) queued: bool,
-    /// The stream is full: the task waits for it with [`Outbox::poll_writable`].
+    /// True if the stream is full: the task waits for it with [`Outbox::poll_writable`].
     pub(crate) blocked: bool,
-    /// Nothing is queued or being written.
+    /// True if no frame is queued or being written.
     pub(crate) empty: bool,
-    /// Why a write failed, which closed the outbox.
+    /// The error of the write that closed the outbox.
     pub(crate) failure: Option<io::ErrorKind>,
-    /// Bytes that the stream has taken so far.
+    /// The number of bytes that the stream has taken.
     pub(crate) written: u64,
-    /// When it last took some.
+    /// The time at which the stream last took bytes.
     pub(crate) written_at: Option<Instant>,
-    /// Since when it has taken nothing although something waits.
+    /// The time since which the stream has taken no bytes although frames wait.
     pub(crate) stalled_since: Option<Instant>,
-    /// A frame has found no room: see [`Outbox::take_overflow`].
+    /// True if a frame has found no room: see [`Outbox::take_overflow`].
     pub(crate) overflowed: bool,
-    /// Frames were dropped for others, and the outbox has been empty since: the application is to
-    /// be told what [`Outbox::take_dropped`] gives.
+    /// True if frames were dropped for other frames and the outbox has been empty since: the task
+    /// must report the counts of [`Outbox::take_dropped`] to the application.
     pub(crate) dropped: bool,
 }
 
 impl Outbox {
-    /// What it drops is counted in `drops` too, and what it holds in `memory`, which the side's
-    /// outboxes share.
+    /// Creates an outbox. It also counts its dropped frames in `drops` and its memory in `memory`;
+    /// the outboxes of the side share both.
     pub(crate) fn new(
         writer: Box<dyn StreamWriter>,
         capacity: Capacity,
@@ -108,7 +113,8 @@ impl Outbox {
         Self { state: Mutex::new(state), congested: AtomicBool::new(false), capacity }
     }
 
-    /// Takes the lock. Whoever looks, or comes, comes behind the run that the outbox is in.
+    /// Takes the lock. If the outbox is a member of a shared batch, it first leaves the batch, so
+    /// that every other operation comes after the frames of the batch.
     #[inline]
     fn lock(&self) -> Guard<'_, State> {
         let mut state = self.state.lock();
@@ -118,26 +124,26 @@ impl Outbox {
         state
     }
 
-    /// Waits until a full stream takes something again; ready at once when it is not full.
+    /// Waits until a full stream takes bytes again. It is ready at once if the stream is not full.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.state.lock().phase != Phase::Blocked {
             return Poll::Ready(());
         }
-        // An error shows itself in the write that follows.
+        // The write that follows reports an error.
         if self.lend(|writer| writer.poll_write_ready(cx)).is_pending() {
             return Poll::Pending;
         }
         let mut state = self.state.lock();
         if state.phase == Phase::Blocked {
-            // What came while the stream was full was detached when it came.
+            // Frames that came while the stream was full were detached at that time.
             state.queue.mark_detached();
             state.phase = Phase::Queued;
         }
         Poll::Ready(())
     }
 
-    /// Writes all that is queued, then the end of the stream; for the connection's own task, after
-    /// [`Outbox::seal`]. Ready also when the stream has failed.
+    /// Writes all queued frames and then the end of the stream. The connection's own task calls it
+    /// after [`Outbox::seal`]. It is also ready when the stream has failed.
     pub(crate) fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.status(cx.waker()).blocked {
             ready!(self.poll_writable(cx));
@@ -154,8 +160,9 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Takes the stream out for a call that is not made under the lock, since it may be one of
-    /// the system. For the connection's own task, and while no flusher has or will want it.
+    /// Takes the stream out for a call that is not made under the lock, because it may be a system
+    /// call. Only the connection's own task uses it, while no flusher has the stream or will need
+    /// it.
     fn lend(
         &self,
         call: impl FnOnce(&mut dyn StreamWriter) -> Poll<io::Result<()>>,
@@ -169,7 +176,7 @@ impl Outbox {
         poll
     }
 
-    /// Registers the connection's own task, and tells it how things stand.
+    /// Registers the waker of the connection's own task and returns the status of the outbox.
     pub(crate) fn status(&self, owner: &Waker) -> OutboxStatus {
         let mut state = self.lock();
         match &state.owner {
@@ -198,21 +205,21 @@ impl Outbox {
         }
     }
 
-    /// Gives up the stream and counts what is queued as dropped. What a flusher holds at this
-    /// moment is counted when it returns, which [`Outbox::poll_recorded`] waits for.
+    /// Releases the stream and counts the queued frames as dropped. Frames of a pending write are
+    /// counted when its flusher returns; [`Outbox::poll_recorded`] waits for that.
     pub(crate) fn close(&self, reason: DropReason) {
         let (writer, (queue, waiters)) = {
             let mut state = self.lock();
             self.congested.store(false, Ordering::Relaxed);
             (state.writer.take(), state.close(reason))
         };
-        // The descriptor may close here, a system call, and a body may run its owner's code when
-        // it goes: outside the lock.
+        // The descriptor may close here, which is a system call, and the destructor of a body may
+        // run code of its owner: both happen outside the lock.
         drop((writer, queue));
         wake_all(waiters);
     }
 
-    /// Accepts nothing more; what is queued is still written.
+    /// Stops accepting frames. Queued frames are still written.
     pub(crate) fn seal(&self) {
         let waiters = {
             let mut state = self.lock();
@@ -222,9 +229,9 @@ impl Outbox {
         wake_all(waiters);
     }
 
-    /// Waits until a closed outbox has counted every frame; for the connection's own task.
+    /// Waits until a closed outbox has counted every frame. Only the connection's own task uses it.
     pub(crate) fn poll_recorded(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // Registers the task first, so that a flusher that returns between the two wakes it.
+        // Registers the task first, so that a flusher that returns between the two steps wakes it.
         self.status(cx.waker());
         let state = self.state.lock();
         if state.phase == Phase::Closed && state.frames == 0 {
@@ -234,13 +241,13 @@ impl Outbox {
         }
     }
 
-    /// Whether the stream is full and the outbox more than full, of answers to pings.
+    /// Returns whether the stream is full and pongs have filled the outbox beyond its capacity.
     pub(crate) fn is_congested(&self) -> bool {
         self.congested.load(Ordering::Relaxed)
     }
 
-    /// Notes that a frame found no room. The first one since the outbox was empty wakes the
-    /// connection's task, which [takes](Outbox::take_overflow) the note.
+    /// Notes that a frame found no room. The first note since the outbox was empty wakes the
+    /// connection's task, which [takes](Outbox::take_overflow) it.
     pub(crate) fn note_overflow(&self) {
         let owner = {
             let mut state = self.state.lock();
@@ -260,7 +267,7 @@ impl Outbox {
         std::mem::take(&mut self.state.lock().overflow_noted)
     }
 
-    /// What was dropped for others and not told yet, by code.
+    /// Takes the counts of frames that were dropped for other frames and not reported yet, by code.
     pub(crate) fn take_dropped(&self) -> Vec<Dropped> {
         self.state.lock().take_episode()
     }
@@ -273,7 +280,8 @@ impl Outbox {
         }
     }
 
-    /// Memory that it holds: what is counted for it, and while its stream is full, shared bodies too.
+    /// Returns the memory of the outbox: the counted bytes, and while its stream is full, also
+    /// shared bodies.
     pub(crate) fn held(&self) -> usize {
         let state = self.state.lock();
         match state.phase {
@@ -282,12 +290,12 @@ impl Outbox {
         }
     }
 
-    /// Bytes that the stream has taken so far.
+    /// Returns the number of bytes that the stream has taken.
     pub(crate) fn written(&self) -> u64 {
         self.state.lock().written
     }
 
-    /// What was accepted, written, dropped and is queued.
+    /// Returns the counts of accepted, written, dropped and queued frames.
     pub(crate) fn sent(&self) -> Sent {
         let state = self.lock();
         Sent { queued: state.frames as u64, ..state.sent }

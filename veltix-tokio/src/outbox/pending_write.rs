@@ -1,4 +1,4 @@
-//! One write for many frames: small ones are copied together, large bodies are gathered.
+//! One write for many frames: small frames are copied together, large bodies are gathered.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,14 +18,14 @@ thread_local! {
     static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
 }
 
-/// What a flusher holds while it writes.
+/// The queue and the stream of a flusher while it writes.
 pub(super) struct PendingWrite {
     pub(super) queue: Queue,
-    /// A finished run behind the queue, until the first write: whatever that leaves of it is
-    /// queued.
+    /// A finished shared batch behind the queue, until the first write. The frames that this write
+    /// does not finish are queued.
     pub(super) batch: Option<Arc<SharedBatch>>,
     pub(super) writer: Box<dyn StreamWriter>,
-    /// What the stream took since it was last settled.
+    /// The bytes and frames that the stream took since they were last recorded.
     pub(super) written: Written,
 }
 
@@ -36,21 +36,22 @@ impl PendingWrite {
     }
 }
 
-/// What a write is put together in: the thread's, taken out while it is used.
+/// The buffers in which a write is assembled. They belong to the thread and are taken out while in
+/// use.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// Where small frames are copied together.
+    /// The buffer into which small frames are copied.
     copies: Vec<u8>,
     pieces: Vec<Piece>,
 }
 
-/// A slice of the write to come.
+/// A slice of the next write.
 enum Piece {
-    /// Bytes that were copied.
+    /// Copied bytes.
     Copies(Range<usize>),
     /// The body of a frame, from an offset on.
     Body { frame: usize, from: usize },
-    /// The bytes of the run, which is behind all frames.
+    /// The bytes of the shared batch, which follows all frames.
     SharedBatch,
 }
 
@@ -66,10 +67,11 @@ impl Scratch {
         result
     }
 
-    /// Makes one write of as many frames as fit it, and takes those off that the stream took.
+    /// Makes one write of as many frames as fit into it, and removes the frames that the stream
+    /// took.
     ///
     /// # Errors
-    /// The stream's error; a stream that takes nothing is `WouldBlock`.
+    /// Returns the error of the stream. A stream that takes no bytes counts as `WouldBlock`.
     pub(super) fn write(&mut self, pending: &mut PendingWrite) -> io::Result<()> {
         let mut offered = self.gather(pending.queue.frames(), pending.queue.head_written);
         if let Some(batch) = pending.batch.as_deref().and_then(SharedBatch::whole) {
@@ -96,7 +98,7 @@ impl Scratch {
             })
         };
         let written = match &self.pieces[..] {
-            // As almost always: the others need an array to be made.
+            // This is the case of nearly all writes. The others need an array.
             [one] => pending.writer.try_write_vectored(&[slice(one)])?,
             pieces => {
                 let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
@@ -113,7 +115,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Puts the pieces of one write together. Says how many bytes they have, if every frame has
+    /// Assembles the pieces of one write. Returns their total number of bytes if every frame has
     /// found a place.
     fn gather(&mut self, frames: &VecDeque<Frame>, head_written: usize) -> Option<usize> {
         let Self { copies, pieces } = self;
@@ -124,7 +126,7 @@ impl Scratch {
         let mut skip = head_written;
         let mut all = true;
         for (index, frame) in frames.iter().enumerate() {
-            // A body may need a piece of its own, and what is copied before it another.
+            // A body may need a piece of its own, and the bytes copied before it another.
             if total >= WRITE_BYTES || pieces.len() + 2 > WRITE_SLICES {
                 all = false;
                 break;
@@ -152,7 +154,7 @@ impl Scratch {
 }
 
 impl PendingWrite {
-    /// Queues the frames of the run behind the others.
+    /// Queues the frames of the shared batch behind the others.
     #[inline]
     pub(super) fn queue_batch(&mut self) {
         if let Some(batch) = self.batch.take() {
@@ -167,21 +169,22 @@ impl PendingWrite {
         }
     }
 
-    /// Takes off the run, which the stream took whole; says how many bytes that was.
+    /// Removes the shared batch, which the stream took completely, and returns its number of bytes.
     #[inline]
     fn finish_batch(&mut self) -> usize {
         let Some(batch) = self.batch.take() else { return 0 };
         let Some(batch) = batch.whole() else { return 0 };
-        // Nothing was taken before it.
+        // No bytes were taken before the batch.
         self.written = batch.written();
         batch.bytes.len()
     }
 
-    /// Takes off what the stream took.
+    /// Removes the bytes that the stream took.
     pub(super) fn advance(&mut self, written: usize) {
         let written_now = self.queue.advance(written);
         self.written.add(written_now);
-        // Counted by now: a body that panics as it goes has been written all the same.
+        // The frames are counted before they are dropped: a body whose destructor panics has been
+        // written all the same.
         self.queue.drop_first(written_now.frames);
         if planted!("partial_write_repeated") {
             self.queue.head_written = 0;

@@ -1,4 +1,4 @@
-//! The door of an outbox: what becomes of a frame that wants in.
+//! Pushing frames into an outbox, and the decision about a frame that finds no room.
 
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -12,21 +12,21 @@ use super::{DropReason, Outbox};
 use crate::planted::planted;
 use crate::sync::{QueuePosition, wake_all};
 
-/// What happened to a frame.
+/// The outcome of a push.
 #[derive(Debug)]
 pub(crate) enum Push {
-    /// It is queued.
+    /// The frame is queued.
     Queued(Queued),
-    /// There is no room; nothing was changed.
+    /// There is no room, and nothing was changed.
     Full(Frame),
-    /// The connection is over.
+    /// The connection has ended.
     Closed,
 }
 
-/// Where somebody waits for room, and who.
+/// The queue position and the waker of a sender that waits for room.
 pub(crate) type Waiting<'a> = (&'a mut QueuePosition, &'a Waker);
 
-/// What [`Outbox::push_or`] did.
+/// The outcome of [`Outbox::push_or`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overflow {
     /// The frame is queued.
@@ -35,22 +35,23 @@ pub(crate) enum Overflow {
     Refused,
     /// The frame is dropped and the peer is to be disconnected.
     Disconnect,
-    /// The connection is over.
+    /// The connection has ended.
     Closed,
 }
 
 impl Outbox {
-    /// Queues a frame if there is room. A full outbox that has not met `WouldBlock` is emptied
-    /// first, by the caller: no policy may fire only because nobody has written yet.
+    /// Queues a frame if there is room. If the outbox is full but has not met `WouldBlock`, the
+    /// caller flushes it first: no policy may apply only because no flush has happened yet.
     pub(crate) fn push(&self, frame: Frame) -> Push {
         self.push_or_wait(frame, None)
     }
 
-    /// As [`Outbox::push`]; whoever stands in line is woken when there may be room for what found
-    /// none.
+    /// Queues a frame like [`Outbox::push`]. If there is no room, `waiting` is woken when there may
+    /// be room again.
     pub(crate) fn push_or_wait(&self, mut frame: Frame, waiting: Option<Waiting<'_>>) -> Push {
         if !frame.class().is_default() && frame.class().key().is_none() {
-            // Its sender is told if there is no room, and told once: it is not dropped later.
+            // The sender learns at once that there is no room, and only once: an accepted frame is
+            // not dropped later.
             frame.set_class(DeliveryClass::DEFAULT);
         }
         self.offer(frame, waiting)
@@ -65,11 +66,11 @@ impl Outbox {
         }
     }
 
-    /// The stream is full, or the outbox, or there is none any more.
+    /// Handles the rare cases: the stream is full, or the outbox is full or closed.
     #[cold]
     fn offer_in_need(&self, mut frame: Frame, waiting: Option<Waiting<'_>>) -> Push {
-        // A body may run its owner's code when it goes, so what gives way here, and what is copied
-        // because it is going to wait, goes outside the lock.
+        // The destructor of a body may run code of its owner. So superseded frames, and bodies that
+        // are copied because their frame is going to wait, are dropped outside the lock.
         let mut gone = Vec::new();
         let mut state = self.lock();
         if state.phase == Phase::Blocked {
@@ -83,7 +84,7 @@ impl Outbox {
             if untried && !planted!("policy_before_flush") {
                 drop(state);
                 self.flush();
-                // It may have to wait now.
+                // The frame may have to wait now.
                 frame.detach_below(DETACH_BELOW);
                 state = self.lock();
             }
@@ -117,29 +118,31 @@ impl Outbox {
         Push::Full(refused)
     }
 
-    /// Queues a frame whether there is room or not: only for the connection's own answers to
-    /// pings, whose number is bounded by pausing its reading.
+    /// Queues a frame whether there is room or not. Only the connection's own pongs use it; pausing
+    /// the reader bounds their number.
     pub(crate) fn push_beyond(&self, frame: Frame) -> Push {
         let mut gone = Vec::new();
         let mut state = self.lock();
         let unlimited = Capacity { frames: usize::MAX, bytes: usize::MAX };
         let pushed = state.push(frame, unlimited, &mut gone);
-        // Only here: who waits for room to send is read all the same, or two sides that fill each
-        // other's outbox would wait for each other.
+        // Only pongs pause the reader. A peer whose senders wait for room is still read; otherwise
+        // two sides that fill each other's outbox would wait for each other.
         if pushed.is_ok()
             && state.phase == Phase::Blocked
             && !self.capacity.twice().fits(state.frames, state.charge, 0)
         {
             self.congested.store(true, Ordering::Relaxed);
         }
-        // Over the budget, its caller is the connection's task, which sees to that anyway.
+        // Above the memory budget the owner would be woken. The caller is that task and checks the
+        // budget itself.
         let owner = state.record_waiting();
         drop(state);
         drop(owner);
         pushed.map_or(Push::Closed, Push::Queued)
     }
 
-    /// Queues a broadcast's frame, or does what its class says, where the default is this.
+    /// Queues the frame of a broadcast, or applies the policy of its class; `default` is the policy
+    /// of frames without one.
     pub(crate) fn push_or(&self, mut frame: Frame, default: OverflowPolicy) -> Overflow {
         let policy = frame.class().policy(default);
         if frame.class().is_default() && default != OverflowPolicy::Disconnect {
@@ -148,13 +151,13 @@ impl Outbox {
         match self.offer(frame, None) {
             Push::Queued(queued) => Overflow::Queued(queued),
             Push::Closed => Overflow::Closed,
-            // A value of a key was offered the places of others already.
+            // A value of a key has already been offered the places of other frames.
             Push::Full(frame) => self.overflow(frame, policy.unwrap_or(OverflowPolicy::DropNewest)),
         }
     }
 
     fn overflow(&self, mut frame: Frame, policy: OverflowPolicy) -> Overflow {
-        // The stream may have become full since it was offered.
+        // The stream may have become full since the frame was offered.
         frame.detach_below(DETACH_BELOW);
         let code = frame.code();
         let mut gone = Vec::new();
@@ -182,7 +185,8 @@ impl Outbox {
         };
         let outcome = if policy == OverflowPolicy::Disconnect {
             state.refuse(DropReason::SlowConsumer, code);
-            // Nothing may follow the hole, however long the peer's task takes to end it.
+            // No frame may follow the gap, however long the peer's task takes to end the
+            // connection.
             state.sealed = true;
             let waiters: Vec<_> = state.room_waiters.take().collect();
             drop(state);
@@ -197,7 +201,7 @@ impl Outbox {
         outcome
     }
 
-    /// Counts a frame that was taken on and finds the connection over.
+    /// Counts a frame that was accepted for a connection that has ended.
     pub(crate) fn refuse(&self, reason: DropReason, code: u16) {
         self.state.lock().refuse(reason, code);
     }

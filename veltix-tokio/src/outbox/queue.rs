@@ -1,4 +1,5 @@
-//! What waits in an outbox, in its order; and, while the stream is full, which of it may go.
+//! The waiting frames of an outbox in their order and, while the stream is full, the index of the
+//! frames that may be dropped or superseded.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -9,27 +10,28 @@ use veltix_core::{Frame, Key, RequestId};
 
 use crate::planted::planted;
 
-/// Empty queues kept per thread, so that a busy peer does not allocate one for each write and an
-/// idle one holds none.
+/// The number of empty queues that each thread keeps, so that a busy peer does not allocate a queue
+/// for each write and an idle peer holds none.
 const POOLED_QUEUES: usize = 8;
 
-/// Queues that grew beyond this are not kept.
+/// Queues with a larger capacity are not kept.
 const POOLED_CAPACITY: usize = 1_024;
 
 thread_local! {
     static POOL: Cell<Vec<VecDeque<Frame>>> = const { Cell::new(Vec::new()) };
 }
 
-/// How much an outbox holds.
+/// The limits of an outbox.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Capacity {
     pub(crate) frames: usize,
-    /// Bytes, each frame counting [`FRAME_OVERHEAD`] beside its own.
+    /// Bytes; each frame counts [`FRAME_OVERHEAD`] in addition to its own.
     pub(crate) bytes: usize,
 }
 
 impl Capacity {
-    /// Whether there is room for so much beside what there is; there always is beside nothing.
+    /// Returns whether a frame of `cost` fits beside `frames` frames of `charge` bytes. An empty
+    /// outbox always has room.
     pub(super) const fn fits(self, frames: usize, charge: usize, cost: usize) -> bool {
         frames == 0 || (frames < self.frames && charge.saturating_add(cost) <= self.bytes)
     }
@@ -39,7 +41,7 @@ impl Capacity {
     }
 }
 
-/// Frames and their charge.
+/// A number of frames and their charge.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size {
     pub(crate) frames: usize,
@@ -47,13 +49,13 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// The larger of either, each for itself.
+    /// Returns the larger number of frames with the larger charge.
     pub(crate) fn max(self, other: Self) -> Self {
         Self { frames: self.frames.max(other.frames), charge: self.charge.max(other.charge) }
     }
 }
 
-/// What a stream took: frames that it took whole and their charge, and all bytes.
+/// The progress of a write: the completely written frames, their charge, and all written bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
     pub(super) frames: usize,
@@ -72,58 +74,61 @@ impl Written {
     }
 }
 
-/// What a frame of this length is charged.
+/// Returns the charge of a frame of `length` bytes.
 pub(crate) const fn charge(length: usize) -> usize {
     length + FRAME_OVERHEAD
 }
 
-/// A frame is queued, and this is what its sender must know.
+/// The result of queueing a frame, for its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the first to queue a frame must see to a flush"]
+#[must_use = "the sender of the first queued frame must ensure a flush"]
 pub(crate) struct Queued {
-    /// The queue was idle: the sender must see to a flush. Otherwise somebody else does.
+    /// True if the queue was idle: the sender must ensure a flush. Otherwise another task ensures
+    /// it.
     pub(crate) first: bool,
-    /// Enough is queued for a large write, so a read batch should end here.
+    /// True if enough is queued for a large write, so that a read batch should end here.
     pub(crate) heavy: bool,
-    /// The stream is full, so the frame is going to wait.
+    /// True if the stream is full, so that the frame waits.
     pub(crate) waits: bool,
-    /// So many waiting frames were dropped for want of room; a superseded one is none of them.
+    /// The number of waiting frames that were dropped to make room, without superseded frames.
     pub(crate) dropped: usize,
 }
 
-/// See the module. What a plain frame pays for the others is a look at its class.
+/// The queue: see the module documentation. A plain frame only pays for the check of its class.
 #[derive(Default)]
 pub(super) struct Queue {
     frames: VecDeque<Frame>,
-    /// Bytes of the first frame that are written already. Such a frame is begun: it is finished,
+    /// Bytes of the first frame that are already written. Such a frame is begun: it is finished,
     /// whatever its class.
     pub(super) head_written: usize,
-    /// Frames at the front whose bodies were detached already.
+    /// The number of frames at the front whose bodies are already detached.
     detached: usize,
-    /// Those of the frames that may be dropped for others, and their charge.
+    /// The number and the charge of the frames that may be dropped for other frames.
     droppable: (usize, usize),
-    /// Made for a full stream when the first droppable frame waits for it, and kept until nothing
+    /// Created when the first droppable frame waits for a full stream, and kept until no frame
     /// waits.
     index: Option<Box<Index>>,
 }
 
-/// Where droppable frames wait. A place is a number that grows along the queue and stays a frame's
-/// own while others leave in front of it: that of the queue's first frame is `base`.
+/// The positions of droppable frames. A position is a number that grows along the queue. A frame
+/// keeps its number while others leave in front of it; the first frame of the queue has the number
+/// `base`.
 #[derive(Default)]
 struct Index {
     base: u64,
-    /// Where the value of each key waits that may be superseded. Among the frames that are
-    /// [noted](Index::noted) there is one of each key, not counting one that is begun.
+    /// The position of the value of each key that may be superseded. Among the
+    /// [noted](Index::noted) frames each key has one value, not counting a begun frame.
     latest: HashMap<Slot, u64>,
-    /// Frames at the front that were looked at.
+    /// The number of frames at the front that are already indexed.
     noted: usize,
-    /// Frames at the front that are known to stay, since they are not droppable or begun. None of
-    /// them is in `latest`, so one that is taken out right behind them moves no place.
+    /// The number of frames at the front that are known to stay, because they are begun or not
+    /// droppable. None of them is in `latest`, so removing the frame right behind them moves no
+    /// position.
     kept: usize,
 }
 
-/// What only the newest frame is worth sending of. The id is part of it: a reply must not take the
-/// place of one to another call.
+/// The identity of a value of which only the newest is worth sending. The request id is a part of
+/// it: a reply must not take the place of a reply to another call.
 type Slot = (u16, RequestId, Key);
 
 fn slot(frame: &Frame) -> Option<Slot> {
@@ -135,7 +140,7 @@ impl Queue {
         &self.frames
     }
 
-    /// Whether it holds memory.
+    /// Returns whether the queue holds memory.
     pub(super) fn has_room(&self) -> bool {
         self.frames.capacity() > 0
     }
@@ -149,7 +154,7 @@ impl Queue {
         self.frames.push_back(frame);
     }
 
-    /// Puts another queue behind this one.
+    /// Appends another queue to this one.
     pub(super) fn append(&mut self, other: &mut Self) {
         debug_assert_eq!(other.head_written, 0, "its first frame is not ours to begin");
         if other.frames.is_empty() {
@@ -160,12 +165,12 @@ impl Queue {
         let (frames, charge) = std::mem::take(&mut other.droppable);
         self.droppable.0 += frames;
         self.droppable.1 += charge;
-        // What was noted behind others is noted again when it must be.
+        // The frames of the other queue are indexed again when they must be.
         other.index = None;
     }
 
-    /// Notes that so many more bytes are written; says which frames at the front that finishes. They
-    /// are to be [taken out](Queue::drop_first).
+    /// Notes that `written` more bytes are written, and returns the frames at the front that are
+    /// finished by them. The caller must [remove](Queue::drop_first) these frames.
     pub(super) fn advance(&mut self, written: usize) -> Written {
         let mut rest = self.head_written + written;
         let mut finished = Written { bytes: written, ..Written::default() };
@@ -184,9 +189,10 @@ impl Queue {
         finished
     }
 
-    /// Takes out what [`Queue::advance`] found finished.
+    /// Removes the frames that [`Queue::advance`] reported as finished.
     pub(super) fn drop_first(&mut self, count: usize) {
-        // Dropped where they are: to move each of them out would cost more than all else here.
+        // The frames are dropped in place: moving each of them out would cost more than all the
+        // rest of this function.
         if count == self.frames.len() {
             self.frames.clear();
         } else {
@@ -194,7 +200,7 @@ impl Queue {
         }
     }
 
-    /// So many frames leave at the front.
+    /// Updates the counts and the index for `count` frames that leave at the front.
     fn forget_first(&mut self, count: usize) {
         if self.droppable.0 > 0 {
             for at in 0..count {
@@ -217,7 +223,7 @@ impl Queue {
         }
     }
 
-    /// Frames that may be dropped for others, and their charge.
+    /// Returns the number and the charge of the frames that may be dropped for other frames.
     pub(super) fn droppable(&self) -> (usize, usize) {
         let (frames, total) = self.droppable;
         match self.frames.front() {
@@ -228,7 +234,7 @@ impl Queue {
         }
     }
 
-    /// Takes out the longest waiting frame that may be dropped for others.
+    /// Removes the frame that has waited longest among those that may be dropped for other frames.
     pub(super) fn drop_oldest(&mut self) -> Option<Frame> {
         if self.droppable().0 == 0 {
             return None;
@@ -249,7 +255,7 @@ impl Queue {
         Some(frame)
     }
 
-    /// Where a value waits that this frame supersedes. The queue must have been
+    /// Returns the position of a waiting value that this frame supersedes. The queue must have been
     /// [compacted](Queue::compact) when the stream was found full.
     pub(super) fn older(&mut self, frame: &Frame) -> Option<usize> {
         let gone = self.compact();
@@ -259,7 +265,7 @@ impl Queue {
         Some((place - index.base) as usize)
     }
 
-    /// Puts a newer value in the place of the one that it supersedes.
+    /// Puts a newer value in the place of the value that it supersedes.
     pub(super) fn replace(&mut self, at: usize, frame: Frame) -> Frame {
         self.count(&frame);
         let older = std::mem::replace(&mut self.frames[at], frame);
@@ -270,8 +276,8 @@ impl Queue {
         older
     }
 
-    /// Keeps only the newest value of each key, in the place of the oldest; gives the others. What
-    /// was looked at before is not looked at again.
+    /// Keeps only the newest value of each key, in the place of the oldest, and returns the other
+    /// values. Frames that are already indexed are not examined again.
     pub(super) fn compact(&mut self) -> Vec<Frame> {
         if self.droppable.0 == 0 {
             return Vec::new();
@@ -305,7 +311,8 @@ impl Queue {
         gone
     }
 
-    /// What waits for a full stream outlives the batch that it was read in.
+    /// Detaches the bodies of frames that wait for a full stream, since they outlive the batch in
+    /// which they were read.
     pub(super) fn detach(&mut self) {
         for frame in self.frames.range_mut(self.detached..) {
             frame.detach_below(DETACH_BELOW);
@@ -313,18 +320,19 @@ impl Queue {
         self.detached = self.frames.len();
     }
 
-    /// What came while the stream was full was detached when it came.
+    /// Marks all frames as detached: frames that came while the stream was full were detached at
+    /// that time.
     pub(super) fn mark_detached(&mut self) {
         self.detached = self.frames.len();
     }
 
-    /// Whether all of it was detached and compacted, so that it may wait.
+    /// Returns whether all frames are detached and compacted, so that they may wait.
     pub(super) fn is_compacted(&self) -> bool {
         let noted = self.index.as_ref().map_or(0, |index| index.noted);
         self.detached == self.frames.len() && (self.droppable.0 == 0 || noted == self.frames.len())
     }
 
-    /// Gives the room of the queue, which is empty, to the next queue of this thread.
+    /// Gives the memory of the queue, which is empty, to the next queue of this thread.
     pub(super) fn recycle(self) {
         keep_queue(self.frames);
     }
@@ -334,7 +342,7 @@ impl Queue {
         self.index.is_none()
     }
 
-    /// The index, with a begun frame out of it.
+    /// Returns the index, without a begun frame.
     fn index(&mut self) -> &mut Index {
         let index = self.index.get_or_insert_default();
         if self.head_written > 0 && index.kept == 0 {
@@ -363,7 +371,7 @@ impl Queue {
 }
 
 impl Index {
-    /// The frame at this position is no value that may be superseded any more.
+    /// Removes the frame at this position from the values that may be superseded.
     fn forget(&mut self, frame: &Frame, at: usize) {
         if let Some(slot) = slot(frame)
             && let Entry::Occupied(place) = self.latest.entry(slot)
@@ -374,7 +382,7 @@ impl Index {
     }
 }
 
-/// A queue with room, from this thread's pool.
+/// Takes a queue with memory from this thread's pool.
 pub(super) fn pooled_queue() -> VecDeque<Frame> {
     let mut pool = POOL.take();
     let queue = pool.pop().unwrap_or_default();
@@ -382,7 +390,7 @@ pub(super) fn pooled_queue() -> VecDeque<Frame> {
     queue
 }
 
-/// Takes back an empty queue.
+/// Returns an empty queue to the pool.
 #[inline]
 fn keep_queue(queue: VecDeque<Frame>) {
     if queue.capacity() > 0 {

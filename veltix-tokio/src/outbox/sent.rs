@@ -1,16 +1,16 @@
-//! [`Sent`]: what became of each frame that an outbox accepted.
+//! [`Sent`]: the counts of the frames that an outbox accepted.
 
 use super::drops::DropReason;
 
-/// What became of the frames that were sent to a peer. Always, and exactly:
-/// `accepted = written + dropped() + queued`.
+/// The counts of the frames that were sent to a peer. Always, and exactly: `accepted = written +
+/// dropped() + queued`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// Frames that a sending call took on.
+    /// Frames that a sending call accepted.
     pub accepted: u64,
-    /// Frames that were handed to the system whole. The system does not say which of them the
-    /// peer got.
+    /// Frames that were completely handed to the operating system. The system does not report which
+    /// of them the peer received.
     pub written: u64,
     /// Frames that wait.
     pub queued: u64,
@@ -18,17 +18,17 @@ pub struct Sent {
     pub dropped_slow_consumer: u64,
     /// Frames dropped because the connection ended first.
     pub dropped_disconnected: u64,
-    /// Frames dropped by a policy that prefers others to them.
+    /// Frames dropped by a policy in favour of other frames.
     pub dropped_policy: u64,
-    /// Frames whose place was taken by a newer value of their key, see
+    /// Frames that were superseded by a newer value of their key, see
     /// [`Message::latest`](veltix_core::Message::latest).
     pub dropped_superseded: u64,
-    /// Frames dropped because a shutdown's deadline passed first.
+    /// Frames dropped because the deadline of a shutdown passed first.
     pub dropped_shutdown: u64,
 }
 
 impl Sent {
-    /// All dropped frames.
+    /// Returns the number of dropped frames for all reasons.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped_slow_consumer

@@ -1,19 +1,21 @@
-//! A run: the broadcasts of a batch that have the same targets, shared by the outboxes of all of
-//! them as one piece.
+//! A shared batch: the broadcasts of one poll that have the same targets, shared as one piece by
+//! the outboxes of all these targets.
 //!
-//! The frames of a run are kept once, however many outboxes have it, and one more costs the same
-//! for any number of peers. In each of the outboxes it stands behind all else:
+//! The frames of a shared batch are stored once, whatever the number of its outboxes, and adding a
+//! frame costs the same for any number of peers. In each outbox the batch stands behind all other
+//! frames:
 //!
-//! - To *join* it an outbox must have room for whatever the run may become, and keeps nothing of
-//!   it but a pointer.
-//! - Whatever else happens to the outbox, a push, a flush, a close or a look at its counters, comes
-//!   behind what the run has become so far. So the outbox first *leaves*: the frames are booked and
-//!   queued as if each had been pushed there. It does not get what the run becomes later, and the
-//!   publisher is told with its next frame, to push to this outbox alone from there on.
-//! - At the end of the batch the run is *finished*: its bytes are put one behind the other, once,
-//!   and a flush of an outbox that has it writes them where they are.
+//! - To *join* it, an outbox must have room for the largest size of the batch. It stores only a
+//!   pointer to the batch.
+//! - Every other operation on the outbox (a push, a flush, a close, reading its counters) comes
+//!   after the frames that the batch has by then. So the outbox first *leaves*: these frames are
+//!   counted and queued as if each had been pushed there. The outbox does not receive frames that
+//!   are added later. With its next frame the publisher learns that the outbox has left, and pushes
+//!   to it separately from then on.
+//! - At the end of the poll the batch is *finished*: its bytes are joined, once, and a flush of a
+//!   member outbox writes them from where they are.
 //!
-//! An outbox's lock is taken before a run's, never the other way round.
+//! An outbox's lock is taken before the lock of a shared batch, never in the other order.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -26,14 +28,15 @@ use super::queue::{Capacity, Size, Written, charge};
 use crate::planted::planted;
 use crate::sync::Mutex;
 
-/// What a run becomes at most: what ends a batch anyway, since it fills a large write.
+/// The largest size of a shared batch: the limit at which a poll flushes anyway, since it fills a
+/// large write.
 const LARGEST: Capacity = Capacity { frames: BATCH_OUTBOX_FRAMES, bytes: BATCH_OUTBOX_BYTES };
 
-/// See the module.
+/// A shared batch: see the module documentation.
 pub(crate) struct SharedBatch {
     pub(super) largest: Capacity,
     growing: Mutex<Growing>,
-    /// What it was when it was finished.
+    /// The finished batch.
     whole: OnceLock<FinishedBatch>,
 }
 
@@ -41,20 +44,20 @@ pub(crate) struct SharedBatch {
 struct Growing {
     frames: Vec<Frame>,
     charge: usize,
-    /// The members that left since the publisher was told last.
+    /// The members that left since the publisher last learned of it.
     left: Vec<Member>,
 }
 
-/// The number of an outbox among those that a run was offered to.
+/// The number of an outbox among those to which the batch was offered.
 pub(crate) type Member = u32;
 
-/// The place of an outbox in a run.
+/// The membership of an outbox in a shared batch.
 pub(super) struct Membership {
     pub(super) batch: Arc<SharedBatch>,
     pub(super) member: Member,
 }
 
-/// A finished run.
+/// A finished shared batch.
 pub(super) struct FinishedBatch {
     pub(super) bytes: Bytes,
     pub(super) frames: Vec<Frame>,
@@ -62,8 +65,9 @@ pub(super) struct FinishedBatch {
 }
 
 impl SharedBatch {
-    /// A run of one frame, or `None` for a frame that does not belong into one: since it may go for
-    /// others while it waits, or is better gathered by the kernel than copied.
+    /// Creates a shared batch of one frame. Returns `None` for a frame that does not belong in a
+    /// shared batch: because it may be dropped for others while it waits, or because gathering its
+    /// body is cheaper than copying it.
     pub(crate) fn begin(frame: &Frame) -> Option<Self> {
         Self::of(LARGEST, frame)
     }
@@ -73,16 +77,16 @@ impl SharedBatch {
         batch.add(frame, &mut Vec::new()).map(|_| batch)
     }
 
-    /// Whether such a frame may be in a run.
+    /// Returns whether such a frame may be in a shared batch.
     pub(crate) fn takes(frame: &Frame) -> bool {
         frame.class().is_default() && frame.body().len() < COPY_BELOW
     }
 
-    /// Adds a frame, which all outboxes have now that joined and did not leave. Those that left
-    /// before are put into `left`, each of them once, whether the frame was added or not.
+    /// Adds a frame for all outboxes that joined and did not leave. The outboxes that left before
+    /// are put into `left`, each of them once, whether the frame was added or not.
     ///
-    /// Says what the run is then; `None` when the frame does not belong into a run or finds no
-    /// room: it was not added.
+    /// Returns the new size of the batch. `None` means that the frame was not added: it does not
+    /// belong in a shared batch, or there is no room.
     pub(crate) fn add(&self, frame: &Frame, left: &mut Vec<Member>) -> Option<Size> {
         let cost = charge(frame.len());
         let own = Self::takes(frame).then(|| own_copy(frame));
@@ -97,7 +101,7 @@ impl SharedBatch {
         Some(Size { frames: growing.frames.len(), charge: growing.charge })
     }
 
-    /// Nothing is added any more.
+    /// Finishes the batch: no frame is added any more.
     pub(crate) fn finish(&self) {
         let mut growing = self.growing.lock();
         let frames = std::mem::take(&mut growing.frames);
@@ -105,7 +109,7 @@ impl SharedBatch {
         let mut bytes = BytesMut::with_capacity(length);
         frames.iter().for_each(|frame| frame.write_to(&mut bytes));
         let whole = FinishedBatch { bytes: bytes.freeze(), frames, charge: growing.charge };
-        // Only its publisher does this, and once.
+        // Only the publisher finishes a batch, and once.
         let _ = self.whole.set(whole);
     }
 
@@ -113,7 +117,7 @@ impl SharedBatch {
         self.whole.get()
     }
 
-    /// An outbox leaves with what there is.
+    /// Removes an outbox, which takes the frames that the batch has by now.
     pub(super) fn leave(&self, member: Member, mut take: impl FnMut(&[Frame])) {
         if let Some(whole) = self.whole() {
             return take(&whole.frames);
@@ -131,8 +135,8 @@ impl SharedBatch {
     }
 }
 
-/// The frame with a body of its own: what a run holds may outlive the batch that it came in, and
-/// runs no code of the application when it goes, whoever is the last to have it.
+/// Returns the frame with a body of its own: a frame in a shared batch may outlive the batch in
+/// which it was read, and must not run code of the application when its last owner drops it.
 fn own_copy(frame: &Frame) -> Frame {
     let mut own = frame.clone();
     if own.body().is_empty() {
@@ -143,12 +147,12 @@ fn own_copy(frame: &Frame) -> Frame {
 }
 
 impl FinishedBatch {
-    /// All of it.
+    /// Returns the progress of a write that took the whole batch.
     pub(super) fn written(&self) -> Written {
         Written {
             frames: self.frames.len(),
             charge: self.charge,
-            // Bodies of a run are short.
+            // The bodies in a shared batch are short.
             shared: 0,
             bytes: self.bytes.len(),
         }

@@ -1,4 +1,4 @@
-//! The state machine of an outbox, without its lock: every step is one call under it.
+//! The state machine of an outbox, without its lock: every step is one call under the lock.
 
 use std::io;
 use std::sync::Arc;
@@ -18,55 +18,59 @@ use crate::planted::planted;
 use crate::sync::Waiters;
 use crate::transport::StreamWriter;
 
-/// What an [`Outbox`](super::Outbox) guards with its lock.
+/// The state that an [`Outbox`](super::Outbox) guards with its lock.
 pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) queue: Queue,
-    /// A run that stands behind the queue, while the phase is `Queued`. Its frames are not booked
-    /// before the outbox leaves it, which comes before all else.
+    /// A shared batch behind the queue, while the phase is `Queued`. Its frames are not counted
+    /// until the outbox leaves it, which happens before any other operation.
     pub(super) batch: Option<Membership>,
-    /// Frames and their charge that are accepted and neither written nor dropped, those in a
-    /// flusher's hands included.
+    /// The frames and their charge that are accepted and neither written nor dropped, including
+    /// those of a pending write.
     pub(super) frames: usize,
     pub(super) charge: usize,
-    /// What of the charge are bodies that are counted once for all who have them.
+    /// The part of the charge that consists of shared bodies, which are counted once for all
+    /// outboxes.
     pub(super) shared: usize,
-    /// The memory that is counted for it: the rest of `charge`, while the stream is full or has been
-    /// since it was empty. What a stream takes at once is gone before it matters.
+    /// The memory that is counted for the outbox: the rest of `charge`, while the stream is full or
+    /// has been full since the outbox was empty. Frames that a stream takes at once are not
+    /// counted.
     pub(super) holding: Holding,
-    /// `None` while a flusher has it, and for ever once closed.
+    /// `None` while a flusher has it, and permanently after the close.
     pub(super) writer: Option<Box<dyn StreamWriter>>,
-    /// Nothing more is accepted; what is queued is still written.
+    /// True if no frame is accepted any more. Queued frames are still written.
     pub(super) sealed: bool,
-    /// The connection's own task.
+    /// The waker of the connection's own task.
     pub(super) owner: Option<Waker>,
-    /// What the task has seen changes when the flight under way lands, or it has a frame that
-    /// found no room: it is woken even if nothing is left for it to write.
+    /// True if the task must be woken at the end of the pending write even if no frame is left for
+    /// it to write: because the status that it has read changes then, or because a frame of its own
+    /// found no room.
     pub(super) owner_waits: bool,
-    /// Who waits for room; all are woken when there is some, or never will be.
+    /// The senders that wait for room. All are woken when there is some, or never will be.
     pub(super) room_waiters: Waiters,
-    /// A frame found no room, and the queue was not empty since.
+    /// True if a frame found no room and the queue was not empty since.
     pub(super) overflowing: bool,
-    /// The connection's task has not taken note of that yet.
+    /// True if the connection's task has not taken note of the overflow yet.
     pub(super) overflow_noted: bool,
-    /// Since when the stream has taken nothing, while something waits for it.
+    /// The time since which the stream has taken no bytes, while frames wait for it.
     pub(super) stalled_since: Option<Instant>,
-    /// Bytes that the stream has taken, and when it last took some: outbound progress is a sign of
-    /// life.
+    /// The number of bytes that the stream has taken, and the time at which it last took some:
+    /// outbound progress is a sign of life.
     pub(super) written: u64,
     pub(super) written_at: Option<Instant>,
     pub(super) sent: Sent,
-    /// Dropped frames of all the side's outboxes, by type.
+    /// The dropped frames of all outboxes of the side, by type.
     pub(super) drops: Arc<Drops>,
-    /// What was dropped while the peer was slow, until it is told. Boxed: most peers never are.
+    /// The frames that were dropped while the peer was slow, until they are reported. Boxed,
+    /// because most peers never are slow.
     episode: Option<Box<Episode>>,
-    /// Why frames that a flusher still held at the end are counted as dropped.
+    /// The reason under which frames of a pending write are counted as dropped after a close.
     pub(super) closed_for: DropReason,
-    /// Why the stream failed, if that is what ended it.
+    /// The error of the stream, if that closed the outbox.
     pub(super) failure: Option<io::ErrorKind>,
 }
 
-/// See the picture in [`outbox`](super).
+/// The phase of an outbox: see the diagram in [`outbox`](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Idle,
@@ -112,10 +116,10 @@ impl State {
         self.sealed || matches!(self.phase, Phase::Closed)
     }
 
-    /// Room for a frame that found none, and that a flush did not help: while a flusher is at
-    /// work nobody knows yet whether the stream is full. Until then only memory counts, twice as
-    /// much of it: a flusher whose thread is not scheduled for a moment must not cost its peer the
-    /// connection, however fast others publish.
+    /// Returns the room for a frame that found none even after a flush. While a flusher is writing,
+    /// it is not known whether the stream is full. Until then only memory counts, and twice the
+    /// usual limit is allowed: a flusher whose thread is not scheduled for a moment must not cost
+    /// its peer the connection, however fast others publish.
     pub(super) fn allowance(&self, capacity: Capacity) -> Capacity {
         match self.phase {
             Phase::Blocked => capacity,
@@ -124,9 +128,9 @@ impl State {
         }
     }
 
-    /// Queues a frame; gives it back when there is no room, or when nothing is accepted any more.
-    /// What it supersedes is put into `gone`: a body may run its owner's code when it goes, which
-    /// must not be under the lock.
+    /// Queues a frame. Gives it back if there is no room, or if no frame is accepted any more. A
+    /// superseded frame is moved into `gone`: the destructor of a body may run code of its owner,
+    /// which must not happen under the lock.
     pub(super) fn push(
         &mut self,
         mut frame: Frame,
@@ -149,8 +153,7 @@ impl State {
         Ok(self.accept(frame, cost))
     }
 
-    /// Queues a frame where nothing else needs to be looked at: the stream is not full, as far as
-    /// anybody knows, and there is room.
+    /// Queues a frame in the simple case: the stream is not known to be full, and there is room.
     #[inline]
     pub(super) fn push_at_once(
         &mut self,
@@ -176,7 +179,7 @@ impl State {
         if first {
             self.phase = Phase::Queued;
         }
-        // What a flusher holds is not for the write to come, and a full stream takes none.
+        // Frames of a pending write are no part of the next write, and a full stream takes none.
         let heavy = match self.phase {
             Phase::Queued => {
                 self.frames >= BATCH_OUTBOX_FRAMES || self.charge >= BATCH_OUTBOX_BYTES
@@ -197,7 +200,7 @@ impl State {
         let Some(at) = self.queue.older(&frame) else { return Err(frame) };
         let older = charge(self.queue.frames()[at].len());
         let cost = charge(frame.len());
-        // A newer value may be a larger one.
+        // A newer value may be larger.
         if !capacity.fits(self.frames - 1, self.charge - older, cost) {
             return Err(frame);
         }
@@ -211,9 +214,10 @@ impl State {
         Ok(Queued { first: false, heavy: false, waits: true, dropped: 0 })
     }
 
-    /// As [`State::push`], but the longest waiting frames that may be dropped are, until there is
-    /// room. None of them is if all of them would not do: the others stay, a begun frame must be
-    /// finished, and what a flusher holds is out of reach.
+    /// Queues a frame like [`State::push`], but drops waiting frames, the oldest first, until there
+    /// is room. Drops none if dropping all of them would not suffice: frames that may not be
+    /// dropped stay, a begun frame must be finished, and frames of a pending write are out of
+    /// reach.
     pub(super) fn push_over(
         &mut self,
         mut frame: Frame,
@@ -240,7 +244,7 @@ impl State {
         }
     }
 
-    /// Counts frames that are not in the queue any more, for the sake of others.
+    /// Counts frames that were removed from the queue in favour of other frames.
     pub(super) fn record_dropped<'a>(
         &mut self,
         reason: DropReason,
@@ -263,14 +267,15 @@ impl State {
         self.drops.add(reason, code);
     }
 
-    /// As [`State::drop_accepted`], for the sake of others and not of the connection's end: the
-    /// application is told.
+    /// Counts like [`State::drop_accepted`] a frame that is dropped in favour of other frames and
+    /// not because the connection ended. The application is informed of it.
     fn prefer_others(&mut self, reason: DropReason, code: u16) {
         self.drop_accepted(reason, code);
         self.episode.get_or_insert_default().count(reason, code);
     }
 
-    /// A frame is dropped at the door: it was taken on, and no room was found, or nobody.
+    /// Counts a frame that was accepted and dropped at once, because there was no room or the
+    /// connection has ended.
     pub(super) fn refuse(&mut self, reason: DropReason, code: u16) {
         self.sent.accepted += 1;
         match reason {
@@ -279,7 +284,8 @@ impl State {
         }
     }
 
-    /// The outbox is empty. Says whether the application is to be told what was dropped before.
+    /// Ends the episode, because the outbox is empty. Returns whether there are drops to be
+    /// reported to the application.
     fn end_episode(&mut self) -> bool {
         match &mut self.episode {
             Some(episode) => {
@@ -290,17 +296,17 @@ impl State {
         }
     }
 
-    /// Whether an episode is over that nobody was told of.
+    /// Returns whether an episode has ended that was not reported yet.
     pub(super) fn is_episode_over(&self) -> bool {
         self.episode.as_ref().is_some_and(|episode| episode.over)
     }
 
-    /// What was dropped and not told yet, by code.
+    /// Takes the counts of dropped frames that were not reported yet, by code.
     pub(super) fn take_episode(&mut self) -> Vec<Dropped> {
         self.episode.take().map(|episode| episode.into_dropped()).unwrap_or_default()
     }
 
-    /// `Queued → Writing`: hands the queue and the stream to a flusher.
+    /// `Queued → Writing`: gives the queue and the stream to a flusher.
     pub(super) fn begin_write(&mut self) -> Option<PendingWrite> {
         if self.phase != Phase::Queued {
             return None;
@@ -312,7 +318,8 @@ impl State {
         Some(PendingWrite { queue, ..PendingWrite::new(writer, batch) })
     }
 
-    /// The same for an outbox that has nothing but a finished run.
+    /// Begins a write like [`State::begin_write`], for an outbox that holds only a finished shared
+    /// batch.
     pub(super) fn begin_batch_write(
         &mut self,
     ) -> Option<(Arc<SharedBatch>, Box<dyn StreamWriter>)> {
@@ -324,7 +331,7 @@ impl State {
         Some((self.take_batch()?, writer))
     }
 
-    /// Books what the stream has taken.
+    /// Records the bytes and frames that the stream has taken.
     #[inline]
     pub(super) fn record(&mut self, written: Written, now: Instant) {
         let Written { frames, charge, shared, bytes } = written;
@@ -342,14 +349,14 @@ impl State {
         }
     }
 
-    /// Counts the memory that it holds.
+    /// Counts the memory of the outbox.
     #[cold]
     pub(super) fn record_memory(&self) {
         self.holding.set(self.charge - self.shared);
     }
 
-    /// Counts what waits for a full stream. Over the budget, the connection's task is to be woken: it
-    /// sees to that.
+    /// Counts the frames that wait for a full stream. Above the memory budget it returns the waker
+    /// of the connection's task, which handles that.
     pub(super) fn record_waiting(&self) -> Option<Waker> {
         if self.phase != Phase::Blocked {
             return None;
@@ -360,8 +367,8 @@ impl State {
         if self.holding.is_over() { self.owner.clone() } else { None }
     }
 
-    /// `Writing → Idle`, for a flusher that has written all there is and to whose queue nothing
-    /// was added.
+    /// `Writing → Idle`, for a flusher that has written all frames and to whose queue none was
+    /// added.
     pub(super) fn finish_empty(&mut self, writer: Box<dyn StreamWriter>) -> Option<Waker> {
         debug_assert_eq!((self.charge, self.shared), (0, 0), "whatever was counted was taken off");
         self.writer = Some(writer);
@@ -371,8 +378,8 @@ impl State {
         if owner_waits { self.owner.clone() } else { None }
     }
 
-    /// `Writing → Queued | Blocked`: takes back what the flusher held. Whoever is returned must be
-    /// woken: the connection's own task, which goes on from here.
+    /// `Writing → Queued | Blocked`: takes back the pending write. Returns the waker of the
+    /// connection's own task, which must be woken and continues from here.
     pub(super) fn finish_write(&mut self, pending: PendingWrite, phase: Phase) -> Option<Waker> {
         self.writer = Some(pending.writer);
         self.phase = phase;
@@ -383,7 +390,7 @@ impl State {
         self.owner.clone()
     }
 
-    /// A flusher returns to an outbox that was closed: what it still holds is dropped.
+    /// Ends the pending write of a closed outbox: its remaining frames are dropped.
     pub(super) fn cancel_write(&mut self, pending: &PendingWrite) -> Option<Waker> {
         for frame in pending.queue.frames() {
             self.drop_accepted(self.closed_for, frame.code());
@@ -395,8 +402,9 @@ impl State {
         self.owner.clone()
     }
 
-    /// Counts what is queued as dropped; what a flusher holds stays for [`State::cancel_write`]. Gives
-    /// what was queued, and who waited for room and must be woken.
+    /// Counts the queued frames as dropped; frames of a pending write are left to
+    /// [`State::cancel_write`]. Returns the queue, and the wakers of the senders that waited for
+    /// room.
     pub(super) fn close(&mut self, reason: DropReason) -> (Queue, Vec<Waker>) {
         if self.phase == Phase::Closed {
             return Default::default();
@@ -413,7 +421,7 @@ impl State {
         self.closed_for = reason;
         self.stalled_since = None;
         self.phase = Phase::Closed;
-        // What a flusher holds is counted until it returns.
+        // Frames of a pending write are counted until its flusher returns.
         self.record_memory();
         (queue, self.room_waiters.take().collect())
     }

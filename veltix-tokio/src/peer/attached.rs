@@ -1,4 +1,4 @@
-//! Values that an application attaches to a peer, its session say.
+//! Values that an application attaches to a peer, for example its user session.
 
 use std::any::TypeId;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use super::Peer;
 use crate::identity::Established;
 
 impl Peer {
-    /// Attaches a value to this connection, one of each type: gives back the one that it replaces.
-    /// Handlers take it as [`Extension<T>`](crate::Extension), `on_disconnect` included. With the
-    /// end of the connection it is dropped, so a value may hold a `Peer`; one that is attached
-    /// later is dropped at once.
+    /// Attaches a value to this connection, at most one of each type, and returns the value that it
+    /// replaces. Handlers receive it as [`Extension<T>`](crate::Extension), `on_disconnect`
+    /// included. At the end of the connection the value is dropped, so it may hold a `Peer`. A
+    /// value that is attached after the end is dropped at once.
     ///
     /// ```
     /// # use veltix::{Extension, Peer, Router, Text};
@@ -32,27 +32,27 @@ impl Peer {
         old?.downcast().ok()
     }
 
-    /// The attached value of this type.
+    /// Returns the attached value of this type.
     #[must_use]
     pub fn attached<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.0.attached().get(TypeId::of::<T>())?.downcast().ok()
     }
 
-    /// Takes the attached value of this type off the peer.
+    /// Removes the attached value of this type and returns it.
     pub fn detach<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.0.attached().detach(TypeId::of::<T>())?.downcast().ok()
     }
 
-    /// Who the peer is, as [`Router::authenticate`](crate::Router::authenticate) has found out; `None`
-    /// when nobody was asked, when it is of another type, on a client, and once the connection is over
-    /// and `on_disconnect` has run. It stays the same as long as the connection lives: what changes is
-    /// better [attached](Peer::attach).
+    /// Returns the identity of the peer, as [`Router::authenticate`](crate::Router::authenticate)
+    /// has established it. It is `None` without such a hook, for another type, on a client, and
+    /// after the connection has ended and `on_disconnect` has run. The identity does not change
+    /// during the connection. Values that change are better [attached](Peer::attach).
     #[must_use]
     pub fn identity<I: Send + Sync + 'static>(&self) -> Option<Arc<I>> {
         self.0.attached().get(Established::kind_of::<I>())?.downcast().ok()
     }
 
-    /// Says who it is, once and before anybody else knows the peer.
+    /// Sets the identity, once and before any other code has the peer.
     pub(crate) fn identify(&self, Established { kind, identity }: Established) {
         self.0.attached().attach_first(kind, identity);
     }

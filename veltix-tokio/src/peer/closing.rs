@@ -1,4 +1,4 @@
-//! [`Closing`], the wait for a connection's end.
+//! [`Closing`]: the wait for the end of a connection.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,8 +8,8 @@ use super::Peer;
 use crate::close::{CloseReason, Disconnected};
 use crate::sync::QueuePosition;
 
-/// The end of a connection: resolves to how it ended. Made by [`Peer::close`] and
-/// [`Peer::closed`].
+/// The end of a connection, which resolves to how the connection ended. Created by [`Peer::close`]
+/// and [`Peer::closed`].
 #[derive(Debug)]
 pub struct Closing {
     peer: Peer,
@@ -17,9 +17,10 @@ pub struct Closing {
 }
 
 impl Peer {
-    /// Closes the connection: cancels its handlers, writes what is queued (at most 1 s), and ends.
-    /// It takes effect at once; the future need not be awaited, and resolves to how the
-    /// connection ended. Awaited in a handler of this very connection, the handler ends there.
+    /// Closes the connection: cancels its handlers, writes what is queued (for at most 1 s), and
+    /// ends. It takes effect at once. The future need not be awaited; it resolves to how the
+    /// connection ended. If a handler of this same connection awaits it, that handler is cancelled
+    /// there.
     ///
     /// # Cancel safety
     /// Dropping the future only ends the waiting.
@@ -28,7 +29,7 @@ impl Peer {
         self.closed()
     }
 
-    /// Waits until the connection is over, without closing it.
+    /// Waits until the connection has ended, without closing it.
     ///
     /// # Cancel safety
     /// Cancel safe.

@@ -1,4 +1,4 @@
-//! [`Peer`], the handle of the other end of a connection.
+//! [`Peer`]: the handle of the other end of a connection.
 
 mod attached;
 mod closing;
@@ -21,10 +21,11 @@ use crate::session::Session;
 use crate::tls::TlsInfo;
 use crate::transport::PeerAddr;
 
-/// The other end of a connection, on a server and on a client alike.
+/// The other end of a connection, on a server and on a client.
 ///
-/// A clone is cheap and means the same connection. A `Peer` never keeps its connection alive: when
-/// that is over, sending says [`SendError::Closed`]. A reconnect makes a new `Peer`.
+/// A clone is cheap and refers to the same connection. A `Peer` never keeps its connection alive.
+/// After the end of the connection, sending returns
+/// [`SendError::Closed`](crate::SendError::Closed). A reconnect creates a new `Peer`.
 #[derive(Clone)]
 pub struct Peer(Arc<Session>);
 
@@ -37,38 +38,39 @@ impl Peer {
         &self.0
     }
 
-    /// The number of this connection. A server never uses one twice.
+    /// Returns the number of this connection. A server never reuses a number.
     #[must_use]
     pub fn id(&self) -> PeerId {
         self.0.id()
     }
 
-    /// The address of the other end.
+    /// Returns the address of the peer.
     #[must_use]
     pub fn addr(&self) -> &PeerAddr {
         &self.0.link().addr
     }
 
-    /// What is known of the connection's TLS, the peer's certificates with it; `None` without TLS.
+    /// Returns the TLS parameters of the connection and the peer's certificates; `None` without
+    /// TLS.
     #[cfg(feature = "__tls")]
     #[must_use]
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.link().tls.as_deref()
     }
 
-    /// What the peer said of itself in the handshake: its package's version, and its extensions.
+    /// Returns the peer's hello of the handshake: the version of its package, and its extensions.
     #[must_use]
     pub fn hello(&self) -> &Hello {
         self.0.hello()
     }
 
-    /// Whether the connection is over or ending.
+    /// Returns whether the connection is ending or has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.end_state().is_asked()
     }
 
-    /// What became of the messages in both directions, so far.
+    /// Returns the counters of the messages in both directions.
     #[must_use]
     pub fn stats(&self) -> PeerStats {
         PeerStats { sent: self.0.outbox().sent(), received: self.0.receipts().received() }
@@ -104,7 +106,7 @@ impl Hash for Peer {
 }
 
 impl fmt::Display for Peer {
-    /// `#7 (127.0.0.1:4711)`: number and address, for logs.
+    /// Writes number and address for logs, as in `#7 (127.0.0.1:4711)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{} ({})", self.id(), self.addr())
     }
@@ -116,12 +118,12 @@ impl fmt::Debug for Peer {
     }
 }
 
-/// What became of the messages of a connection, in both directions.
+/// The counters of the messages of a connection, in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerStats {
-    /// Frames sent to the peer.
+    /// Counters of the frames sent to the peer.
     pub sent: Sent,
-    /// Messages received from it.
+    /// Counters of the messages received from the peer.
     pub received: Received,
 }

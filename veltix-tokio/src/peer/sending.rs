@@ -1,4 +1,4 @@
-//! [`Sending`], a message on its way into an outbox.
+//! [`Sending`]: a message that waits for room in an outbox.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,15 +15,15 @@ use crate::outbox::Push;
 use crate::planted::planted;
 use crate::sync::QueuePosition;
 
-/// A message on its way into a peer's outbox. Made by [`Peer::send`].
+/// A message that is being queued in a peer's outbox. Created by [`Peer::send`].
 #[derive(Debug)]
 #[must_use = "a message is sent when it is awaited"]
 pub struct Sending {
-    /// Taken while it is pushed; `None` once it is done.
+    /// Taken while it is pushed. `None` after completion.
     step: Option<Result<(Peer, Frame), SendError>>,
     position: QueuePosition,
-    /// Ends the wait for room. A peer that takes a byte now and then is not stalled, and yet no
-    /// handler must be held by it for ever.
+    /// Ends the wait for room. A peer that accepts a byte now and then is not stalled, but it must
+    /// not block a handler for ever.
     patience: Option<Pin<Box<Sleep>>>,
 }
 
@@ -34,18 +34,20 @@ impl Sending {
 }
 
 impl Peer {
-    /// Sends a message, waiting for room in the peer's outbox if it is full. The wait ends when
-    /// the peer reads, with its connection, or a second after the write stall (a server's default
-    /// is 10 s; a client has none).
+    /// Sends a message. If the peer's outbox is full, the future waits for room. The wait ends when
+    /// the peer reads, when the connection ends, or one second after the write stall (a server's
+    /// default is 10 s; a client has none).
     ///
-    /// `Ok` means that the outbox has it. It is encoded now, and queued when the future is polled.
+    /// `Ok` means that the outbox has the message. The message is encoded now, and queued when the
+    /// future is polled.
     ///
     /// # Errors
-    /// [`SendError::Closed`] when the connection is over, [`SendError::Full`] when there was no
-    /// room for the write stall, [`SendError::Encode`].
+    /// [`SendError::Closed`] if the connection has ended, [`SendError::Full`] if there was no room
+    /// until the limit above, and [`SendError::Encode`].
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message was not accepted: it is sent whole or not at all.
+    /// If the future is dropped before it is ready, the message was not accepted. A message is sent
+    /// as a whole or not at all.
     pub fn send(&self, message: &(impl ToMessage + ?Sized)) -> Sending {
         Sending::new(self.plain_frame(message).map(|frame| (self.clone(), frame)))
     }
@@ -53,7 +55,7 @@ impl Peer {
     /// Sends a message if the peer's outbox has room now.
     ///
     /// # Errors
-    /// [`SendError::Full`], [`SendError::Closed`], [`SendError::Encode`]: the message was not
+    /// [`SendError::Full`], [`SendError::Closed`] and [`SendError::Encode`]: the message was not
     /// accepted.
     pub fn try_send(&self, message: &(impl ToMessage + ?Sized)) -> Result<(), SendError> {
         let frame = self.plain_frame(message)?;

@@ -1,11 +1,12 @@
-//! The tags of a peer, from its handle.
+//! The tags of a peer.
 
 use veltix_core::{Tag, TagError, TagValue};
 
 use super::Peer;
 
 impl Peer {
-    /// Tags the peer, unless it has a tag of this name: `Ok(false)` then, and nothing changes.
+    /// Adds a tag. If the peer already has a tag of this name, nothing changes and the result is
+    /// `Ok(false)`.
     ///
     /// ```
     /// # fn welcome(peer: veltix::Peer) -> Result<(), veltix::TagError> {
@@ -15,58 +16,58 @@ impl Peer {
     /// ```
     ///
     /// # Errors
-    /// [`TagError`]: over a limit (64 tags, names of 128 bytes, values of 1 KiB), or the peer is
-    /// gone.
+    /// [`TagError`] if a limit is exceeded (64 tags, names of 128 bytes, values of 1 KiB), or if
+    /// the peer has left.
     pub fn add_tag(&self, tag: impl Into<Tag>) -> Result<bool, TagError> {
-        // Made before the lock is taken: it may be the caller's code.
+        // Converted before the lock is taken: the conversion may be the caller's code.
         let tag = tag.into();
         self.0.services().tags().change(|tags| tags.add(self.0.id(), tag))
     }
 
-    /// Tags the peer, in position of a tag of the same name.
+    /// Sets a tag in place of a tag of the same name.
     ///
     /// # Errors
-    /// As [`Peer::add_tag`].
+    /// Those of [`Peer::add_tag`].
     pub fn set_tag(&self, tag: impl Into<Tag>) -> Result<(), TagError> {
         let tag = tag.into();
         self.0.services().tags().change(|tags| tags.set(self.0.id(), tag))
     }
 
-    /// Whether the peer has a tag of this name.
+    /// Returns whether the peer has a tag of this name.
     #[must_use]
     pub fn has_tag(&self, name: &str) -> bool {
         self.0.services().tags().read(|tags| tags.has(self.0.id(), name))
     }
 
-    /// Whether the peer has tags of all these names.
+    /// Returns whether the peer has tags of all these names.
     #[must_use]
     pub fn has_all_tags(&self, names: &[&str]) -> bool {
         self.0.services().tags().read(|tags| tags.has_all(self.0.id(), names))
     }
 
-    /// Whether the peer has a tag of one of these names.
+    /// Returns whether the peer has a tag of at least one of these names.
     #[must_use]
     pub fn has_any_tags(&self, names: &[&str]) -> bool {
         self.0.services().tags().read(|tags| tags.has_any(self.0.id(), names))
     }
 
-    /// The value of the tag of this name.
+    /// Returns the value of the tag of this name.
     #[must_use]
     pub fn get_tag(&self, name: &str) -> Option<TagValue> {
         self.0.services().tags().read(|tags| tags.value(self.0.id(), name).cloned())
     }
 
-    /// Removes the tag of this name; `false` when there was none.
+    /// Removes the tag of this name. Returns `false` if there was none.
     pub fn remove_tag(&self, name: &str) -> bool {
         self.0.services().tags().change(|tags| tags.remove(self.0.id(), name))
     }
 
-    /// Removes all tags; says how many there were.
+    /// Removes all tags and returns their number.
     pub fn clear_tags(&self) -> usize {
         self.0.services().tags().change(|tags| tags.clear(self.0.id()))
     }
 
-    /// All tags, by name.
+    /// Returns all tags, sorted by name.
     #[must_use]
     pub fn tags(&self) -> Vec<(String, TagValue)> {
         let owned = |(name, value): (&str, &TagValue)| (name.to_owned(), value.clone());

@@ -1,4 +1,4 @@
-//! [`Call`]: a question on its way, and the wait for its answer.
+//! [`Call`]: a message that asks a question, and the wait for its answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,16 +26,16 @@ pub(super) struct Call {
     pub(super) expected: Expected,
     position: QueuePosition,
     state: State,
-    /// The connection's task must look at its calls because of this one.
+    /// The connection's task must check its calls because of this one.
     is_news: bool,
-    /// No other call goes along with it.
+    /// No other call is pending together with it.
     is_alone: bool,
 }
 
 #[derive(Debug)]
 enum State {
     Unsent,
-    /// Registered, but the outbox had no room yet.
+    /// The call is registered, but the outbox had no room yet.
     WaitingForRoom {
         call: CallId,
         frame: Frame,
@@ -69,7 +69,7 @@ impl Call {
         self.peer.session()
     }
 
-    /// Registers the call: before its bytes can be sent, so that no answer can be too early.
+    /// Registers the call. This precedes sending, so that no answer can arrive too early.
     fn begin(&mut self, message: Message) -> Result<(), RequestError> {
         let (sender, answer) = oneshot::channel();
         let mut calls = self.peer.session().calls().lock();
@@ -86,8 +86,8 @@ impl Call {
         Ok(())
     }
 
-    /// Has the connection's task look at its calls, if this one is news. Inside its own poll it
-    /// does so anyway.
+    /// Lets the connection's task check its calls if this call requires it. Inside its own poll,
+    /// the task checks them anyway.
     fn let_owner_see(&mut self) {
         if std::mem::take(&mut self.is_news) && !flush::is_inside(self.session()) {
             self.session().outbox().wake_owner();
@@ -126,18 +126,18 @@ impl Future for Call {
             match this.peer.session().outbox().push_or_wait(frame, Some(waiting)) {
                 Push::Queued(queued) => {
                     this.state = State::Sent { call, answer };
-                    // First, since a flush may wake others, and what wakes them may panic.
+                    // Called first, since a flush may wake other tasks, and a waker may panic.
                     this.let_owner_see();
                     if this.is_alone {
-                        // Nobody would add to what the connection's task wrote: the sink has it
-                        // written at once, and saves a turn of that task.
+                        // No other message would join what the connection's task writes. The flush
+                        // scope writes the frame at once, which saves a turn of that task.
                         flush::schedule_alone(this.session(), queued);
                     } else {
                         flush::schedule(this.session(), queued);
                     }
                 }
                 Push::Full(frame) => {
-                    // Its time may end, or the connection, before there is room.
+                    // The deadline may pass, or the connection may end, before there is room.
                     let ended = Pin::new(&mut answer).poll(cx);
                     this.state = State::WaitingForRoom { call, frame, answer };
                     this.let_owner_see();
@@ -165,8 +165,8 @@ impl Drop for Call {
         let caller = match self.state {
             State::Unsent | State::Ended => None,
             State::WaitingForRoom { call, .. } => self.session().calls().lock().take_back(call),
-            // The answer may have come already, or the connection may be over: then there is
-            // nothing to give up.
+            // The answer may have arrived already, or the connection may have ended. Then there is
+            // nothing to cancel.
             State::Sent { call, .. } => self.session().calls().lock().give_up(call),
         };
         drop(caller);

@@ -1,4 +1,4 @@
-//! Questions to the other end: [`Request`] and [`Ping`], and the calls that they wait for.
+//! Questions to the peer: [`Request`] and [`Ping`], and the calls behind them.
 
 mod call;
 mod ping;
@@ -19,20 +19,21 @@ use crate::session::Expected;
 use call::Call;
 pub use ping::Ping;
 
-/// A call: sends a message and waits for its answer. Made by [`Peer::request`].
+/// A call: it sends a message and waits for the answer. Created by [`Peer::request`].
 ///
-/// `Q` is the type of the message; with `reply = T` it is answered by a `T`, with `error = E` also
-/// by [`RequestError::Remote`], and otherwise by a [`Message`] of any type.
+/// `Q` is the type of the message. With `reply = T` the answer is a `T`, and with `error = E` it
+/// may also be [`RequestError::Remote`]. Otherwise the answer is a [`Message`] of any type.
 ///
-/// Nothing is sent before the future is first polled. It ends exactly once: with the answer, with
-/// a [`RequestError`], or by being dropped, which cancels it.
+/// Nothing is sent before the first poll of the future. The call ends exactly once: with the
+/// answer, with a [`RequestError`], or by a drop, which cancels it.
 ///
 /// # Errors
-/// [`RequestError`]: no answer in time, a connection that is over or ends first, an answer that is
-/// not what was expected or cannot be read, or what the peer says instead of answering.
+/// [`RequestError`]: no answer before the timeout, a connection that has ended or ends first, an
+/// answer that is unexpected or cannot be read, or the error with which the peer answers.
 ///
 /// # Cancel safety
-/// Dropping it gives the call up: a late answer is counted and thrown away. Whether the peer has
+/// Dropping the future cancels the call: a late answer is counted and discarded. It is then unknown
+/// whether the peer has handled the message.
 /// handled the message is unknown then.
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<Q: ?Sized = Message> {
@@ -41,11 +42,12 @@ pub struct Request<Q: ?Sized = Message> {
 }
 
 impl Peer {
-    /// Calls the peer: sends a message and waits for its answer, 5 s unless
-    /// [`timeout`](Request::timeout) says otherwise. Errors and cancel safety: see [`Request`].
+    /// Calls the peer: sends a message and waits for its answer. The timeout is 5 s unless
+    /// [`timeout`](Request::timeout) sets another. Errors and cancel safety are described at
+    /// [`Request`].
     ///
-    /// A handler may call its own peer: answers bypass the handlers. While such a call is
-    /// pending, reading goes on past the inbox limit, up to 8 MiB.
+    /// A handler may call its own peer, since answers bypass the handlers. While such a call is
+    /// pending, reading continues beyond the inbox limit, up to 8 MiB.
     pub fn request<Q: Ask + ?Sized>(&self, message: &Q) -> Request<Q> {
         Request::new(self.clone(), message)
     }
@@ -58,8 +60,8 @@ impl<Q: Ask + ?Sized> Request<Q> {
         Self { call, question: PhantomData }
     }
 
-    /// How long the answer may take from the first poll on, waiting for room in the peer's outbox
-    /// included. Default: 5 s.
+    /// Sets the timeout for the answer, counted from the first poll. The wait for room in the
+    /// peer's outbox is included. Default: 5 s.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.call.timeout = timeout;
         self
@@ -67,8 +69,8 @@ impl<Q: Ask + ?Sized> Request<Q> {
 }
 
 impl<Q: Ask<Reply = Message, Error = Infallible> + ?Sized> Request<Q> {
-    /// The type that the answer must have; any other is [`RequestError::UnexpectedReply`].
-    /// Default: any type is taken.
+    /// Sets the type that the answer must have. Any other type results in
+    /// [`RequestError::UnexpectedReply`]. Default: any type is accepted.
     pub fn expect(mut self, message_type: impl Into<MessageType>) -> Self {
         self.call.expected = Expected::One(message_type.into().code());
         self

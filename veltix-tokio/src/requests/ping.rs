@@ -1,4 +1,4 @@
-//! [`Ping`]: the round-trip time.
+//! [`Ping`]: a measurement of the round-trip time.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use crate::error::RequestError;
 use crate::peer::Peer;
 use crate::session::Expected;
 
-/// A ping: resolves to the round-trip time. Made by [`Peer::ping`].
+/// A ping, which resolves to the round-trip time. Created by [`Peer::ping`].
 ///
 /// # Errors
-/// [`RequestError`], as a [`Request`](crate::Request): that the peer did not answer in time, or is
-/// gone.
+/// [`RequestError`], as for a [`Request`](crate::Request): the peer did not answer before the
+/// timeout, or the connection has ended.
 ///
 /// # Cancel safety
-/// As that of [`Request`](crate::Request).
+/// That of [`Request`](crate::Request).
 #[derive(Debug)]
 #[must_use = "a ping is sent when it is awaited"]
 pub struct Ping {
@@ -29,8 +29,8 @@ pub struct Ping {
 }
 
 impl Peer {
-    /// Asks the peer whether it is there; resolves to the round-trip time, within 5 s unless
-    /// [`timeout`](Ping::timeout) says otherwise. Errors and cancel safety: see [`Ping`].
+    /// Pings the peer and resolves to the round-trip time. The timeout is 5 s unless
+    /// [`timeout`](Ping::timeout) sets another. Errors and cancel safety are described at [`Ping`].
     pub fn ping(&self) -> Ping {
         Ping::new(self.clone())
     }
@@ -43,7 +43,7 @@ impl Ping {
         Self { call, sent_at: None }
     }
 
-    /// How long the answer may take, from the first poll on. Default: 5 s.
+    /// Sets the timeout for the answer, counted from the first poll. Default: 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.call.timeout = timeout;
         self

@@ -9,17 +9,17 @@ use super::handler::{Called, Handler, marker};
 use super::outcome::Outcome;
 use super::reply::IntoReply;
 
-/// What a plain handler can borrow of a body: its bytes, or, up to `max_typed_body`, its text.
+/// A type that a plain handler can borrow from a body: its bytes, or, up to `max_typed_body`, its text.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot borrow `{Self}` from a body",
     label = "neither `&[u8]` nor `&str`",
     note = "take it by value, as an extractor"
 )]
 pub trait BorrowBody: 'static {
-    /// Borrows it.
+    /// Borrows the value from the body.
     ///
     /// # Errors
-    /// A [`Rejection`].
+    /// Returns a [`Rejection`].
     fn borrow<'a>(cx: &Context<'_>, message: &'a MessageRef<'_>) -> Result<&'a Self, Rejection>;
 }
 

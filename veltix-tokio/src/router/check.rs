@@ -1,5 +1,5 @@
-//! What the output of `#[veltix::debug_handler]` calls: a function for each part of a handler,
-//! whose only work is its bound.
+//! The functions that the output of `#[veltix::debug_handler]` calls: one for each part of a handler.
+//! Their only purpose is their trait bound.
 
 use std::future::Future;
 
@@ -10,29 +10,29 @@ use super::extract::{FromContext, FromInput};
 use super::reply::IntoReply;
 use super::typed::{AnswerTo, Input, TellsRejection};
 
-/// That an argument before the last is one.
+/// Checks that an argument before the last is an extractor.
 pub const fn part<T: FromContext<S>, S>() {}
 
-/// That the last argument is one, for what is handled.
+/// Checks that the last argument is an extractor for the handler's input.
 pub const fn last<T: FromInput<S, I, Via>, S, I: Input, Via>() {}
 
-/// That the last argument can be borrowed from a body.
+/// Checks that the last argument can be borrowed from a body.
 pub const fn borrowed<B: BorrowBody + ?Sized>() {}
 
-/// That a typed message can be handled at all.
+/// Checks that a typed message can be handled.
 pub const fn asked<M: TypedMessage<Error: TellsRejection>>() {}
 
-/// That a value can be returned.
+/// Checks that a value can be returned.
 pub const fn output<R: IntoReply<I>, I>() {}
 
-/// That a value can be returned by a handler of a typed message.
+/// Checks that a value can be returned by a handler of a typed message.
 pub const fn answer<R: AnswerTo<M::Reply, M::Error>, M: TypedMessage>() {}
 
-/// That the future of an async handler can go to any thread.
+/// Checks that the future of an async handler can be sent to any thread.
 pub fn future<F: Future + Send + 'static>(_: F) {}
 
-/// An argument, for code that is never run.
+/// Returns an argument for code that is only compiled and never run.
 #[must_use]
 pub fn made<T>() -> T {
-    unreachable!("it is only compiled")
+    unreachable!("this function is only compiled, never called")
 }

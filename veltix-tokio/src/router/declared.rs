@@ -1,4 +1,4 @@
-//! [`DeclaredTypes`]: the message types that this side tells its peers of.
+//! [`DeclaredTypes`]: the message types that this side declares to its peers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,17 +11,18 @@ use super::Router;
 use crate::log::RateLimitedLog;
 
 impl<S> Router<S> {
-    /// Declares the message types that this side and its peers share, so that both notice in the handshake
-    /// when a code means something else to the other: usually those of an enum with
-    /// `#[veltix::message]`, `App::registry()`. A hash of each type's name travels, and codes that only
-    /// one side has are no difference. Default: nothing is declared, and nothing compared.
+    /// Declares the message types that this side and its peers share, so that both sides detect in the
+    /// handshake that a code means another type to the other side. Usually these are the types of an
+    /// enum with `#[veltix::message]`: `App::registry()`. The handshake carries a hash of each type's
+    /// name. Codes that only one side declares do not count as a difference. Default: nothing is
+    /// declared and nothing is compared.
     ///
-    /// A peer with other types is let in and the log has a warning, at most once a second;
-    /// `peer.hello().differing_types()` names the codes. [`strict_types`](Router::strict_types) refuses
-    /// it. Peers that declare nothing, Python's among them, are always let in.
+    /// A peer with different types is accepted, and the log receives a warning, at most once a second;
+    /// `peer.hello().differing_types()` returns the codes. [`strict_types`](Router::strict_types)
+    /// refuses such a peer. Peers that declare no types, for example Python peers, are always accepted.
     ///
     /// # Panics
-    /// With more than 480 types: a handshake has no room for them.
+    /// Panics with more than 480 types: a handshake has no room for them.
     #[must_use]
     #[track_caller]
     pub fn types(mut self, registry: Registry) -> Self {
@@ -29,12 +30,12 @@ impl<S> Router<S> {
         self
     }
 
-    /// As [`types`](Router::types), and refuses peers with other types: with
-    /// [`HandshakeError::TypesDiffer`](veltix_core::HandshakeError::TypesDiffer) on this side, and the reason
-    /// on the other. A client does not try again then.
+    /// Declares types like [`types`](Router::types), and refuses peers with different types: with
+    /// [`HandshakeError::TypesDiffer`](veltix_core::HandshakeError::TypesDiffer) on this side, and with
+    /// the reason on the other side. A client does not reconnect in that case.
     ///
     /// # Panics
-    /// As [`types`](Router::types).
+    /// Panics as [`types`](Router::types) does.
     #[must_use]
     #[track_caller]
     pub fn strict_types(mut self, registry: Registry) -> Self {
@@ -45,15 +46,15 @@ impl<S> Router<S> {
 
 #[track_caller]
 fn or_panic<T>(result: Result<T, TypeError>) -> T {
-    result.unwrap_or_else(|error| panic!("these types cannot be declared: {error}"))
+    result.unwrap_or_else(|error| panic!("could not declare the message types: {error}"))
 }
 
-/// The types, as they travel, and what becomes of a peer that has others.
+/// The declared types as they are sent, and the treatment of a peer with different types.
 #[derive(Debug)]
 pub(crate) struct DeclaredTypes {
     registry: Registry,
     fingerprints: Arc<Fingerprints>,
-    /// Whether a peer with other types is refused; otherwise the log has a line.
+    /// True if a peer with different types is refused. Otherwise a warning is logged.
     strict: bool,
     log: RateLimitedLog,
 }
@@ -65,7 +66,8 @@ impl DeclaredTypes {
         Self { registry, fingerprints, strict, log: RateLimitedLog::default() }
     }
 
-    /// Those of both, strictly if one of them is strict. Panics as [`Router::merge`] says.
+    /// Returns the types of both, strict if one of them is strict. Panics as [`Router::merge`]
+    /// documents.
     #[track_caller]
     pub(super) fn merge(mut self, other: Self) -> Self {
         or_panic(self.registry.merge(other.registry));
@@ -76,12 +78,12 @@ impl DeclaredTypes {
         &self.fingerprints
     }
 
-    /// A server's hello.
+    /// Returns the hello of a server.
     pub(crate) fn hello(&self) -> Bytes {
         ServerHandshake::hello_with(&self.fingerprints)
     }
 
-    /// Lets a peer with this hello pass, or does not.
+    /// Checks the types in a peer's hello.
     pub(crate) fn judge(
         &self,
         hello: &Hello,
@@ -94,9 +96,14 @@ impl DeclaredTypes {
         if self.strict {
             return Err(HandshakeError::TypesDiffer { codes: codes.to_vec() });
         }
-        // As many peers as there are of the other build may come again and again.
+        // Any number of peers with the other types may connect again and again.
         if self.log.is_due(Instant::now()) {
-            tracing::warn!(%peer, ?codes, "the peer has other types under these message codes");
+            tracing::warn!(
+                %peer,
+                ?codes,
+                "the peer uses these message codes for other types: \
+                 build both sides from the same definitions"
+            );
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Handlers behind one type, and the boxes that their futures run in.
+//! Handlers behind one type, and the pooled futures in which they run.
 
 use std::any::Any;
 use std::future::Future;
@@ -16,14 +16,14 @@ use super::typed::Input;
 use crate::planted::planted;
 use crate::sync::{Mutex, panic_text};
 
-/// Boxes that a route keeps for its next calls. A call that is ready at its first poll gives its
-/// box back at once, so one per thread that drives connections is enough.
+/// The number of pooled futures that a route keeps for its next calls. A call that is ready at its
+/// first poll returns its future at once, so one per thread that drives connections is enough.
 const POOLED_FUTURES: usize = 8;
 
-/// A handler's future on its way: already boxed, so that it can move while it waits.
+/// The future of a running handler. It is boxed, so that it can move while it waits.
 pub(crate) type PooledFuture = ReusableBoxFuture<'static, Outcome>;
 
-/// What starting a handler gave.
+/// The result of starting a handler.
 pub(crate) enum Started {
     Done(Outcome),
     Running(PooledFuture),
@@ -31,14 +31,14 @@ pub(crate) enum Started {
 
 /// A handler of any shape, with its state.
 pub(crate) trait Erased<I: Input>: Send + Sync {
-    /// Calls the handler, with a box for its future if there is one. A panic is an outcome.
+    /// Calls the handler, with a pooled future if there is one. A panic becomes an outcome.
     fn start(&self, cx: &Context<'_>, given: I::Given<'_>, pooled: Option<PooledFuture>)
     -> Started;
 
-    /// A box that is kept for the handler's future.
+    /// Takes a pooled future that is kept for the handler.
     fn pooled(&self) -> Option<PooledFuture>;
 
-    /// Takes back the box of a future that is over.
+    /// Returns a finished future to the pool.
     fn give_back(&self, future: PooledFuture);
 }
 
@@ -96,7 +96,7 @@ where
     }
 }
 
-/// Polls a handler's future; a panic is an outcome.
+/// Polls a handler's future. A panic becomes an outcome.
 #[inline]
 pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>) -> Poll<Outcome> {
     if planted!("panic_escapes") {
@@ -108,7 +108,7 @@ pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>)
     }
 }
 
-/// The outcome of a panic.
+/// Returns the outcome of a panic.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     #[cfg(veltix_planted_bugs)]
     if planted!("flush_list_lost_on_panic") {

@@ -1,4 +1,4 @@
-//! [`Handler`]: which functions can handle a message.
+//! [`Handler`]: the functions that can handle a message.
 
 use std::future::{Future, Ready};
 use std::marker::PhantomData;
@@ -17,8 +17,8 @@ use super::outcome::Outcome;
 use super::reply::IntoReply;
 use super::typed::{Input, MessageInput, Reject};
 
-/// A function that can handle a message: async or plain, of up to eight extractors, the one that
-/// takes the body last. What it returns is the reply, see [`IntoReply`].
+/// A function that can handle a message: async or plain, with up to eight extractors as arguments. The
+/// extractor that takes the body comes last. The return value is the reply, see [`IntoReply`].
 ///
 /// ```
 /// # use std::convert::Infallible as AppError;
@@ -37,13 +37,13 @@ use super::typed::{Input, MessageInput, Reject};
 /// # veltix::Router::new().fallback(say).with_state::<()>(Db);
 /// ```
 ///
-/// `T` is there so that functions of different shapes can all implement the trait; leave it to the
-/// compiler. `I` is what is handled: a [`Message`], nothing in `on_connect`, a
+/// `T` exists so that functions of different shapes can all implement the trait; the compiler infers
+/// it. `I` is the input of the handler: a [`Message`], `()` in `on_connect`, a
 /// [`Disconnected`](crate::Disconnected) in `on_disconnect`.
 ///
-/// A plain function can borrow the body instead of taking it, as `&[u8]` or as `&str`: it stays where
-/// it was read, and no buffer is shared with anybody. That is the cheapest way to take in a flood of
-/// small messages.
+/// A plain function can borrow the body instead of taking it, as `&[u8]` or as `&str`. The body stays
+/// in the read buffer, and the buffer is not shared. This is the cheapest way to receive a large number
+/// of small messages.
 ///
 /// ```
 /// # use veltix::{MessageType, Peer, Router};
@@ -56,8 +56,8 @@ use super::typed::{Input, MessageInput, Reject};
 ///     .route(SAY, |peer: Peer, text: &str| println!("{peer}: {text}"));
 /// ```
 ///
-/// An async function must not block its thread: all that this thread drives would wait. Blocking
-/// code goes to [`Router::route_blocking`](crate::Router::route_blocking).
+/// An async function must not block its thread: all other tasks on the same thread would wait. Use
+/// [`Router::route_blocking`](crate::Router::route_blocking) for blocking code.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot handle this",
     label = "not a handler",
@@ -70,28 +70,28 @@ use super::typed::{Input, MessageInput, Reject};
     note = "put `#[veltix::debug_handler]` on the function to learn which part does not fit"
 )]
 pub trait Handler<T, S, I: Input = Message>: Clone + Send + Sync + 'static {
-    /// What an async handler returns.
+    /// The future of an async handler.
     type Future: Future<Output = Outcome> + Send + 'static;
 
-    /// Whether it is an async function, so that calling it gives a future.
+    /// True for an async function, whose call returns a future.
     const IS_ASYNC: bool;
 
-    /// Whether it takes a [`Hub`](crate::Hub), which only a server has.
+    /// True if the handler takes a [`Hub`](crate::Hub), which only a server has.
     const NEEDS_HUB: bool;
 
     /// Extracts the arguments and calls the function.
     fn call(&self, cx: &Context<'_>, state: &S, given: I::Given<'_>) -> Called<Self::Future>;
 
-    /// How its route runs it: what [`concurrent`](Handler::concurrent), [`timeout`](Handler::timeout),
-    /// [`publish_limit`](Handler::publish_limit) and [`layer`](Handler::layer) have set.
+    /// Returns the options of its route, as set by [`concurrent`](Handler::concurrent),
+    /// [`timeout`](Handler::timeout), [`publish_limit`](Handler::publish_limit) and
+    /// [`layer`](Handler::layer).
     fn options(&self) -> RouteOptions {
         RouteOptions::default()
     }
 
-    /// Lets up to so many calls of this route run at once for one peer. They start in order; how
-    /// they go on and end is in no order any more, and messages of other routes do not wait for
-    /// them. 0 counts as 1. All blocking routes together take `max_workers − 1` threads for one
-    /// peer at most.
+    /// Allows up to `calls` concurrent calls of this route for one peer. The calls start in order. They
+    /// may continue and end in any order, and messages of other routes do not wait for them. 0 counts
+    /// as 1. All blocking routes together use at most `max_workers − 1` threads for one peer.
     fn concurrent(self, calls: usize) -> Configured<Self, T, S, I>
     where
         I: MessageInput,
@@ -99,25 +99,26 @@ pub trait Handler<T, S, I: Input = Message>: Clone + Send + Sync + 'static {
         Configured::new(self).concurrent(calls)
     }
 
-    /// Gives each call of this route so long, waiting for a thread included. One that takes longer
-    /// is dropped and told as `HandlerFailed`; blocking code goes on, and keeps its thread, but its
-    /// reply is discarded. An `on_connect` that takes longer refuses the peer.
+    /// Limits the duration of each call of this route, including the wait for a thread. A call that
+    /// takes longer is dropped, and the hub emits `HandlerFailed`. Blocking code continues and keeps
+    /// its thread, but its reply is discarded. An `on_connect` that takes longer refuses the peer.
     fn timeout(self, limit: Duration) -> Configured<Self, T, S, I> {
         Configured::new(self).timeout(limit)
     }
 
-    /// Limits what this route's handlers put into other peers' outboxes, for each peer whose messages
-    /// they handle: bytes times targets, a second, where each frame counts 256 beside its own. Over it
-    /// that peer is not read until it is within its limit again, so nothing is lost and the handlers
-    /// are not disturbed. 0 counts as 1; up to a second's worth may come at once.
+    /// Limits the bytes per second that this route's handlers put into other peers' outboxes, for each
+    /// peer whose messages they handle. A frame counts once for each target, with 256 bytes of overhead.
+    /// Above the limit that peer is not read until it is within its limit again, so no message is lost
+    /// and the handlers are not disturbed. 0 counts as 1. Up to one second's amount may come at once.
     ///
-    /// For routes whose messages go to many, as chat does: one peer's lines should not be what all the
-    /// others' outboxes are filled with. It is in place of the server's
-    /// [`publish_limit`](crate::ServerConfig::publish_limit), which counts only what has to wait.
+    /// Use it for routes whose messages go to many peers, such as chat: the messages of one peer should
+    /// not fill the outboxes of all others. It replaces the server's
+    /// [`publish_limit`](crate::ServerConfig::publish_limit), which counts only bytes that have to
+    /// wait.
     ///
-    /// Broadcasts, surveys and messages to single other peers count, of blocking handlers too.
-    /// Replies, calls, and what is sent to the peer itself do not; nor does what a task sends that a
-    /// handler has spawned, since nobody knows for whom.
+    /// Broadcasts, surveys and messages to single other peers count, also those of blocking handlers.
+    /// Replies, calls and messages to the peer itself do not count. Neither do the messages of a task
+    /// that a handler has spawned, since the library does not know for which peer it runs.
     fn publish_limit(self, bytes_per_second: u64) -> Configured<Self, T, S, I>
     where
         I: MessageInput,
@@ -125,9 +126,9 @@ pub trait Handler<T, S, I: Input = Message>: Clone + Send + Sync + 'static {
         Configured::new(self).publish_limit(bytes_per_second)
     }
 
-    /// Puts a tower layer around this route: see [`Router::layer`](crate::Router::layer). The
-    /// layer that is added last sees a message first, and any of them sees it before the route's
-    /// timeout begins.
+    /// Puts a tower layer around this route: see [`Router::layer`](crate::Router::layer). The layer
+    /// that is added last receives a message first. Every layer receives it before the route's timeout
+    /// begins.
     fn layer<L>(self, layer: L) -> Configured<Self, T, S, I>
     where
         I: MessageInput,
@@ -138,13 +139,13 @@ pub trait Handler<T, S, I: Input = Message>: Clone + Send + Sync + 'static {
     }
 }
 
-/// What calling a [`Handler`] gave.
+/// The result of calling a [`Handler`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Called<F> {
-    /// It is done: a plain function, or a rejected argument.
+    /// The call has ended: a plain function, or a rejected argument.
     Done(Outcome),
-    /// It goes on in this future.
+    /// The call continues in this future.
     Future(F),
 }
 
@@ -162,7 +163,7 @@ pub mod marker {
     #[non_exhaustive]
     pub enum Plain {}
 
-    /// An argument that looks at the context only.
+    /// An argument that uses only the context.
     #[derive(Debug)]
     #[non_exhaustive]
     pub enum ViaContext {}
@@ -192,7 +193,7 @@ pub mod marker {
 }
 
 pin_project! {
-    /// A handler's future, with its output made an [`Outcome`].
+    /// The future of a handler; its output becomes an [`Outcome`].
     #[derive(Debug)]
     pub struct Answering<F, I> {
         #[pin]
@@ -220,7 +221,7 @@ macro_rules! extract {
 }
 
 macro_rules! impl_handler {
-    // A function without arguments has nothing that would decide the marker, so it is fixed.
+    // A function without arguments does not determine the marker, so it is fixed.
     ([]) => { impl_handler!(@ [] [] [] marker::ViaContext); };
     ([$($part:ident),*] $last:ident) => { impl_handler!(@ [$($part),*] [$last] [Via] Via); };
     (@ [$($part:ident),*] [$($last:ident)?] [$($marker:ident)?] $via:ty) => {

@@ -1,7 +1,8 @@
 //! Tower layers around the handling of messages.
 //!
-//! A layered route is a stack of services: the handler innermost, as a [`MessageService`]; the
-//! route's own layers; the router's. A router without layers has no service at all.
+//! A layered route is a stack of services: the innermost is the handler, as a [`MessageService`]; then
+//! follow the layers of the route, then the layers of the router. A router without layers uses no
+//! service at all.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -24,7 +25,7 @@ use crate::error::BoxError;
 use crate::hub::Hub;
 use crate::peer::Peer;
 
-/// A message on its way to its handler, as layers see it.
+/// A message on its way to its handler, as layers receive it.
 #[derive(Clone, Debug)]
 pub struct Inbound {
     peer: Peer,
@@ -32,36 +33,36 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    /// Who sent it.
+    /// Returns the sender.
     #[must_use]
     pub const fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub const fn message(&self) -> &Message {
         &self.message
     }
 
-    /// The message, to be changed on its way: what the handler gets. The answer goes to the message
-    /// that came, with its id, and it is the route of that one's code which is taken.
+    /// Returns the message for changes; the handler receives the changed message. The reply goes to the
+    /// original message, with its id, and the original code determines the route.
     pub const fn message_mut(&mut self) -> &mut Message {
         &mut self.message
     }
 }
 
-/// The service that layers wrap, and what each of them makes of it must be again: it takes an
-/// [`Inbound`] and gives the reply, if there is one.
+/// The service that layers wrap. It takes an [`Inbound`] and returns the reply, if there is one. The
+/// result of a layer must be such a service again.
 ///
-/// Its error is what the handler returned, a rejected argument or a panic among them, or what a
-/// layer has to say. A layer's own error is told as `HandlerFailed`; the connection goes on.
+/// Its error is the handler's error (a rejected argument and a panic included), or an error of a layer.
+/// For a layer's own error the hub emits `HandlerFailed`; the connection continues.
 pub struct MessageService(Box<dyn CloneService>);
 
 type Answered = Pin<Box<dyn Future<Output = Result<Option<Reply>, BoxError>> + Send>>;
 
-/// What [`Router::layer`](crate::Router::layer) asks of a layer's service. It follows from tower's
-/// `Service`.
+/// The requirements of [`Router::layer`](crate::Router::layer) for the service of a layer. They follow
+/// from tower's `Service`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot handle messages",
     label = "not a service of this shape",
@@ -69,7 +70,7 @@ type Answered = Pin<Box<dyn Future<Output = Result<Option<Reply>, BoxError>> + S
             error, and it is `Clone + Send + Sync + 'static`, its future `Send + 'static`"
 )]
 pub trait InboundService: Clone + Send + Sync + 'static {
-    /// The service behind one type.
+    /// Returns the service behind one type.
     fn boxed(self) -> MessageService;
 }
 
@@ -87,7 +88,7 @@ where
     }
 }
 
-/// A service behind one type, and how to clone it.
+/// A service behind one type, with a way to clone it.
 trait CloneService: Send + Sync {
     fn clone_box(&self) -> Box<dyn CloneService>;
 
@@ -162,7 +163,7 @@ where
 pub(super) struct Layered(MessageService);
 
 impl Layered {
-    /// The innermost layer comes first.
+    /// Creates the stack. The innermost layer comes first.
     pub(super) fn new<'a>(
         handler: Box<dyn Erased<Message>>,
         hub: Option<&Hub>,
@@ -232,7 +233,7 @@ impl Service<Inbound> for HandlerService {
         match handler.start(&cx, message.by_ref(), None) {
             Started::Done(outcome) => Box::pin(ready(answer(outcome))),
             Started::Running(mut future) => {
-                // A panic is an outcome here already, so that layers see each of them as an error.
+                // A panic becomes an outcome here, so that every layer receives it as an error.
                 Box::pin(poll_fn(move |cx| poll_caught(&mut future, cx)).map(answer))
             }
         }
@@ -247,7 +248,7 @@ fn answer(outcome: Outcome) -> Result<Option<Reply>, HandlerError> {
     }
 }
 
-/// What a handler ended with beside a reply, on its way out through the layers.
+/// The failure of a handler on its way out through the layers.
 struct HandlerError(Failure);
 
 impl fmt::Debug for HandlerError {
@@ -262,7 +263,9 @@ impl fmt::Display for HandlerError {
             Failure::Rejected(rejection, _) => rejection.fmt(f),
             Failure::Failed(error, _) => error.fmt(f),
             Failure::Panicked(text) => write!(f, "the handler panicked: {text}"),
-            Failure::Unclaimed => f.write_str("nobody wants the message"),
+            Failure::Unclaimed => {
+                f.write_str("no handler takes the message: add a route or a fallback for its code")
+            }
         }
     }
 }

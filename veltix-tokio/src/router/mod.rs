@@ -1,4 +1,4 @@
-//! [`Router`]: which handler takes which message.
+//! [`Router`]: the assignment of messages to handlers.
 
 mod borrow;
 pub mod check;
@@ -43,11 +43,11 @@ pub use reply::{IntoReply, Reply};
 pub(crate) use routes::{RouteId, Routes};
 pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRejection};
 
-/// The routes of an application, and what happens when peers come and go.
+/// The routes of an application, and its handlers for connecting and disconnecting peers.
 ///
-/// The same router serves a [`Server`](crate::Server) and a [`Client`](crate::Client): the other
-/// end is a [`Peer`](crate::Peer) on both. `S` is the application's state, given by
-/// [`with_state`](Router::with_state) and taken by handlers as [`State<S>`].
+/// The same router serves a [`Server`](crate::Server) and a [`Client`](crate::Client): the other end is a
+/// [`Peer`](crate::Peer) on both. `S` is the application's state, set by [`with_state`](Router::with_state)
+/// and taken by handlers as [`State<S>`].
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
     fallback: Option<Unbound<S, Message>>,
@@ -64,7 +64,7 @@ struct Route<S> {
     added_at: &'static Location<'static>,
 }
 
-/// A handler that waits for its state. `R` is what is received for it.
+/// A handler that is not bound to its state yet. `R` is the input that the connection receives for it.
 struct Unbound<S, R: Input> {
     bind: Box<dyn FnOnce(S) -> Box<dyn Erased<R>> + Send>,
     needs_hub: bool,
@@ -73,7 +73,7 @@ struct Unbound<S, R: Input> {
 }
 
 impl<S: Clone + Send + Sync + 'static, R: Input> Unbound<S, R> {
-    /// `I` is what the handler sees of what is received.
+    /// Creates it. `I` is the handler's view of the input.
     fn new<H, T, I>(handler: H) -> Self
     where
         H: Handler<T, S, I>,
@@ -85,7 +85,7 @@ impl<S: Clone + Send + Sync + 'static, R: Input> Unbound<S, R> {
         Self { bind: Box::new(bind), needs_hub: H::NEEDS_HUB, is_async: H::IS_ASYNC, options }
     }
 
-    /// The same, for a router whose state is given already.
+    /// Binds the state, for a router whose state is known.
     fn with_state<S2>(self, state: &S) -> Unbound<S2, R> {
         let Self { bind, needs_hub, is_async, options } = self;
         let state = state.clone();
@@ -94,7 +94,7 @@ impl<S: Clone + Send + Sync + 'static, R: Input> Unbound<S, R> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Router<S> {
-    /// A router without routes.
+    /// Creates a router without routes.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -107,11 +107,11 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         }
     }
 
-    /// Gives the messages of a type to a handler: an async or plain function of extractors, whose
-    /// return value is the reply. See [`Handler`].
+    /// Assigns the messages of a type to a handler: an async or plain function of extractors, whose return
+    /// value is the reply. See [`Handler`].
     ///
     /// # Panics
-    /// When the type's code has a route already; the panic names both places.
+    /// Panics if the type's code has a route already; the panic names both places.
     #[must_use]
     #[track_caller]
     pub fn route<H, T>(self, message_type: impl Into<MessageType>, handler: H) -> Self
@@ -122,13 +122,13 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self.add(message_type.into(), Unbound::<_, Message>::new::<_, _, Message>(handler), false)
     }
 
-    /// Gives the messages of a typed message to a handler that ends with [`Msg`]: the type is read
-    /// off that argument. What it returns must be the message's declared reply.
+    /// Assigns the messages of a typed message to a handler that ends with [`Msg`]: that argument
+    /// determines the type. The handler must return the message's declared reply.
     ///
-    /// In code: `Router::new().on(|Msg(say): Msg<Say>| println!("{}", say.text))`.
+    /// Example: `Router::new().on(|Msg(say): Msg<Say>| println!("{}", say.text))`.
     ///
     /// # Panics
-    /// As [`Router::route`].
+    /// Panics as [`Router::route`] does.
     #[must_use]
     #[track_caller]
     pub fn on<M, H, T>(self, handler: H) -> Self
@@ -140,11 +140,11 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), false)
     }
 
-    /// As [`Router::on`], for a plain function that may block its thread: see
+    /// Adds a route like [`Router::on`], for a plain function that may block its thread: see
     /// [`Router::route_blocking`].
     ///
     /// # Panics
-    /// As [`Router::route`].
+    /// Panics as [`Router::route`] does.
     #[must_use]
     #[track_caller]
     pub fn on_blocking<M, H, V, T>(self, handler: H) -> Self
@@ -157,11 +157,11 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), true)
     }
 
-    /// Gives the messages of a type to a plain function that may block its thread: it runs on a
-    /// pool of `max_workers` threads. Messages of one connection stay in order.
+    /// Assigns the messages of a type to a plain function that may block its thread: it runs on a pool of
+    /// `max_workers` threads. Messages of one connection stay in order.
     ///
     /// # Panics
-    /// As [`Router::route`].
+    /// Panics as [`Router::route`] does.
     #[must_use]
     #[track_caller]
     pub fn route_blocking<H, V, T>(self, message_type: impl Into<MessageType>, handler: H) -> Self
@@ -182,7 +182,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     ) -> Self {
         assert!(
             message_type.class() != CodeClass::System,
-            "messages of {message_type:?} are the protocol's own and never reach a handler"
+            "messages of {message_type:?} never reach a handler: give your type a code from 200 up"
         );
         let added_at = Location::caller();
         self.push(Route { message_type, handler, blocking, added_at });
@@ -202,15 +202,15 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self.routes.push(route);
     }
 
-    /// Adds all that another router has, so that each part of an application can bring its own.
+    /// Adds the contents of another router, so that each part of an application can have a router.
     ///
     /// # Panics
-    /// When both have a route for the same code, declare a type of the same code, or both have a fallback, an `authenticate`, an
-    /// `on_connect` or an `on_disconnect`.
+    /// Panics if both have a route for the same code, declare a type of the same code, or both have a
+    /// fallback, an `authenticate`, an `on_connect` or an `on_disconnect`.
     #[must_use]
     #[track_caller]
     pub fn merge(mut self, other: Self) -> Self {
-        // Not by a closure: that would be the panic's location.
+        // Not in a closure: the panic would report the closure's location.
         for route in other.routes {
             self.push(route);
         }
@@ -225,17 +225,17 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Puts a [`tower` layer](https://docs.rs/tower-layer) around every route that was added so
-    /// far, the fallback included; the layer that is added last sees a message first. One route
-    /// alone is layered by [`Handler::layer`].
+    /// Puts a [`tower` layer](https://docs.rs/tower-layer) around every route that was added so far, the
+    /// fallback included. The layer that is added last receives a message first. For a layer around a
+    /// single route see [`Handler::layer`].
     ///
-    /// Each route gets a service of its own from the layer, so what routes are to share (a count,
-    /// say) is kept in the layer: tower's `GlobalConcurrencyLimitLayer` limits all of them
-    /// together, its `ConcurrencyLimitLayer` each.
+    /// Each route gets a service of its own from the layer, so state that the routes share, for example a
+    /// count, belongs in the layer: tower's `GlobalConcurrencyLimitLayer` limits all of them together,
+    /// its `ConcurrencyLimitLayer` limits each route.
     ///
-    /// The service sees [`Inbound`] messages and gives the reply; its readiness is waited for, in
-    /// the connection's lane, before it is called. An error of the layer's own is told as
-    /// [`HandlerFailed`](crate::Event::HandlerFailed).
+    /// The service receives [`Inbound`] messages and returns the reply. The connection waits for the
+    /// service's readiness before each call; the wait is a part of the call. For a layer's own error the
+    /// hub emits [`HandlerFailed`](crate::Event::HandlerFailed).
     ///
     /// ```
     /// use std::sync::Arc;
@@ -288,9 +288,9 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Gives the messages that no route takes to a handler. With it every code from 200 up is
-    /// known; without it they are counted and dropped. A second fallback replaces the first, and so
-    /// it is with `authenticate`, `on_connect` and `on_disconnect`.
+    /// Assigns the messages that no route takes to a handler. With a fallback every code from 200 up is
+    /// known; without one such messages are counted and dropped. A second fallback replaces the first; the
+    /// same holds for `authenticate`, `on_connect` and `on_disconnect`.
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
@@ -301,19 +301,19 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Asks who a peer is, on a server, while its handshake is pending: before it is a peer, and before
-    /// anybody could hear of it. What the function gives is its identity, of any type of yours, for
-    /// handlers as [`Identity<I>`](crate::Identity) and by [`Peer::identity`](crate::Peer::identity).
-    /// An error, a panic and no answer by the handshake's
-    /// [deadline](crate::ServerConfig::handshake_timeout), by default 5 s, let nobody in, and are
-    /// told as [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`] for what the peer
-    /// hears of it.
+    /// Authenticates a peer on a server while its handshake is pending: before it is a peer, and before any
+    /// other peer can learn of it. The return value is the peer's identity, of any type of the application.
+    /// Handlers take it as [`Identity<I>`](crate::Identity); [`Peer::identity`](crate::Peer::identity)
+    /// returns it. An error, a panic, or no result by the handshake's
+    /// [deadline](crate::ServerConfig::handshake_timeout), by default 5 s, refuses the peer, and the hub
+    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`] for the reason that the
+    /// peer receives.
     ///
-    /// Peers without a [token](crate::ClientConfig::token), Python's among them, are asked like all
-    /// others. The function takes the info by value, so that its future owns what it needs; what else
-    /// it needs is captured. It may run for as many peers at once as there are
-    /// [pending handshakes](crate::ServerConfig::max_pending_handshakes), and its future is dropped
-    /// when the handshake is given up.
+    /// The function is also called for peers without a [token](crate::ClientConfig::token), for example
+    /// Python peers. It takes the info by value, so that its future owns its data; other values are
+    /// captured. It may run for as many peers at once as there are [pending
+    /// handshakes](crate::ServerConfig::max_pending_handshakes). Its future is dropped when the handshake
+    /// is aborted.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -345,9 +345,9 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Called when a peer's handshake is over, before its first message is handled. The handler
-    /// may send, request and tag; the peer is listed once it has returned `Ok`, and refused if it
-    /// returns an error, panics, or takes longer than the
+    /// Sets the handler that is called after a peer's handshake and before its first message is handled.
+    /// The handler may send, request and tag. The peer is listed once the handler has returned `Ok`. It is
+    /// refused if the handler returns an error, panics, or takes longer than the
     /// [`on_connect_timeout`](crate::ServerConfig::on_connect_timeout), by default 10 s.
     #[must_use]
     pub fn on_connect<H, T>(mut self, handler: H) -> Self
@@ -359,10 +359,10 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Called once for each peer that `on_connect` let in, after its last message was handled.
-    /// [`Disconnected`] as the last argument says how it ended. It has as long as a
-    /// [drain](crate::ServerConfig::drain_timeout), by default 10 s; what it returns or fails with
-    /// is only logged and told.
+    /// Sets the handler that is called once for each peer that `on_connect` accepted, after its last
+    /// message was handled. [`Disconnected`] as the last argument reports how the connection ended. The
+    /// time limit is that of a [drain](crate::ServerConfig::drain_timeout), by default 10 s. An error or a
+    /// panic of the handler is only logged and emitted as an event.
     #[must_use]
     pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
     where
@@ -373,7 +373,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Gives the handlers their state.
+    /// Sets the state of the handlers.
     #[must_use]
     pub fn with_state<S2>(self, state: S) -> Router<S2> {
         let routes = self.routes.into_iter().map(|route| Route {
@@ -394,7 +394,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 }
 
 impl Router<()> {
-    /// The first handler that needs a server, by name.
+    /// Returns the name of the first handler that needs a server.
     pub(crate) fn hub_needed_by(&self) -> Option<String> {
         let by_route = self.routes.iter().find(|route| route.handler.needs_hub);
         let others = [

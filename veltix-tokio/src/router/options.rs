@@ -1,4 +1,4 @@
-//! How a route runs its handler: [`Configured`], made by methods of [`Handler`].
+//! The options with which a route runs its handler: [`Configured`], made by methods of [`Handler`].
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,15 +12,15 @@ use super::handler::{Called, Handler};
 use super::layer::{MessageService, RouteLayer};
 use super::typed::Input;
 
-/// How a route runs its handler.
+/// The options with which a route runs its handler.
 #[derive(Clone, Default)]
 pub struct RouteOptions {
-    /// Calls of this route that may run at once for one peer, when order is given up.
+    /// The maximum number of concurrent calls of this route for one peer. `None` for a serial handler.
     pub(super) concurrent: Option<usize>,
     pub(super) timeout: Option<Duration>,
-    /// What its handlers may put into other peers' outboxes, in bytes a second for each peer.
+    /// The limit of bytes per second that its handlers put into other peers' outboxes, for each peer.
     pub(super) publish_limit: Option<u64>,
-    /// The innermost first.
+    /// The layers, the innermost first.
     pub(super) layers: Vec<Arc<dyn RouteLayer>>,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Debug for RouteOptions {
     }
 }
 
-/// A handler with options for its route. Made by [`Handler::concurrent`], [`Handler::timeout`],
+/// A handler with options for its route. It is made by [`Handler::concurrent`], [`Handler::timeout`],
 /// [`Handler::publish_limit`] and [`Handler::layer`].
 pub struct Configured<H, T, S, I> {
     handler: H,

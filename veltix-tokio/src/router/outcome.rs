@@ -1,4 +1,4 @@
-//! [`Outcome`]: how a handler ended.
+//! [`Outcome`]: the result of a handler.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use super::extract::Rejection;
 use super::reply::Reply;
 use crate::error::BoxError;
 
-/// How a handler ended.
+/// The result of a handler.
 ///
-/// It is moved for every message, so what is rare in it is behind a pointer.
+/// It is moved for every message, so the rare variant is behind a pointer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It has nothing to say.
+    /// The handler sends no reply.
     Silent,
-    /// It answers.
+    /// The handler sends this reply.
     Reply(Reply),
-    /// It has not done its work.
+    /// The handler failed.
     Failure(Box<Failure>),
 }
 
 impl Outcome {
-    /// It was not called.
+    /// Returns the outcome of a handler that was not called, because an argument was rejected.
     pub(crate) fn rejected(rejection: Rejection) -> Self {
         Failure::Rejected(rejection, None).into()
     }
 
-    /// It returned an error.
+    /// Returns the outcome of a handler that returned an error.
     pub(crate) fn failed(error: impl Into<BoxError>) -> Self {
         Failure::Failed(error.into(), None).into()
     }
@@ -39,17 +39,18 @@ impl From<Failure> for Outcome {
     }
 }
 
-/// How a handler did not do its work.
+/// The failure of a handler.
 #[non_exhaustive]
 pub enum Failure {
-    /// One of its arguments could not be made; it was not called. The sender is told if its
-    /// message says how.
+    /// An argument could not be made, and the handler was not called. The sender receives the reply
+    /// that its message declares for this case, if any.
     Rejected(Rejection, Option<Reply>),
-    /// It returned an error. The sender is told if its message says how.
+    /// The handler returned an error. The sender receives the reply that its message declares for this
+    /// case, if any.
     Failed(BoxError, Option<Reply>),
-    /// It panicked, with this text.
+    /// The handler panicked, with this text.
     Panicked(String),
-    /// Nobody wants the message.
+    /// No handler takes the message.
     Unclaimed,
 }
 

@@ -1,4 +1,4 @@
-//! [`IntoReply`]: what a handler may return.
+//! [`IntoReply`]: the possible return values of a handler.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ use super::outcome::Outcome;
 use crate::close::Disconnected;
 use crate::error::BoxError;
 
-/// An answer to a message: a body, and a code unless it is the question's own.
+/// A reply to a message: a body, and a code unless it is the code of the request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     message: Message,
-    /// The message's code means nothing: it is the question's.
+    /// True if the reply uses the code of the request; the code in `message` has no meaning.
     same_code: bool,
 }
 
 impl Reply {
-    /// An answer with the code of the question.
+    /// Creates a reply with the code of the request.
     pub fn same(body: impl Into<Bytes>) -> Self {
         let message = Message::from_parts(0, RequestId::default(), body.into());
         Self { message, same_code: true }
@@ -30,7 +30,7 @@ impl Reply {
         self.message.body()
     }
 
-    /// The answer to the message of this code and id.
+    /// Returns the frame that replies to the message of this code and id.
     #[inline]
     pub(crate) fn into_frame(self, code: u16, id: RequestId) -> Frame {
         let code = if self.same_code { code } else { self.message.code() };
@@ -53,18 +53,18 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// What a handler may return. `I` is what it handles, see [`Handler`](crate::Handler).
+/// A possible return value of a handler. `I` is the handler's input, see [`Handler`](crate::Handler).
 ///
-/// - nothing: no answer;
-/// - [`Message`]: an answer of that code and body; a [`Reply`] likewise, or with the code of the
-///   message it answers;
-/// - [`Bytes`], `Vec<u8>`, `String`, `&'static str`, [`Text`], [`Json`]: an answer with the code
-///   of the message it answers;
-/// - `Option` of one of these: an answer, or none;
-/// - `Result` of one of these: an error is told as an event and logged, and sends nothing, so
-///   that a caller at the other end runs into its timeout.
+/// - nothing: no reply;
+/// - [`Message`]: a reply of that code and body; a [`Reply`] likewise, or with the code of the message
+///   to which it replies;
+/// - [`Bytes`], `Vec<u8>`, `String`, `&'static str`, [`Text`], [`Json`]: a reply with the code of the
+///   message to which it replies;
+/// - `Option` of one of these: a reply, or none;
+/// - `Result` of one of these: an error is emitted as an event and logged, and sends nothing, so that a
+///   caller at the other end receives a timeout.
 ///
-/// What the handler of a typed message returns is said by [`AnswerTo`](super::typed::AnswerTo).
+/// [`AnswerTo`](super::typed::AnswerTo) describes the return values of handlers of typed messages.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be what this handler returns",
     label = "not a reply",
@@ -72,7 +72,7 @@ impl fmt::Debug for Reply {
             `Result` of one of them; `on_connect` and `on_disconnect` return nothing or a `Result<(), E>`"
 )]
 pub trait IntoReply<I = Message> {
-    /// The outcome of the handler.
+    /// Converts the value into the outcome of the handler.
     fn into_outcome(self) -> Outcome;
 }
 
@@ -152,5 +152,5 @@ macro_rules! impl_into_reply_for_results {
     )*};
 }
 
-// One for every input would overlap with that for typed messages.
+// An implementation for every input would overlap with that for typed messages.
 impl_into_reply_for_results!(Message, (), Disconnected);

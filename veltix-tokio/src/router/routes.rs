@@ -13,10 +13,10 @@ use crate::flush::PublishLimit;
 use crate::hub::Hub;
 use crate::identity::Authenticate;
 
-/// No route, in the table of routes by code.
+/// The entry of a code without a route in the table of routes by code.
 const NO_ROUTE: u16 = u16::MAX;
 
-/// Which route a message takes.
+/// The route of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RouteId(u16);
 
@@ -29,7 +29,7 @@ pub(crate) struct Routes {
     authenticate: Option<Box<dyn Authenticate>>,
     on_connect: Option<Box<dyn Erased<()>>>,
     on_disconnect: Option<Box<dyn Erased<Disconnected>>>,
-    /// What handlers reach the other peers by; a client has none.
+    /// The hub by which handlers reach other peers. A client has none.
     hub: Option<Hub>,
     registry: Registry,
 }
@@ -37,13 +37,13 @@ pub(crate) struct Routes {
 /// A route that is ready to serve.
 pub(crate) struct BoundRoute {
     pub(crate) handler: Box<dyn Erased<Message>>,
-    /// Calls that may run at once for one peer, when the route gives up order.
+    /// The maximum number of concurrent calls for one peer. `None` for serial handlers.
     pub(crate) concurrent: Option<usize>,
-    /// Whether it is a plain function and nothing stands around it: a call is done when it returns.
+    /// True if the handler is a plain function without wrappers: a call has ended when it returns.
     pub(crate) is_plain: bool,
-    /// Whether it has futures, for which boxes are kept.
+    /// True if the handler has futures, for which pooled futures are kept.
     pub(crate) is_async: bool,
-    /// Whether it runs on the pool of threads.
+    /// True if the handler runs on the pool of threads.
     pub(crate) blocking: bool,
 }
 
@@ -71,7 +71,7 @@ impl BoundRoute {
             erased = Box::new(Layered::new(erased, hub, &options.layers));
         }
         if let Some(bytes_per_second) = options.publish_limit {
-            // What layers publish counts too.
+            // Bytes that layers publish count too.
             let limit = PublishLimit { route: route.0, bytes_per_second };
             erased = Box::new(Publishing { handler: erased, limit });
         }
@@ -79,7 +79,7 @@ impl BoundRoute {
     }
 }
 
-/// A handler of something else than messages, under its deadline if it has one.
+/// Returns a handler of an input that is no message, with its time limit if it has one.
 fn timed<R: Input>(handler: Unbound<(), R>) -> Box<dyn Erased<R>> {
     let erased = (handler.bind)(());
     match handler.options.timeout {
@@ -89,7 +89,7 @@ fn timed<R: Input>(handler: Unbound<(), R>) -> Box<dyn Erased<R>> {
 }
 
 impl Routes {
-    /// Makes the router ready for the connections of a server with this hub, or of a client.
+    /// Prepares the router for the connections of a server with this hub, or of a client.
     pub(crate) fn new(router: Router, hub: Option<Hub>) -> Self {
         let mut registry = Registry::new();
         let mut by_code = Vec::new();
@@ -124,7 +124,7 @@ impl Routes {
         }
     }
 
-    /// The route for a code: its own, or the fallback.
+    /// Returns the route of a code: its own, or the fallback.
     pub(crate) fn find(&self, code: u16) -> Option<RouteId> {
         match self.by_code.get(usize::from(code)) {
             Some(&index) if index != NO_ROUTE => Some(RouteId(index)),
@@ -136,7 +136,7 @@ impl Routes {
         &self.handlers[usize::from(id.0)]
     }
 
-    /// The hub of the server, `None` on a client.
+    /// Returns the hub of the server, `None` on a client.
     pub(crate) const fn hub(&self) -> Option<&Hub> {
         self.hub.as_ref()
     }
@@ -157,7 +157,7 @@ impl Routes {
         self.on_disconnect.as_deref()
     }
 
-    /// The name of a code's type, for logs.
+    /// Returns the name of a code's type, for logs.
     pub(crate) fn name(&self, code: u16) -> &'static str {
         self.registry.find(code).map_or("unknown", MessageType::name)
     }

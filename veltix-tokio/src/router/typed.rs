@@ -1,4 +1,4 @@
-//! Handlers of typed messages: what they take, what they must answer, and how they fail.
+//! Handlers of typed messages: their inputs, their replies and their errors.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,14 +11,14 @@ use super::reply::{IntoReply, Reply};
 use crate::close::Disconnected;
 use crate::error::BoxError;
 
-/// What a handler of [`Router::on`](crate::Router::on) handles: a message that is an `M`.
+/// The input of a handler of [`Router::on`](crate::Router::on): a message that is an `M`.
 #[derive(Debug)]
 pub struct Asked<M>(PhantomData<fn() -> M>);
 
-/// What handlers handle: a [`Message`], an [`Asked`], nothing in `on_connect`, a [`Disconnected`]
-/// in `on_disconnect`.
+/// The inputs of handlers: a [`Message`], an [`Asked`], `()` in `on_connect`, a [`Disconnected`] in
+/// `on_disconnect`.
 pub trait Input: Send + 'static {
-    /// What they are given: of a message, an [`MessageRef`].
+    /// The value that a handler receives: for a message, a [`MessageRef`].
     type Given<'a>;
 }
 
@@ -43,9 +43,9 @@ pub trait MessageInput: for<'a> Input<Given<'a> = MessageRef<'a>> {}
 
 impl<I: for<'a> Input<Given<'a> = MessageRef<'a>>> MessageInput for I {}
 
-/// What becomes of an input of which an argument could not be made.
+/// The outcome of an input from which an argument could not be made.
 pub trait Reject: Input {
-    /// The outcome.
+    /// Returns the outcome.
     fn reject(rejection: Rejection) -> Outcome;
 }
 
@@ -69,13 +69,12 @@ impl Reject for Disconnected {
 
 impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
     fn reject(rejection: Rejection) -> Outcome {
-        let told = M::Error::tell(&rejection);
-        Failure::Rejected(rejection, told).into()
+        let reply = M::Error::tell(&rejection);
+        Failure::Rejected(rejection, reply).into()
     }
 }
 
-/// The `error = E` of a message, as far as rejected arguments go: `E` is made from the
-/// [`Rejection`].
+/// The `error = E` of a message with respect to rejected arguments: `E` is made from the [`Rejection`].
 #[diagnostic::on_unimplemented(
     message = "the `error = …` of this message cannot be made from a `Rejection`: `{Self}`",
     label = "its `From<&Rejection>` is missing",
@@ -83,7 +82,7 @@ impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
             read is answered with it"
 )]
 pub trait TellsRejection {
-    /// The answer to who sent what was rejected.
+    /// Returns the reply to the sender of the rejected message.
     fn tell(rejection: &Rejection) -> Option<Reply>;
 }
 
@@ -110,12 +109,12 @@ where
     }
 }
 
-/// What the handler of a typed message may return: `Reply` is what the message declares as its
-/// reply, [`NoReply`] when it declares none, and `Error` the same for errors.
+/// A possible return value of the handler of a typed message. `Reply` is the reply that the message
+/// declares, or [`NoReply`] if it declares none; `Error` is the same for errors.
 ///
 /// - without `reply = …`: nothing, or a `Result<(), E>`;
 /// - with `reply = T`: `T`, or a `Result<T, E>`;
-/// - `E` is anything that goes into a boxed error, or with `error = E` that very type.
+/// - `E` is any type that converts into a boxed error; with `error = E` it is exactly that type.
 #[diagnostic::on_unimplemented(
     message = "a handler of this message must answer with `{Reply}`, but returns `{Self}`",
     label = "not an answer",
@@ -124,7 +123,7 @@ where
     note = "the error of such a `Result` is an `Error`, or what the message declares as `error = …`"
 )]
 pub trait AnswerTo<Reply, Error> {
-    /// The outcome of the handler.
+    /// Converts the value into the outcome of the handler.
     fn answer(self) -> Outcome;
 }
 
@@ -155,16 +154,16 @@ impl<T: TypedMessage, Error, E: FailWith<Error>> AnswerTo<T, Error> for Result<T
     }
 }
 
-/// The error that the handler of a typed message may return. `Error` is what the message declares
+/// A possible error of the handler of a typed message. `Error` is the type that the message declares
 /// with `error = …`, or [`NoError`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of this handler",
-    label = "not an error that can be told",
+    label = "not an error that can be sent to the peer",
     note = "without `error = …` on the message it is anything that goes into a boxed error; with it, it is \
             that very type"
 )]
 pub trait FailWith<Error> {
-    /// The outcome of the handler.
+    /// Converts the error into the outcome of the handler.
     fn fail(self) -> Outcome;
 }
 
@@ -184,7 +183,7 @@ impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
     }
 }
 
-/// An error that the sink is told, for the log.
+/// The `Debug` text of a declared error, for the event and the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct ToldError(String);

@@ -1,4 +1,4 @@
-//! What stands around a handler when its route asks for it: a thread of its own, a deadline.
+//! Wrappers of a handler for the options of its route: a thread of its own, a timeout, a publish limit.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use super::typed::Input;
 use crate::flush::{self, PublishLimit};
 use crate::hub::Hub;
 
-/// Runs a plain handler on a thread of the pool.
+/// A plain handler that runs on a thread of the pool.
 pub(super) struct Blocking {
     handler: Arc<dyn Erased<Message>>,
     hub: Option<Hub>,
@@ -41,8 +41,8 @@ impl Erased<Message> for Blocking {
         let handler = Arc::clone(&self.handler);
         let span = tracing::Span::current();
         Started::Running(PooledFuture::new(async move {
-            // The job keeps it to its end, also when nobody waits for that any more: however many
-            // calls of one peer run out of time, the others have a thread.
+            // The job keeps its permit until it ends, even when its caller does not wait any more. So
+            // however many calls of one peer time out, other peers still get a thread.
             let Ok(turn) = Arc::clone(peer.session().threads()).acquire_owned().await else {
                 return Outcome::failed(NoThread);
             };
@@ -51,18 +51,18 @@ impl Erased<Message> for Blocking {
             services.workers().run(move || {
                 let _turn = turn;
                 if done.is_closed() {
-                    // Cancelled while it waited for a thread; the message is counted by then.
+                    // Cancelled while it waited for a thread. The message is already counted.
                     return;
                 }
                 let _entered = span.enter();
                 let context = Context::new(&peer, hub.as_ref(), message.code(), message.id());
                 let call = || handler.start(&context, message.by_ref(), None);
                 if let (Started::Done(outcome), published) = flush::blocking(peer.session(), call) {
-                    // Whoever waited may have been cancelled.
+                    // The waiting task may have been cancelled.
                     let _ = done.send((outcome, published));
                 }
             });
-            // A job catches its handler's panic, so it goes without a word only unrun.
+            // A job catches the panic of its handler, so the channel closes only if the job never ran.
             let Ok((outcome, published)) = outcome.await else { return Outcome::failed(NoThread) };
             flush::published(published.all as usize, published.waiting as usize);
             outcome
@@ -76,14 +76,14 @@ impl Erased<Message> for Blocking {
     fn give_back(&self, _future: PooledFuture) {}
 }
 
-/// A blocking handler was not run.
+/// The error of a blocking handler that was not run.
 #[derive(Debug, Error)]
 #[error(
     "no thread for blocking handlers could be started: raise the limit of threads, or use an async handler"
 )]
 struct NoThread;
 
-/// Gives a handler so long.
+/// A handler with a time limit.
 pub(super) struct Timed<R: Input> {
     pub(super) handler: Box<dyn Erased<R>>,
     pub(super) limit: Duration,
@@ -113,7 +113,7 @@ impl<R: Input> Erased<R> for Timed<R> {
     fn give_back(&self, _future: PooledFuture) {}
 }
 
-/// Tells what a handler publishes apart, for its route's own limit.
+/// A handler whose published bytes are counted separately, for the limit of its route.
 pub(super) struct Publishing {
     pub(super) handler: Box<dyn Erased<Message>>,
     pub(super) limit: PublishLimit,
@@ -144,9 +144,9 @@ impl Erased<Message> for Publishing {
     fn give_back(&self, _future: PooledFuture) {}
 }
 
-/// A handler took longer than its route's [`timeout`](crate::Handler::timeout).
+/// The error of a handler that took longer than its route's [`timeout`](crate::Handler::timeout).
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the handler did not return within {limit:?}")]
+#[error("the handler did not return within {limit:?}: raise its `timeout`")]
 struct HandlerTimeout {
     limit: Duration,
 }

@@ -1,6 +1,5 @@
 //! The accept loop of a server, and the way of a connection to its task.
 
-use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::pin::pin;
@@ -151,7 +150,8 @@ fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet
         return;
     }
     let ticket = endpoint.handshakes().enter(stream.addr().ip());
-    let connection = connection(stream, Arc::clone(entrance), ticket);
+    let handshake = enter(stream, Arc::clone(entrance), ticket);
+    let connection = ConnectionTask::serve(handshake);
     if planted!("connections_outlive_run") {
         tokio::spawn(connection);
         return;
@@ -161,22 +161,6 @@ fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet
         SocketCore::Async => connections.spawn(connection),
         SocketCore::Threading => connections.spawn(on_thread(connection)),
     };
-}
-
-/// A connection from its first byte to its last: the handshake under its deadline, then its task.
-fn connection(
-    stream: Stream,
-    entrance: Arc<Entrance>,
-    ticket: Ticket,
-) -> impl Future<Output = ()> + Send {
-    // Boxed, so that the connection does not pay for it, and what it takes, as long as it lives.
-    let entering = Box::pin(enter(stream, entrance, ticket));
-    async move {
-        // Taken apart at once: what an `if let` looks at would be held beside the task.
-        let Some((task, slot)) = entering.await else { return };
-        task.run().await;
-        drop(slot);
-    }
 }
 
 /// The handshake; gives the connection's task, and the slot that it holds as long as it lives.

@@ -8,15 +8,15 @@ use crate::sync::{Mutex, drop_caught};
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// One value of each type. A search among a few is as fast as a map, and nothing is held for a
-/// peer without any.
+/// One value of each type. A search among a few values is as fast as a map, and a peer without
+/// values uses no memory for them.
 #[derive(Default)]
 pub(crate) struct Attached(Mutex<Values>);
 
 #[derive(Default)]
 struct Values {
     values: Vec<(TypeId, Value)>,
-    /// The connection has ended: nothing is kept any more.
+    /// The connection has ended, and no value is kept any more.
     ended: bool,
 }
 
@@ -45,7 +45,7 @@ impl Attached {
         }
     }
 
-    /// Attaches the first value, of which many peers have no other: it takes no more room.
+    /// Attaches the first value without spare capacity, since many peers have no other value.
     pub(crate) fn attach_first(&self, of: TypeId, value: Value) {
         let mut attached = self.0.lock();
         attached.values.reserve_exact(1);
@@ -64,8 +64,8 @@ impl Attached {
         attached.find(of).map(|at| attached.values.swap_remove(at).1)
     }
 
-    /// Drops all values, and each that is attached from now on: a value that holds its own peer would
-    /// keep that peer, and itself, for ever.
+    /// Drops all values, and each value that is attached from now on. A value that holds its own
+    /// peer would otherwise keep that peer, and itself, for ever.
     pub(crate) fn end(&self) {
         let values = {
             let mut attached = self.0.lock();

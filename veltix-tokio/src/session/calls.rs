@@ -1,4 +1,4 @@
-//! [`Calls`]: who waits for which answer until when.
+//! [`Calls`]: the pending calls of a connection, with their reply sinks and deadlines.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,23 +12,24 @@ use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
 use crate::error::RequestError;
 use crate::planted::planted;
 
-/// Deadlines kept beyond those of calls in flight before the stale ones are swept out.
+/// The number of deadlines kept beyond those of pending calls before stale ones are removed.
 const STALE_DEADLINES: usize = 64;
 
-/// The calls in flight of one connection, with their deadlines.
+/// The pending calls of one connection, with their deadlines.
 #[derive(Debug)]
 pub(crate) struct Calls {
     pending: Pending<Caller>,
-    /// Deadlines, earliest first. One whose call is over is stale, until it is swept or due.
+    /// Deadlines, earliest first. The deadline of a completed call is stale until it is removed or
+    /// due.
     deadlines: BinaryHeap<Reverse<(Instant, u16)>>,
-    /// How many calls were made: the number of the next.
+    /// The number of calls made, which is the number of the latest one.
     made: u64,
-    /// The connection is over: nothing may wait any more.
+    /// The connection has ended, and no call may wait any more.
     ended: bool,
-    /// The connection's task does not read on unless there are calls, and there were none when it
-    /// looked.
+    /// The connection's task continues to read only if there are calls, and there were none at its
+    /// last check.
     first_is_news: bool,
-    /// More than one call was in flight since there was none.
+    /// More than one call was pending at some moment since the table was last empty.
     is_crowd: bool,
 }
 
@@ -36,22 +37,22 @@ pub(crate) struct Calls {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begun {
     pub(crate) call: CallId,
-    /// The connection's task must look at the calls for it.
+    /// The connection's task must check the calls because of this one.
     pub(crate) is_news: bool,
-    /// No other call is in flight, and it is not the first of many that follow each other: those
-    /// who were answered together are likely to ask again together.
+    /// No other call is pending, and this call does not follow a group of calls: callers that were
+    /// answered together are likely to call again together.
     pub(crate) is_alone: bool,
 }
 
-/// A call as its future knows it. The id alone does not say enough: it may mean another call by
-/// the time that the future of an answered one is dropped.
+/// The identity of a call for its future. The id alone is not sufficient: when the future of an
+/// answered call is dropped, the id may already belong to another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallId {
     pub(crate) id: RequestId,
     number: u64,
 }
 
-/// Who waits for an answer.
+/// The sink that waits for an answer.
 #[derive(Debug)]
 pub(crate) struct Caller {
     number: u64,
@@ -59,19 +60,19 @@ pub(crate) struct Caller {
     code: u16,
     sink: ReplySink,
     deadline: Instant,
-    /// The codes that the answer must have to count at all, see [`IdSpace::must_check_type`].
+    /// The codes that the answer must have to count, see [`IdSpace::must_check_type`].
     must_be: Option<Expected>,
 }
 
-/// An answer on its way to a survey, with its place there.
+/// An answer for a survey, with the index of its peer there.
 pub(crate) type SurveyAnswer = (usize, Result<Message, CallFailed>);
 
-/// Where an answer goes.
+/// The receiver of an answer.
 #[derive(Debug)]
 pub(crate) enum ReplySink {
-    /// To a call of its own.
+    /// A single call.
     Alone(oneshot::Sender<Result<Message, CallFailed>>),
-    /// To a survey of many, with the place of this call there.
+    /// A survey, with the index of this call in it.
     Survey { index: usize, answers: mpsc::UnboundedSender<SurveyAnswer> },
 }
 
@@ -79,7 +80,7 @@ pub(crate) enum ReplySink {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected {
     One(u16),
-    /// None listed means any.
+    /// An empty list allows any code.
     OneOf(&'static [u16]),
 }
 
@@ -91,7 +92,7 @@ impl Expected {
         }
     }
 
-    /// The code of a reply, unless it may have any.
+    /// Returns the code of a reply, unless any code is allowed.
     pub(crate) const fn first(self) -> Option<u16> {
         match self {
             Self::One(code) => Some(code),
@@ -100,7 +101,7 @@ impl Expected {
     }
 }
 
-/// Why a call ended without an answer, as the connection tells it.
+/// The reason why a call ended without an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CallFailed {
     Timeout,
@@ -108,21 +109,23 @@ pub(crate) enum CallFailed {
     Congested,
 }
 
-/// A call that is over, and how; told outside the lock of the calls, since telling wakes tasks.
+/// A completed call with its result. It is passed on outside the lock of the calls, since that
+/// wakes tasks.
 #[derive(Debug)]
-#[must_use = "the caller is to be told"]
+#[must_use = "complete it to pass the result to the caller"]
 pub(crate) struct CompletedCall {
     caller: Caller,
     result: Result<Message, CallFailed>,
 }
 
 impl CompletedCall {
-    /// The code of the question.
+    /// Returns the code of the question.
     pub(crate) const fn code(&self) -> u16 {
         self.caller.code
     }
 
-    /// Tells the caller. One that is gone has given up its id in its drop, or is about to.
+    /// Passes the result to the reply sink. A sink whose future was dropped has given up its id, or
+    /// is about to.
     pub(crate) fn complete(self) {
         match self.caller.sink {
             ReplySink::Alone(answer) => drop(answer.send(self.result)),
@@ -131,14 +134,14 @@ impl CompletedCall {
     }
 }
 
-/// What a received message turned out to be.
+/// The classification of a received message.
 #[derive(Debug)]
 pub(crate) enum Reception {
-    /// It is the answer to a call.
+    /// The message is the answer to a call.
     Answer(CompletedCall),
-    /// It is the answer to nothing that is in flight.
+    /// The message is an answer, but no pending call matches it.
     Late,
-    /// It is not an answer.
+    /// The message is not an answer.
     Other(Message),
 }
 
@@ -158,21 +161,21 @@ impl Calls {
         self.pending.space()
     }
 
-    /// Whether a call waits for its answer, for a task that reads on only then: where none does,
-    /// the next one wakes it.
+    /// Returns whether a call waits for its answer. A task that continues to read only in that case
+    /// uses this: if no call waits, the next one wakes the task.
     pub(crate) const fn is_calling(&mut self) -> bool {
         self.first_is_news = self.pending.is_empty();
         !self.first_is_news
     }
 
-    /// How many calls wait for their answer.
+    /// Returns the number of pending calls.
     pub(crate) const fn len(&self) -> usize {
         self.pending.len()
     }
 
-    /// Begins a call. It is news for the connection's task if its deadline has become the
-    /// [next](Self::next_deadline), or if it is the first in flight while the task [waits for
-    /// that](Self::is_calling).
+    /// Begins a call. The connection's task must check it if its deadline has become the
+    /// [next](Self::next_deadline), or if it is the first pending call while the task [waits for
+    /// one](Self::is_calling).
     pub(crate) fn begin(
         &mut self,
         code: u16,
@@ -191,7 +194,7 @@ impl Calls {
         Ok(Begun { is_news: begun.is_news || is_next, ..begun })
     }
 
-    /// Begins a call whose sink watches its deadline: that of a survey, which has one for all.
+    /// Begins a call whose sink watches its deadline. A survey has one deadline for all its calls.
     pub(crate) fn begin_open(&mut self, code: u16, sink: ReplySink) -> Result<Begun, RequestError> {
         let now = Instant::now();
         self.register(code, sink, now, now + FAR_FUTURE, None)
@@ -218,15 +221,15 @@ impl Calls {
         Ok(Begun { call: CallId { id, number }, is_news, is_alone: is_first && !was_crowd })
     }
 
-    /// Drops the deadlines of calls that are over, so that they are never more than those in
-    /// flight by a constant factor.
+    /// Removes the deadlines of completed calls, so that their number stays within a constant
+    /// factor of the number of pending calls.
     fn sweep(&mut self) {
         let mut deadlines = std::mem::take(&mut self.deadlines);
         deadlines.retain(|Reverse((deadline, id))| self.is_live(*deadline, *id));
         self.deadlines = deadlines;
     }
 
-    /// Gives an answer to the call that it belongs to, if it belongs to one.
+    /// Completes the call that the message answers, if there is one.
     pub(crate) fn receive(&mut self, mut message: Message) -> Reception {
         if planted!("late_reply_accepted")
             && let Some(Reverse((_, id))) = self.deadlines.peek()
@@ -244,21 +247,22 @@ impl Calls {
                 let message = message.detach_below(DETACH_BELOW);
                 Reception::Answer(CompletedCall { caller, result: Ok(message) })
             }
-            // The server's own numbering goes through our ids, so this is one of its messages.
+            // The server's own numbering passes through the ids of this side, so this is one of its
+            // messages.
             Answer::Late if self.space().must_check_type() => Reception::Other(message),
             Answer::Late => Reception::Late,
             Answer::NotACall => Reception::Other(message),
         }
     }
 
-    /// When to [look](Self::expire) for calls whose time is over. That of a call which is over
-    /// already counts too: to look in vain, once in its timeout at most, costs less than to take
-    /// each out.
+    /// Returns the time of the next [check](Self::expire) for calls whose deadline has passed. The
+    /// deadline of a completed call counts too: one useless check at most per timeout costs less
+    /// than the removal of each deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
     }
 
-    /// Ends the calls whose time is over.
+    /// Ends the calls whose deadline has passed.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<CompletedCall> {
         let mut completed = Vec::new();
         while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
@@ -272,7 +276,7 @@ impl Calls {
             }
         }
         if self.deadlines.is_empty() {
-            // A connection that calls no more holds no memory for it.
+            // A connection that makes no more calls holds no memory for them.
             self.deadlines = BinaryHeap::new();
         }
         completed
@@ -283,12 +287,14 @@ impl Calls {
         caller.is_some_and(|caller| caller.deadline == deadline)
     }
 
-    /// Takes back a call that was never sent. Who waited is dropped outside the lock.
+    /// Takes back a call that was never sent. The caller is returned so that it is dropped outside
+    /// the lock.
     pub(crate) fn take_back(&mut self, call: CallId) -> Option<Caller> {
         self.is_waiting(call).then(|| self.pending.take_back(call.id))?
     }
 
-    /// Gives up a call whose answer may still come. Who waited is dropped outside the lock.
+    /// Cancels a call whose answer may still arrive. The caller is returned so that it is dropped
+    /// outside the lock.
     pub(crate) fn give_up(&mut self, call: CallId) -> Option<Caller> {
         let now = Instant::now().into_std();
         self.is_waiting(call).then(|| self.pending.give_up(call.id, now))?
@@ -298,17 +304,17 @@ impl Calls {
         self.pending.waiter(call.id).is_some_and(|caller| caller.number == call.number)
     }
 
-    /// Fails every call: so much came before the answers that reading has to stop. The answers
-    /// are still on their way, so the ids rest.
+    /// Fails every call: too many bytes precede the answers, and reading has to stop. The
+    /// answers are still on their way, so the ids rest.
     pub(crate) fn fail_congested(&mut self) -> Vec<CompletedCall> {
         self.deadlines.clear();
-        // The task reads no further, and has to fail the next one as well.
+        // The task reads no further, and has to fail the next call as well.
         self.first_is_news = true;
         let callers = self.pending.give_up_all(Instant::now().into_std());
         failed(callers, CallFailed::Congested)
     }
 
-    /// Fails every call, now and from now on: the connection is over.
+    /// Fails every call, now and from now on: the connection has ended.
     pub(crate) fn end(&mut self) -> Vec<CompletedCall> {
         if planted!("lost_calls_wait") {
             return Vec::new();
@@ -362,16 +368,16 @@ mod tests {
         assert!(calls.is_calling());
         calls.take_back(call);
         let (call, is_news) = begin(calls, REQUEST_TIMEOUT);
-        assert!(!is_news, "it has not looked for calls in vain");
+        assert!(!is_news, "the task has not checked in vain");
         calls.take_back(call);
         assert!(!calls.is_calling());
         assert!(begin(calls, REQUEST_TIMEOUT).1);
-        assert!(!begin(calls, REQUEST_TIMEOUT).1, "another is no news");
+        assert!(!begin(calls, REQUEST_TIMEOUT).1, "the second call needs no check");
         assert!(calls.is_calling());
         calls.fail_congested();
         let open =
             calls.begin_open(200, ReplySink::Alone(oneshot::channel().0)).expect("ids are free");
-        assert!(open.is_news, "the task has stopped to read, for all it knows for good");
+        assert!(open.is_news, "the task has stopped reading and needs the wake-up");
     }
 
     #[tokio::test(start_paused = true)]
@@ -391,8 +397,9 @@ mod tests {
         }
     }
 
-    /// The table of calls doubles when it is full by seven eighths, which it is with 28 672 of the
-    /// 32 767. The last eighth pays for twice the table, and is 256 bytes each no more.
+    /// The table of calls doubles when seven eighths of it are used, which happens at 28 672 of the
+    /// 32 767 ids. The last eighth pays for twice the table and therefore exceeds 256 bytes per
+    /// call.
     #[test]
     fn r36_a_call_in_flight_costs_at_most_256_bytes() {
         for (calls_made, most) in [(28_672, 256), (32_767, 320)] {

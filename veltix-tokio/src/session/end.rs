@@ -1,4 +1,4 @@
-//! [`End`]: whether a connection is to end, and how it ended.
+//! [`End`]: the request to end a connection, and how the connection ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
@@ -6,19 +6,19 @@ use std::task::{Poll, Waker};
 use crate::close::{CloseReason, Disconnected};
 use crate::sync::{Mutex, QueuePosition, Waiters, wake_all};
 
-/// The end of a connection, as its handles and its task see it.
+/// The end of a connection, shared by its handles and its task.
 #[derive(Default)]
 pub(crate) struct End {
-    /// Read by the task at every poll; the reason is behind the lock.
+    /// Read by the task at every poll. The reason is behind the lock.
     is_asked: AtomicBool,
-    /// This side does not wait for handlers any more, whatever the reason for the end was.
+    /// This side does not wait for handlers any more, for any reason of the end.
     is_cancelled: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The first reason that anybody gave.
+    /// The first reason that was given.
     asked: Option<CloseReason>,
     /// How the connection ended. Boxed: most connections are still open.
     outcome: Option<Box<Disconnected>>,
@@ -26,13 +26,13 @@ struct State {
 }
 
 impl End {
-    /// Asks for the end; the first reason counts.
+    /// Asks for the end. The first reason counts.
     pub(super) fn ask(&self, reason: CloseReason) {
         self.state.lock().asked.get_or_insert(reason);
         self.is_asked.store(true, Ordering::Release);
     }
 
-    /// Notes that this side closes, as by [`Peer::close`](crate::Peer::close).
+    /// Records that this side closes, as by [`Peer::close`](crate::Peer::close).
     pub(super) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Release);
     }
@@ -47,7 +47,8 @@ impl End {
         if self.is_asked() { self.state.lock().asked.clone() } else { None }
     }
 
-    /// Returns whether this side closes: that cancels handlers which an earlier end let finish.
+    /// Returns whether this side closes. This cancels handlers that an earlier request for the end
+    /// let finish.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Ordering::Acquire)
     }
@@ -64,7 +65,7 @@ impl End {
         wake_all(waiting);
     }
 
-    /// Waits for the outcome at this position in the line.
+    /// Waits for the outcome at this position in the queue.
     pub(crate) fn poll(&self, position: &mut QueuePosition, waker: &Waker) -> Poll<Disconnected> {
         let mut state = self.state.lock();
         if let Some(outcome) = &state.outcome {
@@ -74,7 +75,7 @@ impl End {
         Poll::Pending
     }
 
-    /// Gives up a wait.
+    /// Cancels a wait.
     pub(crate) fn leave_queue(&self, position: &QueuePosition) {
         if position.is_assigned() {
             let waker = self.state.lock().waiting.leave(position);

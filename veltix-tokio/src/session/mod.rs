@@ -1,5 +1,5 @@
-//! What the handles and the task of one connection share: [`Session`]; and what the sessions of one
-//! side share: [`Services`].
+//! [`Session`]: the state that the handles and the task of one connection share. [`Services`]: the
+//! state that the sessions of one side share.
 
 mod attached;
 mod calls;
@@ -31,7 +31,7 @@ use crate::outbox::Outbox;
 use crate::sync::Mutex;
 use crate::transport::{Link, StreamWriter};
 
-/// The shared state of one connection. Its handles and its task hold it; it holds neither.
+/// The shared state of one connection. Its handles and its task hold it. It holds neither of them.
 pub(crate) struct Session {
     id: PeerId,
     link: Link,
@@ -39,14 +39,14 @@ pub(crate) struct Session {
     services: Arc<Services>,
     outbox: Outbox,
     calls: Mutex<Calls>,
-    /// The id space of `calls`, to be read without the lock.
+    /// The id space of `calls`, readable without the lock.
     ids: IdSpace,
     receipts: Receipts,
     /// Memory that holds received bytes and messages.
     reading: Holding,
     end: End,
     attached: Attached,
-    /// The threads of the pool that the peer may take at once; none before it needs one.
+    /// The worker threads that the peer may use at the same time. Created at the first use.
     threads: OnceLock<Arc<Semaphore>>,
 }
 
@@ -112,7 +112,8 @@ impl Session {
         &self.receipts
     }
 
-    /// Memory that holds received bytes and messages. Only the connection's task changes it.
+    /// Returns the memory that holds received bytes and messages. Only the connection's task
+    /// changes it.
     pub(crate) const fn reading(&self) -> &Holding {
         &self.reading
     }
@@ -126,7 +127,7 @@ impl Session {
         &self.attached
     }
 
-    /// The peer's turns on the threads for blocking handlers, first come, first served.
+    /// Returns the peer's permits for the threads of blocking handlers, in the order of request.
     pub(crate) fn threads(&self) -> &Arc<Semaphore> {
         let all = || Arc::new(Semaphore::new(self.services.workers().per_peer()));
         self.threads.get_or_init(all)
@@ -144,7 +145,7 @@ impl Session {
         &self.end
     }
 
-    /// Asks the task to end the connection; the first reason counts.
+    /// Asks the task to end the connection. The first reason counts.
     pub(crate) fn end(&self, reason: CloseReason) {
         self.end.ask(reason);
         self.outbox.wake_owner();
@@ -156,13 +157,13 @@ impl Session {
         self.end(reason);
     }
 
-    /// Fails every call, now and from now on: no answer will come.
+    /// Fails every call, now and from now on: no answer will arrive.
     pub(crate) fn end_calls(&self) {
         let completed = self.calls.lock().end();
         completed.into_iter().for_each(CompletedCall::complete);
     }
 
-    /// Drops what waits for a peer that is leaving.
+    /// Drops the queue of a peer that is leaving.
     pub(crate) fn give_up_queue(&self) {
         let reason = self.end.asked().unwrap_or(CloseReason::Evicted);
         self.outbox.close(reason.drop_reason());

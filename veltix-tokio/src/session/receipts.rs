@@ -1,5 +1,5 @@
-//! Counters of received messages. Only the connection's task writes them, so plain loads and
-//! stores do; anybody may read.
+//! Counters of received messages. Only the connection's task writes them, so plain loads and stores
+//! are sufficient. Any thread may read them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,8 @@ use crate::close::Received;
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds; only the task calls this, so nothing is lost between the load and the store.
+    /// Adds to the counter. Only the task calls this, so no increment is lost between load and
+    /// store.
     pub(crate) fn add(&self, count: u64) {
         self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Release);
     }
@@ -20,7 +21,7 @@ impl Counter {
     }
 }
 
-/// What became of the messages of one peer.
+/// The counters of the messages received from one peer.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
     pub(crate) received: Counter,
@@ -30,7 +31,8 @@ pub(crate) struct Receipts {
     pub(crate) late: Counter,
     pub(crate) closed: Counter,
     pub(crate) shutdown: Counter,
-    /// Replies to messages that asked nothing; beside the identity, since the message is handled.
+    /// Replies to messages that were not calls. They are counted in addition, since the message is
+    /// handled.
     pub(crate) unanswered: Counter,
 }
 
@@ -47,8 +49,8 @@ impl Receipts {
             discarded_shutdown: self.shutdown.value(),
             replies_discarded: self.unanswered.value(),
         };
-        // Read last: a message is counted here first, so what is counted elsewhere is in it, and
-        // the rest waits.
+        // Read last: a message is counted here first. So this count includes the messages of all
+        // other counters, and the rest waits.
         seen.received = self.received.value();
         seen.waiting = seen.received - (seen.handled + seen.rejected + seen.discarded());
         seen

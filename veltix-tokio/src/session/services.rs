@@ -1,4 +1,4 @@
-//! [`Services`].
+//! [`Services`]: the state that the sessions of one side share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +11,7 @@ use crate::memory::Memory;
 use crate::outbox::Drops;
 use crate::workers::Workers;
 
-/// What all sessions of one side use: its limits, its memory, its threads and its counters. It knows
-/// no session.
+/// The limits, memory, threads and counters that all sessions of one side use. It holds no session.
 pub(crate) struct Services {
     role: Role,
     limits: Limits,

@@ -13,24 +13,24 @@ use crate::sync::{AtomicU64, Mutex};
 #[derive(Debug)]
 pub(crate) struct TagTable {
     store: Mutex<TagStore>,
-    /// Grows with every change of `store`.
+    /// Increases with every change of `store`.
     version: AtomicU64,
-    /// The reader of each watch.
+    /// The wakers of the readers of all watches.
     watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
 }
 
 impl TagTable {
-    /// Reads all tags. The lock is held for one call of the store, never across another lock or the
-    /// caller's code.
+    /// Reads all tags. The lock is held for one call of the store, and never while another lock is
+    /// taken or the caller's code runs.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&TagStore) -> R) -> R {
         read(&self.store.lock())
     }
 
     /// Changes the tags, under the same rule.
     ///
-    /// Watches keep their changes inside the store, in the order in which they happened. So it
-    /// does not matter which of two threads wakes a reader first: a reader takes the next change of
-    /// the store under the lock under which each change was made.
+    /// Watches keep their changes inside the store, in the order in which they happened. So the
+    /// order in which two threads wake a reader does not matter: the reader takes the next change
+    /// under the lock under which each change was made.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut TagStore) -> R) -> R {
         let (result, woken) = {
             let mut store = self.store.lock();
@@ -40,7 +40,7 @@ impl TagTable {
         };
         for watch in woken {
             let watcher = self.watchers.lock().get(&watch).map(Arc::clone);
-            // A waker is the application's code: no lock is held any more.
+            // A waker is the application's code, so no lock is held here.
             watcher.inspect(|watcher| watcher.wake());
         }
         result

@@ -1,5 +1,6 @@
-//! The one lock of the house, and the counters of the live table, in two builds: the standard library's,
-//! and shuttle's, under which outbox and table are checked against many schedules (`--cfg shuttle`).
+//! The only mutex of this crate and the counters of the table of peers, in two builds: with the
+//! types of the standard library, and with those of shuttle, which checks outbox and table under
+//! many schedules (`--cfg shuttle`).
 
 mod panics;
 mod waiters;
@@ -23,8 +24,8 @@ use std::sync::PoisonError;
 pub(crate) use panics::{drop_caught, panic_text, text_of};
 pub(crate) use waiters::{QueuePosition, Waiters, wake_all};
 
-/// A mutex that does not poison: what it guards is kept consistent by each critical section, none
-/// of which calls user code, and a panic elsewhere must not take a whole server with it.
+/// A mutex without poisoning. Each critical section keeps the guarded value consistent, and none
+/// calls user code. A panic elsewhere must not bring down a whole server.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(Inner<T>);
 

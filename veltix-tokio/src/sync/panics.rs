@@ -1,22 +1,24 @@
-//! Panics of the application's code, and texts that its code makes.
+//! Panics of the application's code, and texts that its code creates.
 
 use std::any::Any;
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Causes of an error that are reported at most: an error may name itself as its cause.
+/// The maximum number of reported causes of an error: an error may name itself as its cause.
 const MAX_CAUSES: usize = 16;
 
-/// Drops what belongs to the application: its destructors may panic, and must not take the
-/// connection's task with them.
+/// Drops a value of the application. Its destructor may panic, and must not end the connection's
+/// task.
 pub(crate) fn drop_caught<T>(value: T) {
     if catch_unwind(AssertUnwindSafe(|| drop(value))).is_err() {
-        tracing::error!("a destructor of the application panicked");
+        tracing::error!(
+            "a destructor of the application panicked; the panic was caught: fix the destructor"
+        );
     }
 }
 
-/// The text of an error of the application's and those of its causes, any of which may panic like
-/// its handler. Many errors end with the text of their cause; that is not said twice.
+/// Returns the text of an application's error and those of its causes. Any of them may panic, like
+/// a handler. Many errors end with the text of their cause, which is then not repeated.
 pub(crate) fn text_of(error: &(dyn StdError + 'static)) -> String {
     let text = || {
         let mut text = error.to_string();
@@ -33,7 +35,7 @@ pub(crate) fn text_of(error: &(dyn StdError + 'static)) -> String {
     catch_unwind(AssertUnwindSafe(text)).unwrap_or_else(|_| "an error whose text panics".to_owned())
 }
 
-/// The text of a panic, if it has one.
+/// Returns the text of a panic, if it has one.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),

@@ -1,24 +1,24 @@
-//! Tasks that wait for something, each with a position of its own in the line.
+//! Tasks that wait for something, each with its own position in the queue.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
-/// Wakers in the order in which their tasks came. A wait that is given up leaves the line: what
-/// nobody waits for any more must not keep a task's memory.
+/// Wakers in the order in which their tasks began to wait. A cancelled wait leaves the queue: an
+/// unused waker must not keep a task's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     queue: BTreeMap<u64, Waker>,
-    /// The number of the next position.
+    /// The number of the last position assigned.
     next: u64,
 }
 
-/// A position in the line, kept by whoever waits.
+/// A position in the queue, kept by the waiting future.
 #[derive(Debug, Default)]
 pub(crate) struct QueuePosition(Option<u64>);
 
 impl Waiters {
-    /// Waits at this position: the one that it has, or a new one at the end.
+    /// Waits at this position: the assigned one, or a new one at the end.
     pub(crate) fn wait(&mut self, position: &mut QueuePosition, waker: &Waker) {
         let number = *position.0.get_or_insert_with(|| {
             self.next += 1;
@@ -32,18 +32,18 @@ impl Waiters {
         }
     }
 
-    /// Leaves the line.
+    /// Leaves the queue.
     pub(crate) fn leave(&mut self, position: &QueuePosition) -> Option<Waker> {
         self.queue.remove(&position.0?)
     }
 
-    /// Whether nobody waits.
+    /// Returns whether no task waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Everybody who waits; they are to be woken outside the lock. Their positions stay theirs, so
-    /// that who waits again does so before those who came later.
+    /// Returns the wakers of all tasks that wait. They are to be woken outside the lock. The tasks
+    /// keep their positions: a task that waits again does so before those that came later.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
         std::mem::take(&mut self.queue).into_values()
     }
@@ -54,8 +54,8 @@ impl Waiters {
     }
 }
 
-/// Wakes everybody, although a waker, which may be the application's, panics: nobody else would wake
-/// those behind it. The panic goes on afterwards.
+/// Wakes all tasks even if a waker panics, since the waker may be the application's and nothing
+/// else would wake the tasks behind it. The panic continues afterwards.
 #[inline]
 pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut panic = None;
@@ -70,7 +70,7 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
 }
 
 impl QueuePosition {
-    /// Whether this position was ever taken, so that it must be left.
+    /// Returns whether this position was ever assigned, so that it must be left.
     pub(crate) const fn is_assigned(&self) -> bool {
         self.0.is_some()
     }
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!((waiters.len(), count.0.load(Ordering::Relaxed)), (0, 1));
     }
 
-    /// Who was there first is woken first, however often it had to wait again.
+    /// The first task to wait is woken first, however often it had to wait again.
     #[test]
     fn a_place_is_kept() {
         struct Order(usize, Arc<std::sync::Mutex<Vec<usize>>>);
@@ -145,7 +145,7 @@ mod tests {
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let waker = Waker::from(Arc::clone(&count));
         let wakers = [Waker::from(Arc::new(Panics)), waker.clone(), waker];
-        assert!(catch_unwind(|| wake_all(wakers)).is_err(), "and it is heard of");
+        assert!(catch_unwind(|| wake_all(wakers)).is_err(), "and the panic continues");
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
     }
 }

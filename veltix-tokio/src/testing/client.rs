@@ -15,27 +15,28 @@ use crate::client::{Client, ClientConfig, ClientStatus};
 use crate::error::ConnectError;
 use crate::router::Router;
 
-/// How long an expectation waits: shorter than a heartbeat's interval, so that a test which fails
-/// does not see its connections die as well.
+/// The time limit of an expectation. It is shorter than a heartbeat's interval, so that the
+/// connections of a failing test stay open.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client of a [`TestServer`](super::TestServer). See the [module](super).
 ///
-/// Its methods panic, naming the client, where a [`Client`]'s return an error: those are at
-/// [`client`](TestClient::client). Dropped, it closes its connection as a [`Client`] does.
+/// Its methods panic, naming the client, where those of a [`Client`] return an error;
+/// [`client`](TestClient::client) has the methods of a [`Client`]. Dropping it closes its
+/// connection, as with a [`Client`].
 pub struct TestClient {
     profile: Profile,
     client: Client,
     inbox: Inbox,
-    /// Messages of the inbox that expectations have taken.
+    /// The number of messages of the inbox that expectations have taken.
     taken: usize,
 }
 
-/// Who a client is, and where.
+/// The name of a client, its link and the events of its server.
 pub(super) struct Profile {
     pub(super) name: String,
     pub(super) link: Link,
-    /// What the server says.
+    /// The events of the server.
     pub(super) log: Log,
 }
 
@@ -48,24 +49,24 @@ impl TestClient {
         let inbox = Inbox::default();
         let router = inbox.fed_by(router);
         let client = Client::connect_with(profile.link.clone(), config, router).await?;
-        // The server may be about to list it.
+        // The server may not have listed the client yet.
         clock::until_idle().await;
         Ok(Self { profile, client, inbox, taken: 0 })
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.profile.name
     }
 
-    /// The client itself, with results in place of panics.
+    /// Returns the client itself, whose methods return results instead of panicking.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The link to the server, to be cut, frozen and healed.
+    /// Returns the link to the server, which can be cut, frozen and healed.
     #[must_use]
     pub const fn link(&self) -> &Link {
         &self.profile.link
@@ -74,7 +75,7 @@ impl TestClient {
     /// Sends a message: see [`Client::send`].
     ///
     /// # Panics
-    /// When it was not accepted.
+    /// Panics if the message was not accepted.
     #[track_caller]
     pub fn send(&self, message: &(impl ToMessage + ?Sized)) -> impl Future<Output = ()> {
         let at = Location::caller();
@@ -86,10 +87,10 @@ impl TestClient {
         }
     }
 
-    /// Calls the server, and gives its answer: see [`Client::request`].
+    /// Calls the server and returns its reply: see [`Client::request`].
     ///
     /// # Panics
-    /// When no answer came.
+    /// Panics if no reply came.
     #[track_caller]
     pub fn request<Q>(&self, message: &Q) -> impl Future<Output = Q::Reply>
     where
@@ -101,7 +102,10 @@ impl TestClient {
             match request.await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    panic!("{at}: {}", self.failure(&format_args!("got no answer: {error}"), None))
+                    panic!(
+                        "{at}: {}",
+                        self.failure(&format_args!("received no reply: {error}"), None)
+                    )
                 }
             }
         }
@@ -110,7 +114,8 @@ impl TestClient {
     /// Takes the next message, which must be a `T`, and reads it.
     ///
     /// # Panics
-    /// When it is not, its body cannot be read, or none comes within 10 s of the test's time.
+    /// Panics if it is another message, if its body cannot be read, or if none comes within 10 s of
+    /// the test's time.
     #[track_caller]
     pub fn expect_typed<T: TypedMessage>(&mut self) -> impl Future<Output = T> {
         let at = Location::caller();
@@ -123,10 +128,10 @@ impl TestClient {
         }
     }
 
-    /// Takes the next message, whatever it is.
+    /// Takes the next message of any type.
     ///
     /// # Panics
-    /// When none comes within 10 s of the test's time.
+    /// Panics if none comes within 10 s of the test's time.
     #[track_caller]
     pub fn expect_any(&mut self) -> impl Future<Output = Message> {
         self.expect_where("a message", |_| true)
@@ -135,7 +140,7 @@ impl TestClient {
     /// Takes the next message, which must be of this type.
     ///
     /// # Panics
-    /// When it is not, or none comes within 10 s of the test's time.
+    /// Panics if it is of another type, or if none comes within 10 s of the test's time.
     #[track_caller]
     pub fn expect(
         &mut self,
@@ -146,11 +151,11 @@ impl TestClient {
         self.expect_where(format!("a message of type {expected:?}"), is_expected)
     }
 
-    /// Takes the next message, which must have the type and the body that this one is encoded to.
+    /// Takes the next message, which must have the type and the body of the encoded `message`.
     ///
     /// # Panics
-    /// When it has not, or none comes within 10 s of the test's time, or when this one cannot be
-    /// encoded.
+    /// Panics if it has not, if none comes within 10 s of the test's time, or if `message` cannot
+    /// be encoded.
     #[track_caller]
     pub fn expect_message(
         &mut self,
@@ -158,7 +163,9 @@ impl TestClient {
     ) -> impl Future<Output = Message> {
         let expected = match message.to_message() {
             Ok(message) => message,
-            Err(error) => panic!("the message that {} expects: {error}", self.name()),
+            Err(error) => {
+                panic!("could not encode the message that {} expects: {error}", self.name())
+            }
         };
         let what = failure::shown(&expected);
         self.expect_where(what, move |message| {
@@ -166,11 +173,11 @@ impl TestClient {
         })
     }
 
-    /// Takes the next message, for which this must be true. `what` is said when it is not:
-    /// "ann expected {what}".
+    /// Takes the next message, for which `is_expected` must return true. Otherwise the panic
+    /// contains `what`: "ann expected {what}".
     ///
     /// # Panics
-    /// When it is not, or no message comes within 10 s of the test's time.
+    /// Panics if it returns false, or if no message comes within 10 s of the test's time.
     #[track_caller]
     pub fn expect_where(
         &mut self,
@@ -181,11 +188,12 @@ impl TestClient {
         let at = Location::caller();
         async move {
             let Ok(message) = timeout(PATIENCE, self.inbox.get(self.taken)).await else {
-                let what = format_args!("expected {what}, and nothing came within {PATIENCE:?}");
+                let what =
+                    format_args!("expected {what}, but received nothing within {PATIENCE:?}");
                 panic!("{at}: {}", self.failure(&what, None));
             };
             if !is_expected(&message) {
-                let what = format_args!("expected {what}, and something else came");
+                let what = format_args!("expected {what}, but received another message");
                 panic!("{at}: {}", self.failure(&what, Some(self.taken)));
             }
             self.taken += 1;
@@ -193,33 +201,34 @@ impl TestClient {
         }
     }
 
-    /// Waits until everybody else waits, and sees that no message is there: what was sent to this
-    /// client by then has arrived. What would come at a later time is not waited for: to look for
-    /// that, [`advance`](super::TestServer::advance) the clock first.
+    /// Waits until all other tasks wait, and checks that there is no message: every message that
+    /// was sent to this client by then has arrived. Messages at a later time are not awaited: to
+    /// check for those, [`advance`](super::TestServer::advance) the clock first.
     ///
     /// # Panics
-    /// When a message is there.
+    /// Panics if there is a message.
     #[track_caller]
     pub fn expect_nothing(&mut self) -> impl Future<Output = ()> {
         let at = Location::caller();
         async move {
             clock::until_idle().await;
             if self.inbox.len() > self.taken {
-                panic!("{at}: {}", self.failure(&"expected nothing", Some(self.taken)));
+                panic!("{at}: {}", self.failure(&"expected no message", Some(self.taken)));
             }
         }
     }
 
-    /// What has come and was not taken yet, oldest first; it stays there.
+    /// Returns the messages that were received and not taken yet, oldest first, without taking
+    /// them.
     #[must_use]
     pub fn waiting(&self) -> Vec<Message> {
         self.inbox.all().split_off(self.taken)
     }
 
-    /// Waits until there is a connection, again or still, and the server has listed it.
+    /// Waits until the client is connected, again or still, and the server has listed it.
     ///
     /// # Panics
-    /// When there is none within 10 s of the test's time.
+    /// Panics if it is not connected within 10 s of the test's time.
     #[track_caller]
     pub fn connected(&self) -> impl Future<Output = ()> {
         let at = Location::caller();
@@ -234,7 +243,8 @@ impl TestClient {
         }
     }
 
-    /// What a panic says: what happened, what was received, and how things stand.
+    /// Returns the text of a panic: the failure, the received messages, and the state of the client
+    /// and the server.
     pub(super) fn failure(&self, what: &dyn Display, unwanted: Option<usize>) -> String {
         let name = self.name();
         let received = failure::received(&self.inbox.all(), self.taken, unwanted);
@@ -247,7 +257,7 @@ impl TestClient {
         };
         let events = failure::events(&self.profile.log.lines());
         format!(
-            "{name} {what}\n{name} has received:{received}\n{name} is {status}, as {addr}\nthe server says:{events}"
+            "{name} {what}\n{name} has received:{received}\n{name} is {status}, as {addr}\nevents of the server:{events}"
         )
     }
 }

@@ -9,19 +9,20 @@ use tokio::time::{Instant, advance, sleep};
 
 use crate::workers::clock_hold;
 
-/// Random numbers of a test begin with this.
+/// The seed of the random numbers of a test.
 const SEED: u64 = 0x7665_6c74_6978;
 
-/// The grain of Tokio's timers.
+/// The resolution of Tokio's timers.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Pauses the clock, unless it is, and makes chance the same each time. [`align`] does the rest.
+/// Pauses the clock, unless it is paused, and seeds the random numbers. [`align`] completes the
+/// start.
 #[track_caller]
 pub(super) fn begin() {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     assert!(
         matches!(flavor, Ok(RuntimeFlavor::CurrentThread)),
-        "the test kit pauses Tokio's clock, which only a runtime of one thread can: \
+        "the test kit pauses Tokio's clock, which requires a runtime with one thread: \
          write `#[tokio::test]` above the test, without a flavor"
     );
     if !is_paused() {
@@ -31,7 +32,8 @@ pub(super) fn begin() {
     clock_hold::install(hold);
 }
 
-/// Tokio pauses a clock only once, and does not say whether it has: `start_paused` may have.
+/// Returns whether the clock is paused. Tokio pauses a clock only once and does not report whether
+/// it has: `start_paused` may have paused it.
 fn is_paused() -> bool {
     let before = Instant::now();
     #[expect(clippy::disallowed_methods, reason = "the real clock, to see whether Tokio's follows")]
@@ -43,18 +45,18 @@ fn is_paused() -> bool {
     Instant::now() == before
 }
 
-/// Brings the clock to a tick of the timer, which has a millisecond: each wait takes exactly as
-/// long as it says from then on. A clock that is paused while it runs stands at a random place
+/// Moves the clock to a tick of the timer, which has a resolution of a millisecond: from then on
+/// each wait takes exactly its duration. A running clock that is paused stands at a random point
 /// between two ticks, and waits are rounded up.
 pub(super) async fn align() {
-    /// How long a wait takes until its tick.
+    /// Returns the duration of a wait until its tick.
     async fn wait(nanos: u64) -> Duration {
         let start = Instant::now();
         sleep(Duration::from_nanos(nanos)).await;
         start.elapsed()
     }
 
-    // A time that is too short for the tick after the next, and one that is not.
+    // A time that is too short for the tick after the next, and a time that is long enough.
     let (mut short, mut long) = (1, TICK.as_nanos() as u64);
     if wait(long).await == TICK {
         return;
@@ -70,14 +72,14 @@ pub(super) async fn align() {
     advance(Duration::from_nanos(short)).await;
 }
 
-/// Waits until every other task does: only then a paused clock moves on by itself.
+/// Waits until every other task waits: a paused clock moves by itself only then.
 pub(super) async fn until_idle() {
     sleep(TICK).await;
 }
 
 /// Holds the clock of a test until the returned value is dropped.
 fn hold() -> Box<dyn Any + Send> {
-    // Tokio's clock waits for its own blocking threads, so one of these waits for the job.
+    // Tokio's clock waits for Tokio's own blocking threads, so one of these waits for the job.
     let (hold, released) = std::sync::mpsc::channel::<()>();
     spawn_blocking(move || {
         let _ = released.recv();

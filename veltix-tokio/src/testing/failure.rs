@@ -1,4 +1,4 @@
-//! What a failed expectation says.
+//! The text of a failed expectation.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use veltix_core::Message;
 use crate::hub::{Event, EventStream};
 use crate::sync::Mutex;
 
-/// Messages that are listed at most; the last ones.
+/// The maximum number of listed messages; the last ones are listed.
 const MESSAGES: usize = 64;
 
-/// Events that are listed at most; the last ones.
+/// The maximum number of listed events; the last ones are listed.
 const EVENTS: usize = 32;
 
-/// A body is cut to so many characters, or bytes.
+/// The number of characters, or bytes, to which a body is cut.
 const BODY: usize = 128;
 
-/// What a server has told since it was started, kept until somebody wants to read it.
+/// The events that a server has emitted since it was started, kept until they are read.
 #[derive(Clone)]
-pub(super) struct Log(Arc<Mutex<Told>>);
+pub(super) struct Log(Arc<Mutex<Recorded>>);
 
-struct Told {
+struct Recorded {
     events: EventStream,
     lines: Vec<String>,
 }
 
 impl Log {
     pub(super) fn new(events: EventStream) -> Self {
-        Self(Arc::new(Mutex::new(Told { events, lines: Vec::new() })))
+        Self(Arc::new(Mutex::new(Recorded { events, lines: Vec::new() })))
     }
 
-    /// One line for each event, oldest first.
+    /// Returns one line for each event, oldest first.
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut told = self.0.lock();
-        while let Some(Some(event)) = unconstrained(told.events.next()).now_or_never() {
-            told.lines.push(line(&event));
+        let mut recorded = self.0.lock();
+        while let Some(Some(event)) = unconstrained(recorded.events.next()).now_or_never() {
+            recorded.lines.push(line(&event));
         }
-        told.lines.clone()
+        recorded.lines.clone()
     }
 }
 
@@ -47,7 +47,7 @@ fn line(event: &Event) -> String {
     match event {
         Event::Connected { peer } => format!("{peer} connected"),
         Event::Refused { peer, reason } => format!("on_connect refused {peer}: {reason}"),
-        Event::Disconnected { peer, outcome } => format!("{peer} left: {}", outcome.reason),
+        Event::Disconnected { peer, outcome } => format!("{peer} disconnected: {}", outcome.reason),
         Event::Rejected { peer, code, reason } => {
             format!("a body of code {code} from {peer} was rejected: {reason}")
         }
@@ -62,8 +62,8 @@ fn line(event: &Event) -> String {
     }
 }
 
-/// The list of a client's messages, of which so many were taken by expectations before. The
-/// one that an expectation did not want is pointed at.
+/// Returns the list of a client's messages. The first `taken` of them are marked as taken, and the
+/// unexpected one is marked with an arrow.
 pub(super) fn received(messages: &[Message], taken: usize, unwanted: Option<usize>) -> String {
     let mut list = String::new();
     let hidden = messages.len().saturating_sub(MESSAGES);
@@ -82,13 +82,13 @@ pub(super) fn received(messages: &[Message], taken: usize, unwanted: Option<usiz
     if list.is_empty() { "\n  nothing".to_owned() } else { list }
 }
 
-/// The last events.
+/// Returns the lines of the last events.
 pub(super) fn events(lines: &[String]) -> String {
     let hidden = lines.len().saturating_sub(EVENTS);
     lines.iter().skip(hidden).map(|line| format!("\n  {line}")).collect()
 }
 
-/// A message as a reader recognises it: `201 "hello"`, its body escaped and cut.
+/// Returns a readable form of a message: `201 "hello"`, with its body escaped and cut.
 pub(super) fn shown(message: &Message) -> String {
     let (code, body) = (message.code(), message.body());
     let (shown, is_cut) = match std::str::from_utf8(body) {

@@ -1,4 +1,4 @@
-//! What a client has received, for expectations.
+//! The messages that a client has received, for expectations.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use veltix_core::limits::DETACH_BELOW;
 use crate::router::Router;
 use crate::sync::Mutex;
 
-/// Keeps what no route of a client took, in order. It grows as long as its test goes on.
+/// The messages that no route of a client took, in order. It grows during the whole test.
 #[derive(Clone, Default)]
 pub(super) struct Inbox(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     messages: Mutex<Vec<Message>>,
-    /// Told of each message; only one waits.
+    /// Notified of each message. Only one task waits.
     arrived: Notify,
 }
 
 impl Inbox {
-    /// The router, with a fallback that fills this; unless it has one of its own.
+    /// Returns the router with a fallback that fills this inbox, unless the router has a fallback.
     pub(super) fn fed_by(&self, router: Router) -> Router {
         if router.has_fallback() {
             return router;
@@ -33,7 +33,7 @@ impl Inbox {
         })
     }
 
-    /// Waits for the message at this place.
+    /// Waits for the message at this index.
     pub(super) async fn get(&self, index: usize) -> Message {
         loop {
             let message = self.0.messages.lock().get(index).cloned();

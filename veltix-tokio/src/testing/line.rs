@@ -1,4 +1,4 @@
-//! One connection of a link, whose halves do what the link's health lets them.
+//! One connection of a link; the health of the link decides which operations its halves allow.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,27 +11,28 @@ use super::link::Health;
 use crate::sync::Mutex;
 use crate::transport::{Stream, StreamWriter, memory_pair_of};
 
-/// Bytes that each direction holds, as a socket's buffers would.
+/// The number of bytes that each direction buffers, like the buffers of a socket.
 const CAPACITY: usize = 64 * 1024;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
-/// What the four halves of a connection share.
+/// The state that the four halves of a connection share.
 #[derive(Default)]
 pub(super) struct Line(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     health: Health,
-    /// Who waits for a half, to be woken when the health changes: those of the client, then those
-    /// of the server; of each, who reads and who writes.
+    /// The wakers of the halves, which are woken when the health changes: those of the client, then
+    /// those of the server; for each the reader, then the writer.
     waiting: [Option<Waker>; 4],
-    /// Readers that were dropped while nothing passed: not even that may be noticed.
+    /// Readers that were dropped while the link was frozen: the other end must not notice even
+    /// that.
     kept: Vec<Reader>,
 }
 
 impl Line {
-    /// A connection of this number: the client's end and the server's.
+    /// Creates a connection of this number. Returns the client's end and the server's end.
     pub(super) fn connect(number: u64) -> (Arc<Self>, Stream, Stream) {
         let line = Arc::new(Self::default());
         let (ours, theirs) = memory_pair_of(CAPACITY, number);
@@ -47,7 +48,7 @@ impl Line {
         Stream::local(reader, writer, addr)
     }
 
-    /// A cut line stays so.
+    /// Sets the health. A cut line stays cut.
     pub(super) fn set(&self, health: Health) {
         let (waiting, kept) = {
             let mut state = self.0.lock();
@@ -65,7 +66,7 @@ impl Line {
         self.0.lock().health
     }
 
-    /// The health, and the promise to wake when it changes.
+    /// Returns the health, and registers the waker for its next change.
     fn look(&self, place: usize, cx: &Context<'_>) -> Health {
         let mut state = self.0.lock();
         state.waiting[place] = Some(cx.waker().clone());
@@ -80,7 +81,7 @@ fn reset() -> io::Error {
 struct GatedReader {
     line: Arc<Line>,
     place: usize,
-    /// Only taken by `drop`.
+    /// Only `drop` takes it.
     inner: Option<Reader>,
 }
 
@@ -117,7 +118,7 @@ impl StreamWriter for GatedWriter {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self.line.health() {
             Health::Cut => Err(reset()),
-            // While nothing passes, the buffers still take what they have room for.
+            // While the link is frozen, the buffers still take bytes as far as they have room.
             Health::Up | Health::Frozen => self.inner.try_write_vectored(slices),
         }
     }

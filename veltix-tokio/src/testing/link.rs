@@ -1,4 +1,4 @@
-//! [`Link`]: the way of one client to the server, which fails when a test says so.
+//! [`Link`]: the connection path of one client to the server, which fails when a test requests it.
 
 use std::fmt;
 use std::io;
@@ -11,10 +11,10 @@ use super::line::Line;
 use crate::sync::Mutex;
 use crate::transport::{Connector, Listener, PeerAddr, Stream};
 
-/// Connections that may wait to be accepted, as a socket's backlog.
+/// The number of connections that may wait to be accepted, like a socket's backlog.
 const BACKLOG: usize = 1_024;
 
-/// What a link lets pass.
+/// The health of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Health {
     #[default]
@@ -25,7 +25,7 @@ pub(super) enum Health {
 
 /// The link between a client and the [`TestServer`](super::TestServer).
 ///
-/// It is a [`Connector`]: where the application connects by itself, give it to
+/// It is a [`Connector`]: if the application connects by itself, pass the link to
 /// [`Client::connect_with`](crate::Client::connect_with). A clone is the same link.
 #[derive(Clone)]
 pub struct Link(Arc<Shared>);
@@ -33,13 +33,13 @@ pub struct Link(Arc<Shared>);
 struct Shared {
     switchboard: Switchboard,
     health: watch::Sender<Health>,
-    /// The connections over this link that may still be there.
+    /// The connections over this link that may still exist.
     lines: Mutex<Vec<Weak<Line>>>,
-    /// The number of the last of them.
+    /// The number of the last connection.
     number: AtomicU64,
 }
 
-/// Leads links to the server.
+/// Connects links to the server.
 #[derive(Clone)]
 pub(super) struct Switchboard {
     to_server: mpsc::Sender<Stream>,
@@ -66,23 +66,23 @@ impl Switchboard {
 }
 
 impl Link {
-    /// Ends the connection, as a reset does, on both sides at once: what was on its way is lost.
-    /// Until [`heal`](Link::heal), nobody gets through. A client that [reconnects] tries on.
+    /// Ends the connection on both sides at once, as a reset does: bytes in transit are lost. Until
+    /// [`heal`](Link::heal) no connection is possible. A client that [reconnects] continues to try.
     ///
     /// [reconnects]: crate::Reconnect
     pub fn cut(&self) {
         self.set(Health::Cut);
     }
 
-    /// Lets nothing pass, in neither direction, until [`heal`](Link::heal); not even an end of
-    /// the connection, and no new one. What is sent meanwhile fills the link's buffers, then the
-    /// sender's outbox.
+    /// Stops all traffic in both directions until [`heal`](Link::heal), including the end of the
+    /// connection and new connections. Bytes that are sent meanwhile fill the link's buffers, then
+    /// the sender's outbox.
     pub fn freeze(&self) {
         self.set(Health::Frozen);
     }
 
-    /// Lets everything pass again: what was frozen arrives, and new connections get through. One
-    /// that was cut is over.
+    /// Restores the traffic: frozen bytes arrive, and new connections are possible. A connection
+    /// that was cut remains closed.
     pub fn heal(&self) {
         self.set(Health::Up);
     }
@@ -90,7 +90,7 @@ impl Link {
     fn set(&self, health: Health) {
         let lines = {
             let mut lines = self.0.lines.lock();
-            // Under the lock, so that a connection which is just made is not missed.
+            // Under the lock, so that a connection that is being created is not missed.
             self.0.health.send_replace(health);
             lines.retain(|line| line.strong_count() > 0);
             lines.clone()
@@ -98,12 +98,12 @@ impl Link {
         lines.iter().filter_map(Weak::upgrade).for_each(|line| line.set(health));
     }
 
-    /// Where the last connection comes from, as the server sees it.
+    /// Returns the address of the last connection, as the server sees it.
     pub(super) fn addr(&self) -> PeerAddr {
         PeerAddr::Memory(self.0.number.load(Ordering::Relaxed))
     }
 
-    /// A new connection, if the link is up.
+    /// Creates a connection, if the link is up.
     fn line(&self) -> Option<(Stream, Stream)> {
         let mut lines = self.0.lines.lock();
         if *self.0.health.borrow() != Health::Up {
@@ -121,7 +121,7 @@ impl Connector for Link {
     async fn connect(&self) -> io::Result<Stream> {
         loop {
             let mut health = self.0.health.subscribe();
-            // Its sender is our own, so the wait ends only with the value.
+            // The link owns the sender, so the wait ends only with the value.
             let _ = health.wait_for(|health| *health != Health::Frozen).await;
             if *health.borrow() == Health::Cut {
                 return Err(io::ErrorKind::HostUnreachable.into());
@@ -142,7 +142,7 @@ impl Listener for LinkListener {
     async fn accept(&mut self) -> io::Result<Stream> {
         match self.0.recv().await {
             Some(stream) => Ok(stream),
-            // Every link is gone, so nobody can come any more.
+            // Every link was dropped, so no connection can come any more.
             None => std::future::pending().await,
         }
     }

@@ -1,7 +1,7 @@
-//! Tests of an application: its router on a server in memory, named clients, links that fail when a
-//! test says so, and a clock that only moves when everybody waits.
+//! Tests of an application: its router on a server in memory, named clients, links that fail on
+//! request, and a clock that advances only while all tasks wait.
 //!
-//! It is there with the feature `testing`, for `[dev-dependencies]`:
+//! The feature `testing` enables this module, for `[dev-dependencies]`:
 //! `cargo add --dev veltix --features testing`.
 //!
 //! ```
@@ -42,55 +42,56 @@
 //! }
 //! ```
 //!
-//! An expectation that fails says where it stands, who expected what, what that client has
-//! received instead, and what the server made of it: a handler that failed or panicked, a body that
-//! was rejected, a code that no route takes.
+//! The panic of a failed expectation shows its location, the client and the expected message, the
+//! messages that the client has received, and the events of the server: a handler that failed or
+//! panicked, a rejected body, a code without a route.
 //!
 //! ```text
-//! tests/rooms.rs:12:9: bob expected a message of type say(201), and nothing came within 10s
+//! tests/rooms.rs:12:9: bob expected a message of type say(201), but received nothing within 10s
 //! bob has received:
 //!   1. 203 "welcome" (taken before)
 //! bob is connected, as memory:2
-//! the server says:
+//! events of the server:
 //!   #1 (memory:1) connected
 //!   #2 (memory:2) connected
 //!   the handler of code 201 failed for #1 (memory:1): not in a room
 //! ```
 //!
-//! Every future here is cancel safe: one that is dropped has taken no message, and a client or
-//! server that was not there yet is not.
+//! Every future here is cancel safe: a dropped one has taken no message, and a client or server
+//! that was not created yet does not exist.
 //!
 //! # The clock
 //!
-//! [`TestServer::start`] pauses Tokio's clock, which needs a runtime of one thread: `#[tokio::test]`
-//! as it is, without a `flavor`; `start_paused = true` is fine as well. From then on time passes
-//! only while every task waits, and then it leaps to what is due next. A test of a timeout of an
-//! hour takes no time, and nothing depends on how busy the machine is.
+//! [`TestServer::start`] pauses Tokio's clock, which requires a runtime with one thread:
+//! `#[tokio::test]` without a `flavor`; `start_paused = true` works as well. From then on time
+//! passes only while every task waits, and then it jumps to the next due time. A test of a timeout
+//! of an hour takes no time, and nothing depends on the load of the machine.
 //!
-//! * [`settle`](TestServer::settle) waits until everybody else does.
-//! * [`advance`](TestServer::advance) lets time pass; what is due meanwhile happens at its time.
-//! * An expectation waits for up to 10 s of that time, well below a heartbeat.
+//! * [`settle`](TestServer::settle) waits until all other tasks wait.
+//! * [`advance`](TestServer::advance) lets time pass. Everything that is due meanwhile happens at
+//!   its time.
+//! * An expectation waits for up to 10 s of that time, which is well below a heartbeat.
 //!
-//! The clock knows tasks and the blocking handlers of routers, for which it stands still. It knows
-//! nothing of other threads, processes and sockets: while a handler waits for a database, say, all
-//! others wait as well, and time leaps on. Give the application a stand-in for such things, or wait
-//! for them inside of [`spawn_blocking`](tokio::task::spawn_blocking), for which the clock also
-//! stands still.
+//! The clock accounts for tasks and for the blocking handlers of routers, during which it stands
+//! still. It does not account for other threads, processes and sockets: for example, while a
+//! handler waits for a database, all tasks wait, and time jumps on. Replace such services by
+//! stand-ins, or wait for them inside [`spawn_blocking`](tokio::task::spawn_blocking), during which
+//! the clock also stands still.
 //!
-//! # The same each time
+//! # Reproducibility
 //!
-//! Everything runs on one thread, and the random numbers of this crate (the pauses of
-//! [`Reconnect::backoff`](crate::Reconnect::backoff), say) begin with the same seed. What is left to
-//! chance is the order in which a [`Hub`](crate::Hub) goes through its peers, which it does not
-//! promise to anybody: each client sees its own messages in their order, and a test should not look
-//! at which of two clients was first.
+//! Everything runs on one thread, and the random numbers of this crate, for example the pauses of
+//! [`Reconnect::backoff`](crate::Reconnect::backoff), use a fixed seed. The only random order is
+//! that in which a [`Hub`](crate::Hub) visits its peers, which is not guaranteed anyway: each
+//! client receives its own messages in their order, and a test should not depend on which of two
+//! clients was first.
 //!
 //! # Links
 //!
-//! Each client has a [`Link`] to the server, which holds 64 KiB in each direction, as a socket
-//! would. [`cut`](Link::cut) ends the connection on both sides and lets no other come,
-//! [`freeze`](Link::freeze) lets nothing pass, for tests of heartbeats and slow peers, and
-//! [`heal`](Link::heal) mends both.
+//! Each client has a [`Link`] to the server, which buffers 64 KiB in each direction, like a socket.
+//! [`cut`](Link::cut) ends the connection on both sides and prevents new ones.
+//! [`freeze`](Link::freeze) stops all traffic, for tests of heartbeats and slow peers.
+//! [`heal`](Link::heal) ends both states.
 //!
 //! ```
 //! # use std::time::Duration;

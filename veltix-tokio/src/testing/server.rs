@@ -22,13 +22,13 @@ use crate::peer::Peer;
 use crate::router::Router;
 use crate::server::{Server, ServerConfig};
 
-/// After which a client of a test that lost its connection tries again.
+/// The time after which a test client that lost its connection reconnects.
 const RECONNECT: Duration = Duration::from_secs(1);
 
-/// A server in memory, running, for the test of an application. See the [module](super).
+/// A running server in memory, for the test of an application. See the [module](super).
 ///
-/// Dropped, it aborts every connection; [`shutdown`](TestServer::shutdown) drains them.
-#[must_use = "a server that is dropped serves nobody"]
+/// Dropping it aborts every connection; [`shutdown`](TestServer::shutdown) drains them.
+#[must_use = "a dropped server aborts its connections"]
 pub struct TestServer {
     hub: Hub,
     switchboard: Switchboard,
@@ -37,20 +37,20 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Serves a router with the default config, on a clock that is paused from now on.
+    /// Serves a router with the default config, and pauses the clock.
     ///
     /// # Panics
-    /// Unless the runtime has one thread: that of `#[tokio::test]` has.
+    /// Panics unless the runtime has one thread, as that of `#[tokio::test]` has.
     #[track_caller]
     pub fn start(router: Router) -> impl Future<Output = Self> {
         Self::start_with(ServerConfig::default(), router)
     }
 
-    /// Serves a router with this config, whose address is not used, nor is its [`SocketCore`]: the
-    /// paused clock would not see the threads.
+    /// Serves a router with this config. Its address and its [`SocketCore`] are ignored: the paused
+    /// clock would not see the threads of a socket core.
     ///
     /// # Panics
-    /// As [`start`](TestServer::start), and when the config cannot work.
+    /// Panics as [`start`](TestServer::start) does, and if the config is invalid.
     #[track_caller]
     pub fn start_with(config: ServerConfig, router: Router) -> impl Future<Output = Self> {
         clock::begin();
@@ -58,38 +58,38 @@ impl TestServer {
         let config = config.socket_core(SocketCore::Async);
         let server = match Server::with_listener(listener, config, router) {
             Ok(server) => server,
-            Err(error) => panic!("the test server's config: {error}"),
+            Err(error) => panic!("the config of the test server is invalid: {error}"),
         };
         async move {
             clock::align().await;
             let hub = server.hub();
             let log = Log::new(hub.events());
             let running = tokio::spawn(async move {
-                // It has no error to return.
+                // The server has no error to return.
                 let _ = server.run().await;
             });
             Self { hub, switchboard, log, running }
         }
     }
 
-    /// A client of this name, without routes: what it receives waits for its expectations. When
-    /// its connection is lost, it tries again each second. It is connected, and listed by the
-    /// server, unless `on_connect` takes its time there.
+    /// Connects a client of this name without routes: its messages wait for its expectations. If
+    /// its connection is lost, it reconnects each second. It is connected and listed by the server
+    /// on return, unless `on_connect` takes longer.
     ///
     /// # Panics
-    /// When it cannot connect.
+    /// Panics if the client cannot connect.
     #[track_caller]
     pub fn client(&self, name: &str) -> impl Future<Output = TestClient> {
         let config = ClientConfig::default().reconnect(Reconnect::fixed(RECONNECT));
         self.client_with(name, config, Router::new())
     }
 
-    /// A client of this name, with a config, whose address and [`SocketCore`] are not used, and
-    /// routes of its own. What a route takes is the route's, and what none takes waits for the
-    /// expectations; with a fallback, that is nothing.
+    /// Connects a client of this name with routes of its own and a config, whose address and
+    /// [`SocketCore`] are ignored. Messages with a route go to that route; the others wait for the
+    /// expectations. With a fallback in the router no message waits.
     ///
     /// # Panics
-    /// When it cannot connect.
+    /// Panics if the client cannot connect.
     #[track_caller]
     pub fn client_with(
         &self,
@@ -106,13 +106,14 @@ impl TestServer {
         }
     }
 
-    /// As [`client_with`](TestServer::client_with), for a client that may not get in.
+    /// Connects a client like [`client_with`](TestServer::client_with), for a client that may be
+    /// refused.
     ///
     /// # Errors
-    /// As [`Client::connect_with`](crate::Client::connect_with).
+    /// Returns the errors of [`Client::connect_with`](crate::Client::connect_with).
     ///
     /// # Cancel safety
-    /// Dropped, the client is not connected.
+    /// If the future is dropped, the client is not connected.
     pub async fn connect(
         &self,
         name: &str,
@@ -123,23 +124,23 @@ impl TestServer {
         TestClient::connect(profile, config.socket_core(SocketCore::Async), router).await
     }
 
-    /// A new link to this server, for a [`Client`](crate::Client) that the application connects by
-    /// itself.
+    /// Creates a link to this server, for a [`Client`](crate::Client) that the application connects
+    /// by itself.
     #[must_use]
     pub fn link(&self) -> Link {
         self.switchboard.link()
     }
 
-    /// The server's handle.
+    /// Returns the server's handle.
     #[must_use]
     pub const fn hub(&self) -> &Hub {
         &self.hub
     }
 
-    /// A client as the server sees it: for a look at its tags and counters, or to close it.
+    /// Returns the server's peer of a client: to inspect its tags and counters, or to close it.
     ///
     /// # Panics
-    /// When the server does not list it.
+    /// Panics if the server does not list the client.
     #[must_use]
     #[track_caller]
     pub fn peer(&self, client: &TestClient) -> Peer {
@@ -152,14 +153,14 @@ impl TestServer {
         }
     }
 
-    /// Waits until everybody else waits: for a message, an answer, or a later time. The clock
-    /// moves on by a millisecond.
+    /// Waits until all other tasks wait: for a message, a reply, or a later time. The clock
+    /// advances by one millisecond.
     pub async fn settle(&self) {
         clock::until_idle().await;
     }
 
-    /// Lets so much time pass. What is due meanwhile happens in its order and at its time, and has
-    /// been dealt with when this returns.
+    /// Lets this much time pass. Everything that is due meanwhile happens in order and at its time,
+    /// and is complete when this method returns.
     pub async fn advance(&self, time: Duration) {
         sleep(time).await;
         clock::until_idle().await;
@@ -168,7 +169,7 @@ impl TestServer {
     /// Shuts the server down: see [`Hub::shutdown`].
     ///
     /// # Cancel safety
-    /// Dropped, every connection is aborted.
+    /// Dropping the future aborts every connection.
     pub async fn shutdown(self) -> ShutdownReport {
         self.hub.shutdown().await
     }

@@ -1,5 +1,5 @@
-//! A build without TLS: the same names, of which there can be no value. What asks for one compiles
-//! to nothing.
+//! A build without TLS: the same names, as types without values. Code that uses them compiles to
+//! nothing.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use super::TlsHandshakeError;
 use crate::error::ConfigError;
 use crate::transport::Stream;
 
-/// See the module.
+/// TLS of a server: see the module documentation.
 #[derive(Clone, Debug)]
 pub(crate) enum ServerTls {}
 
-/// See the module.
+/// TLS of a client: see the module documentation.
 #[derive(Clone, Debug)]
 pub(crate) enum ClientTls {}
 
-/// See the module.
+/// TLS of one connection: see the module documentation.
 #[derive(Clone)]
 pub(crate) enum Dial {}
 

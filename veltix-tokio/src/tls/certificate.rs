@@ -1,4 +1,4 @@
-//! [`Certificate`], and [`CertificateStore`], where it is replaced while connections go on.
+//! [`Certificate`], and [`CertificateStore`], in which it is replaced while connections continue.
 
 use std::fmt;
 use std::path::Path;
@@ -15,22 +15,22 @@ use super::TlsConfigError;
 use super::provider::provider;
 use crate::sync::Mutex;
 
-/// A certificate with its private key, by which a side shows who it is: a server always, a client
-/// where the server asks for it. The chain begins with the certificate itself, and goes on with those
-/// of its issuers up to a root, which need not be there.
+/// A certificate with its private key, by which a side proves its identity: a server always, a
+/// client if the server asks for it. The chain begins with the certificate itself and continues
+/// with the certificates of its issuers. The root need not be included.
 ///
-/// It is checked when it is made: one that exists can be used. Its key is not shown by `{:?}`.
+/// It is verified when it is created, so an existing value is usable. `{:?}` does not show its key.
 #[derive(Clone)]
 pub struct Certificate(Arc<CertifiedKey>);
 
 impl Certificate {
-    /// Reads a chain and its key from two files in PEM; both may be the same file. The key is PKCS#8,
-    /// PKCS#1 or SEC1, not encrypted.
+    /// Reads a chain and its key from two files in PEM; both may be the same file. The key is
+    /// PKCS#8, PKCS#1 or SEC1, not encrypted.
     ///
-    /// It reads without async: before a server runs, or on a blocking thread.
+    /// It blocks the thread while it reads: call it before a server runs, or on a blocking thread.
     ///
     /// # Errors
-    /// [`TlsConfigError`], which names the file.
+    /// Returns [`TlsConfigError`], which names the file.
     pub fn from_pem_files(
         chain: impl AsRef<Path>,
         key: impl AsRef<Path>,
@@ -44,7 +44,7 @@ impl Certificate {
     /// Reads a chain and its key from PEM in memory.
     ///
     /// # Errors
-    /// [`TlsConfigError`].
+    /// Returns [`TlsConfigError`].
     pub fn from_pem(
         chain: impl AsRef<[u8]>,
         key: impl AsRef<[u8]>,
@@ -52,10 +52,10 @@ impl Certificate {
         Self::read(chain.as_ref(), "the chain", key.as_ref(), "the key")
     }
 
-    /// Takes a chain and its key in rustls' own types, in DER.
+    /// Creates a certificate from a chain and its key in rustls' own types, in DER.
     ///
     /// # Errors
-    /// [`TlsConfigError::NoCertificate`], [`TlsConfigError::KeyMismatch`],
+    /// Returns [`TlsConfigError::NoCertificate`], [`TlsConfigError::KeyMismatch`] or
     /// [`TlsConfigError::Unusable`].
     pub fn new(
         chain: Vec<CertificateDer<'static>>,
@@ -81,14 +81,14 @@ impl Certificate {
         Self::new(chain, key)
     }
 
-    /// The chain, this certificate first.
+    /// Returns the chain, this certificate first.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.0.cert
     }
 }
 
-/// With a key of the application's own: one in a hardware module, say.
+/// Uses a key of the application's own, for example one in a hardware module.
 impl From<CertifiedKey> for Certificate {
     fn from(key: CertifiedKey) -> Self {
         Self(Arc::new(key))
@@ -101,12 +101,12 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Reads a file, and says which it was.
+/// Reads a file. The error names it.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsConfigError> {
     std::fs::read(path).map_err(|source| TlsConfigError::File { path: path.to_owned(), source })
 }
 
-/// The certificates of some PEM, at least one.
+/// Returns the certificates of PEM text, at least one.
 pub(super) fn certificates(
     bytes: &[u8],
     what: &str,
@@ -123,10 +123,10 @@ fn not_pem(what: &str, error: &pem::Error) -> TlsConfigError {
     TlsConfigError::Pem { what: what.to_owned(), reason: error.to_string() }
 }
 
-/// The certificate that handshakes show from now on. A clone is the same store.
+/// The current certificate for handshakes. A clone is the same store.
 ///
-/// Replacing it is one swap: handshakes that have begun may still show the old one, connections that
-/// are there go on, and nobody is refused in between.
+/// Replacing the certificate is one swap: handshakes that have begun may still show the old one,
+/// existing connections continue, and no client is refused in between.
 ///
 /// ```no_run
 /// # use veltix::TlsConfigError;
@@ -148,20 +148,21 @@ fn not_pem(what: &str, error: &pem::Error) -> TlsConfigError {
 pub struct CertificateStore(Arc<Mutex<Arc<CertifiedKey>>>);
 
 impl CertificateStore {
-    /// A store with this certificate.
+    /// Creates a store with this certificate.
     #[must_use]
     pub fn new(certificate: Certificate) -> Self {
         Self(Arc::new(Mutex::new(certificate.0)))
     }
 
-    /// Shows this certificate from now on.
+    /// Replaces the certificate for all handshakes from now on.
     pub fn replace(&self, certificate: Certificate) {
         let old = std::mem::replace(&mut *self.0.lock(), certificate.0);
-        // A key of the application's own may run its code when it goes: not under the lock.
+        // A key of the application's own may run the application's code when it is dropped: not
+        // under the lock.
         drop(old);
     }
 
-    /// The certificate that is shown now.
+    /// Returns the current certificate.
     #[must_use]
     pub fn current(&self) -> Certificate {
         Certificate(self.key())

@@ -1,4 +1,4 @@
-//! [`ClientTls`]: a client's side of TLS.
+//! [`ClientTls`]: TLS of a client.
 
 use std::fmt;
 use std::io;
@@ -15,11 +15,12 @@ use super::{ALPN, CertificateStore, Roots, TlsConfigError, TlsError};
 use crate::error::ConfigError;
 use crate::transport::Stream;
 
-/// TLS of a client: whom it accepts, and the certificate that it shows if it is asked for one.
+/// The TLS settings of a client: the servers that it accepts, and the certificate that it shows if
+/// a server asks for one.
 ///
-/// The name that the server's certificate must have is the one that you gave: the host of
-/// [`ClientConfig::addr`](crate::ClientConfig::addr), a name or an IP address, or what
-/// [`server_name`](Self::server_name) says. It is never one that DNS gave.
+/// The server's certificate must have the name that the application gave: the host of
+/// [`ClientConfig::addr`](crate::ClientConfig::addr), which is a name or an IP address, or the name
+/// set by [`server_name`](Self::server_name). A name from DNS is never used.
 ///
 /// ```no_run
 /// # async fn f() -> veltix::Result<()> {
@@ -38,11 +39,11 @@ pub struct ClientTls {
 }
 
 impl ClientTls {
-    /// Accepts servers by these roots.
+    /// Accepts servers whose certificates are issued by these roots.
     ///
     /// # Errors
-    /// [`TlsConfigError::NoRoots`]; [`TlsConfigError::Setup`] when the application's own cryptography
-    /// speaks neither TLS 1.2 nor 1.3.
+    /// Returns [`TlsConfigError::NoRoots`], or [`TlsConfigError::Setup`] if the application's own
+    /// cryptography supports neither TLS 1.2 nor 1.3.
     pub fn new(roots: Roots) -> Result<Self, TlsConfigError> {
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -52,10 +53,10 @@ impl ClientTls {
         Ok(Self::with_config(config))
     }
 
-    /// Has the operating system judge servers, by its own roots and rules.
+    /// Accepts servers that the operating system accepts, by its own roots and rules.
     ///
     /// # Errors
-    /// [`TlsConfigError::Setup`], when the system has no roots say.
+    /// Returns [`TlsConfigError::Setup`], for example if the system has no roots.
     #[cfg(feature = "tls-platform-verifier")]
     pub fn platform() -> Result<Self, TlsConfigError> {
         use rustls_platform_verifier::BuilderVerifierExt;
@@ -69,8 +70,9 @@ impl ClientTls {
         Ok(Self::with_config(config))
     }
 
-    /// A whole config of rustls, for what is not here: a verifier of your own, other cryptography. It
-    /// is used as it is, but for an empty list of ALPN protocols, which gets `veltix/1`.
+    /// Uses a complete rustls config, for settings that this type does not offer: a verifier of
+    /// your own, other cryptography. It is used unchanged, except that an empty list of ALPN
+    /// protocols is set to `veltix/1`.
     #[must_use]
     pub fn with_config(config: impl Into<Arc<ClientConfig>>) -> Self {
         let mut config = config.into();
@@ -80,20 +82,20 @@ impl ClientTls {
         Self { config, server_name: None }
     }
 
-    /// The name, or IP address, that the server's certificate must have. Default: the host of the
-    /// address that the client connects to. Over a transport without one, a Unix socket or your own,
-    /// it must be said.
+    /// Sets the name, or IP address, that the server's certificate must have. Default: the host of
+    /// the address to which the client connects. It is required over a transport without an
+    /// address, which is a Unix socket or a transport of your own.
     ///
-    /// What is neither a DNS name nor an IP address is a [`ConfigError::ServerName`] when the client
-    /// connects.
+    /// If the name is neither a DNS name nor an IP address, connecting fails with
+    /// [`ConfigError::ServerName`].
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// Shows this certificate to a server that asks for one. With a [`CertificateStore`], reconnects
-    /// show the one that it has at the time.
+    /// Shows this certificate to a server that asks for one. With a [`CertificateStore`], each
+    /// reconnect shows the store's current certificate.
     #[must_use]
     pub fn certificate(mut self, certificates: impl Into<CertificateStore>) -> Self {
         let resolver = Arc::new(certificates.into());
@@ -101,17 +103,18 @@ impl ClientTls {
         self
     }
 
-    /// Has a stream of your own speak TLS, as the client of it: of a proxy or a test. A [`Client`] does
-    /// so by itself. The server's name is what [`server_name`](Self::server_name) says.
+    /// Performs the TLS handshake as the client on a stream of your own, for example of a proxy or
+    /// a test. A [`Client`] does so by itself. [`server_name`](Self::server_name) sets the server's
+    /// name.
     ///
-    /// It has no deadline but the caller's.
+    /// The handshake has no deadline of its own; the caller must set one.
     ///
     /// # Errors
-    /// What the stream reports, or a [`TlsError`] inside of an IO error; [`ConfigError`] in the same
-    /// way, without a name.
+    /// Returns the error of the stream, or a [`TlsError`] inside an IO error. Without a server name
+    /// it returns a [`ConfigError`] in the same way.
     ///
     /// # Cancel safety
-    /// Dropped, it closes the stream.
+    /// Dropping the future closes the stream.
     ///
     /// [`Client`]: crate::Client
     pub async fn connect(&self, mut stream: Stream) -> io::Result<Stream> {
@@ -119,7 +122,7 @@ impl ClientTls {
         Ok(stream)
     }
 
-    /// All that a connection needs to know, for a client of this address, if it has one.
+    /// Returns the TLS of a connection, for a client of this address, if it has one.
     pub(crate) fn dial(&self, addr: Option<&str>) -> Result<Dial, ConfigError> {
         let name = match (&self.server_name, addr) {
             (Some(name), _) => name.as_str(),
@@ -139,13 +142,13 @@ impl fmt::Debug for ClientTls {
     }
 }
 
-/// The host of `host:port`, without the brackets of an IPv6 address.
+/// Returns the host of `host:port`, without the brackets of an IPv6 address.
 fn host(addr: &str) -> &str {
     let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// A client's TLS with the name that it checks, for each connection of that client.
+/// The TLS of a client with the name that it verifies, for each connection of that client.
 #[derive(Clone)]
 pub(crate) struct Dial {
     config: Arc<ClientConfig>,
@@ -153,7 +156,7 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    /// Shakes hands with the server. The deadline is the caller's.
+    /// Performs the handshake with the server. The caller sets the deadline.
     pub(crate) async fn shake_hands(&self, stream: &mut Stream) -> Result<(), TlsHandshakeError> {
         let connection = ClientConnection::new(Arc::clone(&self.config), self.name.clone());
         let connection = connection.map_err(TlsError::from)?;

@@ -1,4 +1,5 @@
-//! What rustls says, in our words: typed where somebody may act on it, as text where not.
+//! Conversion of rustls errors into this crate's errors: typed if an application may act on them,
+//! otherwise as text.
 
 use rustls::{
     AlertDescription, CertificateError, Error, InconsistentKeys, InvalidMessage, PeerIncompatible,
@@ -19,7 +20,7 @@ impl From<Error> for TlsError {
                 PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
                 | PeerIncompatible::SupportedVersionsExtensionRequired
-                // Every client has said since 1.2 which signatures it knows.
+                // Since TLS 1.2 every client sends the signature algorithms that it knows.
                 | PeerIncompatible::SignatureAlgorithmsExtensionRequired
                 | PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled,
@@ -31,7 +32,7 @@ impl From<Error> for TlsError {
             Error::AlertReceived(alert) => {
                 Self::Refused { alert: alert.into(), name: alert.as_str().unwrap_or("unknown") }
             }
-            // Some of the texts have names of the peer's in them.
+            // Some of the texts contain names that the peer has chosen.
             other => Self::Failed { reason: text(&other) },
         }
     }
@@ -61,7 +62,7 @@ impl From<CertificateError> for CertificateProblem {
     }
 }
 
-/// The names of a certificate, which come as `DnsName("a.example")`.
+/// Returns the names of a certificate, which rustls gives as `DnsName("a.example")`.
 fn names(presented: &[String]) -> Box<str> {
     let bare = |name: &String| {
         let quoted = name.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
@@ -84,7 +85,7 @@ impl From<Error> for TlsConfigError {
     }
 }
 
-/// What is wrong with a config as a whole, not with a certificate in it.
+/// Returns the error of a config as a whole, not of a certificate in it.
 pub(super) fn setup(error: impl std::fmt::Display) -> TlsConfigError {
     TlsConfigError::Setup { reason: error.to_string() }
 }

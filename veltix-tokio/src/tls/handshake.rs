@@ -1,4 +1,4 @@
-//! The handshake of TLS over a stream, before that of the protocol.
+//! The TLS handshake over a stream, before the handshake of the protocol.
 
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -16,14 +16,15 @@ use super::stream::{decrypt, encrypted, wrap};
 use super::{TlsError, TlsHandshakeError, TlsInfo};
 use crate::transport::{Stream, StreamWriter, write_all};
 
-/// Room for one read: a ClientHello, or a server's answer with a chain of two certificates.
+/// The buffer size for one read: a ClientHello, or a server's answer with a chain of two
+/// certificates.
 const READ: usize = 4 * 1024;
 
-/// Reads that are thrown away at the end of a failed handshake, at most: a client's certificate and
-/// what follows it in the same flight.
+/// The maximum number of reads that are discarded at the end of a failed handshake: a client's
+/// certificate and the messages that follow it in the same flight.
 const UNREAD_READS: usize = 16;
 
-/// What a client without TLS hears, so that it can say why it is refused: the fatal alert
+/// The answer to a client without TLS, so that it can report why it is refused: the fatal alert
 /// `protocol_version`, in a record of TLS 1.2.
 const NOT_TLS: &[u8] = &[ALERT, MAJOR, 3, 0, 2, 2, 70];
 
@@ -32,17 +33,18 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const MAJOR: u8 = 3;
 
-/// Which side of the handshake this is.
+/// The side of the handshake.
 pub(super) enum Side {
     Client,
     Server {
-        /// The time of the whole handshake, to know when a silent client is given up.
+        /// The time limit of the whole handshake; a silent client is given up after a part of it.
         limit: Duration,
     },
 }
 
-/// Shakes hands; the stream is one of plaintext afterwards, with its [`TlsInfo`]. Where that fails,
-/// the peer is told as far as that is possible without waiting, and the stream is of no more use.
+/// Performs the handshake. Afterwards the stream carries plaintext and has its [`TlsInfo`]. If the
+/// handshake fails, the peer receives an alert as far as that is possible without waiting, and the
+/// stream is unusable.
 pub(super) async fn run(
     stream: &mut Stream,
     mut connection: Connection,
@@ -98,7 +100,8 @@ async fn shake_hands(
     }
 }
 
-/// Whether what comes first is a record; `false` when that is not to be seen yet.
+/// Returns whether the first bytes are a TLS record, or `false` if there are too few bytes to
+/// decide.
 fn is_tls(bytes: &[u8], side: &Side) -> Result<bool, TlsError> {
     let starts = match side {
         Side::Server { .. } => bytes[0] == HANDSHAKE,
@@ -112,7 +115,7 @@ fn is_tls(bytes: &[u8], side: &Side) -> Result<bool, TlsError> {
     }
 }
 
-/// Tells the peer why, without waiting.
+/// Sends the reason to the peer, without waiting.
 fn refuse(
     stream: &mut Stream,
     connection: &mut Connection,
@@ -132,7 +135,7 @@ fn refuse(
     let _ = stream.writer.try_write_vectored(&[IoSlice::new(&alert)]);
     let cx = &mut Context::from_waker(Waker::noop());
     let _ = stream.writer.poll_shutdown(cx);
-    // A stream that is closed with bytes unread is reset, which may overtake the alert.
+    // Closing a stream with unread bytes resets it, and the reset may overtake the alert.
     let mut unread = [0; READ];
     for _ in 0..UNREAD_READS {
         let mut buffer = ReadBuf::new(&mut unread);

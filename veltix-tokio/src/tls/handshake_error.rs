@@ -1,4 +1,4 @@
-//! [`TlsHandshakeError`]. Part of every build, as the handshake that it is a part of.
+//! [`TlsHandshakeError`]. It is a part of every build, as is the handshake that contains it.
 
 use std::io;
 
@@ -6,14 +6,14 @@ use thiserror::Error;
 
 use crate::error::TlsError;
 
-/// Why the sides of a stream did not agree on TLS.
+/// The reason for which the TLS handshake of a stream failed.
 #[derive(Debug, Error)]
 pub(crate) enum TlsHandshakeError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("the stream failed")]
     Io(#[source] io::Error),
-    #[error("the stream ended during the TLS handshake")]
+    #[error("the stream ended during the TLS handshake: check that both sides use TLS")]
     #[cfg_attr(not(feature = "__tls"), expect(dead_code, reason = "only TLS makes one"))]
     Closed,
 }

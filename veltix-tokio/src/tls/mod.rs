@@ -1,18 +1,18 @@
 //! TLS, by [rustls]: over every transport, on both sides.
 //!
-//! A server takes it by [`ServerConfig::tls`](crate::ServerConfig::tls), a client by
-//! [`ClientConfig::tls`](crate::ClientConfig::tls). The handshake runs in the connection's own task,
-//! under the deadline of the whole handshake. Versions 1.2 and 1.3 are spoken. ALPN is `veltix/1`: a
-//! peer that offers only other protocols is refused, and one that offers none, as a tunnel does, is
-//! not.
+//! [`ServerConfig::tls`](crate::ServerConfig::tls) enables it on a server,
+//! [`ClientConfig::tls`](crate::ClientConfig::tls) on a client. The handshake runs in the
+//! connection's own task, under the deadline of the whole handshake. TLS 1.2 and 1.3 are supported.
+//! ALPN is `veltix/1`: a peer that offers only other protocols is refused; a peer that offers none,
+//! such as a tunnel, is accepted.
 //!
-//! The cryptography is what the application has installed as rustls' default, if it has; else that
-//! of the features, aws-lc-rs before ring.
+//! The cryptography is rustls' default provider if the application has installed one. Otherwise it
+//! is the provider of the features; if both features are enabled, aws-lc-rs is used and not ring.
 //!
 //! # Ends
 //!
-//! A connection that ends in an orderly way says so (`close_notify`). One that does not has been cut,
-//! which is told as [`TlsError::Truncated`], apart from
+//! A connection that ends in an orderly way sends `close_notify`. A connection without it was cut.
+//! This is reported as [`TlsError::Truncated`], separately from
 //! [`CloseReason::PeerClosed`](crate::CloseReason::PeerClosed).
 
 mod handshake_error;
@@ -62,6 +62,6 @@ pub use crate::error::{CertificateProblem, TlsConfigError, TlsError};
 #[cfg(feature = "__tls")]
 pub use crate::transport::tls_info::TlsInfo;
 
-/// What this protocol is called in ALPN.
+/// The name of this protocol in ALPN.
 #[cfg(feature = "__tls")]
 const ALPN: &[u8] = b"veltix/1";

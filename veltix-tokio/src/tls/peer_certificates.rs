@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 
-/// The certificate by which the peer has shown who it is, and its issuers' after it, as an argument
-/// of a handler. They are in DER, for a parser of your choice or to be compared.
+/// The verified certificate of the peer, followed by the certificates of its issuers, as an
+/// argument of a handler. They are in DER, for a parser of your choice or for comparison.
 ///
-/// Without one the message is rejected; as an `Option` the argument is `None` then. On a server it
-/// needs [`require_client_certificates`](super::ServerTls::require_client_certificates) or
+/// Without a certificate the message is rejected; as an `Option` the argument is `None` in that
+/// case. On a server it requires
+/// [`require_client_certificates`](super::ServerTls::require_client_certificates) or
 /// [`accept_client_certificates`](super::ServerTls::accept_client_certificates).
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! [`Roots`]: by whom others' certificates are accepted.
+//! [`Roots`]: the root certificates by which a side accepts the certificates of others.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use rustls::RootCertStore;
 use super::TlsConfigError;
 use super::certificate::{certificates, read};
 
-/// The root certificates by which a side accepts those of others.
+/// The root certificates by which a side accepts the certificates of others.
 #[derive(Clone, Debug)]
 pub struct Roots(Arc<RootCertStore>);
 
 impl Roots {
-    /// All certificates of a file in PEM. It reads without async.
+    /// Reads all certificates of a PEM file. It blocks the thread while it reads.
     ///
     /// # Errors
-    /// [`TlsConfigError`], which names the file. One certificate that cannot be a root is an error,
-    /// since it was put there for a reason.
+    /// Returns [`TlsConfigError`], which names the file. A single certificate that cannot be a root
+    /// is an error, since it was put there for a reason.
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, TlsConfigError> {
         let path = path.as_ref();
         Self::read(&read(path)?, &path.display().to_string())
     }
 
-    /// All certificates of some PEM.
+    /// Reads all certificates of PEM text in memory.
     ///
     /// # Errors
-    /// As [`from_pem_file`](Self::from_pem_file).
+    /// Returns the errors of [`from_pem_file`](Self::from_pem_file).
     pub fn from_pem(bytes: impl AsRef<[u8]>) -> Result<Self, TlsConfigError> {
         Self::read(bytes.as_ref(), "the roots")
     }
 
-    /// Mozilla's roots, as of this build: for servers with certificates of public authorities. They
-    /// come with the program, and grow old with it.
+    /// Returns Mozilla's roots, as of this build: for servers with certificates of public
+    /// authorities. They are a part of the program, and become outdated with it.
     #[cfg(feature = "tls-webpki-roots")]
     #[must_use]
     pub fn webpki() -> Self {
@@ -47,7 +47,7 @@ impl Roots {
         Ok(store.into())
     }
 
-    /// The store, unless it is empty.
+    /// Returns the store, unless it is empty.
     pub(super) fn store(self) -> Result<Arc<RootCertStore>, TlsConfigError> {
         if self.0.is_empty() { Err(TlsConfigError::NoRoots) } else { Ok(self.0) }
     }

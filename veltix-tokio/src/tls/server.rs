@@ -1,4 +1,4 @@
-//! [`ServerTls`]: a server's side of TLS.
+//! [`ServerTls`]: TLS of a server.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,8 @@ use super::provider::provider;
 use super::{ALPN, Certificate, CertificateStore, Roots, TlsConfigError, TlsError};
 use crate::transport::Stream;
 
-/// TLS of a server: the certificate that it shows, and whether it wants one of its clients.
+/// The TLS settings of a server: the certificate that it shows, and whether it asks its clients for
+/// certificates.
 ///
 /// The certificate can be replaced while the server runs: see [`CertificateStore`].
 ///
@@ -36,26 +37,28 @@ use crate::transport::Stream;
 #[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
-    /// `None` for a config of the application's, which has its own way to certificates.
+    /// `None` for a rustls config of the application, which finds certificates by itself.
     certificates: Option<CertificateStore>,
-    /// Nobody gets in without a certificate, as far as that is known here.
+    /// True if clients without a certificate are refused. A config of the application may refuse
+    /// them too; this field does not know about that.
     requires: bool,
 }
 
 impl ServerTls {
-    /// Shows this certificate, or the one that the store has at the time. Clients need none.
+    /// Shows this certificate, or the store's current one. Clients need no certificate.
     ///
     /// # Errors
-    /// [`TlsConfigError::Setup`] when the application's own cryptography speaks neither TLS 1.2 nor
-    /// 1.3.
+    /// Returns [`TlsConfigError::Setup`] if the application's own cryptography supports neither TLS
+    /// 1.2 nor 1.3.
     pub fn new(certificates: impl Into<CertificateStore>) -> Result<Self, TlsConfigError> {
         Self::build(certificates.into(), Arc::new(NoClientAuth))
     }
 
-    /// The same, with a certificate from files: see [`Certificate::from_pem_files`].
+    /// Shows a certificate from files, like [`new`](Self::new): see
+    /// [`Certificate::from_pem_files`].
     ///
     /// # Errors
-    /// As there, and as [`new`](Self::new).
+    /// Returns the errors of both.
     pub fn from_pem_files(
         chain: impl AsRef<Path>,
         key: impl AsRef<Path>,
@@ -63,10 +66,11 @@ impl ServerTls {
         Self::new(Certificate::from_pem_files(chain, key)?)
     }
 
-    /// The same, with a certificate from PEM in memory: see [`Certificate::from_pem`].
+    /// Shows a certificate from PEM in memory, like [`new`](Self::new): see
+    /// [`Certificate::from_pem`].
     ///
     /// # Errors
-    /// As there, and as [`new`](Self::new).
+    /// Returns the errors of both.
     pub fn from_pem(
         chain: impl AsRef<[u8]>,
         key: impl AsRef<[u8]>,
@@ -74,9 +78,9 @@ impl ServerTls {
         Self::new(Certificate::from_pem(chain, key)?)
     }
 
-    /// A whole config of rustls, for what is not here: several certificates by name, revocation
-    /// lists, other cryptography. It is used as it is, but for an empty list of ALPN protocols, which
-    /// gets `veltix/1`.
+    /// Uses a complete rustls config, for settings that this type does not offer: several
+    /// certificates by name, revocation lists, other cryptography. It is used unchanged, except
+    /// that an empty list of ALPN protocols is set to `veltix/1`.
     #[must_use]
     pub fn with_config(config: impl Into<Arc<ServerConfig>>) -> Self {
         let mut config = config.into();
@@ -86,26 +90,27 @@ impl ServerTls {
         Self { config, certificates: None, requires: false }
     }
 
-    /// Serves only clients that show a certificate by one of these roots: see
+    /// Accepts only clients that show a certificate issued by one of these roots: see
     /// [`PeerCertificates`](super::PeerCertificates).
     ///
-    /// Certificates are judged in each handshake, so sessions are not resumed: an expired one is
-    /// refused even if its client has been here before. A connection that is there goes on.
+    /// Certificates are verified in each handshake, so sessions are not resumed: an expired
+    /// certificate is refused even if its client was accepted before. An established connection
+    /// continues.
     ///
     /// # Errors
-    /// [`TlsConfigError::NoRoots`]; [`TlsConfigError::Setup`] on what was made by
-    /// [`with_config`](Self::with_config), which says itself whom it accepts.
+    /// Returns [`TlsConfigError::NoRoots`], or [`TlsConfigError::Setup`] if the settings were made
+    /// by [`with_config`](Self::with_config): such a config determines the accepted clients itself.
     pub fn require_client_certificates(self, roots: Roots) -> Result<Self, TlsConfigError> {
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.store()?, provider());
         self.verifying(verifier.build().map_err(setup)?)
     }
 
-    /// Takes the certificate of a client that has one, and serves those who have none as well. One
-    /// that is shown must be by one of these roots. All else is as with
-    /// [`require_client_certificates`](Self::require_client_certificates).
+    /// Verifies the certificate of a client that has one, and also accepts clients without a
+    /// certificate. A certificate that is shown must be issued by one of these roots. Everything
+    /// else is as with [`require_client_certificates`](Self::require_client_certificates).
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of that method.
     pub fn accept_client_certificates(self, roots: Roots) -> Result<Self, TlsConfigError> {
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.store()?, provider());
         self.verifying(verifier.allow_unauthenticated().build().map_err(setup)?)
@@ -137,21 +142,21 @@ impl ServerTls {
         Ok(Self { config: Arc::new(config), certificates: Some(certificates), requires })
     }
 
-    /// Whether it lets nobody in without a certificate that it accepts.
+    /// Returns whether clients need a certificate that the server accepts.
     pub(crate) const fn requires_certificates(&self) -> bool {
         self.requires
     }
 
-    /// Has a stream of your own speak TLS, as the server of it: of a proxy or a test. A [`Server`]
-    /// does so by itself.
+    /// Performs the TLS handshake as the server on a stream of your own, for example of a proxy or
+    /// a test. A [`Server`] does so by itself.
     ///
-    /// It has no deadline but the caller's.
+    /// The handshake has no deadline of its own; the caller must set one.
     ///
     /// # Errors
-    /// What the stream reports, or a [`TlsError`] inside of an IO error.
+    /// Returns the error of the stream, or a [`TlsError`] inside an IO error.
     ///
     /// # Cancel safety
-    /// Dropped, it closes the stream.
+    /// Dropping the future closes the stream.
     ///
     /// [`Server`]: crate::Server
     pub async fn accept(&self, mut stream: Stream) -> io::Result<Stream> {
@@ -159,7 +164,8 @@ impl ServerTls {
         Ok(stream)
     }
 
-    /// Shakes hands with a client. The whole of it has this time; to end it then is the caller's.
+    /// Performs the handshake with a client. `limit` is the time of the whole handshake; the caller
+    /// enforces it.
     pub(crate) async fn shake_hands(
         &self,
         stream: &mut Stream,

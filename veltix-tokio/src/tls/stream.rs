@@ -1,13 +1,14 @@
 //! The halves of a stream over TLS.
 //!
-//! Both need the same keys' state, rustls' connection, and they are used by different tasks: the
-//! reading half by the connection's own, the writing half by whoever flushes its outbox. So that is
-//! behind a lock, under which bytes are only turned into others: ciphertext is read before it is
-//! taken, and written after it is released. Each half holds its own end of the stream beneath.
+//! Both halves need the state of the same keys, which is rustls' connection, and different tasks
+//! use them: the connection's own task uses the reading half, and the flusher of its outbox uses
+//! the writing half. So that state is behind a lock. Under the lock bytes are only encrypted or
+//! decrypted: ciphertext is read before the lock is taken, and written after it is released. Each
+//! half holds its own end of the underlying stream.
 //!
-//! What is buffered is bounded: of what comes, one record that is not whole and what one read took in
-//! beyond what was asked for; of what goes, one call's ciphertext, some 64 KiB at most, and the next
-//! call takes nothing before that is out.
+//! The buffers are bounded. Incoming: one incomplete record, and the bytes that one read received
+//! beyond the requested number. Outgoing: the ciphertext of one call, about 64 KiB at most; the
+//! next call takes no bytes before that is written.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, IoSlice, Write};
@@ -24,54 +25,55 @@ use super::TlsError;
 use crate::sync::Mutex;
 use crate::transport::{Stream, StreamWriter};
 
-/// Plaintext that one write encrypts at most: four records.
+/// The maximum number of bytes of plaintext that one write encrypts: four records.
 const LARGEST_WRITE: usize = 64 * 1024;
 
-/// The same at first, and after the stream beneath was full; it doubles with each write that was taken
-/// whole. What is encrypted counts as written only when all of it is out, so that a peer which takes
-/// little at a time would seem to take nothing for long, and be closed as stalled.
+/// The initial maximum, also after the underlying stream was full. It doubles with each write that
+/// was taken completely. Encrypted bytes count as written only when all of them are out. With a
+/// larger maximum a peer that takes few bytes at a time would seem to take none for a long time,
+/// and would be closed as stalled.
 const FIRST_WRITE: usize = 4 * 1024;
 
-/// Buffers for ciphertext that have grown beyond this are not kept.
+/// Buffers for ciphertext with a larger capacity are not kept.
 const KEPT: usize = 2 * LARGEST_WRITE;
 
 thread_local! {
-    /// Where ciphertext is read into, and where it is put together to be written: a thread's, taken
-    /// out while they are used, so that an idle connection holds none.
+    /// The buffers for reading ciphertext and for assembling ciphertext to be written. They belong
+    /// to the thread and are taken out while in use, so that an idle connection holds none.
     static INCOMING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static OUTGOING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 type Shared = Arc<Mutex<Connection>>;
 
-/// Puts a connection whose handshake is over between a stream and its user. The surplus is ciphertext
-/// that was read along.
+/// Puts a connection with a completed handshake between a stream and its user. `surplus` is
+/// ciphertext that was read with the handshake.
 pub(super) fn wrap(stream: &mut Stream, connection: Connection, surplus: BytesMut) {
     let shared = Arc::new(Mutex::new(connection));
-    let nobody = || Box::new(tokio::io::empty()) as Box<dyn AsyncRead + Send + Unpin>;
-    let beneath = std::mem::replace(&mut stream.reader, nobody());
+    let placeholder = || Box::new(tokio::io::empty()) as Box<dyn AsyncRead + Send + Unpin>;
+    let beneath = std::mem::replace(&mut stream.reader, placeholder());
     stream.reader = Box::new(TlsReader {
         connection: Arc::clone(&shared),
         beneath,
         unread: surplus,
         end: None,
     });
-    let nobody: Box<dyn StreamWriter> = Box::new(Nobody);
-    let beneath = std::mem::replace(&mut stream.writer, nobody);
+    let placeholder: Box<dyn StreamWriter> = Box::new(Placeholder);
+    let beneath = std::mem::replace(&mut stream.writer, placeholder);
     stream.writer = Box::new(TlsWriter {
         connection: shared,
         beneath,
         unwritten: BytesMut::new(),
         most: FIRST_WRITE,
         withheld: false,
-        said_goodbye: false,
+        close_notify_queued: false,
     });
 }
 
-/// Stands where a half is taken out for a moment.
-struct Nobody;
+/// A placeholder for a half that is taken out for a moment.
+struct Placeholder;
 
-impl StreamWriter for Nobody {
+impl StreamWriter for Placeholder {
     fn try_write_vectored(&mut self, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
         Err(io::ErrorKind::NotConnected.into())
     }
@@ -85,7 +87,7 @@ impl StreamWriter for Nobody {
     }
 }
 
-/// All ciphertext that the connection has to send.
+/// Returns all ciphertext that the connection has to send.
 pub(super) fn encrypted(connection: &mut Connection) -> Vec<u8> {
     let mut bytes = Vec::new();
     take_encrypted(connection, &mut bytes);
@@ -94,22 +96,22 @@ pub(super) fn encrypted(connection: &mut Connection) -> Vec<u8> {
 
 fn take_encrypted(connection: &mut Connection, into: &mut Vec<u8>) {
     while connection.wants_write() {
-        // A `Vec` takes everything.
+        // A `Vec` takes all bytes.
         if !matches!(connection.write_tls(into), Ok(1..)) {
             break;
         }
     }
 }
 
-/// Has ciphertext decrypted, up to the first plaintext; says how much of it was taken.
+/// Decrypts ciphertext, up to the first plaintext. Returns the number of bytes that were consumed.
 pub(super) fn decrypt(connection: &mut Connection, bytes: &[u8]) -> Result<usize, rustls::Error> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match connection.read_tls(&mut rest) {
-            // Behind the peer's goodbye there is nothing.
+            // No bytes count after the peer's `close_notify`.
             Ok(0) => return Ok(bytes.len()),
             Ok(_) => {}
-            // A record or message longer than there may be.
+            // A record or message is longer than the limit.
             Err(error) => return Err(rustls::Error::General(error.to_string())),
         }
         if connection.process_new_packets()?.plaintext_bytes_to_read() > 0 {
@@ -123,14 +125,15 @@ pub(super) fn decrypt(connection: &mut Connection, bytes: &[u8]) -> Result<usize
 struct TlsReader {
     connection: Shared,
     beneath: Box<dyn AsyncRead + Send + Unpin>,
-    /// Ciphertext that was read and not decrypted, for want of room.
+    /// Ciphertext that was read and not decrypted, for lack of room.
     unread: BytesMut,
-    /// How the stream ended; what was decrypted before is read first.
+    /// The end of the stream. Bytes that were decrypted before it are read first.
     end: Option<Result<(), TlsError>>,
 }
 
 impl TlsReader {
-    /// Decrypts into the buffer, as far as there is room; says how much of the ciphertext was taken.
+    /// Decrypts into the buffer, as far as there is room. Returns the number of consumed bytes of
+    /// ciphertext.
     fn take(&mut self, ciphertext: &[u8], buffer: &mut ReadBuf<'_>) -> usize {
         let mut connection = self.connection.lock();
         let mut taken = 0;
@@ -149,13 +152,13 @@ impl TlsReader {
             }
             match decrypt(&mut connection, &ciphertext[taken..]) {
                 Ok(more) => taken += more,
-                // What was genuine before it is still taken.
+                // Bytes that were genuine before the error are still taken.
                 Err(error) => self.end = Some(Err(error.into())),
             }
         }
     }
 
-    /// Reads ciphertext beneath, and takes it.
+    /// Reads ciphertext from the underlying stream, and decrypts it.
     fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
@@ -163,7 +166,7 @@ impl TlsReader {
     ) -> Poll<io::Result<()>> {
         let mut incoming = INCOMING.take();
         incoming.resize(READ_BUFFER, 0);
-        // Plaintext is shorter than its ciphertext, so little is left over.
+        // Plaintext is shorter than its ciphertext, so only few bytes are left over.
         let most = buffer.remaining().clamp(READ_BUFFER / 16, READ_BUFFER);
         let mut read = ReadBuf::new(&mut incoming[..most]);
         let poll = Pin::new(&mut *self.beneath).poll_read(cx, &mut read);
@@ -182,9 +185,9 @@ impl TlsReader {
 }
 
 enum Plaintext {
-    /// What there was, or what there was room for.
+    /// All available plaintext was taken, or the buffer is full.
     Consumed,
-    /// The peer has said goodbye, and there is nothing more.
+    /// The peer has sent `close_notify`, and no plaintext is left.
     Ended,
 }
 
@@ -198,7 +201,7 @@ fn take_plaintext(connection: &mut Connection, buffer: &mut ReadBuf<'_>) -> Plai
                 buffer.put_slice(&chunk[..taken]);
                 taken
             }
-            // There is nothing at the moment.
+            // No plaintext is available at the moment.
             Err(_) => break,
         };
         reader.consume(taken);
@@ -217,7 +220,7 @@ impl AsyncRead for TlsReader {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        // What there is already, in plaintext or not.
+        // First the bytes that are already there, as plaintext or ciphertext.
         let mut unread = std::mem::take(&mut this.unread);
         let taken = this.take(&unread, buffer);
         if taken < unread.len() {
@@ -239,25 +242,25 @@ impl AsyncRead for TlsReader {
 
 /// The writing half.
 ///
-/// Whoever writes must not think that all is out while ciphertext still waits here, since nobody
-/// would come back for it. So the last byte of what was encrypted is *withheld* as long as that is
-/// so: it is reported as not taken. The writer then waits, as for any full stream, and offers it
-/// again, first of all, when it is taken without being encrypted twice.
+/// The writer must not conclude that all bytes are out while ciphertext still waits here, since no
+/// task would come back for it. So the last byte of the encrypted plaintext is *withheld* during
+/// that time: it is reported as not taken. The writer then waits, as for any full stream, and
+/// offers that byte again as the first one. It is then taken without being encrypted twice.
 struct TlsWriter {
     connection: Shared,
     beneath: Box<dyn StreamWriter>,
-    /// Ciphertext that the stream beneath has not taken.
+    /// Ciphertext that the underlying stream has not taken.
     unwritten: BytesMut,
-    /// Plaintext that the next write encrypts at most.
+    /// The maximum number of bytes of plaintext that the next write encrypts.
     most: usize,
-    /// A byte is encrypted, and was reported as not taken.
+    /// True if a byte is encrypted but was reported as not taken.
     withheld: bool,
-    /// Nothing more may be encrypted.
-    said_goodbye: bool,
+    /// True after `close_notify`: no more bytes may be encrypted.
+    close_notify_queued: bool,
 }
 
 impl TlsWriter {
-    /// Writes the ciphertext that waits.
+    /// Writes the waiting ciphertext.
     fn try_flush(&mut self) -> io::Result<()> {
         while !self.unwritten.is_empty() {
             match self.beneath.try_write_vectored(&[IoSlice::new(&self.unwritten)])? {
@@ -265,12 +268,13 @@ impl TlsWriter {
                 written => self.unwritten.advance(written),
             }
         }
-        // It may be large, and the connection idle from now on.
+        // The buffer may be large, and the connection may be idle from now on.
         self.unwritten = BytesMut::new();
         Ok(())
     }
 
-    /// Encrypts, and writes what the stream beneath takes at once. Gives how much plaintext that was.
+    /// Encrypts plaintext, and writes the ciphertext that the underlying stream takes at once.
+    /// Returns the number of encrypted bytes of plaintext.
     fn encrypt(&mut self, slices: &[IoSlice<'_>], outgoing: &mut Vec<u8>) -> io::Result<usize> {
         let encrypted = {
             let mut connection = self.connection.lock();
@@ -293,9 +297,9 @@ impl TlsWriter {
         Ok(encrypted)
     }
 
-    /// Puts this side's goodbye behind what waits.
-    fn say_goodbye(&mut self) {
-        if !std::mem::replace(&mut self.said_goodbye, true) {
+    /// Appends this side's `close_notify` to the waiting ciphertext.
+    fn queue_close_notify(&mut self) {
+        if !std::mem::replace(&mut self.close_notify_queued, true) {
             let mut connection = self.connection.lock();
             connection.send_close_notify();
             self.unwritten.extend_from_slice(&encrypted(&mut connection));
@@ -311,7 +315,7 @@ impl StreamWriter for TlsWriter {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.try_flush()?;
         if std::mem::take(&mut self.withheld) {
-            // The first byte of what is offered, which is out by now.
+            // This is the withheld byte, the first one that is offered. It is out by now.
             return Ok(1);
         }
         let mut outgoing = OUTGOING.take();
@@ -336,7 +340,7 @@ impl StreamWriter for TlsWriter {
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.say_goodbye();
+        self.queue_close_notify();
         while let Err(error) = self.try_flush() {
             if !is_for_later(&error) {
                 return Poll::Ready(Err(error));
@@ -348,12 +352,12 @@ impl StreamWriter for TlsWriter {
 }
 
 impl Drop for TlsWriter {
-    /// Says goodbye, or the alert that a failed connection has for its peer, as far as that is
-    /// possible without waiting. Behind half a record nothing is said: the peer is to see that it
-    /// was cut.
+    /// Sends `close_notify`, or the alert of a failed connection, as far as that is possible
+    /// without waiting. After an incomplete record nothing is sent: the peer must see that the
+    /// connection was cut.
     fn drop(&mut self) {
-        if self.unwritten.is_empty() && !self.said_goodbye {
-            self.say_goodbye();
+        if self.unwritten.is_empty() && !self.close_notify_queued {
+            self.queue_close_notify();
             let _ = self.try_flush();
         }
     }

@@ -1,5 +1,5 @@
-//! Streams inside the process: the same halves as TCP's, so that tests run the production path
-//! on a paused clock, and a bounded pipe, so that backpressure is real.
+//! Streams inside the process. They have the same halves as TCP's, so that tests run the production
+//! path with a paused clock. The pipe is bounded, so that backpressure is real.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use super::{Connector, Listener, PeerAddr, Stream, StreamWriter};
 use crate::sync::Mutex;
 
-/// Connections that may wait to be accepted, as a socket's backlog.
+/// The number of connections that may wait to be accepted, as in a socket's backlog.
 const BACKLOG: usize = 1_024;
 
-/// A listener and a connector that reach each other inside the process. Each connection holds at
-/// most `capacity` bytes in each direction, as a socket's buffers would.
+/// Creates a listener and a connector that reach each other inside the process. Each connection
+/// buffers at most `capacity` bytes in each direction, as a socket would.
 #[must_use]
 pub fn memory(capacity: usize) -> (MemoryListener, MemoryConnector) {
     let (sender, receiver) = mpsc::channel(BACKLOG);
@@ -26,13 +26,13 @@ pub fn memory(capacity: usize) -> (MemoryListener, MemoryConnector) {
     (MemoryListener { receiver }, connector)
 }
 
-/// Two streams, each of which reads what the other writes.
+/// Creates two streams, each of which reads the bytes that the other writes.
 #[must_use]
 pub fn memory_pair(capacity: usize) -> (Stream, Stream) {
     memory_pair_of(capacity, 0)
 }
 
-/// The two streams of the connection with this number.
+/// Creates the two streams of the connection with this number.
 pub(crate) fn memory_pair_of(capacity: usize, number: u64) -> (Stream, Stream) {
     let (there, back) = (Arc::new(Pipe::new(capacity)), Arc::new(Pipe::new(capacity)));
     let stream = |reads: &Arc<Pipe>, writes: &Arc<Pipe>| {
@@ -45,7 +45,7 @@ pub(crate) fn memory_pair_of(capacity: usize, number: u64) -> (Stream, Stream) {
     (stream(&back, &there), stream(&there, &back))
 }
 
-/// Accepts what a [`MemoryConnector`] connects.
+/// Accepts the connections of a [`MemoryConnector`].
 #[derive(Debug)]
 pub struct MemoryListener {
     receiver: mpsc::Receiver<Stream>,
@@ -55,7 +55,7 @@ impl Listener for MemoryListener {
     async fn accept(&mut self) -> io::Result<Stream> {
         match self.receiver.recv().await {
             Some(stream) => Ok(stream),
-            // Every connector is gone, so nobody can come any more.
+            // Every connector was dropped, so no connection can come any more.
             None => std::future::pending().await,
         }
     }
@@ -65,7 +65,7 @@ impl Listener for MemoryListener {
     }
 }
 
-/// Connects to a [`MemoryListener`]. A clone connects to the same.
+/// Connects to a [`MemoryListener`]. A clone connects to the same listener.
 #[derive(Clone, Debug)]
 pub struct MemoryConnector {
     sender: mpsc::Sender<Stream>,
@@ -74,10 +74,10 @@ pub struct MemoryConnector {
 }
 
 impl MemoryConnector {
-    /// Makes a connection without a client on it: the raw bytes of one, for tests.
+    /// Opens a connection without a client, for tests that need the raw bytes.
     ///
     /// # Errors
-    /// [`io::ErrorKind::ConnectionRefused`] when the listener is gone.
+    /// [`io::ErrorKind::ConnectionRefused`] if the listener was dropped.
     pub async fn stream(&self) -> io::Result<Stream> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let (ours, theirs) = memory_pair_of(self.capacity, number);
@@ -107,9 +107,9 @@ struct Pipe {
 #[derive(Debug, Default)]
 struct PipeState {
     bytes: VecDeque<u8>,
-    /// The writer has said its last word, or is gone.
+    /// The writer has ended the stream or was dropped.
     ended: bool,
-    /// The reader is gone: writes fail, as on a socket that was reset.
+    /// The reader was dropped: writes fail, as on a socket that was reset.
     broken: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -238,7 +238,7 @@ mod tests {
     type Reader = Box<dyn AsyncRead + Send + Unpin>;
     type Writer = Box<dyn StreamWriter>;
 
-    /// One direction of a connection.
+    /// Returns the two ends of one direction of a connection.
     fn pipe(capacity: usize) -> (Writer, Reader) {
         let (ours, theirs) = memory_pair(capacity);
         (ours.into_parts().1, theirs.into_parts().0)
@@ -251,13 +251,13 @@ mod tests {
 
     async fn read(reader: &mut Reader, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        reader.read_exact(&mut bytes).await.expect("so much was written");
+        reader.read_exact(&mut bytes).await.expect("this length was written");
         bytes
     }
 
-    /// Waits until the stream takes something, or fails.
+    /// Waits until the stream accepts bytes or fails.
     async fn writable(mut writer: Writer) -> Writer {
-        poll_fn(|cx| writer.poll_write_ready(cx)).await.expect("a write says it");
+        poll_fn(|cx| writer.poll_write_ready(cx)).await.expect("a write reports the error");
         writer
     }
 

@@ -1,8 +1,8 @@
-//! The seam between connections and what carries their bytes.
+//! Streams: the interface between connections and the transport of their bytes.
 //!
-//! A [`Stream`] is a reading half and a writing half. The writing half differs from Tokio's
-//! `AsyncWrite` in one point that the whole fast path rests on: it writes *without waiting and
-//! without a task*, so that whoever fills an outbox can empty it.
+//! A [`Stream`] consists of a reading half and a writing half. The writing half differs from
+//! Tokio's `AsyncWrite` in one point, on which the whole fast path is built: it writes *without
+//! waiting and without a task*. So the code that fills an outbox can also empty it.
 
 mod memory;
 mod tcp;
@@ -31,46 +31,47 @@ pub use unix::{UnixSocketConnector, UnixSocketListener};
 #[cfg(feature = "__tls")]
 use tls_info::TlsInfo;
 
-/// Where connections come from.
+/// A listener accepts the connections of a server.
 pub trait Listener: Send + 'static {
     /// Waits for the next connection.
     ///
     /// # Errors
-    /// What the system reports. The server pauses and tries again, so an error must not be final.
+    /// The error that the system reports. The server pauses and tries again, so an error must not
+    /// be final.
     ///
     /// # Cancel safety
-    /// Must be cancel safe: a connection may not be lost when the future is dropped.
+    /// The future must be cancel safe: no connection may be lost when it is dropped.
     fn accept(&mut self) -> impl Future<Output = io::Result<Stream>> + Send;
 
-    /// The address that peers connect to.
+    /// Returns the address that peers connect to.
     fn local_addr(&self) -> PeerAddr;
 }
 
-/// Where a client's connections come from.
+/// A connector opens the connections of a client.
 pub trait Connector: Send + Sync + 'static {
-    /// Makes a new connection.
+    /// Opens a new connection.
     ///
     /// # Errors
-    /// What the system reports.
+    /// The error that the system reports.
     fn connect(&self) -> impl Future<Output = io::Result<Stream>> + Send;
 
-    /// What is connected to, for errors and logs.
+    /// Returns the name of the server that this connects to, for errors and logs.
     fn target(&self) -> String;
 }
 
-/// A byte stream in both directions, and who is at its other end.
+/// A byte stream in both directions, with the address of the peer.
 pub struct Stream {
     pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
     pub(crate) writer: Box<dyn StreamWriter>,
     pub(crate) link: Link,
-    /// It does not leave this machine, which is true of streams that are made here alone.
+    /// True if the bytes do not leave this machine. Only streams that this module creates set it.
     pub(crate) stays_here: bool,
 }
 
-/// What is known of a stream beside its bytes: it outlives them.
+/// The properties of a stream except its bytes. They are kept after the stream has ended.
 pub(crate) struct Link {
     pub(crate) addr: PeerAddr,
-    /// What was agreed on, once the stream is one over TLS.
+    /// The negotiated parameters, after the TLS handshake.
     #[cfg(feature = "__tls")]
     pub(crate) tls: Option<Arc<TlsInfo>>,
 }
@@ -86,10 +87,10 @@ impl Link {
 }
 
 impl Stream {
-    /// A stream of these halves. When both are dropped, the connection must end.
+    /// Creates a stream of these halves. When both are dropped, the connection must end.
     ///
-    /// It is taken for one over a network, whatever its address says: a client sends its
-    /// [token](crate::ClientConfig::token) there over TLS alone.
+    /// The stream is treated as one over a network, whatever its address is: a client sends its
+    /// [token](crate::ClientConfig::token) over it only with TLS.
     pub fn new(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl StreamWriter,
@@ -99,7 +100,7 @@ impl Stream {
         Self { reader, writer, link: Link::new(addr), stays_here: false }
     }
 
-    /// A stream that does not leave this machine.
+    /// Creates a stream that does not leave this machine.
     pub(crate) fn local(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl StreamWriter,
@@ -108,8 +109,8 @@ impl Stream {
         Self { stays_here: true, ..Self::new(reader, writer, addr) }
     }
 
-    /// Whether nobody on a network can read along: that TLS was switched on is not enough, it must
-    /// be there.
+    /// Returns whether nobody on a network can read the bytes. Enabled TLS is not sufficient for
+    /// this: the stream itself must be encrypted.
     pub(crate) const fn is_private(&self) -> bool {
         #[cfg(feature = "__tls")]
         if self.link.tls.is_some() {
@@ -118,13 +119,13 @@ impl Stream {
         self.stays_here
     }
 
-    /// Who is at the other end.
+    /// Returns the address of the peer.
     #[must_use]
     pub const fn addr(&self) -> &PeerAddr {
         &self.link.addr
     }
 
-    /// The two halves, for whoever speaks over them without this crate: a test, or a proxy.
+    /// Returns the two halves, for code that uses them without this crate: a test or a proxy.
     #[must_use]
     pub fn into_parts(self) -> (Box<dyn AsyncRead + Send + Unpin>, Box<dyn StreamWriter>) {
         (self.reader, self.writer)
@@ -139,28 +140,28 @@ impl fmt::Debug for Stream {
 
 /// The writing half of a stream.
 pub trait StreamWriter: Send + 'static {
-    /// Writes what fits, at once. What does not is offered again: whatever is written next begins with
-    /// the first byte that was not taken.
+    /// Writes as many bytes as fit, at once. The remaining bytes are offered again: the next write
+    /// begins with the first byte that was not accepted.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when nothing fits, for which `Ok(0)` is taken as well; any
-    /// other error ends the connection.
+    /// [`io::ErrorKind::WouldBlock`] if nothing fits. `Ok(0)` has the same meaning. Any other error
+    /// ends the connection.
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Waits until something may fit again. Only the connection's own task waits.
+    /// Waits until bytes may fit again. Only the connection's own task waits.
     ///
     /// # Errors
-    /// What the system reports; the connection ends.
+    /// The error that the system reports. The connection ends.
     fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Tells the peer that nothing more will come.
+    /// Informs the peer that no more bytes follow.
     ///
     /// # Errors
-    /// What the system reports; it is ignored, since the connection is ending anyway.
+    /// The error that the system reports. It is ignored, since the connection is ending anyway.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// So that a transport which wraps another can wrap what [`Stream::into_parts`] gives.
+/// Allows a transport that wraps another one to wrap the halves of [`Stream::into_parts`].
 impl StreamWriter for Box<dyn StreamWriter> {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         (**self).try_write_vectored(slices)
@@ -175,7 +176,7 @@ impl StreamWriter for Box<dyn StreamWriter> {
     }
 }
 
-/// Writes all of it, waiting for room.
+/// Writes all bytes and waits for room as necessary.
 pub(crate) async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match writer.try_write_vectored(&[IoSlice::new(bytes)]) {
@@ -191,7 +192,7 @@ pub(crate) async fn write_all(writer: &mut dyn StreamWriter, mut bytes: &[u8]) -
     Ok(())
 }
 
-/// Who is at the other end of a connection.
+/// The address of the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerAddr {
@@ -204,7 +205,7 @@ pub enum PeerAddr {
 }
 
 impl PeerAddr {
-    /// The IP address, for a TCP peer.
+    /// Returns the IP address of a TCP peer.
     #[must_use]
     pub const fn ip(&self) -> Option<IpAddr> {
         match self {
@@ -213,7 +214,7 @@ impl PeerAddr {
         }
     }
 
-    /// Address and port, for a TCP peer.
+    /// Returns the IP address and the port of a TCP peer.
     #[must_use]
     pub const fn socket_addr(&self) -> Option<SocketAddr> {
         match self {

@@ -1,4 +1,4 @@
-//! TCP: the listener, the connector, and the options of both sides' sockets.
+//! TCP: the listener, the connector, and the options of the sockets on both sides.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -13,29 +13,31 @@ use veltix_core::limits::BACKLOG;
 
 use super::{Connector, Listener, PeerAddr, Stream, StreamWriter};
 
-/// Silence on a connection after which the kernel asks, as a second net under our own heartbeat.
+/// The idle time of a connection after which the kernel probes it, as a second check besides the
+/// heartbeat of this crate.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
-/// What each connected socket is set to, where the system knows it.
+/// The options of each connected socket, where the system supports them.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
     not(any(target_os = "linux", target_os = "android")),
     expect(dead_code, reason = "these are options of Linux")
 )]
 pub(crate) struct TcpOptions {
-    /// How long sent bytes may stay unacknowledged. It also ends a live peer that does not read,
-    /// so it is never shorter than the write stall and the heartbeat's total.
+    /// The longest time that sent bytes may stay unacknowledged. It also ends a live peer that does
+    /// not read, so it is never shorter than the write stall and the heartbeat's total.
     pub(crate) user_timeout: Duration,
-    /// How many unsent bytes the kernel holds before it takes no more; `None` leaves it to it.
+    /// The number of unsent bytes that the kernel holds before it accepts no more. `None` keeps the
+    /// kernel's default.
     pub(crate) max_unsent: Option<u32>,
 }
 
-/// Whether the system gives an accepted socket the options of the one that listens. Then they cost
-/// one call each for all connections, not for each.
+/// True if an accepted socket inherits the options of the listening one. Then each option costs one
+/// call in all, and not one per connection.
 const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 impl TcpOptions {
-    /// Sets them on a socket that is connected, or listens.
+    /// Sets the options on a socket that is connected or listens.
     fn apply<'a>(self, socket: impl Into<SockRef<'a>>) -> io::Result<()> {
         let socket = socket.into();
         socket.set_tcp_nodelay(true)?;
@@ -67,8 +69,8 @@ pub(crate) struct TcpAcceptor {
 impl TcpAcceptor {
     /// Binds the first address that the name resolves to and that can be bound.
     ///
-    /// `SO_REUSEADDR` lets a restarted server take its port at once; `SO_REUSEPORT` stays off: it
-    /// would let a second server take half of our connections without an error.
+    /// `SO_REUSEADDR` lets a restarted server take its port at once. `SO_REUSEPORT` stays off: it
+    /// would let a second server take half of this server's connections without an error.
     pub(crate) async fn bind(addr: &str, options: TcpOptions) -> io::Result<Self> {
         let mut last = None;
         for addr in lookup_host(addr).await? {
@@ -94,18 +96,20 @@ impl TcpAcceptor {
         socket.listen(BACKLOG)
     }
 
-    /// The next connection, with the options in force.
+    /// Returns the next connection, with the options set.
     async fn accept_socket(&self) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
             let (socket, addr) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
-                // A peer that was gone before it was accepted is no reason to pause.
+                // A peer that closed before it was accepted is no reason to pause.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => return Err(error),
             };
             match if INHERITED { Ok(()) } else { self.options.apply(&socket) } {
                 Ok(()) => return Ok((socket, addr)),
-                Err(error) => tracing::debug!(%addr, %error, "gone before it was served"),
+                Err(error) => {
+                    tracing::debug!(%addr, %error, "the peer closed the connection before it was accepted");
+                }
             }
         }
     }
@@ -122,7 +126,7 @@ impl Listener for TcpAcceptor {
     }
 }
 
-/// Connects to a name or address.
+/// Connects to a name or an address.
 #[derive(Clone, Debug)]
 pub(crate) struct TcpConnector {
     pub(crate) addr: String,
@@ -145,7 +149,7 @@ impl Connector for TcpConnector {
 impl StreamWriter for OwnedWriteHalf {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
-            // A `send`, which costs the system less than a `writev` of one.
+            // A `send`, which costs the system less than a `writev` of one slice.
             [slice] => self.try_write(slice),
             _ => Self::try_write_vectored(self, slices),
         }
@@ -162,7 +166,8 @@ impl StreamWriter for OwnedWriteHalf {
 }
 
 fn no_address(addr: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{addr} resolves to no address"))
+    let text = format!("{addr} resolves to no address: check the host name");
+    io::Error::new(io::ErrorKind::AddrNotAvailable, text)
 }
 
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]

@@ -1,4 +1,4 @@
-//! [`TlsInfo`]: what is known of a stream's TLS.
+//! [`TlsInfo`]: the TLS parameters of a stream.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, Connection, HandshakeKind, ProtocolVersion};
 
-/// What the sides of a connection agreed on, and what the peer showed. From
+/// The negotiated TLS parameters of a connection and the certificates of the peer. Returned by
 /// [`Peer::tls`](crate::Peer::tls).
 pub struct TlsInfo {
     version: ProtocolVersion,
@@ -18,7 +18,7 @@ pub struct TlsInfo {
 }
 
 impl TlsInfo {
-    /// Of a connection whose handshake is over.
+    /// Reads the parameters of a connection after its handshake.
     pub(crate) fn of(connection: &Connection) -> Self {
         let certificates = connection.peer_certificates().unwrap_or_default();
         let server_name = match connection {
@@ -27,7 +27,7 @@ impl TlsInfo {
         };
         let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
         Self {
-            // Both are there once the handshake is over.
+            // Both are known after the handshake.
             version: connection.protocol_version().unwrap_or(ProtocolVersion::Unknown(0)),
             cipher_suite: suite.unwrap_or(CipherSuite::Unknown(0)),
             alpn: connection.alpn_protocol().map(Into::into),
@@ -37,45 +37,47 @@ impl TlsInfo {
         }
     }
 
-    /// The version.
+    /// Returns the TLS version.
     #[must_use]
     pub const fn version(&self) -> ProtocolVersion {
         self.version
     }
 
-    /// How the connection is encrypted.
+    /// Returns the cipher suite of the connection.
     #[must_use]
     pub const fn cipher_suite(&self) -> CipherSuite {
         self.cipher_suite
     }
 
-    /// The protocol that both sides named, `veltix/1`; `None` when the peer named none, as a tunnel
-    /// does.
+    /// Returns the application protocol that both sides named, `veltix/1`. It is `None` if the peer
+    /// named none, for example a tunnel.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.alpn.as_deref()
     }
 
-    /// The peer's certificate and what it showed of its issuers', in DER. They were accepted: the
-    /// first one, by the others, by a root. Empty for a client that showed none.
+    /// Returns the peer's certificate and the issuers' certificates that it sent, in DER. The first
+    /// one was verified by a root, through the others. The slice is empty for a client without a
+    /// certificate.
     #[must_use]
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
     }
 
-    /// The same, to be shared.
+    /// Returns the certificates as a shared slice.
     pub(crate) const fn shared_certificates(&self) -> &Arc<[CertificateDer<'static>]> {
         &self.certificates
     }
 
-    /// On a server, the name that the client asked for (SNI). It says nothing of who the client is.
+    /// Returns the name that the client asked for (SNI), on a server. It is no evidence of the
+    /// client's identity.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 
-    /// Whether the session is one of before, resumed without another look at certificates. Never on
-    /// a server that asks for certificates.
+    /// Returns whether the session was resumed from an earlier one, without another check of
+    /// certificates. It is always `false` on a server that asks for certificates.
     #[must_use]
     pub const fn is_resumed(&self) -> bool {
         self.resumed

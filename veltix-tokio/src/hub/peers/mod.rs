@@ -1,4 +1,4 @@
-//! The live table: who is connected, with which tags, and whom a target means.
+//! The table of connected peers: it lists peers and finds those that a target matches.
 
 #[cfg(all(test, shuttle))]
 mod shuttle;
@@ -16,20 +16,21 @@ use crate::peer::Peer;
 use crate::session::{Services, TagTable};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex};
 
-/// Every connection of a server, or the one of a client.
+/// All connections of a server, or the one connection of a client.
 ///
-/// A peer is *entered* when its handshake is over, so that `on_connect` can tag it, and *admitted*
-/// when that has returned `Ok`: only then is it listed, counted and reached.
+/// A peer is *entered* after its handshake, so that `on_connect` can tag it. It is *admitted* after
+/// `on_connect` has returned `Ok`. Only admitted peers are listed, counted and reached.
 #[derive(Debug)]
 pub(crate) struct Peers {
     entered: DashMap<PeerId, Entry, BuildHasherDefault<IdHasher>>,
-    /// How many of them are admitted.
+    /// The number of admitted peers.
     admitted: AtomicUsize,
     services: Arc<Services>,
     ids: AtomicU64,
-    /// Grows after every change of who is admitted; tells whether a snapshot still holds.
+    /// Increases after every change of the admitted peers. It shows whether a snapshot is still
+    /// valid.
     version: AtomicU64,
-    /// All admitted peers as a slice, made when a broadcast wants it.
+    /// All admitted peers as a slice, created when a broadcast needs it.
     snapshot: Mutex<Option<Snapshot>>,
 }
 
@@ -39,8 +40,8 @@ struct Entry {
     is_admitted: bool,
 }
 
-/// Spreads ids over the bits of a hash. They are numbers that we count up and no peer chooses, so
-/// nothing more is needed.
+/// Spreads ids over the bits of a hash. The ids are numbers that this side counts up and that no
+/// peer can choose, so a stronger hash is not needed.
 #[derive(Debug, Default)]
 struct IdHasher(u64);
 
@@ -50,7 +51,7 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // 2^64 divided by the golden ratio: neighbours are far apart in the bits above.
+        // 2^64 divided by the golden ratio: neighbouring ids differ widely in the upper bits.
         self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
@@ -77,7 +78,7 @@ impl Peers {
         }
     }
 
-    /// An id that no connection has had.
+    /// Returns an id that no connection has had.
     pub(crate) fn next_id(&self) -> PeerId {
         PeerId::new(self.ids.fetch_add(1, Ordering::Relaxed))
     }
@@ -97,12 +98,12 @@ impl Peers {
             self.admitted.fetch_add(1, Ordering::Relaxed);
         }
         self.tags().change(|tags| tags.admit(peer.id()));
-        // After the insertion: a snapshot that missed it has an older version.
+        // This follows the insertion: a snapshot without the peer has an older version.
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// The peer is not listed, counted or reached any more. Its tags can still be read, so that
-    /// `on_disconnect` can say goodbye in the right room.
+    /// Removes the peer, which is not listed, counted or reached any more. Its tags stay readable,
+    /// so that `on_disconnect` can send a goodbye to the right room.
     pub(crate) fn leave(&self, peer: &Peer) {
         let was_admitted =
             self.entered.remove(&peer.id()).is_some_and(|(_, entry)| entry.is_admitted);
@@ -110,13 +111,13 @@ impl Peers {
         if was_admitted {
             self.admitted.fetch_sub(1, Ordering::Relaxed);
             self.version.fetch_add(1, Ordering::Release);
-            // A snapshot that nobody asks for again must not keep those who left.
+            // A snapshot that is never requested again must not keep peers that have left.
             let stale = self.snapshot.lock().take();
             drop(stale);
         }
     }
 
-    /// Nobody will ask for the peer's tags any more.
+    /// Removes the peer's tags. They are not read any more.
     pub(crate) fn forget(&self, peer: &Peer) {
         self.tags().change(|tags| tags.leave(peer.id()));
     }
@@ -130,7 +131,7 @@ impl Peers {
         self.admitted.load(Ordering::Relaxed)
     }
 
-    /// All admitted peers.
+    /// Returns all admitted peers.
     pub(crate) fn all(&self) -> Arc<[Peer]> {
         let version = self.version.load(Ordering::Acquire);
         if let Some(snapshot) = &*self.snapshot.lock()
@@ -140,14 +141,14 @@ impl Peers {
         }
         let admitted = self.entered.iter().filter(|entry| entry.is_admitted);
         let mut peers: Vec<_> = admitted.map(|entry| (*entry.key(), entry.peer.clone())).collect();
-        // In the order in which they came, which is how the system's memory for their sockets lies: a
-        // broadcast to thousands walks along it, and not to and fro.
+        // Sorted by the order in which the peers connected. The system's memory for their sockets
+        // has the same order, so a broadcast to thousands of peers walks along it in one direction.
         peers.sort_unstable_by_key(|(id, _)| *id);
         let peers: Arc<[Peer]> = peers.into_iter().map(|(_, peer)| peer).collect();
         let snapshot = Snapshot { version, peers: Arc::clone(&peers) };
         let stale = {
             let mut kept = self.snapshot.lock();
-            // One that is outdated already would only keep who has left meanwhile.
+            // An outdated snapshot would only keep peers that have left in between.
             if self.version.load(Ordering::Acquire) == version {
                 kept.replace(snapshot)
             } else {
@@ -158,7 +159,7 @@ impl Peers {
         peers
     }
 
-    /// The admitted peers that a target means, found through the index.
+    /// Returns the admitted peers that a target matches, found through the index.
     pub(crate) fn matching(&self, target: &Target) -> Result<Arc<[Peer]>, TargetError> {
         if target.is_all() {
             return Ok(self.all());
@@ -171,7 +172,7 @@ impl Peers {
         if target.is_all() { Ok(self.len()) } else { self.tags().read(|tags| tags.count(target)) }
     }
 
-    /// Whose connections hold memory that is counted, and how much.
+    /// Returns the peers whose connections hold counted memory, each with its bytes.
     pub(crate) fn holders(&self) -> Vec<(usize, Peer)> {
         let held = self.entered().into_iter().map(|peer| (peer.session().held(), peer));
         held.filter(|(held, _)| *held > 0).collect()
@@ -182,7 +183,7 @@ impl Peers {
         self.entered().iter().for_each(|peer| peer.session().outbox().wake_owner());
     }
 
-    /// Every connection, admitted or not.
+    /// Returns the peers of all connections, admitted or not.
     pub(crate) fn entered(&self) -> Vec<Peer> {
         self.entered.iter().map(|entry| entry.peer.clone()).collect()
     }

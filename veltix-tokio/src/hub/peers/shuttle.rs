@@ -1,6 +1,6 @@
-//! R32: the live table under many schedules of those who enter and leave, who tag, who look and who
-//! watch. The table itself is a `DashMap`, whose locks shuttle does not see; no guard of it outlives an
-//! expression, so that between two of them any other thread may run.
+//! R32: the table of peers under many schedules. Threads enter and leave, tag, look peers up and
+//! watch. The table itself is a `DashMap`, and shuttle does not see its locks. No guard of it lives
+//! longer than an expression, so that any other thread may run between two expressions.
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p veltix-tokio --lib shuttle`
 
@@ -23,14 +23,14 @@ use crate::transport::{Link, PeerAddr, StreamWriter};
 /// Schedules for each scheduler.
 const SCHEDULES: usize = 10_000;
 
-/// Peers that come and go at the same time.
+/// Peers that connect and disconnect at the same time.
 const CONNECTIONS: usize = 2;
 
 fn lobby() -> Target {
     tag("room").is("lobby")
 }
 
-/// Nobody is written to.
+/// A writer that discards all bytes.
 struct Nowhere;
 
 impl StreamWriter for Nowhere {
@@ -80,7 +80,7 @@ fn is_listed(peers: &Peers, peer: &Peer) -> bool {
     listed
 }
 
-/// One connection from its first moment to its last. What it did itself it sees at once.
+/// Runs one connection from its start to its end. The thread sees its own changes at once.
 fn live(endpoint: &Arc<Endpoint>) {
     let (peers, peer) = (endpoint.peers(), peer(endpoint));
     let is_inside = || {
@@ -96,7 +96,7 @@ fn live(endpoint: &Arc<Endpoint>) {
     peers.forget(&peer);
 }
 
-/// What a hub does.
+/// Runs the operations of a hub.
 fn look(endpoint: &Endpoint) {
     let (peers, tags) = (endpoint.peers(), endpoint.services().tags());
     let found = peers.matching(&lobby()).expect("it is valid");
@@ -107,7 +107,7 @@ fn look(endpoint: &Endpoint) {
     tags.unwatch(watch);
 }
 
-/// Does to a list what each change says. It is never told what cannot be.
+/// Applies the changes of a watch to a list. No change may contradict the list.
 fn follow(tags: &TagTable, watch: WatchId, inside: &mut BTreeSet<PeerId>) {
     loop {
         match tags.next_change(watch) {
@@ -129,10 +129,10 @@ fn everything_at_once() {
     follow(tags, watch, &mut inside);
     threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
     follow(tags, watch, &mut inside);
-    assert!(inside.is_empty(), "the watch was told of all who left");
+    assert!(inside.is_empty(), "the watch reported all peers that left");
     tags.unwatch(watch);
     assert!(peers.all().is_empty() && peers.entered().is_empty() && peers.len() == 0);
-    assert_eq!(tags.read(TagStore::index_len), 0, "nothing is kept of who has left");
+    assert_eq!(tags.read(TagStore::index_len), 0, "nothing is kept of peers that have left");
 }
 
 fn spawn(endpoint: &Arc<Endpoint>, run: fn(&Arc<Endpoint>)) -> JoinHandle<()> {

@@ -1,7 +1,8 @@
-//! The outbox, on a socket that takes what a test allows.
+//! Tests of the outbox, on a socket that takes the bytes that a test allows.
 //!
-//! [`cases`] are single rules, [`model`] compares with a plain list of frames, [`shuttle`] runs
-//! many schedules of threads; its lock works nowhere else, so each build has its own.
+//! [`cases`] contains single rules, [`model`] compares with a plain list of frames, and [`shuttle`]
+//! runs many schedules of threads. Its lock works only in its own build, so each build has its own
+//! modules.
 
 #[cfg(not(shuttle))]
 mod cases;
@@ -28,24 +29,24 @@ use crate::sync::Mutex;
 use veltix_core::limits::FRAME_OVERHEAD;
 use veltix_core::limits::HEADER_LEN;
 
-/// The socket of an outbox under test. A clone is the same socket, and its other end.
+/// The socket of an outbox under test. A clone is the same socket, and serves as its other end.
 #[derive(Clone)]
 struct Socket(Arc<Mutex<Wire>>);
 
 struct Wire {
     got: Vec<u8>,
-    /// Bytes that it takes before it is full.
+    /// The number of bytes that the socket takes before it is full.
     room: usize,
-    /// Bytes that one call takes at most.
+    /// The maximum number of bytes that one call takes.
     per_call: usize,
-    /// What the next calls say instead.
+    /// The errors that the next calls return instead.
     errors: VecDeque<io::ErrorKind>,
-    /// Happens in the middle of the next call.
+    /// A function that runs in the middle of the next call.
     meanwhile: Option<Box<dyn FnOnce() + Send>>,
     calls: usize,
-    /// The last call found no room.
+    /// True if the last call found no room.
     full: bool,
-    /// Address and length of each slice of the last call.
+    /// The address and the length of each slice of the last call.
     slices: Vec<(usize, usize)>,
     writer: Option<Waker>,
     ended: bool,
@@ -71,7 +72,7 @@ impl Socket {
         Arc::new(Outbox::new(Box::new(self.clone()), capacity, Arc::default(), Memory::unlimited()))
     }
 
-    /// The peer reads: there is room for so much more.
+    /// Lets the peer read: there is room for `room` more bytes.
     fn give(&self, room: usize) {
         let writer = {
             let mut wire = self.0.lock();
@@ -81,7 +82,7 @@ impl Socket {
         writer.into_iter().for_each(Waker::wake);
     }
 
-    /// The messages that came whole; what follows them is a part of one more.
+    /// Returns the messages that arrived completely. A part of one more may follow them.
     fn messages(&self) -> Vec<Message> {
         let mut bytes = self.0.lock().got.as_slice().into();
         let mut decoder = FrameDecoder::new(1 << 20);
@@ -89,12 +90,12 @@ impl Socket {
         std::iter::from_fn(next).collect()
     }
 
-    /// The frames that came whole, as code and id.
+    /// Returns the frames that arrived completely, as code and id.
     fn frames(&self) -> Vec<(u16, u16)> {
         self.messages().iter().map(|message| (message.code(), message.id().value())).collect()
     }
 
-    /// The frames that came whole, as code and length of the body.
+    /// Returns the frames that arrived completely, as code and length of the body.
     #[cfg(shuttle)]
     fn lengths(&self) -> Vec<(u16, usize)> {
         self.messages().iter().map(|message| (message.code(), message.body().len())).collect()
@@ -143,18 +144,18 @@ impl StreamWriter for Socket {
     }
 }
 
-/// A frame of this code and id, and of so many bytes on the wire.
+/// Creates a frame of this code and id, with `length` bytes on the wire.
 fn frame(code: u16, id: u16, length: usize) -> Frame {
     Frame::new(code, RequestId::new(id), Bytes::from(vec![id as u8; length - HEADER_LEN]))
 }
 
-/// The same frame, as a value of this key.
+/// Returns the same frame as a value of this key.
 fn latest(key: impl Into<Key>, mut frame: Frame) -> Frame {
     frame.set_class(DeliveryClass::of_key(key));
     frame
 }
 
-/// One turn of the connection's own task, as far as it concerns the outbox.
+/// Takes one turn of the connection's own task, as far as it concerns the outbox.
 fn turn(outbox: &Outbox, cx: &mut Context<'_>) -> OutboxStatus {
     let mut status = outbox.status(cx.waker());
     if status.blocked && outbox.poll_writable(cx).is_ready() {

@@ -1,4 +1,4 @@
-//! The outbox against a plain list of frames, under random uses of it.
+//! Comparison of the outbox with a plain list of frames, under random operations.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,32 @@ use super::super::queue::charge;
 use super::uses::{Use, any_use};
 use super::*;
 
-/// A run that fits most of the outboxes.
-const LARGEST_RUN: Capacity = Capacity { frames: 3, bytes: 2_500 };
+/// The largest size of a shared batch that most of the outboxes have room for.
+const LARGEST_BATCH: Capacity = Capacity { frames: 3, bytes: 2_500 };
 
-/// An outbox, and what should be true of it.
+/// An outbox, and its expected state.
 struct Model {
     outbox: Arc<Outbox>,
     socket: Socket,
-    /// Bytes and calls of the stream that were looked at.
+    /// The bytes and calls of the stream that are already compared.
     seen: (usize, usize),
     capacity: Capacity,
     phase: Phase,
     sealed: bool,
     congested: bool,
-    /// A run that the outbox has joined.
+    /// A shared batch that the outbox has joined.
     batch: Option<Arc<SharedBatch>>,
-    /// Frames that wait, the first of them begun by so many bytes.
+    /// The waiting frames. The first `begun` bytes of the first of them are written.
     queue: VecDeque<Frame>,
     begun: usize,
     accepted: u64,
     written: u64,
-    /// Of each code, how many were dropped for each reason; those that are yet to be told, too.
+    /// The numbers of dropped frames, by code and reason: of all, and of those that are not
+    /// reported yet.
     dropped: BTreeMap<u16, Dropped>,
-    untold: BTreeMap<u16, Dropped>,
-    /// The outbox has been empty since the last of the latter.
-    over: bool,
+    unreported: BTreeMap<u16, Dropped>,
+    /// True if the outbox has been empty since the last drop that is not reported yet.
+    episode_ended: bool,
 }
 
 impl Model {
@@ -54,12 +55,13 @@ impl Model {
             accepted: 0,
             written: 0,
             dropped: BTreeMap::new(),
-            untold: BTreeMap::new(),
-            over: false,
+            unreported: BTreeMap::new(),
+            episode_ended: false,
         }
     }
 
-    /// Frames are told apart by their bodies, since those of a kind share code and id.
+    /// Creates a frame. Frames are distinguished by their bodies, since frames of one kind share
+    /// code and id.
     fn frame(number: u16, code: u16, length: usize, class: DeliveryClass) -> Frame {
         let body = number.to_be_bytes().repeat((length - HEADER_LEN).div_ceil(2));
         let mut frame = Frame::new(code, RequestId::new(0), body.into());
@@ -68,7 +70,7 @@ impl Model {
     }
 
     fn apply(&mut self, number: u16, step: Use) {
-        let over = self.sealed || self.phase == Phase::Closed;
+        let has_ended = self.sealed || self.phase == Phase::Closed;
         let mut cx = Context::from_waker(Waker::noop());
         match step {
             Use::Push(code, length, class, default) => {
@@ -91,30 +93,30 @@ impl Model {
                     });
                 }
                 let expected =
-                    if over { Overflow::Closed } else { self.push(frame, default.is_some()) };
+                    if has_ended { Overflow::Closed } else { self.push(frame, default.is_some()) };
                 assert_eq!(outcome, expected);
             }
             Use::PushBeyond(length) => {
                 let frame = Self::frame(number, 9, length, DeliveryClass::DEFAULT);
                 let pushed = self.outbox.push_beyond(frame.clone());
-                assert_eq!(matches!(pushed, Push::Closed), over);
-                if !over {
+                assert_eq!(matches!(pushed, Push::Closed), has_ended);
+                if !has_ended {
                     self.accept(frame, 0);
                     self.congested |= self.phase == Phase::Blocked && !self.fits(0, 2);
                 }
             }
             Use::SharedBatch(code, length) => self.open_batch(number, code, length),
-            Use::EndRun => {
+            Use::FinishBatch => {
                 if let Some(batch) = self.batch.take() {
                     batch.finish();
                 }
             }
             Use::Batch(lengths) => {
-                self.apply(number, Use::EndRun);
+                self.apply(number, Use::FinishBatch);
                 for length in lengths {
                     self.apply(number, Use::SharedBatch(3, length));
                 }
-                self.apply(number, Use::EndRun);
+                self.apply(number, Use::FinishBatch);
                 self.apply(number, Use::Flush);
             }
             Use::Flush => {
@@ -131,10 +133,10 @@ impl Model {
                     self.phase = Phase::Queued;
                 }
             }
-            Use::Tell => {
-                let untold = std::mem::take(&mut self.untold).into_values();
-                assert!(self.outbox.take_dropped().into_iter().eq(untold));
-                self.over = false;
+            Use::Report => {
+                let unreported = std::mem::take(&mut self.unreported).into_values();
+                assert!(self.outbox.take_dropped().into_iter().eq(unreported));
+                self.episode_ended = false;
             }
             Use::Seal => {
                 self.outbox.seal();
@@ -143,7 +145,7 @@ impl Model {
             Use::Close => {
                 self.outbox.close(DropReason::Disconnected);
                 for frame in std::mem::take(&mut self.queue) {
-                    self.book(&frame, DropReason::Disconnected);
+                    self.count_dropped(&frame, DropReason::Disconnected);
                 }
                 self.phase = Phase::Closed;
                 self.congested = false;
@@ -151,13 +153,14 @@ impl Model {
         }
     }
 
-    /// Adds a frame to the run, as whoever broadcasts does: what has left gets it by itself.
+    /// Adds a frame to the shared batch, as a broadcast does. An outbox that has left receives the
+    /// frame by a push of its own.
     fn open_batch(&mut self, number: u16, code: u16, length: usize) {
         let frame = Self::frame(number, code, length, DeliveryClass::DEFAULT);
         let Some(batch) = self.batch.take() else {
-            let batch = Arc::new(SharedBatch::of(LARGEST_RUN, &frame).expect("it is small"));
-            let has_room = self.queue.len() + LARGEST_RUN.frames <= self.capacity.frames
-                && self.charge() + LARGEST_RUN.bytes <= self.capacity.bytes;
+            let batch = Arc::new(SharedBatch::of(LARGEST_BATCH, &frame).expect("it is small"));
+            let has_room = self.queue.len() + LARGEST_BATCH.frames <= self.capacity.frames
+                && self.charge() + LARGEST_BATCH.bytes <= self.capacity.bytes;
             let is_open = !self.sealed && matches!(self.phase, Phase::Idle | Phase::Queued);
             let joined = self.outbox.join(&batch, 7);
             assert_eq!(joined.is_some(), has_room && is_open);
@@ -184,7 +187,7 @@ impl Model {
         }
     }
 
-    /// What a push should have done.
+    /// Returns the expected result of a push.
     fn push(&mut self, frame: Frame, is_broadcast: bool) -> Overflow {
         let cost = charge(frame.len());
         if let Some(overflow) = self.supersede(&frame) {
@@ -202,17 +205,17 @@ impl Model {
             return self.accept(frame, 0);
         }
         let policy = frame.class().policy(OverflowPolicy::Disconnect);
-        // A value makes room however it is sent, other frames only as broadcasts.
+        // A value makes room in any case, other frames only as broadcasts.
         if (is_broadcast && policy != Some(OverflowPolicy::DropNewest)) || policy.is_none() {
             let before = self.queue.clone();
             let mut gone = Vec::new();
             loop {
                 if let Some(Overflow::Queued(queued)) = self.supersede(&frame) {
-                    gone.iter().for_each(|frame| self.book(frame, DropReason::Policy));
+                    gone.iter().for_each(|frame| self.count_dropped(frame, DropReason::Policy));
                     return Overflow::Queued(Queued { dropped: gone.len(), ..queued });
                 }
                 if self.is_allowed(cost) {
-                    gone.iter().for_each(|frame| self.book(frame, DropReason::Policy));
+                    gone.iter().for_each(|frame| self.count_dropped(frame, DropReason::Policy));
                     let overflow = self.accept(frame, gone.len());
                     self.congested &= !self.fits(FRAME_OVERHEAD, 1);
                     return overflow;
@@ -229,16 +232,16 @@ impl Model {
         }
         self.accepted += 1;
         if policy == Some(OverflowPolicy::Disconnect) {
-            self.book(&frame, DropReason::SlowConsumer);
+            self.count_dropped(&frame, DropReason::SlowConsumer);
             self.sealed = true;
             Overflow::Disconnect
         } else {
-            self.book(&frame, DropReason::Policy);
+            self.count_dropped(&frame, DropReason::Policy);
             Overflow::Refused
         }
     }
 
-    /// Puts a value in the place of an older one, if the stream is full and it fits there.
+    /// Puts a value in the place of an older one, if the stream is full and the value fits there.
     fn supersede(&mut self, frame: &Frame) -> Option<Overflow> {
         let at = self.older(frame, self.queue.len())?;
         if self.phase != Phase::Blocked {
@@ -249,21 +252,21 @@ impl Model {
             return None;
         }
         let older = std::mem::replace(&mut self.queue[at], frame.clone());
-        self.book(&older, DropReason::Superseded);
+        self.count_dropped(&older, DropReason::Superseded);
         self.accepted += 1;
         self.congested &= !self.fits(FRAME_OVERHEAD, 1);
         Some(Overflow::Queued(Queued { first: false, heavy: false, waits: true, dropped: 0 }))
     }
 
-    /// Where a value of the same code and key waits, among the first so many.
+    /// Returns the position of a value of the same code and key among the first `among` frames.
     fn older(&self, frame: &Frame, among: usize) -> Option<usize> {
         let key = frame.class().key()?;
         let same = |it: &Frame| it.code() == frame.code() && it.class().key() == Some(key);
         (usize::from(self.begun > 0)..among).find(|at| same(&self.queue[*at]))
     }
 
-    /// What waits when a flush meets a full stream: one of each key, the newest in the place of
-    /// the oldest.
+    /// Compacts the waiting frames, as a flush that meets a full stream does: one frame of each key
+    /// remains, the newest in the place of the oldest.
     fn compact(&mut self) {
         let mut at = usize::from(self.begun > 0);
         while at < self.queue.len() {
@@ -272,21 +275,21 @@ impl Model {
                 Some(place) => {
                     self.queue.swap(place, at);
                     let older = self.queue.remove(at).expect("it is there");
-                    self.book(&older, DropReason::Superseded);
+                    self.count_dropped(&older, DropReason::Superseded);
                 }
             }
         }
     }
 
-    fn book(&mut self, frame: &Frame, reason: DropReason) {
+    fn count_dropped(&mut self, frame: &Frame, reason: DropReason) {
         let code = frame.code();
-        let book = |dropped: &mut BTreeMap<u16, Dropped>| {
+        let count = |dropped: &mut BTreeMap<u16, Dropped>| {
             *dropped.entry(code).or_insert_with(|| Dropped::none_of(code)).of(reason) += 1;
         };
-        book(&mut self.dropped);
+        count(&mut self.dropped);
         if reason != DropReason::Disconnected {
-            book(&mut self.untold);
-            self.over = false;
+            count(&mut self.unreported);
+            self.episode_ended = false;
         }
     }
 
@@ -296,7 +299,8 @@ impl Model {
                 && self.charge() + cost <= times * self.capacity.bytes)
     }
 
-    /// Until the stream is known to be full, only memory counts, twice as much of it.
+    /// Returns whether there is room. Until the stream is known to be full, only memory counts, and
+    /// twice the usual limit is allowed.
     fn is_allowed(&self, cost: usize) -> bool {
         match self.phase {
             Phase::Blocked => self.fits(cost, 1),
@@ -319,11 +323,16 @@ impl Model {
         Overflow::Queued(Queued { first, heavy: false, waits, dropped })
     }
 
-    /// Takes over what the stream got, which must be what waits, in order.
+    /// Removes the bytes that the stream received, which must be those of the waiting frames, in
+    /// order.
     fn see_flush(&mut self) {
         let wire = self.socket.0.lock();
         let (bytes, calls) = std::mem::replace(&mut self.seen, (wire.got.len(), wire.calls));
-        assert_eq!(wire.calls > calls, self.phase == Phase::Queued, "only then it is written");
+        assert_eq!(
+            wire.calls > calls,
+            self.phase == Phase::Queued,
+            "only a queued outbox is written"
+        );
         if wire.calls == calls {
             return;
         }
@@ -343,7 +352,7 @@ impl Model {
         drop(wire);
         match self.phase {
             Phase::Blocked => self.compact(),
-            Phase::Idle => self.over = !self.untold.is_empty(),
+            Phase::Idle => self.episode_ended = !self.unreported.is_empty(),
             _ => {}
         }
         self.congested &= !self.fits(FRAME_OVERHEAD, 1);
@@ -360,7 +369,7 @@ impl Model {
             [self.accepted, self.written, queued]
         );
         assert_eq!(self.outbox.is_congested(), self.congested);
-        assert_eq!(self.outbox.status(Waker::noop()).dropped, self.over);
+        assert_eq!(self.outbox.status(Waker::noop()).dropped, self.episode_ended);
         let state = self.outbox.state.lock();
         assert_eq!(state.phase, self.phase);
         assert!(self.phase != Phase::Idle || state.queue.frames().capacity() == 0);
@@ -386,12 +395,12 @@ proptest! {
         let mut model = Model::new(Capacity { frames, bytes }, per_call);
         for ((step, looks), number) in uses.into_iter().zip(0..) {
             model.apply(number, step);
-            // Not each time: a look ends a run.
+            // Not after every step: reading the counters makes the outbox leave its shared batch.
             if looks {
                 model.check();
             }
         }
-        // The peer reads on, and gets the rest.
+        // The peer reads on, and receives the rest.
         model.socket.give(usize::MAX);
         let ends = (0..100_000).any(|_| {
             model.apply(0, Use::Look);
@@ -400,6 +409,6 @@ proptest! {
             matches!(model.phase, Phase::Idle | Phase::Closed)
         });
         prop_assert!(ends);
-        model.apply(0, Use::Tell);
+        model.apply(0, Use::Report);
     }
 }

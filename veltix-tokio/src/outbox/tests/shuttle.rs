@@ -1,5 +1,5 @@
-//! The outbox under many schedules of all who touch it: those who send, who flush, who read at
-//! the other end, who close, and the connection's own task.
+//! The outbox under many schedules of all its users: senders, flushers, the reader at the other
+//! end, the closing task, and the connection's own task.
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p veltix-tokio --lib shuttle`
 
@@ -15,7 +15,7 @@ use ::shuttle::thread::{self, JoinHandle};
 use super::*;
 use crate::sync::QueuePosition;
 
-/// Schedules for each test and scheduler.
+/// The number of schedules for each test and scheduler.
 const SCHEDULES: usize = 10_000;
 
 const SENDERS: u16 = 2;
@@ -24,10 +24,10 @@ const FRAMES: u16 = 3;
 /// The code of the values of the first key.
 const FIRST_VALUE: u16 = SENDERS + 1;
 
-/// The code of what is broadcast in runs.
-const RUN: u16 = FIRST_VALUE + 2;
+/// The code of the frames in shared batches.
+const SHARED: u16 = FIRST_VALUE + 2;
 
-/// A run that most of the outboxes have room for.
+/// The largest size of a shared batch that most of the outboxes have room for.
 const LARGEST: Capacity = Capacity { frames: 3, bytes: 900 };
 
 fn check(test: fn()) {
@@ -39,7 +39,7 @@ fn random(from: usize, to: usize) -> usize {
     thread_rng().gen_range(from..=to)
 }
 
-/// A small outbox, and those who use it.
+/// A small outbox, and its users.
 struct World {
     outbox: Arc<Outbox>,
     socket: Socket,
@@ -53,7 +53,7 @@ impl World {
         Self { outbox, socket, others: Vec::new() }
     }
 
-    /// With room for whatever its users push.
+    /// Creates an outbox with room for all frames that its users push.
     fn roomy() -> Self {
         let socket = Socket::new(random(0, 60), random(1, 40));
         let outbox = socket.outbox(Capacity { frames: 100, bytes: usize::MAX });
@@ -65,7 +65,8 @@ impl World {
         self.others.push(thread::spawn(move || other(&outbox, &socket)));
     }
 
-    /// Those who send, and wait for room; one of them flushes itself, as within a batch.
+    /// Starts senders that wait for room. One of them leaves the flush to the owner, as within a
+    /// poll.
     fn send(&mut self) {
         for sender in 0..SENDERS {
             self.spawn(move |outbox, _| {
@@ -83,13 +84,13 @@ impl World {
                             }
                         }
                     }));
-                    see_to_it(outbox, queued.is_some_and(|queued| queued.first), sender);
+                    ensure_flush(outbox, queued.is_some_and(|queued| queued.first), sender);
                 }
             });
         }
     }
 
-    /// A broadcast, which never waits.
+    /// Starts a thread that broadcasts, which never waits.
     fn broadcast(&mut self) {
         self.spawn(|outbox, _| {
             for id in 0..FRAMES {
@@ -97,17 +98,18 @@ impl World {
                 let policy = policy[random(0, 1)];
                 let overflow = outbox.push_or(frame(SENDERS, id, random(HEADER_LEN, 40)), policy);
                 let first = matches!(overflow, Overflow::Queued(queued) if queued.first);
-                see_to_it(outbox, first, SENDERS);
+                ensure_flush(outbox, first, SENDERS);
             }
         });
     }
 
-    /// Values of two keys, sent or broadcast by one thread; nothing else in the outbox is
-    /// droppable, unless [`World::broadcast`] is there too.
+    /// Starts a thread that sends or broadcasts values of two keys. No other frame in the outbox is
+    /// droppable, unless [`World::broadcast`] runs too.
     fn publish(&mut self) {
         self.spawn(|outbox, _| {
             for id in 0..2 * FRAMES {
-                // The id is no part of what is superseded here, so it is the body's length.
+                // The id is a part of a value's identity, so the length of the body numbers the
+                // values instead.
                 let key = random(0, 1) as u16;
                 let code = FIRST_VALUE + key;
                 let frame = latest(key, frame(code, 0, HEADER_LEN + usize::from(id)));
@@ -118,13 +120,13 @@ impl World {
                 } else {
                     matches!(outbox.push(frame), Push::Queued(queued) if queued.first)
                 };
-                see_to_it(outbox, first, code);
+                ensure_flush(outbox, first, code);
             }
         });
     }
 
-    /// Broadcasts of two batches, shared as runs with the outboxes of these other worlds. Gives how
-    /// many frames each of the outboxes took.
+    /// Starts the broadcasts of two polls, shared as batches with the outboxes of these other
+    /// worlds. Returns the number of frames that each of the outboxes took.
     fn open_batch(&self, others: &[&Self]) -> JoinHandle<Vec<u16>> {
         let mut outboxes = vec![Arc::clone(&self.outbox)];
         outboxes.extend(others.iter().map(|world| Arc::clone(&world.outbox)));
@@ -137,7 +139,7 @@ impl World {
         })
     }
 
-    /// The other end, which reads all in the end.
+    /// Starts the other end, which reads everything in the end.
     fn read(&mut self) {
         self.spawn(|_, socket| {
             for _ in 0..3 {
@@ -151,13 +153,14 @@ impl World {
         self.others.drain(..).for_each(|other| other.join().expect("it ends"));
     }
 
-    /// Nothing waits any more, and what was written has come, each sender's in order.
+    /// Checks that no frame waits any more, and that all written frames have arrived, in the order
+    /// of each sender.
     fn verify(&self) {
         let sent = self.outbox.sent();
         assert_eq!((sent.queued, sent.accepted), (0, sent.written + sent.dropped()));
         let frames = self.socket.frames();
         assert_eq!(frames.len() as u64, sent.written);
-        for sender in (0..=SENDERS).chain([RUN]) {
+        for sender in (0..=SENDERS).chain([SHARED]) {
             let ids: Vec<_> = frames.iter().filter(|(code, _)| *code == sender).collect();
             assert!(ids.is_sorted_by(|a, b| a < b), "{frames:?}");
         }
@@ -171,9 +174,10 @@ impl World {
     }
 }
 
-/// One batch of broadcasts, as `OpenBatch` does it; the id of the first is this.
+/// Broadcasts the frames of one poll, as a shared batch of the hub does. `from` is the id of the
+/// first.
 fn open_batch(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
-    let first_frame = frame(RUN, from, random(HEADER_LEN, 40));
+    let first_frame = frame(SHARED, from, random(HEADER_LEN, 40));
     let batch = Arc::new(SharedBatch::of(LARGEST, &first_frame).expect("it is small"));
     let mut outside = Vec::new();
     let mut flushes = vec![false; outboxes.len()];
@@ -184,7 +188,7 @@ fn open_batch(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
         }
     }
     for id in from..from + FRAMES {
-        let mut frame = frame(RUN, id, random(HEADER_LEN, 40));
+        let mut frame = frame(SHARED, id, random(HEADER_LEN, 40));
         if id == from {
             frame = first_frame.clone();
         } else {
@@ -202,12 +206,12 @@ fn open_batch(outboxes: &[Arc<Outbox>], from: u16, taken: &mut [u16]) {
     }
     batch.finish();
     for (outbox, first) in outboxes.iter().zip(flushes) {
-        see_to_it(outbox, first, random(0, 1) as u16);
+        ensure_flush(outbox, first, random(0, 1) as u16);
     }
 }
 
-/// Whoever was the first to queue a frame sees to the flush: at once, or through the owner.
-fn see_to_it(outbox: &Outbox, first: bool, sender: u16) {
+/// Ensures the flush after the first queued frame: at once, or by the owner.
+fn ensure_flush(outbox: &Outbox, first: bool, sender: u16) {
     match (first, sender) {
         (false, _) => {}
         (true, 0) => outbox.wake_owner(),
@@ -226,9 +230,9 @@ struct Owner {
 struct OwnerState {
     woken: bool,
     asleep: bool,
-    over: bool,
-    /// Dropped frames that it was told of.
-    told: u64,
+    has_ended: bool,
+    /// The number of dropped frames that were reported to the owner.
+    reported: u64,
 }
 
 impl Wake for Owner {
@@ -248,7 +252,7 @@ impl Owner {
         drop(self.changed.wait_while(state, |state| !until(state)).unwrap());
     }
 
-    /// Runs until it is told to end; says what it saw last.
+    /// Runs until it is asked to end. Returns the last status that it saw.
     fn run(self: Arc<Self>, outbox: Arc<Outbox>) -> JoinHandle<OutboxStatus> {
         thread::spawn(move || {
             let waker = Waker::from(Arc::clone(&self));
@@ -256,12 +260,12 @@ impl Owner {
                 self.change(|state| (state.woken, state.asleep) = (false, false));
                 let mut seen = turn(&outbox, &mut Context::from_waker(&waker));
                 if seen.dropped {
-                    let told = outbox.take_dropped().iter().map(Dropped::total).sum::<u64>();
-                    self.change(|state| state.told += told);
+                    let reported = outbox.take_dropped().iter().map(Dropped::total).sum::<u64>();
+                    self.change(|state| state.reported += reported);
                     seen.dropped = false;
                 }
                 self.change(|state| state.asleep = true);
-                self.wait(|state| state.woken || state.over);
+                self.wait(|state| state.woken || state.has_ended);
                 if !self.state.lock().unwrap().woken {
                     return seen;
                 }
@@ -269,14 +273,14 @@ impl Owner {
         })
     }
 
-    /// Waits until nobody has woken it any more.
+    /// Waits until the owner sleeps and no wake is pending.
     fn rest(&self) {
         self.wait(|state| state.asleep && !state.woken);
     }
 }
 
-/// With nobody left but a rested owner, nothing waits any more, and what the owner has seen last
-/// is how things are.
+/// When all other threads have ended and the owner sleeps, no frame waits any more, and the last
+/// status that the owner has seen is the current one.
 #[test]
 fn no_frame_and_no_wake_is_lost() {
     check(|| {
@@ -291,13 +295,13 @@ fn no_frame_and_no_wake_is_lost() {
         world.join();
         owner.rest();
         world.verify();
-        owner.change(|state| state.over = true);
+        owner.change(|state| state.has_ended = true);
         let seen = running.join().unwrap();
         assert!(seen.stalled_since.is_none(), "{seen:?}");
     });
 }
 
-/// Each outbox of a run has all of it, in order, whatever else happens to it meanwhile.
+/// Each outbox of a shared batch receives all of it, in order, whatever else happens to the outbox.
 #[test]
 fn a_run_arrives_everywhere() {
     check(|| {
@@ -308,7 +312,7 @@ fn a_run_arrives_everywhere() {
             .map(|(owner, world)| Arc::clone(owner).run(Arc::clone(&world.outbox)));
         worlds[0].spawn(|outbox, _| {
             let queued = outbox.push(frame(0, 0, 20));
-            see_to_it(outbox, matches!(queued, Push::Queued(queued) if queued.first), 0);
+            ensure_flush(outbox, matches!(queued, Push::Queued(queued) if queued.first), 0);
             outbox.flush();
         });
         worlds.iter_mut().for_each(World::read);
@@ -320,9 +324,9 @@ fn a_run_arrives_everywhere() {
             owner.rest();
             world.verify();
             let frames = world.socket.frames();
-            let ids = frames.iter().filter(|(code, _)| *code == RUN).map(|(_, id)| *id);
+            let ids = frames.iter().filter(|(code, _)| *code == SHARED).map(|(_, id)| *id);
             assert!(ids.eq(0..2 * FRAMES), "{frames:?}");
-            owner.change(|state| state.over = true);
+            owner.change(|state| state.has_ended = true);
         }
         for running in running {
             running.join().unwrap();
@@ -330,8 +334,8 @@ fn a_run_arrives_everywhere() {
     });
 }
 
-/// With room for all, of the values of a key the newest comes last, and what it superseded is
-/// counted and told.
+/// If there is room for all frames, the newest value of each key comes last, and the superseded
+/// values are counted and reported.
 #[test]
 fn the_newest_value_of_each_key_arrives() {
     check(|| {
@@ -340,22 +344,22 @@ fn the_newest_value_of_each_key_arrives() {
         let running = Arc::clone(&owner).run(Arc::clone(&world.outbox));
         world.send();
         let newest = Arc::new(Mutex::new([0; 2]));
-        let told = Arc::clone(&newest);
+        let recorded = Arc::clone(&newest);
         world.spawn(move |outbox, _| {
             for length in 1..=2 * FRAMES {
                 let key = random(0, 1) as u16;
                 let frame = frame(FIRST_VALUE + key, 0, HEADER_LEN + usize::from(length));
                 let queued = outbox.push(latest(key, frame));
                 let first = matches!(queued, Push::Queued(queued) if queued.first);
-                see_to_it(outbox, first, key);
-                told.lock().unwrap()[usize::from(key)] = usize::from(length);
+                ensure_flush(outbox, first, key);
+                recorded.lock().unwrap()[usize::from(key)] = usize::from(length);
             }
         });
         world.read();
         world.join();
         owner.rest();
         world.verify();
-        owner.change(|state| state.over = true);
+        owner.change(|state| state.has_ended = true);
         let seen = running.join().unwrap();
         let values = world.socket.lengths();
         for (code, newest) in (FIRST_VALUE..).zip(*newest.lock().unwrap()) {
@@ -364,13 +368,14 @@ fn the_newest_value_of_each_key_arrives() {
         }
         let sent = world.outbox.sent();
         assert_eq!(sent.dropped(), sent.dropped_superseded);
-        assert!(!seen.dropped, "the owner has told it");
+        assert!(!seen.dropped, "the owner has reported it");
         assert!(world.outbox.take_dropped().is_empty());
-        assert_eq!(owner.state.lock().unwrap().told, sent.dropped());
+        assert_eq!(owner.state.lock().unwrap().reported, sent.dropped());
     });
 }
 
-/// A closed outbox settles, whoever was at it, and nobody waits for it for ever.
+/// A closed outbox counts every frame, whichever thread was using it, and no thread waits for it
+/// forever.
 #[test]
 fn a_close_counts_every_frame() {
     check(|| {
@@ -391,7 +396,7 @@ fn a_close_counts_every_frame() {
     });
 }
 
-/// What was accepted before the seal is written, and then the stream's end.
+/// Frames that were accepted before the seal are written, and then the end of the stream.
 #[test]
 fn the_end_comes_after_the_last_frame() {
     check(|| {
@@ -411,7 +416,7 @@ fn the_end_comes_after_the_last_frame() {
     });
 }
 
-/// A few turns of the owner, before its end begins.
+/// Takes a few turns of the owner before its end begins.
 fn turns(outbox: &Outbox) {
     for _ in 0..random(0, 2) {
         turn(outbox, &mut Context::from_waker(Waker::noop()));

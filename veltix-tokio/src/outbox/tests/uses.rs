@@ -1,31 +1,32 @@
-//! Random uses of an outbox, for [`model`](super::model).
+//! Random operations on an outbox, for [`model`](super::model).
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
 
-/// What may be done to an outbox and its stream.
+/// An operation on an outbox and its stream.
 #[derive(Clone, Debug)]
 pub(super) enum Use {
-    /// A frame of this code, length and class is sent, or broadcast where this is the default.
+    /// Sends a frame of this code, length and class, or broadcasts it where a default policy is
+    /// given.
     Push(u16, usize, DeliveryClass, Option<OverflowPolicy>),
     PushBeyond(usize),
-    /// A frame of this code and length is added to the run under way, or begins one.
+    /// Adds a frame of this code and length to the current shared batch, or begins one.
     SharedBatch(u16, usize),
-    /// The run is finished.
-    EndRun,
-    /// A batch: a run of frames of these lengths, and the flush at its end.
+    /// Finishes the shared batch.
+    FinishBatch,
+    /// Broadcasts frames of these lengths in one poll: a shared batch, and the flush at its end.
     Batch(Vec<usize>),
     Flush,
-    /// The stream takes so many bytes more.
+    /// Lets the stream take this many more bytes.
     Take(usize),
-    /// The stream takes nothing more.
+    /// Lets the stream take no more bytes.
     Block,
-    /// The connection's own task looks whether the stream is writable.
+    /// Lets the connection's own task poll whether the stream is writable.
     Look,
-    /// The connection's own task tells what was dropped.
-    Tell,
+    /// Lets the connection's own task report the dropped frames.
+    Report,
     Seal,
     Close,
 }
@@ -52,13 +53,13 @@ pub(super) fn any_use() -> impl Strategy<Value = Use> {
         }),
         3 => length.prop_map(Use::PushBeyond),
         60 => (1u16..3, HEADER_LEN + 2..900).prop_map(|(code, length)| Use::SharedBatch(code, length)),
-        15 => Just(Use::EndRun),
+        15 => Just(Use::FinishBatch),
         30 => vec(HEADER_LEN + 2..900, 1..4).prop_map(Use::Batch),
         30 => Just(Use::Flush),
         20 => (0usize..6_000).prop_map(Use::Take),
         10 => Just(Use::Block),
         30 => Just(Use::Look),
-        3 => Just(Use::Tell),
+        3 => Just(Use::Report),
         1 => Just(Use::Seal),
         1 => Just(Use::Close),
     ]

@@ -1,4 +1,4 @@
-//! Arguments that take the body.
+//! Extractors that take the body.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -8,10 +8,10 @@ use super::super::typed::Asked;
 use super::{Context, FromInput, FromMessage, Rejection};
 use crate::router::marker;
 
-/// A typed message: a body read as what `#[veltix::message]` was put on.
+/// A typed message: a body that is read as a type of `#[veltix::message]`.
 ///
-/// `Msg<Say>` takes the messages of one variant, `Msg<Chat>` those of the whole enum. A body over
-/// `max_typed_body`, or over the type's own `max`, is rejected before it is parsed.
+/// `Msg<Say>` takes the messages of one variant, `Msg<Chat>` the messages of the whole enum. A body
+/// larger than `max_typed_body`, or larger than the type's own `max`, is rejected before it is parsed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
 pub struct Msg<T>(pub T);
@@ -68,7 +68,7 @@ impl<S, T: TypedMessage> FromInput<S, Asked<T>, marker::ViaTyped> for Result<Msg
     }
 }
 
-/// A body as UTF-8 text, at most `max_typed_body` bytes. As a return value: a reply of text.
+/// A body as UTF-8 text, of at most `max_typed_body` bytes. As a return value: a reply of text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
 pub struct Text(pub String);
@@ -84,7 +84,7 @@ impl<S> FromMessage<S> for Text {
     }
 }
 
-/// A body as JSON, at most `max_typed_body` bytes. As a return value: a reply of JSON.
+/// A body as JSON, of at most `max_typed_body` bytes. As a return value: a reply of JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
 pub struct Json<T>(pub T);
@@ -144,7 +144,7 @@ fn max_typed_body(cx: &Context<'_>) -> usize {
     cx.peer.session().limits().max_typed_body
 }
 
-/// A parser multiplies what it is given, so the size is judged before any parsing.
+/// Checks the size of the body before it is parsed, since a parser may need a multiple of it.
 pub(in super::super) fn check_size(
     cx: &Context<'_>,
     message: &MessageRef<'_>,

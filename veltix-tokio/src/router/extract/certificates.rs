@@ -1,4 +1,4 @@
-//! Arguments that say what TLS has checked.
+//! The extractor of the certificates that TLS has verified.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Arguments that do not need the body.
+//! Extractors that do not need the body.
 
 use std::any::type_name;
 
@@ -28,8 +28,8 @@ impl<S> FromContext<S> for RequestId {
     }
 }
 
-/// The application's state, or a part of it: a clone of what
-/// [`Router::with_state`](crate::Router::with_state) got, by [`FromRef`].
+/// The application's state, or a part of it: a clone of the value that
+/// [`Router::with_state`](crate::Router::with_state) received, taken by [`FromRef`].
 ///
 /// ```
 /// # use veltix::{Router, State};
@@ -51,7 +51,7 @@ impl<S, T: FromRef<S>> FromContext<S> for State<T> {
     }
 }
 
-/// A part of a state: implement it so that handlers can take the part alone.
+/// A part of a state. Implement it so that handlers can take the part alone.
 ///
 /// ```
 /// use veltix::State;
@@ -80,7 +80,7 @@ impl<S, T: FromRef<S>> FromContext<S> for State<T> {
     note = "give the router this very type with `.with_state(..)`, or implement `FromRef<{S}>` for it"
 )]
 pub trait FromRef<S> {
-    /// A clone of the part.
+    /// Returns a clone of the part.
     fn from_ref(state: &S) -> Self;
 }
 
@@ -90,9 +90,10 @@ impl<S: Clone> FromRef<Self> for S {
     }
 }
 
-/// A clone of a value that was attached to the peer, its session say: see [`Peer::attach`].
+/// A clone of a value that was attached to the peer, for example its session: see [`Peer::attach`].
 ///
-/// Without one of this type the message is rejected; as an `Option` the argument is `None` then.
+/// If no value of this type is attached, the message is rejected. As an `Option` the argument is `None`
+/// in that case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "it is taken apart in arguments")]
 pub struct Extension<T>(pub T);

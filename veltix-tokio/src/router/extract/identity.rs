@@ -1,4 +1,4 @@
-//! Arguments that say who the peer is.
+//! The extractor of a peer's identity.
 
 use std::any::type_name;
 

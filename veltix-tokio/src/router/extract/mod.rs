@@ -1,4 +1,4 @@
-//! Extractors: what a handler's arguments can be.
+//! Extractors: the possible arguments of a handler.
 
 mod body;
 #[cfg(feature = "__tls")]
@@ -20,7 +20,7 @@ pub(super) use body::check_size;
 pub use body::{Json, Msg, Text};
 pub use context::{Extension, FromRef, State};
 
-/// What is known about the message at hand beside its body.
+/// The properties of the current message besides its body.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     peer: &'a Peer,
@@ -39,32 +39,32 @@ impl<'a> Context<'a> {
         Self { peer, hub, code, id }
     }
 
-    /// Who sent it.
+    /// Returns the sender.
     #[must_use]
     pub const fn peer(&self) -> &'a Peer {
         self.peer
     }
 
-    /// The code of its type; 0 outside messages.
+    /// Returns the code of the message's type; 0 outside messages.
     #[must_use]
     pub const fn code(&self) -> u16 {
         self.code
     }
 
-    /// Its request id; 0 outside messages.
+    /// Returns the message's request id; 0 outside messages.
     #[must_use]
     pub const fn id(&self) -> RequestId {
         self.id
     }
 }
 
-/// An argument that does not need the body. Implement it for your own.
+/// An argument that does not need the body. Implement it for extractors of your own.
 ///
 /// ```
 /// use veltix::Rejection;
 /// use veltix::handler::{Context, FromContext};
 ///
-/// /// Who may do what everybody may not.
+/// /// The name of an administrator.
 /// struct Admin(String);
 ///
 /// impl<S> FromContext<S> for Admin {
@@ -88,19 +88,19 @@ impl<'a> Context<'a> {
             or an `Option` or `Result<_, Rejection>` of one of them"
 )]
 pub trait FromContext<S>: Sized {
-    /// Whether it only works on a server, as [`Hub`](crate::Hub) does. A client refuses such a handler when
-    /// it connects, with an error that names the route. An `Option` or a `Result` of such an argument
-    /// works on both.
+    /// True if the argument works only on a server, as [`Hub`](crate::Hub) does. A client rejects such
+    /// a handler when it connects, with an error that names the route. An `Option` or a `Result` of
+    /// such an argument works on both sides.
     const NEEDS_HUB: bool = false;
 
     /// Makes the argument.
     ///
     /// # Errors
-    /// A [`Rejection`], which is told as an event and logged; the connection goes on.
+    /// Returns a [`Rejection`], which is emitted as an event and logged. The connection continues.
     fn from_context(cx: &Context<'_>, state: &S) -> Result<Self, Rejection>;
 }
 
-/// The last argument when it takes the message's body. Implement it for your own.
+/// The last argument, if it takes the message's body. Implement it for extractors of your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made from a message",
     label = "not an extractor",
@@ -109,14 +109,14 @@ pub trait FromContext<S>: Sized {
     note = "`Msg<T>` takes a type of `#[veltix::message]`, `Json<T>` one that is `serde::Deserialize`"
 )]
 pub trait FromMessage<S>: Sized {
-    /// As [`FromContext::NEEDS_HUB`].
+    /// True if the argument works only on a server, as [`FromContext::NEEDS_HUB`].
     const NEEDS_HUB: bool = false;
 
-    /// Makes the argument. The message is still where it was read: look at its body there, or take
-    /// it by [`MessageRef::into_message`].
+    /// Makes the argument. The message is still in the read buffer: read its body there, or take the
+    /// message by [`MessageRef::into_message`].
     ///
     /// # Errors
-    /// A [`Rejection`], which is told as an event and logged; the connection goes on.
+    /// Returns a [`Rejection`], which is emitted as an event and logged. The connection continues.
     fn from_message(
         cx: &Context<'_>,
         state: &S,
@@ -124,8 +124,8 @@ pub trait FromMessage<S>: Sized {
     ) -> Result<Self, Rejection>;
 }
 
-/// The last argument: [`FromMessage`], [`FromContext`], or the input itself. Not for
-/// implementing: it follows from those two. `Via` is left to the compiler.
+/// The last argument: [`FromMessage`], [`FromContext`], or the input itself. Do not implement it: it
+/// follows from those two. The compiler infers `Via`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the last argument here",
     label = "not an extractor for this handler",
@@ -134,13 +134,13 @@ pub trait FromMessage<S>: Sized {
             `on_disconnect` may end with `Disconnected`"
 )]
 pub trait FromInput<S, I: Input, Via>: Sized {
-    /// As [`FromContext::NEEDS_HUB`].
+    /// True if the argument works only on a server, as [`FromContext::NEEDS_HUB`].
     const NEEDS_HUB: bool;
 
     /// Makes the argument.
     ///
     /// # Errors
-    /// A [`Rejection`].
+    /// Returns a [`Rejection`].
     fn from_input(cx: &Context<'_>, state: &S, given: I::Given<'_>) -> Result<Self, Rejection>;
 }
 
@@ -170,15 +170,15 @@ impl<S> FromInput<S, Self, marker::ViaInput> for Disconnected {
     }
 }
 
-/// Why an argument could not be made of a message. The handler was not called; the connection
-/// goes on.
+/// The reason for which an argument could not be made from a message. The handler was not called. The
+/// connection continues.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The body is not what the argument takes.
+    /// The body does not fit the type of the argument.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// Nothing of this type is attached to the peer.
+    /// No value of this type is attached to the peer.
     #[error(
         "nothing of type `{name}` is attached to the peer: attach it in `on_connect`, or take an `Option`"
     )]
@@ -197,16 +197,16 @@ pub enum Rejection {
     /// The peer has shown no certificate, or its connection has no TLS.
     #[error("the peer has shown no certificate: let the server ask for one, or take an `Option`")]
     NoCertificate,
-    /// A [`Hub`](crate::Hub) was asked for on a client.
+    /// A handler on a client takes a [`Hub`](crate::Hub).
     #[error("a client has no `Hub`: use `Peer` for the other end of the connection")]
     NoHub,
-    /// The words of an application's own extractor.
+    /// The error of an application's own extractor.
     #[error(transparent)]
     Other(BoxError),
 }
 
 impl Rejection {
-    /// A rejection of an application's own extractor.
+    /// Creates a rejection of an application's own extractor.
     pub fn other(error: impl Into<BoxError>) -> Self {
         Self::Other(error.into())
     }

@@ -1,4 +1,4 @@
-//! [`UnixAddr`]: who is at the other end of a Unix socket.
+//! [`UnixAddr`]: the other end of a Unix socket.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use veltix_core::text::printable;
 
 /// The other end of a connection over a Unix socket: the path that it is bound to, if any, and the
-/// process that opened it, as the kernel vouches for it.
+/// process that opened it, confirmed by the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UnixAddr {
     path: Option<PathBuf>,
@@ -19,15 +19,16 @@ impl UnixAddr {
         Self { path, credentials }
     }
 
-    /// The path of the socket: that of a server, seen from its client. A client has none, unless it
-    /// has bound its end to one of its choice.
+    /// Returns the path of the socket, for a server as seen from its client. A client has none,
+    /// unless it has bound its own end to a path.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Which process is there, if the system says so. It said so when the connection was made: the
-    /// process may have ended since, or have given the socket to another.
+    /// Returns the process at the other end, if the system reports it. The values are those at the
+    /// time of the connect: the process may have ended since, or may have passed the socket to
+    /// another one.
     #[must_use]
     pub const fn credentials(&self) -> Option<UnixCredentials> {
         self.credentials
@@ -35,8 +36,9 @@ impl UnixAddr {
 }
 
 impl fmt::Display for UnixAddr {
-    /// `unix:/run/app.sock`, or `unix:pid 4711` for a client, which has no path as a rule. One that
-    /// it has chosen is escaped, as it may be meant for whoever reads the logs.
+    /// Writes `unix:/run/app.sock`, or `unix:pid 4711` for a client, which usually has no path. A
+    /// path that the client has chosen is escaped, since it may be an attack on the reader of the
+    /// logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.path, self.credentials.and_then(|credentials| credentials.pid)) {
             (Some(path), _) => write!(f, "unix:{}", printable(&path.to_string_lossy())),
@@ -50,11 +52,11 @@ impl fmt::Display for UnixAddr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct UnixCredentials {
-    /// The user that it runs as.
+    /// The user of the process.
     pub uid: u32,
-    /// The group that it runs as.
+    /// The group of the process.
     pub gid: u32,
-    /// Its number, where the system tells it.
+    /// The process id, if the system reports it.
     pub pid: Option<i32>,
 }
 

@@ -1,5 +1,5 @@
-//! The file of a Unix socket: made exclusively, taken over only from the dead, removed only while
-//! it is ours.
+//! The file of a Unix socket. It is created exclusively, replaces only the file of a server that
+//! has ended, and is removed only while it still belongs to this listener.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
@@ -14,18 +14,18 @@ use veltix_core::limits::BACKLOG;
 
 use crate::error::BindError;
 
-/// How often a lock is taken anew that was removed while it was taken. Each time another server has
-/// come and gone.
+/// The maximum number of attempts to take a lock whose file was removed in the meantime. Each time,
+/// another server has taken and released it.
 const LOCK_ATTEMPTS: usize = 16;
 
-/// A socket's file that is ours, as long as nobody puts another in its place.
+/// The file of this listener's socket, while no other file replaces it.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     inode: Inode,
 }
 
-/// Which file it is, whatever its name.
+/// The identity of a file, independent of its name.
 type Inode = (u64, u64);
 
 fn inode(metadata: &Metadata) -> Inode {
@@ -47,16 +47,19 @@ impl Drop for SocketFile {
         if self.is_ours()
             && let Err(error) = fs::remove_file(&self.path)
         {
-            tracing::warn!(path = %self.path.display(), %error, "a socket's file is left behind");
+            tracing::warn!(
+                path = %self.path.display(), %error,
+                "the socket's file could not be removed; the next server at this path replaces it"
+            );
         }
     }
 }
 
 /// Listens at a path.
 ///
-/// A file to which nobody listens is a dead server's, or that of a server which has bound and is
-/// about to listen. So that the two cannot be mistaken for each other, each server does all of it,
-/// from the look at what is there to its listening, under a lock.
+/// A file without a listener belongs to a server that has ended, or to one that has bound and is
+/// about to listen. To distinguish the two, each server does all steps under a lock, from the check
+/// of the existing file to `listen`.
 pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), BindError> {
     let io_error = |source| BindError::Io { addr: path.display().to_string(), source };
     let in_use = |source| BindError::SocketInUse { path: path.into(), source };
@@ -65,7 +68,8 @@ pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile
     // The process may be in another directory when the file is removed.
     let absolute = std::path::absolute(path).map_err(io_error)?;
     let Some(_lock) = Lock::take(path).map_err(io_error)? else {
-        return Err(in_use(io::Error::new(io::ErrorKind::AddrInUse, "it is just starting")));
+        let text = "another server is starting at this path: stop it or use another path";
+        return Err(in_use(io::Error::new(io::ErrorKind::AddrInUse, text)));
     };
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
@@ -75,8 +79,10 @@ pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile
             return Err(in_use(io::ErrorKind::AddrInUse.into()));
         }
         Ok(_) => match fs::remove_file(path) {
-            Ok(()) => tracing::info!(path = %path.display(), "took over a dead server's socket"),
-            // It was not dead, but about to end.
+            Ok(()) => {
+                tracing::info!(path = %path.display(), "replaced the socket of a server that has ended")
+            }
+            // The other server had not ended yet, but was just ending.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error(error)),
         },
@@ -90,21 +96,21 @@ pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile
     })?;
     let found = fs::symlink_metadata(path).map_err(io_error)?;
     let file = SocketFile { path: absolute, inode: inode(&found) };
-    // Nobody can connect before `listen`, so nobody meets the mode that the umask left.
+    // No peer can connect before `listen`, so none meets the mode that the umask left.
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(io_error)?;
     socket.listen(BACKLOG as i32).map_err(io_error)?;
     Ok((socket.into(), file))
 }
 
-/// Held while a server comes to listen: a file beside the socket's, locked as long as it is open
-/// and removed on drop. The system unlocks that of a server which dies.
+/// The lock that a server holds until it listens: a file beside the socket's file, locked while it
+/// is open and removed on drop. The system releases the lock of a server that dies.
 struct Lock {
     path: PathBuf,
     _locked: File,
 }
 
 impl Lock {
-    /// `None` while another server holds it.
+    /// Takes the lock. Returns `None` while another server holds it.
     fn take(path: &Path) -> io::Result<Option<Self>> {
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
@@ -121,32 +127,33 @@ impl Lock {
             if fs::symlink_metadata(&path).is_ok_and(|found| inode(&found) == ours) {
                 return Ok(Some(Self { path, _locked: file }));
             }
-            // Who held it before has removed it since it was opened: it locks nobody out any more.
+            // The previous holder has removed the file since it was opened, so it locks out nobody
+            // any more.
         }
         Ok(None)
     }
 }
 
 impl Drop for Lock {
-    /// Removes the file while it is still locked, so that it is nobody else's.
+    /// Removes the file while it is still locked, so that it cannot be another server's.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// The socket's address.
+/// Returns the socket's address.
 ///
 /// # Errors
-/// When a socket cannot have this path, with a text that says why.
+/// An error with a text that explains why a socket cannot have this path.
 pub(super) fn address(path: &Path) -> io::Result<SockAddr> {
     let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() || bytes.contains(&0) {
-        return Err(invalid("it is empty or contains a zero byte".to_owned()));
+        return Err(invalid("it is empty or contains a zero byte: use another path".to_owned()));
     }
     SockAddr::unix(path).map_err(|_| {
         let length = bytes.len();
-        invalid(format!("its {length} bytes are more than an address of this system holds"))
+        invalid(format!("its {length} bytes exceed the limit of this system: use a shorter path"))
     })
 }
 
@@ -156,12 +163,13 @@ fn socket() -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether a connection there would be accepted. The server, if any, sees one that comes and goes.
+/// Returns whether a connection there would be accepted. The server, if any, sees one that opens
+/// and closes.
 fn is_listened_to(address: &SockAddr) -> io::Result<bool> {
     use io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
     let Err(error) = socket()?.connect(address) else { return Ok(true) };
     match error.kind() {
-        // Somebody listens, and others wait already.
+        // A server listens, and other connections wait already.
         WouldBlock => Ok(true),
         ConnectionRefused | NotFound => Ok(false),
         _ => Err(error),

@@ -1,6 +1,6 @@
-//! Unix sockets: TCP without the network, for processes of one machine.
+//! Unix sockets: streams between processes of one machine, without the network.
 //!
-//! The addresses are there on every system, so that a `match` over them needs no `cfg`.
+//! The addresses exist on every system, so that a `match` on them needs no `cfg`.
 
 mod addr;
 #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! The listener, the connector, and their streams, which are written on the same fast path as
-//! TCP's.
+//! The listener and the connector of Unix sockets, and their streams. Streams are written on the
+//! same fast path as TCP's.
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -15,27 +15,29 @@ use super::{UnixAddr, UnixCredentials};
 use crate::error::BindError;
 use crate::transport::{Connector, Listener, PeerAddr, Stream, StreamWriter};
 
-/// Only the user that the server runs as may connect.
+/// Only the user of the server process may connect.
 const OWNER_ONLY: u32 = 0o600;
 
 /// A listening Unix socket, for [`Server::with_listener`](crate::Server::with_listener).
 ///
 /// # The socket's file
 ///
-/// A file of a server that has died is taken over; a server that lives is not touched, and neither
-/// is a file that is not a socket. Two servers that start at the same time do not take it from each
-/// other: one of them gets [`BindError::SocketInUse`]. For that there is a second file beside it for
-/// a moment, `.app.sock.lock` say; one that is left by a crash locks nobody out.
+/// The listener replaces the file of a server that has ended. It does not touch the file of a live
+/// server, nor a file that is not a socket. Two servers that start at the same time do not take the
+/// path from each other: one of them gets [`BindError::SocketInUse`]. For this purpose a second
+/// file exists beside the first one for a moment, for example `.app.sock.lock`. Such a file that is
+/// left after a crash locks out no server.
 ///
-/// The file is removed when the listener is dropped, which a shutdown does first of all, if it is
-/// still this listener's: what another process has put in its place stays.
+/// The file is removed when the listener is dropped, which is the first step of a shutdown. It is
+/// removed only if it still belongs to this listener: a file that another process has put in its
+/// place stays.
 ///
-/// # Who may connect
+/// # Permissions
 ///
-/// Whoever may write to the file: the user that the server runs as, and root (mode 0600), whatever
-/// the umask is. [`bind_with_mode`](Self::bind_with_mode) lets others in. The file has its mode
-/// before anybody can connect. Some systems (old BSDs) ignore the mode of a socket, and only look
-/// at its directory's.
+/// Every process that may write to the file may connect: those of the user that the server runs as,
+/// and of root (mode 0600), independent of the umask. [`bind_with_mode`](Self::bind_with_mode)
+/// admits others. The file has its mode before any peer can connect. Some systems (old BSDs) ignore
+/// the mode of a socket and check only that of its directory.
 ///
 /// ```no_run
 /// # async fn f() -> veltix::Result<()> {
@@ -48,33 +50,32 @@ const OWNER_ONLY: u32 = 0o600;
 /// ```
 #[derive(Debug)]
 pub struct UnixSocketListener {
-    /// Dropped before the listener: while that is open, no other socket can have its inode.
+    /// Dropped before the listener: while the listener is open, no other socket can have its inode.
     file: SocketFile,
     listener: UnixListener,
 }
 
 impl UnixSocketListener {
-    /// Listens at this path, for the user that this process runs as. To be called on a Tokio
-    /// runtime.
+    /// Listens at this path, for the user that this process runs as. Call it on a Tokio runtime.
     ///
     /// # Errors
-    /// [`BindError::SocketInUse`] when a server listens there, [`BindError::NotASocket`] when the
-    /// path is another file's, [`BindError::SocketPath`] when it is too long (107 bytes on Linux,
-    /// 103 on macOS and the BSDs), [`BindError::Io`] for what the system reports: the directory is
-    /// missing or may not be written to, say.
+    /// [`BindError::SocketInUse`] if a server listens there. [`BindError::NotASocket`] if another
+    /// file has the path. [`BindError::SocketPath`] if the path is too long (107 bytes on Linux,
+    /// 103 on macOS and the BSDs). [`BindError::Io`] for an error of the system, for example a
+    /// missing or read-only directory.
     pub fn bind(path: impl AsRef<Path>) -> Result<Self, BindError> {
         Self::bind_with_mode(path, OWNER_ONLY)
     }
 
-    /// Listens at this path, whose file gets this mode: 0o660 lets the file's group in, 0o666
-    /// everybody on this machine. To be called on a Tokio runtime.
+    /// Listens at this path with a file of this mode. Mode 0o660 admits the file's group, and 0o666
+    /// every user of this machine. Call it on a Tokio runtime.
     ///
     /// # Errors
-    /// As [`bind`](Self::bind).
+    /// Those of [`bind`](Self::bind).
     pub fn bind_with_mode(path: impl AsRef<Path>, mode: u32) -> Result<Self, BindError> {
         let path = path.as_ref();
         let io_error = |source| BindError::Io { addr: path.display().to_string(), source };
-        // `from_std` would panic.
+        // `from_std` panics without a runtime.
         tokio::runtime::Handle::try_current().map_err(|e| io_error(io::Error::other(e)))?;
         let (socket, file) = file::listen(path, mode)?;
         let listener = UnixListener::from_std(socket).map_err(io_error)?;
@@ -89,7 +90,7 @@ impl Listener for UnixSocketListener {
                 Ok((stream, addr)) => {
                     return Ok(wrap(stream, addr.as_pathname().map(Path::to_owned)));
                 }
-                // A peer that was gone before it was accepted is no reason to pause.
+                // A peer that closed before it was accepted is no reason to pause.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
             }
@@ -108,7 +109,7 @@ pub struct UnixSocketConnector {
 }
 
 impl UnixSocketConnector {
-    /// Connects to the server that listens at this path.
+    /// Creates a connector to the server that listens at this path.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
@@ -116,7 +117,7 @@ impl UnixSocketConnector {
 }
 
 impl Connector for UnixSocketConnector {
-    /// Fails as well while the server's backlog is full, where a TCP connect would wait.
+    /// Connects. It also fails while the server's backlog is full. A TCP connect would wait then.
     async fn connect(&self) -> io::Result<Stream> {
         file::address(&self.path)?;
         let stream = UnixStream::connect(&self.path).await?;
@@ -139,7 +140,7 @@ fn wrap(stream: UnixStream, path: Option<PathBuf>) -> Stream {
 impl StreamWriter for OwnedWriteHalf {
     fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
-            // A `send`, which costs the system less than a `writev` of one.
+            // A `send`, which costs the system less than a `writev` of one slice.
             [slice] => self.try_write(slice),
             slices => Self::try_write_vectored(self, slices),
         }

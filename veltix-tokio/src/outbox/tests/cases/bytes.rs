@@ -1,4 +1,4 @@
-//! What the stream is given, and what memory it costs.
+//! The bytes that the stream receives, and the memory that they cost.
 
 use ::bytes::BytesMut;
 
@@ -6,7 +6,8 @@ use veltix_core::limits::{COPY_BELOW, DETACH_BELOW, WRITE_BYTES};
 
 use super::*;
 
-/// Writes frames of these lengths to a stream that takes `first` bytes, is full, and goes on.
+/// Writes frames of these lengths to a stream that takes `first` bytes, is full, and takes the
+/// rest.
 #[track_caller]
 fn check_bytes(frames: &[Frame], expected: &[u8], first: usize, per_call: usize) {
     let socket = Socket::new(first, per_call);
@@ -99,7 +100,7 @@ fn an_idle_outbox_holds_no_queue() {
     let used = capacity();
     outbox.flush();
     assert_eq!(capacity(), 0);
-    assert_eq!(queue::pooled_queue().capacity(), used, "it is kept for the next");
+    assert_eq!(queue::pooled_queue().capacity(), used, "it is kept for the next queue");
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn a_huge_queue_is_not_kept() {
     assert_eq!(queue::pooled_queue().capacity(), 0);
 }
 
-/// The address of each queued body.
+/// Returns the address of each queued body.
 fn bodies(outbox: &Outbox) -> Vec<usize> {
     outbox.state.lock().queue.frames().iter().map(|frame| frame.body().as_ptr().addr()).collect()
 }
@@ -150,18 +151,18 @@ fn small_bodies_are_detached_once_when_they_wait() {
         socket.give(10);
         act(&outbox);
     }
-    assert_eq!(bodies(&outbox), waiting[1..], "what was detached is not copied again");
+    assert_eq!(bodies(&outbox), waiting[1..], "detached bodies are not copied again");
     let during = Arc::clone(&outbox);
     let late = Frame::new(200, RequestId::new(0), buffer.slice(..60));
     socket.give(1);
     socket.0.lock().meanwhile = Some(Box::new(move || drop(during.push(late))));
     act(&outbox);
-    assert_ne!(bodies(&outbox)[4], address, "nor is what came meanwhile forgotten");
+    assert_ne!(bodies(&outbox)[4], address, "a body that came meanwhile is detached too");
 }
 
 #[test]
 fn what_is_dropped_leaves_none_to_wait_undetached() {
-    // The stream takes so little at a time that a flush ends before it is full.
+    // The stream takes one byte at a time, so that a flush ends before the stream is full.
     let socket = Socket::new(1, 1);
     let outbox = socket.outbox(Capacity { frames: 9, bytes: 1_500 });
     broadcast(&outbox, OverflowPolicy::DropOldest, &[100; 3]);

@@ -1,4 +1,5 @@
-//! What the class of a frame means: which may go for which, and who takes whose place.
+//! The meaning of the class of a frame: which frame may be dropped for which, and which supersedes
+//! which.
 
 use super::*;
 use crate::sync::QueuePosition;
@@ -6,7 +7,8 @@ use crate::sync::QueuePosition;
 const POLICIES: [OverflowPolicy; 3] =
     [OverflowPolicy::Disconnect, OverflowPolicy::DropNewest, OverflowPolicy::DropOldest];
 
-/// An outbox of so many frames whose stream is full after 30 bytes: that of a frame that is begun.
+/// Creates an outbox of `frames` frames whose stream is full after 30 bytes, which belong to a
+/// begun frame.
 fn blocked(frames: usize) -> (Socket, Arc<Outbox>) {
     let socket = Socket::new(30, ALL);
     let outbox = socket.outbox(Capacity { frames, bytes: 16 << 20 });
@@ -16,13 +18,13 @@ fn blocked(frames: usize) -> (Socket, Arc<Outbox>) {
     (socket, outbox)
 }
 
-/// A value of this key, under the plain id; its body says its number.
+/// Creates a value of this key with the default id. Its body contains its number.
 fn value(key: u32, number: u8, length: usize) -> Frame {
     let body = Bytes::from(vec![number; length - HEADER_LEN]);
     latest(key, Frame::new(300, RequestId::new(0), body))
 }
 
-/// Sends values by their keys and numbers; each must be queued.
+/// Sends values by their keys and numbers. Each must be queued.
 #[track_caller]
 fn push_values(outbox: &Outbox, values: &[(u32, u8)]) {
     for (key, number) in values {
@@ -30,12 +32,12 @@ fn push_values(outbox: &Outbox, values: &[(u32, u8)]) {
     }
 }
 
-/// The first byte of each body that came whole.
+/// Returns the first byte of each body that arrived completely.
 fn numbers(socket: &Socket) -> Vec<u8> {
     socket.messages().iter().map(|message| message.body()[0]).collect()
 }
 
-/// The peer reads all that waits.
+/// Lets the peer read all waiting frames.
 #[track_caller]
 fn read_all(socket: &Socket, outbox: &Outbox) -> Vec<u8> {
     socket.give(ALL);
@@ -76,7 +78,7 @@ fn nothing_is_superseded_until_the_stream_is_full_and_a_begun_frame_never_is() {
     push_values(&outbox, &[(1, 1), (2, 2), (1, 3), (2, 4), (1, 5), (3, 6), (1, 7)]);
     check_sent(&outbox, [7, 0, 7, 0]);
     outbox.flush();
-    // Two are written, and of the third the half.
+    // Two frames are written, and half of the third.
     check_sent(&outbox, [7, 2, 4, 1]);
     push_values(&outbox, &[(1, 8), (2, 9), (4, 10)]);
     check_sent(&outbox, [10, 2, 5, 3]);
@@ -133,9 +135,9 @@ fn places_hold_while_others_are_dropped_from_the_middle() {
 fn what_is_kept_for_one_peer_is_not_dropped_for_others() {
     for policy in POLICIES {
         let (socket, outbox) = blocked(4);
-        let mut told = frame(200, 1, 20);
-        told.set_class(DeliveryClass::of_policy(OverflowPolicy::DropOldest));
-        let _ = queued(outbox.push(told));
+        let mut sent = frame(200, 1, 20);
+        sent.set_class(DeliveryClass::of_policy(OverflowPolicy::DropOldest));
+        let _ = queued(outbox.push(sent));
         let _ = queued(outbox.push_beyond(frame(200, 2, 20)));
         broadcast(&outbox, OverflowPolicy::Disconnect, &[20]);
         let overflow = outbox.push_or(frame(200, 9, 20), policy);
@@ -201,7 +203,7 @@ fn a_value_without_an_older_one_makes_room_as_drop_oldest_does() {
     assert_eq!(read_all(&socket, &outbox), [0, 5, 4]);
 
     let (_, outbox) = full();
-    assert!(matches!(outbox.push(value(1, 1, 20)), Push::Full(_)), "its sender is told");
+    assert!(matches!(outbox.push(value(1, 1, 20)), Push::Full(_)), "its sender learns of it");
     check_sent(&outbox, [3, 0, 3, 0]);
 }
 
@@ -249,7 +251,7 @@ fn an_outbox_in_which_nothing_waits_knows_no_keys() {
     socket.0.lock().room = NOTHING;
     push(&outbox, &[20, 20]);
     outbox.flush();
-    assert!(outbox.state.lock().queue.is_plain(), "nor one in which no droppable frame waits");
+    assert!(outbox.state.lock().queue.is_plain(), "no droppable frame waits");
 }
 
 #[test]

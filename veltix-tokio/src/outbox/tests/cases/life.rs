@@ -1,4 +1,4 @@
-//! From the first push to the last word: states, wakes, and ends.
+//! The life of an outbox from the first push to its end: states, wakes, and ends.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ fn the_states_follow_each_other() {
     let socket = Socket::new(NOTHING, ALL);
     let outbox = socket.outbox(ROOMY);
     check_phase(&outbox, Phase::Idle);
-    assert!(queued(outbox.push(frame(200, 0, 20))).first, "the first sees to the flush");
+    assert!(queued(outbox.push(frame(200, 0, 20))).first, "the first push ensures the flush");
     check_phase(&outbox, Phase::Queued);
     assert!(!queued(outbox.push(frame(200, 1, 20))).first);
     outbox.flush();
     check_phase(&outbox, Phase::Blocked);
     assert!(!queued(outbox.push(frame(200, 2, 20))).first);
     outbox.flush();
-    assert_eq!(socket.0.lock().calls, 1, "nobody tries a full stream");
+    assert_eq!(socket.0.lock().calls, 1, "a full stream is not written to");
     assert!(act(&outbox).blocked);
     socket.give(ALL);
     let during = Arc::clone(&outbox);
@@ -28,12 +28,12 @@ fn the_states_follow_each_other() {
     assert!(act(&outbox).empty);
     check_phase(&outbox, Phase::Idle);
     assert_eq!(ids(&socket), [0, 1, 2, 3]);
-    assert_eq!(socket.0.lock().calls, 3, "what was pushed meanwhile followed");
+    assert_eq!(socket.0.lock().calls, 3, "the frames pushed meanwhile followed");
     outbox.close(DropReason::Disconnected);
     check_phase(&outbox, Phase::Closed);
     assert!(matches!(outbox.push(frame(200, 4, 20)), Push::Closed));
     check_sent(&outbox, [4, 4, 0, 0]);
-    assert_eq!(Arc::strong_count(&socket.0), 1, "the stream is given up");
+    assert_eq!(Arc::strong_count(&socket.0), 1, "the stream is released");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn what_was_queued_before_the_seal_is_written_and_then_the_end() {
     check_sent(&outbox, [3, 3, 0, 0]);
 }
 
-fn settled(outbox: &Outbox, waker: &Waker) -> Poll<()> {
+fn recorded(outbox: &Outbox, waker: &Waker) -> Poll<()> {
     outbox.poll_recorded(&mut Context::from_waker(waker))
 }
 
@@ -90,16 +90,16 @@ fn a_close_in_the_middle_of_a_write_counts_exactly() {
         push(&during, &[20]);
         during.close(DropReason::Shutdown);
         check_sent(&during, [4, 0, 3, 1]);
-        assert!(settled(&during, &task).is_pending());
+        assert!(recorded(&during, &task).is_pending());
     }));
     outbox.flush();
     assert_eq!(wakes.take(), 1, "the task waits for it");
-    assert!(settled(&outbox, &waker).is_ready());
+    assert!(recorded(&outbox, &waker).is_ready());
     check_sent(&outbox, [4, 1, 0, 3]);
     assert_eq!(outbox.sent().dropped_shutdown, 3);
     outbox.close(DropReason::Disconnected);
     check_sent(&outbox, [4, 1, 0, 3]);
-    assert_eq!(Arc::strong_count(&socket.0), 1, "the stream is given up");
+    assert_eq!(Arc::strong_count(&socket.0), 1, "the stream is released");
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn a_failed_write_closes_and_counts() {
     let (wakes, waker) = Wakes::new();
     let status = turn(&outbox, &mut Context::from_waker(&waker));
     assert_eq!(status.failure, Some(io::ErrorKind::ConnectionReset));
-    assert!(wakes.take() == 1 && settled(&outbox, &waker).is_ready());
-    assert!(!outbox.is_congested(), "or nothing would be read any more, not even the end");
+    assert!(wakes.take() == 1 && recorded(&outbox, &waker).is_ready());
+    assert!(!outbox.is_congested(), "otherwise nothing is read any more, not even the end");
     check_sent(&outbox, [7, 1, 0, 6]);
     assert_eq!(outbox.sent().dropped_disconnected, 6);
 }
@@ -143,7 +143,7 @@ fn the_task_is_woken_after_a_flight_only_if_it_has_seen_it() {
     let during = Arc::clone(&outbox);
     socket.0.lock().meanwhile = Some(Box::new(move || assert!(!during.status(&waker).empty)));
     outbox.flush();
-    assert_eq!(wakes.take(), 1, "it may wait for the end of what it saw");
+    assert_eq!(wakes.take(), 1, "it may wait for the end of the write that it saw");
 }
 
 #[test]
@@ -173,13 +173,13 @@ async fn a_stall_counts_from_the_last_progress() {
     outbox.flush();
     tokio::time::advance(second).await;
     socket.0.lock().errors = [io::ErrorKind::WouldBlock].into();
-    assert_eq!(act(&outbox).stalled_since, Some(start), "ready for nothing");
+    assert_eq!(act(&outbox).stalled_since, Some(start), "ready, but no bytes were taken");
     socket.give(1);
     assert_eq!(act(&outbox).stalled_since, Some(start + second));
     tokio::time::advance(second).await;
     socket.give(50);
     socket.0.lock().per_call = 1;
-    assert_eq!(act(&outbox).stalled_since, None, "it is taking");
+    assert_eq!(act(&outbox).stalled_since, None, "the stream takes bytes");
     assert!((0..10).any(|_| act(&outbox).blocked));
     assert_eq!(act(&outbox).stalled_since, Some(start + 2 * second));
     socket.give(ALL);

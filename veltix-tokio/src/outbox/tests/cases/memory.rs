@@ -1,19 +1,19 @@
-//! What of a queue is counted as memory that the connection holds.
+//! The memory that is counted for the queue of a connection.
 
 use veltix_core::limits::{MEMORY_STEP, SHARED_BY};
 
 use super::*;
 use crate::memory::share;
 
-/// Enough for each to be counted.
+/// A frame length of which each frame is counted.
 const LARGE: usize = 10 * MEMORY_STEP;
 
-/// An outbox with three large frames before a stream that is full.
+/// Creates an outbox with three large frames in front of a full stream.
 fn waiting() -> (Socket, Arc<Outbox>) {
     let socket = Socket::new(NOTHING, ALL);
     let outbox = socket.outbox(ROOMY);
     push(&outbox, &[LARGE]);
-    assert_eq!(outbox.held(), 0, "it is on its way, as far as anybody knows");
+    assert_eq!(outbox.held(), 0, "the stream is not known to be full");
     outbox.flush();
     check_steps(&outbox, 1);
     push(&outbox, &[LARGE, LARGE]);
@@ -21,7 +21,7 @@ fn waiting() -> (Socket, Arc<Outbox>) {
     (socket, outbox)
 }
 
-/// Asserts that so many large frames are counted.
+/// Asserts that this number of large frames is counted.
 #[track_caller]
 fn check_steps(outbox: &Outbox, frames: usize) {
     assert_eq!(outbox.state.lock().holding.bytes(), frames * 10 * MEMORY_STEP);
@@ -62,7 +62,8 @@ fn what_a_flusher_holds_is_counted_until_it_returns() {
     check_sent(&outbox, [4, 1, 0, 3]);
 }
 
-/// It is counted where it is made; what waits behind the full stream is known all the same.
+/// A shared body is counted once for all outboxes. `held` reports it for each outbox whose stream
+/// is full.
 #[test]
 fn a_shared_body_is_not_counted_again() {
     for policy in [OverflowPolicy::DropOldest, OverflowPolicy::Disconnect] {
@@ -82,7 +83,7 @@ fn a_shared_body_is_not_counted_again() {
         push(&outbox, &[LARGE]);
         assert_eq!(outbox.held(), 3 * charge(LARGE));
         check_steps(&outbox, 1);
-        // Over its capacity: some of it goes, if the policy says so.
+        // The outbox exceeds its capacity, so that the policy may drop a frame.
         outbox.push_or(shared, policy);
         socket.give(ALL);
         drain(&outbox);
@@ -90,7 +91,7 @@ fn a_shared_body_is_not_counted_again() {
         assert_eq!(
             (outbox.held(), memory.excess(1 << 30)),
             (0, (1 << 30) / 16),
-            "all is given back"
+            "all memory is released"
         );
     }
 }

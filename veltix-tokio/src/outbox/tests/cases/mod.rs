@@ -20,7 +20,7 @@ const ROOMY: Capacity = Capacity { frames: 1_024, bytes: 16 << 20 };
 const NOTHING: usize = 0;
 const ALL: usize = usize::MAX;
 
-/// An outbox of three frames whose stream is full, and that has met it.
+/// Creates an outbox of three frames whose stream is full, and which has met the full stream.
 fn full() -> (Socket, Arc<Outbox>) {
     let socket = Socket::new(NOTHING, ALL);
     let outbox = socket.outbox(Capacity { frames: 3, bytes: 16 << 20 });
@@ -30,7 +30,7 @@ fn full() -> (Socket, Arc<Outbox>) {
     (socket, outbox)
 }
 
-/// Queues pongs in a full outbox of three frames, until there are too many.
+/// Queues pongs in a full outbox of three frames until there are too many.
 fn congest(outbox: &Outbox) {
     for id in 0..3 {
         assert!(!outbox.is_congested());
@@ -39,7 +39,7 @@ fn congest(outbox: &Outbox) {
     assert!(outbox.is_congested());
 }
 
-/// Pushes frames of these lengths, numbered on from those before; each must find room.
+/// Pushes frames of these lengths, numbered in sequence. Each must find room.
 #[track_caller]
 fn push(outbox: &Outbox, lengths: &[usize]) {
     for length in lengths {
@@ -49,7 +49,7 @@ fn push(outbox: &Outbox, lengths: &[usize]) {
     }
 }
 
-/// Broadcasts frames of these lengths under this policy, numbered on; each must find room.
+/// Broadcasts frames of these lengths under this policy, numbered in sequence. Each must find room.
 #[track_caller]
 fn broadcast(outbox: &Outbox, policy: OverflowPolicy, lengths: &[usize]) {
     for length in lengths {
@@ -59,7 +59,8 @@ fn broadcast(outbox: &Outbox, policy: OverflowPolicy, lengths: &[usize]) {
     }
 }
 
-/// An outbox of three frames, all of them broadcasts, whose stream is full, and that has met it.
+/// Creates an outbox of three frames, all of them broadcasts, whose stream is full, and which has
+/// met the full stream.
 fn full_of_broadcasts(policy: OverflowPolicy) -> (Socket, Arc<Outbox>) {
     let socket = Socket::new(NOTHING, ALL);
     let outbox = socket.outbox(Capacity { frames: 3, bytes: 16 << 20 });
@@ -75,7 +76,7 @@ fn queued(push: Push) -> Queued {
     queued
 }
 
-/// Where frames have gone: accepted, written, queued, dropped.
+/// Checks the counts of frames: accepted, written, queued, dropped.
 #[track_caller]
 fn check_sent(outbox: &Outbox, expected: [u64; 4]) {
     let sent = outbox.sent();
@@ -88,23 +89,23 @@ fn check_phase(outbox: &Outbox, phase: Phase) {
     assert_eq!(outbox.state.lock().phase, phase);
 }
 
-/// Ids of the frames that came whole.
+/// Returns the ids of the frames that arrived completely.
 fn ids(socket: &Socket) -> Vec<u16> {
     socket.frames().iter().map(|(_, id)| *id).collect()
 }
 
-/// Lets the task take a turn, with a waker that nobody listens to.
+/// Lets the task take a turn, with a waker that does nothing.
 fn act(outbox: &Outbox) -> OutboxStatus {
     turn(outbox, &mut Context::from_waker(Waker::noop()))
 }
 
-/// Lets the task take turns until nothing is left to write.
+/// Lets the task take turns until no frame is left to write.
 #[track_caller]
 fn drain(outbox: &Outbox) {
     assert!((0..100_000).any(|_| act(outbox).empty), "it comes to an end");
 }
 
-/// A waker that counts.
+/// A waker that counts its wakes.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 

@@ -1,12 +1,12 @@
-//! Bodies that belong to the application, whose code runs as they go: in the middle of a flush.
+//! Bodies that belong to the application: their destructors run its code in the middle of a flush.
 
 use super::*;
 
-/// Values that a storm has in the end.
+/// The number of values that a storm pushes.
 const STORM: usize = 1_000;
 
-/// A body whose end pushes the next value of its key: as another thread does that never pauses,
-/// but in the same order each time.
+/// A body whose destructor pushes the next value of its key. It behaves like another thread that
+/// never pauses, but in the same order each time.
 struct Successive {
     outbox: Arc<Outbox>,
     pushed: Arc<AtomicUsize>,
@@ -43,9 +43,9 @@ fn a_storm_of_values_holds_no_flush() {
     outbox.flush();
     let while_flushed = pushed.load(Ordering::Relaxed);
     assert!(while_flushed < 10, "{while_flushed} values were waited for");
-    assert!(wakes.take() > 0, "the peer's own task goes on");
+    assert!(wakes.take() > 0, "the peer's own task continues");
     assert!(outbox.status(&waker).queued);
-    assert!(outbox.status(&waker).stalled_since.is_some(), "the stream is full all the same");
+    assert!(outbox.status(&waker).stalled_since.is_some(), "the stream is full nevertheless");
     for _ in 0..STORM {
         turn(&outbox, &mut Context::from_waker(&waker));
     }
@@ -53,7 +53,7 @@ fn a_storm_of_values_holds_no_flush() {
     check_sent(&outbox, [STORM as u64, 0, 1, STORM as u64 - 1]);
 }
 
-/// A body that panics as it goes, like an application's own buffer that is in disorder.
+/// A body whose destructor panics, like a faulty buffer of an application.
 struct Panicking;
 
 impl AsRef<[u8]> for Panicking {

@@ -1,4 +1,4 @@
-//! How much an outbox holds, and what is done with more.
+//! The capacity of an outbox, and its handling of frames beyond that.
 
 use super::*;
 use crate::sync::QueuePosition;
@@ -53,14 +53,14 @@ fn who_finds_an_unwritten_outbox_full_empties_it() {
 
 #[test]
 fn no_policy_fires_before_the_stream_was_full() {
-    // The stream takes so little at a time that the flush hands over with the outbox still full.
+    // The stream takes one byte at a time, so that the flush hands over with the outbox still full.
     let socket = Socket::new(ALL, 1);
     let outbox = socket.outbox(Capacity { frames: 3, bytes: 1_500 });
     push(&outbox, &[200, 200, 200]);
     let overflow = outbox.push_or(frame(200, 3, 20), OverflowPolicy::Disconnect);
     assert!(matches!(overflow, Overflow::Queued(..)), "{overflow:?}");
     push(&outbox, &[20; 4]);
-    assert!(matches!(outbox.push(frame(200, 8, 20)), Push::Full(_)), "memory sets an end to it");
+    assert!(matches!(outbox.push(frame(200, 8, 20)), Push::Full(_)), "the memory limit applies");
     check_sent(&outbox, [8, 0, 8, 0]);
 }
 
@@ -74,7 +74,11 @@ fn each_policy_does_what_it_says() {
     assert_eq!(outbox.sent().dropped_policy, 2);
     for id in 5..8 {
         let overflow = push_or(id, OverflowPolicy::Disconnect);
-        assert_eq!(overflow, Overflow::Queued(queued), "others go before the connection");
+        assert_eq!(
+            overflow,
+            Overflow::Queued(queued),
+            "other frames are dropped before the connection is closed"
+        );
     }
     assert_eq!(push_or(8, OverflowPolicy::Disconnect), Overflow::Disconnect);
     assert_eq!((outbox.sent().dropped_policy, outbox.sent().dropped_slow_consumer), (5, 1));
@@ -82,7 +86,7 @@ fn each_policy_does_what_it_says() {
     socket.give(ALL);
     act(&outbox);
     assert_eq!(ids(&socket), [5, 6, 7]);
-    assert_eq!(push_or(9, OverflowPolicy::Disconnect), Overflow::Closed, "nothing follows a hole");
+    assert_eq!(push_or(9, OverflowPolicy::Disconnect), Overflow::Closed, "no frame follows a gap");
     check_sent(&outbox, [9, 3, 0, 6]);
 }
 
@@ -94,7 +98,11 @@ fn drop_oldest_spares_a_begun_frame_and_what_need_not_go() {
     outbox.flush();
     let push_or = |id, length| outbox.push_or(frame(200, id, length), OverflowPolicy::DropOldest);
     assert!(matches!(push_or(3, 20), Overflow::Queued(Queued { dropped: 1, .. })));
-    assert_eq!(push_or(4, 900), Overflow::Refused, "not even alone beside the begun frame");
+    assert_eq!(
+        push_or(4, 900),
+        Overflow::Refused,
+        "it does not fit even beside the begun frame alone"
+    );
     check_sent(&outbox, [5, 0, 3, 2]);
     socket.give(ALL);
     act(&outbox);
@@ -191,7 +199,7 @@ fn pongs_congest_a_full_outbox_until_there_is_room() {
     congest(&outbox);
     socket.give(3 * 100);
     act(&outbox);
-    assert!(outbox.is_congested(), "three pongs are left, which fill it");
+    assert!(outbox.is_congested(), "the three remaining pongs fill it");
     socket.give(20);
     act(&outbox);
     assert!(!outbox.is_congested());
@@ -206,7 +214,10 @@ fn a_batch_is_heavy_with_what_its_own_flush_would_write() {
     let during = Arc::clone(&outbox);
     socket.0.lock().meanwhile = Some(Box::new(move || {
         let push_one = || queued(during.push(frame(200, 0, 20))).heavy;
-        assert!((1..BATCH_OUTBOX_FRAMES).all(|_| !push_one()), "another writes the others");
+        assert!(
+            (1..BATCH_OUTBOX_FRAMES).all(|_| !push_one()),
+            "the other flusher writes the others"
+        );
         assert!(push_one());
     }));
     outbox.flush();
@@ -214,5 +225,5 @@ fn a_batch_is_heavy_with_what_its_own_flush_would_write() {
     assert!(push_one(BATCH_OUTBOX_BYTES));
     socket.0.lock().room = NOTHING;
     outbox.flush();
-    assert!((0..BATCH_OUTBOX_FRAMES).all(|_| !push_one(20)), "nobody can write it");
+    assert!((0..BATCH_OUTBOX_FRAMES).all(|_| !push_one(20)), "no flush can write it");
 }

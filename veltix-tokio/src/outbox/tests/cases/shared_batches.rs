@@ -1,4 +1,4 @@
-//! Runs: what a batch broadcasts, shared by the outboxes of its targets.
+//! Shared batches: the broadcasts of one poll, shared by the outboxes of their targets.
 
 use std::sync::atomic::AtomicBool;
 
@@ -6,7 +6,7 @@ use veltix_core::limits::{COPY_BELOW, WRITE_BYTES, WRITE_SLICES};
 
 use super::*;
 
-/// A run of one frame, which these have joined.
+/// Creates a shared batch of one frame, which these outboxes have joined.
 fn begin<const N: usize>(outboxes: [&Outbox; N]) -> Arc<SharedBatch> {
     let batch = Arc::new(SharedBatch::begin(&frame(300, 0, 50)).expect("it is small"));
     for (outbox, member) in outboxes.into_iter().zip(0..) {
@@ -15,7 +15,7 @@ fn begin<const N: usize>(outboxes: [&Outbox; N]) -> Arc<SharedBatch> {
     batch
 }
 
-/// Adds frames with these ids; says who was found to have left.
+/// Adds frames with these ids. Returns the members that were found to have left.
 #[track_caller]
 fn add(batch: &SharedBatch, ids: impl IntoIterator<Item = u16>) -> Vec<Member> {
     let mut left = Vec::new();
@@ -42,7 +42,7 @@ fn a_finished_run_is_written_to_all_from_one_place() {
         assert_eq!(outbox.state.lock().charge, 0);
     }
     assert_eq!(sockets[0].0.lock().slices, sockets[1].0.lock().slices, "nothing is copied");
-    assert_eq!(Arc::strong_count(&batch), 1, "nobody keeps it");
+    assert_eq!(Arc::strong_count(&batch), 1, "no outbox keeps it");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn whoever_comes_comes_behind_the_run_and_ends_it_for_this_outbox_alone() {
     assert!(add(&batch, [1]).is_empty());
     let _ = queued(two.push(frame(200, 2, 20)));
     check_sent(&two, [3, 0, 3, 0]);
-    assert_eq!(add(&batch, [3, 4]), [1], "it is told once");
+    assert_eq!(add(&batch, [3, 4]), [1], "it is reported once");
     let _ = queued(two.push(frame(300, 3, 20)));
     batch.finish();
     one.flush();
@@ -137,8 +137,8 @@ fn a_run_goes_out_behind_whatever_is_queued() {
 
 #[test]
 fn a_run_goes_out_behind_a_begun_frame_and_all_that_follow_it() {
-    // The rest of the begun body is one slice, so the last of them is free and yet the run's turn
-    // has not come.
+    // The rest of the begun body is one slice, so the last slice is free although frames remain
+    // before the shared batch.
     let socket = Socket::new(1_000, ALL);
     let outbox = socket.outbox(ROOMY);
     push(&outbox, &[COPY_BELOW * 2; 80]);
@@ -167,7 +167,7 @@ fn only_an_open_outbox_with_room_for_the_largest_run_joins() {
     assert!(less.into_iter().all(|less| !joins(&Socket::new(NOTHING, ALL).outbox(less))));
     let outbox = Socket::new(NOTHING, ALL).outbox(smallest);
     push(&outbox, &[20]);
-    assert!(!joins(&outbox), "it holds something");
+    assert!(!joins(&outbox), "it already holds a frame");
 
     let socket = Socket::new(NOTHING, ALL);
     let outbox = socket.outbox(ROOMY);
@@ -177,10 +177,10 @@ fn only_an_open_outbox_with_room_for_the_largest_run_joins() {
     assert!(!joins(&outbox));
     socket.give(ALL);
     let (during, refused) = (Arc::clone(&outbox), Arc::new(AtomicBool::new(false)));
-    let (batch, tell) = (Arc::clone(&batch), Arc::clone(&refused));
+    let (batch, report) = (Arc::clone(&batch), Arc::clone(&refused));
     socket.0.lock().meanwhile = Some(Box::new(move || {
         check_phase(&during, Phase::Writing);
-        tell.store(during.join(&batch, 0).is_none(), Ordering::Relaxed);
+        report.store(during.join(&batch, 0).is_none(), Ordering::Relaxed);
     }));
     drain(&outbox);
     assert!(refused.load(Ordering::Relaxed));
@@ -198,7 +198,7 @@ fn an_end_counts_what_the_outbox_has_of_the_run() {
     outbox.close(DropReason::Shutdown);
     check_sent(&outbox, [3, 0, 0, 3]);
     assert_eq!(outbox.sent().dropped_shutdown, 3);
-    assert_eq!(add(&batch, [3]), [0], "its publisher learns it");
+    assert_eq!(add(&batch, [3]), [0], "its publisher learns of it");
     check_sent(&outbox, [3, 0, 0, 3]);
 }
 
@@ -212,8 +212,8 @@ fn a_stream_that_fails_fails_with_the_run() {
         batch.finish();
         socket.0.lock().errors = [error].into();
         outbox.flush();
-        let is_over = error == io::ErrorKind::ConnectionReset;
-        check_sent(&outbox, if is_over { [2, 0, 0, 2] } else { [2, 2, 0, 0] });
+        let has_failed = error == io::ErrorKind::ConnectionReset;
+        check_sent(&outbox, if has_failed { [2, 0, 0, 2] } else { [2, 2, 0, 0] });
     }
 }
 
@@ -235,10 +235,13 @@ fn a_run_takes_small_frames_of_the_default_class_up_to_its_limits() {
     }
     let batch = SharedBatch::begin(&frame(300, 0, 50)).expect("it is small");
     batch.finish();
-    assert!(batch.add(&frame(300, 1, 50), &mut Vec::new()).is_none(), "it is what it was");
+    assert!(
+        batch.add(&frame(300, 1, 50), &mut Vec::new()).is_none(),
+        "a finished batch takes no frame"
+    );
 }
 
-/// A body that says when it goes.
+/// A body that records its own drop.
 struct Owned(Arc<AtomicBool>, &'static [u8]);
 
 impl AsRef<[u8]> for Owned {

@@ -1,8 +1,8 @@
-//! How the application learns what was dropped: by peer, by type, and once.
+//! Reports of dropped frames to the application: by peer, by type, and once.
 
 use super::*;
 
-/// What was dropped by this outbox and its side: code, policy, superseded, all reasons.
+/// The dropped frames of this outbox or its side: code, policy, superseded, all reasons.
 fn by_type(dropped: &[Dropped]) -> Vec<(u16, u64, u64, u64)> {
     dropped.iter().map(|it| (it.code, it.policy, it.superseded, it.total())).collect()
 }
@@ -22,12 +22,12 @@ fn an_episode_is_told_once_when_the_outbox_is_empty_again() {
     }
     let _ = outbox.push_or(latest(1, frame(203, 0, 100)), OverflowPolicy::Disconnect);
     let _ = outbox.push_or(latest(1, frame(203, 0, 100)), OverflowPolicy::Disconnect);
-    assert!(!turn(&outbox, &mut cx).dropped, "it is not over yet");
+    assert!(!turn(&outbox, &mut cx).dropped, "the episode has not ended yet");
     socket.give(250);
     assert!(!turn(&outbox, &mut cx).dropped);
     wakes.take();
     socket.give(ALL);
-    // Another flusher empties it, and the task must learn it.
+    // Another flusher empties the outbox, and the task must learn of it.
     outbox.state.lock().phase = Phase::Queued;
     outbox.flush();
     assert_eq!(wakes.take(), 1);
@@ -36,7 +36,7 @@ fn an_episode_is_told_once_when_the_outbox_is_empty_again() {
     assert_eq!(by_type(&outbox.take_dropped()), expected);
     assert_eq!(by_type(&of_side(&outbox)), expected);
     assert!(!outbox.status(&waker).dropped);
-    assert!(outbox.take_dropped().is_empty(), "it was told");
+    assert!(outbox.take_dropped().is_empty(), "they are reported once");
     let (accepted, written) = (outbox.sent().accepted, outbox.sent().written);
     check_sent(&outbox, [accepted, written, 0, 12]);
 }
@@ -50,7 +50,11 @@ fn an_end_counts_by_type_too_and_belongs_to_no_episode() {
     let side = of_side(&outbox);
     assert_eq!(by_type(&side), [(200, 0, 0, 3), (201, 0, 0, 1), (202, 0, 0, 1)]);
     assert_eq!((side[0].slow_consumer, side[2].disconnected), (3, 1));
-    assert_eq!(by_type(&outbox.take_dropped()), [(201, 0, 0, 1)], "what it was ended for");
+    assert_eq!(
+        by_type(&outbox.take_dropped()),
+        [(201, 0, 0, 1)],
+        "the frame that closed the connection"
+    );
     check_sent(&outbox, [5, 0, 0, 5]);
 }
 

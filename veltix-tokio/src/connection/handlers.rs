@@ -1,0 +1,262 @@
+//! [`Handlers`]: the running handlers of a connection, and the messages that wait for theirs.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+
+use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING};
+use veltix_core::{Frame, Message, RequestId};
+
+use super::concurrent::Concurrent;
+use super::future_pool::FuturePool;
+use crate::planted::planted;
+use crate::router::{Outcome, PooledFuture, RouteId, Routes, poll_caught};
+use crate::sync::drop_caught;
+
+/// The reason for which a handler was called.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// The peer has just connected.
+    Connect,
+    /// A message.
+    Message { route: RouteId, code: u16, id: RequestId },
+}
+
+impl Origin {
+    /// Returns the message's code, or 0.
+    pub(super) const fn code(&self) -> u16 {
+        match self {
+            Self::Connect => 0,
+            Self::Message { code, .. } => *code,
+        }
+    }
+}
+
+/// A handler that has ended, with its outcome and its future, which can be used again.
+pub(super) type EndedCall = (Origin, Outcome, PooledFuture);
+
+/// The handlers of a connection.
+#[derive(Default)]
+pub(super) struct Handlers {
+    serial: Serial,
+    /// Calls of routes that gave up order.
+    concurrent: Concurrent,
+    pool: FuturePool,
+    /// The number of turns, again from 0 after 255.
+    turns: u8,
+}
+
+/// Handlers in order and one at a time, with the inbox before them.
+#[derive(Default)]
+struct Serial {
+    running: Option<(Origin, PooledFuture)>,
+    /// Replies that found no room in the peer's outbox: no other handler is started until they
+    /// have. So there is at most one for each handler that ran when the first was parked.
+    parked: VecDeque<Frame>,
+    inbox: VecDeque<(RouteId, Message)>,
+    /// Bytes of the inbox, each message with its overhead.
+    inbox_charge: usize,
+}
+
+/// Work that was cancelled.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cancelled {
+    pub(super) handlers: u64,
+    /// Messages whose handler ran, or that waited for theirs.
+    pub(super) messages: u64,
+    /// The codes of replies that had found no room yet.
+    pub(super) replies: Vec<u16>,
+}
+
+impl Handlers {
+    /// Returns whether a message may be handled at once: no serial handler runs, and nothing waits.
+    #[inline]
+    pub(super) fn is_free(&self) -> bool {
+        let Serial { running, parked, inbox, .. } = &self.serial;
+        running.is_none() && parked.is_empty() && inbox.is_empty()
+    }
+
+    /// Returns whether no handler runs and no message waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_free() && self.concurrent.is_empty()
+    }
+
+    /// Returns whether concurrent calls run.
+    #[inline]
+    pub(super) const fn has_concurrent(&self) -> bool {
+        !self.concurrent.is_empty()
+    }
+
+    /// Returns whether the route has `limit` concurrent calls.
+    pub(super) fn is_full(&self, route: RouteId, limit: usize) -> bool {
+        self.concurrent.is_full(route, limit)
+    }
+
+    /// Runs a serial handler that waits.
+    pub(super) fn run(&mut self, origin: Origin, future: PooledFuture) {
+        debug_assert!(self.serial.running.is_none(), "handlers run one at a time");
+        self.serial.running = Some((origin, future));
+    }
+
+    /// Runs a concurrent handler that waits.
+    pub(super) fn run_concurrently(
+        &mut self,
+        route: RouteId,
+        origin: Origin,
+        future: PooledFuture,
+    ) {
+        self.concurrent.run(route, origin, future);
+    }
+
+    /// Returns the code of the running serial handler's message.
+    pub(super) fn running_code(&self) -> Option<u16> {
+        self.serial.running.as_ref().map(|(origin, _)| origin.code())
+    }
+
+    /// Returns the codes of the concurrent calls.
+    pub(super) fn concurrent_codes(&self) -> impl Iterator<Item = u16> {
+        self.concurrent.codes()
+    }
+
+    /// Polls the running serial handler.
+    pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndedCall>> {
+        let Some((_, future)) = &mut self.serial.running else { return Poll::Ready(None) };
+        let outcome = ready!(poll_caught(future, cx));
+        let running = self.serial.running.take();
+        Poll::Ready(running.map(|(origin, future)| (origin, outcome, future)))
+    }
+
+    /// Polls the concurrent calls; returns the next one that has ended.
+    pub(super) fn poll_concurrent(&mut self, cx: &mut Context<'_>) -> Poll<EndedCall> {
+        self.concurrent.poll_ended(cx)
+    }
+
+    /// Returns whether a reply waits for room.
+    pub(super) fn is_parked(&self) -> bool {
+        !self.serial.parked.is_empty()
+    }
+
+    /// Holds a reply until the peer's outbox has room, behind the replies that wait already.
+    pub(super) fn park(&mut self, reply: Frame) {
+        self.serial.parked.push_back(reply);
+    }
+
+    /// Holds a reply that was taken too early.
+    pub(super) fn park_again(&mut self, reply: Frame) {
+        self.serial.parked.push_front(reply);
+    }
+
+    /// Returns the reply that has waited longest.
+    pub(super) fn take_parked(&mut self) -> Option<Frame> {
+        let reply = self.serial.parked.pop_front()?;
+        if self.serial.parked.is_empty() {
+            // An idle connection holds no memory for replies.
+            self.serial.parked = VecDeque::new();
+        }
+        Some(reply)
+    }
+
+    /// Queues a message in the inbox. It outlives the read buffer's batch, so a short body is copied
+    /// out of it.
+    pub(super) fn wait(&mut self, route: RouteId, message: Message) {
+        let message = message.detach_below(DETACH_BELOW);
+        self.serial.inbox_charge += charge(&message);
+        self.serial.inbox.push_back((route, message));
+    }
+
+    /// Returns the route of the next message in the inbox, if nothing is before it.
+    pub(super) fn next_route(&self) -> Option<RouteId> {
+        if self.serial.running.is_some() || self.is_parked() {
+            return None;
+        }
+        self.serial.inbox.front().map(|(route, _)| *route)
+    }
+
+    /// Takes the next message of the inbox, if nothing is before it.
+    pub(super) fn next(&mut self) -> Option<(RouteId, Message)> {
+        self.next_route()?;
+        let serial = &mut self.serial;
+        if planted!("serial_reorders") {
+            serial.inbox.make_contiguous().reverse();
+        }
+        let (route, message) = serial.inbox.pop_front()?;
+        serial.inbox_charge -= charge(&message);
+        if serial.inbox.is_empty() {
+            // An idle connection holds no memory for messages.
+            serial.inbox = VecDeque::new();
+        }
+        Some((route, message))
+    }
+
+    /// Returns the bytes of the inbox, each message with its overhead.
+    #[inline]
+    pub(super) const fn inbox_charge(&self) -> usize {
+        self.serial.inbox_charge
+    }
+
+    /// Returns whether the inbox has room for another message.
+    pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
+        self.serial.inbox.len() < messages && self.serial.inbox_charge < bytes
+    }
+
+    /// Returns whether the inbox has room while a call of this side waits for its answer.
+    pub(super) const fn has_room_while_calling(&self) -> bool {
+        self.serial.inbox_charge < INBOX_BYTES_WHILE_CALLING
+    }
+
+    /// Returns a pooled future for this route, if there is one.
+    #[inline]
+    pub(super) fn take_future(&mut self, route: RouteId, routes: &Routes) -> Option<PooledFuture> {
+        self.pool.take(route, routes)
+    }
+
+    /// Keeps the future of a handler that ended at its first poll.
+    #[inline]
+    pub(super) fn keep_future(&mut self, route: RouteId, routes: &Routes, future: PooledFuture) {
+        self.pool.keep(route, routes, future);
+    }
+
+    /// Keeps the future of a handler that had to wait.
+    pub(super) fn keep_waited_future(
+        &mut self,
+        origin: Origin,
+        routes: &Routes,
+        future: PooledFuture,
+        outcome: &Outcome,
+    ) {
+        if let Origin::Message { route, .. } = origin {
+            self.pool.keep_waited(route, routes, future, outcome);
+        }
+    }
+
+    /// Gives the kept future back to its route: an idle connection holds none.
+    pub(super) fn give_back_future(&mut self, routes: &Routes) {
+        if !self.pool.is_empty() {
+            self.pool.give_back(routes);
+        }
+    }
+
+    /// Counts a turn; returns its number.
+    pub(super) const fn count_turn(&mut self) -> u8 {
+        self.turns = self.turns.wrapping_add(1);
+        self.turns
+    }
+
+    /// Cancels all handlers and drops the messages that wait.
+    pub(super) fn cancel(&mut self) -> Cancelled {
+        let Serial { running, parked, inbox, .. } = std::mem::take(&mut self.serial);
+        let concurrent = self.concurrent.cancel();
+        let handlers = u64::from(running.is_some()) + concurrent;
+        let in_handler = matches!(running, Some((Origin::Message { .. }, _)));
+        drop_caught(running);
+        let messages = inbox.len() as u64 + u64::from(in_handler) + concurrent;
+        let replies = parked.iter().map(Frame::code).collect();
+        if planted!("cancelled_uncounted") {
+            return Cancelled { handlers: concurrent, messages: concurrent, replies: Vec::new() };
+        }
+        Cancelled { handlers, messages, replies }
+    }
+}
+
+fn charge(message: &Message) -> usize {
+    message.body().len() + FRAME_OVERHEAD
+}

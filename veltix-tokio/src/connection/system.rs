@@ -1,0 +1,107 @@
+//! Messages of the protocol itself, answers to calls of this side, and messages that no route takes.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use veltix_core::{Frame, GOING_AWAY, GoingAway, Message, PING, PONG};
+
+use super::ConnectionTask;
+use super::budget::Budget;
+use crate::close::CloseReason;
+use crate::config::Role;
+use crate::flush;
+use crate::hub::Event;
+use crate::outbox::Push;
+use crate::planted::planted;
+use crate::session::Reception;
+
+impl ConnectionTask {
+    /// Handles a message of the protocol itself. It never reaches a handler.
+    pub(super) fn receive_system(&mut self, message: Message, budget: &mut Budget) {
+        let session = self.peer.session();
+        if message.code() == PING.code() {
+            session.receipts().handled.add(1);
+            let pong = Frame::new(PONG.code(), message.id(), Bytes::new());
+            // Bounded all the same: a peer that does not take its pongs is not read any more.
+            if let Push::Queued(queued) = session.outbox().push_beyond(pong) {
+                flush::schedule(session, queued);
+            }
+        } else if message.code() != PONG.code() {
+            self.receive_notice(&message);
+        } else if self.take_answer(message, budget).is_some() {
+            // The answer to a heartbeat's ping.
+            self.session().receipts().handled.add(1);
+        }
+    }
+
+    /// Handles a message of the protocol that neither asks nor answers.
+    #[cold]
+    fn receive_notice(&mut self, message: &Message) {
+        let peer = &self.peer;
+        let is_known = message.code() == GOING_AWAY.code()
+            && self.endpoint.services().role() == Role::Client
+            && peer.hello().knows_going_away();
+        if !is_known {
+            return self.on_unknown(message.code());
+        }
+        let receipts = peer.session().receipts();
+        let Some(going) = GoingAway::read(message.body()) else {
+            return receipts.rejected.add(1);
+        };
+        receipts.handled.add(1);
+        let spread = going.spread;
+        let known = self.endpoint.away().lock().replace(going);
+        // Reported once: a server that repeats it fills no log.
+        if known.is_none() {
+            tracing::info!(%peer, ?spread, "the server is about to end");
+            self.endpoint.events().emit(|| Event::GoingAway { peer: peer.clone(), spread });
+        }
+    }
+
+    /// Completes a call with its answer; returns a message that is no answer.
+    pub(super) fn take_answer(&mut self, message: Message, budget: &mut Budget) -> Option<Message> {
+        if planted!("answers_wait_for_handlers") && !self.handlers.is_free() {
+            return Some(message);
+        }
+        let session = self.session();
+        if !session.ids().is_call(message.id()) {
+            return Some(message);
+        }
+        let reception = session.calls().lock().receive(message);
+        match reception {
+            Reception::Other(message) => return Some(message),
+            Reception::Answer(completed) => {
+                session.receipts().handled.add(1);
+                budget.count_answer();
+                completed.complete();
+            }
+            Reception::Late => session.receipts().late.add(1),
+        }
+        None
+    }
+
+    /// Counts and drops a message that no route takes; a peer that floods a server with them is closed.
+    pub(super) fn on_unknown(&mut self, code: u16) {
+        let peer = &self.peer;
+        peer.session().receipts().unknown.add(1);
+        let now = Instant::now();
+        if self.endpoint.services().logs().unknown.is_due(code, now) {
+            tracing::info!(%peer, code, "no route takes messages of this code: dropped");
+        }
+        self.endpoint.events().emit(|| Event::UnknownCode { peer: peer.clone(), code });
+        let max = self.limits().max_unknown;
+        if self.reading.unknown().is_flood(now, max) {
+            self.begin_end(CloseReason::UnknownCodes);
+        }
+    }
+
+    /// Queues a message of the connection itself under the plain id.
+    pub(super) fn send_plain(&self, code: u16, body: Bytes) {
+        let session = self.session();
+        let frame = Frame::new(code, session.ids().plain(), body);
+        if let Push::Queued(queued) = session.outbox().push_beyond(frame)
+            && queued.first
+        {
+            session.outbox().flush();
+        }
+    }
+}
