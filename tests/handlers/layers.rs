@@ -71,11 +71,7 @@ fn a_limit_of_all_routes_is_waited_for_in_order() {
             two.send(code, id, "text").await.unwrap();
         }
         quiet().await;
-        assert_eq!(
-            world.newest().stats().received.waiting,
-            3,
-            "the order is kept, with or without layers"
-        );
+        assert_eq!(world.newest().stats().received.waiting, 3, "in order, with or without layers");
         door.open(1);
         for id in 1..=3 {
             assert_eq!(two.next().await.unwrap().id().value(), id);
