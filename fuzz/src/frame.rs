@@ -1,4 +1,4 @@
-//! Target `frame`: bytes that are a stream as they are, or are made one.
+//! Target `frame`: bytes that are decoded as a stream, either unchanged or after a repair.
 
 use bytes::{Bytes, BytesMut};
 use veltix_core::{Frame, FrameDecoder, Message, RequestId};
@@ -6,14 +6,15 @@ use veltix_core::{Frame, FrameDecoder, Message, RequestId};
 use super::reference::{self, Parsed};
 use super::{LIMITS, reference::crc32};
 
-/// Set in the first byte, magics and checksums are put right, which no mutation would find.
+/// If set in the first byte, magics and checksums are corrected, which no mutation would achieve.
 const REPAIRED: u8 = 0x80;
 
-/// Set too, lengths are cut to what there is.
+/// If set too, lengths are reduced to the available bytes.
 const FITTED: u8 = 0x40;
 
-/// The first byte says what to do with the others: they are decoded one by one and in bursts, and what
-/// comes of it is what the reference decoder says. What was decoded is encoded to the same bytes.
+/// Decodes the bytes after the first, one message at a time and in frame batches, and compares the
+/// result with the reference decoder. The decoded messages encode to the same bytes. The first byte
+/// selects the repairs.
 pub fn frame(data: &[u8]) {
     let Some((&mode, rest)) = data.split_first() else { return };
     let limit = LIMITS[usize::from(mode) % LIMITS.len()];
@@ -41,27 +42,27 @@ pub fn frame(data: &[u8]) {
     let mut decoder = FrameDecoder::new(limit);
     let mut buffer = BytesMut::from(&stream[..]);
     let mut whole = frames.iter();
-    let bursts = loop {
+    let batches = loop {
         match decoder.decode_batch(&mut buffer) {
-            Ok(Some(burst)) => {
-                assert!(!burst.is_empty());
-                burst.zip(&mut whole).for_each(|(message, frame)| check(&message, frame));
+            Ok(Some(batch)) => {
+                assert!(!batch.is_empty());
+                batch.zip(&mut whole).for_each(|(message, frame)| check(&message, frame));
             }
             Ok(None) => break decoder.end(&buffer),
             Err(error) => break Err(error),
         }
     };
-    assert_eq!((whole.len(), bursts), (0, end));
+    assert_eq!((whole.len(), batches), (0, end));
     assert_eq!(decoder.flagged(), flagged as u64);
 }
 
-/// The most that a buffer may have room for when so many bytes have come: six times as much, since
-/// a frame of which a sixth is there gets room for all of it, and a first step.
+/// Returns the maximum capacity of a buffer after `received` bytes: six times as much, because a
+/// frame of which a sixth has arrived gets room for all of it, plus a first step.
 pub(super) const fn room(received: usize) -> usize {
     6 * received + 2 * 16 * 1024
 }
 
-/// That a message is what stood in its frame, and becomes the same bytes but for the flags.
+/// Checks that a message equals its frame, and encodes to the same bytes except the flags.
 #[track_caller]
 pub(super) fn check(message: &Message, frame: &Parsed<'_>) {
     assert_eq!((message.code(), message.id().value()), (frame.code, frame.id));
@@ -71,13 +72,13 @@ pub(super) fn check(message: &Message, frame: &Parsed<'_>) {
     assert_eq!(sent[..2], frame.bytes[..2]);
     assert_eq!(sent[2], 0, "no flag is ever sent");
     assert_eq!(sent[3..], frame.bytes[3..]);
-    // A checksum that was received is passed on. Computed anew it is the same.
+    // A received checksum is passed on. Computing it again gives the same.
     let body = Bytes::copy_from_slice(frame.body);
     let anew = Frame::new(frame.code, RequestId::new(frame.id), body);
     assert_eq!(anew.header()[..], sent[..15]);
 }
 
-/// Puts the magics and checksums of a stream right, and its lengths if they are to fit.
+/// Corrects the magics and checksums of a stream, and its lengths if they are to fit.
 fn repair(stream: &mut [u8], fitted: bool) {
     let mut rest = stream;
     while rest.len() >= 15 {

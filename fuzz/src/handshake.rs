@@ -1,4 +1,4 @@
-//! Target `handshake`: what a peer may say before its first frame, to either side.
+//! Target `handshake`: bytes that a peer may send before its first frame, to either side.
 
 use bytes::BytesMut;
 use serde_json::Value;
@@ -6,15 +6,15 @@ use veltix_core::limits::{LOGGED_CHARS, MAX_HANDSHAKE_LEN};
 use veltix_core::text::printable;
 use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, ServerHandshake};
 
-/// Set in the first byte, the others are put into messages with their lengths right.
+/// If set in the first byte, the others are put into messages with correct lengths.
 const FRAMED: u8 = 1;
 
-/// More characters than any text has that is ours alone; what a peer says may add to it.
+/// More characters than any text of our own has; text of the peer may add to it.
 const OUR_WORDS: usize = 256;
 
-/// The first three bytes say how the others are put into messages and where they are cut. Both sides
-/// hear them, whole and in parts: they come to the same, nothing panics, and what is told of a peer is
-/// short and fit for a log.
+/// Sends the bytes to both sides, in one piece and in parts. Both ways must give the same result,
+/// nothing may panic, and the text about a peer must be short and safe for a log. The first three
+/// bytes select how the others are put into messages and where they are split.
 pub fn handshake(data: &[u8]) {
     let Some((&[mode, second, cut], rest)) = data.split_first_chunk::<3>() else { return };
     let stream = match mode & FRAMED {
@@ -42,7 +42,7 @@ fn hear_as_server(stream: &[u8], cut: usize) {
     let mut buffer = BytesMut::from(&stream[..cut]);
     let mut heard = server.receive(&mut buffer);
     if heard == Ok(None) {
-        assert_eq!(buffer, stream[..cut], "nothing is taken before all of it is there");
+        assert_eq!(buffer, stream[..cut], "a message is only consumed when it is complete");
         buffer.extend_from_slice(&stream[cut..]);
         heard = server.receive(&mut buffer);
     } else {
@@ -53,7 +53,7 @@ fn hear_as_server(stream: &[u8], cut: usize) {
         Ok(None) => return assert_eq!(heard, Ok(None)),
         Err(error) => return assert_eq!(heard, Err(error)),
     };
-    assert_eq!(buffer, rest, "what follows belongs to the first frame");
+    assert_eq!(buffer, rest, "the following bytes belong to the first frame");
     assert_eq!(heard, Hello::parse(json).map(Some));
     check_judgement(json, &heard.map(drop));
     if let Ok(hello) = Hello::parse(json) {
@@ -68,7 +68,7 @@ fn hear_as_client(stream: &[u8], cut: usize) {
     match (&steps[..], &error) {
         ([], _) => {}
         ([ClientStep::Send(hello), ..], _) => {
-            // Whoever hears it is one of ours, and knows a client of ours.
+            // The receiver is one of ours, and knows a client of ours.
             let heard = ServerHandshake::new().receive(&mut BytesMut::from(&hello[..]));
             assert_eq!(heard, Ok(Some(Hello::ours())));
         }
@@ -82,11 +82,11 @@ fn hear_as_client(stream: &[u8], cut: usize) {
         assert_eq!((steps.len(), error), (2, None));
         let behind = first(stream).ok().flatten().map(|(_, behind)| behind).expect("a hello");
         let behind = first(behind).ok().flatten().map(|(_, behind)| behind).expect("an ack");
-        assert_eq!(rest, behind, "what follows belongs to the first frame");
+        assert_eq!(rest, behind, "the following bytes belong to the first frame");
     }
 }
 
-/// What a client does about these bytes, the error that ends it, and the bytes that are left.
+/// Returns the result of a client for these bytes: its error, if any, and the remaining bytes.
 fn client_steps(parts: [&[u8]; 2]) -> (Vec<ClientStep>, Option<HandshakeError>, BytesMut) {
     let (mut client, mut buffer) = (ClientHandshake::new(), BytesMut::new());
     let (mut steps, mut error, mut done) = (Vec::new(), None, false);
@@ -106,10 +106,10 @@ fn client_steps(parts: [&[u8]; 2]) -> (Vec<ClientStep>, Option<HandshakeError>, 
     (steps, error, buffer)
 }
 
-/// A message's JSON, and what follows it.
+/// The JSON of a message, and the bytes after it.
 type Taken<'a> = (&'a [u8], &'a [u8]);
 
-/// The first message of these bytes, judged by PROTOCOL.md alone.
+/// Returns the first message of these bytes, parsed according to PROTOCOL.md alone.
 fn first(bytes: &[u8]) -> Result<Option<Taken<'_>>, HandshakeError> {
     let Some((&[high, low], rest)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
     let length = usize::from(high) * 256 + usize::from(low);
@@ -120,7 +120,8 @@ fn first(bytes: &[u8]) -> Result<Option<Taken<'_>>, HandshakeError> {
     }
 }
 
-/// That a hello is accepted if its `pv` is right, and refused for what is wrong with it.
+/// Checks that a hello is accepted if its `pv` is right, and otherwise refused for the right
+/// reason.
 fn check_judgement(json: &[u8], judged: &Result<(), HandshakeError>) {
     let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
     let expected = match serde_json::from_slice::<Value>(json) {
@@ -137,7 +138,7 @@ fn check_judgement(json: &[u8], judged: &Result<(), HandshakeError>) {
     }
 }
 
-/// Digits, a dot, digits; and the number before the dot is 1.
+/// Reports whether the text is digits, a dot, digits, and the number before the dot is 1.
 fn is_ours(version: &str) -> bool {
     let digits = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
     let mut parts = version.split('.');
@@ -148,7 +149,7 @@ fn is_ours(version: &str) -> bool {
     is_one && digits(minor) && !minor.is_empty()
 }
 
-/// A hello is kept as long as its peer: it must be small whatever was said.
+/// Checks that a hello, which is kept as long as its peer, is small for any content.
 fn check_hello(hello: &Hello) {
     assert!(hello.version().chars().count() <= LOGGED_CHARS);
     check_text(&printable(hello.version()).to_string(), LOGGED_CHARS + 1);
@@ -167,7 +168,7 @@ fn check_error(error: &HandshakeError) {
     check_text(theirs, LOGGED_CHARS + 1);
 }
 
-/// One short line of what can be seen.
+/// Checks that a text is one short line of visible characters.
 fn check_text(text: &str, most: usize) {
     assert!(text.chars().count() <= most, "{text}");
     let hidden = |char: char| {
@@ -177,7 +178,7 @@ fn check_text(text: &str, most: usize) {
     assert!(!text.contains(hidden), "{text:?}");
 }
 
-/// A server may refuse for any reason, and a client hears it.
+/// Checks that a server may refuse for any reason, and that a client receives the reason.
 fn refuse(reason: &str) {
     let refusal = ServerHandshake::refused(reason);
     assert!(refusal.len() <= 2 + MAX_HANDSHAKE_LEN);

@@ -1,7 +1,8 @@
-//! What the fuzz targets do with their bytes: each is a function that panics when something is wrong.
+//! The fuzz targets: each is a function that panics when a check fails.
 //!
-//! `fuzz_targets/` gives them to libFuzzer. `tests/fuzz` of the facade has the same files as a module
-//! and replays the seeds and the corpora, so that a plain `cargo test` notices what a fuzzer once did.
+//! `fuzz_targets/` passes them to libFuzzer. `tests/fuzz` of the facade includes the same files as
+//! a module and replays the seeds and the corpora, so that a plain `cargo test` repeats the earlier
+//! findings of a fuzzer.
 
 mod frame;
 mod handshake;
@@ -14,6 +15,7 @@ pub use handshake::handshake;
 pub use stream::stream;
 pub use typed_body::typed_body;
 
-/// Limits for whole frames, from the smallest that lets any frame pass. The last is the default.
+/// Limits for the size of a frame, beginning with the smallest that lets any frame pass. The last
+/// is the default.
 const LIMITS: [usize; 8] =
     [15, 16, 31, 100, 1000, 5000, 1 << 20, veltix_core::limits::MAX_MESSAGE_SIZE];

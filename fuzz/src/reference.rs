@@ -1,19 +1,19 @@
-//! A second decoder, written from PROTOCOL.md alone: slow, obvious, and without a line of the first.
+//! A second decoder, written from PROTOCOL.md alone: slow, simple, and without shared code.
 
 use veltix_core::ProtocolError;
 
-/// A frame as it stood in the stream.
+/// A frame as it was in the stream.
 #[derive(Debug)]
 pub(super) struct Parsed<'a> {
     pub(super) flags: u8,
     pub(super) code: u16,
     pub(super) id: u16,
     pub(super) body: &'a [u8],
-    /// All of it, header included.
+    /// All bytes of the frame, including the header.
     pub(super) bytes: &'a [u8],
 }
 
-/// The frames of a whole stream, and how it ended.
+/// Returns the frames of a complete stream, and its end.
 pub(super) fn read(stream: &[u8], limit: usize) -> (Vec<Parsed<'_>>, Result<(), ProtocolError>) {
     let (mut frames, mut rest) = (Vec::new(), stream);
     loop {
@@ -28,7 +28,7 @@ pub(super) fn read(stream: &[u8], limit: usize) -> (Vec<Parsed<'_>>, Result<(), 
     }
 }
 
-/// The frame that these bytes begin with, up to the end of the stream; `None` if there are none.
+/// Returns the frame at the start of these bytes, or its error; `None` if there are no bytes.
 fn one(bytes: &[u8], limit: usize) -> Result<Option<Parsed<'_>>, ProtocolError> {
     let truncated = |expected| ProtocolError::Truncated { received: bytes.len(), expected };
     let number = |from: usize, to: usize| {
@@ -60,7 +60,7 @@ fn one(bytes: &[u8], limit: usize) -> Result<Option<Parsed<'_>>, ProtocolError> 
     Ok(Some(Parsed { flags: bytes[2], code, id, body, bytes }))
 }
 
-/// CRC-32 as its definition says, bit by bit.
+/// Computes CRC-32 from its definition, bit by bit.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let mut register = u32::MAX;
     for byte in bytes {
@@ -76,7 +76,7 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !register
 }
 
-/// The bytes of a frame.
+/// Returns the bytes of a frame.
 pub(super) fn write(flags: u8, code: u16, id: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x56, 0x58, flags];
     bytes.extend_from_slice(&code.to_be_bytes());

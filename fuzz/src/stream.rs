@@ -1,4 +1,5 @@
-//! Target `stream`: good and bad frames in a row, cut anywhere, and read in every way there is.
+//! Target `stream`: valid and damaged frames in a row, split at any offset, and read in every way
+//! that the decoder offers.
 
 use arbitrary::{Result, Unstructured};
 use bytes::BytesMut;
@@ -7,13 +8,14 @@ use veltix_core::{FrameBatch, FrameDecoder, Message, ProtocolError};
 use super::frame::{check, room};
 use super::{LIMITS, reference};
 
-/// Frames of one stream at most.
+/// The maximum number of frames in one stream.
 const PIECES: usize = 24;
 
-/// The bytes say of what frames a stream is made, how it is cut, and how each part of it is read.
-/// Whatever they say, the same messages come out and the same end as from the whole of it.
+/// Builds a stream from the bytes, and reads it in parts. The bytes select the frames, the splits,
+/// and the way to read each part. For any bytes, the messages and the end are the same as for the
+/// complete stream.
 pub fn stream(data: &[u8]) {
-    // The bytes are at an end before everything is said: there is nothing to check.
+    // The bytes end before all choices are made: there is nothing to check.
     let _ = cut_and_read(&mut Unstructured::new(data));
 }
 
@@ -25,7 +27,7 @@ fn cut_and_read(choices: &mut Unstructured<'_>) -> Result<()> {
     let mut rest = &stream[..];
     while !rest.is_empty() && reader.error.is_none() {
         let length = match choices.arbitrary::<u8>()? {
-            // When the choices are at an end, they are all zero.
+            // After the end of the choices, all further choices are zero.
             0 => rest.len(),
             255 => usize::from(choices.arbitrary::<u16>()?),
             few => usize::from(few),
@@ -43,7 +45,7 @@ fn cut_and_read(choices: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A stream of good frames, damaged ones, nonsense, and bodies that hold frames.
+/// Builds a stream of valid frames, damaged frames, random bytes, and bodies that contain frames.
 fn written(choices: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let mut stream = Vec::new();
     for _ in 0..choices.int_in_range(0..=PIECES)? {
@@ -69,7 +71,7 @@ fn written(choices: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(stream)
 }
 
-/// A connection's half that reads.
+/// The reading half of a connection.
 struct Reader {
     decoder: FrameDecoder,
     buffer: BytesMut,
@@ -84,7 +86,7 @@ impl Reader {
         Self { decoder, buffer: BytesMut::new(), received: 0, messages: Vec::new(), error: None }
     }
 
-    /// Takes in some bytes, and reads what is whole in one of the ways.
+    /// Appends some bytes, and reads the complete frames in one of the ways.
     fn feed(&mut self, chunk: &[u8], choices: &mut Unstructured<'_>) -> Result<()> {
         self.buffer.extend_from_slice(chunk);
         self.received += chunk.len();
@@ -96,9 +98,9 @@ impl Reader {
                     self.messages.extend(message);
                     some
                 }),
-                _ => self.decoder.decode_batch(&mut self.buffer).map(|burst| {
-                    let some = burst.is_some();
-                    self.messages.extend(burst.into_iter().flat_map(|burst| taken(burst, way)));
+                _ => self.decoder.decode_batch(&mut self.buffer).map(|batch| {
+                    let some = batch.is_some();
+                    self.messages.extend(batch.into_iter().flat_map(|batch| taken(batch, way)));
                     some
                 }),
             };
@@ -116,25 +118,26 @@ impl Reader {
     }
 }
 
-/// All of a burst, which may have to wait in the middle, or is looked at before it is taken.
-fn taken(mut burst: FrameBatch, way: u8) -> Vec<Message> {
+/// Reads all messages of a frame batch, which may have to wait in the middle, or is inspected
+/// before it is consumed.
+fn taken(mut batch: FrameBatch, way: u8) -> Vec<Message> {
     let mut messages = Vec::new();
     match way {
-        1 => messages.extend(burst.by_ref()),
+        1 => messages.extend(batch.by_ref()),
         2 => {
-            messages.extend(burst.next());
-            burst.detach_below(1000);
-            messages.extend(burst.by_ref());
+            messages.extend(batch.next());
+            batch.detach_below(1000);
+            messages.extend(batch.by_ref());
         }
         _ => {
-            while let Some(arrival) = burst.next_ref() {
-                let seen = (arrival.code(), arrival.id(), arrival.body().len());
-                let message = arrival.into_message();
+            while let Some(message_ref) = batch.next_ref() {
+                let seen = (message_ref.code(), message_ref.id(), message_ref.body().len());
+                let message = message_ref.into_message();
                 assert_eq!(seen, (message.code(), message.id(), message.body().len()));
                 messages.push(message);
             }
         }
     }
-    assert!(burst.is_empty());
+    assert!(batch.is_empty());
     messages
 }

@@ -1,4 +1,4 @@
-//! Target `typed_body`: bodies of any bytes, read as messages of every encoding.
+//! Target `typed_body`: bodies of any bytes, decoded as messages of every encoding.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use veltix::typed::Typed;
 use veltix::{BodyError, Message, RequestId};
 
-/// A bit of everything that a body in JSON may hold.
+/// A value with every kind of field that a JSON body may contain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Place {
     name: String,
@@ -25,7 +25,7 @@ enum Kind {
     Portal(char, Box<Self>),
 }
 
-/// One variant for each encoding and shape.
+/// An enum with one variant for each encoding and shape.
 #[veltix::message]
 #[derive(Clone, Debug, PartialEq)]
 enum Body {
@@ -52,7 +52,7 @@ enum Body {
     Strict { exact: bool },
 }
 
-/// The codes and the limits of their own. Of a message that has no body, what came is not looked at.
+/// The codes and their own limits. The body of a message without a body is not checked.
 const BODIES: [(u16, Option<usize>); 7] = [
     (200, None),
     (201, None),
@@ -85,8 +85,9 @@ struct Tree {
 #[cfg(feature = "postcard")]
 const COMPACT: [(u16, Option<usize>); 3] = [(300, None), (301, None), (302, None)];
 
-/// The first byte says under which code, the second what the limit is, and the rest is the body. It
-/// is read or refused with the error that fits, and what was read is the same after another trip.
+/// Decodes a body and checks the result. The first byte selects the code, the second the limit, and
+/// the rest is the body. It is decoded or refused with the right error. A decoded value is the same
+/// after another round trip.
 pub fn typed_body(data: &[u8]) {
     let Some((&[code, limit], body)) = data.split_first_chunk::<2>() else { return };
     let limit = if limit == 0 { usize::MAX } else { 8 * usize::from(limit) };
@@ -103,7 +104,7 @@ pub fn typed_body(data: &[u8]) {
     check_one::<Strict>(&message(200), limit, 206);
 }
 
-/// Reads it as the enum.
+/// Decodes the body as the enum.
 fn check<T>(message: &Message, limit: usize, bodies: &[(u16, Option<usize>)])
 where
     T: Typed + Clone + Debug + PartialEq,
@@ -116,7 +117,7 @@ where
     let again = read.to_message().expect("what was read can be written");
     assert_eq!(again.code(), message.code());
     let same = T::from_message(again.clone(), usize::MAX);
-    // The limit of a type's own holds for what we write too.
+    // The limit of a type also applies to bodies that we encode.
     if matches!(same, Err(BodyError::TooLarge { .. })) {
         assert!(limit_here.is_some_and(|limit| again.body().len() > limit));
         return;
@@ -124,11 +125,11 @@ where
     assert_eq!(same.expect("what was written can be read"), read);
     assert_eq!(read.to_message().expect("again").body(), again.body());
     if matches!(message.code(), 201 | 202) {
-        assert_eq!(again.body(), message.body(), "text and bytes travel as they are");
+        assert_eq!(again.body(), message.body(), "text and bytes are encoded unchanged");
     }
 }
 
-/// Reads it as the struct of one variant.
+/// Decodes the body as the struct of one variant.
 fn check_one<T>(message: &Message, limit: usize, code: u16)
 where
     T: Typed + Clone + Debug + PartialEq,
@@ -142,8 +143,8 @@ where
     }
 }
 
-/// That the error is the one for this message: first its code, then its size, then what is in it. No
-/// limit means that the code is none of the type's.
+/// Checks that the error is the right one for this message: first its code, then its size, then its
+/// content. No limit means that the type does not have the code.
 fn check_refusal<T>(message: &Message, limit: Option<usize>, read: &Result<T, BodyError>) {
     let size = message.body().len();
     match (read, limit) {
@@ -152,15 +153,15 @@ fn check_refusal<T>(message: &Message, limit: Option<usize>, read: &Result<T, Bo
             assert_eq!((*told, *over), (size, limit));
             assert!(size > limit);
         }
-        (_, None) => panic!("a body of code {} was read", message.code()),
+        (_, None) => panic!("a body of code {} was decoded", message.code()),
         (Ok(_) | Err(_), Some(limit)) => {
-            assert!(size <= limit, "{size} bytes were parsed, {limit} may be");
+            assert!(size <= limit, "{size} bytes were parsed, {limit} are allowed");
             check_kind(message.code(), read);
         }
     }
 }
 
-/// That a refusal is one of the encoding's.
+/// Checks that a refusal comes from the encoding.
 fn check_kind<T>(code: u16, read: &Result<T, BodyError>) {
     let fits = match read {
         Ok(_) => true,

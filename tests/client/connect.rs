@@ -12,7 +12,7 @@ use veltix::{Client, ClientStatus, CloseReason, ConnectError, HandshakeError, Re
 use super::{config, seconds};
 use crate::support::{PATIENCE, PIPE, PYTHON, RawPeer, RawServer, World};
 
-/// Nobody is there at first.
+/// A connector whose server does not exist at first.
 struct Late {
     connector: MemoryConnector,
     refusals: AtomicUsize,
@@ -38,7 +38,7 @@ impl Connector for Late {
     }
 }
 
-/// How a first connect fails at a server that does this with it.
+/// Returns the error of a first connect to a server that handles it with this function.
 async fn failure(
     reconnect: Reconnect,
     act: impl Fn(RawPeer) -> futures::future::BoxFuture<'static, ()>,
@@ -57,7 +57,7 @@ async fn failure(
     }
 }
 
-/// A server that says this first, and waits for the client to leave.
+/// Returns a server that first sends these bytes, and waits until the client disconnects.
 fn says(json: &'static str) -> impl Fn(RawPeer) -> futures::future::BoxFuture<'static, ()> {
     move |mut raw| {
         Box::pin(async move {
@@ -209,7 +209,7 @@ async fn a_server_that_closes_at_once_is_lost_after_the_connect() {
     assert!(!client.is_connected());
 }
 
-/// What a `Client` says of its futures: they can be moved to other tasks.
+/// A `Client` documents that its futures can be moved to other tasks.
 #[test]
 fn futures_are_send() {
     fn check(_: impl Future + Send) {}

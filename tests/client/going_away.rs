@@ -1,4 +1,4 @@
-//! A server that says that it is about to end.
+//! A server that announces its shutdown.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use veltix::{
 use super::{accept, attempt, config, gave_up, seconds};
 use crate::support::{ECHO, LISTENING, PIPE, PYTHON, RawPeer, RawServer, World, quiet, until};
 
-/// A client of a server that has what it takes to go away, and this side of its connection.
+/// Connects a client to a raw server that can announce its shutdown. Returns the client and the
+/// server's side of its connection.
 async fn client(server: &mut RawServer, config: ClientConfig) -> (Client, RawPeer) {
     let connector = server.connector.clone();
     let (client, raw) =
@@ -28,7 +29,7 @@ async fn say_going_away(raw: &mut RawPeer, spread: Duration) {
     raw.send(GOING_AWAY.code(), 32_768, millis.to_vec()).await.expect("the client reads");
 }
 
-/// The time that the server was said to ask for.
+/// Returns the time that the announcement asks for.
 async fn told(events: &mut EventStream) -> Duration {
     let going = |event| match event {
         Event::GoingAway { spread, .. } => Some(spread),
@@ -65,7 +66,7 @@ async fn what_is_in_flight_is_finished_and_the_time_is_kept_to() {
         pauses.push(pause);
     }
     assert!(pauses.iter().all(|pause| *pause <= SPREAD), "{pauses:?}");
-    // Each of these is missed by all with a chance of 2^-40.
+    // Each of these conditions is missed by all clients with a probability of 2^-40.
     assert!(pauses.iter().any(|pause| *pause > SPREAD / 2), "{pauses:?}");
     assert!(pauses.iter().any(|pause| *pause < SPREAD / 2), "{pauses:?}");
 }
@@ -96,7 +97,7 @@ async fn no_server_keeps_its_clients_away_for_long() {
     say_going_away(&mut raw, seconds(4_000_000)).await;
     assert_eq!(told(&mut events).await, limits::MAX_RECONNECT_SPREAD);
     drop(raw);
-    // Who does not reconnect does not do so either because it is asked to.
+    // A client that does not reconnect does not reconnect on request either.
     assert_eq!(gave_up(&mut events).await, 0);
 }
 
@@ -108,13 +109,13 @@ async fn only_who_has_said_so_in_its_hello_is_listened_to() {
     say_going_away(&mut raw, seconds(1_000)).await;
     let unknown = |event| match event {
         Event::UnknownCode { code, .. } => Some(code),
-        Event::GoingAway { .. } => panic!("it was not to be listened to"),
+        Event::GoingAway { .. } => panic!("the announcement is ignored"),
         _ => None,
     };
     assert_eq!(until(&mut events, unknown).await, GOING_AWAY.code());
     assert_eq!(client.peer().stats().received.discarded_unknown, 1);
     drop(raw);
-    assert!(attempt(&mut events).await.1 <= seconds(1), "the window is the client's");
+    assert!(attempt(&mut events).await.1 <= seconds(1), "the client's own window applies");
     accept(&mut server).await.welcome(PYTHON).await.expect("the handshake works");
 }
 
@@ -134,7 +135,8 @@ async fn one_that_says_no_time_is_counted_as_rejected() {
     assert!(attempt(&mut events).await.1 <= seconds(1));
 }
 
-/// A server that says so all the time fills neither the log nor the events, as with unknown codes.
+/// A server that repeats its announcement fills neither the log nor the events, as with unknown
+/// codes.
 #[tokio::test(start_paused = true)]
 async fn it_is_told_once_and_the_last_word_counts() {
     let mut server = RawServer::new(PIPE);
@@ -158,14 +160,14 @@ async fn it_is_told_once_and_the_last_word_counts() {
     assert_eq!(client.peer().stats().received.handled, 5_001);
 }
 
-/// It is no attempt that failed: the pauses after it begin as they would have.
+/// It is not a failed attempt: the later pauses begin as they would have.
 #[tokio::test(start_paused = true)]
 async fn it_leaves_the_backoff_where_it_was() {
     let mut server = RawServer::new(PIPE);
     let (client, mut raw) = client(&mut server, config(Reconnect::backoff())).await;
     let mut events = client.events();
     for _ in 0..40 {
-        // So long that the pauses begin anew.
+        // The connection lasts long enough for the pauses to start again.
         sleep(limits::RECONNECT_RESET).await;
         say_going_away(&mut raw, seconds(50)).await;
         told(&mut events).await;
@@ -189,7 +191,7 @@ async fn no_server_listens_to_it() {
     say_going_away(&mut raw, seconds(50)).await;
     let unknown = |event| match event {
         Event::UnknownCode { code, .. } => Some(code),
-        Event::GoingAway { .. } => panic!("it was not to be listened to"),
+        Event::GoingAway { .. } => panic!("the announcement is ignored"),
         _ => None,
     };
     assert_eq!(until(&mut events, unknown).await, GOING_AWAY.code());

@@ -1,11 +1,11 @@
-//! Ids toward servers that number their own messages with ids of ours.
+//! Ids with servers that use ids of the client's half for their own messages.
 
 use bytes::Bytes;
 use veltix::{Client, ClientConfig, Message, PONG, RequestError, RequestId, Router};
 
 use crate::support::{ECHO, OTHER, PIPE, RawPeer, RawServer};
 
-/// A client of a server that numbers its own messages with so many ids from 0 on.
+/// Connects a client to a server that uses the ids from 0 to `window` for its own messages.
 async fn beside(window: u16) -> (Client, RawPeer) {
     let mut server = RawServer::new(PIPE);
     let router = Router::new().route(OTHER, |body: Bytes| body);
@@ -19,7 +19,7 @@ async fn beside(window: u16) -> (Client, RawPeer) {
     (client.expect("it connects"), raw)
 }
 
-/// The id of the next message.
+/// Returns the id of the next message.
 async fn next_id(raw: &mut RawPeer) -> u16 {
     raw.next().await.expect("a message").id().value()
 }
@@ -50,16 +50,16 @@ async fn beside_a_window_a_client_keeps_above_it() {
     assert_eq!(next_id(&mut raw).await, 30_001);
     let two = tokio::spawn(client.ping());
     assert_eq!(next_id(&mut raw).await, 30_002);
-    // A message of the server's own, whose id would be that of a call without the window.
+    // A message of the server, whose id would be that of a call if there were no window.
     raw.send(OTHER.code(), 1, "mine").await.unwrap();
     let answer = raw.next().await.unwrap();
     assert_eq!((answer.id().value(), answer.text().unwrap()), (1, "mine"));
     raw.send(PONG.code(), 30_002, "").await.unwrap();
     two.await.unwrap().unwrap();
-    // Any type will do for an answer: its id can mean nothing else.
+    // An answer may have any type: its id has no other meaning.
     raw.send(OTHER.code(), 30_001, "an answer").await.unwrap();
     assert_eq!(one.await.unwrap().unwrap().code(), OTHER.code());
-    // What answers a plain message is no answer to a call, and is not answered in turn.
+    // An answer to a plain message is not an answer to a call, and is not answered in turn.
     raw.send(OTHER.code(), 30_000, "an echo").await.unwrap();
     raw.send(OTHER.code(), 7, "mine again").await.unwrap();
     assert_eq!(next_id(&mut raw).await, 7);
@@ -90,7 +90,8 @@ async fn beside_a_window_that_leaves_nothing_a_call_must_name_the_type_of_its_an
 
     let call = tokio::spawn(client.request(&message).expect(ECHO));
     assert_eq!(next_id(&mut raw).await, 1);
-    // The server's own message with the id of our call: it is handled, and the call waits on.
+    // The server's own message with the id of our call: it is handled, and the call continues to
+    // wait.
     raw.send(OTHER.code(), 1, "mine").await.unwrap();
     let answer = raw.next().await.unwrap();
     assert_eq!(
@@ -100,7 +101,8 @@ async fn beside_a_window_that_leaves_nothing_a_call_must_name_the_type_of_its_an
     assert!(!call.is_finished());
     raw.send(ECHO.code(), 1, "the answer").await.unwrap();
     assert_eq!(call.await.unwrap().unwrap().text().unwrap(), "the answer");
-    // Another of the server's own, with an id that no call has: not taken for a late answer.
+    // Another message of the server, with an id that no call has: it is not taken for a late
+    // answer.
     raw.send(OTHER.code(), 1, "mine again").await.unwrap();
     assert_eq!(raw.next().await.unwrap().text().unwrap(), "mine again");
     assert_eq!(client.peer().stats().received.discarded(), 0);

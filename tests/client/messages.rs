@@ -1,4 +1,4 @@
-//! `client.messages()`: what no route took, as a stream.
+//! `client.messages()`: the messages without a route, as a stream.
 
 use futures::StreamExt;
 use tokio::time::{sleep, timeout};
@@ -9,7 +9,7 @@ use crate::support::{
     ACK, ECHO, OTHER, PATIENCE, PIPE, PYTHON, RawServer, World, frame, quiet, said,
 };
 
-/// The numbers that this many messages say.
+/// Returns the numbers in the next `count` messages.
 async fn numbers(messages: &mut MessageStream, count: usize) -> Vec<usize> {
     let mut numbers = Vec::new();
     while numbers.len() < count {
@@ -32,7 +32,7 @@ async fn nothing_that_comes_right_after_the_connect_is_missed() {
     };
     let world = World::new(Router::new().on_connect(greet));
     let client = world.client(Router::new()).await;
-    // Whoever takes his time before he asks.
+    // The stream may be requested late.
     sleep(seconds(60)).await;
     let mut messages = client.messages().unwrap();
     assert_eq!(numbers(&mut messages, 64).await, (0..64).collect::<Vec<_>>());
@@ -53,7 +53,7 @@ async fn what_comes_in_one_segment_with_the_ack_is_there() {
         raw
     });
     let mut messages = client.unwrap().messages().unwrap();
-    // Nothing else comes, not even a ping.
+    // No other message arrives, not even a ping.
     let first = timeout(seconds(10), messages.next()).await.expect("it is there").unwrap();
     assert_eq!(first.text().unwrap(), "0");
 }
@@ -87,7 +87,7 @@ async fn once_asked_for_nothing_is_dropped_and_the_server_waits() {
     });
     quiet().await;
     assert!(!sender.is_finished());
-    // 64 in the stream, 64 before the handler that feeds it, and that one.
+    // 64 in the stream, 64 before the handler that feeds it, and the one in the handler.
     assert_eq!(client.peer().stats().received.received, 64 + 64 + 1);
     assert_eq!(numbers(&mut messages, COUNT).await, (0..COUNT).collect::<Vec<_>>());
     sender.await.unwrap();
@@ -105,7 +105,7 @@ async fn only_the_first_gets_it_and_only_what_no_route_takes() {
     world.newest().send(&number(1)).await.unwrap();
     assert_eq!(numbers(&mut messages, 1).await, [1]);
     let client = world.client(Router::new().fallback(|| {})).await;
-    assert!(client.messages().is_none(), "the fallback takes everything");
+    assert!(client.messages().is_none(), "the fallback handles everything");
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +127,7 @@ async fn it_ends_with_the_client() {
     let mut messages = client.messages().unwrap();
     world.newest().send(&number(1)).await.unwrap();
     quiet().await;
-    // The client's handle lives on; what it had received is still there.
+    // The client's handle remains; the received messages are still available.
     client.close().await;
     assert_eq!(numbers(&mut messages, 1).await, [1]);
     let end = timeout(PATIENCE, messages.next()).await.expect("the client has ended");

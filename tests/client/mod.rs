@@ -1,4 +1,4 @@
-//! What only a client does: it reconnects, gives up, pulls messages, and minds its server's ids.
+//! Client-only behaviour: it reconnects, stops, streams messages, and respects its server's ids.
 
 mod connect;
 mod going_away;
@@ -23,14 +23,14 @@ fn config(reconnect: Reconnect) -> ClientConfig {
     ClientConfig::default().reconnect(reconnect)
 }
 
-/// The next status.
+/// Returns the next status.
 async fn next(status: &mut watch::Receiver<ClientStatus>) -> ClientStatus {
     let changed = timeout(PATIENCE, status.changed()).await;
     changed.expect("the status changes").expect("the client is there");
     status.borrow_and_update().clone()
 }
 
-/// Why the client is lost, once it is.
+/// Returns the reason of the client's end, once it has ended.
 async fn lost(client: &Client) -> String {
     let mut status = client.status();
     let lost = status.wait_for(|status| matches!(status, ClientStatus::Lost { .. }));
@@ -46,7 +46,7 @@ async fn connected(client: &Client) {
     timeout(PATIENCE, connected).await.expect("it connects").expect("it is there");
 }
 
-/// The next connection, before any handshake.
+/// Accepts the next connection, before any handshake.
 async fn accept(server: &mut RawServer) -> RawPeer {
     timeout(PATIENCE, server.accept()).await.expect("the client comes")
 }
@@ -59,7 +59,7 @@ async fn break_and_accept(server: &mut RawServer, raw: RawPeer) -> RawPeer {
     next
 }
 
-/// The next attempt that is announced: its number and the pause before it.
+/// Returns the number of the next announced attempt and the pause before it.
 async fn attempt(events: &mut EventStream) -> (u32, Duration) {
     let attempt = |event| match event {
         Event::Reconnecting { attempt, delay } => Some((attempt, delay)),
@@ -69,7 +69,7 @@ async fn attempt(events: &mut EventStream) -> (u32, Duration) {
     until(events, attempt).await
 }
 
-/// After how many attempts the client gives up.
+/// Returns the number of attempts after which the client stops.
 async fn gave_up(events: &mut EventStream) -> u32 {
     let gave_up = |event| match event {
         Event::GaveUp { attempts } => Some(attempts),

@@ -1,4 +1,4 @@
-//! What happens when the connection is lost.
+//! The behaviour of a client whose connection is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ async fn after_a_fixed_pause_routes_and_on_connect_are_there_again() {
         connected(&client).await;
         assert_ne!(client.peer(), peer, "a new connection is a new peer");
         assert_eq!(peer.closed().await.reason, CloseReason::PeerClosed);
-        // Beyond the time after which the attempts are counted anew.
+        // Longer than the time after which the count of attempts starts again.
         sleep(seconds(10)).await;
     }
 }
@@ -63,13 +63,13 @@ async fn the_status_tells_each_step() {
     ann.link().heal();
     assert_eq!(next(&mut status).await, ClientStatus::Connected);
     ann.link().cut();
-    // Attempts are counted in a row.
+    // Consecutive attempts are counted.
     assert_eq!(next(&mut status).await, ClientStatus::Reconnecting { attempt: 1 });
     ann.client().close().await;
     assert_eq!(*status.borrow_and_update(), ClientStatus::Closed);
 }
 
-/// The pauses of a client whose server is gone for good.
+/// Returns the pauses of a client whose server never comes back.
 async fn pauses(reconnect: Reconnect, count: usize) -> Vec<Duration> {
     let mut server = RawServer::new(PIPE);
     let (client, raw) = server.client(config(reconnect), Router::new()).await;
@@ -81,7 +81,7 @@ async fn pauses(reconnect: Reconnect, count: usize) -> Vec<Duration> {
         let (attempt, pause) = attempt(&mut events).await;
         assert_eq!(attempt as usize, number);
         if let Some(last) = pauses.last() {
-            // The clock counts milliseconds.
+            // The clock has a resolution of milliseconds.
             assert!(start.elapsed().abs_diff(*last) <= Duration::from_millis(1));
         }
         pauses.push(pause);
@@ -98,7 +98,7 @@ async fn backoff_pauses_are_drawn_from_windows_that_double() {
         assert!(pauses.iter().zip(windows).all(|(pause, window)| *pause <= window), "{pauses:?}");
         assert!(pauses.iter().zip(windows).any(|(pause, window)| *pause < window), "{pauses:?}");
     }
-    assert_ne!(one, other, "clients that were lost together do not come back together");
+    assert_ne!(one, other, "clients that were lost together do not reconnect together");
     let narrow = Reconnect::backoff().windows(seconds(2), seconds(5));
     let windows = [2, 4, 5, 5].map(seconds);
     let pauses = pauses(narrow, 4).await;
@@ -129,7 +129,7 @@ async fn attempts_are_used_up() {
     assert_eq!(gave_up(&mut events).await, 3);
     assert_eq!(start.elapsed(), seconds(6));
     assert!(lost(ann.client()).await.starts_with("the test server cannot be reached"));
-    // It is its end, not a pause, even if the server is there again.
+    // The client has ended and does not pause, even if the server comes back.
     ann.link().heal();
     server.advance(seconds(3600)).await;
     assert!(matches!(*ann.client().status().borrow(), ClientStatus::Lost { .. }));
@@ -207,14 +207,15 @@ async fn a_frame_that_overtook_the_handshake_is_tried_again_at_once_three_times(
     drop(raw);
     let start = Instant::now();
     assert_eq!(attempt(&mut events).await.0, 1);
-    // The first, and three at once; only then it counts as a failure, and a pause follows.
+    // The first connection, and three at once; only then the attempt counts as a failure, and a
+    // pause follows.
     for _ in 0..4 {
         accept(&mut server).await.send(ECHO.code(), 32_768, "a broadcast").await.unwrap();
         assert_eq!(start.elapsed(), seconds(5));
     }
     assert_eq!(attempt(&mut events).await.0, 2);
     let mut raw = accept(&mut server).await;
-    // It may also overtake the ack alone.
+    // The frame may also overtake only the ack.
     raw.say(PYTHON).await.unwrap();
     raw.hear().await.unwrap();
     raw.send(ECHO.code(), 32_768, "a broadcast").await.unwrap();
@@ -251,7 +252,8 @@ async fn attempts_are_counted_in_a_row() {
     let reconnect = config(Reconnect::fixed(seconds(1)).attempts(2));
     let (client, mut raw) = server.client(reconnect, Router::new()).await;
     let mut events = client.events();
-    // However often it is lost, and however young: each connection ends a row.
+    // For any number of losses and any age of the connection: each connection ends a series of
+    // attempts.
     for _ in 0..5 {
         raw = break_and_accept(&mut server, raw).await;
         assert_eq!(attempt(&mut events).await.0, 1);
@@ -302,7 +304,7 @@ async fn pauses_grow_until_a_connection_has_lived_for_ten_seconds() {
     let windows = Reconnect::backoff().windows(seconds(1), seconds(1 << 20));
     let ann = server.client_with("ann", config(windows), Router::new()).await;
     let mut events = ann.client().events();
-    // A server that drops everybody at once is not hammered: the windows double.
+    // A server that drops every connection at once is not flooded: the windows double.
     let mut longest = Duration::ZERO;
     for _ in 0..12 {
         longest = longest.max(come_back(&ann, &mut events).await);
@@ -312,7 +314,7 @@ async fn pauses_grow_until_a_connection_has_lived_for_ten_seconds() {
     assert!(come_back(&ann, &mut events).await <= seconds(1));
 }
 
-/// Loses the connection and gets another; gives the pause between them.
+/// Drops the connection and accepts another. Returns the pause between them.
 async fn come_back(client: &TestClient, events: &mut EventStream) -> Duration {
     client.link().cut();
     let (number, pause) = attempt(events).await;

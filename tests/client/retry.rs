@@ -6,12 +6,12 @@ use veltix::{Client, ClientConfig, ClientStatus, Reconnect, Router};
 use super::{accept, attempt, break_and_accept, config, connected, gave_up, lost, seconds};
 use crate::support::{PIPE, PYTHON, RawPeer, RawServer, quiet};
 
-/// A client that tries again after this many seconds, and the other end.
+/// Connects a client that tries again after this many seconds. Returns it with the other end.
 async fn client(server: &mut RawServer, pause: u64) -> (Client, RawPeer) {
     server.client(config(Reconnect::fixed(seconds(pause))), Router::new()).await
 }
 
-/// Nobody comes within the hour.
+/// Checks that no connection attempt arrives within the hour.
 async fn nobody_comes(server: &mut RawServer) {
     tokio::select! {
         _ = server.accept() => panic!("somebody came"),
@@ -30,7 +30,7 @@ async fn stop_retry_ends_the_attempts_at_once() {
     client.stop_retry();
     assert_eq!(gave_up(&mut events).await, 1);
     lost(&client).await;
-    assert_eq!(start.elapsed(), seconds(0), "the pause is not waited for");
+    assert_eq!(start.elapsed(), seconds(0), "the pause is skipped");
     nobody_comes(&mut server).await;
 }
 
@@ -40,7 +40,7 @@ async fn stop_retry_holds_for_a_loss_to_come() {
     let (client, mut raw) = client(&mut server, 1).await;
     client.stop_retry();
     quiet().await;
-    assert!(client.is_connected(), "it is about retrying, not about the connection");
+    assert!(client.is_connected(), "it stops the retries, not the connection");
     raw.send(veltix::PING.code(), 40_000, "").await.unwrap();
     raw.next().await.unwrap();
     drop(raw);
@@ -86,7 +86,7 @@ async fn retry_undoes_stop_retry() {
         raw
     };
     connected(&client).await;
-    // And it holds for later losses.
+    // The setting also applies to later losses.
     let _raw = break_and_accept(&mut server, raw).await;
     connected(&client).await;
 }
@@ -100,7 +100,7 @@ async fn retry_holds_for_a_loss_to_come() {
     quiet().await;
     assert!(client.is_connected());
     let raw = break_and_accept(&mut server, raw).await;
-    assert_eq!(attempt(&mut events).await.0, 1, "one attempt, which is made");
+    assert_eq!(attempt(&mut events).await.0, 1, "exactly one attempt");
     connected(&client).await;
     drop(raw);
     assert_eq!(gave_up(&mut events).await, 1);

@@ -1,4 +1,4 @@
-//! The settings that are times. All of them are exact: the clock is paused.
+//! The settings that are durations. All of them are exact, because the clock is paused.
 
 use std::future::pending;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::{ECHO, OTHER, PIPE, RawServer, World, quiet, until};
 
 const TIME: Duration = Duration::from_millis(1_234);
 
-/// What a test waits that expects nothing to happen.
+/// The time for which a test waits to see that nothing happens.
 const LONG: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +34,7 @@ async fn handshake_timeout_of_a_server() {
 
 #[tokio::test(start_paused = true)]
 async fn handshake_timeout_of_a_client() {
-    // Nobody accepts, so nobody says anything.
+    // No task accepts, so no byte is sent.
     let (_listener, connector) = memory(PIPE);
     let start = Instant::now();
     let config = ClientConfig::default().handshake_timeout(TIME);
@@ -165,7 +165,7 @@ async fn the_longest_times_mean_never() {
     client.close().await;
 }
 
-/// A server one of whose handlers never ends, and a peer that is in it.
+/// Starts a server with a handler that never returns, and a peer that is in it.
 async fn stuck() -> (World, crate::support::RawPeer, veltix::Peer) {
     let config = ServerConfig::default().drain_timeout(TIME);
     let router = Router::new()

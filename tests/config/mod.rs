@@ -1,4 +1,4 @@
-//! Each setting has the effect that its documentation says.
+//! Each setting has its documented effect.
 
 mod deadlines;
 mod refused;

@@ -1,4 +1,4 @@
-//! Settings and routers that cannot work.
+//! Invalid settings and routers.
 
 use std::cell::RefCell;
 use std::panic::{self, UnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use veltix::{
 
 use crate::support::{ECHO, OTHER, PIPE, World};
 
-/// What a server says to this config.
+/// Returns the error of a server with this config.
 fn server(config: ServerConfig) -> ConfigError {
     match Server::with_listener(memory(PIPE).0, config, Router::new()) {
         Err(BindError::Config(error)) => error,
@@ -21,7 +21,7 @@ fn server(config: ServerConfig) -> ConfigError {
     }
 }
 
-/// What a client says to this config and router, before it connects to anybody.
+/// Returns the error of a client with this config and router, before it connects.
 async fn client(config: ClientConfig, router: Router) -> ConfigError {
     match Client::connect_with(memory(PIPE).1, config, router).await {
         Err(ConnectError::Config(error)) => error,
@@ -111,7 +111,7 @@ async fn a_server_has_a_hub() {
     assert_eq!(client.request(&Message::empty(ECHO)).await.unwrap().text().unwrap(), "here");
 }
 
-/// Where building a router panics, as `file:line:column`, and with which text.
+/// Returns the place where building a router panics, as `file:line:column`, with the panic text.
 fn panic_of(build: impl FnOnce() -> Router + UnwindSafe) -> (String, String) {
     thread_local! {
         static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
@@ -130,7 +130,7 @@ fn panic_of(build: impl FnOnce() -> Router + UnwindSafe) -> (String, String) {
 
 #[test]
 fn two_handlers_for_one_type_are_told_with_both_places() {
-    // Equal by code, whatever it is called.
+    // Equal by code, with another name.
     const AGAIN: MessageType = MessageType::new(200, "again", "");
     const LINE: u32 = line!();
     let (place, text) = panic_of(|| {

@@ -1,4 +1,4 @@
-//! The settings that are numbers of peers, messages and bytes waiting.
+//! The settings that limit the number of peers, and of waiting messages and bytes.
 
 use veltix::{
     ClientConfig, CloseReason, Event, HandshakeError, Message, OverflowPolicy, Router, SendError,
@@ -28,8 +28,8 @@ async fn max_connections() {
     assert!(world.hub.is_full());
 }
 
-/// How many messages of 100 bytes a server with this inbox has read when the first is still in
-/// its handler; all of them are handled in the end.
+/// Returns the number of messages of 100 bytes that a server with this inbox has read while the
+/// first is in its handler. All of them are handled in the end.
 async fn read_ahead(messages: usize, bytes: usize) -> u64 {
     const SENT: u64 = 50;
     let door = Door::new();
@@ -50,20 +50,21 @@ async fn read_ahead(messages: usize, bytes: usize) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn inbox() {
-    // The first is in its handler; the others wait.
+    // The first message is in its handler; the others wait.
     assert_eq!(read_ahead(1, 1 << 20).await, 1 + 1);
     assert_eq!(read_ahead(7, 1 << 20).await, 1 + 7);
     assert_eq!(read_ahead(1000, 1 << 20).await, 50);
-    // Each counts 256 bytes beside its body, and one always fits.
+    // Each message counts 256 bytes in addition to its body, and one message always fits.
     assert_eq!(read_ahead(1000, 1).await, 1 + 1);
     assert_eq!(read_ahead(1000, 3 * 356).await, 1 + 3);
     assert_eq!(read_ahead(1000, 3 * 356 + 1).await, 1 + 4);
 }
 
-/// How many messages of 100 bytes fit an outbox of a server before its peer reads.
+/// Returns the number of messages of 100 bytes that fit an outbox of a server before its peer
+/// reads.
 async fn sent_ahead(frames: usize, bytes: usize) -> usize {
     let config = ServerConfig::default().max_message_size(200).outbox(frames, bytes);
-    // The pipe does not even take one of them.
+    // The pipe is smaller than one of them.
     let world = World::with(config, 64, Router::new());
     let (mut raw, peer) = world.join().await;
     let mut sent = 0;
@@ -79,7 +80,7 @@ async fn sent_ahead(frames: usize, bytes: usize) -> usize {
 async fn outbox() {
     assert_eq!(sent_ahead(1, 1 << 20).await, 1);
     assert_eq!(sent_ahead(7, 1 << 20).await, 7);
-    // Each counts 256 bytes beside its 115, and one always fits.
+    // Each frame counts 256 bytes in addition to its 115, and one frame always fits.
     assert_eq!(sent_ahead(1000, 200).await, 1);
     assert_eq!(sent_ahead(1000, 3 * 371).await, 3);
     assert_eq!(sent_ahead(1000, 4 * 371 - 1).await, 3);
@@ -94,20 +95,20 @@ async fn a_client_s_outbox() {
     client.try_send(&message).unwrap();
     client.try_send(&message).unwrap();
     assert!(matches!(client.try_send(&message), Err(SendError::Full)));
-    // The server reads, so a wait is short.
+    // The server reads, so the wait is short.
     client.send(&message).await.unwrap();
     client.close().await;
 }
 
-/// The bodies that get through to a peer that begins to read late, and what the five broadcasts
-/// said: how often the message was queued and dropped.
+/// Returns the bodies that reach a peer that begins to read late, and the deliveries of the five
+/// broadcasts: how often the message was queued and dropped.
 async fn broadcast_five(policy: OverflowPolicy) -> (Vec<u8>, (usize, usize), CloseReason) {
     let config = ServerConfig::default().outbox(3, 16 << 20).on_full(policy);
     let world = World::with(config, 64, Router::new());
     let (mut raw, peer) = world.join().await;
     let mut told = (0, 0);
     for number in 1..=5 {
-        // Wait for the outbox to find the pipe full: before that no policy fires.
+        // Waits until the outbox finds the pipe full: before that no policy applies.
         quiet().await;
         let delivery =
             world.hub.broadcast(&Message::new(ECHO, vec![number; 100])).expect("it is small");
@@ -123,10 +124,10 @@ async fn broadcast_five(policy: OverflowPolicy) -> (Vec<u8>, (usize, usize), Clo
 async fn on_full() {
     let (bodies, told, reason) = broadcast_five(OverflowPolicy::DropNewest).await;
     assert_eq!((bodies, told, reason), (vec![1, 2, 3], (3, 2), CloseReason::Closed));
-    // The first is on its way already.
+    // The first frame has already begun.
     let (bodies, told, reason) = broadcast_five(OverflowPolicy::DropOldest).await;
     assert_eq!((bodies, told, reason), (vec![1, 4, 5], (5, 0), CloseReason::Closed));
-    // The fifth finds nobody.
+    // The fifth broadcast matches no peer.
     let (_, told, reason) = broadcast_five(OverflowPolicy::Disconnect).await;
     assert_eq!((told, reason), ((3, 1), CloseReason::SlowConsumer));
 }

@@ -15,7 +15,7 @@ use veltix::{
 
 use crate::support::{ECHO, OTHER, PIPE, RawPeer, RawServer, World, frame, until};
 
-/// A listener whose streams note how many bytes each read takes in.
+/// A listener whose streams record the number of bytes of each read.
 struct Watched {
     listener: MemoryListener,
     reads: Arc<Mutex<Vec<usize>>>,
@@ -51,7 +51,7 @@ impl AsyncRead for WatchedReader {
     }
 }
 
-/// A boxed writer is none itself.
+/// A boxed writer does not implement the trait itself.
 struct Boxed(Box<dyn StreamWriter>);
 
 impl StreamWriter for Boxed {
@@ -68,7 +68,8 @@ impl StreamWriter for Boxed {
     }
 }
 
-/// The largest read of a server with this buffer, for which 4 MiB of small messages lie ready.
+/// Returns the largest read of a server with this buffer, for which 4 MiB of small messages are
+/// available.
 async fn largest_read(size: BufferSize) -> usize {
     const READY: usize = 4 << 20;
     let (listener, connector) = memory(READY);
@@ -102,7 +103,7 @@ async fn one_read_takes_in_the_buffer_size() {
         (BufferSize::Large, 64 * 1024),
         (BufferSize::Huge, 1024 * 1024),
         (BufferSize::Bytes(3000), 3000),
-        // Less than a few headers makes no sense.
+        // A buffer smaller than a few headers is useless.
         (BufferSize::Bytes(0), 64),
     ] {
         assert_eq!(size.bytes(), bytes);
@@ -122,7 +123,7 @@ async fn a_message_is_larger_than_the_buffer_at_will() {
     }
 }
 
-/// A frame of this length in all.
+/// Returns a frame of this total length.
 fn message(length: usize) -> Message {
     Message::new(ECHO, vec![7; length - 15])
 }
@@ -147,7 +148,7 @@ async fn nothing_larger_than_max_message_size_is_sent() {
     peer.send(&message(1000)).await.unwrap();
     assert_eq!(raw.next().await.unwrap().body().len(), 985);
     let sent = peer.stats().sent;
-    assert_eq!((sent.accepted, sent.written), (1, 1), "what was refused was not accepted");
+    assert_eq!((sent.accepted, sent.written), (1, 1), "a rejected message was not accepted");
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +178,7 @@ async fn a_reply_that_is_too_large_fails_its_handler() {
     assert_eq!(code, OTHER.code());
     assert!(error.contains("1001 bytes is over max_message_size (1000)"), "{error}");
     raw.send(ECHO.code(), 8, "").await.unwrap();
-    assert_eq!(raw.next().await.unwrap().id().value(), 8, "the connection goes on");
+    assert_eq!(raw.next().await.unwrap().id().value(), 8, "the connection continues");
 }
 
 #[tokio::test(start_paused = true)]

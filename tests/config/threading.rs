@@ -1,5 +1,5 @@
-//! `socket_core`: real threads and sockets, on a runtime with a single worker, which a handler
-//! that blocks it would bring to a stop.
+//! `socket_core`: threads and sockets, on a runtime with a single worker that a blocking handler
+//! would stop.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -18,10 +18,10 @@ use veltix::{
 
 use crate::support::{ECHO, OTHER, PATIENCE};
 
-/// Asks a handler to block its thread.
+/// A message that asks a handler to block its thread.
 const BLOCK: MessageType = MessageType::new(300, "block", "");
 
-/// A server on this core, running, and where.
+/// Starts a server on this core, and returns its address.
 async fn serve(core: SocketCore, router: Router) -> (Hub, String) {
     let config = ServerConfig::default().addr("127.0.0.1:0").socket_core(core);
     let server = Server::bind(config, router).await.expect("a free port");
@@ -36,7 +36,7 @@ async fn connect(addr: &str, core: SocketCore, router: Router) -> Client {
     Client::connect(config, router).await.expect("it connects")
 }
 
-/// An application that knows nothing of cores, from its start to its shutdown.
+/// Runs an application that does not depend on the core, from its start to its shutdown.
 async fn application(core: SocketCore) -> ShutdownReport {
     let left = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&left);
@@ -54,7 +54,7 @@ async fn application(core: SocketCore) -> ShutdownReport {
     let one = connect(&addr, core, answer).await;
     let two = connect(&addr, core, Router::new()).await;
     let mut heard = two.messages().expect("nobody took them");
-    // A client is connected a moment before its server lists it: an answer says that it has.
+    // A client is connected slightly before its server lists it: an answer shows that it is listed.
     two.request(&Message::empty(ECHO)).timeout(PATIENCE).await.expect("an answer");
     for number in 0..100 {
         let question = Message::from_text(ECHO, number.to_string());
@@ -72,7 +72,7 @@ async fn application(core: SocketCore) -> ShutdownReport {
     });
     let mut answers = futures::future::join_all(asked).await;
     answers.retain(Result::is_ok);
-    assert_eq!(answers.len(), 1, "one of them is still there");
+    assert_eq!(answers.len(), 1, "one of the threads has not ended");
     let report = hub.shutdown().await;
     assert_eq!(left.load(Ordering::Relaxed), 2);
     assert_eq!(one.peer().closed().await.reason, CloseReason::PeerClosed);
@@ -95,7 +95,8 @@ async fn with_a_thread_each_a_handler_that_blocks_delays_nobody_else() {
     let wait = Arc::new(Mutex::new(wait));
     let finished = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&finished);
-    // An async function that does what it must not: with `SocketCore::Async` all would wait.
+    // An async function with a forbidden blocking call: with `SocketCore::Async` all connections
+    // would wait.
     let block = move || {
         let (tell, wait, flag) = (Arc::clone(&tell), Arc::clone(&wait), Arc::clone(&flag));
         async move {
@@ -117,7 +118,7 @@ async fn with_a_thread_each_a_handler_that_blocks_delays_nobody_else() {
     }
     let late = connect(&addr, SocketCore::Async, Router::new()).await;
     late.request(&Message::from_text(ECHO, "hello")).timeout(PATIENCE).await.unwrap();
-    assert!(!finished.load(Ordering::SeqCst), "all that while one thread was blocked");
+    assert!(!finished.load(Ordering::SeqCst), "all calls completed while one thread was blocked");
     go_on.send(()).unwrap();
     assert_eq!(answer.await.unwrap().unwrap().text().unwrap(), "unblocked");
     hub.shutdown().await;
@@ -125,7 +126,7 @@ async fn with_a_thread_each_a_handler_that_blocks_delays_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn every_connection_has_a_thread_which_is_joined_at_shutdown() {
-    /// Counts when its thread has ended.
+    /// A guard that counts when its thread has ended.
     struct OnExit(Arc<AtomicUsize>);
     impl Drop for OnExit {
         fn drop(&mut self) {
@@ -175,7 +176,7 @@ async fn threads_end_with_the_future_of_run() {
     assert!(matches!(reason, CloseReason::PeerClosed | CloseReason::Io(_)), "{reason}");
 }
 
-/// What cannot be cut off is not waited for either, and the report says so.
+/// A handler that cannot be cancelled is not awaited either, and the report says so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_blocks_its_thread_outlives_no_drain() {
     for core in [SocketCore::Async, SocketCore::Threading] {
@@ -196,7 +197,7 @@ async fn a_handler_that_blocks_its_thread_outlives_no_drain() {
         client.send(&Message::empty(BLOCK)).await.unwrap();
         begun.await.unwrap();
         let report = timeout(Duration::from_secs(10), hub.shutdown()).await;
-        // Or the runtime could not end.
+        // Otherwise the runtime could not end.
         drop(go_on);
         let report = report.expect("it is over at its deadline");
         assert!(!report.complete, "{core:?}: {report:?}");

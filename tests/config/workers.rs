@@ -1,4 +1,4 @@
-//! `max_workers`: real threads, and so the real clock, or one that stands still for them.
+//! `max_workers`: threads, and so the real clock, or a clock that stands still for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,7 +11,7 @@ use veltix::{Client, ClientConfig, Message, Peer, PeerId, Router, ServerConfig};
 
 use crate::support::{ECHO, OTHER, PATIENCE, PIPE, World};
 
-/// A handler that blocks its thread: it tells the thread's name, and waits to be let go on.
+/// A handler that blocks its thread: it reports the thread's name, and waits to be released.
 struct Blocking {
     begun: UnboundedReceiver<String>,
     go_on: mpsc::Sender<()>,
@@ -58,7 +58,7 @@ async fn so_many_blocking_handlers_run_at_a_time() {
         names.insert(blocking.begins().await);
     }
     assert_eq!(names, (1..=WORKERS).map(|n| format!("veltix-worker-{n}")).collect());
-    // The pong says that the message before the ping was handed over.
+    // The pong shows that the message before the ping was handed over.
     clients[WORKERS].send(&question).await.unwrap();
     clients[WORKERS].ping().timeout(PATIENCE).await.unwrap();
     assert!(blocking.begun.try_recv().is_err(), "every thread is busy");
@@ -66,7 +66,7 @@ async fn so_many_blocking_handlers_run_at_a_time() {
     let other = world.client(Router::new()).await;
     other.request(&Message::empty(ECHO)).timeout(PATIENCE).await.unwrap();
     blocking.go_on.send(()).unwrap();
-    assert!(names.contains(&blocking.begins().await), "a thread of the pool took it over");
+    assert!(names.contains(&blocking.begins().await), "a thread of the pool ran it");
     for _ in 0..WORKERS {
         blocking.go_on.send(()).unwrap();
     }

@@ -1,4 +1,5 @@
-//! Peers made of bytes: what is not a frame, what does not come, and what is not read.
+//! Peers that send raw bytes: bytes that are no frame, data that never arrives, and data that is
+//! not read.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub(super) async fn garbage<T: Transport>(mut scene: Scene<T>) {
     raw.send(ECHO.code(), 9, "before").await.unwrap();
     raw.write(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let answers = raw.all().await;
-    assert_eq!(answers.len(), 1, "what came before is answered, and then the stream ends");
+    assert_eq!(answers.len(), 1, "earlier messages are answered, and then the stream ends");
     let end = server.next_end().await;
     let magic = ProtocolError::BadMagic { found: *b"GE" };
     assert_eq!((end.reason, end.received.handled), (CloseReason::Protocol(magic), 1));
@@ -31,15 +32,15 @@ pub(super) async fn silence_in_the_handshake<T: Transport>(mut scene: Scene<T>) 
     let mut silent = scene.silent().await;
     assert_eq!(server.next_failure().await, HandshakeFailure::Timeout);
     silent.hear().await.expect("the server's hello");
-    assert!(silent.all().await.is_empty(), "then nothing, and the end");
+    assert!(silent.all().await.is_empty(), "then the end, without other bytes");
     assert_eq!(server.hub.count(all()).unwrap(), 0);
     scene.raw().await;
 }
 
-/// A megabyte, less its header.
+/// One megabyte, minus the header.
 const LARGE: usize = (1 << 20) - 15;
 
-/// More than any system's buffers hold.
+/// More than the buffers of any system hold.
 const MANY: u8 = 64;
 
 pub(super) async fn slow_reader<T: Transport>(mut scene: Scene<T>) {
@@ -57,7 +58,7 @@ pub(super) async fn slow_reader<T: Transport>(mut scene: Scene<T>) {
         }
         Ok::<_, SendError>(())
     });
-    // Until nothing goes out any more, somebody else is served all the time.
+    // Another peer is served during the whole time until no more data is sent.
     let mut written = None;
     while written != Some(peer.stats().sent.written) {
         written = Some(peer.stats().sent.written);
@@ -101,7 +102,7 @@ pub(super) async fn close_writes_what_is_queued<T: Transport>(mut scene: Scene<T
     let client = scene.client(Router::new()).await;
     let mut heard = client.messages().unwrap();
     let peer = server.next_peer().await;
-    // More than the client reads at once, and the client has more to say than is read.
+    // More than the client reads at once, and the client sends more than the peer reads.
     for number in 0..60 {
         peer.try_send(&Message::new(OTHER, vec![number; 10_000])).unwrap();
         client.try_send(&Message::new(ECHO, vec![number; 10_000])).unwrap();

@@ -1,4 +1,4 @@
-//! Ends of connections and of servers, and what is told of them.
+//! Ends of connections and of servers, and their reports.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::scene::{Scene, chat};
 use super::transport::Transport;
 use crate::support::{ECHO, OTHER};
 
-/// What a transport may say of an end that was not announced.
+/// Reports whether a transport may report this for an end that was not announced.
 fn is_abrupt(reason: &CloseReason) -> bool {
     matches!(reason, CloseReason::PeerClosed | CloseReason::Io(_) | CloseReason::Tls(_))
 }
@@ -23,7 +23,7 @@ pub(super) async fn a_peer_is_killed<T: Transport>(mut scene: Scene<T>) {
     let mut raw = scene.raw().await;
     let peer = server.next_peer().await;
     let call = tokio::spawn(peer.request(&Message::empty(OTHER)));
-    // It has heard the question, and is gone without a word.
+    // The peer has received the call, and disconnects without an answer.
     raw.next().await.unwrap();
     drop(raw);
     assert!(matches!(call.await.unwrap(), Err(RequestError::ConnectionLost)));
@@ -103,7 +103,7 @@ pub(super) async fn shutdown_with_report<T: Transport>(mut scene: Scene<T>) {
     }
     let report = server.hub.shutdown().await;
     assert!(report.complete);
-    // The answers, and what each client is told before.
+    // The answers, and the message that each client receives before.
     assert_eq!((report.connections, report.accepted, report.flushed), (3, 6, 6));
     assert_eq!((report.dropped, report.aborted_handlers), (0, 0));
     for call in calls {
@@ -139,6 +139,9 @@ pub(super) async fn the_accounts_agree<T: Transport>(mut scene: Scene<T>) {
         let known = received.handled + received.rejected + received.discarded() + received.waiting;
         assert_eq!((received.received, received.waiting), (known, 0), "{received:?}");
     }
-    assert_eq!(here.received.received, there.sent.written, "the server decoded what was written");
-    assert_eq!(there.received.received, here.sent.written, "and the client as well");
+    assert_eq!(
+        here.received.received, there.sent.written,
+        "the server decoded all written messages"
+    );
+    assert_eq!(there.received.received, here.sent.written, "and so did the client");
 }

@@ -13,7 +13,7 @@ pub(super) async fn connect<T: Transport>(mut scene: Scene<T>) {
     let peer = server.next_peer().await;
     assert!(client.is_connected() && !peer.is_closed());
     assert_eq!(server.hub.list(all()).unwrap(), [peer]);
-    // A client knows where it connected to.
+    // A client knows the address to which it connected.
     if T::NAME != "memory" {
         assert_eq!(client.peer().addr().to_string(), server.hub.local_addr().to_string());
     }
@@ -60,7 +60,7 @@ pub(super) async fn broadcast_with_exclusion<T: Transport>(mut scene: Scene<T>) 
     }
     for (author, (client, _)) in clients.iter().enumerate() {
         client.send(&Message::from_text(OTHER, author.to_string())).await.unwrap();
-        // So that the order of the authors is the same for everybody.
+        // This makes the order of the senders the same for all clients.
         client.request(&Message::empty(ECHO)).await.unwrap();
     }
     for (reader, (_, messages)) in clients.iter_mut().enumerate() {
@@ -102,6 +102,6 @@ pub(super) async fn three_megabytes_both_ways<T: Transport>(mut scene: Scene<T>)
     let large = Message::new(ECHO, body);
     for _ in 0..3 {
         let answer = client.request(&large).timeout(PATIENCE).await.unwrap();
-        assert!(answer.body() == large.body(), "the body came back as it was");
+        assert!(answer.body() == large.body(), "the body was returned unchanged");
     }
 }

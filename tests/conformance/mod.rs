@@ -1,5 +1,5 @@
-//! What every transport must do: each case that the macro below lists runs on each of the transports in
-//! [`transport`], over its real clock and its real buffers.
+//! Requirements for every transport: each case that the macro below lists runs on each of the
+//! transports in [`transport`], over its real clock and its real buffers.
 //!
 //! A transport is one implementation of [`Transport`](transport::Transport) and one line at the end
 //! of this file. Each outcome is a line of `target/conformance/results.tsv`;
@@ -22,7 +22,7 @@ use crate::support::PATIENCE;
 use scene::Scene;
 use transport::Transport;
 
-/// A test of each case on one transport.
+/// Makes a test of each case on one transport.
 macro_rules! conformance {
     ($name:ident: $transport:ty) => {
         conformance! { @cases $name: $transport =>
@@ -44,7 +44,7 @@ macro_rules! conformance {
     };
 }
 
-/// Runs a case, and writes down how it went.
+/// Runs a case, and records the outcome.
 async fn run<T: Transport, F: Future<Output = ()>>(case: &str, body: impl FnOnce(Scene<T>) -> F) {
     let failed = Failed(T::NAME, case);
     let scene = Scene::new(T::new().await);
@@ -53,7 +53,7 @@ async fn run<T: Transport, F: Future<Output = ()>>(case: &str, body: impl FnOnce
     record(T::NAME, case, "ok");
 }
 
-/// Writes down that a case has panicked, unless it is forgotten.
+/// Records that a case has panicked, unless it is forgotten.
 struct Failed<'a>(&'static str, &'a str);
 
 impl Drop for Failed<'_> {
@@ -68,7 +68,7 @@ fn record(transport: &str, case: &str, outcome: &str) {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("conformance");
     fs::create_dir_all(&dir).expect("the target directory can be written");
     let line = format!("{transport}\t\ttransport\t{case}\t{outcome}\n");
-    // One write in append mode is whole, whichever other processes write too.
+    // One write in append mode is atomic towards the writes of other processes.
     let file = OpenOptions::new().create(true).append(true).open(dir.join("results.tsv"));
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the results can be written");
 }

@@ -1,4 +1,4 @@
-//! What the cases share: a place, the server there, and how to come to it.
+//! The shared parts of the cases: a place, the server there, and connections to it.
 
 use tokio::task::JoinHandle;
 use veltix::{
@@ -13,14 +13,14 @@ pub(super) struct Scene<T> {
     pub(super) transport: T,
 }
 
-/// A server that runs, and everything that happens there.
+/// A running server, and all of its events.
 pub(super) struct Running {
     pub(super) hub: Hub,
     pub(super) events: EventStream,
     pub(super) task: JoinHandle<()>,
 }
 
-/// Sends ECHO back, and OTHER to everybody but its author.
+/// Creates a router that sends ECHO back, and broadcasts OTHER to all peers except its sender.
 pub(super) fn chat() -> Router {
     Router::new().route(ECHO, |message: Message| message).route(
         OTHER,
@@ -36,7 +36,7 @@ impl<T: Transport> Scene<T> {
         Self { transport }
     }
 
-    /// A server with the default config, and the router of this.
+    /// Starts a server with the default config, and the router of this module.
     pub(super) async fn serve(&mut self, router: impl Fn() -> Router) -> Running {
         self.serve_with(ServerConfig::default(), router).await
     }
@@ -53,7 +53,7 @@ impl<T: Transport> Scene<T> {
         Running { hub, events, task }
     }
 
-    /// A client that the server has listed.
+    /// Connects a client and waits until the server has listed it.
     pub(super) async fn client(&self, router: Router) -> Client {
         self.client_with(ClientConfig::default(), router).await
     }
@@ -64,21 +64,21 @@ impl<T: Transport> Scene<T> {
         client
     }
 
-    /// A connection that has shaken hands and says only what the case makes it say.
+    /// Connects, performs the handshake, and sends only the bytes of the case.
     pub(super) async fn raw(&self) -> RawPeer {
         let mut raw = self.silent().await;
         raw.shake_hands().await.expect("the handshake works");
         raw
     }
 
-    /// A connection that has said nothing.
+    /// Connects without sending anything.
     pub(super) async fn silent(&self) -> RawPeer {
         RawPeer::new(self.transport.stream().await)
     }
 }
 
 impl Running {
-    /// The next peer that is let in.
+    /// Returns the next admitted peer.
     pub(super) async fn next_peer(&mut self) -> Peer {
         let connected = |event| match event {
             Event::Connected { peer } => Some(peer),
@@ -87,7 +87,7 @@ impl Running {
         until(&mut self.events, connected).await
     }
 
-    /// How the next connection ends.
+    /// Returns the outcome of the next connection that ends.
     pub(super) async fn next_end(&mut self) -> Disconnected {
         let ended = |event| match event {
             Event::Disconnected { outcome, .. } => Some(outcome),
@@ -96,7 +96,7 @@ impl Running {
         until(&mut self.events, ended).await
     }
 
-    /// How the next handshake fails.
+    /// Returns the failure of the next handshake that fails.
     pub(super) async fn next_failure(&mut self) -> HandshakeFailure {
         let failed = |event| match event {
             Event::HandshakeFailed { reason, .. } => Some(reason),

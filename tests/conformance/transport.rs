@@ -1,4 +1,4 @@
-//! The transports, as the cases see them.
+//! The transports, as the cases use them.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -9,21 +9,21 @@ use veltix::{Client, ClientConfig, ConnectError, Router, Server, ServerConfig};
 
 use crate::support::{PIPE, bind_again};
 
-/// A transport, and a place of its own to listen.
+/// A transport, and a place of its own for the listener.
 pub(super) trait Transport: Sized {
     /// Its name in the table of results.
     const NAME: &'static str;
 
-    /// A place that no other test has.
+    /// Returns a place that no other test uses.
     async fn new() -> Self;
 
-    /// A server there. A case may bind again once the last server has ended.
+    /// Starts a server there. A case may bind again after the last server has ended.
     async fn bind(&mut self, config: ServerConfig, router: impl Fn() -> Router) -> Server;
 
-    /// A client of the server there, which finds the next one as well.
+    /// Connects a client to the server there, which also finds the next server.
     async fn connect(&self, config: ClientConfig, router: Router) -> Result<Client, ConnectError>;
 
-    /// A connection without a client on it.
+    /// Opens a connection without a client.
     async fn stream(&self) -> Stream;
 }
 
@@ -57,7 +57,7 @@ impl Transport for Tcp {
     }
 }
 
-/// TLS over TCP, with a certificate of the test's own.
+/// TLS over TCP, with a certificate that the test creates.
 #[cfg(feature = "tls")]
 pub(super) struct Tls {
     tcp: Tcp,
@@ -125,7 +125,7 @@ impl Transport for Unix {
 
 /// Inside the process.
 pub(super) struct Memory {
-    /// Leads to the newest server.
+    /// A connector to the newest server.
     connector: Arc<Mutex<MemoryConnector>>,
 }
 

@@ -1,4 +1,4 @@
-//! A peer that leaves its connection's task no idle moment.
+//! A peer that never lets its connection's task become idle.
 
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use veltix::{Message, RequestError, Router};
 use super::{Scene, seconds};
 use crate::support::{ECHO, OTHER, frame};
 
-/// Frames of one write of the flood, and how many writes it is at most: half a minute of work.
+/// The frames in one write of the flood, and the maximum number of writes: half a minute of work.
 const FRAMES: usize = 1_000;
 const WRITES: usize = 150;
 
-/// On the real clock, since a paused one stands still while somebody is busy.
+/// On the real clock, because a paused clock stands still while any task is busy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_stops_no_clock() {
-    // Slower than the flood: each turn ends since its time is up, and another follows at once.
+    // The handler is slower than the flood: each turn ends at its time limit, and the next follows
+    // at once.
     let slow = |_: &[u8]| std::thread::sleep(Duration::from_micros(200));
     let mut scene = Scene::new(Router::new().route(OTHER, slow)).await;
     let (mut raw, peer) = scene.raw().await;

@@ -6,15 +6,15 @@ use veltix::{ClientStatus, CloseReason, ProtocolError, Router};
 use super::Scene;
 use crate::support::{Door, ECHO, OTHER, PIPE, RawServer, frame, quiet};
 
-/// The frame of a message, with some of its bytes replaced.
+/// Returns the frame of a message, with some of its bytes replaced.
 fn damaged(at: usize, bytes: &[u8]) -> BytesMut {
     let mut frame = frame(ECHO.code(), 7, "damaged");
     frame[at..at + bytes.len()].copy_from_slice(bytes);
     frame
 }
 
-/// A peer sends a good message and then these bytes: the message is handled and answered, and the
-/// connection ends for this reason.
+/// Checks a peer that sends a valid message and then these bytes: the message is handled and
+/// answered, and the connection ends for this reason.
 async fn check_end(bytes: &[u8], expected: ProtocolError) {
     let mut scene = Scene::new(Router::new()).await;
     let (mut raw, peer) = scene.raw().await;
@@ -34,7 +34,7 @@ async fn check_end(bytes: &[u8], expected: ProtocolError) {
 async fn a_wrong_magic_ends_the_connection() {
     let found = *b"VZ";
     check_end(&damaged(0, &found), ProtocolError::BadMagic { found }).await;
-    // Two bytes are enough to know.
+    // Two bytes are enough to detect it.
     check_end(b"GE", ProtocolError::BadMagic { found: *b"GE" }).await;
 }
 
@@ -55,7 +55,7 @@ async fn a_damaged_body_ends_the_connection() {
     check_end(&damaged(16, b"A"), ProtocolError::ChecksumMismatch { announced, computed }).await;
 }
 
-/// The checksum that the encoder puts into a header.
+/// Returns the checksum that the encoder writes into a header.
 fn crc32(body: &'static [u8]) -> u32 {
     let frame = frame(ECHO.code(), 0, body);
     u32::from_be_bytes([frame[9], frame[10], frame[11], frame[12]])

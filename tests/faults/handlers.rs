@@ -1,4 +1,4 @@
-//! Handlers that panic, fail, or do not get what they asked for.
+//! Handlers that panic, fail, or do not receive the arguments that they require.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,10 +16,11 @@ use veltix::{
 use super::{Scene, echo};
 use crate::support::{OTHER, until};
 
-/// What its handler panics with.
+/// The payload of the panic.
 const TEXT: &str = "planned, and caught";
 
-/// A handler panics on a message: that peer is closed, and told of.
+/// Checks that a peer whose message makes a handler panic is closed, and that the panic is
+/// reported.
 async fn check_panic(router: Router) {
     let mut scene = Scene::new(router).await;
     let (mut raw, peer) = scene.raw().await;
@@ -33,7 +34,7 @@ async fn check_panic(router: Router) {
     assert_eq!(told, (peer, OTHER.code(), TEXT.to_owned()));
     let end = scene.next_end().await;
     assert_eq!(end.reason, CloseReason::HandlerPanicked);
-    assert_eq!(end.received.handled, 1, "the second message was not handled any more");
+    assert_eq!(end.received.handled, 1, "the second message was not handled");
     assert!(raw.rest().await.is_empty());
     assert_eq!(scene.world.hub.handler_panics(), 1);
     scene.check_bystander().await;
@@ -47,14 +48,14 @@ async fn a_panic_ends_its_connection_alone() {
     let after_an_await = async || {
         yield_now().await;
         panic!("{TEXT}");
-        #[allow(unreachable_code, reason = "it says what the function returns")]
+        #[allow(unreachable_code, reason = "it returns the value of the function")]
         ()
     };
     check_panic(Router::new().route(OTHER, after_an_await)).await;
     check_panic(Router::new().fallback(at_once)).await;
 }
 
-/// On the real clock: the paused one would run ahead of the pool's threads.
+/// On the real clock: a paused clock would run ahead of the pool's threads.
 #[tokio::test]
 async fn a_panic_on_a_thread_of_the_pool_is_caught_too() {
     check_panic(Router::new().route_blocking(OTHER, || -> () { panic!("{TEXT}") })).await;
@@ -81,7 +82,7 @@ async fn a_panic_without_a_text_is_caught_too() {
     assert_eq!(scene.world.hub.handler_panics(), 1);
 }
 
-/// Panics for peers whose package is called so.
+/// Panics for peers with this package name.
 fn panic_for(peer: &Peer, version: &str) {
     assert!(peer.hello().version() != version, "{TEXT}");
 }
@@ -130,7 +131,8 @@ async fn an_error_is_told_and_the_connection_goes_on() {
     assert_eq!(peer.stats().received.handled, 2);
 }
 
-/// A message with this body is rejected, with a text that begins so, and the connection goes on.
+/// Checks that a message with this body is rejected, with a text that begins like this, and that
+/// the connection continues.
 async fn check_rejected(router: Router, body: impl Into<Bytes>, expected: &str) {
     let mut scene = Scene::new(router).await;
     let (mut raw, peer) = scene.raw().await;
@@ -186,7 +188,7 @@ async fn a_large_body_is_rejected_before_it_is_parsed() {
     assert!(!PARSED.load(Ordering::Relaxed));
     let text = Router::new().route(OTHER, |_: Text| {});
     check_rejected(text, json(MAX_TYPED_BODY + 1), too_large).await;
-    // The largest is taken.
+    // The largest body is accepted.
     let mut scene = Scene::new(router()).await;
     let (mut raw, peer) = scene.raw().await;
     raw.send(OTHER.code(), 7, json(MAX_TYPED_BODY)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Handshakes that fail: at once, or at the one deadline.
+//! Handshakes that fail: at once, or at their single deadline.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::support::{ACK, ECHO, PIPE, PYTHON, RawPeer, World, frame, quiet, said
 const AT_ONCE: Duration = Duration::ZERO;
 const AT_THE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A peer that does this instead of shaking hands is closed without a word, for this reason and
-/// so long after it came.
+/// Checks a peer that does this instead of a handshake: it is closed without an answer, for this
+/// reason and this long after its connection.
 async fn check_failure(
     act: impl AsyncFnOnce(&mut RawPeer),
     expected: HandshakeFailure,
@@ -39,7 +39,7 @@ async fn check_failure(
     scene.check_bystander().await;
 }
 
-/// As [`check_failure`], for a peer that says these bytes and waits.
+/// Runs [`check_failure`] with a peer that sends these bytes and waits.
 async fn check_bytes(bytes: &[u8], expected: HandshakeFailure, after: Duration) {
     check_failure(async |raw| raw.write(bytes).await.expect("it reads"), expected, after).await;
 }
@@ -103,7 +103,7 @@ async fn a_stream_that_breaks_fails_at_once() {
 async fn silence_fails_at_the_deadline() {
     check_bytes(b"", HandshakeFailure::Timeout, AT_THE_DEADLINE).await;
     check_bytes(&said("{}")[..3], HandshakeFailure::Timeout, AT_THE_DEADLINE).await;
-    // "GE" is a length within the limit, and the rest of it never comes.
+    // "GE" is a length within the limit, and the rest never arrives.
     check_bytes(b"GET / HTTP/1.1\r\n\r\n", HandshakeFailure::Timeout, AT_THE_DEADLINE).await;
 }
 
@@ -111,7 +111,7 @@ async fn silence_fails_at_the_deadline() {
 async fn a_trickle_does_not_move_the_deadline() {
     let trickle = async |raw: &mut RawPeer| {
         for byte in said(r#"{"pv": "1.0"}"#) {
-            // It fails once the server has closed.
+            // The handshake fails after the server has closed.
             let _ = raw.write(&[byte]).await;
             sleep(Duration::from_secs(2)).await;
         }
@@ -138,7 +138,7 @@ async fn what_follows_the_hello_in_one_segment_is_the_first_frame() {
     raw.write(&[&said(PYTHON)[..], &first].concat()).await.unwrap();
     raw.hear().await.unwrap();
     assert_eq!(raw.hear().await.unwrap(), ACK);
-    // No further byte comes, and it is handled all the same.
+    // No further byte arrives, and the frame is handled nevertheless.
     let answer = raw.next().await.unwrap();
     assert_eq!((answer.code(), answer.id().value(), answer.text().unwrap()), (200, 7, "first"));
 }
@@ -165,13 +165,13 @@ async fn too_many_pending_handshakes_shed_some_and_count_for_nothing() {
     }
     assert!(!scene.world.hub.is_full());
     scene.check_bystander().await;
-    // The 513th takes the place of another, and is not kept out by those who say nothing.
+    // The 513th takes the place of another, and silent peers do not keep it out.
     let (mut raw, _) = scene.raw().await;
     echo(&mut raw).await;
     assert!(scene.world.hub.is_full());
     drop(raw);
     scene.next_end().await;
-    // Its place is free again, so that nobody is shed for the next.
+    // Its slot is free again, so that no handshake is shed for the next.
     pending.push(scene.world.silent().await);
     let mut failures = Vec::new();
     for _ in 0..512 {

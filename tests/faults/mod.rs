@@ -1,4 +1,4 @@
-//! Bad input and faults: each has its typed outcome, and touches nobody but its author.
+//! Invalid input and faults: each has its typed outcome, and affects only the peer that caused it.
 
 mod flood;
 mod frames;
@@ -18,7 +18,7 @@ use veltix::{
 
 use crate::support::{ECHO, PIPE, RawPeer, World, until};
 
-/// A server that sends back what ECHO brings, and an innocent client on it.
+/// A server that sends ECHO back, and an uninvolved client.
 struct Scene {
     world: World,
     events: EventStream,
@@ -37,7 +37,7 @@ impl Scene {
         Self { world, events, bystander }
     }
 
-    /// A peer that says only what the test makes it say, and the server's handle of it.
+    /// Connects a peer that sends only the bytes of the test. Returns it with the server's handle.
     async fn raw(&mut self) -> (RawPeer, Peer) {
         let raw = self.world.raw().await;
         let connected = |event| match event {
@@ -47,7 +47,7 @@ impl Scene {
         (raw, until(&mut self.events, connected).await)
     }
 
-    /// How the next connection ends.
+    /// Returns the outcome of the next connection that ends.
     async fn next_end(&mut self) -> Disconnected {
         let ended = |event| match event {
             Event::Disconnected { outcome, .. } => Some(outcome),
@@ -56,7 +56,7 @@ impl Scene {
         until(&mut self.events, ended).await
     }
 
-    /// How the next handshake fails.
+    /// Returns the failure of the next handshake that fails.
     async fn next_failure(&mut self) -> HandshakeFailure {
         let failed = |event| match event {
             Event::HandshakeFailed { reason, .. } => Some(reason),
@@ -65,7 +65,7 @@ impl Scene {
         until(&mut self.events, failed).await
     }
 
-    /// Nobody is left but the bystander, who goes on as if nothing had happened.
+    /// Checks that only the uninvolved client is left, and that it is not affected.
     async fn check_bystander(&self) {
         let question = Message::from_text(ECHO, "still there?");
         let answer = self.bystander.request(&question).await.expect("an answer");
@@ -78,7 +78,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A message goes there and back.
+/// Sends a message and receives it back.
 async fn echo(peer: &mut RawPeer) {
     peer.send(ECHO.code(), 99, "echo").await.expect("the server reads");
     let answer = peer.next().await.expect("the server answers");

@@ -1,4 +1,4 @@
-//! Sending to peers that are gone, or have no room.
+//! Sends to peers that have left, or whose outbox has no room.
 
 use std::io::ErrorKind;
 
@@ -49,7 +49,7 @@ async fn a_full_outbox_is_full_for_try_send_and_a_wait_for_send() {
     assert_eq!(
         (sent.accepted, sent.written, sent.dropped()),
         (4, 4, 0),
-        "what was Full was not accepted"
+        "a message that got `Full` was not accepted"
     );
 }
 
@@ -76,7 +76,7 @@ async fn waiting_for_room_ends_with_the_connection() {
 async fn a_stream_that_cannot_be_written_is_over() {
     let mut scene = Scene::new(Router::new()).await;
     let (mut raw, peer) = scene.raw().await;
-    // It goes on sending, and does not hear any more.
+    // The peer continues to send, and no longer reads.
     raw.reader = None;
     peer.send(&Message::empty(OTHER)).await.unwrap();
     let end = scene.next_end().await;
@@ -94,7 +94,7 @@ async fn pongs_that_nobody_takes_are_bounded() {
     let ask = async {
         for _ in 0..1000 {
             if raw.write(&pings).await.is_err() {
-                // It has ended; the event says how.
+                // The connection has ended; the event has the reason.
                 std::future::pending().await
             }
         }
@@ -103,7 +103,7 @@ async fn pongs_that_nobody_takes_are_bounded() {
         end = scene.next_end() => end,
         () = ask => panic!("a million pings were read"),
     };
-    // It is not read any more before that.
+    // Before that, the connection is no longer read.
     assert_eq!((end.reason, start.elapsed()), (CloseReason::WriteStalled, seconds(10)));
     assert!(end.undelivered < 4_000, "{}", end.undelivered);
     scene.check_bystander().await;

@@ -1,4 +1,5 @@
-//! Peers that say nothing, too little, or do not listen. All times are exact: the clock is paused.
+//! Peers that send nothing or too little, or do not read. All times are exact, because the clock is
+//! paused.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use veltix::{CloseReason, Event, Message, PING, Peer, Router, SendError, ServerC
 use super::{Scene, echo, seconds};
 use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, RawServer, frame, until};
 
-/// The next message is a ping, so long after `start`.
+/// Checks that the next message is a ping, and that it arrives this long after `start`.
 async fn expect_ping(raw: &mut RawPeer, start: Instant, after: Duration) {
     let message = raw.next().await.expect("the connection is up");
     assert_eq!((message.code(), start.elapsed()), (PING.code(), after));
@@ -25,7 +26,7 @@ async fn a_silent_peer_is_asked_twice_and_then_given_up() {
     assert_eq!((end.reason.clone(), start.elapsed()), (CloseReason::HeartbeatTimeout, seconds(45)));
     assert!(raw.rest().await.is_empty());
     assert!(matches!(peer.try_send(&Message::empty(ECHO)), Err(SendError::Closed)));
-    assert_eq!(peer.stats().sent, end.sent, "the last word was the last");
+    assert_eq!(peer.stats().sent, end.sent, "the last message was the ping");
     scene.check_bystander().await;
 }
 
@@ -37,7 +38,7 @@ async fn any_byte_is_life() {
     expect_ping(&mut raw, start, seconds(15)).await;
     expect_ping(&mut raw, start, seconds(30)).await;
     sleep(seconds(14)).await;
-    // Not a message yet, and no answer to the pings.
+    // This is not a complete message yet, and no answer to the pings.
     let message = frame(OTHER.code(), 0, "");
     raw.write(&message[..1]).await.unwrap();
     expect_ping(&mut raw, start, seconds(44 + 15)).await;
@@ -79,7 +80,8 @@ async fn peers_that_only_answer_pings_stay() {
     scene.check_bystander().await;
 }
 
-/// Takes the pings that have come; says how many there were, and that there was nothing else.
+/// Reads the pings that have arrived. Returns their number, and checks that no other message has
+/// arrived.
 async fn take_pings(raw: &mut RawPeer) -> usize {
     let mut pings = 0;
     while let Ok(message) = timeout(Duration::from_millis(1), raw.next()).await {
@@ -98,8 +100,8 @@ async fn silence_does_not_count_while_we_do_not_read() {
     for id in 1..=3 {
         raw.send(OTHER.code(), id, "").await.unwrap();
     }
-    assert!(timeout(seconds(1000), peer.closed()).await.is_err(), "it has no chance to be heard");
-    assert_eq!(take_pings(&mut raw).await, 1000 / 15, "it must not take us for dead either");
+    assert!(timeout(seconds(1000), peer.closed()).await.is_err(), "its messages cannot be read");
+    assert_eq!(take_pings(&mut raw).await, 1000 / 15, "it must not treat this side as dead either");
     door.open(3);
     // The first interval after the pause may still be excused.
     let start = Instant::now();
@@ -111,8 +113,8 @@ async fn silence_does_not_count_while_we_do_not_read() {
     assert_eq!(start.elapsed(), asked + seconds(30));
 }
 
-/// A peer begins a frame of so many KiB with so many bytes, then adds a byte every 14 s: it is
-/// closed so long after its first byte.
+/// Checks a peer that begins a frame of `kib` KiB with `begin_with` bytes, then sends a byte every
+/// 14 s: it is closed `after` its first byte.
 async fn check_slow_frame(kib: usize, begin_with: usize, after: Duration) {
     let mut scene = Scene::new(Router::new()).await;
     let (mut raw, _) = scene.raw().await;
@@ -128,7 +130,7 @@ async fn check_slow_frame(kib: usize, begin_with: usize, after: Duration) {
     };
     let end = tokio::select! {
         end = scene.next_end() => end,
-        () = trickle => panic!("the whole frame was taken"),
+        () = trickle => panic!("the server read the complete frame"),
     };
     assert_eq!((end.reason, start.elapsed()), (CloseReason::SlowFrame, after));
     assert_eq!(end.received.received, 0);
@@ -137,7 +139,7 @@ async fn check_slow_frame(kib: usize, begin_with: usize, after: Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn a_begun_frame_must_become_whole_in_time() {
-    // 30 s, and the frame's length at 16 KiB/s once its header is known.
+    // 30 s, plus the frame's length at 16 KiB/s once its header is known.
     check_slow_frame(16, 1, seconds(30)).await;
     check_slow_frame(16, 15, seconds(31)).await;
     check_slow_frame(1024, 15, seconds(94)).await;
@@ -245,7 +247,7 @@ async fn a_handler_that_waits_for_room_learns_of_the_stall() {
         _ => None,
     };
     let error = until(&mut scene.events, failed).await;
-    // Its own wait and the connection end at the same time.
+    // The timeout of the send and the end of the connection are at the same time.
     let either = [SendError::Closed.to_string(), SendError::Full.to_string()];
     assert!(either.contains(&error), "{error}");
     assert_eq!(scene.next_end().await.reason, CloseReason::WriteStalled);

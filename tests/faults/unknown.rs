@@ -1,4 +1,4 @@
-//! Codes that nobody knows, and codes that are nobody's business.
+//! Unknown codes, and codes without a route.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::support::{ECHO, PIPE, RawServer, frame, until};
 /// A code that no test has a route for.
 const NOBODYS: u16 = 999;
 
-/// So many messages of a code that nobody knows.
+/// Returns this many messages of an unknown code.
 fn unknown(count: u32) -> BytesMut {
     (0..count).map(|_| frame(NOBODYS, 0, "")).fold(BytesMut::new(), |mut all, frame| {
         all.unsplit(frame);
@@ -130,6 +130,6 @@ async fn a_client_bears_any_number() {
     assert!(start.elapsed() < UNKNOWN_WINDOW);
     assert!(client.is_connected());
     let received = client.peer().stats().received;
-    // The first 64 wait for whoever asks for `client.messages()`.
+    // The first 64 wait until the application requests `client.messages()`.
     assert_eq!(received.discarded_unknown, u64::from(count) - 64);
 }

@@ -1,4 +1,4 @@
-//! `handler.concurrent(n)`: routes that give up order.
+//! `handler.concurrent(n)`: routes whose calls may run out of order.
 
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -12,7 +12,7 @@ use super::{THIRD, ask, seconds};
 use crate::promises::{check, number, numbered, numbers, paused};
 use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, World, quiet};
 
-/// What handlers tell.
+/// The events that handlers report.
 pub(super) type Log = UnboundedSender<(&'static str, u16)>;
 pub(super) type Told = UnboundedReceiver<(&'static str, u16)>;
 
@@ -20,8 +20,8 @@ pub(super) fn told(tells: &mut Told) -> Vec<(&'static str, u16)> {
     std::iter::from_fn(|| tells.try_recv().ok()).collect()
 }
 
-/// A route for `ECHO` whose calls tell their ids and wait at a door, `calls` at once; one for
-/// `OTHER` that tells its id.
+/// Creates a route for `ECHO` whose calls report their ids and wait at a door, `calls` of them at
+/// once, and a route for `OTHER` that reports its id.
 fn doors(calls: usize) -> (Router, Door, Told) {
     let (log, tells): (Log, Told) = unbounded_channel();
     let door = Door::new();
@@ -46,7 +46,7 @@ pub(super) async fn send_all(raw: &mut RawPeer, messages: impl IntoIterator<Item
     }
 }
 
-/// So many messages of `ECHO`, with ids from 1.
+/// Returns `count` messages of `ECHO`, with ids from 1.
 pub(super) fn echoes(count: u16) -> impl Iterator<Item = (u16, u16)> {
     (1..=count).map(|id| (ECHO.code(), id))
 }
@@ -147,8 +147,8 @@ fn replies_come_as_they_are_ready_and_each_reaches_its_call() {
     });
 }
 
-/// A server whose outbox is soon full, with a concurrent and an ordinary route that wait at a door
-/// and then send back what they got.
+/// Starts a server whose outbox soon overflows, with a concurrent and a serial route that wait at a
+/// door and then send back their body.
 fn narrow(door: &Door) -> World {
     let handler = |door: Door| {
         move |body: Bytes| {
@@ -173,7 +173,8 @@ fn replies_without_room_wait_and_none_is_lost() {
         let world = narrow(&door);
         let (mut raw, peer) = world.join().await;
         for n in 0..40_u16 {
-            // The ordinary one runs beside the concurrent ones, and its reply waits beside theirs.
+            // The serial handler runs beside the concurrent ones, and its reply waits beside
+            // theirs.
             let code = if n % 9 == 8 { OTHER } else { ECHO };
             raw.send(code.code(), n, numbered(ECHO, n.into()).into_body()).await.unwrap();
         }
@@ -205,7 +206,7 @@ fn replies_that_found_no_room_are_counted_when_the_peer_is_closed() {
         quiet().await;
         door.open(1000);
         quiet().await;
-        assert_eq!(peer.stats().received.handled, 9, "all have said what they had to say");
+        assert_eq!(peer.stats().received.handled, 9, "all handlers have sent their replies");
         let outcome = peer.close().await;
         check(outcome.sent, outcome.received);
         let got = raw.all().await.len() as u64;
@@ -214,8 +215,8 @@ fn replies_that_found_no_room_are_counted_when_the_peer_is_closed() {
     });
 }
 
-/// A handler that is not polled while a reply waits for room may hold what other peers' handlers
-/// wait for, and a slow peer would hold up all of them.
+/// A handler that is not polled while a reply waits for room may hold resources that the handlers
+/// of other peers wait for. A slow peer would then delay all of them.
 #[test]
 fn handlers_go_on_while_a_reply_waits_for_room() {
     paused(async {
@@ -236,7 +237,7 @@ fn handlers_go_on_while_a_reply_waits_for_room() {
         let world = World::with(config, 60, router);
         let (mut raw, _peer) = world.join().await;
         raw.send(ECHO.code(), 1, "").await.unwrap();
-        // Their replies fill the pipe and the outbox, and the last waits for room.
+        // Their replies fill the pipe and the outbox, and the last reply waits for room.
         for n in 0..9 {
             raw.send(OTHER.code(), 2, numbered(OTHER, n).into_body()).await.unwrap();
         }
@@ -266,7 +267,7 @@ fn they_may_ask_their_own_peer() {
     });
 }
 
-/// Real threads, and so the real clock.
+/// This test uses threads, and so the real clock.
 #[tokio::test]
 async fn blocking_calls_of_all_routes_leave_a_thread_to_other_peers() {
     let (tell, mut begun) = unbounded_channel();
@@ -291,13 +292,13 @@ async fn blocking_calls_of_all_routes_leave_a_thread_to_other_peers() {
     for _ in 0..3 {
         begun.recv().await.expect("it begins");
     }
-    // The pong says that all before the ping were handed over.
+    // The pong shows that all messages before the ping were handed over to threads.
     raw.send(veltix::PING.code(), 1, "").await.unwrap();
     raw.next().await.expect("a pong");
     let mut other = world.raw().await;
     let answer = ask(&mut other, ECHO.code(), "free").await;
     assert_eq!(answer.text().unwrap(), "free");
-    assert!(begun.try_recv().is_err(), "the fourth thread is for others");
+    assert!(begun.try_recv().is_err(), "the fourth thread remains available to others");
     for _ in 0..6 {
         go_on.send(()).unwrap();
         raw.next().await.expect("a reply");

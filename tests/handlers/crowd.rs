@@ -1,4 +1,4 @@
-//! Surveys of many peers, and what races in them: each responds once.
+//! Surveys of many peers, and their races: each peer responds exactly once.
 
 use std::collections::HashSet;
 use std::future::{IntoFuture, pending};
@@ -49,11 +49,12 @@ fn answers_at_the_very_deadline_count_once() {
             responses.iter().filter(|(_, r)| matches!(r, Response::Reply(_))).count() as u64;
         quiet().await;
         let late: u64 = peers.iter().map(|peer| peer.stats().received.discarded_late).sum();
-        assert_eq!(replied + late, 50, "each answer was taken, or late");
+        assert_eq!(replied + late, 50, "each answer was used or counted as late");
     });
 }
 
-/// A world with so many clients, who answer after two milliseconds, or never each eighth.
+/// Creates a world with `peers` clients that answer after two milliseconds. Every eighth client
+/// never answers.
 async fn crowd(peers: usize) -> (World, Vec<Client>) {
     let world = World::new(Router::new());
     let mut clients = Vec::new();
@@ -73,7 +74,7 @@ async fn crowd(peers: usize) -> (World, Vec<Client>) {
     (world, clients)
 }
 
-/// Surveys the crowd on a task of its own; each of them responds, and once.
+/// Surveys the crowd on a task of its own, and checks that each peer responds exactly once.
 async fn check_once(world: &World, peers: usize, limit: Duration) {
     let survey = world.hub.to(all()).request(&question()).unwrap().timeout(limit);
     let responses = tokio::spawn(survey.into_future()).await.expect("no panic");
@@ -81,7 +82,7 @@ async fn check_once(world: &World, peers: usize, limit: Duration) {
     assert_eq!((who.len(), responses.responses.len()), (peers, peers));
 }
 
-/// On threads and the real clock, as the next: answers race the deadline.
+/// This test and the next use threads and the real clock: answers race the deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn answers_that_race_the_deadline_count_once() {
     const PEERS: usize = 300;
@@ -91,7 +92,7 @@ async fn answers_that_race_the_deadline_count_once() {
     }
 }
 
-/// Connections end while they are asked, and while they answer.
+/// Connections end while peers are asked and while they answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ends_that_race_a_survey_count_once() {
     const PEERS: usize = 60;

@@ -1,4 +1,5 @@
-//! Calls of concurrent routes when their connection ends: they finish, or are cancelled and counted.
+//! Calls of concurrent routes when their connection ends: they finish, or they are cancelled and
+//! counted.
 
 use bytes::Bytes;
 use tokio::sync::mpsc::unbounded_channel;
@@ -11,7 +12,7 @@ use super::seconds;
 use crate::promises::{Drops, check, paused};
 use crate::support::{ECHO, OTHER, RawPeer, World, quiet, until};
 
-/// A peer whose five messages find three calls that never end.
+/// Connects a peer whose five messages start three calls that never return.
 async fn five_for_three(drops: &Drops) -> (World, RawPeer, Peer) {
     let world = World::new(Router::new().route(ECHO, drops.stuck().concurrent(3)));
     let (mut raw, peer) = world.join().await;
@@ -45,7 +46,11 @@ fn after_an_end_of_the_peer_s_they_finish_with_all_that_was_received() {
             end(&mut raw);
             let outcome = peer.closed().await;
             assert_eq!(outcome.reason, reason);
-            assert_eq!(start.elapsed().as_secs(), 8, "three rounds of three seconds, begun before");
+            assert_eq!(
+                start.elapsed().as_secs(),
+                8,
+                "three rounds of three seconds, begun earlier"
+            );
             assert_eq!((outcome.received.handled, outcome.received.waiting), (5, 0));
             assert_eq!(told(&mut tells).len(), 5);
         }
@@ -183,8 +188,8 @@ fn an_aborted_server_counts_them_too() {
     });
 }
 
-/// A destructor that panics, when its call is cancelled, keeps neither the others from being run
-/// nor the sum from being right.
+/// A destructor that panics when its call is cancelled does not keep the other destructors from
+/// running, and the counters stay correct.
 #[test]
 fn a_destructor_that_panics_does_so_alone() {
     paused(async {

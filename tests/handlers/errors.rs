@@ -1,4 +1,5 @@
-//! What handlers fail with: any error, told with its causes, and the connection goes on.
+//! Errors of handlers: any error type, reported with its causes, after which the connection
+//! continues.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -28,7 +29,7 @@ impl Error for Own {
     }
 }
 
-/// The handler fails with this text, its peer goes on, and nothing is answered.
+/// Checks that the handler fails with this text, its peer stays connected, and no reply is sent.
 async fn check_failure(router: Router, expected: &str) {
     let world = World::new(router.route(ECHO, || "echo"));
     let mut events = world.hub.events();
@@ -80,7 +81,7 @@ fn an_error_is_told_with_its_causes() {
     });
 }
 
-/// A text that repeats its cause's, as that of many errors does.
+/// An error whose text repeats that of its cause, as many errors do.
 #[test]
 fn a_cause_that_the_error_tells_itself_is_not_told_twice() {
     paused(async {

@@ -1,4 +1,4 @@
-//! What handlers take: each extractor in each place where it may stand.
+//! Arguments of handlers: each extractor in each position where it may stand.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -31,7 +31,7 @@ impl FromRef<App> for Number {
 
 const APP: App = App { name: "app", number: Number(42) };
 
-/// A user's own, in place of the context.
+/// A user-defined extractor, in place of the context.
 struct Code(u16);
 
 impl<S> FromContext<S> for Code {
@@ -43,7 +43,7 @@ impl<S> FromContext<S> for Code {
     }
 }
 
-/// A user's own, of the body.
+/// A user-defined extractor of the body.
 struct Shout(String);
 
 impl FromMessage<App> for Shout {
@@ -64,7 +64,7 @@ struct Point {
 #[derive(Clone)]
 struct Session(&'static str);
 
-/// On the real clock: a paused one would run ahead while the thread works.
+/// On the real clock: a paused clock would advance while the thread works.
 #[tokio::test]
 async fn a_blocking_handler_can_borrow_the_body() {
     let router = Router::new().route_blocking(OTHER, |text: &str| text.to_owned());
@@ -104,8 +104,9 @@ fn each_takes_its_part_of_the_message() {
     });
 }
 
-/// Eight arguments, each kind before the last, and the body as the last.
-#[allow(clippy::too_many_arguments, reason = "as many as a handler may have")]
+/// A handler with eight arguments: each kind in a position before the last, and the body as the
+/// last.
+#[allow(clippy::too_many_arguments, reason = "the maximum number of arguments")]
 async fn everything(
     hub: Hub,
     peer: Peer,
@@ -258,7 +259,7 @@ fn an_extension_is_attached_replaced_and_detached() {
     });
 }
 
-/// A value that holds its own peer, as sessions do, would keep itself for ever.
+/// A value that holds its own peer, as sessions do, must not keep itself alive forever.
 #[test]
 fn what_is_attached_goes_with_the_connection() {
     paused(async {
@@ -284,10 +285,10 @@ fn what_is_attached_goes_with_the_connection() {
         let world = World::new(Router::new().on_connect(attach).on_disconnect(goodbye));
         let (raw, peer) = world.join().await;
         drop(raw);
-        assert_eq!(tells.recv().await, Some("goodbye"), "still there in on_disconnect");
+        assert_eq!(tells.recv().await, Some("goodbye"), "still attached in on_disconnect");
         assert_eq!(tells.recv().await, Some("dropped"));
         assert!(peer.attach(Session("late")).is_none());
-        assert!(peer.attached::<Session>().is_none(), "nothing is kept after the end");
+        assert!(peer.attached::<Session>().is_none(), "no value is kept after the end");
     });
 }
 

@@ -1,4 +1,4 @@
-//! Tower layers around all routes and around one.
+//! Tower layers around all routes and around a single route.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use super::{THIRD, ask, failure, rejection, seconds};
 use crate::promises::paused;
 use crate::support::{Door, ECHO, OTHER, World, quiet, until};
 
-/// Appends a letter to each message on its way in.
+/// Returns a layer that appends a letter to each message on its way to the handler.
 fn append(
     letter: &'static str,
 ) -> impl Layer<MessageService, Service: veltix::layer::InboundService> + Clone + Send + Sync {
@@ -55,7 +55,7 @@ fn tower_s_timeout_ends_a_handler() {
 }
 
 #[test]
-fn a_limit_of_all_routes_is_waited_for_in_the_lane() {
+fn a_limit_of_all_routes_is_waited_for_in_order() {
     paused(async {
         let door = Door::new();
         let router = Router::new()
@@ -71,7 +71,7 @@ fn a_limit_of_all_routes_is_waited_for_in_the_lane() {
             two.send(code, id, "text").await.unwrap();
         }
         quiet().await;
-        assert_eq!(world.newest().stats().received.waiting, 3, "order holds, layered or not");
+        assert_eq!(world.newest().stats().received.waiting, 3, "in order, with or without layers");
         door.open(1);
         for id in 1..=3 {
             assert_eq!(two.next().await.unwrap().id().value(), id);
@@ -98,7 +98,7 @@ fn a_layer_around_one_route_leaves_the_others_alone() {
     });
 }
 
-/// A call that is cancelled gives its place back, or the layer would be full for ever.
+/// A cancelled call returns its permit. Otherwise the layer would be full forever.
 #[test]
 fn a_limit_is_free_again_when_the_peer_is_closed() {
     paused(async {
@@ -166,7 +166,7 @@ fn each_part_of_a_merged_router_keeps_its_layers() {
     });
 }
 
-/// A layer made of a function from the service inside and a message to the reply.
+/// Returns a layer made of a function from the inner service and a message to the reply.
 fn around<F>(
     handle: F,
 ) -> impl Layer<MessageService, Service: veltix::layer::InboundService> + Clone + Send + Sync
@@ -234,7 +234,7 @@ fn a_layer_may_replace_the_message_and_the_answer_finds_its_call_all_the_same() 
     });
 }
 
-/// Layers that do nothing, three of them, one of another error type.
+/// Adds three layers that do nothing, one of them with another error type.
 fn through(router: Router) -> Router {
     router
         .layer(append(""))
@@ -255,11 +255,11 @@ fn how_a_handler_ended_is_intact_outside_of_the_layers() {
         let client = world.client(Router::new()).await;
         let peer = world.newest();
         assert_eq!(client.request(&Divide(42, 2)).await.unwrap(), Quotient(21));
-        let error = client.request(&Divide(42, 0)).await.expect_err("it is told");
+        let error = client.request(&Divide(42, 0)).await.expect_err("the error is sent");
         assert!(matches!(error, veltix::RequestError::Remote(Fault::ByZero)), "{error:?}");
         assert_eq!(failure(&mut events).await, "ByZero");
         let answer = client.request(&Message::from_text(Divide::TYPE, "{")).await.unwrap();
-        assert_eq!(answer.code(), Fault::TYPE.code(), "a rejection is told as well");
+        assert_eq!(answer.code(), Fault::TYPE.code(), "a rejection is reported as well");
         rejection(&mut events).await;
         client.send(&Message::empty(OTHER)).await.unwrap();
         assert_eq!(failure(&mut events).await, "failed");
@@ -342,7 +342,7 @@ fn layers_see_an_error_with_its_causes() {
     });
 }
 
-/// A layer that panics where it is told to.
+/// A layer that panics at a configured place.
 #[derive(Clone, Copy, PartialEq)]
 enum Panics {
     Ready,

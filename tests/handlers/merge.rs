@@ -1,4 +1,4 @@
-//! `Router::merge`: parts that bring their own routes, and the mistakes that it names.
+//! `Router::merge`: parts that add their own routes, and the mistakes that it reports.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,11 +49,11 @@ fn the_first_part_s_fallback_stays_when_the_second_has_none() {
 }
 
 thread_local! {
-    /// Where the last panic of this thread was, while somebody wants to know.
+    /// The location of the last panic of this thread, if a test records it.
     static SEEN: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs what panics; gives its text, and the line of this file where it happened.
+/// Runs a function that panics. Returns the panic text and its line in this file.
 fn panic_of(mistake: impl FnOnce() -> Router) -> (String, u32) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -72,7 +72,7 @@ fn panic_of(mistake: impl FnOnce() -> Router) -> (String, u32) {
     let panic = catch_unwind(AssertUnwindSafe(mistake)).expect_err("it panics");
     let seen = SEEN.take().expect("it was set");
     let (file, line) = seen.rsplit_once(':').expect("a file and a line");
-    assert_eq!(file, file!(), "the mistake is here, not in there");
+    assert_eq!(file, file!(), "the mistake is here, not in the library");
     let text = match panic.downcast::<String>() {
         Ok(text) => *text,
         Err(panic) => (*panic.downcast::<&str>().expect("a text")).to_owned(),

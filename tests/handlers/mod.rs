@@ -1,5 +1,5 @@
-//! Handlers: their arguments, how their routes run them, what stands around them, what they
-//! answer; and questions to many peers.
+//! Handlers: their arguments, the execution of their routes, their layers, their replies, and
+//! surveys of many peers.
 
 mod concurrent;
 mod crowd;
@@ -26,13 +26,13 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Asks, and gives what comes next.
+/// Sends a call and returns the next message.
 async fn ask(raw: &mut RawPeer, code: u16, body: &str) -> Message {
     raw.send(code, 7, body.to_owned()).await.expect("the server reads");
     raw.next().await.expect("the server answers")
 }
 
-/// The error of the next handler that fails.
+/// Returns the error of the next handler that fails.
 async fn failure(events: &mut EventStream) -> String {
     let failed = |event| match event {
         Event::HandlerFailed { error, .. } => Some(error),
@@ -41,7 +41,7 @@ async fn failure(events: &mut EventStream) -> String {
     until(events, failed).await
 }
 
-/// The reason of the next rejection.
+/// Returns the reason of the next rejection.
 async fn rejection(events: &mut EventStream) -> String {
     let rejected = |event| match event {
         Event::Rejected { reason, .. } => Some(reason),
@@ -50,7 +50,7 @@ async fn rejection(events: &mut EventStream) -> String {
     until(events, rejected).await
 }
 
-/// What a router answers to a message of `OTHER` with this body.
+/// Checks the reply of a router to a message of `OTHER` with this body.
 #[track_caller]
 fn check(router: Router, body: &'static str, expected: &'static str) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();

@@ -1,4 +1,4 @@
-//! The example `rate_limit`: a layer as an application writes it.
+//! The example `rate_limit`: a layer written by an application.
 
 use tokio::time::{Instant, sleep};
 use veltix::{Router, Text};
@@ -30,10 +30,14 @@ fn a_bucket_pays_what_it_holds_and_fills_with_time() {
             Err(seconds(3) / 2),
             "three tokens at two a second"
         );
-        assert_eq!(bucket.pay(2.0, LIMIT, start), Ok(()), "what was refused cost nothing");
+        assert_eq!(bucket.pay(2.0, LIMIT, start), Ok(()), "rejected messages cost no tokens");
         assert_eq!(bucket.pay(5.0, LIMIT, start + seconds(2)), Err(seconds(1) / 2));
         assert_eq!(bucket.pay(5.0, LIMIT, start + seconds(3)), Ok(()));
-        assert_eq!(bucket.pay(10.0, LIMIT, start + seconds(99)), Ok(()), "full again, and no more");
+        assert_eq!(
+            bucket.pay(10.0, LIMIT, start + seconds(99)),
+            Ok(()),
+            "the bucket is full again"
+        );
         assert!(bucket.pay(0.1, LIMIT, start + seconds(99)).is_err());
     });
 }

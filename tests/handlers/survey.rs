@@ -1,4 +1,4 @@
-//! Surveys: a question to many peers, to which each responds exactly once.
+//! Surveys: a call to many peers, each of which responds exactly once.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,8 @@ pub(super) fn question() -> Message {
     Message::from_text(ECHO, "who is there?")
 }
 
-/// Clients that answer after so many seconds, and the server's handles of them, in their order.
+/// Connects clients that answer after these numbers of seconds, and returns the server's handles in
+/// the same order.
 pub(super) async fn answering(world: &World, delays: &[u64]) -> (Vec<Client>, Vec<Peer>) {
     let (mut clients, mut peers) = (Vec::new(), Vec::new());
     for &delay in delays {
@@ -31,7 +32,7 @@ pub(super) async fn answering(world: &World, delays: &[u64]) -> (Vec<Client>, Ve
     (clients, peers)
 }
 
-/// Raw peers, who answer what the test makes them answer.
+/// Connects raw peers, whose answers the test sends itself.
 async fn silent<const N: usize>(world: &World) -> [(RawPeer, Peer); N] {
     let mut peers = Vec::new();
     for _ in 0..N {
@@ -40,7 +41,7 @@ async fn silent<const N: usize>(world: &World) -> [(RawPeer, Peer); N] {
     peers.try_into().unwrap_or_else(|_| unreachable!("there are N"))
 }
 
-/// Who responded how, in the order in which they did.
+/// Returns the peers and their responses, in the order of the responses.
 fn statuses<R, E>(responses: &Responses<R, E>) -> Vec<(u64, &'static str)> {
     let name = |response: &Response<R, E>| match response {
         Response::Reply(_) => "reply",
@@ -78,7 +79,8 @@ fn each_question_of_a_foreign_task_is_sent_at_once() {
     paused(async {
         let world = World::new(Router::new());
         let [(mut raw, _)] = silent(&world).await;
-        // The connection's task looks for the first call anyhow; the second is only a frame more.
+        // The first call wakes the connection's task in any case; the second is only one more
+        // frame.
         let mut surveys = Vec::new();
         for _ in 0..2 {
             let mut survey = world.hub.to(all()).request(&question()).unwrap();
@@ -106,8 +108,8 @@ fn an_answer_is_read_past_a_full_inbox_although_the_handler_of_another_asks() {
         let config = ServerConfig::default().inbox(1, 1 << 20);
         let world = World::with(config, PIPE, router);
         let [(mut busy, _), (mut asker, _)] = silent(&world).await;
-        // In one write, so that reading pauses before the stream was empty, and nothing that the
-        // peer sends wakes its task any more.
+        // All in one write, so that reading pauses before the stream is empty and no later data of
+        // the peer wakes its task.
         let burst: Vec<u8> = (0..9).flat_map(|id| frame(ECHO.code(), id, "").to_vec()).collect();
         busy.write(&burst).await.unwrap();
         quiet().await;
@@ -144,7 +146,7 @@ fn who_has_not_answered_at_the_deadline_has_timed_out() {
             .iter()
             .map(|peer| peer.stats().received.discarded_late)
             .sum();
-        assert_eq!(late, 4, "their answers came, and were thrown away");
+        assert_eq!(late, 4, "their answers arrived and were discarded");
     });
 }
 
@@ -199,7 +201,7 @@ fn who_has_no_room_is_full_and_is_not_asked() {
         free.send(OTHER.code(), asked, "").await.unwrap();
         assert!(matches!(survey.next().await.unwrap().1, Response::Reply(_)));
         assert!(survey.next().await.is_none());
-        // Its id is free at once, since nothing can answer it.
+        // Its id is free at once, because no peer can answer it.
         full.end();
         assert!(full.all().await.iter().all(|message| message.code() == OTHER.code()));
     });
@@ -271,7 +273,7 @@ fn a_dropped_survey_gives_its_calls_up() {
         assert!(timeout(seconds(1), survey.next()).await.is_err());
         let asked = raw.next().await.unwrap().id().value();
         drop(survey);
-        // The id rests: no other call gets it, and so not its late answer.
+        // The id rests: no other call receives it, and so no other call receives its late answer.
         let call = tokio::spawn(peer.request(&question()));
         let other = raw.next().await.unwrap().id().value();
         assert_ne!(asked, other);
@@ -414,7 +416,7 @@ fn a_handler_may_survey_its_own_peer_among_others() {
     });
 }
 
-/// The handler that surveys is cancelled with its connection, and its calls with it.
+/// The handler that runs the survey is cancelled with its connection, and its calls with it.
 #[test]
 fn a_survey_in_a_handler_ends_with_it() {
     paused(async {

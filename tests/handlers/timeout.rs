@@ -1,4 +1,4 @@
-//! `handler.timeout(..)`: exact, told, and the reply of a late handler is never sent.
+//! `handler.timeout(..)`: exact and reported, and the reply of a late handler is never sent.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, mpsc};
@@ -12,7 +12,7 @@ use super::{ask, failure, seconds};
 use crate::promises::{Drops, paused};
 use crate::support::{ECHO, OTHER, PATIENCE, PIPE, World, until};
 
-/// A handler that takes as many seconds as the body says.
+/// A handler that runs for the number of seconds in the body.
 async fn slow(Text(text): Text) -> String {
     sleep(seconds(text.parse().expect("a number"))).await;
     text
@@ -30,7 +30,7 @@ fn a_handler_is_dropped_the_moment_its_time_is_over() {
         let start = Instant::now();
         raw.send(OTHER.code(), 5, "").await.unwrap();
         let next = ask(&mut raw, ECHO.code(), "").await;
-        assert_eq!((next.id().value(), start.elapsed()), (7, seconds(3)), "it waited its turn");
+        assert_eq!((next.id().value(), start.elapsed()), (7, seconds(3)), "it waited for its turn");
         assert_eq!(
             failure(&mut events).await,
             "the handler did not return within 3s: raise its `timeout`"
@@ -105,7 +105,7 @@ fn a_peer_s_coming_and_going_may_be_timed_too() {
     });
 }
 
-/// Blocks its thread until the test lets it go on; says that it has begun.
+/// A handler that blocks its thread until the test releases it. It reports its start.
 struct Stuck {
     begun: tokio::sync::mpsc::UnboundedReceiver<()>,
     go_on: mpsc::Sender<()>,
@@ -127,7 +127,7 @@ impl Stuck {
     }
 }
 
-/// On the real clock, as all that follows: the paused one would run ahead of the pool's threads.
+/// On the real clock, like all tests below: a paused clock would run ahead of the pool's threads.
 #[tokio::test]
 async fn a_blocking_one_goes_on_but_its_reply_is_discarded() {
     let (mut stuck, handler) = Stuck::handler();
@@ -143,14 +143,14 @@ async fn a_blocking_one_goes_on_but_its_reply_is_discarded() {
         "the handler did not return within 20ms: raise its `timeout`"
     );
     stuck.go_on.send(()).unwrap();
-    // The thread is free again, so whatever it had to say was said.
+    // The thread is free again, so the handler has sent everything that it would send.
     assert_eq!(ask(&mut raw, ECHO.code(), "").await.text().unwrap(), "echo");
     assert_eq!(ask(&mut raw, OTHER.code(), "quick").await.text().unwrap(), "quick");
     assert_eq!(peer.stats().received.handled, 3);
 }
 
-/// A handler whose time is over keeps its thread. If each of a peer's messages could take one more,
-/// that peer alone would hold all of them, and the queue before them would grow without end.
+/// A handler that has timed out keeps its thread. If each message of a peer could occupy another
+/// thread, one peer could occupy all of them, and the queue before them would grow without limit.
 #[tokio::test]
 async fn blocking_handlers_out_of_time_do_not_take_one_thread_after_the_other() {
     let (mut stuck, handler) = Stuck::handler();
@@ -166,10 +166,10 @@ async fn blocking_handlers_out_of_time_do_not_take_one_thread_after_the_other() 
         failure(&mut events).await;
     }
     stuck.begun.recv().await.unwrap();
-    assert!(stuck.begun.try_recv().is_err(), "one thread is all that it may take");
+    assert!(stuck.begun.try_recv().is_err(), "it may occupy only one thread");
     let mut other = world.raw().await;
     assert_eq!(ask(&mut other, OTHER.code(), "free").await.text().unwrap(), "free");
     stuck.go_on.send(()).unwrap();
     assert_eq!(ask(&mut raw, OTHER.code(), "free again").await.text().unwrap(), "free again");
-    assert!(stuck.begun.try_recv().is_err(), "those whose time was over were not run");
+    assert!(stuck.begun.try_recv().is_err(), "handlers that timed out in the queue did not run");
 }

@@ -50,15 +50,15 @@ macro_rules! asks {
     };
 }
 
-/// It asks for nothing.
+/// A message without a reply.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Note(pub(super) String);
 
-/// It asks for a [`Quotient`], or why there is none.
+/// A message whose reply is a [`Quotient`] or the reason why there is none.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Divide(pub(super) i32, pub(super) i32);
 
-/// It asks for a [`Quotient`]; why there is none is told to nobody.
+/// A message whose reply is a [`Quotient`]; the reason of a failure is not sent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Half(i32);
 
@@ -131,7 +131,7 @@ fn a_rejection_is_told_too_where_the_error_can_say_it() {
         assert_eq!(answer.json::<Fault>().unwrap(), Fault::Unreadable(text.to_owned()));
         assert_eq!(answer.code(), Fault::TYPE.code());
         assert!(rejection(&mut events).await.starts_with(text));
-        // One that asked nothing is told nothing that it would take for an answer.
+        // A sender that did not call receives no frame that it would take for an answer.
         assert_eq!(world.newest().stats().received.rejected, 1);
     });
 }
@@ -197,11 +197,11 @@ fn a_body_over_the_limit_is_rejected_before_it_is_parsed() {
         let world = World::with(config, PIPE, Router::new().on(note));
         let mut events = world.hub.events();
         let client = world.client(Router::new()).await;
-        // Not even JSON: only its size is judged.
+        // The body is not even JSON: only its size is checked.
         client.send(&Message::from_text(Note::TYPE, "x".repeat(101))).await.unwrap();
         let told = rejection(&mut events).await;
         assert!(told.starts_with("the body of 101 bytes is over max_typed_body (100)"), "{told}");
-        // An answer is judged by the limit of who asked.
+        // An answer is checked against the limit of the side that called.
         let reply = |_: Message| Message::from_text(Quotient::TYPE, "1".repeat(200));
         let peer = world.newest();
         let client = world.client(Router::new().route(Half::TYPE, reply)).await;
@@ -247,7 +247,7 @@ fn what_is_not_there_or_cannot_be_read_may_be_taken_as_such() {
     });
 }
 
-/// On the real clock: the paused one would run ahead of the pool's threads.
+/// On the real clock: a paused clock would run ahead of the pool's threads.
 #[tokio::test]
 async fn a_blocking_one_answers_alike() {
     let world = World::new(Router::new().on_blocking(divide));

@@ -1,4 +1,4 @@
-//! R37: answers that come late, twice, in another order, and under ids that were used before.
+//! R37: answers that arrive late, twice, in another order, and under ids that were used before.
 
 use std::time::Duration;
 
@@ -9,32 +9,33 @@ use veltix::{Client, ClientConfig, Message, RequestError, Router};
 use crate::promises::{number, numbered, paused};
 use crate::support::{ECHO, PIPE, RawPeer, RawServer, seed};
 
-/// Seeds of a test.
+/// The number of seeds of a test.
 const SEEDS: u64 = 500;
 
-/// Calls of a seed.
+/// The number of calls per seed.
 const CALLS: u32 = 1_000;
 
-/// Calls that are under way at the same time at most.
+/// The maximum number of calls that are in flight at the same time.
 const AT_ONCE: usize = 64;
 
-/// A server that leaves its clients few ids, 300 of them, so that each is used several times.
+/// Starts a server that leaves its clients only 300 ids, so that each id is used several times.
 const FEW_IDS: &str = r#"{"v": "2.0.3", "pv": "1.0", "meta": {"id_window": 32467}}"#;
 
-/// What a seed's calls came to.
+/// How the calls of a seed completed.
 #[derive(Default)]
 struct Ends {
     answered: u32,
     late: u32,
 }
 
-/// Answers questions as no honest peer does, until the connection ends.
+/// Answers calls as no honest peer does, until the connection ends.
 async fn answer(mut raw: RawPeer, mut rng: Rng) {
-    // What was asked and not answered yet, or is answered once more.
+    // Calls that are not answered yet, or that will be answered once more.
     let mut asked: Vec<(u16, u32)> = Vec::new();
     while let Ok(question) = raw.next().await {
         asked.push((question.id().value(), number(question.body())));
-        // Some at once, some after others, some long after their time, some never.
+        // Some answers are immediate, some arrive after others, some long after the timeout, some
+        // never.
         while asked.len() > 8 && rng.u8(..4) > 0 {
             let which = rng.usize(..asked.len());
             let (id, nonce) = match rng.u8(..8) {
@@ -72,19 +73,19 @@ async fn ask(seed: u64) -> Ends {
     for nonce in 0..CALLS {
         let request = client.request(&numbered(ECHO, nonce));
         let request = request.timeout(Duration::from_millis(rng.u64(1..30)));
-        // Some are dropped before they end.
+        // Some calls are dropped before they complete.
         let patience = Duration::from_millis(if rng.u8(..10) == 0 { rng.u64(1..5) } else { 100 });
         calls.push(async move { (nonce, tokio::time::timeout(patience, request).await) });
         if calls.len() == AT_ONCE || rng.u8(..8) == 0 {
-            settle(calls.next().await, &mut ends);
+            record(calls.next().await, &mut ends);
         }
     }
     while let Some(ended) = calls.next().await {
-        settle(Some(ended), &mut ends);
+        record(Some(ended), &mut ends);
     }
     let received = client.close().await.received;
     assert_eq!(received.received, received.handled + received.discarded(), "{received:?}");
-    assert_eq!(received.handled, u64::from(ends.answered), "only answers in time count");
+    assert_eq!(received.handled, u64::from(ends.answered), "only answers before the timeout count");
     answering.await.expect("it does not panic");
     ends.late = u32::try_from(received.discarded_late).expect("there are few");
     ends
@@ -92,14 +93,14 @@ async fn ask(seed: u64) -> Ends {
 
 type Ended = (u32, Result<Result<Message, RequestError>, tokio::time::error::Elapsed>);
 
-fn settle(ended: Option<Ended>, ends: &mut Ends) {
+fn record(ended: Option<Ended>, ends: &mut Ends) {
     match ended {
         Some((nonce, Ok(Ok(answer)))) => {
-            assert_eq!(number(answer.body()), nonce, "the answer is to another question");
+            assert_eq!(number(answer.body()), nonce, "the answer belongs to another call");
             ends.answered += 1;
         }
         Some((_, Ok(Err(RequestError::Timeout { .. })) | Err(_))) | None => {}
-        Some((nonce, Ok(Err(error)))) => panic!("{nonce} ends with {error}"),
+        Some((nonce, Ok(Err(error)))) => panic!("{nonce} fails with {error}"),
     }
 }
 
@@ -109,7 +110,7 @@ fn r37_no_answer_is_taken_for_one_to_another_question() {
     for seed in (0..SEEDS).map(|nth| first.wrapping_add(nth)) {
         paused(async move {
             let ends = ask(seed).await;
-            assert!(ends.answered > 100 && ends.late > 100, "seed {seed} tries little");
+            assert!(ends.answered > 100 && ends.late > 100, "seed {seed} covers too few cases");
         });
     }
 }

@@ -14,20 +14,20 @@ use veltix::{Message, Router, ServerConfig};
 use crate::promises::{body, check, number, paused};
 use crate::support::{OTHER, World, seed};
 
-/// Futures that are dropped, some of them before they are done.
+/// The number of futures that are dropped, some of them before they complete.
 const DROPS: u32 = 10_000;
 
-/// Bytes that are on their way at most: less than half a header.
+/// The maximum number of bytes in flight: less than half a header.
 const PIPE: usize = 7;
 
-/// Of each body.
+/// The size of each body.
 const LONGEST: usize = 40;
 
 #[test]
 fn r27_ten_thousand_dropped_sends_tear_no_frame() {
     let mut rng = Rng::with_seed(seed());
     paused(async move {
-        // So that most sends have to wait, and many are dropped while they do.
+        // The size makes most sends wait, so that many are dropped while they wait.
         let config = ServerConfig::default()
             .max_message_size(1_024)
             .outbox(4, 4_096)
@@ -40,7 +40,7 @@ fn r27_ten_thousand_dropped_sends_tear_no_frame() {
         let mut given_up = 0;
         while accepted.len() + given_up < DROPS as usize {
             let first = (accepted.len() + given_up) as u32;
-            // Several wait at the same time, and each has a patience of its own.
+            // Several sends wait at the same time, each with a timeout of its own.
             let many = rng.u32(1..8).min(DROPS - first);
             let sends = (first..first + many).map(|n| {
                 let sending = peer.send(&Message::new(OTHER, body(n, LONGEST)));
@@ -69,23 +69,23 @@ fn r27_ten_thousand_dropped_sends_tear_no_frame() {
             accepted.extend(sent.into_iter().flatten());
             let stats = peer.stats();
             check(stats.sent, stats.received);
-            assert_eq!(stats.sent.accepted, accepted.len() as u64, "what was dropped is not sent");
+            assert_eq!(stats.sent.accepted, accepted.len() as u64, "a dropped send is not written");
         }
-        assert!(given_up > 1_000 && accepted.len() > 1_000, "{given_up} of {DROPS} were given up");
+        assert!(given_up > 1_000 && accepted.len() > 1_000, "{given_up} of {DROPS} were cancelled");
         let outcome = peer.close().await;
         let got = reading.await.expect("each frame is whole");
         check(outcome.sent, outcome.received);
         assert_eq!(outcome.sent.written, got.len() as u64);
         assert_eq!(outcome.undelivered, 0);
         for (message, n) in got.iter().zip(&accepted) {
-            assert_eq!(number(message.body()), *n, "in the order in which they were accepted");
+            assert_eq!(number(message.body()), *n, "in the order of acceptance");
             assert_eq!(*message.body(), body(*n, LONGEST));
         }
         assert_eq!(got.len(), accepted.len());
     });
 }
 
-/// A waker that counts.
+/// A waker that counts its wake-ups.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 
@@ -95,7 +95,7 @@ impl Wake for Wakes {
     }
 }
 
-/// A send that is given up stands in no line: nobody is woken for it, and nothing is kept of it.
+/// A cancelled send leaves the wait queue: no task is woken for it, and none of its state is kept.
 #[test]
 fn r27_a_dropped_send_is_forgotten() {
     paused(async {
@@ -116,7 +116,7 @@ fn r27_a_dropped_send_is_forgotten() {
         drop(dropped);
         raw.next().await.expect("there is room again");
         sleep(Duration::from_millis(1)).await;
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "who still waits");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "only the waiting send");
         drop(kept);
     });
 }

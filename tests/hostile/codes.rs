@@ -1,4 +1,4 @@
-//! R34: two types under one code. What the compiler sees of it is in `tests/macros`.
+//! R34: two types under one code. The compiler's checks for it are tested in `tests/ui`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +10,7 @@ use veltix::{
 use super::Log;
 use crate::support::{ECHO, OTHER, PIPE, World, until};
 
-/// As another crate may have it, which knows nothing of ours.
+/// A type of another crate, which does not know ours.
 const OTHERS: MessageType = MessageType::new(ECHO.code(), "others", "");
 
 #[test]
@@ -22,7 +22,7 @@ fn r34_a_code_has_one_type_and_one_handler() {
         |ours, plugin| ours.merge(plugin),
     ] {
         let built = catch_unwind(AssertUnwindSafe(|| build(ours(), plugin())));
-        let text = *built.expect_err("it is refused at the start").downcast::<String>().unwrap();
+        let text = *built.expect_err("it is refused at startup").downcast::<String>().unwrap();
         let places = text.matches(file!()).count();
         assert!(text.contains("200") && places >= 1, "it names the place: {text}");
     }
@@ -32,16 +32,16 @@ fn r34_a_code_has_one_type_and_one_handler() {
     assert_eq!(taken, Err(TypeError::Duplicate { code: ECHO.code(), taken_by: ECHO.name() }));
 }
 
-/// The types of one build of the application.
+/// Returns the types of one build of the application.
 fn build(types: &[MessageType]) -> Registry {
     let mut registry = Registry::new();
     types.iter().for_each(|each| registry.register(*each).unwrap());
     registry
 }
 
-/// What a client of that build is told; one that is let in asks something first.
+/// Connects a client of that build, or returns its error. A client that is admitted sends a call.
 async fn connect(world: &World, router: Router) -> Result<(), ConnectError> {
-    // Were it not final, this would go on for ever.
+    // If the error were not final, the client would retry forever.
     let config = ClientConfig::default().reconnect(Reconnect::backoff().initial(true));
     let client = Client::connect_with(world.connector.clone(), config, router).await?;
     assert_eq!(client.request(&Message::new(ECHO, "")).await.unwrap().text().unwrap(), "served");
@@ -64,7 +64,7 @@ async fn r34_types_that_differ_are_refused_in_strict_mode() {
         };
         let world = World::with(ServerConfig::default(), PIPE, served(router));
         let mut events = world.hub.events();
-        // One that would let the server be as it is, and one that would not.
+        // The first client accepts any server, the second one does not.
         let lenient = connect(&world, Router::new().types(types.clone())).await;
         let strict = connect(&world, Router::new().strict_types(types.clone())).await;
         let codes = vec![ECHO.code()];
@@ -91,13 +91,13 @@ async fn r34_types_that_differ_are_refused_in_strict_mode() {
         } else {
             strict.unwrap();
         }
-        // Who declares nothing is served, whatever the server wants of others.
+        // A peer that declares no types is served, even if the server requires types of others.
         connect(&world, Router::new()).await.unwrap();
     }
 }
 
-/// A peer with other types is let in and seen for what it is, the second time too, when what it said
-/// is remembered.
+/// A peer with other types is admitted and recognized as such. The second connection is recognized
+/// too, although its hello comes from the cache.
 #[tokio::test(start_paused = true)]
 async fn r34_whoever_is_let_in_can_be_asked_for_its_types() {
     let router = Router::new().types(build(&[ECHO, OTHER])).route(ECHO, || "served");
@@ -139,7 +139,7 @@ async fn r34_any_number_of_peers_with_other_types_are_one_line_of_the_log() {
     for _ in 0..5 {
         connect(&world, Router::new().types(build(&[OTHERS]))).await.unwrap();
     }
-    // One of the server, and one of each client about its server.
+    // One line of the server, and one of each client about its server.
     let lines = log.lines("the peer uses these message codes for other types");
     assert_eq!(lines.len(), 1 + 5, "{lines:?}");
     assert!(lines.iter().all(|line| line.contains("[200]")), "{lines:?}");

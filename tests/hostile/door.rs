@@ -1,5 +1,5 @@
-//! R13 and R15: who trickles his handshake, and who floods a server that is full. Nobody who is
-//! inside notices, and nobody waits for them.
+//! R13 and R15: peers that send their handshake byte by byte, and peers that flood a full server.
+//! Connected peers do not notice, and no peer has to wait for them.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -17,10 +17,10 @@ use super::honest::{Honest, dial, join, serve, unharmed};
 use crate::support::alone::{self, Alone, alone, measured, mib};
 use crate::support::{PIPE, PYTHON, World, said, until};
 
-/// Two seconds between the bytes of a hello.
+/// The two seconds between the bytes of a hello.
 const TRICKLE: Duration = Duration::from_secs(2);
 
-/// What a handshake may take, and what a busy machine may add.
+/// The deadline of a handshake, plus the allowance for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(5);
 const LATE: Duration = Duration::from_millis(500);
 
@@ -75,7 +75,7 @@ fn r13_three_hundred_trickles_end_in_time_and_keep_nobody_out() {
                 "{PEERS} closed after {first:.2?} to {last:.2?}; {connected} honest connects, the slowest {slowest:.1?}"
             ),
         );
-        // The system accepts a little before the server does.
+        // The kernel accepts slightly earlier than the server does.
         let early = Duration::from_millis(20);
         assert!(first + early >= DEADLINE && last <= DEADLINE + LATE, "{first:?} to {last:?}");
         assert!(slowest <= LATE, "{slowest:?}");
@@ -89,21 +89,21 @@ fn r13_three_hundred_trickles_end_in_time_and_keep_nobody_out() {
     });
 }
 
-/// How long a peer lasts that sends a byte of its hello now and then.
+/// Returns how long a peer stays connected that sends a byte of its hello at intervals.
 async fn trickled(addr: SocketAddr) -> Duration {
     let stream = tokio::net::TcpStream::connect(addr).await.expect("the server listens");
     let begun = Instant::now();
     let (mut reader, mut writer) = stream.into_split();
     let trickle = async {
         for byte in said(PYTHON) {
-            // It is closed meanwhile.
+            // The connection is closed meanwhile.
             let _ = writer.write_all(&[byte]).await;
             sleep(TRICKLE).await;
         }
     };
     let end = async {
         let mut heard = Vec::new();
-        // The end or a reset, since some of what was sent was not read.
+        // The end or a reset, because some of the sent bytes were not read.
         let _ = reader.read_to_end(&mut heard).await;
         begun.elapsed()
     };
@@ -113,7 +113,8 @@ async fn trickled(addr: SocketAddr) -> Duration {
     }
 }
 
-/// Connects again and again while the trickles last; how often, and what the slowest took.
+/// Connects repeatedly during the slow handshakes. Returns the number of connects and the slowest
+/// one.
 async fn connects(addr: SocketAddr) -> (usize, Duration) {
     let (begun, mut connected, mut slowest) = (Instant::now(), 0, Duration::ZERO);
     while begun.elapsed() < DEADLINE {
@@ -138,7 +139,7 @@ fn r15_a_flood_at_a_full_server_is_refused_at_once_and_costs_no_task() {
         let config = ServerConfig::default().max_connections(PEERS);
         let (hub, addr) = serve(config, Router::new()).await;
         let base = alone::tasks();
-        // Those of before have left.
+        // The connections of the previous phase have ended.
         let begin = || {
             while alone::tasks() > base {
                 thread::sleep(Duration::from_millis(1));
@@ -192,17 +193,17 @@ fn r15_a_flood_at_a_full_server_is_refused_at_once_and_costs_no_task() {
             ),
         );
         assert!(slowest <= Duration::from_secs(1), "{slowest:?}");
-        assert!(tasks <= PEERS, "a task for a reject: {tasks}");
+        assert!(tasks <= PEERS, "one task per rejection: {tasks}");
         assert!(grown <= 32 * MIB, "{grown}");
     });
 }
 
-/// How long it takes until a peer is refused.
+/// Returns how long it takes until a peer is refused.
 fn refused(addr: SocketAddr) -> Duration {
     let begun = Instant::now();
     let mut stream = TcpStream::connect(addr).expect("the system accepts");
     let mut heard = Vec::new();
-    stream.read_to_end(&mut heard).expect("it is told, and then closed");
+    stream.read_to_end(&mut heard).expect("the refusal, then the end");
     assert_eq!(heard, said(r#"{"error": "server_full"}"#));
     begun.elapsed()
 }
@@ -230,7 +231,7 @@ async fn r15_one_address_takes_no_more_than_its_share() {
         _ => None,
     };
     assert_eq!(until(&mut events, failed).await, HandshakeFailure::AddressFull);
-    // Another address has room, and so has this one when somebody leaves.
+    // Another address has free slots, and so has this one when a connection ends.
     let other = tokio::net::TcpSocket::new_v4().expect("a socket");
     other.bind("127.0.0.2:0".parse().expect("an address")).expect("it is this machine's");
     let mut other = other.connect(addr).await.expect("the server listens");
@@ -243,7 +244,7 @@ async fn r15_one_address_takes_no_more_than_its_share() {
         loop {
             match connect().await {
                 Ok(client) => break client,
-                // Its slot is given back a moment after it is told.
+                // The slot is released shortly after the peer receives the refusal.
                 refused => assert!(full(&refused)),
             }
         }
@@ -263,7 +264,7 @@ async fn who_comes_too_fast_waits_in_the_backlog_and_is_let_in() {
     for dialed in futures::future::join_all(dials).await {
         dialed.expect("no panic").expect("it is let in");
     }
-    // Five at once, and then one each 20 ms.
+    // Five at once, and then one every 20 ms.
     let least = Duration::from_millis(20) * (CLIENTS - 5 - 1);
     assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
 }

@@ -18,8 +18,8 @@ const CLIENTS: usize = 100;
 const MESSAGES: u32 = 1_000;
 const DRAIN: Duration = Duration::from_secs(4);
 
-/// A body that says its number and is 4 to 4 099 bytes long: a thousand of them are twice what a
-/// socket's buffers hold.
+/// Returns a body that begins with its number and is 4 to 4 099 bytes long: a thousand of them are
+/// twice the size of a socket's buffers.
 fn body(number: u32) -> BytesMut {
     let mut body = BytesMut::zeroed(4 + (number as usize * 7919) % 4096);
     body[..4].copy_from_slice(&number.to_be_bytes());
@@ -29,11 +29,11 @@ fn body(number: u32) -> BytesMut {
 /// How a client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
-    /// What comes, when it comes.
+    /// It reads data as it arrives.
     AtOnce,
-    /// Nothing for a while, and then all of it.
+    /// It pauses, and then reads all data.
     Late,
-    /// Nothing before the server has given it up.
+    /// It reads only after the server has closed the connection.
     AfterTheEnd,
 }
 
@@ -47,14 +47,14 @@ impl Reads {
     }
 }
 
-/// What a client has seen.
+/// The data that a client has received.
 struct Seen {
     reads: Reads,
-    /// Broadcasts, whose numbers were 0, 1, 2 and so on.
+    /// The number of received broadcasts, whose numbers were 0, 1, 2 and so on.
     numbers: u32,
-    /// Whether it was told that the server goes away.
+    /// True if the server announced its shutdown to this client.
     told: bool,
-    /// Bytes of a frame that never became whole.
+    /// The bytes of an incomplete last frame.
     partial: usize,
 }
 
@@ -75,7 +75,7 @@ async fn client(addr: String, reads: Reads, listens: bool) -> Seen {
         Reads::AfterTheEnd => sleep(DRAIN + Duration::from_secs(3)).await,
     }
     let mut seen = Seen { reads, numbers: 0, told: false, partial: 0 };
-    // An error other than the end of the stream fails here.
+    // Any error other than the end of the stream fails the test here.
     for message in raw.all().await {
         if message.code() == GOING_AWAY.code() {
             seen.told = true;
@@ -89,7 +89,7 @@ async fn client(addr: String, reads: Reads, listens: bool) -> Seen {
     seen
 }
 
-/// Sends one broadcast after the other; gives up when nobody is left.
+/// Sends the broadcasts one after the other, and calls `begin` before number `begin_at`.
 async fn publish(hub: Hub, begin_at: u32, begin: impl FnOnce()) {
     let mut begin = Some(begin);
     for number in 0..MESSAGES {
@@ -106,7 +106,7 @@ async fn publish(hub: Hub, begin_at: u32, begin: impl FnOnce()) {
     }
 }
 
-/// Everybody's end, in the order in which they came.
+/// Returns the outcome of every peer, in the order in which they ended.
 async fn ends(peers: Vec<Peer>) -> Vec<Disconnected> {
     let mut ends = Vec::new();
     for peer in peers {
@@ -120,7 +120,7 @@ fn shut_down_at_half(stalled: bool) {
     let config = ServerConfig::default()
         .addr("127.0.0.1:0")
         .drain_timeout(DRAIN)
-        // So that a socket that is not read is full early.
+        // The buffers are small, so that a socket that is not read fills early.
         .max_unsent(16 * 1024)
         .max_pending_handshakes(CLIENTS, CLIENTS);
     let bound = server.block_on(Server::bind(config, Router::new())).expect("a free port");
@@ -130,7 +130,7 @@ fn shut_down_at_half(stalled: bool) {
     for number in 0..CLIENTS {
         let reads = Reads::of(number, stalled);
         seen.push(clients.spawn(client(addr.clone(), reads, number % 2 == 0)));
-        // In their numbers' order.
+        // In the order of their numbers.
         while hub.count(all()) != Ok(number + 1) {
             std::thread::yield_now();
         }
@@ -150,16 +150,16 @@ fn shut_down_at_half(stalled: bool) {
         running.await.expect("no panic").expect("it runs");
     });
     let ends = server.block_on(ends(peers));
-    // A task that was waited for is let go of a moment later.
+    // The runtime releases a task shortly after it was awaited.
     while server.metrics().num_alive_tasks() > 0 {
-        assert!(start.elapsed() < took + Duration::from_secs(2), "0 tasks are alive");
+        assert!(start.elapsed() < took + Duration::from_secs(2), "no task is alive");
         std::thread::yield_now();
     }
     assert!(report.complete && took <= DRAIN + Duration::from_millis(500), "{took:?}");
     let seen: Vec<Seen> =
         seen.into_iter().map(|seen| clients.block_on(seen).expect("no panic")).collect();
 
-    // By other counters than the report's.
+    // These counters are independent of the report's.
     let (mut written, mut dropped) = (0, 0);
     for (number, (seen, end)) in seen.iter().zip(&ends).enumerate() {
         assert_eq!(end.reason, CloseReason::Shutdown);
@@ -167,10 +167,10 @@ fn shut_down_at_half(stalled: bool) {
         assert_eq!((sent.accepted, sent.queued), (sent.written + sent.dropped(), 0));
         assert_eq!(sent.written, u64::from(seen.numbers) + u64::from(seen.told), "{number}");
         if seen.reads == Reads::AfterTheEnd {
-            assert!(sent.dropped() > 0, "its socket holds a part of it");
+            assert!(sent.dropped() > 0, "its socket holds a part of the data");
         } else {
             assert_eq!((seen.partial, sent.dropped()), (0, 0), "{number}");
-            assert!(seen.numbers >= MESSAGES / 2, "what was sent before is written");
+            assert!(seen.numbers >= MESSAGES / 2, "messages sent before the shutdown are written");
             assert_eq!(seen.told, number % 2 == 0);
         }
         written += sent.written;
@@ -191,7 +191,7 @@ fn r40_a_shutdown_at_half_of_the_broadcasts_writes_all_that_was_taken_on() {
     shut_down_at_half(false);
 }
 
-/// Those who do not read hold it up to its deadline, and cost the others nothing.
+/// Peers that do not read delay the shutdown up to its deadline, and cost the others nothing.
 #[test]
 fn r40_so_it_does_for_the_others_when_some_do_not_read() {
     shut_down_at_half(true);

@@ -1,4 +1,4 @@
-//! R19: a port belongs to one server, and nobody listens to the world without being told.
+//! R19: a port belongs to one server, and a server that listens on all interfaces logs a warning.
 
 use veltix::{BindError, Router, Server, ServerConfig};
 
@@ -20,7 +20,7 @@ async fn r19_a_port_that_is_taken_is_never_shared() {
 
 #[tokio::test]
 async fn r19_the_default_is_the_loopback() {
-    // Whether or not the port is taken, it is told which one it is.
+    // The default port may be taken. In both cases the address is the loopback.
     match Server::bind(ServerConfig::default(), Router::new()).await {
         Ok(server) => {
             let addr = server.local_addr().socket_addr().expect("it is TCP");
@@ -45,7 +45,7 @@ async fn r19_who_listens_to_the_world_is_warned_once() {
     drop(outside);
     #[cfg(feature = "tls")]
     {
-        // Whom a required certificate lets in, it has looked at.
+        // A server that requires certificates authenticates its peers, so it logs no warning.
         let authority = crate::support::certificates::Authority::new();
         for (tls, more) in [
             (authority.server().require_client_certificates(authority.roots()).unwrap(), 0),

@@ -1,4 +1,4 @@
-//! R10, R11 and R12: peers that send more than is sensible.
+//! R10, R11 and R12: peers that send excessive amounts of data.
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
@@ -20,11 +20,11 @@ const MIB: usize = 1 << 20;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long an attack goes on.
+/// The duration of an attack.
 const ATTACK: Duration = Duration::from_secs(3);
 
-/// A peer that writes this again and again, and connects again whenever it is closed; how many
-/// bytes it got rid of.
+/// Writes these bytes repeatedly, and reconnects whenever the connection is closed. Returns the
+/// number of written bytes.
 fn pour(addr: SocketAddr, bytes: &[u8], at_most: Option<usize>) -> usize {
     let begun = Instant::now();
     let mut sent = 0;
@@ -34,7 +34,7 @@ fn pour(addr: SocketAddr, bytes: &[u8], at_most: Option<usize>) -> usize {
         let mut rest = bytes;
         while begun.elapsed() < ATTACK {
             if let Some(at_most) = at_most {
-                // As fast as another, and no faster.
+                // It reconnects as fast as an ordinary client, and no faster.
                 let due = at_most as f64 * begun.elapsed().as_secs_f64() / ATTACK.as_secs_f64();
                 if sent as f64 > due {
                     thread::sleep(Duration::from_micros(200));
@@ -65,7 +65,7 @@ fn r10_a_flood_of_unknown_types_harms_nobody() {
         let log = Log::everywhere();
         let (hub, addr) = serve(ServerConfig::default(), Router::new().route(OTHER, || {})).await;
         let mut events = hub.events();
-        // Each connection brings as many as there are types, so it is closed on the way.
+        // Each connection sends as many types as there are, so it is closed before the end.
         let mut flood = BytesMut::new();
         for code in (300..=u16::MAX).filter(|code| *code != OTHER.code()) {
             flood.extend_from_slice(&frame(code, 7, ""));
@@ -77,7 +77,7 @@ fn r10_a_flood_of_unknown_types_harms_nobody() {
             2,
             || {
                 let served = Honest::during(addr, || sent.set(pour(addr, &flood, None)));
-                // A later try is in another window of the log's.
+                // A later try falls into another window of the rate-limited log.
                 lines.set(lines.get().or_else(|| Some(log.lines("veltix_tokio").len())));
                 served
             },
@@ -131,7 +131,7 @@ fn r12_pings_whose_answers_nobody_reads_are_not_read_for_ever() {
     alone!(Alone::within(MINUTE), async {
         let (hub, addr) =
             serve(ServerConfig::default().write_stall(Some(STALL)), Router::new()).await;
-        // An honest batch is answered in full.
+        // An honest batch is answered completely.
         let (mut honest, peer) = join(&hub, addr);
         let pings = frame(PING.code(), 7, "").repeat(546);
         honest.write_all(&pings).unwrap();
@@ -141,7 +141,7 @@ fn r12_pings_whose_answers_nobody_reads_are_not_read_for_ever() {
         drop(honest);
         peer.closed().await;
 
-        // The system must not take all of the answers for the peer.
+        // The kernel must not buffer all answers for the peer.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(64 * 1024).unwrap();
         let stream = socket.connect(addr).await.unwrap().into_std().unwrap();
@@ -171,12 +171,12 @@ fn r12_pings_whose_answers_nobody_reads_are_not_read_for_ever() {
     });
 }
 
-/// Writes until the stream fails; when the last byte was taken.
+/// Writes until the stream fails. Returns the time of the last accepted byte.
 fn pour_until_closed(mut stream: TcpStream, mut rest: &[u8]) -> Instant {
     stream.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
     let mut last = Instant::now();
     loop {
-        assert!(!rest.is_empty(), "the server takes all of it");
+        assert!(!rest.is_empty(), "the server never stops reading");
         match stream.write(&rest[..rest.len().min(64 * 1024)]) {
             Ok(written) => (rest, last) = (&rest[written..], Instant::now()),
             Err(error) if is_full(&error) => {}

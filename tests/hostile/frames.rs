@@ -1,4 +1,4 @@
-//! R4: frames inside of frames, against a server that would handle them.
+//! R4: frames inside of frames, against a server that has handlers for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,17 +11,18 @@ use veltix::{Router, Server, ServerConfig};
 
 use crate::support::{ECHO, OTHER, PYTHON, frame, said};
 
-/// Frames that a body hides.
+/// The number of frames inside a body.
 const HIDDEN: usize = 100;
 
-/// Peers, of which each sends one such body.
+/// The number of peers, each of which sends one such body.
 const PEERS: usize = 100;
 
-/// A frame around frames, which is wrong in one of several ways, and good frames behind it.
+/// Returns a frame that contains frames and is wrong in one of several ways, followed by good
+/// frames.
 fn around(number: usize) -> BytesMut {
     let hidden: BytesMut = (0..HIDDEN).flat_map(|_| frame(OTHER.code(), 7, "hidden")).collect();
     let body = [&b"VX\0"[..number % 3], &hidden].concat();
-    // A code that nobody handles; the body is read and thrown away.
+    // No route handles this code; the body is read and discarded.
     let mut outer = frame(if number.is_multiple_of(4) { 777 } else { 200 }, 7, body);
     match number % 4 {
         0 => {}
@@ -48,7 +49,7 @@ async fn r04_ten_thousand_hidden_frames_are_not_dispatched() {
     tokio::spawn(server.run());
     let peers = (0..PEERS).map(|number| async move {
         let mut stream = TcpStream::connect(addr).await.unwrap();
-        // Each cuts its bytes elsewhere. A server that has closed already takes no more.
+        // Each peer splits its bytes at another offset. A server that has closed reads no more.
         let bytes =
             [said(PYTHON), frame(ECHO.code(), 7, "first").to_vec(), around(number).to_vec()]
                 .concat();
@@ -59,12 +60,12 @@ async fn r04_ten_thousand_hidden_frames_are_not_dispatched() {
         }
         let _ = stream.shutdown().await;
         let mut answers = Vec::new();
-        // The end may be a reset, since bytes were left unread.
+        // The end may be a reset, because bytes were left unread.
         let _ = stream.read_to_end(&mut answers).await;
         answers
     });
     for answers in join_all(peers).await {
-        assert!(answers.ends_with(b"first"), "what came before is answered");
+        assert!(answers.ends_with(b"first"), "earlier messages are answered");
     }
     assert_eq!(dispatched.load(Ordering::Relaxed), 0);
 }

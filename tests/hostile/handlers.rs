@@ -1,4 +1,4 @@
-//! R29, R30 and R31: handlers that panic, that never return, and that hold a worker.
+//! R29, R30 and R31: handlers that panic, that never return, and that block a worker.
 
 use std::future::pending;
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A type whose handler runs on a thread of the pool.
 const BLOCKING: veltix::MessageType = veltix::MessageType::new(202, "blocking", "");
 
-/// A type whose messages come one at a time.
+/// A type whose messages are handled one at a time.
 const LONE: veltix::MessageType = veltix::MessageType::new(203, "lone", "");
 
 fn panics() {
@@ -40,7 +40,7 @@ fn r29_a_thousand_panics_touch_nobody_else() {
                 let mut stream = dial(addr).unwrap();
                 let code = if number % 2 == 0 { OTHER } else { BLOCKING };
                 stream.write_all(&frame(code.code(), 7, "")).unwrap();
-                // Its own connection ends, and no more than that.
+                // Only the peer's own connection ends.
                 let end = stream.read(&mut [0]);
                 assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
             }
@@ -88,7 +88,7 @@ fn r30_calls_that_hang_hold_their_connection_and_nothing_else() {
                     Err(_) => thread::sleep(Duration::from_millis(1)),
                 }
                 if code != OTHER.code() {
-                    // The same number of bytes, of calls that end.
+                    // The same number of bytes, sent as calls that complete.
                     thread::sleep(Duration::from_millis(20));
                 }
             }
@@ -106,7 +106,8 @@ fn r30_calls_that_hang_hold_their_connection_and_nothing_else() {
         let begun = Instant::now();
         let report = hub.shutdown().await;
         measured(30, format_args!("{waiting} messages held, shutdown in {:.2?}", begun.elapsed()));
-        // One runs, 64 wait, and those that were read along with them fill a buffer.
+        // One handler runs and 64 messages wait. The messages of the same read also wait, up to one
+        // buffer.
         assert!((65..=65 + 64).contains(&waiting), "{waiting}");
         assert!(begun.elapsed() <= DRAIN + Duration::from_secs(1), "{report:?}");
     });
@@ -137,7 +138,7 @@ fn r31_a_handler_that_holds_a_worker_is_named() {
         while peer.stats().received.handled < 2 {
             sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(log.lines("WARN"), [""; 0], "a thread of the pool may be held");
+        assert_eq!(log.lines("WARN"), [""; 0], "a thread of the pool may be blocked");
         assert!(threads.lock().unwrap().iter().all(|name| name.starts_with("veltix-worker-")));
         let others = Honest::begin(addr);
         let mut stream = dial(addr).unwrap();
@@ -160,9 +161,10 @@ fn r31_a_handler_that_holds_a_worker_is_named() {
                 served.calls, served.errors
             ),
         );
-        assert_eq!(lines.len(), 1, "once for a while: {lines:?}");
+        assert_eq!(lines.len(), 1, "one line per interval: {lines:?}");
         assert!(lines[0].contains("on_blocking"), "{}", lines[0]);
-        // One that is called alone is seen by the fourth call at the latest.
+        // A slow poll of a handler that is called alone is detected by the fourth call at the
+        // latest.
         let mut lone = dial(addr).unwrap();
         for _ in 0..4 {
             let call = frame(LONE.code(), 7, "");

@@ -1,4 +1,4 @@
-//! R2 and R9: what may be said instead of a hello, to a server.
+//! R2 and R9: bytes that a peer may send to a server instead of a hello.
 
 #[path = "../../veltix-core/src/hostile/hellos.rs"]
 mod hellos;
@@ -23,13 +23,13 @@ async fn failure(events: &mut EventStream) -> HandshakeFailure {
     until(events, failed).await
 }
 
-/// Writes as much as is taken, up to this much; how much that was.
+/// Writes as much as the server reads, up to `most` bytes. Returns the number of written bytes.
 async fn push(raw: &mut RawPeer, most: usize) -> usize {
     let mut taken = 0;
     while taken < most && raw.write(b"x").now_or_never().is_some_and(|written| written.is_ok()) {
         taken += 1;
         if taken % 64 == 0 {
-            // The server has its turn.
+            // Yields to the server.
             sleep(Duration::from_millis(1)).await;
         }
     }
@@ -46,13 +46,13 @@ async fn r02_the_longest_message_is_waited_for_and_no_longer_one() {
         let mut raw = world.silent().await;
         raw.hear().await.unwrap();
         raw.write(&length.to_be_bytes()).await.unwrap();
-        // All but the last byte of the message: it is waited for, until the deadline.
+        // All of the message except its last byte: the server waits for it until the deadline.
         let waits = push(&mut raw, usize::from(length) - 1).await;
         assert_eq!(waits, usize::from(length) - 1);
         assert_eq!(failure(&mut events).await, HandshakeFailure::Timeout);
         assert_eq!(begun.elapsed(), Duration::from_secs(5));
     }
-    // One that never shuts up is read to the end of the message and no further.
+    // The peer sends without end. The server reads to the end of the message and no further.
     let mut raw = world.silent().await;
     raw.hear().await.unwrap();
     raw.write(&30_720_u16.to_be_bytes()).await.unwrap();
@@ -61,7 +61,7 @@ async fn r02_the_longest_message_is_waited_for_and_no_longer_one() {
     assert_eq!(failure(&mut events).await, HandshakeFailure::Protocol(HandshakeError::NotAnObject));
 }
 
-/// Says one of them to a server, and returns what it answers, and after which time.
+/// Sends one of them to a server, and returns its answer and the time until the end.
 async fn say(addr: &str, json: &[u8]) -> (Vec<u8>, Duration) {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let mut hello = [0; 2];
@@ -88,7 +88,7 @@ async fn r09_five_hundred_hellos_are_answered_or_closed_at_once() {
     assert!(hellos.len() >= 500);
     for (json, verdict) in hellos {
         let shown = String::from_utf8_lossy(&json[..json.len().min(80)]).into_owned();
-        // A busy machine gets another try; what takes long by itself takes long again.
+        // A busy machine gets another try. A server that is slow by itself is slow again.
         let mut tries = 0;
         loop {
             let (answer, after) = say(&addr, &json).await;

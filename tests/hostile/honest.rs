@@ -1,4 +1,5 @@
-//! Who else is served: peers that ask and measure, while a test attacks the same server.
+//! The honest peers of a server: they send calls and measure times while a test attacks the same
+//! server.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,19 +15,20 @@ use veltix::{Client, ClientConfig, Hub, Message, Peer, Router, Server, ServerCon
 use crate::support::alone::measured;
 use crate::support::{ACK, ECHO, PYTHON, frame, said};
 
-/// Honest clients beside an attack.
+/// The number of honest clients during an attack.
 const CLIENTS: usize = 20;
 
-/// What each of them waits between two questions.
+/// The pause of each client between two calls.
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// Below this nobody is harmed, whatever the ratio.
+/// Below this time no peer is harmed, for any ratio.
 const HARMLESS: Duration = Duration::from_millis(10);
 
-/// Tries of a ratio, which a busy machine may spoil. What is right or wrong has one.
+/// The number of tries for a ratio of times, which a busy machine may distort. A check of
+/// correctness has one try.
 const TRIES: usize = 3;
 
-/// A server over TCP that sends back what ECHO brings.
+/// Starts a server over TCP that sends ECHO back.
 pub(super) async fn serve(config: ServerConfig, router: Router) -> (Hub, SocketAddr) {
     let router = router.route(ECHO, |body: Bytes| body);
     let server = Server::bind(config.addr("127.0.0.1:0"), router).await.expect("it binds");
@@ -35,14 +37,14 @@ pub(super) async fn serve(config: ServerConfig, router: Router) -> (Hub, SocketA
     (hub, addr)
 }
 
-/// A peer that has shaken hands, on a socket whose calls block.
+/// Connects a peer on a blocking socket and performs the handshake.
 pub(super) fn dial(addr: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(addr)?;
     shake_hands(&stream)?;
     Ok(stream)
 }
 
-/// Such a peer, once it is listed, and what the server has of it.
+/// Connects such a peer and waits until it is listed. Returns it with the server's handle.
 pub(super) fn join(hub: &Hub, addr: SocketAddr) -> (TcpStream, Peer) {
     let stream = dial(addr).expect("the server listens");
     echo(&stream, "joined").expect("it answers");
@@ -50,7 +52,7 @@ pub(super) fn join(hub: &Hub, addr: SocketAddr) -> (TcpStream, Peer) {
     (stream, peers.into_iter().max_by_key(Peer::id).expect("it is listed"))
 }
 
-/// The client's side of a handshake.
+/// Performs the client's side of a handshake.
 pub(super) fn shake_hands(mut stream: &TcpStream) -> io::Result<()> {
     let mut length = [0; 2];
     stream.read_exact(&mut length)?;
@@ -62,7 +64,8 @@ pub(super) fn shake_hands(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks once, and waits for the answer: what was sent before on this connection has been read.
+/// Sends one call and waits for the answer. Everything that was sent earlier on this connection has
+/// been read then.
 pub(super) fn echo(mut stream: &TcpStream, body: &'static str) -> io::Result<()> {
     let question = frame(ECHO.code(), 9, body);
     stream.write_all(&question)?;
@@ -72,23 +75,23 @@ pub(super) fn echo(mut stream: &TcpStream, body: &'static str) -> io::Result<()>
     Ok(())
 }
 
-/// Peers that each ask again and again, on a thread of their own.
+/// Peers that each send calls repeatedly, on a thread of their own.
 pub(super) struct Honest {
     over: Arc<AtomicBool>,
     thread: JoinHandle<Served>,
 }
 
-/// How they were served.
+/// The results of the honest peers.
 #[derive(Clone, Debug)]
 pub(super) struct Served {
     pub(super) calls: usize,
     pub(super) errors: usize,
-    /// What all but one of a hundred calls took at most.
+    /// The 99th percentile of the call times.
     pub(super) p99: Duration,
 }
 
 impl Honest {
-    /// They connect before this returns.
+    /// Connects the clients; they are connected when this returns.
     pub(super) fn begin(addr: SocketAddr) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -115,13 +118,13 @@ impl Honest {
         Self { over, thread }
     }
 
-    /// Has them stop, and says how they were served.
+    /// Stops the clients and returns their results.
     pub(super) fn end(self) -> Served {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().expect("they do not panic")
     }
 
-    /// How they are served while this runs.
+    /// Returns the results of the clients during this future.
     pub(super) fn during(addr: SocketAddr, attack: impl FnOnce()) -> Served {
         let honest = Self::begin(addr);
         attack();
@@ -142,8 +145,8 @@ async fn ask(client: &Client, over: &AtomicBool) -> (Vec<Duration>, usize) {
     (took, errors)
 }
 
-/// Asserts that nobody notices an attack: all calls are answered, and the slowest in a hundred takes
-/// at most so many times what it takes beside the other load, or ten milliseconds.
+/// Asserts that honest peers do not notice an attack: all calls are answered. The 99th percentile
+/// of their times is at most `times` times that under the other load, or at most ten milliseconds.
 pub(super) fn unharmed(
     row: u8,
     times: u32,

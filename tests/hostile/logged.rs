@@ -1,4 +1,4 @@
-//! R45: whatever words a peer or an error brings, an event is one short line of a log.
+//! R45: for any text in a peer's message or an error, an event is one short line of a log.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use veltix::{
 use super::Log;
 use crate::support::{ECHO, OTHER, PIPE, RawServer, World, quiet, until};
 
-/// What would end a line, color it, or hide in it.
+/// Characters that end a line, change its color, or hide text in it.
 const NASTY: [&str; 5] = [
     "\r\n2026-01-01T00:00:00.000000Z ERROR root: owned",
     "\u{1b}[31m\u{1b}]0;title\u{7}\u{9b}2J",
@@ -23,7 +23,8 @@ const NASTY: [&str; 5] = [
     "\\n\" error=\"",
 ];
 
-/// Each of them once, and as often as a message of the handshake has room for.
+/// Returns texts with each of these characters once, and texts that repeat them until they fill a
+/// message of the handshake.
 fn nasty() -> impl Iterator<Item = String> {
     NASTY.iter().flat_map(|words| [(*words).to_owned(), words.repeat(3_000 / words.len())])
 }
@@ -59,7 +60,7 @@ async fn r45_what_a_peer_says_is_one_line() {
         raw.end();
         quiet().await;
     }
-    // Each was told of, in one line.
+    // Each error was logged in one line.
     let times = nasty().count();
     for (about, lines) in [
         ("the handshake failed", times),
@@ -84,7 +85,7 @@ async fn r45_what_a_server_says_is_one_line() {
             let connector = server.connector.clone();
             let client = Client::connect_with(connector, config, Router::new());
             let refuse = async {
-                // Closed without a word: it is tried again.
+                // The stream closes without an answer, so the client tries again.
                 drop(server.accept().await);
                 let mut raw = server.accept().await;
                 drop(raw.say(&said).await);
@@ -129,7 +130,8 @@ async fn r45_what_the_application_says_is_one_line() {
     println!("the longest line has {} characters", log.check());
 }
 
-/// The application's words often have a peer's in them: its name, or what it has shown.
+/// The application's texts often contain a peer's text, for example its name or its certificate's
+/// subject.
 #[tokio::test(start_paused = true)]
 async fn r45_a_refusal_by_identity_is_one_line_and_its_event_is_printable() {
     let (log, _guard) = Log::begin();
@@ -156,7 +158,7 @@ async fn r45_a_refusal_by_identity_is_one_line_and_its_event_is_printable() {
             assert!(text.chars().count() <= 256, "{text}");
         }
     }
-    // Refusals of different servers share no pause.
+    // The rate limits of the log lines of different servers are independent.
     assert_eq!(log.lines("the handshake failed").len(), 2 * nasty().count());
     println!("the longest line has {} characters", log.check());
 }
@@ -177,7 +179,7 @@ async fn r45_a_lost_server_is_one_line() {
     drop(client);
 }
 
-/// Whoever guesses tokens fills no disk.
+/// A peer that guesses tokens does not fill the log.
 #[tokio::test(start_paused = true)]
 async fn r45_any_number_of_refused_peers_are_one_warning() {
     let (log, _guard) = Log::begin();
@@ -190,5 +192,5 @@ async fn r45_any_number_of_refused_peers_are_one_warning() {
     }
     let lines = log.lines("the token is wrong");
     assert_eq!(lines.iter().filter(|line| line.contains(" WARN ")).count(), 1, "{lines:?}");
-    assert_eq!(lines.len(), 5, "the others are for who looks for them");
+    assert_eq!(lines.len(), 5, "the other lines are at debug level");
 }

@@ -1,4 +1,4 @@
-//! R1, R24 and R26: what memory follows.
+//! R1, R24 and R26: memory is proportional to the received bytes.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,27 +37,27 @@ fn r01_memory_follows_what_came_and_not_what_was_announced() {
         streams.iter().for_each(|stream| echo(stream, "warm").unwrap());
         let before = alone::memory();
         for (number, stream) in streams.iter_mut().enumerate() {
-            // Some stop behind the header, some with one byte, some with a part of a read.
+            // Some peers stop behind the header, some after one byte, some within a read.
             let body = [0, 1, 1_000][number % 3];
             stream.write_all(&[bomb(), vec![7; body]].concat()).unwrap();
         }
         alone::all_read(addr.port()).await;
         let grown = alone::peak().saturating_sub(before);
         measured(1, format_args!("{PEERS} bombs: {} more", mib(grown)));
-        assert_eq!(hub.count(all()), Ok(PEERS), "they are waited for");
+        assert_eq!(hub.count(all()), Ok(PEERS), "the server waits for the rest");
         assert!(grown <= 24 * MIB, "{grown}");
     });
 }
 
-/// Buffers have room for up to six times what came, so that large frames are not copied again and
-/// again; what nothing was written to is no memory yet.
+/// Buffers have room for up to six times the received bytes, so that large frames are not copied
+/// repeatedly. Pages that were never written to are not resident memory.
 #[test]
 fn r07_what_is_held_is_at_most_twice_what_came() {
     const DECODERS: usize = 16;
-    // What is freed is given back to the system, so that each round begins with nothing.
+    // Freed memory is returned to the system, so that each round begins at zero.
     let how = Alone::within(Duration::from_secs(60)).set("MALLOC_MMAP_THRESHOLD_", "131072");
     alone!(how, async {
-        // The buffer of the third has just got room for all.
+        // The buffer of the third has just been extended for the complete frame.
         for came in [MIB, 3 * MIB, 4 * MIB + 64 * 1024, 6 * MIB, 9 * MIB] {
             let before = alone::memory();
             alone::reset_peak();
@@ -67,7 +67,7 @@ fn r07_what_is_held_is_at_most_twice_what_came() {
                 let mut buffer = BytesMut::with_capacity(64 * 1024);
                 buffer.extend_from_slice(&bomb());
                 while buffer.len() < came {
-                    // As a read does, into the room that there is.
+                    // As a read does, into the available room.
                     let room = buffer.capacity() - buffer.len();
                     let piece = (came - buffer.len()).min(64 * 1024).min(room);
                     buffer.extend_from_slice(&[7; 64 * 1024][..piece]);
@@ -111,7 +111,8 @@ fn r24_a_broadcast_is_in_memory_once() {
         alone::reset_peak();
         let delivery = hub.broadcast(&Message::new(OTHER, vec![7; MIB])).unwrap();
         assert_eq!(delivery.queued, PEERS);
-        // One after the other, into one buffer: what grows is the server.
+        // The peers read one after the other into one buffer, so that only the server's memory
+        // grows.
         let mut buffer = vec![0; 64 * 1024];
         for reader in &mut readers {
             let mut read = 0;
@@ -127,9 +128,10 @@ fn r24_a_broadcast_is_in_memory_once() {
 
 #[test]
 fn r26_what_is_kept_does_not_hold_the_buffer_that_it_came_in() {
-    /// One of so many is kept, so that each read has one.
+    /// One in this number of messages is kept, so that each read buffer has one.
     const EVERY: usize = 2_000;
-    /// The list of threats has 200 million. Where nothing is copied out, so many pin 64 MiB.
+    /// The list of threats has 200 million. If bodies were not copied out, this number of messages
+    /// would pin 64 MiB.
     const MESSAGES: usize = 2_000_000;
     alone!(Alone::within(Duration::from_secs(120)), async {
         let (count, kept) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));

@@ -1,4 +1,4 @@
-//! R25: what all peers of a server hold together.
+//! R25: the memory that all peers of a server hold together.
 
 use std::io;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::support::{ACK, ECHO, OTHER, PIPE, PYTHON, RawPeer, World, frame, said
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MIB: usize = 1 << 20;
 
-/// A peer that has shaken hands.
+/// Connects a peer and performs the handshake.
 async fn dial(addr: std::net::SocketAddr) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr).await?;
     let length = stream.read_u16().await?;
@@ -42,11 +42,11 @@ async fn echo(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Each of 200 peers sends all but the last byte of the largest message.
+/// Each of 200 peers sends all bytes of the largest message except the last.
 #[test]
 fn r25_begun_frames_of_all_peers_stay_within_the_budget() {
-    // What is freed is given back to the system: glibc keeps twice as much as the largest block for
-    // each of its arenas, and the budget is over what is held.
+    // Freed memory is returned to the system: glibc keeps twice the size of the largest block for
+    // each of its arenas, and the budget only covers memory in use.
     let how = Alone::within(Duration::from_secs(60)).set("MALLOC_TRIM_THRESHOLD_", "131072");
     alone!(how, async {
         const BUDGET: usize = 64 * MIB;
@@ -119,14 +119,14 @@ fn r25_begun_frames_of_all_peers_stay_within_the_budget() {
                 answers.load(Ordering::Relaxed),
             ),
         );
-        assert!(evicted > 0, "somebody has to go");
+        assert!(evicted > 0, "a peer has to be evicted");
         assert!(answers.load(Ordering::Relaxed) > 20 * 100);
         assert!(grown <= BUDGET / 10 * 11, "{} more", mib(grown));
         drop((attackers, served));
     });
 }
 
-/// A server whose peers may have begun two large frames.
+/// Starts a server whose peers may have begun two large frames in total.
 pub(super) fn world() -> World {
     world_of(Router::new())
 }
@@ -137,7 +137,8 @@ fn world_of(router: Router) -> World {
     World::with(config, PIPE, router.route(ECHO, |body: Bytes| body).route(OTHER, || {}))
 }
 
-/// A large frame but for its last byte, as much of it as is read within a while.
+/// Sends a large frame without its last byte, until the server stops reading. Returns the number of
+/// sent bytes.
 async fn begin(raw: &mut RawPeer) -> usize {
     let bytes = large();
     let mut sent = 0;
@@ -169,7 +170,7 @@ pub(super) async fn next_evicted(events: &mut EventStream) -> (Peer, usize) {
 
 #[tokio::test(start_paused = true)]
 pub(crate) async fn a_frame_waits_for_room_and_then_the_largest_goes() {
-    // Room is given back at once, whatever the application still does about who is gone.
+    // The room is released at once, even if the application still works on a peer that has left.
     let world = world_of(Router::new().on_disconnect(|| sleep(5 * SECOND)));
     let mut events = world.hub.events();
     let (mut first, first_peer) = world.join().await;
@@ -177,17 +178,17 @@ pub(crate) async fn a_frame_waits_for_room_and_then_the_largest_goes() {
     let (mut third, third_peer) = world.join().await;
     let mut small = world.raw().await;
     assert_eq!(begin(&mut first).await, MIB - 1);
-    // Of the second there is less.
+    // The second peer has sent less of its frame.
     second.write(&large()[..MIB / 2]).await.unwrap();
     let start = Instant::now();
     let writing = tokio::spawn(async move { third.write(&large()).await.map(|()| third) });
-    // Small messages need no room.
+    // Small messages need no room in the budget.
     check_echo(&mut small).await;
     let evicted = next_evicted(&mut events).await;
     assert_eq!((evicted.0.id(), evicted.1), (first_peer.id(), 3 * MIB));
     assert!((SECOND..3 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
     assert_eq!(first_peer.closed().await.reason, CloseReason::Evicted);
-    // There is room for the others now.
+    // Now there is room for the other peers.
     let third = writing.await.unwrap().expect("it is read again");
     assert!(start.elapsed() < 3 * SECOND, "{:?}", start.elapsed());
     second.write(&large()[MIB / 2..]).await.unwrap();
@@ -210,7 +211,7 @@ pub(crate) async fn whoever_gives_room_back_saves_the_others() {
     let writing = tokio::spawn(async move { third.write(&large()).await.map(|()| third) });
     sleep(SECOND / 2).await;
     assert!(!writing.is_finished(), "it waits for room");
-    // The first becomes whole, and is handled.
+    // The first frame is completed and handled.
     first.write(&large()[MIB - 1..]).await.unwrap();
     check_echo(&mut first).await;
     let mut third = timeout(SECOND / 2, writing).await.expect("it has room").unwrap().unwrap();
@@ -220,7 +221,7 @@ pub(crate) async fn whoever_gives_room_back_saves_the_others() {
     assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
 }
 
-/// The room that one frame had is not the next one's: that has to wait for its own.
+/// The room of one frame is not reused for the next frame, which has to wait for its own.
 #[tokio::test(start_paused = true)]
 async fn a_second_large_frame_waits_for_room_as_the_first_did() {
     let world = world();
@@ -230,7 +231,8 @@ async fn a_second_large_frame_waits_for_room_as_the_first_did() {
         let mut raw = world.raw().await;
         raw.write(&large()).await.unwrap();
         check_echo(&mut raw).await;
-        // The first is the last below: it was given its room, and no buffer that another one left.
+        // The first is the last below: it received its own room, and no buffer that another frame
+        // released.
         peers.insert(0, raw);
     }
     for raw in &mut peers[..2] {
@@ -249,10 +251,10 @@ async fn a_second_large_frame_waits_for_room_as_the_first_did() {
     assert!(timeout(SECOND, next_evicted(&mut events)).await.is_err());
 }
 
-/// Nobody goes for a frame that will never be read.
+/// No peer is evicted for a frame that will never be read.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_leaving_asks_for_no_room() {
-    // Room for two large frames, and hardly more.
+    // Room for two large frames, and little more.
     let config = ServerConfig::default()
         .max_message_size(MIB)
         .outbox(1_024, 8 * MIB)
@@ -271,7 +273,7 @@ async fn a_peer_that_is_leaving_asks_for_no_room() {
     sleep(19 * SECOND / 2).await;
     let mut writer = third.split_writer();
     let writing = tokio::spawn(async move { writer.write(&large()).await });
-    // It takes nothing for ten seconds, and its handler has as long.
+    // The peer reads nothing for ten seconds, and its handler runs for the same time.
     while !third_peer.is_closed() {
         sleep(SECOND / 10).await;
     }
@@ -281,7 +283,7 @@ async fn a_peer_that_is_leaving_asks_for_no_room() {
     writing.abort();
 }
 
-/// A frame counts from when it is given room, and not only once it has come.
+/// A frame is charged when it receives room, and not only when it is complete.
 #[tokio::test(start_paused = true)]
 async fn no_more_room_is_given_than_there_is() {
     let config = ServerConfig::default().max_message_size(MIB).memory_budget(5 * MIB);
@@ -301,7 +303,7 @@ async fn no_more_room_is_given_than_there_is() {
     }
 }
 
-/// The handle of a connection that is over holds nothing of it.
+/// The handle of an ended connection holds none of its memory.
 #[tokio::test(start_paused = true)]
 async fn who_is_closed_has_given_its_room_back() {
     let world = world();
@@ -327,7 +329,8 @@ async fn who_is_closed_has_given_its_room_back() {
     drop((first_peer, second_peer));
 }
 
-/// What a peer had begun never becomes whole when it leaves, and its handlers may go on for a while.
+/// When a peer leaves, its begun frame is never completed, although its handlers may run for some
+/// time.
 #[tokio::test(start_paused = true)]
 async fn who_leaves_gives_its_room_back_before_its_handlers_end() {
     const STUCK: MessageType = MessageType::new(202, "stuck", "");
@@ -337,7 +340,7 @@ async fn who_leaves_gives_its_room_back_before_its_handlers_end() {
     for _ in 0..2 {
         let mut raw = world.raw().await;
         begin(&mut raw).await;
-        // The handler begins behind a whole frame, and beside one that has begun.
+        // The handler begins after a complete frame, while another frame has begun.
         raw.write(&large()[MIB - 1..]).await.unwrap();
         raw.send(STUCK.code(), 0, "").await.unwrap();
         begin(&mut raw).await;
@@ -357,7 +360,7 @@ async fn many_who_are_evicted_are_one_line_of_the_log() {
     let mut queues = Vec::new();
     for _ in 0..6 {
         let (raw, peer) = world.join().await;
-        // Some of it is in the pipe, and a mebibyte waits.
+        // A part of it is in the pipe, and one MiB waits.
         for _ in 0..11 {
             peer.try_send(&Message::new(OTHER, vec![7; 100_000])).unwrap();
         }
@@ -365,7 +368,8 @@ async fn many_who_are_evicted_are_one_line_of_the_log() {
     }
     let mut last = world.raw().await;
     tokio::spawn(async move { last.write(&large()).await });
-    // One goes for the frame's first step, and at least two together for all of it.
+    // One peer is evicted for the frame's first step, and at least two in total for the complete
+    // frame.
     for _ in 0..3 {
         let evicted = timeout(5 * SECOND, next_evicted(&mut events));
         evicted.await.expect("three of them are room for one frame");
@@ -385,7 +389,7 @@ async fn a_budget_without_room_for_the_largest_message_is_refused() {
         Err(BindError::Config(error)) => assert_eq!(error, expected),
         other => panic!("{other:?}"),
     }
-    // The default has room for it.
+    // The default budget has room for it.
     let config =
         ServerConfig::default().max_message_size(MEMORY_BUDGET).outbox(1_024, 2 * MEMORY_BUDGET);
     drop(Server::bind(config.addr("127.0.0.1:0"), Router::new()).await.expect("it works"));

@@ -1,5 +1,5 @@
-//! What an attacker may send to a running server or client. A test is named after its row in the
-//! project's list of threats; what concerns bytes alone is tested in `veltix-core/src/hostile`.
+//! Input of attackers to a running server or client. A test is named after its row in the project's
+//! list of threats. Attacks that concern only bytes are tested in `veltix-core/src/hostile`.
 
 mod answers;
 mod cancelled;
@@ -37,15 +37,15 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing::{Dispatch, Level};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What is logged on this thread, as `tracing_subscriber` writes it by default, but without colors.
+/// The log output of this thread, as `tracing_subscriber` writes it by default, but without colors.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Takes in all that is logged until the guard is dropped.
+    /// Captures all log output until the guard is dropped.
     fn begin() -> (Self, DefaultGuard) {
-        // While there is only one subscriber, whoever is first at a line of code on a thread without it
-        // decides for all threads that nobody wants that line.
+        // With only one subscriber, the first thread that reaches a callsite without it disables
+        // that callsite for all threads.
         static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
         ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::default()));
         let log = Self::default();
@@ -57,7 +57,7 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    /// Takes in all that is logged on all threads of a process that has no other test.
+    /// Captures the log output of all threads, in a process without other tests.
     fn everywhere() -> Self {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
@@ -69,7 +69,7 @@ impl Log {
         log
     }
 
-    /// The lines about this, of all that was logged so far.
+    /// Returns the captured lines that contain `about`.
     #[track_caller]
     fn lines(&self, about: &str) -> Vec<String> {
         let bytes = self.0.lock().unwrap().clone();
@@ -77,9 +77,9 @@ impl Log {
         text.lines().filter(|line| line.contains(about)).map(str::to_owned).collect()
     }
 
-    /// Asserts that each event is one line of nothing but text, and no more than 256 characters
-    /// beside what the subscriber puts before it: the time, the level, spans and the place. Returns
-    /// the length of the longest line with all of that.
+    /// Asserts that each event is one line of plain text with at most 256 characters, in addition
+    /// to the subscriber's prefix: the time, the level, spans and the place. Returns the length of
+    /// the longest line including the prefix.
     #[track_caller]
     fn check(&self) -> usize {
         let bytes = self.0.lock().unwrap().clone();
@@ -88,7 +88,8 @@ impl Log {
         for line in text.split_terminator('\n') {
             assert!(!line.contains(char::is_control), "{line:?}");
             assert!(!line.contains(['\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}']), "{line:?}");
-            // It says when, how bad, and where. Whoever began a line of his own could not.
+            // The prefix contains time, level and place. A line that a peer injects could not have
+            // them.
             let (when, rest) = line.split_once(' ').unwrap_or_default();
             let (level, place) = rest.trim_start().split_once(' ').unwrap_or_default();
             let is_ours = place.starts_with("veltix_tokio::") || place.starts_with("message{");

@@ -1,4 +1,4 @@
-//! R17, R18 and R22: a network that takes everything and gives nothing back, and a clock that jumps.
+//! R17, R18 and R22: a network that accepts all data and delivers none, and a clock that jumps.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::honest::serve;
 use crate::support::alone::{self, Alone, alone, measured};
 use crate::support::{ECHO, OTHER, TempDir};
 
-/// In a network of its own, in which `nft` may drop what it likes.
+/// Runs in a network namespace of its own, in which `nft` may drop packets.
 fn apart() -> Alone {
     Alone::within(Duration::from_secs(60)).under(["unshare", "--net"]).needs("ip").needs("nft")
 }
@@ -21,12 +21,12 @@ fn run(program: &str, words: &str) {
     assert!(done.status.success(), "{program} {words}: {done:?}");
 }
 
-/// The loopback of a network of its own.
+/// Brings up the loopback interface of the namespace.
 fn network() {
     run("ip", "link set lo up");
 }
 
-/// From now on nothing arrives any more, and nobody is told.
+/// Drops all packets from now on, without any notification.
 fn cut() {
     run("nft", "add table inet cut");
     run(
@@ -54,7 +54,7 @@ fn r17_a_peer_that_lost_its_power_is_given_up_by_both_sides() {
             begun.elapsed()
         };
         let (server, client_took) = tokio::join!(end(peer.closed()), end(client.peer().closed()));
-        measured(17, format_args!("given up after {server:.2?} and {client_took:.2?}"));
+        measured(17, format_args!("closed after {server:.2?} and {client_took:.2?}"));
         for took in [server, client_took] {
             assert!(
                 (Duration::from_secs(2)..Duration::from_millis(3_500)).contains(&took),
@@ -75,7 +75,8 @@ fn r18_a_peer_that_is_gone_with_unacknowledged_bytes_is_given_up() {
         let (hub, addr) = serve(config, Router::new()).await;
         let (tasks, descriptors) = (alone::tasks(), alone::descriptors());
         let config = ClientConfig::default().addr(addr.to_string()).heartbeat(None);
-        // One to whom little is sent, so that the system takes all of it, and one to whom much is.
+        // One peer is sent little data, so that the kernel accepts all of it, and one peer is sent
+        // much.
         for length in [100, 8 << 20] {
             let client = Client::connect(config.clone(), Router::new()).await.unwrap();
             client.request(&Message::from_text(ECHO, "there?")).await.unwrap();
@@ -85,7 +86,7 @@ fn r18_a_peer_that_is_gone_with_unacknowledged_bytes_is_given_up() {
             peer.try_send(&Message::new(OTHER, vec![7; length])).unwrap();
             let end = timeout(Duration::from_secs(30), peer.closed()).await.expect("it ends");
             let took = begun.elapsed();
-            measured(18, format_args!("{length} bytes: given up after {took:.2?}, {}", end.reason));
+            measured(18, format_args!("{length} bytes: closed after {took:.2?}, {}", end.reason));
             assert!(took <= Duration::from_secs(4), "{took:?}");
             assert!(
                 matches!(end.reason, CloseReason::Io(_) | CloseReason::WriteStalled),
@@ -99,7 +100,7 @@ fn r18_a_peer_that_is_gone_with_unacknowledged_bytes_is_given_up() {
     });
 }
 
-/// Waits until there are as many tasks and descriptors as at first.
+/// Waits until the number of tasks and descriptors is the same as at the start.
 async fn nobody_is_left(tasks: usize, descriptors: usize) {
     let gone = async {
         while alone::tasks() > tasks || alone::descriptors() > descriptors {
@@ -116,7 +117,7 @@ fn r22_a_clock_that_jumps_ends_nothing_and_keeps_nothing_alive() {
     let clock = dir.path().join("clock");
     fs::write(&clock, "+0d").unwrap();
     let how = Alone::within(Duration::from_secs(60))
-        // It would go before the file that can change.
+        // The environment variable would take precedence over the file, which can change.
         .under(["env", "-u", "FAKETIME"])
         .under(["faketime", "-m", "--exclude-monotonic", "-f", "+0d"])
         .set("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap())
@@ -149,11 +150,11 @@ fn r22_a_clock_that_jumps_ends_nothing_and_keeps_nothing_alive() {
             assert!((2 * INTERVAL..5 * INTERVAL).contains(&took), "{took:?}");
             timeouts += 1;
             longest = longest.max(took);
-            // Heartbeats go on: nobody is given up in the time of several.
+            // Heartbeats continue: no peer is closed within several heartbeat timeouts.
             sleep(4 * INTERVAL).await;
             assert!(client.is_connected());
         }
-        assert_eq!(hub.count(all()), Ok(1), "it is the one that came first");
+        assert_eq!(hub.count(all()), Ok(1), "it is the peer that connected first");
         measured(
             22,
             format_args!("{timeouts} of 3 timeouts, the last after {longest:.2?}, 0 others"),

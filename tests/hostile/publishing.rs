@@ -13,7 +13,7 @@ use crate::support::{ECHO, OTHER, PIPE, RawPeer, World, frame};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Passes a message on to everybody else.
+/// Forwards a message to all other peers.
 fn relay(hub: Hub, peer: Peer, body: Bytes) -> Result<(), SendError> {
     hub.to(all()).except(&peer).send(&Message::new(OTHER, body))?;
     Ok(())
@@ -31,15 +31,16 @@ fn relay_one_by_one(hub: Hub, peer: Peer, body: Bytes) -> Result<(), SendError> 
     Ok(())
 }
 
-/// Bytes of each message in the outbox of one peer, as it is charged there.
+/// The bytes of each message in the outbox of one peer, as charged there.
 const COST: usize = 10_000;
 
 fn message() -> bytes::BytesMut {
     frame(ECHO.code(), 0, vec![7; COST - 15 - 256])
 }
 
-/// Publishes as fast as it is read, for so long, and no more messages than these: a paused clock
-/// stands still while nobody slows it down. Says how many they were.
+/// Publishes as fast as the server reads, for this duration and at most this number of messages: a
+/// paused clock stands still while no limit slows the publisher down. Returns the number of
+/// messages.
 async fn publish(mut raw: RawPeer, time: Duration, most: u64) -> u64 {
     let (message, mut sent) = (message(), 0);
     let _ = timeout(time, async {
@@ -51,8 +52,8 @@ async fn publish(mut raw: RawPeer, time: Duration, most: u64) -> u64 {
     sent
 }
 
-/// One publisher at line rate, and 200 readers of a mebibyte a second: by default none of them is
-/// disconnected for it.
+/// One publisher at line rate, and 200 readers of one MiB per second: by default none of them is
+/// disconnected because of it.
 #[tokio::test(start_paused = true)]
 pub(crate) async fn r51_a_publisher_does_not_cost_slow_readers_their_connection() {
     const READERS: usize = 200;
@@ -62,12 +63,12 @@ pub(crate) async fn r51_a_publisher_does_not_cost_slow_readers_their_connection(
     for _ in 0..READERS {
         let mut raw = world.raw().await;
         readers.spawn(async move {
-            // Not decoded, which takes its time in a build for tests.
+            // The bytes are not decoded, which is slow in a debug build.
             let (start, mut bytes) = (Instant::now(), 0_u64);
             while raw.read_more().await.is_ok() {
                 bytes += raw.buffer.len() as u64;
                 raw.buffer.clear();
-                // A mebibyte a second.
+                // One MiB per second.
                 sleep_until(start + Duration::from_micros(bytes * 1_000_000 / (1 << 20))).await;
             }
             bytes
@@ -80,10 +81,10 @@ pub(crate) async fn r51_a_publisher_does_not_cost_slow_readers_their_connection(
     publish(publisher, TIME, 2 * most).await;
     peer.closed().await;
     let handled = peer.stats().received.handled;
-    assert!(handled <= most, "{handled} messages, and {most} at most: it is not slowed");
+    assert!(handled <= most, "{handled} messages of at most {most}: it is not slowed");
     assert!(handled >= most / 8, "{handled} messages: it is slowed, not stopped");
-    assert_eq!(world.hub.count(all()).unwrap(), READERS, "nobody was disconnected");
-    // All that was published comes.
+    assert_eq!(world.hub.count(all()).unwrap(), READERS, "no reader was disconnected");
+    // All published messages arrive.
     sleep(10 * SECOND).await;
     world.hub.shutdown().await;
     while let Some(read) = readers.join_next().await {
@@ -91,7 +92,7 @@ pub(crate) async fn r51_a_publisher_does_not_cost_slow_readers_their_connection(
     }
 }
 
-/// A route's own limit holds also for readers that keep up.
+/// Checks that a route's own limit also applies to readers that keep up.
 async fn check_limit(router: Router) {
     const READERS: u64 = 5;
     const TIME: Duration = Duration::from_secs(20);
@@ -104,8 +105,8 @@ async fn check_limit(router: Router) {
     }
     let (publisher, peer) = world.join().await;
     let (other, other_peer) = world.join().await;
-    // Each goes to five readers, and to the other publisher for a while: ten a second, and what a
-    // second brings and one read and the inbox have beyond it.
+    // Each message is sent to five readers, and to the other publisher for some time: ten per
+    // second, plus the burst of one second and the messages of one read and of the inbox.
     let per_second = LIMIT / (READERS * COST as u64);
     let read = (PIPE / COST) as u64 + INBOX_MESSAGES as u64;
     let most = (TIME.as_secs() + 1) * per_second + read;
@@ -125,7 +126,7 @@ async fn check_limit(router: Router) {
     }
 }
 
-/// Bytes a second: ten messages to five readers.
+/// Bytes per second: ten messages to five readers.
 const LIMIT: u64 = 50 * COST as u64;
 
 #[tokio::test(start_paused = true)]
@@ -149,7 +150,7 @@ async fn a_route_s_limit_counts_what_is_sent_to_one_after_the_other() {
     check_limit(Router::new().route(ECHO, relay_one_by_one.publish_limit(LIMIT))).await;
 }
 
-/// Without a pause of the clock, which does not wait for threads.
+/// The clock is not paused, because a paused clock does not wait for threads.
 #[tokio::test]
 async fn a_route_s_limit_counts_what_blocking_handlers_broadcast() {
     let router = Router::new().route_blocking(ECHO, relay.publish_limit(LIMIT));
@@ -163,15 +164,15 @@ async fn a_route_s_limit_counts_what_blocking_handlers_broadcast() {
     publish(publisher, SECOND, u64::MAX).await;
     peer.closed().await;
     let handled = peer.stats().received.handled;
-    // Two seconds' worth, and what was read before the first handler was done, which the inbox holds:
-    // without a limit it would be thousands.
+    // The messages of two seconds, plus those that were read before the first handler returned,
+    // which the inbox holds. Without a limit it would be thousands.
     assert!((10..=20 + 2 * (PIPE / COST) as u64 + 64).contains(&handled), "{handled}");
 }
 
-/// By default only what has to wait is charged: with readers that keep up a publisher is not slowed.
+/// By default only waiting frames are charged: a publisher whose readers keep up is not slowed.
 #[tokio::test(start_paused = true)]
 async fn what_readers_take_at_once_is_free() {
-    // The broadcasts of a batch to some readers have something in common, those to a few have not.
+    // The broadcasts of a batch to some readers share frames; broadcasts to few readers do not.
     for readers in [2, 8] {
         let config = ServerConfig::default().publish_limit(Some(1));
         let router = Router::new().route(ECHO, relay).route(OTHER, relay_one_by_one);
@@ -192,7 +193,8 @@ async fn what_readers_take_at_once_is_free() {
     }
 }
 
-/// Small messages to enough readers are queued once for all of them, and are charged for each.
+/// Small messages to enough readers are queued once for all of them, and are charged for each
+/// reader.
 #[tokio::test(start_paused = true)]
 async fn a_route_s_limit_counts_what_readers_share() {
     const READERS: usize = 8;
@@ -210,7 +212,8 @@ async fn a_route_s_limit_counts_what_readers_share() {
     publisher.write(&message.repeat(MESSAGES)).await.unwrap();
     drop(publisher);
     peer.closed().await;
-    // A hundred a second; a turn may take a thousand on, and the last of them are not waited for.
+    // A hundred per second. A turn may publish a thousand more, and the last of them are not
+    // awaited.
     let took = start.elapsed();
     assert!((5 * SECOND..=20 * SECOND).contains(&took), "{took:?}");
     world.hub.shutdown().await;
@@ -240,18 +243,18 @@ async fn each_route_has_a_limit_of_its_own() {
     send(OTHER.code(), 100).await;
     assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
     send(ECHO.code(), 30).await;
-    // Behind those, so it waits for them although its own limit is far.
+    // It is queued behind those, so it waits for them although its own limit is not reached.
     send(OTHER.code(), 1).await;
     drop(publisher);
     peer.closed().await;
     let took = start.elapsed();
-    // Ten of them come at once, and the last read is charged behind it.
+    // Ten of them arrive at once, and the last read is charged after it.
     assert!((SECOND..3 * SECOND).contains(&took), "{took:?}");
     world.hub.shutdown().await;
     assert_eq!(reading.await.unwrap(), 131);
 }
 
-/// A peer that is over two limits waits for the later one.
+/// A peer that exceeds two limits waits for the later one.
 #[tokio::test(start_paused = true)]
 async fn a_debt_for_what_was_published_does_not_shorten_another() {
     let rate = Rate::default().messages_per_second(1).burst(Duration::ZERO);
@@ -262,7 +265,7 @@ async fn a_debt_for_what_was_published_does_not_shorten_another() {
     let _reader = world.raw().await;
     let (mut publisher, _) = world.join().await;
     let start = Instant::now();
-    // Ten seconds of debt for the messages, and a part of one for what they publish.
+    // Ten seconds of debt for the messages, and a fraction of one for the published bytes.
     publisher.write(&frame(OTHER.code(), 0, "").repeat(10)).await.unwrap();
     sleep(SECOND / 100).await;
     publisher.send(ECHO.code(), 7, "behind them").await.unwrap();
@@ -270,7 +273,7 @@ async fn a_debt_for_what_was_published_does_not_shorten_another() {
     assert!((10 * SECOND..11 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
-/// What a handler sends to its own peer is an answer, and not published.
+/// Messages that a handler sends to its own peer are answers, and are not charged as published.
 #[tokio::test]
 async fn what_goes_to_the_own_peer_is_free() {
     let answer = |peer: Peer, body: Bytes| peer.try_send(&Message::new(OTHER, body));

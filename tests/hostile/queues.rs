@@ -1,4 +1,4 @@
-//! Outboxes in the budget for memory: what waits for readers who are behind.
+//! Outboxes in the memory budget: frames that wait for slow readers.
 
 use tokio::time::{sleep, timeout};
 use veltix::{CloseReason, Message, PING, Peer, Router, ServerConfig};
@@ -6,8 +6,8 @@ use veltix::{CloseReason, Message, PING, Peer, Router, ServerConfig};
 use super::memory_budget::{MIB, SECOND, check_echo, large, next_evicted, world};
 use crate::support::{OTHER, PIPE, RawPeer, World, frame};
 
-/// A peer whose end is under way has up to ten seconds to take what waits for it, but not more memory
-/// than there is.
+/// A closing peer has up to ten seconds to read its queued frames, but it may not hold more memory
+/// than the budget allows.
 #[tokio::test(start_paused = true)]
 async fn those_who_are_leaving_hold_no_more_than_the_budget() {
     let world = world();
@@ -33,7 +33,7 @@ async fn those_who_are_leaving_hold_no_more_than_the_budget() {
     }
 }
 
-/// Pongs that are not taken are a queue like any other.
+/// Pongs that the peer does not read are queued and limited like other frames.
 #[tokio::test(start_paused = true)]
 async fn pongs_that_wait_count() {
     let config = ServerConfig::default()
@@ -55,7 +55,7 @@ async fn pongs_that_wait_count() {
     assert_eq!(evicted.0.id(), peer.id());
 }
 
-/// Queues have limits of their own; all of them together have the budget.
+/// Each queue has its own limit; all queues together are limited by the budget.
 #[tokio::test(start_paused = true)]
 pub(crate) async fn the_longest_queue_goes_when_queues_are_too_much() {
     let world = world();
@@ -82,14 +82,14 @@ pub(crate) async fn the_longest_queue_goes_when_queues_are_too_much() {
     assert_eq!(ended.undelivered, ended.sent.dropped());
     assert!(sent < 60, "{sent}");
     check_echo(&mut small).await;
-    // Its room is there again, although its handle is still held.
+    // Its memory is released, although its handle is still held.
     small.write(&large()).await.unwrap();
     check_echo(&mut small).await;
     assert!(timeout(2 * SECOND, next_evicted(&mut events)).await.is_err());
     assert!(!first_peer.is_closed());
 }
 
-/// A body that all of them wait for is there once.
+/// A body that waits in several outboxes is charged once.
 #[tokio::test(start_paused = true)]
 async fn one_broadcast_to_readers_who_are_behind_evicts_nobody() {
     let world = world();
@@ -104,7 +104,7 @@ async fn one_broadcast_to_readers_who_are_behind_evicts_nobody() {
     assert!(evicted.is_err(), "{evicted:?}");
 }
 
-/// A look that comes too early after the last one is made up for, though nobody moves.
+/// A check that comes too early after the last one is made up for, even if no peer reads or writes.
 #[tokio::test(start_paused = true)]
 async fn over_the_budget_somebody_goes_though_all_is_quiet() {
     let config = ServerConfig::default()
@@ -123,7 +123,7 @@ async fn over_the_budget_somebody_goes_though_all_is_quiet() {
     let fill = async |peers: &[(RawPeer, Peer)]| {
         for (_, peer) in peers {
             for _ in 0..2 {
-                // Whoever is evicted takes nothing any more.
+                // An evicted peer receives nothing any more.
                 let _ = peer.try_send(&message);
                 tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
@@ -135,5 +135,5 @@ async fn over_the_budget_somebody_goes_though_all_is_quiet() {
     fill(&peers[4..]).await;
     sleep(SECOND).await;
     let queued: u64 = peers.iter().map(|(_, peer)| peer.stats().sent.queued).sum();
-    assert!(queued <= 7, "{queued} frames of a MiB in a budget of seven");
+    assert!(queued <= 7, "{queued} frames of one MiB in a budget of seven");
 }

@@ -1,4 +1,4 @@
-//! Peers that send faster than they may, on a paused clock.
+//! Peers that exceed their receive rate, on a paused clock.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::{Door, ECHO, OTHER, PIPE, RawPeer, World, frame, quiet};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Bytes of each message here, with its header.
+/// The bytes of each message here, including its header.
 const SIZE: usize = 1_000;
 
 fn world(rate: Rate) -> World {
@@ -18,7 +18,7 @@ fn world(rate: Rate) -> World {
     World::with(ServerConfig::default().peer_rate(rate), PIPE, router)
 }
 
-/// Sends so many messages of [`SIZE`], as fast as they are taken.
+/// Sends `messages` messages of [`SIZE`] bytes, as fast as the server reads.
 async fn flood(raw: &mut RawPeer, messages: usize) {
     let message = frame(OTHER.code(), 0, vec![0; SIZE - 15]);
     for number in 0..messages {
@@ -26,13 +26,14 @@ async fn flood(raw: &mut RawPeer, messages: usize) {
             return;
         }
         if number % 10_000 == 9_999 {
-            // A clock that is paused stands still while anybody is busy, as who lingers at the end is.
+            // A paused clock stands still while any task is busy, as a lingering connection is.
             sleep(SECOND / 100).await;
         }
     }
 }
 
-/// Waits until the peer has been told of so many times, or for ten minutes.
+/// Waits for the peer's end, or for ten minutes. Returns the number of `RateExceeded` events and
+/// the close reason.
 async fn ends(events: &mut EventStream) -> (usize, Option<CloseReason>) {
     let mut warnings = 0;
     let end = timeout(600 * SECOND, async {
@@ -49,7 +50,7 @@ async fn ends(events: &mut EventStream) -> (usize, Option<CloseReason>) {
     (warnings, end)
 }
 
-/// What is over the rate comes later, and nothing of it is lost.
+/// Checks that messages above the rate are delayed, and that none of them is lost.
 async fn check_slowed(rate: Rate) {
     let world = world(rate.disconnect_after(None));
     let (mut raw, peer) = world.join().await;
@@ -57,7 +58,7 @@ async fn check_slowed(rate: Rate) {
     flood(&mut raw, 1_000).await;
     raw.send(ECHO.code(), 7, "the last").await.unwrap();
     assert_eq!(raw.next().await.unwrap().text().unwrap(), "the last");
-    // A second's worth comes at once, and what one read takes in may go over.
+    // One second of messages is read at once, and one read may exceed it.
     let took = start.elapsed();
     assert!((8 * SECOND..=10 * SECOND).contains(&took), "{took:?}");
     assert_eq!(peer.stats().received.received, 1_001);
@@ -69,7 +70,7 @@ pub(crate) async fn a_peer_over_its_rate_is_slowed_down_to_it() {
     let (messages, bytes) = (100, 100 * SIZE as u64);
     check_slowed(Rate::default().bytes_per_second(bytes)).await;
     check_slowed(Rate::default().messages_per_second(messages)).await;
-    // Of two rates the lower one counts.
+    // Of two rates, the lower one applies.
     check_slowed(Rate::default().messages_per_second(10 * messages).bytes_per_second(bytes)).await;
     check_slowed(Rate::default().messages_per_second(messages).bytes_per_second(10 * bytes)).await;
 }
@@ -88,7 +89,7 @@ pub(crate) async fn slow_down_then_warn_then_disconnect() {
     warned.await.expect("it is warned of");
     assert!((5 * SECOND..7 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
     let ended = timeout(60 * SECOND, ends(&mut events)).await.expect("it is disconnected");
-    assert_eq!(ended, (0, Some(CloseReason::RateExceeded)), "it is warned of once");
+    assert_eq!(ended, (0, Some(CloseReason::RateExceeded)), "one warning per peer");
     assert!((30 * SECOND..33 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
     flooding.await.expect("its writes fail");
     bystander.send(ECHO.code(), 7, "still here").await.unwrap();
@@ -108,7 +109,7 @@ async fn who_has_a_rest_now_and_then_is_never_disconnected() {
     let mut events = world.hub.events();
     let bursts = tokio::spawn(async move {
         for _ in 0..50 {
-            // Three seconds' worth, and then a pause as long as it takes and a little more.
+            // Three seconds of messages, and then a pause that is slightly longer.
             flood(&mut raw, 300).await;
             sleep(4 * SECOND).await;
         }
@@ -124,7 +125,7 @@ async fn who_has_a_rest_now_and_then_is_never_disconnected() {
     assert_eq!((warnings, end), (0, Some(CloseReason::PeerClosed)));
 }
 
-/// While it is held back it is neither taken for dead nor left to think so of us.
+/// While a peer is throttled, it is not treated as dead, and it does not treat this side as dead.
 #[tokio::test(start_paused = true)]
 pub(crate) async fn a_peer_in_debt_lives_and_hears_of_us() {
     let world = world(Rate::default().bytes_per_second(1).disconnect_after(None));
@@ -144,11 +145,11 @@ pub(crate) async fn a_peer_in_debt_lives_and_hears_of_us() {
     };
     assert_eq!(answer.text().unwrap(), "behind it");
     assert!(!peer.is_closed());
-    // A debt has an end.
+    // A debt is bounded.
     assert!((60 * SECOND..62 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
-/// A frame that has begun when its peer gets into debt has its time afterwards.
+/// A frame that has begun when its peer gets into debt has its full deadline afterwards.
 #[tokio::test(start_paused = true)]
 async fn a_frame_begun_before_a_pause_has_its_time_after_it() {
     let world = world(Rate::default().bytes_per_second(1).disconnect_after(None));
@@ -167,7 +168,7 @@ async fn a_frame_begun_before_a_pause_has_its_time_after_it() {
     reading.abort();
 }
 
-/// What piled up while it was we who did not read is no debt of the peer's.
+/// Data that accumulated while this side did not read is no debt of the peer.
 #[tokio::test(start_paused = true)]
 async fn a_peer_within_its_rate_is_not_blamed_for_our_pauses() {
     let door = Door::new();
@@ -195,13 +196,13 @@ async fn a_peer_within_its_rate_is_not_blamed_for_our_pauses() {
     assert_eq!(peer.stats().received.handled, 120 * 80 + 1);
 }
 
-/// However many reads a message comes in, each of its bytes is charged once.
+/// Each byte of a message is charged once, for any number of reads.
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_comes_in_pieces_is_charged_once() {
     let world = world(Rate::default().bytes_per_second(100 * SIZE as u64));
     let (mut raw, _) = world.join().await;
     let start = Instant::now();
-    // Both together are just what may come at once.
+    // Both together equal the burst limit.
     for piece in frame(OTHER.code(), 0, vec![0; 98 * SIZE]).chunks(SIZE) {
         raw.write(piece).await.unwrap();
         quiet().await;
@@ -209,7 +210,7 @@ async fn a_frame_that_comes_in_pieces_is_charged_once() {
     raw.send(ECHO.code(), 7, "not slowed").await.unwrap();
     assert_eq!(raw.next().await.unwrap().text().unwrap(), "not slowed");
     assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
-    // As many bytes again are over the rate, before their frame is whole.
+    // The same number of bytes again exceeds the rate, before the frame is complete.
     for piece in frame(OTHER.code(), 0, vec![0; 98 * SIZE]).chunks(SIZE) {
         raw.write(piece).await.unwrap();
         quiet().await;
@@ -224,19 +225,20 @@ async fn a_frame_that_is_not_whole_yet_is_slowed_too() {
     let world = world(Rate::default().bytes_per_second(100 * SIZE as u64));
     let (mut raw, _) = world.join().await;
     let start = Instant::now();
-    // Never whole; a second's worth comes at once, and what two reads take in may go over.
+    // The frame is never completed. One second of bytes is read at once, and two reads may exceed
+    // it.
     raw.write(&frame(OTHER.code(), 0, vec![0; 500 * SIZE])[..400 * SIZE]).await.unwrap();
     assert!((SECOND..=4 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
-/// A begun frame has its time while it is read.
+/// The deadline of a begun frame only runs while it is read.
 #[tokio::test(start_paused = true)]
 async fn a_pause_for_the_rate_is_not_the_begun_frame_s() {
     let rate = Rate::default().messages_per_second(1).burst(Duration::ZERO);
     let world = world(rate.disconnect_after(None));
     let (mut raw, peer) = world.join().await;
     let last = frame(ECHO.code(), 7, "whole");
-    // Twenty messages are as many seconds of debt, and the frame behind them has begun.
+    // Twenty messages are twenty seconds of debt, and the frame behind them has begun.
     let mut bytes = frame(OTHER.code(), 0, "").repeat(20);
     bytes.extend_from_slice(&last[..10]);
     raw.write(&bytes).await.unwrap();
@@ -270,7 +272,7 @@ async fn many_peers_over_their_rate_are_one_line_of_the_log() {
         let warned = timeout(SECOND, async {
             while !matches!(events.next().await, Some(Event::RateExceeded { .. })) {}
         });
-        warned.await.expect("the application is told of each");
+        warned.await.expect("an event reports each");
     }
     assert_eq!(log.lines("faster than its rate").len(), 1);
 }

@@ -1,4 +1,4 @@
-//! R21: a client that reconnects stops where trying again is of no use, and only there.
+//! R21: a client that reconnects stops if and only if another attempt is useless.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use veltix::{ClientConfig, ClientStatus, Event, Reconnect, Router};
 
 use crate::support::{PATIENCE, PIPE, PYTHON, RawServer, until};
 
-/// What the client may do at most.
+/// The maximum number of attempts of the client.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What a server says in place of what it should.
+/// The reply of a server in place of the expected message.
 #[derive(Clone, Copy)]
 enum Says {
-    /// In place of its hello.
+    /// The reply replaces its hello.
     First(&'static str),
-    /// In place of its ack; or it closes.
+    /// The reply replaces its ack; if it is empty, the server closes.
     Last(Option<&'static str>),
 }
 
-/// Loses a client's connection to a server that says this from now on. How often the client came,
-/// and why it stays away.
+/// Cuts a client's connection to a server that replies like this from now on. Returns the number of
+/// attempts and the reason why the client stopped.
 async fn comes(says: Says) -> (u32, String) {
     let mut server = RawServer::new(PIPE);
     let config = ClientConfig::default()
@@ -53,10 +53,10 @@ async fn comes(says: Says) -> (u32, String) {
         _ => None,
     });
     let told = tokio::select! {
-        () = serving => unreachable!("it serves for ever"),
+        () = serving => unreachable!("the server runs forever"),
         told = timeout(PATIENCE, gave_up) => told.expect("it gives up"),
     };
-    assert_eq!(told, came, "each attempt is made and counted");
+    assert_eq!(told, came, "each attempt is counted");
     assert_eq!(began.elapsed(), PAUSE * came, "each after its pause");
     let mut status = client.status();
     let lost = status.wait_for(|status| matches!(status, ClientStatus::Lost { .. }));

@@ -1,4 +1,4 @@
-//! R35, R36, R38 and R39: calls and who may answer them.
+//! R35, R36, R38 and R39: calls, and the peers that may answer them.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::honest::{echo, join, serve};
 use crate::support::alone::measured;
 use crate::support::{ECHO, OTHER, PIPE, World, frame};
 
-/// Calls that a side may have in flight.
+/// The maximum number of calls that a side may have in flight.
 const IDS: usize = 32_767;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,7 +40,8 @@ async fn r35_nobody_else_can_answer() {
     tokio::task::block_in_place(|| echo(&forger, "all is read")).unwrap();
     assert!((&mut call).now_or_never().is_none(), "0 are accepted");
     let received = forging.stats().received;
-    // The others are messages of the forger's own half, beside our plain id and two echoes.
+    // The others are messages with ids of the forger's own half, next to our plain id and two
+    // echoes.
     assert_eq!((received.discarded_late, received.handled), (32_767, 32_769 + 2));
     for own in 0..=32_768 {
         assert_eq!(tells.recv().await, Some(own));
@@ -51,7 +52,7 @@ async fn r35_nobody_else_can_answer() {
     measured(35, format_args!("0 accepted, {} late", received.discarded_late));
 }
 
-/// As many calls as a side may have in flight, all under way.
+/// Begins as many calls as a side may have in flight.
 fn exhaust(peer: &Peer) -> Vec<Request> {
     let question = Message::empty(OTHER);
     let mut calls: Vec<_> = (0..IDS).map(|_| peer.request(&question)).collect();
@@ -71,10 +72,10 @@ async fn r36_ids_run_out_at_once_and_all_come_back() {
     let client = Client::connect_with(connector, config, Router::new()).await.unwrap();
     let server = hub.list(all()).unwrap().remove(0);
     for peer in [&server, &client.peer()] {
-        // Those of calls that timed out rest for a minute, and then all are there again.
+        // Ids of calls that timed out rest for a minute. Afterwards all ids are available again.
         for _ in 0..2 {
             let calls = exhaust(peer);
-            // Whoever is first may be interrupted by something else.
+            // The first measurement may be interrupted by another process.
             let took = (0..5).map(|_| {
                 let begun = std::time::Instant::now();
                 let next = peer.request(&Message::empty(OTHER)).now_or_never();
@@ -119,14 +120,14 @@ async fn r38_a_lost_connection_fails_a_thousand_calls_at_once() {
     measured(38, format_args!("1000 errors after {:?}", begun.elapsed()));
 }
 
-/// Both sides' handlers ask the other side, as many at a time as may run.
+/// Handlers of both sides call the other side, with as many concurrent calls as allowed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r39_handlers_of_both_sides_at_their_limits_await_each_other() {
     const LIMIT: usize = 4;
     const ROUNDS: usize = 25;
     let router = || {
         let relay = |peer: Peer, body: Bytes| async move {
-            // An answer of the protocol's and one of the application's.
+            // One answer of the protocol and one of the application.
             peer.ping().await?;
             peer.request(&Message::new(ECHO, body)).await
         };

@@ -1,6 +1,6 @@
-//! R41: a close while the peer still sends. What comes then arrives at a socket that nobody reads any
-//! more, for which the system resets the connection; and with a reset goes what it has taken on and
-//! not delivered yet.
+//! R41: a close while the peer still sends. The later data arrives at a socket that is not read any
+//! more, so the kernel resets the connection. A reset discards data that the kernel has accepted
+//! and not delivered yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,22 +19,22 @@ use crate::support::{ECHO, OTHER, PATIENCE, RawPeer, frame};
 
 const CLOSES: usize = 500;
 
-/// So many at the same time.
+/// The number of concurrent closes.
 const AT_ONCE: usize = 20;
 
-/// What each is sent right before it is closed: more than the other side's socket takes without being
-/// read, so that a part of it still waits at this side.
+/// The bytes that each peer is sent right before it is closed: more than the other side's socket
+/// buffers without being read, so that a part of them still waits at this side.
 const LAST_WORDS: u32 = 24;
 const LENGTH: usize = 16 * 1024;
 
-/// How long the client looks away.
+/// The duration for which the client does not read.
 const LATE: Duration = Duration::from_millis(50);
 
 fn last_word(number: u32) -> Message {
     Message::new(OTHER, [&number.to_be_bytes()[..], &vec![7; LENGTH]].concat())
 }
 
-/// Sends the last words, and closes in one of two ways.
+/// Sends the last messages, and closes in one of two ways.
 fn close(hub: &Hub, peer: &Peer) -> veltix::Result<()> {
     for number in 0..LAST_WORDS {
         peer.try_send(&last_word(number))?;
@@ -47,12 +47,12 @@ fn close(hub: &Hub, peer: &Peer) -> veltix::Result<()> {
     Ok(())
 }
 
-/// A server that closes whoever says ECHO, and takes anything else.
+/// Starts a server that closes the connection on ECHO, and accepts all other messages.
 fn router() -> Router {
     Router::new().route(ECHO, |hub: Hub, peer: Peer| close(&hub, &peer)).route(OTHER, || ())
 }
 
-/// Asks to be closed, and sends on and on; reads late, and all of it.
+/// Asks for a close and continues to send. Reads late, to the end of the stream.
 async fn be_closed(mut raw: RawPeer) {
     raw.shake_hands().await.expect("the handshake works");
     let read = Arc::new(AtomicBool::new(false));
@@ -60,14 +60,15 @@ async fn be_closed(mut raw: RawPeer) {
     let sending = tokio::spawn(async move {
         sender.send(ECHO.code(), 0, "").await.expect("the server reads");
         let bytes = frame(OTHER.code(), 0, vec![0; 1024]);
-        // Not for ever: a client that sends for longer than the server lingers is reset.
+        // The sending is limited in time: a client that sends for longer than the server lingers is
+        // reset.
         while !stop.load(Ordering::Relaxed) && sender.write(&bytes).await.is_ok() {
             sleep(Duration::from_millis(1)).await;
         }
     });
     raw.read_more().await.expect("the first of the last words");
     sleep(LATE).await;
-    // Any error before the end of the stream fails here.
+    // Any error before the end of the stream fails the test here.
     let words = raw.all().await;
     read.store(true, Ordering::Relaxed);
     assert_eq!(words.len(), LAST_WORDS as usize, "every flushed frame arrives");
@@ -78,7 +79,7 @@ async fn be_closed(mut raw: RawPeer) {
     sending.await.expect("no panic");
 }
 
-/// Has so many connections closed, which are made by this.
+/// Closes `CLOSES` connections, which this function creates.
 async fn closes<F: Future<Output = RawPeer> + Send + 'static>(
     over: &str,
     server: Server,

@@ -1,4 +1,4 @@
-//! R42: a process is told to end, twice, or killed, or its main function panics.
+//! R42: a process that is terminated, terminated twice, or killed, or whose main function panics.
 
 use std::env;
 use std::io::{self, BufRead};
@@ -20,10 +20,10 @@ use crate::interop::process::Process;
 use crate::support::alone::measured;
 use crate::support::{ECHO, OTHER, RawPeer, TempDir};
 
-/// Within which time a second signal ends a process.
+/// The time within which a second signal ends a process.
 const AT_ONCE: Duration = Duration::from_millis(200);
 
-/// Connects somebody who never ends his side, so that a drain takes the two seconds of a close.
+/// Connects a peer that never closes its side, so that a drain takes the two seconds of a close.
 async fn lingerer(port: u16) -> RawPeer {
     let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server listens");
     let addr = PeerAddr::Tcp(stream.peer_addr().expect("it is connected"));
@@ -33,18 +33,18 @@ async fn lingerer(port: u16) -> RawPeer {
     raw
 }
 
-/// A server that drains, and somebody who holds it up.
+/// Starts a server that drains, and a peer that delays the drain.
 async fn draining(signal: &str) -> (Process, RawPeer) {
     let (mut server, port) = chat_server(0).await;
     let mut raw = lingerer(port).await;
     raw.next().await.expect("the message of the day");
     server.signal(signal).await;
-    assert!(raw.all().await.is_empty(), "the drain has begun, and come to this peer");
+    assert!(raw.all().await.is_empty(), "the drain has begun and reached this peer");
     (server, raw)
 }
 
 fn code(status: ExitStatus) -> Option<i32> {
-    // Nobody has killed it: it has ended by itself, with this code.
+    // The process was not killed: it has exited by itself, with this code.
     status.code()
 }
 
@@ -55,7 +55,7 @@ async fn r42_the_first_signal_drains() {
         let begun = Instant::now();
         drop(raw);
         assert_eq!(code(server.ended().await), Some(0));
-        // It does not wait for more than it has to, the deadline of ten seconds least of all.
+        // It does not wait longer than necessary, and not until the deadline of ten seconds.
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 }
@@ -73,14 +73,15 @@ async fn r42_the_second_signal_ends_at_once() {
     }
 }
 
-/// Every example that serves until it is told to end.
+/// Every example that serves until it receives a signal.
 #[tokio::test]
 async fn r42_all_servers_among_the_examples_drain() {
     let dir = TempDir::new();
     let program = |name: &str, args: &[&str]| {
         let mut command = example(name);
         command.args(args).env("VELTIX_ADDR", "127.0.0.1:0").env("VELTIX_SECONDS", "600");
-        // A slow player of the game has seconds of it to look at before it sees its end.
+        // A slow player of the game has seconds of data to read before it sees the end of the
+        // stream.
         command.env("VELTIX_PLAYERS", "4").env("VELTIX_SLOW", "0");
         Process::start(name, command)
     };
@@ -92,7 +93,8 @@ async fn r42_all_servers_among_the_examples_drain() {
         listening(program("file_transfer", &["serve", path, "127.0.0.1:0"])).await,
     ];
     for (server, port) in &mut servers {
-        // Who serves listens to signals, too; who only says where he is going to serve need not yet.
+        // A server that serves listens for signals too; an example that has only printed its
+        // address may not do so yet.
         drop(lingerer(*port).await);
         server.terminate().await;
     }
@@ -101,7 +103,7 @@ async fn r42_all_servers_among_the_examples_drain() {
     }
 }
 
-/// Waits until it says where it listens.
+/// Waits until the process prints its address.
 async fn listening(mut server: Process) -> (Process, u16) {
     let port = |line: &str| {
         let rest = line.strip_prefix("listening on 127.0.0.1:")?;
@@ -111,18 +113,18 @@ async fn listening(mut server: Process) -> (Process, u16) {
     (server, port)
 }
 
-/// In a child: what it does, and where it listens.
+/// The environment variables of a child: its task and its address.
 const ROLE: &str = "VELTIX_SIGNALS_ROLE";
 const PLACE: &str = "VELTIX_SIGNALS_PLACE";
 
-/// The main function of a child; nothing in any other process.
+/// The main function of a child; it does nothing in any other process.
 #[test]
 fn r42_child() {
     let (Ok(role), Ok(place)) = (env::var(ROLE), env::var(PLACE)) else { return };
     let router = Router::new()
         .route(ECHO, |message: Message| message)
         .route(OTHER, || thread::sleep(Duration::from_secs(60)));
-    // One thread, which a handler that blocks it takes from everybody.
+    // One thread, so that a handler that blocks it blocks all tasks.
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async move {
         let server = Server::bind_unix(place, ServerConfig::default(), router).expect("its path");
@@ -139,7 +141,7 @@ fn r42_child() {
     });
 }
 
-/// Starts it, and waits until it listens.
+/// Starts the process and waits until it listens.
 async fn child(role: &str, place: &Path) -> Process {
     let mut command = Command::new(env::current_exe().expect("a test has a program"));
     command
@@ -169,10 +171,10 @@ async fn r42_no_handler_that_blocks_is_in_its_way() {
     let client = connect(&path).await;
     check_echo(&client).await;
     client.send(&Message::empty(OTHER)).await.expect("there is room");
-    // It blocks when it does not answer any more.
+    // The thread is blocked when the server no longer answers.
     while client.ping().timeout(Duration::from_millis(100)).await.is_ok() {}
     server.terminate().await;
-    // A signal that comes before the one before it was seen would be one with it.
+    // A signal that arrives before the previous one was handled would be merged with it.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let told = server.terminate().await;
     assert_eq!(code(server.ended().await), Some(143));
@@ -190,7 +192,7 @@ async fn r42_what_a_killed_server_leaves_needs_no_repair() {
         let client = connect(&path).await;
         check_echo(&client).await;
         server.kill().await;
-        assert!(path.exists(), "it could not say goodbye");
+        assert!(path.exists(), "it could not close its connections");
         let end = client.peer().closed().await.reason;
         assert!(matches!(end, CloseReason::PeerClosed | CloseReason::Io(_)), "{end}");
     }
@@ -199,7 +201,7 @@ async fn r42_what_a_killed_server_leaves_needs_no_repair() {
     server.terminate().await;
     assert!(server.ended().await.success());
     let left = std::fs::read_dir(dir.path()).expect("it is there").count();
-    assert_eq!(left, 0, "neither a socket nor a lock");
+    assert_eq!(left, 0, "no socket and no lock file is left");
 }
 
 #[tokio::test]
@@ -213,5 +215,5 @@ async fn r42_a_panic_in_the_main_function_takes_the_server_with_it() {
     assert_eq!(code(server.ended().await), Some(101));
     let end = client.peer().closed().await.reason;
     assert!(matches!(end, CloseReason::PeerClosed | CloseReason::Io(_)), "{end}");
-    assert!(!path.exists(), "its file went with it");
+    assert!(!path.exists(), "its socket file was removed with it");
 }

@@ -1,4 +1,4 @@
-//! R23 and R28: readers that are slow, or sit behind a slow line.
+//! R23 and R28: slow readers, and readers on a slow link.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream as StdStream};
 use std::sync::Arc;
@@ -23,19 +23,18 @@ use crate::support::alone::{self, Alone, alone, measured, mib};
 
 const MIB: usize = 1 << 20;
 
-/// Peers of a broadcast that read.
+/// The number of reading peers of a broadcast.
 const READERS: usize = 99;
 
 const MESSAGES: usize = 10_000;
 
 const LENGTH: usize = 4 * 1024;
 
-/// Messages that may be under way: the publisher is as fast as those who read, so that nobody is
-/// slow but who means to be.
+/// The maximum number of messages in flight: the publisher is as fast as its readers, so that only
+/// the deliberately slow reader is slow.
 const WINDOW: usize = 32;
 
-/// How long deliveries took, in steps of a tenth of a millisecond: memory that does not grow with
-/// their number.
+/// Delivery times in steps of a tenth of a millisecond: the memory does not grow with their number.
 struct Histogram(Vec<AtomicUsize>);
 
 impl Histogram {
@@ -51,7 +50,7 @@ impl Histogram {
         self.0[step].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many there are, and what all but one of a hundred took at most.
+    /// Returns the number of deliveries and the 99th percentile of their times.
     fn p99(&self) -> (usize, Duration) {
         let steps: Vec<_> = self.0.iter().map(|step| step.load(Ordering::Relaxed)).collect();
         let all: usize = steps.iter().sum();
@@ -65,17 +64,20 @@ impl Histogram {
     }
 }
 
-/// Reads numbered messages to the last of them, and notes when each came after it was sent.
+/// Reads numbered messages to the last of them, and records the delivery time of each.
 async fn read(stream: StdStream, begun: Instant, got: &AtomicUsize, took: &Histogram) {
     stream.set_nonblocking(true).unwrap();
     let mut stream = TcpStream::from_std(stream).unwrap();
     let (mut decoder, mut buffer) = (FrameDecoder::new(MIB), BytesMut::new());
     let mut next = 0;
     while next < MESSAGES {
-        assert!(stream.read_buf(&mut buffer).await.unwrap() > 0, "an honest reader is cut off");
+        assert!(
+            stream.read_buf(&mut buffer).await.unwrap() > 0,
+            "an honest reader is disconnected"
+        );
         while let Some(message) = decoder.decode(&mut buffer).unwrap() {
             let mut body = message.body().clone();
-            assert_eq!(body.get_u32() as usize, next, "all of them, in order");
+            assert_eq!(body.get_u32() as usize, next, "all messages, in order");
             took.add(begun.elapsed().saturating_sub(Duration::from_nanos(body.get_u64())));
             next += 1;
             got.store(next, Ordering::Relaxed);
@@ -83,7 +85,8 @@ async fn read(stream: StdStream, begun: Instant, got: &AtomicUsize, took: &Histo
     }
 }
 
-/// Broadcasts to the readers and one more, who reads or not; the slowest delivery in a hundred.
+/// Broadcasts to the readers and one more peer, which may not read. Returns the 99th percentile of
+/// the delivery times.
 async fn broadcast(hub: &Hub, addr: SocketAddr, stalls: bool) -> Duration {
     let begun = Instant::now();
     let mut streams: Vec<_> = (0..=READERS).map(|_| dial(addr).unwrap()).collect();
@@ -122,7 +125,8 @@ async fn broadcast(hub: &Hub, addr: SocketAddr, stalls: bool) -> Duration {
     p99
 }
 
-/// How often a reader was told of as slow, and how many were cut off, of those who have left.
+/// Returns the number of `SlowConsumer` events per reader and the number of disconnects, of the
+/// peers that have left.
 async fn told(events: &mut EventStream) -> (usize, usize) {
     let (mut slow, mut cut, mut left) = (0, 0, 0);
     while left <= READERS {
@@ -153,7 +157,7 @@ fn r23_a_stalled_reader_delays_none_of_the_others() {
             alone::reset_peak();
             let attacked = broadcast(&hub, addr, true).await;
             let grown = alone::peak().saturating_sub(before);
-            assert_eq!(told(&mut events).await, (1, 1), "the stalled one, once");
+            assert_eq!(told(&mut events).await, (1, 1), "one event for the stalled reader");
             measured(
                 23,
                 format_args!(
@@ -170,14 +174,14 @@ fn r23_a_stalled_reader_delays_none_of_the_others() {
     });
 }
 
-/// A line that carries so many bytes in a second each way, to one connection.
+/// Starts a link that carries `a_second` bytes per second in each direction, for one connection.
 async fn slow_line(to: SocketAddr, a_second: usize) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (near, _) = listener.accept().await.unwrap();
         let socket = TcpSocket::new_v4().unwrap();
-        // What waits, waits at the sender's.
+        // Waiting data waits at the sender.
         socket.set_recv_buffer_size(64 * 1024).unwrap();
         let far = socket.connect(to).await.unwrap();
         let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
@@ -207,9 +211,9 @@ async fn forward(
 #[test]
 #[ignore = "a ratio of times: `.ci/run` has it run alone"]
 fn r28_a_huge_message_on_a_slow_line_holds_up_nobody_else() {
-    /// Ten megabits.
+    /// Ten megabits per second.
     const LINE: usize = 10_000_000 / 8;
-    /// Three of them are less than the message takes.
+    /// Three of these timeouts are shorter than the transfer of the message.
     const HEARTBEAT: Duration = Duration::from_secs(2);
     alone!(Alone::within(Duration::from_secs(100)), async {
         let config = ServerConfig::default().heartbeat(Some(HEARTBEAT));

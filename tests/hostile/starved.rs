@@ -1,4 +1,4 @@
-//! R16: no descriptor is left for whoever connects.
+//! R16: no descriptor is left for new connections.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::Log;
 use super::honest::{serve, shake_hands};
 use crate::support::alone::{self, Alone, alone, measured};
 
-/// The limit of descriptors of this process from now on.
+/// Sets the limit of descriptors of this process.
 fn limit(descriptors: usize) {
     let process = std::process::id().to_string();
     let limit = format!("--nofile={descriptors}:{descriptors}");
@@ -34,7 +34,7 @@ fn r16_without_descriptors_a_server_waits_and_recovers() {
         limit(alone::descriptors() + SERVED);
         let mut streams = Vec::new();
         for socket in sockets {
-            // The system accepts for the server, which cannot yet.
+            // The kernel accepts connections that the server cannot accept yet.
             streams.push(socket.connect(addr).await.unwrap().into_std().unwrap());
         }
         for stream in &streams {
@@ -48,7 +48,7 @@ fn r16_without_descriptors_a_server_waits_and_recovers() {
         let share = (alone::cpu() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
         let lines = log.lines("could not be accepted").len();
         let spare = hub.spare_connections();
-        // Some leave, and who has waited longest is served.
+        // Some peers leave, and the connection that has waited longest is served.
         let last = streams.pop().unwrap();
         let begun = Instant::now();
         streams.truncate(1);
@@ -65,7 +65,7 @@ fn r16_without_descriptors_a_server_waits_and_recovers() {
         );
         assert!(share <= 0.05, "{share}");
         assert!((1..=10).contains(&lines), "{lines}");
-        assert_eq!(spare, 0, "it is full before its own limit");
+        assert_eq!(spare, 0, "its descriptors run out before its own limit");
         assert!(took <= Duration::from_millis(1_500), "{took:?}");
         while hub.count(all()) != Ok(2) {
             sleep(Duration::from_millis(1)).await;

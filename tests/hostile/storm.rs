@@ -1,4 +1,5 @@
-//! R20: hundreds of clients lose their server at once, and do not come back at once.
+//! R20: hundreds of clients lose their server at the same time, and do not reconnect at the same
+//! time.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -15,11 +16,11 @@ use crate::support::{PATIENCE, PIPE, until};
 
 const CLIENTS: usize = 500;
 
-/// At most so many of them in any tenth of a second, and all of them within so long.
+/// The maximum number of them in any tenth of a second, and the time limit for all of them.
 const PEAK: usize = CLIENTS / 5;
 const ALL: Duration = Duration::from_secs(15);
 
-/// A client, and what happens to it.
+/// A client and its events.
 struct One {
     client: Client,
     events: EventStream,
@@ -31,7 +32,7 @@ impl From<Client> for One {
     }
 }
 
-/// Waits until all have come back; says when each did, beginning with the first.
+/// Waits until all clients have reconnected. Returns the time of each reconnect, in order.
 async fn come_back(crowd: &mut Vec<One>) -> Vec<Instant> {
     let mut coming = JoinSet::new();
     for mut one in crowd.drain(..) {
@@ -52,7 +53,7 @@ async fn come_back(crowd: &mut Vec<One>) -> Vec<Instant> {
     came
 }
 
-/// The most that came within a tenth of a second.
+/// Returns the maximum number of reconnects within a tenth of a second.
 fn peak(came: &[Instant]) -> usize {
     let mut peak = 0;
     for (first, begin) in came.iter().enumerate() {
@@ -62,12 +63,12 @@ fn peak(came: &[Instant]) -> usize {
     peak
 }
 
-/// Leads to the newest server.
+/// A connector to the newest server.
 #[derive(Clone)]
 struct Newest(Arc<Mutex<MemoryConnector>>);
 
 impl Newest {
-    /// A server that runs until the returned guard is dropped.
+    /// Starts a server that runs until the returned guard is dropped.
     fn serve(&self) -> (veltix::Hub, JoinSet<()>) {
         let (listener, connector) = memory(PIPE);
         *self.0.lock().unwrap() = connector;
@@ -91,7 +92,7 @@ impl Connector for Newest {
     }
 }
 
-/// All of them, at a new server.
+/// Connects all clients to a new server.
 async fn crowd(newest: &Newest) -> Vec<One> {
     let mut crowd = Vec::new();
     for _ in 0..CLIENTS {
@@ -109,14 +110,14 @@ fn newest() -> Newest {
 #[tokio::test(start_paused = true)]
 async fn r20_after_a_crash_clients_come_back_spread_however_long_it_was_down() {
     let newest = newest();
-    // After a second some have failed four times, and are in a window of 16 s or more: the last of
-    // them come that much later.
+    // After one second some clients have failed four times, and are in a window of 16 s or more:
+    // the last of them reconnect up to that much later.
     let longest = Duration::from_secs(31);
     for (down, all) in [(0, ALL), (200, ALL), (1_000, longest), (3_000, longest), (7_000, longest)]
     {
         let (_, mut running) = newest.serve();
         let mut crowd = crowd(&newest).await;
-        // Long enough for their windows to begin anew.
+        // This is long enough for their windows to start again.
         sleep(Duration::from_secs(11)).await;
         running.shutdown().await;
         sleep(Duration::from_millis(down)).await;
@@ -137,18 +138,18 @@ async fn r20_after_a_shutdown_they_keep_to_the_time_that_they_were_told() {
     let mut crowd = crowd(&newest).await;
     let start = Instant::now();
     let report = hub.shutdown().await;
-    assert_eq!((report.flushed, report.dropped), (CLIENTS as u64, 0), "each was told");
+    assert_eq!((report.flushed, report.dropped), (CLIENTS as u64, 0), "each was notified");
     running.join_next().await.expect("it runs").expect("no panic");
     let (_hub, _running) = newest.serve();
     let came = come_back(&mut crowd).await;
     let peak = peak(&came);
-    // Of 5 s: ten on average, where a window of one second would have fifty.
+    // A window of 5 s: ten per interval on average. A window of one second would have fifty.
     assert!(peak <= 35, "{peak} in 100 ms");
     let took = *came.last().unwrap() - start;
     assert!((4..=6).contains(&took.as_secs()), "{took:?}");
 }
 
-/// All of them, at the example's server.
+/// Connects all clients to the server of the example.
 async fn chatters(port: u16) -> Vec<One> {
     let mut crowd = Vec::new();
     for _ in 0..CLIENTS {
@@ -160,12 +161,12 @@ async fn chatters(port: u16) -> Vec<One> {
     crowd
 }
 
-/// A server with its defaults, in a process of its own, which is killed and then, the next one, told to
-/// end.
+/// Starts a server with its defaults in a process of its own. The process is killed; the next one
+/// is terminated.
 #[test]
 fn r20_a_server_that_starts_again_is_not_stormed() {
     alone!(Alone::within(Duration::from_secs(120)), async {
-        // Of a time on a busy machine; that all come back counts each time.
+        // A busy machine may exceed the time. All clients must reconnect in each try.
         const TRIES: usize = 3;
         let (mut server, port) = chat_server(0).await;
         let mut crowd = chatters(port).await;

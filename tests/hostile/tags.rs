@@ -1,4 +1,4 @@
-//! R32 and R33: the registry's locks, and what peers leave in it.
+//! R32 and R33: the registry's locks, and the entries that peers leave in it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{ECHO, OTHER, PIPE, World, frame, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// One of everything that looks at the registry, or changes it.
+/// Performs one of each operation that reads or changes the registry.
 fn meddle(hub: &Hub, number: usize) {
     let name = ["a", "b", "c"][number % 3];
     let Ok(peers) = hub.list(tag(name) | !tag("b")) else { return };
@@ -29,7 +29,7 @@ fn meddle(hub: &Hub, number: usize) {
     }
 }
 
-/// Handlers, joining and leaving peers, and tasks beside them, all at the same registry.
+/// Handlers, connecting and leaving peers, and other tasks, all at the same registry.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r32_fifty_thousand_operations_block_nobody() {
     const TASKS: usize = 4;
@@ -61,13 +61,13 @@ async fn r32_fifty_thousand_operations_block_nobody() {
             stays.ping().await.expect("all before it was handled")
         })
     });
-    let done = timeout(MINUTE, join_all(tasks)).await.expect("nobody is blocked for ever");
+    let done = timeout(MINUTE, join_all(tasks)).await.expect("no task is blocked forever");
     done.into_iter().for_each(|task| _ = task.expect("no panic"));
     measured(32, format_args!("{OPERATIONS} operations in {:.1?}, 0 deadlocks", begun.elapsed()));
     assert_eq!(world.hub.handler_panics(), 0);
 }
 
-/// Peers come, are tagged, and leave.
+/// Connects peers, which are tagged and leave.
 async fn churn(addr: std::net::SocketAddr, cycles: usize) {
     let coming = move || {
         let hello = frame(ECHO.code(), 7, "tag me");
@@ -83,8 +83,8 @@ async fn churn(addr: std::net::SocketAddr, cycles: usize) {
 
 #[test]
 fn r33_who_leaves_leaves_nothing() {
-    // The list of threats has 50 000 cycles. These take an eighth of its time, and would show as
-    // well what grows: a kibibyte for each would be 6 MiB.
+    // The list of threats has 50 000 cycles. An eighth of them is enough to show growth: one KiB
+    // per cycle would be 6 MiB.
     const CYCLES: usize = 6_000;
     alone!(Alone::within(2 * MINUTE), async {
         let tagging = |peer: veltix::Peer| {
@@ -109,7 +109,7 @@ fn r33_who_leaves_leaves_nothing() {
         let took = begun.elapsed();
         let ended = |event| matches!(event, Event::Disconnected { .. }).then_some(());
         until(&mut events, ended).await;
-        // A task that was told of is let go of within a second.
+        // A task whose end was reported is released within a second.
         while alone::descriptors() > descriptors {
             sleep(Duration::from_millis(10)).await;
         }

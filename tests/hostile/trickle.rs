@@ -1,5 +1,5 @@
-//! R49, R50 and R52: bodies that are worse than they look, frames that never become whole, and peers
-//! that leave as soon as they have spoken.
+//! R49, R50 and R52: bodies that are more expensive than their size suggests, frames that are never
+//! completed, and peers that leave directly after they have sent.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -20,10 +20,11 @@ use crate::support::{OTHER, World, frame, until};
 
 const MIB: usize = 1 << 20;
 
-/// A type that takes any bytes.
+/// A type that accepts any bytes.
 const BYTES: MessageType = MessageType::new(203, "bytes", "");
 
-/// JSON of ten mebibytes: a list of lists, or of numbers, which take many times their text.
+/// Returns JSON of ten MiB: a list of lists or of numbers, whose values take many times the size of
+/// the text.
 fn json(nested: bool) -> Vec<u8> {
     let room = MAX_MESSAGE_SIZE - HEADER_LEN;
     let item: &[u8] = if nested { b"[[[[[[[[]]]]]]]]," } else { b"1," };
@@ -35,7 +36,7 @@ fn json(nested: bool) -> Vec<u8> {
     body
 }
 
-/// Four peers at once that each send some of these.
+/// Sends these frames from four peers at the same time.
 fn send(addr: SocketAddr, frames: &[BytesMut; 2]) {
     const PEERS: usize = 4;
     const MESSAGES: usize = 8;
@@ -55,7 +56,7 @@ fn send(addr: SocketAddr, frames: &[BytesMut; 2]) {
 #[test]
 #[ignore = "a ratio of times: `.ci/run` has it run alone"]
 fn r49_json_that_is_too_large_is_not_parsed() {
-    // What is freed is given back to the system, so that what is held is seen.
+    // Freed memory is returned to the system, so that the measurement shows memory in use.
     let how = Alone::within(Duration::from_secs(120)).set("MALLOC_TRIM_THRESHOLD_", "131072");
     alone!(how, async {
         let parsed = Arc::new(AtomicU64::new(0));
@@ -65,7 +66,7 @@ fn r49_json_that_is_too_large_is_not_parsed() {
         });
         let router = router.route(BYTES, |_: Bytes| ());
         let (hub, addr) = serve(ServerConfig::default(), router).await;
-        // What the attackers need, who are in this process.
+        // The memory of the attackers, which are in this process.
         let attack = [true, false].map(|nested| frame(OTHER.code(), 7, json(nested)));
         let plain = [true, false].map(|nested| frame(BYTES.code(), 7, json(nested)));
         Honest::during(addr, || thread::sleep(Duration::from_millis(500)));
@@ -98,7 +99,7 @@ fn r50_frames_that_trickle_are_given_up_and_leave_nothing() {
         let whole = frame(OTHER.code(), 7, vec![7; 10 * 1024]);
         let limit = FRAME_GRACE + Duration::from_millis(whole.len() as u64 * 1_000 / FRAME_RATE);
         let mut after = Vec::new();
-        // What the first round leaves is the allocator's.
+        // The memory left by the first round belongs to the allocator.
         for _ in 0..2 {
             let mut peers = Vec::new();
             for _ in 0..PEERS {
@@ -130,7 +131,7 @@ fn r50_frames_that_trickle_are_given_up_and_leave_nothing() {
             let took = begun.elapsed();
             trickle.abort();
             drop(trickle.await);
-            // What lingers is over too.
+            // Lingering connections have ended too.
             sleep(PAUSE).await;
             after.push(alone::memory());
             measured(50, format_args!("{PEERS} closed after {took:.2?}, limit {limit:.2?}"));
@@ -153,7 +154,7 @@ async fn r52_what_was_sent_before_the_end_is_handled() {
         .route(OTHER, move |peer: Peer| {
             let count = Arc::clone(&count);
             async move {
-                // Some wait, and what follows waits behind them.
+                // Some handlers wait, and the messages behind them wait too.
                 if peer.stats().received.received.is_multiple_of(10) {
                     tokio::task::yield_now().await;
                 }
@@ -174,7 +175,7 @@ async fn r52_what_was_sent_before_the_end_is_handled() {
             let mut stream = dial(addr).unwrap();
             stream.write_all(&messages).unwrap();
             stream.shutdown(std::net::Shutdown::Write).unwrap();
-            // Closed with nothing unread, it is no reset.
+            // The peer closes with no unread data, so it is no reset.
             assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         }
     });

@@ -1,4 +1,4 @@
-//! What handlers get of an identity.
+//! Identities as handler arguments.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ async fn handlers_take_it_from_on_connect_to_on_disconnect() {
         assert_eq!(tells.recv().await, Some((when, "ann".to_owned())));
     }
     peer.closed().await;
-    assert_eq!(peer.identity::<User>(), None, "nothing outlives the connection");
+    assert_eq!(peer.identity::<User>(), None, "no identity outlives the connection");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the hook sees, and what becomes of what it says.
+//! The arguments of the hook, and the effect of its result.
 
 use std::future::{Ready, pending, ready};
 use std::io;
@@ -41,7 +41,7 @@ async fn who_is_known_is_let_in_and_who_is_not_is_told_why() {
     client.ping().await.expect("it is let in");
     let identity = world.newest().identity::<User>().expect("it is known");
     assert_eq!(identity.name, "ann");
-    assert_eq!(client.peer().identity::<User>(), None, "a client asks nobody");
+    assert_eq!(client.peer().identity::<User>(), None, "a client has no hook");
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn what_the_hook_sees_is_what_the_peer_says() {
 
 #[tokio::test]
 async fn an_error_and_a_panic_close_without_a_word_and_are_told_here() {
-    // What goes wrong inside is nobody's business outside, and may pass.
+    // An internal error is not shown to the peer, and it may be temporary.
     let router = Router::new().authenticate(async |info: HandshakeInfo| {
         match info.token().map(|token| token.expose()) {
             Some("panic") => panic!("a bug"),
@@ -113,14 +113,14 @@ async fn the_handshakes_deadline_holds_for_the_hook_and_others_do_not_wait() {
     stuck.hear().await.expect("the server's hello");
     let begun = Instant::now();
     stuck.write(&said(NATIVE)).await.expect("the server reads");
-    // It takes nobody's place either.
+    // It does not occupy a slot either.
     let client = world.client_with(known(), Router::new()).await;
     client.ping().await.expect("it is let in");
     assert_eq!(failure(&mut events).await, HandshakeFailure::Timeout);
     assert_eq!(begun.elapsed().as_secs(), 5);
 }
 
-/// One that panics also where it is cancelled.
+/// A hook whose destructor also panics when it is cancelled.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -147,7 +147,7 @@ async fn moody(info: HandshakeInfo) -> Result<(), Refuse> {
 #[tokio::test(start_paused = true)]
 async fn however_a_handshake_ends_its_places_are_given_back_and_nothing_is_handled() {
     let config = ServerConfig::default().max_connections(1).max_pending_handshakes(2, 2);
-    let handler = |_: Message| -> () { panic!("nobody was let in") };
+    let handler = |_: Message| -> () { panic!("no peer was admitted") };
     let router = Router::new().authenticate(moody).route(OTHER, handler);
     let world = World::with(config, PIPE, router);
     for stays in [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(10)] {
@@ -156,7 +156,7 @@ async fn however_a_handshake_ends_its_places_are_given_back_and_nothing_is_handl
             let whole = said(&hello);
             for bytes in [&whole[..1], &whole[..20], &whole, &[&whole[..], &early()].concat()] {
                 let mut raw = world.silent().await;
-                // It may be shed meanwhile, and the like.
+                // The handshake may be shed meanwhile, and may end in the other ways too.
                 drop(raw.write(bytes).await);
                 sleep(stays).await;
             }
@@ -174,7 +174,7 @@ async fn however_a_handshake_ends_its_places_are_given_back_and_nothing_is_handl
     assert!(world.hub.shutdown().await.complete);
 }
 
-/// A frame that comes with the hello.
+/// Returns a frame that arrives with the hello.
 fn early() -> Vec<u8> {
     frame(OTHER.code(), 0, "").to_vec()
 }
@@ -193,7 +193,7 @@ async fn a_shutdown_inside_of_it_waits_for_nothing() {
     let world = World::new(Router::new().authenticate(hook));
     place.set(world.hub.clone()).expect("it was empty");
     let begun = Instant::now();
-    world.silent().await.shake_hands().await.expect_err("nobody is let in any more");
+    world.silent().await.shake_hands().await.expect_err("no peer is admitted any more");
     assert!(world.hub.shutdown().await.complete);
     world.stopped().await;
     assert_eq!(begun.elapsed(), Duration::ZERO);

@@ -1,4 +1,4 @@
-//! Who a peer is: the server's hook, what handlers get of it, and a client's token.
+//! Identity of peers: the server's hook, the identity in handlers, and a client's token.
 
 mod handlers;
 mod hook;
@@ -14,7 +14,7 @@ use veltix::{
 
 use crate::support::{World, until};
 
-/// Who shows this token is let in.
+/// The token that is accepted.
 const SECRET: &str = "swordfish";
 
 #[derive(Debug, PartialEq)]
@@ -33,14 +33,14 @@ fn known() -> ClientConfig {
     ClientConfig::default().token(SECRET)
 }
 
-/// What a client is told that is not let in.
+/// Returns the error of a client that is refused.
 async fn refused(world: &World, config: ClientConfig) -> ConnectError {
     let connecting = Client::connect_with(world.connector.clone(), config, Router::new());
     let connected = timeout(Duration::from_secs(60), connecting).await.expect("in time");
     connected.expect_err("it is refused")
 }
 
-/// The next handshake that failed.
+/// Returns the next failed handshake.
 async fn failure(events: &mut EventStream) -> HandshakeFailure {
     let failed = |event| match event {
         Event::HandshakeFailed { reason, .. } => Some(reason),

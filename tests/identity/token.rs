@@ -1,4 +1,4 @@
-//! Where a client's token comes from, where it goes, and where not.
+//! The source of a client's token, and the transports over which it is sent.
 
 use std::future::{pending, ready};
 use std::io;
@@ -38,7 +38,7 @@ async fn without_tls_it_is_not_sent_over_a_network_unless_allowed() {
     client.ping().await.expect("it is let in");
 }
 
-/// A transport of an application's own, which calls its streams what it likes.
+/// A transport of an application, with an application-defined name for its streams.
 struct Foreign(MemoryConnector);
 
 impl Connector for Foreign {
@@ -99,7 +99,7 @@ fn nothing_of_it_is_printed() {
     assert!(!printed.contains(SECRET), "{printed}");
 }
 
-/// Expires once it was shown.
+/// A token that expires after its first use.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_expires_is_asked_for_before_each_attempt() {
     const PAUSE: Duration = Duration::from_secs(1);
@@ -116,7 +116,7 @@ async fn a_token_that_expires_is_asked_for_before_each_attempt() {
         move || {
             ready(match issued.fetch_add(1, Ordering::Relaxed) {
                 0 => Ok("0"),
-                // Whoever issues them is away, and back for the next attempt.
+                // The token service fails once and is available again for the next attempt.
                 1 => Err("nobody is there"),
                 2 => panic!("nobody is there"),
                 _ => Ok("1"),
@@ -131,7 +131,7 @@ async fn a_token_that_expires_is_asked_for_before_each_attempt() {
     until(&mut events, |event| matches!(event, Event::Reconnected { .. }).then_some(())).await;
     assert_eq!(*client.status().borrow(), ClientStatus::Connected);
     assert_eq!(issued.load(Ordering::Relaxed), 4);
-    assert_eq!(began.elapsed(), 3 * PAUSE, "each attempt after its pause");
+    assert_eq!(began.elapsed(), 3 * PAUSE, "one pause before each attempt");
 }
 
 #[tokio::test(start_paused = true)]

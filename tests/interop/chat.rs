@@ -27,7 +27,7 @@ impl Chat {
         Self { server, port }
     }
 
-    /// A client that was greeted, so that it is in the lobby.
+    /// Connects a client and waits for its greeting, so that it is in the lobby.
     async fn join(&self, kind: Kind) -> Python {
         let mut python = kind.connected(self.port).await;
         assert_eq!(python.message(MOTD.code()).await["text"], WELCOME);
@@ -41,12 +41,12 @@ impl Python {
         self.tell(json!({ "do": "send", "code": SAY.code(), "json": say })).await;
     }
 
-    /// Goes to a room, where there must be so many then.
+    /// Moves to a room, and checks the number of members.
     async fn enters(&mut self, room: &str, members: u64) {
         assert_eq!(self.members(room).await, members);
     }
 
-    /// Goes to a room; how many are there then.
+    /// Moves to a room, and returns its number of members.
     async fn members(&mut self, room: &str) -> u64 {
         let join = json!({ "do": "request", "code": JOIN.code(), "json": { "room": room } });
         let reply = self.tell(join).await["reply"].clone();
@@ -56,7 +56,8 @@ impl Python {
         roster["members"].as_u64().unwrap()
     }
 
-    /// Whether nothing was said to it until now: what it asks is answered after it.
+    /// Checks that a client has received nothing until now: the answer to its call would arrive
+    /// after it.
     async fn heard_nothing_yet(&mut self) {
         self.tell(json!({ "do": "ping" })).await;
         self.heard_none(SAY.code());
@@ -76,11 +77,11 @@ async fn relay(kind: Kind) {
     bob.says("bob", "hello").await;
     ann.hears("bob", "hello").await;
     cy.hears("bob", "hello").await;
-    // Nobody hears oneself.
+    // A client does not receive its own messages.
     ann.heard_nothing_yet().await;
     bob.heard_nothing_yet().await;
 
-    // A code that the chat does not know, and a body that is not what it expects, harm nobody.
+    // A code that the chat does not know, and a body of another format, have no effect on others.
     ann.tell(json!({ "do": "send", "code": 300, "text": "?" })).await;
     ann.tell(json!({ "do": "send", "code": JOIN.code(), "text": "not JSON" })).await;
     ann.says("ann", "still here").await;
@@ -102,7 +103,7 @@ async fn rooms(kind: Kind) {
     cy.enters("lobby", 1).await;
     ann.heard_nothing_yet().await;
 
-    // Who leaves, by moving or for good, is not counted any more.
+    // A client that moves or disconnects is no longer counted.
     bob.enters("lobby", 2).await;
     bob.says("bob", "back").await;
     cy.hears("bob", "back").await;
@@ -111,7 +112,7 @@ async fn rooms(kind: Kind) {
     soon("a roster without ann", async { while cy.members("Küche").await != 1 {} }).await;
 }
 
-/// The example's own Python peer reads the notices of the server beside the lines of others.
+/// The example's own Python peer reads the notices of the server between the lines of other peers.
 #[test]
 fn chat_peer() {
     run_with("3.3.0", "chat_server", "chat_peer", async {
@@ -138,7 +139,7 @@ fn chat_peer() {
     });
 }
 
-/// All versions in one room, until the server leaves in good order.
+/// All versions in one room, until the server shuts down.
 #[test]
 fn everyone() {
     run_with_all("chat_server", "everyone", async {

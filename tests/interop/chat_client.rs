@@ -101,7 +101,7 @@ fn restart() {
     });
 }
 
-/// The end of its input lets it say what it was given, and leave.
+/// At the end of its input, the client sends all lines that it was given and disconnects.
 #[test]
 fn end_of_input() {
     run("chat_client", "end_of_input", NEWEST, |kind| async move {

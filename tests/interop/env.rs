@@ -9,18 +9,19 @@ use std::sync::{Once, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The versions of the package that are tested. Older ones speak another handshake.
+/// The tested versions of the package. Older ones use another handshake.
 pub(crate) const VERSIONS: [&str; 3] = ["3.3.0", "3.0.2", "2.0.3"];
 
-/// What the package needs.
+/// The minimum version of Python for the package.
 const NEEDS_PYTHON: (u32, u32) = (3, 11);
 
 const PYTHONS: [&str; 5] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"];
 
-/// For one step of making an environment; a registry that cannot be reached is noticed sooner.
+/// The time limit for one step of creating an environment; an unreachable registry is noticed
+/// sooner.
 const STEP_LIMIT: Duration = Duration::from_secs(120);
 
-/// `target/interop`, wherever the target directory is.
+/// Returns `target/interop` in the target directory of this build.
 pub(crate) fn dir() -> PathBuf {
     // Cargo gives tests a directory of their own in the target directory.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("interop");
@@ -28,7 +29,7 @@ pub(crate) fn dir() -> PathBuf {
     dir
 }
 
-/// Whether the interop tests may not be skipped.
+/// Reports whether the interop tests must not be skipped.
 pub(crate) fn required() -> bool {
     std::env::var_os("VELTIX_REQUIRE_INTEROP").is_some_and(|value| value == "1")
 }
@@ -43,7 +44,7 @@ pub(crate) fn say_skipped(reason: &str) {
     });
 }
 
-/// The interpreter that has this version of the package, or why there is none.
+/// Returns the interpreter that has this version of the package, or the reason why there is none.
 pub(crate) fn python(version: &str) -> Result<PathBuf, String> {
     static ENVIRONMENTS: [OnceLock<Result<PathBuf, String>>; VERSIONS.len()] =
         [const { OnceLock::new() }; VERSIONS.len()];
@@ -61,11 +62,12 @@ fn environment(version: &str) -> Result<PathBuf, String> {
     if let Some(reason) = failure_of_this_run(&failed) {
         return Err(reason);
     }
-    // Other processes may be at it as well: each makes its own, and the first one counts.
+    // Other processes may create it at the same time: each creates its own, and the first one is
+    // used.
     let making = dir().join(format!("venv-{version}.part-{}", std::process::id()));
     let made = make(version, &making).and_then(|()| {
         if !interpreter.exists() {
-            // What is there was made with a Python that is gone.
+            // The existing environment was made with a Python that no longer exists.
             let _ = fs::remove_dir_all(&ready);
         }
         fs::rename(&making, &ready).map_err(|error| error.to_string())
@@ -82,10 +84,12 @@ fn environment(version: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// What cargo-nextest, which gives each test a process of its own, calls a run.
+/// The variable in which cargo-nextest, which starts a process for each test, passes the id of a
+/// run.
 const RUN_ID: &str = "NEXTEST_RUN_ID";
 
-/// A test run that has failed to install does not try again for each test.
+/// Returns the failure of an earlier test in this run, so that a failed installation is not
+/// repeated for each test.
 fn failure_of_this_run(failed: &Path) -> Option<String> {
     let this_run = std::env::var(RUN_ID).ok()?;
     let content = fs::read_to_string(failed).ok()?;
@@ -93,7 +97,7 @@ fn failure_of_this_run(failed: &Path) -> Option<String> {
     (run == this_run).then(|| reason.to_owned())
 }
 
-/// Makes an environment. It may be moved: only its interpreter is used, none of its scripts.
+/// Creates an environment. It may be moved: only its interpreter is used, none of its scripts.
 fn make(version: &str, place: &Path) -> Result<(), String> {
     let base = interpreter()?;
     bounded("python3 -m venv", Command::new(base).args(["-m", "venv"]).arg(place))?;
@@ -106,7 +110,7 @@ fn make(version: &str, place: &Path) -> Result<(), String> {
     bounded("import veltix", Command::new(&python).args(["-c", "import veltix"]))
 }
 
-/// The first Python that is new enough and can make environments.
+/// Returns the first Python that is new enough and can create environments.
 fn interpreter() -> Result<&'static str, String> {
     let (major, minor) = NEEDS_PYTHON;
     let check =
@@ -133,7 +137,7 @@ fn bounded(what: &str, command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// How it ended; `None` if it was killed for taking too long.
+/// Returns the exit status, or `None` if the command was killed after its time limit.
 fn status(command: &mut Command, output: File) -> io::Result<Option<ExitStatus>> {
     let errors = output.try_clone()?;
     let mut child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn()?;

@@ -1,4 +1,4 @@
-//! The examples as child processes, driven as a person would.
+//! The examples as child processes, used through their standard streams.
 
 use std::path::PathBuf;
 
@@ -6,21 +6,21 @@ use tokio::process::Command;
 
 use super::process::Process;
 
-/// Starts `chat_server` on a port, 0 for any; the port that it listens on.
+/// Starts `chat_server` on a port, 0 for any free one. Returns the port on which it listens.
 pub(crate) async fn chat_server(port: u16) -> (Process, u16) {
     let mut command = example("chat_server");
     command.env("VELTIX_ADDR", format!("127.0.0.1:{port}"));
     listening(Process::start("chat_server", command)).await
 }
 
-/// Starts the server of `auth`; the port that it listens on.
+/// Starts the server of `auth`. Returns the port on which it listens.
 pub(crate) async fn auth_server() -> (Process, u16) {
     let mut command = example("auth");
     command.arg("serve").env("VELTIX_ADDR", "127.0.0.1:0");
     listening(Process::start("auth", command)).await
 }
 
-/// Waits until a server says where it listens.
+/// Waits until a server prints its address.
 async fn listening(mut server: Process) -> (Process, u16) {
     let port = server.find("listening on ADDR", |line| {
         line.strip_prefix("listening on 127.0.0.1:")?.parse().ok()
@@ -29,7 +29,7 @@ async fn listening(mut server: Process) -> (Process, u16) {
     (server, port)
 }
 
-/// Starts `chat_client` under a name.
+/// Starts `chat_client` with a name.
 pub(crate) fn chat_client(name: &str, port: u16) -> Process {
     let mut command = example("chat_client");
     command.args([name, &format!("127.0.0.1:{port}")]);

@@ -1,4 +1,4 @@
-//! The programs of the example `file_transfer`: what they say, and how they end.
+//! The programs of the example `file_transfer`: their output and their exit codes.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::examples::example;
 use super::process::Process;
 use super::run::run_alone;
 
-/// A receiver that stores files in `inbox` of this directory, and its address.
+/// Starts a receiver that stores files in `inbox` of this directory. Returns it with its address.
 async fn receiver(directory: &Path) -> (Process, String) {
     let mut command = example("file_transfer");
     command.current_dir(directory).args(["serve", "inbox", "127.0.0.1:0"]);
@@ -22,7 +22,7 @@ async fn receiver(directory: &Path) -> (Process, String) {
     (receiver, addr)
 }
 
-/// Sends a file of this directory; the sender's code, and with it what it says.
+/// Sends a file of this directory. Checks the exit code of the sender and a line of its output.
 async fn send(directory: &Path, args: &[&str], line: &str, code: i32) {
     let mut command = example("file_transfer");
     command.current_dir(directory).args(args);

@@ -11,7 +11,7 @@ use crate::support::repository;
 
 const NEWEST: Kind = Kind { version: "3.3.0", core: Core::Async };
 
-/// The game with so many bots, and for so many seconds; its port.
+/// Starts the game with this many bots, for this many seconds. Returns its port.
 async fn game(players: u32, seconds: u32) -> (Process, u16) {
     let mut command = example("game");
     command.env("VELTIX_ADDR", "127.0.0.1:0").env("VELTIX_SLOW", "0");
@@ -33,7 +33,7 @@ fn player(kind: Kind, name: &str, port: u16, seconds: u32) -> Process {
     Process::start(format!("game_player.py {name}"), command)
 }
 
-/// Waits for a line that begins so.
+/// Waits for a line with this beginning.
 async fn says(process: &mut Process, beginning: &str) {
     process.find(beginning, |line| line.starts_with(beginning).then_some(())).await;
 }

@@ -1,5 +1,5 @@
-//! The handshake by hand: protocol versions that nobody speaks, against servers of both languages,
-//! and what may come along with its last bytes.
+//! Handshakes written by hand: unsupported protocol versions against servers of both languages, and
+//! data that arrives with the last bytes.
 
 use std::io;
 
@@ -30,7 +30,7 @@ fn bad_pv_of_a_client() {
     });
 }
 
-/// A client must close without a word.
+/// A client must close without sending anything.
 #[test]
 fn bad_pv_of_a_server() {
     run_alone("Rust client", "bad_pv", async {
@@ -52,7 +52,7 @@ fn bad_pv_of_a_server() {
     });
 }
 
-/// A frame in the same segment as the last word of the handshake belongs to the connection.
+/// A frame in the same segment as the last message of the handshake belongs to the connection.
 #[test]
 fn frame_behind_the_handshake() {
     run_alone("Rust server", "frame_behind_the_handshake", async {
@@ -87,7 +87,7 @@ fn frame() -> BytesMut {
     bytes
 }
 
-/// A server must close without a word, and go on serving others.
+/// Checks that a server closes without sending anything, and continues to serve others.
 async fn refuses_bad_pv(port: u16) {
     let bad = [json!({ "pv": "2.0" }), json!({ "pv": 1 }), json!({}), json!({ "pv": null })];
     for hello in bad {
@@ -99,7 +99,7 @@ async fn refuses_bad_pv(port: u16) {
     assert_eq!(answer, json!({ "result": "ok" }));
 }
 
-/// Says a client's hello; what the server answers. An error if it closes.
+/// Sends a client's hello and returns the server's answer, or an error if the server closes.
 async fn introduce(port: u16, hello: &Value) -> io::Result<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server listens");
     let theirs = read(&mut stream).await.expect("the server speaks first");
@@ -108,7 +108,7 @@ async fn introduce(port: u16, hello: &Value) -> io::Result<Value> {
     read(&mut stream).await
 }
 
-/// A message of the handshake.
+/// Returns a message of the handshake.
 fn message(object: &Value) -> BytesMut {
     let json = object.to_string();
     let mut bytes = BytesMut::new();
@@ -124,8 +124,8 @@ async fn read(stream: &mut TcpStream) -> io::Result<Value> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// Versions of the protocol that a peer may claim; which of them are ours is the Python package's to
-/// say.
+/// Returns protocol versions that a peer may claim. The Python package decides which of them are
+/// compatible.
 fn versions() -> [Value; 16] {
     [
         json!("1.0"),
@@ -147,12 +147,12 @@ fn versions() -> [Value; 16] {
     ]
 }
 
-/// What a peer says of itself, with this version.
+/// Returns the hello of a peer with this version.
 fn hello(version: &Value) -> Value {
     json!({ "v": "3.3.0", "pv": version, "meta": {} })
 }
 
-/// Whether a server goes on with a client of each version.
+/// Returns for each version whether a server accepts a client of it.
 async fn served(port: u16) -> Vec<bool> {
     let mut served = Vec::new();
     for version in versions() {
@@ -162,8 +162,8 @@ async fn served(port: u16) -> Vec<bool> {
     served
 }
 
-/// Whether a client that connects to this port goes on with a server of this version: it says its
-/// own hello, or leaves.
+/// Reports whether a client that connects to this port accepts a server of this version: it sends
+/// its own hello, or closes.
 async fn is_greeted(listener: &TcpListener, version: &Value) -> bool {
     let (mut stream, _) = listener.accept().await.unwrap();
     stream.write_all(&message(&hello(version))).await.unwrap();

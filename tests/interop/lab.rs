@@ -1,4 +1,5 @@
-//! The Rust side that the Python scripts expect: what it answers by itself, and what it heard.
+//! The Rust side that the Python scripts expect: its automatic answers and the other messages that
+//! it received.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,18 +20,18 @@ pub(crate) const SAY: MessageType = MessageType::new(200, "say", "");
 pub(crate) const JOIN: MessageType = MessageType::new(201, "join", "");
 pub(crate) const ROSTER: MessageType = MessageType::new(202, "roster", "");
 pub(crate) const MOTD: MessageType = MessageType::new(203, "motd", "");
-/// Answered with its body.
+/// A message that is answered with its body.
 pub(crate) const ECHO: MessageType = MessageType::new(210, "echo", "");
-/// Answered with what the asking peer answered to a [`QUESTION`] with the same body.
+/// A message that is answered with the asking peer's answer to a [`QUESTION`] with the same body.
 pub(crate) const ASK_BACK: MessageType = MessageType::new(211, "ask_back", "");
-/// Answered with its body in upper case (ASCII letters).
+/// A message that is answered with its body in upper case (ASCII letters).
 pub(crate) const QUESTION: MessageType = MessageType::new(212, "question", "");
-/// Carries `{"n": n}`.
+/// A message that carries `{"n": n}`.
 pub(crate) const COUNT: MessageType = MessageType::new(213, "count", "");
-/// Answered with `pong` after a ping to the asking peer.
+/// A message that is answered with `pong` after a ping to the asking peer.
 pub(crate) const PING_ME: MessageType = MessageType::new(214, "ping_me", "");
 
-/// What happened on a connection, and was not answered by itself.
+/// An event on a connection that was not answered automatically.
 enum Heard {
     Message(Message),
     Ended(CloseReason),
@@ -38,7 +39,7 @@ enum Heard {
 
 type Mouth = mpsc::UnboundedSender<Heard>;
 
-/// The routes of both roles, and where the messages go that none of them takes.
+/// Returns the routes of both roles, and the stream of messages without a route.
 pub(crate) fn routes() -> (Router, Ears) {
     let (sender, heard) = mpsc::unbounded_channel();
     let router = Router::new()
@@ -60,7 +61,7 @@ async fn ping_me(peer: Peer) -> &'static str {
     if peer.ping().await.is_ok() { "pong" } else { "no pong" }
 }
 
-// The test may be over, and not listen any more.
+// The test may have ended and no longer listen.
 
 fn hear(State(ears): State<Mouth>, message: Message) {
     let _ = ears.send(Heard::Message(message.detach()));
@@ -70,20 +71,20 @@ fn hear_end(State(ears): State<Mouth>, end: Disconnected) {
     let _ = ears.send(Heard::Ended(end.reason));
 }
 
-/// What was heard and not answered.
+/// The messages that were not answered.
 pub(crate) struct Ears(mpsc::UnboundedReceiver<Heard>);
 
 impl Ears {
-    /// The next message, which must be of this type.
+    /// Returns the next message, which must be of this type.
     pub(crate) async fn next(&mut self, message_type: MessageType) -> Message {
         match soon("a message", self.0.recv()).await.expect("the router lives") {
             Heard::Message(message) if message.code() == message_type.code() => message,
-            Heard::Message(another) => panic!("another message came first: {another:?}"),
+            Heard::Message(another) => panic!("another message arrived first: {another:?}"),
             Heard::Ended(reason) => panic!("the connection ended first: {reason:?}"),
         }
     }
 
-    /// Fails if a message was heard.
+    /// Fails if a message has arrived.
     pub(crate) fn heard_nothing(&mut self) {
         while let Ok(heard) = self.0.try_recv() {
             if let Heard::Message(message) = heard {
@@ -139,7 +140,7 @@ pub(crate) async fn client(config: ClientConfig, port: u16) -> (Client, Ears) {
     (connected.expect("the server takes it"), ears)
 }
 
-/// Waits for an event from which `pick` picks something.
+/// Waits for an event from which `pick` selects a value.
 pub(crate) async fn event<T>(
     events: &mut EventStream,
     what: &str,
@@ -156,7 +157,7 @@ pub(crate) async fn event<T>(
     .await
 }
 
-/// Waits, but not for ever.
+/// Waits for a future, up to a limit.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     within(PATIENCE, what, future).await
 }
@@ -168,7 +169,7 @@ pub(crate) async fn within<T>(limit: Duration, what: &str, future: impl Future<O
     }
 }
 
-/// Waits until something is so that nobody tells.
+/// Waits until a condition holds that no event reports.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     soon(what, async {
         while !is_so() {

@@ -1,7 +1,8 @@
 //! A body of 3 MB both ways: more than any kernel buffer takes at once.
 //!
-//! Towards Python it always arrives. The default backends of 2.0.3 and 3.0.2 damage what they
-//! send themselves, each in its way; a Rust peer must notice, and deliver nothing damaged.
+//! Towards Python the body always arrives. The default backends of 2.0.3 and 3.0.2 damage large
+//! bodies that they send, each in its own way; a Rust peer must notice the damage, and deliver
+//! nothing damaged.
 
 use bytes::BytesMut;
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ mod towards_client {
     }
 }
 
-/// A connection, with a Python peer at one end and a Rust peer at the other.
+/// A connection between a Python peer and a Rust peer.
 struct Line {
     python: Python,
     peer: Peer,
@@ -48,7 +49,7 @@ struct Line {
 }
 
 impl Line {
-    /// A command to Python that concerns this connection.
+    /// Returns a command to Python for this connection.
     fn command(&self, keys: Value) -> Value {
         let mut command = self.whom.clone();
         let keys = keys.as_object().expect("an object").clone();
@@ -63,7 +64,7 @@ impl Line {
 }
 
 async fn both_ways(kind: Kind, mut line: Line, ears: &mut Ears) -> Option<AsDocumented> {
-    // A repeated or missing piece must show.
+    // The content makes a repeated or missing piece visible.
     let block: String = (0..500_000_u32).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
     let text = block.repeat(6);
     let message = Message::from_text(SAY, text.clone());
@@ -71,7 +72,7 @@ async fn both_ways(kind: Kind, mut line: Line, ears: &mut Ears) -> Option<AsDocu
     let got = line.python.message(SAY.code()).await;
     assert_eq!((&got["len"], &got["crc32"]), (&json!(text.len()), &json!(crc32(&message))));
 
-    // What fits the kernel's buffers comes whole from everyone.
+    // A body that fits the kernel's buffers arrives undamaged from all versions.
     let small = line.send("fifty bytes", 4500);
     line.python.tell(small).await;
     assert_eq!(ears.next(SAY).await.text().unwrap(), "fifty bytes".repeat(4500));
@@ -81,20 +82,21 @@ async fn both_ways(kind: Kind, mut line: Line, ears: &mut Ears) -> Option<AsDocu
     if kind.damages_large_bodies() {
         return Some(damaged(kind, &mut line, ears).await);
     }
-    assert!(ears.next(SAY).await.text().unwrap() == text, "the text is another");
+    assert!(ears.next(SAY).await.text().unwrap() == text, "the text differs");
     line.peer.ping().await.unwrap();
     None
 }
 
-/// What old packages do to a large body. Nothing of it is delivered, and in the end the
-/// connection is closed.
+/// Checks the known damage that old packages do to a large body. None of it is delivered, and the
+/// connection is closed in the end.
 async fn damaged(kind: Kind, line: &mut Line, ears: &mut Ears) -> AsDocumented {
     let how = if kind.version == "2.0.3" {
-        // A piece of the frame comes first, and then the whole frame: the checksum tells at once.
+        // A piece of the frame arrives first, and then the complete frame: the checksum fails at
+        // once.
         "a repeated prefix, closed with ChecksumMismatch"
     } else {
-        // The rest of the frame never comes. What follows is taken for it: a ping and its answer,
-        // and whatever else, until so much has come that the checksum tells.
+        // The rest of the frame never arrives. The following data is read in its place: a ping and
+        // its answer, and further data, until enough bytes have arrived for the checksum to fail.
         let ping = line.command(json!({ "do": "ping", "timeout": 0.5 }));
         assert_eq!(line.python.try_tell(ping).await["ok"], false);
         assert!(!line.peer.is_closed());
@@ -112,7 +114,7 @@ async fn damaged(kind: Kind, line: &mut Line, ears: &mut Ears) -> AsDocumented {
     AsDocumented(how)
 }
 
-/// The checksum of the body, as it goes over the wire.
+/// Returns the checksum of the body, as on the wire.
 fn crc32(message: &Message) -> u32 {
     let mut bytes = BytesMut::new();
     Frame::new(message.code(), message.id(), message.body().clone()).write_to(&mut bytes);

@@ -1,9 +1,10 @@
 //! Real Python peers of the package `veltix`, of three versions, against this crate in both roles.
 //!
-//! [`env`] makes the virtual environments, [`process`] and [`python`] drive the scripts in
-//! `python/`, [`lab`] is the Rust side that they expect, [`run`] makes a test of each case for each
-//! version, and the rest are the cases. What old packages do wrong is asserted, not skipped.
-//! Each outcome is a line of `target/interop/results.tsv`; `python/table.py` makes a table of it.
+//! [`env`] creates the virtual environments, [`process`] and [`python`] control the scripts in
+//! `python/`, [`lab`] is the Rust side that they expect, and [`run`] makes a test of each case for
+//! each version. The other modules are the cases. Known errors of old packages are asserted, not
+//! skipped. Each outcome is a line of `target/interop/results.tsv`; `python/table.py` makes a table
+//! of it.
 
 #![allow(clippy::unwrap_used, reason = "cases are tests, though not marked as such")]
 

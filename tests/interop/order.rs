@@ -1,4 +1,4 @@
-//! Two thousand messages in order, both ways, whoever is the server.
+//! Two thousand messages in order, in both directions, for either role.
 
 use serde_json::{Value, json};
 use veltix::{Message, Peer};
@@ -8,7 +8,8 @@ use super::python::{Kind, Python};
 
 const MESSAGES: usize = 2000;
 
-/// `burst` is the command that makes the script send, as far as the roles differ.
+/// Sends and checks the messages. `burst` is the command that makes the script send, which differs
+/// between the roles.
 pub(crate) async fn check(
     kind: Kind,
     python: &mut Python,

@@ -1,4 +1,4 @@
-//! A child process that speaks in lines, and is over when its handle is.
+//! A child process that communicates in lines and ends when its handle is dropped.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -11,27 +11,27 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// For whatever is expected: generous, since a loaded machine is slow, but less than the 15 s of
-/// silence after which a heartbeat wakes whatever was forgotten.
+/// The limit for each expected event. It is generous because a loaded machine is slow, but below
+/// the 15 s of silence after which a heartbeat would wake a forgotten task.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(12);
 
-/// Lines that a failure shows.
+/// The number of lines that a failure shows.
 const SHOWN: usize = 20;
 
-/// Killed when it is dropped.
+/// A child process, which is killed when the handle is dropped.
 pub(crate) struct Process {
     name: String,
     child: Child,
     input: Option<ChildStdin>,
     output: mpsc::UnboundedReceiver<String>,
-    /// Lines that nobody has asked for yet.
+    /// The lines that no call has consumed yet.
     waiting: VecDeque<String>,
-    /// What it said last, to be shown in failures.
+    /// The last lines of output, which failures show.
     said: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Process {
-    /// Starts it, with pipes for input and output.
+    /// Starts the process, with pipes for input and output.
     pub(crate) fn start(name: impl Into<String>, mut command: Command) -> Self {
         let name = name.into();
         let mut child = command
@@ -51,7 +51,7 @@ impl Process {
         Self { name, child, input, output, waiting: VecDeque::new(), said }
     }
 
-    /// Writes a line to its input.
+    /// Writes a line to the input of the process.
     pub(crate) async fn write(&mut self, line: &str) {
         let written = match &mut self.input {
             Some(input) => input.write_all(format!("{line}\n").as_bytes()).await,
@@ -62,13 +62,13 @@ impl Process {
         }
     }
 
-    /// Ends its input.
+    /// Ends the input of the process.
     pub(crate) fn end_input(&mut self) {
         self.input = None;
     }
 
-    /// The first line, of those that were not found before, that `pick` picks something from.
-    /// What it writes to stderr begins with `stderr: `.
+    /// Returns the first unconsumed line from which `pick` selects a value. Lines from stderr begin
+    /// with `stderr: `.
     pub(crate) async fn find<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
         self.find_within(PATIENCE, what, pick).await
     }
@@ -102,17 +102,17 @@ impl Process {
         self.find(expected, |line| (line == expected).then_some(())).await;
     }
 
-    /// Fails if a line that was said so far, and not found before, is one of these.
+    /// Fails if one of the unconsumed lines so far is one of these.
     pub(crate) fn said_nothing(&mut self, what: &str, is_one: impl Fn(&str) -> bool) {
         while let Ok(line) = self.output.try_recv() {
             self.waiting.push_back(line);
         }
         if let Some(line) = self.waiting.iter().find(|line| is_one(line)) {
-            self.fail(&format!("said {line:?}, but should not have: {what}"));
+            self.fail(&format!("printed {line:?}, but should not have: {what}"));
         }
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process ends by itself.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         match timeout(PATIENCE, self.child.wait()).await {
             Ok(status) => status.expect("a child can be waited for"),
@@ -120,23 +120,23 @@ impl Process {
         }
     }
 
-    /// Kills it, so that it can say goodbye to nobody.
+    /// Kills the process, so that it cannot close its connections.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.expect("a child can be killed");
     }
 
-    /// Does to it what Ctrl-C does.
+    /// Sends the signal of Ctrl-C.
     pub(crate) async fn interrupt(&mut self) {
         self.signal("-INT").await;
     }
 
-    /// Does to it what an orchestrator does that wants it to end.
+    /// Sends the signal with which an orchestrator ends a process.
     pub(crate) async fn terminate(&mut self) -> Instant {
         self.signal("-TERM").await
     }
 
-    /// Sends a signal, given as to `kill`; says when that was done. To start `kill` takes its time,
-    /// which is not the process's.
+    /// Sends a signal, named as for `kill`. Returns the time at which it was sent, because starting
+    /// `kill` takes time that the process does not use.
     pub(crate) async fn signal(&mut self, signal: &str) -> Instant {
         let id = self.child.id().expect("it runs");
         let told = Command::new("kill").args([signal, &id.to_string()]).status().await;
@@ -144,9 +144,9 @@ impl Process {
         Instant::now()
     }
 
-    /// Ends the test, and says what the process said last.
+    /// Fails the test, and shows the last output of the process.
     pub(crate) fn fail(&self, what: &str) -> ! {
-        let mut message = format!("{} {what}; it said last:", self.name);
+        let mut message = format!("{} {what}; its last output:", self.name);
         for line in self.said.lock().expect("no holder panics").iter() {
             let _ = write!(message, "\n    {line}");
         }
@@ -172,7 +172,7 @@ async fn read(
             let after = started.elapsed().as_secs_f64();
             said.push_back(format!("{after:8.3} s  {line}"));
         }
-        // If nobody reads any more, the pipe must not fill up all the same.
+        // If no task reads any more, the pipe must not fill nevertheless.
         let _ = lines.send(line);
     }
 }

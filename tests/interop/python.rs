@@ -1,4 +1,4 @@
-//! Python peers: the script `python/peer.py` as a child process, driven by JSON lines.
+//! Python peers: the script `python/peer.py` as a child process, controlled by JSON lines.
 
 use std::fmt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::process::{PATIENCE, Process};
 use super::{env, lab};
 
-/// Which Python peer: the package's version, and its backend.
+/// A kind of Python peer: the version of the package and its backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
     pub(crate) version: &'static str,
@@ -34,31 +34,31 @@ impl fmt::Display for Core {
 }
 
 impl Kind {
-    /// What 2.0.3 and 3.0.2 do with their default backend when a body does not fit the kernel's
-    /// buffer: they damage it.
+    /// Reports whether this is the default backend of 2.0.3 or 3.0.2, which damages bodies that do
+    /// not fit the kernel's buffer.
     pub(crate) fn damages_large_bodies(self) -> bool {
         self.core == Core::Async && self.version != "3.3.0"
     }
 
-    /// How many short messages it may send at a time, so that they fit the kernel's buffers even
-    /// if nobody reads for a while.
+    /// Returns the number of short messages that it may send at once, so that they fit the kernel's
+    /// buffers even if the other side does not read for a while.
     pub(crate) fn burst(self) -> usize {
         if self.damages_large_bodies() { 100 } else { 2000 }
     }
 
-    /// A client of this kind that connects to a port of this machine.
+    /// Starts a client of this kind that connects to a port of this machine.
     pub(crate) fn client(self, port: u16, options: &[&str]) -> Python {
         self.start("client", port, options)
     }
 
-    /// A client that is connected.
+    /// Starts a client and waits until it is connected.
     pub(crate) async fn connected(self, port: u16) -> Python {
         let mut client = self.client(port, &[]);
         client.event("connected").await;
         client
     }
 
-    /// A server of this kind that listens, and its port.
+    /// Starts a server of this kind. Returns it with its port.
     pub(crate) async fn server(self, port: u16, options: &[&str]) -> (Python, u16) {
         let mut server = self.start("server", port, options);
         let listening = server.event("listening").await;
@@ -72,7 +72,7 @@ impl Kind {
         Python { process: Process::start(format!("the {role} of {self}"), command) }
     }
 
-    /// The script `many.py`: its report.
+    /// Runs the script `many.py` and returns its report.
     pub(crate) async fn many(self, port: u16, code: u16) -> Value {
         let mut command = self.script("many.py");
         command.args(["--port", &port.to_string(), "--code", &code.to_string()]);
@@ -107,7 +107,7 @@ impl Python {
         self.event_with(name, json!({})).await
     }
 
-    /// Waits for an event that has these keys too.
+    /// Waits for an event that also has these keys.
     pub(crate) async fn event_with(&mut self, name: &str, keys: Value) -> Value {
         let what = format!("the event {name:?} with {keys}");
         self.process.find(&what, |line| with(line, "event", name, &keys)).await
@@ -130,21 +130,21 @@ impl Python {
             .await;
     }
 
-    /// Fails if a message of this code has come that nobody waited for.
+    /// Fails if a message of this code has arrived that no call has consumed.
     pub(crate) fn heard_none(&mut self, code: u16) {
         let keys = json!({ "code": code });
-        self.process.said_nothing("a message that was not for it", |line| {
+        self.process.said_nothing("a message for another peer", |line| {
             with(line, "event", "message", &keys).is_some()
         });
     }
 
-    /// Gives a command; returns its answer, a failure too.
+    /// Sends a command. Returns its answer, which may be a failure.
     pub(crate) async fn try_tell(&mut self, command: Value) -> Value {
         self.begin(&command).await;
         self.answer(&command).await
     }
 
-    /// Gives a command that must succeed.
+    /// Sends a command that must succeed.
     pub(crate) async fn tell(&mut self, command: Value) -> Value {
         let answer = self.try_tell(command.clone()).await;
         if answer["ok"] != true {
@@ -153,16 +153,16 @@ impl Python {
         answer
     }
 
-    /// Gives a command without waiting for its answer.
+    /// Sends a command without waiting for its answer.
     pub(crate) async fn begin(&mut self, command: &Value) {
         self.process.write(&command.to_string()).await;
     }
 
-    /// The answer to a command that was given.
+    /// Returns the answer to a command that was sent.
     pub(crate) async fn answer(&mut self, command: &Value) -> Value {
         let what = format!("the answer to {command}");
         let name = command["do"].as_str().expect("a command says what to do");
-        // A command may itself wait for as long as a test waits for an event.
+        // A command may itself wait for up to the limit of a test's event.
         let limit = 2 * PATIENCE;
         self.process.find_within(limit, &what, |line| with(line, "done", name, &json!({}))).await
     }
@@ -172,12 +172,12 @@ impl Python {
         let answer = self.tell(command.clone()).await;
         let (code, text) = (&answer["reply"]["code"], &answer["reply"]["text"]);
         if *code != command["code"] || text != expected {
-            self.process.fail(&format!("was answered wrongly: {command} brought {answer}"));
+            self.process.fail(&format!("received a wrong answer: {command} returned {answer}"));
         }
     }
 }
 
-/// The line as an object, if it has this name and these keys.
+/// Parses a line, if it is an object with this name and these keys.
 fn with(line: &str, kind: &str, name: &str, keys: &Value) -> Option<Value> {
     let object: Value = serde_json::from_str(line).ok()?;
     let has = |(key, value): (&String, &Value)| object.get(key) == Some(value);

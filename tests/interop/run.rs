@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::env;
 use super::python::Kind;
 
-/// For one case; what a case waits for has shorter limits, and says what was missing.
+/// The limit for one case. The steps of a case have shorter limits, and report the missing event.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// What a case may return: nothing, or what the package is documented to do wrong.
+/// The result of a case: nothing, or the documented error of the package.
 pub(crate) trait Verdict {
     fn words(self) -> String;
 }
@@ -31,7 +31,7 @@ impl Verdict for Option<AsDocumented> {
     }
 }
 
-/// Runs a case with a Python peer, or says why it cannot, and writes down how it went.
+/// Runs a case with a Python peer, or reports why it cannot, and records the outcome.
 pub(crate) fn run<V, F>(role: &str, case: &str, kind: Kind, body: impl FnOnce(Kind) -> F)
 where
     V: Verdict,
@@ -43,7 +43,7 @@ where
     }
 }
 
-/// Runs a case with something else of this version of the package than a [`Kind`].
+/// Runs a case with a part of this package version other than a [`Kind`].
 pub(crate) fn run_with<V: Verdict>(
     version: &'static str,
     role: &str,
@@ -88,12 +88,12 @@ fn recorded<V: Verdict>(place: [&str; 4], body: impl Future<Output = V>) {
         .expect("a runtime");
     let verdict = runtime.block_on(async { tokio::time::timeout(LIMIT, body).await });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let verdict = verdict.unwrap_or_else(|_| panic!("{place:?} was not over after {LIMIT:?}"));
+    let verdict = verdict.unwrap_or_else(|_| panic!("{place:?} did not end within {LIMIT:?}"));
     std::mem::forget(failed);
     record(place, &verdict.words());
 }
 
-/// Writes down that a case has panicked, unless it is forgotten.
+/// Records that a case has panicked, unless it is forgotten.
 struct Failed<'a>([&'a str; 4]);
 
 impl Drop for Failed<'_> {
@@ -107,7 +107,7 @@ impl Drop for Failed<'_> {
 fn record(place: [&str; 4], outcome: &str) {
     let path = env::dir().join("results.tsv");
     let line = format!("{}\t{outcome}\n", place.join("\t"));
-    // One write in append mode is whole, whichever other processes write too.
+    // One write in append mode is atomic towards the writes of other processes.
     let written = OpenOptions::new()
         .create(true)
         .append(true)

@@ -24,7 +24,7 @@ async fn connect(kind: Kind) {
     assert_eq!(soon("its end", first.close()).await.reason, CloseReason::Closed);
     python.event_with("disconnected", json!({ "index": 0 })).await;
 
-    // And the other way round.
+    // The other direction.
     let (second, _ears) = client(ClientConfig::default(), port).await;
     python.event_with("connected", json!({ "index": 1 })).await;
     python.tell(json!({ "do": "close_client", "index": 1 })).await;
@@ -42,7 +42,7 @@ async fn server_full(kind: Kind) {
         matches!(second, Err(ConnectError::Handshake { source: HandshakeError::ServerFull, .. }));
     assert!(full, "{second:?}");
 
-    // The one inside did not notice; the next waits until it leaves.
+    // The connected client is not affected; the next one waits until it disconnects.
     first.ping().await.unwrap();
     let patient = config.reconnect(Reconnect::fixed(Duration::from_millis(20)).initial(true));
     let third = tokio::spawn(Client::connect(patient, Router::new()));
@@ -100,7 +100,7 @@ async fn ping(kind: Kind) {
     python.event("connected").await;
     client.ping().await.unwrap();
     python.tell(json!({ "do": "ping_client", "index": 0 })).await;
-    // And the one while the other waits for it.
+    // A second call in one direction while the first waits for the other direction.
     let answer = client.request(&Message::empty(PING_ME)).expect(PING_ME).await.unwrap();
     assert_eq!(answer.text().unwrap(), "pong");
 }
@@ -134,7 +134,7 @@ async fn late_answer(kind: Kind) {
     python.event("connected").await;
     let ping = json!({ "do": "ping_client", "index": 0 });
 
-    // The lab hears what it is asked here, and does not answer.
+    // The lab receives this call and does not answer.
     let unanswered = json!({ "do": "request_client", "index": 0, "code": SAY.code(), "text": "?", "timeout": 0.2 });
     assert_eq!(python.try_tell(unanswered).await["error"], "Timeout");
 
@@ -143,11 +143,12 @@ async fn late_answer(kind: Kind) {
     assert!(matches!(call.await, Err(RequestError::Timeout { .. })));
     let id = &python.message(SAY.code()).await["id"];
     python.tell(json!({ "do": "send", "index": 0, "code": SAY.code(), "id": id })).await;
-    // Whatever came before the ping has been received when it is answered.
+    // All data that was sent before the ping has been received when the ping is answered.
     python.tell(ping.clone()).await;
     assert_eq!(client.peer().stats().received.discarded_late, 1);
 
-    // An answer in time is one, whoever gives it; a second one is not.
+    // A message with the id of a pending call is its answer, even if it was sent as a plain message.
+    // A second one is late.
     let call = tokio::spawn(client.request(&question));
     let id = &python.message(SAY.code()).await["id"];
     let answer =
@@ -186,7 +187,7 @@ async fn restart(kind: Kind) {
     python.event("connected").await;
     let mut status = client.status();
 
-    // The server restarts, and then its whole process.
+    // First the server restarts, and then its process.
     python.tell(json!({ "do": "close_all" })).await;
     let lost = status.wait_for(|status| *status != ClientStatus::Connected);
     soon("the loss", lost).await.unwrap();

@@ -25,7 +25,7 @@ async fn connect(kind: Kind) {
     assert_eq!(soon("its end", peer.closed()).await.reason, CloseReason::PeerClosed);
     assert_eq!(lab.hub.count(all()), Ok(0));
 
-    // And the other way round.
+    // The other direction.
     let mut python = kind.connected(lab.port).await;
     let peer = lab.joined().await;
     assert_eq!(soon("its end", peer.close()).await.reason, CloseReason::Closed);
@@ -48,7 +48,7 @@ async fn server_full(kind: Kind) {
     });
     assert_eq!(failure.await, HandshakeFailure::ServerFull);
 
-    // The one inside did not notice, and leaves its place to the next.
+    // The connected client is not affected, and its slot goes to the next one.
     first.tell(json!({ "do": "ping" })).await;
     first.tell(json!({ "do": "disconnect" })).await;
     until("there is room", || !lab.hub.is_full()).await;
@@ -88,7 +88,8 @@ async fn non_ascii(kind: Kind) {
     let mut python = kind.connected(lab.port).await;
     let peer = lab.joined().await;
 
-    // As text both sides write UTF-8; in JSON Python escapes what is not ASCII, and Rust does not.
+    // As text, both sides write UTF-8. In JSON, Python escapes non-ASCII characters, and Rust does
+    // not.
     python.tell(json!({ "do": "send", "code": MOTD.code(), "text": TEXT })).await;
     assert_eq!(lab.ears.next(MOTD).await.text().unwrap(), TEXT);
     let say = json!({ "from": "José", "text": TEXT });
@@ -109,7 +110,7 @@ async fn ping(kind: Kind) {
     let peer = lab.joined().await;
     python.tell(json!({ "do": "ping" })).await;
     peer.ping().await.unwrap();
-    // And the one while the other waits for it.
+    // A second call in one direction while the first waits for the other direction.
     python.asks(json!({ "do": "request", "code": 214 }), "pong").await;
 }
 
@@ -138,7 +139,7 @@ async fn late_answer(kind: Kind) {
     let mut python = kind.connected(lab.port).await;
     let peer = lab.joined().await;
 
-    // The lab hears what it is asked here, and does not answer.
+    // The lab receives this call and does not answer.
     let unanswered = json!({ "do": "request", "code": SAY.code(), "text": "?", "timeout": 0.2 });
     assert_eq!(python.try_tell(unanswered).await["error"], "Timeout");
 
@@ -148,11 +149,12 @@ async fn late_answer(kind: Kind) {
     let id = &python.message(SAY.code()).await["id"];
     let answer = json!({ "do": "send", "code": SAY.code(), "id": id, "text": "late" });
     python.tell(answer.clone()).await;
-    // Whatever came before the ping has been received when it is answered.
+    // All data that was sent before the ping has been received when the ping is answered.
     python.tell(json!({ "do": "ping" })).await;
     assert_eq!(peer.stats().received.discarded_late, 1);
 
-    // An answer in time is one, whoever gives it; a second one is not.
+    // A message with the id of a pending call is its answer, even if it was sent as a plain message.
+    // A second one is late.
     let call = tokio::spawn(peer.request(&question));
     let id = &python.message(SAY.code()).await["id"];
     let answer = json!({ "do": "send", "code": SAY.code(), "id": id, "text": "in time" });
@@ -202,11 +204,11 @@ async fn restart(kind: Kind) {
 }
 
 async fn many(kind: Kind) {
-    // The default bears 32 handshakes from one address at a time, so that one cannot take all; who
-    // expects 40 at once from one machine must say so.
+    // By default one address may have 32 handshakes at a time, so that it cannot use all slots. A
+    // server that expects 40 at once from one machine must raise the limit.
     let config = ServerConfig::default().max_pending_handshakes(512, 40);
     let lab = Lab::with(config, 0).await;
-    // Echoes, and calls that are themselves answered by a call.
+    // It echoes, and its calls are answered by calls.
     for code in [210, 211] {
         let report = kind.many(lab.port, code).await;
         assert_eq!((&report["connected"], &report["ok"]), (&json!(40), &json!(1000)), "{report}");

@@ -1,5 +1,5 @@
-//! A slow link between two peers, so that what is sent at once does not fit the kernel's buffers,
-//! however fast its receiver is.
+//! A slow link between two peers: data that is sent at once does not fit the kernel's buffers, for
+//! any speed of the receiver.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -9,12 +9,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-/// What it takes before it pauses: less than a kernel hands over while a sender is in one call.
+/// The number of bytes before each pause: fewer than a kernel transfers while a sender is in one
+/// call.
 const PIECE: usize = 32 * 1024;
 
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A port that leads to another one, for one connection.
+/// Opens a port that forwards one connection to another port.
 pub(crate) async fn slow_link(to: u16) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
@@ -22,7 +23,7 @@ pub(crate) async fn slow_link(to: u16) -> u16 {
         let (near, _) = listener.accept().await.expect("somebody connects");
         let far = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await.expect("somebody listens");
         let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-        // Both ends close when one does.
+        // Both ends close when one of them does.
         tokio::select! {
             _ = forward(near_in, far_out) => {}
             _ = forward(far_in, near_out) => {}

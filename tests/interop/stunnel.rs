@@ -1,5 +1,5 @@
-//! Python peers through tunnels of TLS, by stunnel with the configurations of `docs/stunnel`. Skipped
-//! where stunnel is not installed.
+//! Python peers through TLS tunnels of stunnel, with the configurations of `docs/stunnel`. These
+//! tests are skipped where stunnel is not installed.
 
 use std::fs;
 use std::io::Write;
@@ -32,13 +32,13 @@ fn stunnel() -> Option<PathBuf> {
     found
 }
 
-/// A port that nobody has at the moment.
+/// Returns a port that is currently free.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     listener.local_addr().expect("it is bound").port()
 }
 
-/// Starts a tunnel with one of the documented configurations, changed in these lines.
+/// Starts a tunnel with one of the documented configurations, with these lines replaced.
 async fn tunnel(stunnel: &Path, name: &str, dir: &TempDir, changes: &[(&str, String)]) -> Process {
     let documented = repository().join("docs/stunnel").join(name);
     let mut config = fs::read_to_string(documented).expect("it is documented");
@@ -56,7 +56,7 @@ async fn tunnel(stunnel: &Path, name: &str, dir: &TempDir, changes: &[(&str, Str
     tunnel
 }
 
-/// Waits until somebody listens there.
+/// Waits until a process listens on this port.
 async fn listens(port: u16) {
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
         sleep(std::time::Duration::from_millis(5)).await;
@@ -99,7 +99,7 @@ fn a_python_client_comes_through_a_tunnel() {
             .await;
         let answer = peer.request(&Message::from_text(QUESTION, "and back")).await;
         assert_eq!(answer.expect("an answer").text().ok(), Some("AND BACK"));
-        // Its end comes through as what it is.
+        // The tunnel forwards the end of the stream as it is.
         client.process.kill().await;
         assert_eq!(peer.closed().await.reason, CloseReason::PeerClosed);
     });

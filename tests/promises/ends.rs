@@ -9,21 +9,21 @@ use crate::support::{ECHO, OTHER, RawPeer, World, frame};
 /// route for `OTHER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The peer ends its stream, and reads on.
+    /// The peer ends its stream and continues to read.
     Eof,
-    /// The peer is gone in both directions.
+    /// The peer closes both directions.
     Break,
-    /// The peer sends what is not a frame.
+    /// The peer sends bytes that are not a frame.
     Garbage,
     /// The peer floods with unknown codes.
     Flood,
-    /// The peer begins a frame and says no more.
+    /// The peer begins a frame and sends nothing more.
     SlowFrame,
-    /// The peer says nothing, not even pong.
+    /// The peer sends nothing, not even a pong.
     Silence,
-    /// The peer does not read what it is sent.
+    /// The peer does not read the frames that it is sent.
     Stall,
-    /// The peer does not read, and more comes than its outbox holds.
+    /// The peer does not read, and its outbox overflows.
     Overflow,
     /// This side closes.
     Close,
@@ -32,7 +32,7 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// Those in which handlers still finish.
+    /// The ends after which handlers still finish.
     pub(crate) const LENIENT: [Self; 9] = [
         Self::Eof,
         Self::Break,
@@ -49,7 +49,7 @@ impl End {
         Self::LENIENT.into_iter().chain([Self::Close])
     }
 
-    /// Brings it about, now or after [`seconds`](End::seconds).
+    /// Causes this end, now or after [`seconds`](End::seconds).
     pub(crate) async fn begin(self, world: &World, raw: &mut RawPeer, peer: &Peer) {
         let message = numbered(OTHER, 0);
         match self {
@@ -74,7 +74,7 @@ impl End {
         }
     }
 
-    /// How long it takes.
+    /// Returns the seconds until this end takes effect.
     pub(crate) const fn seconds(self) -> u64 {
         match self {
             Self::Stall => 10,
@@ -84,7 +84,7 @@ impl End {
         }
     }
 
-    /// What the connection says of it.
+    /// Returns the close reason that the connection reports.
     pub(crate) const fn reason(self) -> CloseReason {
         match self {
             Self::Eof | Self::Break => CloseReason::PeerClosed,

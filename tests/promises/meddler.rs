@@ -1,4 +1,4 @@
-//! Code of an application that calls back into the server from wherever it can.
+//! Application code that calls back into the server from every place where it can run.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -34,7 +34,8 @@ impl Meddler {
         let _ = (peer.ping().now_or_never(), peer.closed().now_or_never());
     }
 
-    /// A message whose encoding meddles, and whose body does so when it goes.
+    /// Returns a message whose encoding calls back into the server, and whose body does so when it
+    /// is dropped.
     pub(crate) fn message(&self) -> impl ToMessage + use<> {
         struct Meddling(Meddler);
         impl ToMessage for Meddling {
@@ -57,7 +58,7 @@ impl Meddler {
     }
 }
 
-/// Meddles when it is dropped.
+/// Calls back into the server when it is dropped.
 pub(crate) struct OnDrop(pub(crate) Meddler, pub(crate) Vec<u8>);
 
 impl AsRef<[u8]> for OnDrop {

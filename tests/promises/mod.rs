@@ -1,5 +1,5 @@
-//! The promises of the documentation, a file for each. `planted` shows for each of them that its
-//! tests notice when it is broken.
+//! The promises of the documentation, one file for each. For each promise, `planted` shows that its
+//! tests notice a violation.
 
 mod ends;
 mod meddler;
@@ -44,7 +44,7 @@ pub(crate) fn paused(test: impl Future<Output = ()>) {
     runtime.block_on(async { timeout(PATIENCE, test).await.expect("the test ends") });
 }
 
-/// Counts its drops: that of a handler's future that is cancelled, for instance.
+/// Counts its drops, for example the drop of a cancelled handler's future.
 #[derive(Clone, Default)]
 pub(crate) struct Drops(Arc<AtomicUsize>);
 
@@ -59,7 +59,7 @@ impl Drops {
         Guard(Arc::clone(&self.0))
     }
 
-    /// A handler that never ends by itself.
+    /// Returns a handler that never returns by itself.
     pub(crate) fn stuck(
         &self,
     ) -> impl Fn() -> BoxFuture<'static, ()> + Clone + Send + Sync + use<> {
@@ -78,8 +78,8 @@ impl Drops {
     }
 }
 
-/// A body that says its number, so that order shows, and is of a length and content of its own,
-/// so that damage does.
+/// Returns a body that begins with its number, so that its order is visible. Its length and content
+/// depend on the number, so that damage is visible.
 pub(crate) fn body(number: u32, longest: usize) -> Bytes {
     let length = 4 + (number as usize).wrapping_mul(7919) % (longest - 3);
     let mut bytes = vec![number as u8; length];
@@ -87,22 +87,22 @@ pub(crate) fn body(number: u32, longest: usize) -> Bytes {
     bytes.into()
 }
 
-/// The number of a body.
+/// Returns the number of a body.
 pub(crate) fn number(body: &Bytes) -> u32 {
     u32::from_be_bytes(*body.first_chunk().expect("it begins with its number"))
 }
 
-/// A message that is no longer than its number.
+/// Creates a message whose body is only its number.
 pub(crate) fn numbered(message_type: MessageType, number: u32) -> Message {
     Message::new(message_type, body(number, 4))
 }
 
-/// The numbers of messages, in their order.
+/// Returns the numbers of messages, in their order.
 pub(crate) fn numbers(messages: &[Message]) -> Vec<u32> {
     messages.iter().map(|message| number(message.body())).collect()
 }
 
-/// Checks what holds always, in both directions.
+/// Checks the accounting equations that always hold, in both directions.
 #[track_caller]
 pub(crate) fn check(sent: Sent, received: Received) {
     assert_eq!(sent.accepted, sent.written + sent.dropped() + sent.queued, "{sent:?}");

@@ -1,5 +1,5 @@
-//! Promises 1 and 2 for what the handlers of one batch broadcast, which the outboxes of all its
-//! targets share as long as nothing else happens to them.
+//! Promises 1 and 2 for the broadcasts of the handlers of one batch. The outboxes of all their
+//! targets share these frames until another operation reaches an outbox.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -14,14 +14,14 @@ use crate::support::{ECHO, OTHER, RawPeer, World, frame, until};
 /// Messages that a publisher sends with one write, so that one batch handles them.
 const BATCH: u32 = 64;
 
-/// Has these messages handled in one batch.
+/// Sends `count` messages so that the server handles them in one batch.
 async fn publish(raw: &mut RawPeer, count: u32) {
     let batch: Vec<u8> =
         (0..count).flat_map(|n| frame(ECHO.code(), 1, body(n, 4)).to_vec()).collect();
     raw.write(&batch).await.expect("the server reads");
 }
 
-/// A peer that broadcasts reach, on whatever threads the server runs.
+/// Connects a peer and waits until it is listed, so that broadcasts reach it on any runtime.
 async fn join(world: &World) -> (RawPeer, Peer) {
     let mut events = world.hub.events();
     let raw = world.raw().await;
@@ -32,7 +32,7 @@ async fn join(world: &World) -> (RawPeer, Peer) {
     (raw, until(&mut events, connected).await)
 }
 
-/// Some peers, of whom the first publishes.
+/// Connects some peers, of which the first publishes.
 async fn crowd(world: &World) -> (Vec<RawPeer>, Vec<Peer>) {
     let (mut raws, mut peers) = (Vec::new(), Vec::new());
     for _ in 0..8 {
@@ -43,7 +43,7 @@ async fn crowd(world: &World) -> (Vec<RawPeer>, Vec<Peer>) {
     (raws, peers)
 }
 
-/// What all of them have got in the end.
+/// Returns the numbers that each peer has received at the end.
 async fn all_numbers(world: &World, raws: Vec<RawPeer>) -> Vec<Vec<u32>> {
     world.hub.shutdown();
     let mut all = Vec::new();
@@ -53,7 +53,8 @@ async fn all_numbers(world: &World, raws: Vec<RawPeer>) -> Vec<Vec<u32>> {
     all
 }
 
-/// What all of them have got when the first has published one batch and left.
+/// Returns the numbers that each peer has received after the first has published one batch and
+/// left.
 async fn all_of_a_batch(world: &World, mut raws: Vec<RawPeer>, peers: &[Peer]) -> Vec<Vec<u32>> {
     publish(&mut raws[0], BATCH).await;
     raws[0].end();
@@ -70,7 +71,7 @@ fn check_delivery(delivery: Delivery, matched: usize) {
 pub(crate) fn what_is_sent_between_broadcasts_of_a_batch_comes_between_them() {
     const EXCEPT_FROM: u32 = 48;
     paused(async {
-        // To each peer something is sent at another time.
+        // Each peer is also sent a message directly, at a different time.
         let handler = |hub: Hub, peer: Peer, asked: Bytes| {
             let n = number(&asked);
             let delivery = hub.broadcast(&numbered(OTHER, 3 * n)).expect("it is encoded");
@@ -83,7 +84,7 @@ pub(crate) fn what_is_sent_between_broadcasts_of_a_batch_comes_between_them() {
                 }
             }
             let message = numbered(OTHER, 3 * n + 2);
-            // The same targets again, and in the end others.
+            // The same targets again, and other targets at the end.
             let except_self = n >= EXCEPT_FROM;
             let others = hub.to(all());
             let others = if except_self { others.except(&peer) } else { others };
@@ -109,8 +110,8 @@ pub(crate) fn what_is_sent_between_broadcasts_of_a_batch_comes_between_them() {
 #[test]
 pub(crate) fn a_tag_changed_between_broadcasts_of_a_batch_counts_from_there_on() {
     paused(async {
-        // The newest peer is out of the room for the second quarter of the batch, and for the
-        // fourth somebody else is.
+        // The newest peer is outside the room during the second quarter of the batch. During the
+        // fourth quarter, another peer is outside.
         let handler = |hub: Hub, asked: Bytes| {
             let n = number(&asked);
             let peers = hub.list(all()).expect("it is valid");
@@ -143,7 +144,7 @@ pub(crate) fn a_look_between_broadcasts_finds_each_of_them_counted() {
         let handler = move |hub: Hub, asked: Bytes| {
             let n = number(&asked);
             hub.broadcast(&numbered(OTHER, n)).expect("it is encoded");
-            // Each of them once, and then never again in this batch.
+            // Each peer is sent one message, and no other in this batch.
             let peers = hub.list(all()).expect("it is valid");
             let looked_at = peers.iter().filter(|peer| peer.id().value() % 16 == u64::from(n));
             for peer in looked_at {
@@ -220,8 +221,8 @@ pub(crate) fn slow_peers_of_a_batch_keep_their_order_and_their_policy() {
     }
 }
 
-/// A handler that broadcasts twice, and holds its batch between the two until the test has done
-/// what others may do meanwhile.
+/// A handler broadcasts twice. Between the two broadcasts it keeps its batch open until the test
+/// has completed its own operations.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_happens_on_other_threads_meanwhile_comes_between_the_broadcasts_of_a_batch() {
     let (begun, mut has_begun) = unbounded_channel();
@@ -243,7 +244,7 @@ async fn what_happens_on_other_threads_meanwhile_comes_between_the_broadcasts_of
     peers[6].try_send(&numbered(OTHER, 2)).expect("room");
     let closed = peers[7].close().await;
     assert_eq!((closed.sent.accepted, closed.sent.written, closed.undelivered), (2, 2, 0));
-    // What waits for a batch that lasts is written by the peer's own task, when it has a turn.
+    // The frames that wait for a long batch are written by the peer's own task in its next turn.
     raws[5].send(OTHER.code(), 0, "").await.expect("the server reads");
     assert_eq!(number(raws[5].next().await.expect("a message").body()), 0);
     raws.push(join(&world).await.0);

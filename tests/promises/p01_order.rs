@@ -1,5 +1,6 @@
-//! Promise 1: per connection and direction, messages come in order, none twice and none damaged.
-//! At most once: what a lost connection has not delivered, the next one does not.
+//! Promise 1: per connection and direction, messages arrive in order, none twice and none damaged.
+//! Delivery is at most once: a message that a lost connection has not delivered is not delivered by
+//! the next connection.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::support::{ECHO, OTHER, PYTHON, RawServer, World};
 
 const MESSAGES: u32 = 200;
 
-/// Echoes `ECHO` and records `OTHER`; some handlers wait, most do not.
+/// Creates a router that echoes `ECHO` and records `OTHER`. Some handlers wait, most do not.
 fn router(record: UnboundedSender<Bytes>) -> Router {
     let echo = |body: Bytes| async move {
         if number(&body).is_multiple_of(3) {
@@ -155,6 +156,6 @@ pub(crate) fn a_reconnect_is_a_new_stream() {
         assert!(matches!(lost.try_send(&numbered(OTHER, 11)), Err(SendError::Closed)));
         check(lost.stats().sent, lost.stats().received);
         drop(client);
-        assert_eq!(numbers(&raw.all().await), [10], "nothing of the old stream");
+        assert_eq!(numbers(&raw.all().await), [10], "no message of the old stream arrives");
     });
 }

@@ -1,5 +1,6 @@
-//! Promise 2: nothing is lost in silence. What was accepted for a peer was written, dropped for a
-//! reason, or waits; what was received was handled, rejected, discarded for a reason, or waits.
+//! Promise 2: no message is lost silently. Each message accepted for a peer was written, was
+//! dropped for a reason, or waits. Each received message was handled, rejected, discarded for a
+//! reason, or waits.
 
 use tokio::sync::mpsc::unbounded_channel;
 use veltix::{
@@ -17,12 +18,13 @@ const NARROW: usize = 4 * FRAME;
 /// The length of a frame whose body is a number.
 const FRAME: usize = 19;
 
-/// A server that reads no more than it must, and never gives a stalled peer up by itself.
+/// Creates a config for a server that reads no more than it must, and never closes a stalled peer
+/// by itself.
 fn patient() -> ServerConfig {
     ServerConfig::default().write_stall(None).heartbeat(None)
 }
 
-/// Checks an end that is final: nothing waits any more.
+/// Checks the counters of a final outcome: no message waits any more.
 #[track_caller]
 fn check_end(outcome: &Disconnected) {
     check(outcome.sent, outcome.received);
@@ -89,7 +91,7 @@ pub(crate) fn a_close_says_what_it_could_not_write() {
         assert_eq!(outcome.reason, CloseReason::Closed);
         assert_eq!((outcome.sent.accepted, outcome.undelivered), (30, 27));
         assert_eq!(outcome.sent.dropped_disconnected, 27);
-        assert_eq!(numbers(&raw.all().await), [0, 1, 2], "the whole frames that were written");
+        assert_eq!(numbers(&raw.all().await), [0, 1, 2], "the complete frames that were written");
     });
 }
 
@@ -108,7 +110,8 @@ pub(crate) fn a_shutdown_says_what_it_could_not_write() {
     });
 }
 
-/// Broadcasts to a peer that does not read, then lets it read; gives what it got and its end.
+/// Broadcasts to a peer that does not read, then lets it read. Returns the received numbers and the
+/// outcome.
 async fn overflow(policy: OverflowPolicy) -> (Vec<u32>, Disconnected) {
     let config = patient().outbox(10, 16 << 20).on_full(policy);
     let world = World::with(config, NARROW - 1, Router::new());
@@ -121,7 +124,7 @@ async fn overflow(policy: OverflowPolicy) -> (Vec<u32>, Disconnected) {
         let stats = peer.stats();
         check(stats.sent, stats.received);
         assert!(stats.sent.queued <= 10);
-        assert_eq!(stats.sent.accepted, u64::from(n) + 1, "each broadcast took it on");
+        assert_eq!(stats.sent.accepted, u64::from(n) + 1, "each broadcast was accepted");
         quiet().await;
         if peer.is_closed() {
             break;
@@ -148,12 +151,12 @@ async fn overflow(policy: OverflowPolicy) -> (Vec<u32>, Disconnected) {
 pub(crate) fn each_overflow_policy_counts_what_it_drops() {
     paused(async {
         let (got, outcome) = overflow(OverflowPolicy::DropNewest).await;
-        assert_eq!(got, (0..13).collect::<Vec<_>>(), "the pipe's three and the outbox's ten");
+        assert_eq!(got, (0..13).collect::<Vec<_>>(), "three in the pipe and ten in the outbox");
         assert_eq!((outcome.sent.accepted, outcome.sent.dropped_policy), (40, 27));
 
         let (got, outcome) = overflow(OverflowPolicy::DropOldest).await;
         let newest = [0, 1, 2, 3].into_iter().chain(31..40).collect::<Vec<_>>();
-        assert_eq!(got, newest, "what the pipe held and the frame that was begun, then the newest");
+        assert_eq!(got, newest, "the frames in the pipe, the begun frame, then the newest");
         assert_eq!((outcome.sent.accepted, outcome.sent.dropped_policy), (40, 27));
 
         let (got, outcome) = overflow(OverflowPolicy::Disconnect).await;
@@ -189,7 +192,7 @@ pub(crate) fn every_received_message_is_accounted_for() {
         check_end(&outcome);
         let received = outcome.received;
         assert_eq!(received.received, 19);
-        assert_eq!(received.handled, 12, "ten by the handler, the ping and the pong");
+        assert_eq!(received.handled, 12, "ten by the handler, plus the ping and the pong");
         assert_eq!(received.rejected, 3);
         assert_eq!((received.discarded_unknown, received.discarded_late), (2, 2));
     });
@@ -266,7 +269,7 @@ pub(crate) fn the_last_word_is_final_and_nothing_is_accepted_after_it() {
                 match events.next().await {
                     Some(Event::Disconnected { outcome, .. }) => break outcome,
                     Some(_) => {}
-                    None => panic!("{end:?}: no event told it"),
+                    None => panic!("{end:?}: no event reported it"),
                 }
             };
             assert_eq!(event, outcome, "{end:?}");

@@ -1,6 +1,6 @@
-//! Promise 3: a call ends exactly once, by its answer, its timeout, the loss of its connection (at
-//! once), congestion or its drop; only the peer that was asked can answer it, and no late or
-//! double answer completes another.
+//! Promise 3: a call completes exactly once: by its answer, its timeout, the loss of its connection
+//! (at once), congestion or its drop. Only the peer that was asked can answer it. No late or
+//! duplicate answer completes another call.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn answer(raw: &mut RawPeer, id: RequestId, n: u32) {
     raw.send(ECHO.code(), id.value(), body(n, 4)).await.expect("the server reads");
 }
 
-/// The number that a call was answered with.
+/// Returns the number in the answer to a call.
 async fn answered(call: JoinHandle<Result<Message, RequestError>>) -> u32 {
     number(call.await.expect("no panic").expect("an answer").body())
 }
@@ -145,7 +145,7 @@ pub(crate) fn a_lost_connection_fails_every_call_at_once() {
             assert_eq!(
                 start.elapsed().as_secs(),
                 end.seconds(),
-                "{end:?}: a handler waited longer"
+                "{end:?}: a handler waited too long"
             );
             let after = peer.request(&numbered(ECHO, 0)).await;
             let closed = matches!(after, Err(RequestError::Closed));
@@ -210,7 +210,7 @@ pub(crate) fn an_answer_of_another_type_is_an_error() {
     });
 }
 
-/// A client with only 256 ids for calls, since its server takes the others.
+/// Connects a client with only 256 ids for calls, because its server uses the others.
 async fn client_with_few_ids(router: Router) -> (Client, RawPeer) {
     let mut server = RawServer::new(PIPE);
     let connector = server.connector.clone();
@@ -294,7 +294,7 @@ pub(crate) fn the_answer_of_a_congested_call_completes_no_other() {
     });
 }
 
-/// What becomes of a call.
+/// How a call completes.
 #[derive(Clone, Copy, Debug)]
 enum Course {
     Answered,

@@ -1,6 +1,6 @@
 //! Promise 4: the handlers of a connection start in order and run one at a time. Answers and pings
-//! bypass them, so a handler may await its own peer; what comes before the answer waits, up to
-//! 8 MiB, and beyond that the call fails at once.
+//! bypass them, so a handler may await its own peer. Messages that arrive before the answer wait,
+//! up to 8 MiB; beyond that the call fails at once.
 
 use std::future::{Future as _, IntoFuture as _, poll_fn};
 use std::task::Poll;
@@ -15,7 +15,7 @@ use veltix::{Message, PING, PONG, Peer, RequestError, Router, ServerConfig};
 use super::{body, number, numbered, numbers, paused};
 use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, World, frame, quiet};
 
-/// Uses up the budget that Tokio gives a task for one poll, several times over.
+/// Uses up several times the budget that Tokio gives a task for one poll.
 async fn exhaust_budget() {
     let (sender, mut receiver) = unbounded_channel();
     (0..1000).for_each(|n| sender.send(n).expect("it is open"));
@@ -24,7 +24,7 @@ async fn exhaust_budget() {
     }
 }
 
-/// A route for `ECHO` that records the numbers of what it handled.
+/// Creates a router for `ECHO` that records the numbers of the handled messages.
 fn recording(router: Router) -> (Router, UnboundedReceiver<u32>) {
     let (handled, handles) = unbounded_channel();
     (router.route(ECHO, move |body: Bytes| handled.send(number(&body))), handles)
@@ -36,7 +36,7 @@ async fn expect_all(handles: &mut UnboundedReceiver<u32>, count: u32) {
     }
 }
 
-/// Sends messages as fast as they are taken.
+/// Sends messages as fast as the server reads them.
 async fn flood(raw: &mut RawPeer, count: u32, longest: usize) {
     for n in 0..count {
         let mut bytes = body(n, 4).to_vec();
@@ -101,7 +101,7 @@ pub(crate) fn a_spent_budget_lets_nobody_overtake() {
 }
 
 #[test]
-pub(crate) fn a_reply_without_room_makes_its_lane_wait() {
+pub(crate) fn a_reply_without_room_makes_serial_handlers_wait() {
     paused(async {
         let (handled, mut handles) = unbounded_channel();
         let handler = move |body: Bytes| {
@@ -194,7 +194,8 @@ pub(crate) fn handlers_of_both_sides_await_each_other_at_the_same_time() {
     });
 }
 
-/// One at a time on both sides means that two handlers cannot both wait for the other's next one.
+/// Both sides handle one message at a time, so two handlers cannot both wait for the next handler of the
+/// other side: a timeout ends the wait.
 #[test]
 pub(crate) fn handlers_that_block_each_other_are_freed_by_their_timeouts() {
     paused(async {
@@ -212,12 +213,12 @@ pub(crate) fn handlers_that_block_each_other_are_freed_by_their_timeouts() {
         let start = Instant::now();
         client.try_send(&numbered(OTHER, 0)).expect("room");
         world.newest().try_send(&numbered(OTHER, 0)).expect("room");
-        let first = tells.recv().await.expect("a handler goes on");
+        let first = tells.recv().await.expect("the first call completes");
         assert!(matches!(first, Err(RequestError::Timeout { .. })), "{first:?}");
-        // It freed its lane, so the other may have its answer at this very moment.
-        let _ = tells.recv().await.expect("the other goes on");
+        // The next message of that side is handled now, so the other call may be answered at once.
+        let _ = tells.recv().await.expect("the other call completes");
         assert_eq!(start.elapsed().as_secs(), 5);
-        client.request(&numbered(ECHO, 1)).await.expect("both lanes are free again");
+        client.request(&numbered(ECHO, 1)).await.expect("both handlers have returned");
     });
 }
 
@@ -243,7 +244,7 @@ pub(crate) fn a_call_behind_more_than_eight_mebibytes_fails_at_once() {
         raw.send(OTHER.code(), question.value(), "late").await.expect("the server reads");
         let (ended, waiting) = tells.recv().await.expect("the handler goes on");
         assert!(matches!(ended, Err(RequestError::Congested { .. })), "{ended:?}");
-        assert!(waiting as usize * LENGTH <= 9 << 20, "{waiting} messages were held");
+        assert!(waiting as usize * LENGTH <= 9 << 20, "{waiting} messages were kept");
         assert_eq!(start.elapsed(), Duration::ZERO);
         expect_all(&mut handles, 1000).await;
         quiet().await;
@@ -273,7 +274,7 @@ pub(crate) fn without_a_call_reading_pauses_at_the_inbox_limits() {
                 raw
             });
             quiet().await;
-            assert_eq!(peer.stats().received.received, received, "one runs, the rest waits");
+            assert_eq!(peer.stats().received.received, received, "one runs, the others wait");
             door.open(1_000_000);
             let mut raw = flooding.await.expect("no panic");
             expect_all(&mut handles, 200).await;
@@ -283,8 +284,8 @@ pub(crate) fn without_a_call_reading_pauses_at_the_inbox_limits() {
     }
 }
 
-/// What waits when a pause begins keeps no read buffer, although the pause begins between two turns:
-/// a large message of the same read has it to itself then.
+/// Messages that wait when a pause begins keep no read buffer, although the pause begins between
+/// two turns: a large message of the same read is then the only user of its buffer.
 #[test]
 pub(crate) fn what_is_left_when_a_call_ends_between_two_turns_keeps_no_read_buffer() {
     paused(async {
@@ -303,8 +304,8 @@ pub(crate) fn what_is_left_when_a_call_ends_between_two_turns_keeps_no_read_buff
         let small = frame(ECHO.code(), 1, "");
         raw.write(&[&small[..], &small].concat()).await.expect("the server reads");
         quiet().await;
-        // One runs and one waits, so this is read only while the peer is asked for an answer. The
-        // turn that does so ends for its many pongs.
+        // One handler runs and one message waits, so the connection reads only while its peer is
+        // asked for an answer. The turn that reads ends because of its many pongs.
         let mut burst = frame(ECHO.code(), 1, vec![0; 20_000]).to_vec();
         (0..1000).for_each(|_| burst.extend_from_slice(&frame(PING.code(), 1, "")));
         raw.write(&burst).await.expect("there is room");
@@ -312,7 +313,8 @@ pub(crate) fn what_is_left_when_a_call_ends_between_two_turns_keeps_no_read_buff
         let asked = tokio::spawn(async move {
             let mut call = Box::pin(asker.request(&Message::empty(OTHER)).into_future());
             let mut asks = true;
-            // It comes again behind the connection's task, and before that one's next turn.
+            // This task is polled again after the connection's task, and before the next turn of
+            // that task.
             poll_fn(|cx| {
                 assert!(call.as_mut().poll(cx).is_pending(), "nobody answers");
                 cx.waker().wake_by_ref();
@@ -323,8 +325,8 @@ pub(crate) fn what_is_left_when_a_call_ends_between_two_turns_keeps_no_read_buff
         asked.await.expect("no panic");
         quiet().await;
         let received = peer.stats().received.received;
-        assert!((4..1000).contains(&received), "some pings are left: {received}");
-        // The read buffers of the thread are another's now.
+        assert!((4..1000).contains(&received), "some pings were not read: {received}");
+        // Another connection now uses the read buffers of the thread.
         let (mut other, _) = world.join().await;
         other.send(PING.code(), 1, "").await.expect("the server reads");
         assert_eq!(other.next().await.expect("a pong").code(), PONG.code());
@@ -335,14 +337,14 @@ pub(crate) fn what_is_left_when_a_call_ends_between_two_turns_keeps_no_read_buff
     });
 }
 
-/// A connection that gives way with more to read is woken by its worker, and a task that blocks the
-/// worker's thread by the book hands such wakes on.
+/// A connection that yields with more to read is woken by its worker. A task that blocks the
+/// worker's thread with `block_in_place` hands such wake-ups over to another worker.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_blocks_in_place_holds_no_connection_that_has_given_way() {
     const MESSAGES: u32 = 3_000;
     let (begun, mut has_begun) = unbounded_channel();
     let (done, is_done) = std::sync::mpsc::channel();
-    // Woken by the first message, it runs on the same worker when that message's batch is over.
+    // The first message wakes this task, which runs on the same worker after that message's batch.
     let blocking = tokio::spawn(async move {
         has_begun.recv().await.expect("the first is handled");
         block_in_place(|| is_done.recv()).expect("the last is handled");

@@ -1,5 +1,5 @@
-//! Promise 5, of messages that say themselves what happens at a full outbox; and promises 1 and 2
-//! of what is left of them.
+//! Promise 5 for messages that specify the policy for a full outbox themselves, and promises 1 and
+//! 2 for the messages that remain.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ const POSITION: MessageType = MessageType::new(210, "position", "");
 /// The length of a frame whose body is a number.
 const FRAME: usize = 19;
 
-/// The id of what a server sends and asks nothing.
+/// The id of a message that a server sends without expecting an answer.
 const PLAIN: u16 = 32_768;
 
-/// Never gives a stalled peer up by itself, and has room for this many frames.
+/// Creates a config that never closes a stalled peer by itself, and has room for this many frames.
 fn patient(frames: usize) -> ServerConfig {
     ServerConfig::default().write_stall(None).heartbeat(None).outbox(frames, 16 << 20)
 }
 
-/// A server whose peer does not read: its pipe is full after four frames, but for a byte, so that
-/// the fourth is begun.
+/// Starts a server whose peer does not read. Its pipe is full after four frames minus one byte, so
+/// that the fourth frame is begun.
 async fn stalled(config: ServerConfig) -> (World, RawPeer, Peer) {
     let world = World::with(config, 4 * FRAME - 1, Router::new());
     let (raw, peer) = world.join().await;
@@ -40,7 +40,7 @@ async fn stalled(config: ServerConfig) -> (World, RawPeer, Peer) {
     (world, raw, peer)
 }
 
-/// What each type has lost: code, for a policy, superseded, in all.
+/// Returns the drops of each type: code, drops by a policy, superseded, total.
 fn by_type(dropped: &[Dropped]) -> Vec<(u16, u64, u64, u64)> {
     dropped.iter().map(|it| (it.code, it.policy, it.superseded, it.total())).collect()
 }
@@ -59,11 +59,11 @@ pub(crate) fn a_peer_that_stops_reading_gets_a_prefix_and_then_each_key_with_its
     const UPDATES: u32 = 20_000;
     const KEYS: u32 = 97;
     const PIPE: usize = 4096;
-    /// Updates between two moments in which the others read, which share this thread: what their
-    /// pipes hold without being read.
+    /// The number of updates between two points at which the readers, which share this thread, run:
+    /// their pipes hold this number without being read.
     const BURST: u32 = 200;
 
-    /// Whose position an update is: in no order that repeats itself.
+    /// Returns the key of an update, in an order that does not repeat.
     fn key(update: u32) -> u32 {
         update.wrapping_mul(update).wrapping_add(update / 7) % KEYS
     }
@@ -94,13 +94,13 @@ pub(crate) fn a_peer_that_stops_reading_gets_a_prefix_and_then_each_key_with_its
                 quiet().await;
                 let stats = peer.stats();
                 check(stats.sent, stats.received);
-                assert!(stats.sent.queued <= u64::from(KEYS) + 1, "one of each, and a begun one");
+                assert!(stats.sent.queued <= u64::from(KEYS) + 1, "one of each, and a begun frame");
             }
         }
         assert!(start.elapsed() < Duration::from_secs(1), "well inside the write stall");
 
-        // The prefix that the pipe held, with the frame that was begun, and then each key once, in
-        // the order in which they came to wait.
+        // First the prefix that the pipe held, with the begun frame. Then each key once, in the
+        // order in which the keys were enqueued.
         let prefix = PIPE.div_ceil(FRAME) as u32;
         let mut keys: Vec<u32> = Vec::new();
         for key in (prefix..UPDATES).map(key) {
@@ -119,7 +119,7 @@ pub(crate) fn a_peer_that_stops_reading_gets_a_prefix_and_then_each_key_with_its
         let superseded = u64::from(UPDATES) - got.len() as u64;
         assert_eq!(by_type(&told(&mut events, &peer).await), [(210, 0, superseded, superseded)]);
         assert_eq!(by_type(&world.hub.dropped()), [(210, 0, superseded, superseded)]);
-        // It reads on as if nothing had been.
+        // The peer continues to read normally.
         world.hub.broadcast(&numbered(OTHER, 7)).expect("it is encoded");
         assert_eq!(raw.next().await.expect("a message").code(), OTHER.code());
         let sent = peer.stats().sent;
@@ -132,7 +132,7 @@ pub(crate) fn a_peer_that_stops_reading_gets_a_prefix_and_then_each_key_with_its
         world.hub.shutdown().await;
         let whole = (UPDATES as usize + 1) * FRAME;
         for _ in 1..PEERS {
-            assert_eq!(told_length.recv().await, Some(whole), "the others missed nothing");
+            assert_eq!(told_length.recv().await, Some(whole), "the others missed no message");
         }
     });
 }
@@ -146,7 +146,7 @@ pub(crate) fn a_newer_value_takes_the_place_of_the_older_one() {
         peer.try_send(&numbered(OTHER, 11)).expect("room");
         peer.send(&value("b", 12)).await.expect("room");
         world.hub.broadcast(&value("c", 13)).expect("it is encoded");
-        // Each way of sending supersedes what came another way.
+        // Each way of sending supersedes values that were sent in another way.
         world.hub.broadcast(&value("b", 14)).expect("it is encoded");
         peer.try_send(&value("c", 15)).expect("room");
         peer.send(&value("a", 16)).await.expect("room");
@@ -296,7 +296,8 @@ pub(crate) fn every_dropped_message_is_counted_by_peer_and_by_type() {
             let four = if of.code == OTHER.code() { 4 } else { 0 };
             assert_eq!(came + of.total(), 50 + four, "{of:?}");
         }
-        // What a connection's end drops is counted by type, and told by its own event.
+        // The messages that the end of a connection drops are counted by type, and the connection's
+        // own event reports them.
         let before: u64 = world.hub.dropped().iter().map(|it| it.disconnected).sum();
         let outcome = other.close().await;
         let after: u64 = world.hub.dropped().iter().map(|it| it.disconnected).sum();

@@ -1,4 +1,4 @@
-//! Promise 5: a peer that does not read, or is dead, delays nobody else and costs bounded memory.
+//! Promise 5: a peer that does not read, or is dead, delays no other peer and costs bounded memory.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) fn a_stalled_reader_delays_none_of_the_others() {
             check(stats.sent, stats.received);
             assert!(stats.sent.queued <= 1024, "the queue is bounded");
             if n % 50 == 0 {
-                // The readers share this thread.
+                // The readers share this thread, so the publisher yields to them.
                 yield_now().await;
                 yield_now().await;
             }
@@ -54,7 +54,7 @@ pub(crate) fn a_stalled_reader_delays_none_of_the_others() {
         for seen in readers.join_all().await {
             assert!(seen.into_iter().eq(0..MESSAGES));
         }
-        assert_eq!(start.elapsed(), Duration::ZERO, "nobody waited for anything");
+        assert_eq!(start.elapsed(), Duration::ZERO, "nobody waited");
         let outcome = peer.closed().await;
         assert_eq!(outcome.reason, CloseReason::SlowConsumer);
         let prefix = numbers(&stalled.all().await);
@@ -137,7 +137,7 @@ pub(crate) fn an_outbox_is_bounded_in_bytes_too() {
     });
 }
 
-/// Broadcasts more than a small outbox and pipe hold to a peer that reads only afterwards.
+/// Broadcasts more than a small outbox and pipe hold to a peer that only reads afterwards.
 async fn overflow(policy: OverflowPolicy) -> Vec<u32> {
     let config = ServerConfig::default().outbox(50, 16 << 20).on_full(policy).write_stall(None);
     let world = World::with(config, PIPE, Router::new());
@@ -246,7 +246,7 @@ pub(crate) fn a_peer_that_pings_and_never_reads_pongs_is_not_read_for_ever() {
     });
 }
 
-/// The one side sends without end and reads all the while, so nothing stands still.
+/// One side sends without end while it continues to read, so that neither side stalls.
 #[test]
 pub(crate) fn an_echo_of_more_than_both_outboxes_hold_comes_back_whole() {
     for (pipe, length) in [(64, 100), (4096, 10_000), (PIPE, 100_000)] {
@@ -267,7 +267,7 @@ pub(crate) fn an_echo_of_more_than_both_outboxes_hold_comes_back_whole() {
             for _ in 0..1000 {
                 assert_eq!(echoes.recv().await, Some(length));
             }
-            assert_eq!(start.elapsed(), Duration::ZERO, "nobody stood still");
+            assert_eq!(start.elapsed(), Duration::ZERO, "no side stalled");
         });
     }
 }
@@ -293,13 +293,13 @@ pub(crate) fn a_stalled_peer_that_ends_while_its_handler_runs_keeps_nobody_busy(
         quiet().await;
         advance(Duration::from_secs(5)).await;
         raw.end();
-        // Past the write stall, and before the handler is given up.
+        // A time after the write stall and before the handler is cancelled.
         advance(Duration::from_secs(6)).await;
         for _ in 0..1000 {
             yield_now().await;
         }
         let polls = polls.load(Ordering::Relaxed);
-        assert!(polls < 20, "the task was polled {polls} times for nothing");
+        assert!(polls < 20, "the task was polled {polls} times without work");
         assert_eq!(peer.closed().await.reason, CloseReason::PeerClosed);
     });
 }

@@ -1,4 +1,4 @@
-//! Promise 6 begins before `on_connect`: while it is not known who a peer is, it is none.
+//! Promise 6 begins before `on_connect`: a connection is no peer before it is authenticated.
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Duration, sleep};
@@ -28,8 +28,8 @@ pub(crate) fn a_peer_is_neither_listed_nor_counted_before_it_is_known_who_it_is(
         assert_eq!(world.hub.count(all()), Ok(0), "it is listed");
         let refusal = raw.hear().await.expect("the server's refusal");
         assert_eq!(refusal, r#"{"error": "nobody knows you"}"#);
-        assert!(raw.all().await.is_empty(), "nothing else is said, and the stream ends");
+        assert!(raw.all().await.is_empty(), "nothing else is sent, and the stream ends");
         assert_eq!(world.hub.count(all()), Ok(0));
-        assert!(says.try_recv().is_err(), "nothing of it is handled");
+        assert!(says.try_recv().is_err(), "none of its messages is handled");
     });
 }

@@ -1,6 +1,6 @@
-//! Promise 6: `on_connect` is over before a peer's first message is handled, within a deadline of
-//! its own, and may refuse the peer. Only then is the peer listed, counted and reached. And
-//! `on_disconnect` runs once for each peer that was let in, and for no other.
+//! Promise 6: `on_connect` has returned before the first message of a peer is handled. It has a
+//! deadline of its own and may refuse the peer. Only afterwards is the peer listed, counted and
+//! reached by broadcasts. `on_disconnect` runs once for each admitted peer, and for no other.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use super::ends::End;
 use super::{check, numbered, paused};
 use crate::support::{Door, ECHO, OTHER, PYTHON, RawPeer, World, frame, quiet, said};
 
-/// A router that says each time when `on_disconnect` runs.
+/// Creates a router that reports each call of `on_disconnect`.
 fn counting(router: Router) -> (Router, UnboundedReceiver<Disconnected>) {
     let (told, tells) = unbounded_channel();
     (router.on_disconnect(move |outcome: Disconnected| drop(told.send(outcome))), tells)
 }
 
 async fn expect_end(raw: &mut RawPeer) {
-    assert!(raw.all().await.is_empty(), "nothing is said, and the stream ends");
+    assert!(raw.all().await.is_empty(), "nothing is sent, and the stream ends");
 }
 
 #[test]
@@ -45,7 +45,7 @@ pub(crate) fn the_first_message_is_handled_after_on_connect() {
         let world = World::new(router);
         let mut raw = world.silent().await;
         raw.hear().await.expect("the server's hello");
-        // The first messages come in one piece with the handshake's last.
+        // The first messages arrive in one segment with the last part of the handshake.
         let hello = said(PYTHON);
         let messages = frame(ECHO.code(), 0, "").repeat(3);
         raw.write(&[hello, messages].concat()).await.expect("the server reads");
@@ -140,7 +140,7 @@ pub(crate) fn a_refused_peer_is_never_listed_nor_handled_nor_missed() {
         let mut events = world.hub.events();
         let mut raw = world.raw().await;
         raw.send(ECHO.code(), 0, "").await.expect("the server reads");
-        assert_eq!(raw.all().await.len(), 1, "what on_connect said is written");
+        assert_eq!(raw.all().await.len(), 1, "the messages sent by on_connect are written");
         let Some(Event::Refused { peer, reason }) = events.next().await else { panic!("no event") };
         assert_eq!(reason, "no room for you");
         let outcome = peer.closed().await;
@@ -148,7 +148,7 @@ pub(crate) fn a_refused_peer_is_never_listed_nor_handled_nor_missed() {
         check(outcome.sent, outcome.received);
         assert_eq!(outcome.received.discarded_closed, 1);
         quiet().await;
-        assert!(told.try_recv().is_err(), "on_disconnect is not for those who were refused");
+        assert!(told.try_recv().is_err(), "on_disconnect does not run for refused peers");
         assert_eq!(world.hub.handler_panics(), 0);
     });
 }
@@ -177,7 +177,7 @@ fn a_peer_that_left_before_it_was_refused_is_not_handled_either() {
         expect_end(&mut raw).await;
         quiet().await;
         assert!(enters.try_recv().is_err(), "it was refused");
-        assert!(told.try_recv().is_err(), "on_disconnect is not for those who were refused");
+        assert!(told.try_recv().is_err(), "on_disconnect does not run for refused peers");
     });
 }
 
@@ -224,7 +224,7 @@ pub(crate) fn on_disconnect_runs_once_however_the_connection_ends() {
             end.begin(&world, &mut raw, &peer).await;
             let outcome = told.recv().await.expect("on_disconnect runs");
             assert_eq!(outcome.reason, end.reason());
-            assert_eq!(world.hub.count(all()), Ok(0), "it is not listed any more");
+            assert_eq!(world.hub.count(all()), Ok(0), "it is no longer listed");
             sleep(Duration::from_secs(60)).await;
             assert!(told.try_recv().is_err(), "{end:?}: once");
         });

@@ -1,6 +1,6 @@
-//! Promise 7: however a connection ends, the running handler and every message that was received
-//! still run, under the drain deadline, and then `on_disconnect`. Only a close by this side and
-//! that deadline cancel a handler.
+//! Promise 7: for every end of a connection, the running handler and the handlers of all received
+//! messages still run, under the drain deadline. Then `on_disconnect` runs. Only a close by this
+//! side and that deadline cancel a handler.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -15,14 +15,15 @@ use super::ends::End;
 use super::{Drops, body, check, number, numbers, paused};
 use crate::support::{Door, ECHO, OTHER, PATIENCE, PIPE, RawPeer, RawServer, World, quiet};
 
-/// What a connection did.
+/// The handler events of a connection.
 #[derive(Debug, PartialEq)]
 enum Did {
     Handled(u32),
     Left(Disconnected),
 }
 
-/// A router whose handlers of `ECHO` wait at a door, each with a guard that counts its drop.
+/// Creates a router whose handlers of `ECHO` wait at a door. Each handler has a guard that counts
+/// its drop.
 fn router(door: &Door, drops: &Drops) -> (Router, UnboundedReceiver<Did>) {
     let (did, does) = unbounded_channel();
     let (door, drops, left) = (door.clone(), drops.clone(), did.clone());
@@ -57,7 +58,7 @@ pub(crate) fn what_was_received_is_handled_and_then_on_disconnect_runs() {
             end.begin(&world, &mut raw, &peer).await;
             sleep(Duration::from_secs(end.seconds() + 5)).await;
             assert!(peer.is_closed(), "{end:?}: it is ending");
-            assert!(does.try_recv().is_err(), "{end:?}: the first handler still waits");
+            assert!(does.try_recv().is_err(), "{end:?}: the first handler still runs");
             door.open(1_000_000);
             for n in 0..10 {
                 assert_eq!(does.recv().await, Some(Did::Handled(n)), "{end:?}");
@@ -129,13 +130,14 @@ pub(crate) fn the_drain_deadline_cancels_what_does_not_finish() {
         let start = Instant::now();
         let outcome = peer.closed().await;
         assert_eq!(start.elapsed().as_secs(), 10);
-        assert_eq!(drops.count(), 2, "the one that returned and the one that was cancelled");
+        assert_eq!(drops.count(), 2, "the handler that returned and the cancelled one");
         assert_eq!((outcome.received.handled, outcome.received.discarded_closed), (1, 4));
         assert_eq!(does.recv().await, Some(Did::Left(outcome)));
     });
 }
 
-/// While the inbox is full nothing is read, and so not the end of the stream either.
+/// While the inbox is full, the connection does not read, so it does not see the end of the stream
+/// either.
 #[test]
 pub(crate) fn a_peer_that_is_gone_is_given_up_although_nothing_can_be_read() {
     for told in [true, false] {
@@ -153,7 +155,7 @@ pub(crate) fn a_peer_that_is_gone_is_given_up_although_nothing_can_be_read() {
                 world.hub.broadcast(&super::numbered(OTHER, 0)).expect("it is encoded");
             }
             let outcome = timeout(PATIENCE, peer.closed()).await.expect("it is noticed");
-            // Without a message of ours, our ping notices.
+            // Without a message from this side, the heartbeat's ping notices the end.
             let noticed = if told { 0 } else { 15 };
             assert_eq!(start.elapsed().as_secs(), noticed + 10, "and then the drain deadline");
             assert_eq!(outcome.reason, CloseReason::Io(ErrorKind::BrokenPipe));

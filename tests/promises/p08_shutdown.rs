@@ -1,6 +1,6 @@
-//! Promise 8: a shutdown accepts nobody any more, lets handlers finish, writes what is queued,
-//! closes and reports, all under one deadline. Called inside a handler, `shutdown` and `close`
-//! take effect at once and do not wait for the handler that awaits them.
+//! Promise 8: a shutdown accepts no new peer, lets handlers finish, writes the queued messages,
+//! closes and reports, all under one deadline. Inside a handler, `shutdown` and `close` take effect
+//! at once and do not wait for the handler that awaits them.
 
 use std::io;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::support::{Door, ECHO, OTHER, RawPeer, World, quiet};
 /// A pipe that is full after some frames.
 const NARROW: usize = 100;
 
-/// Reads to the end from then on, and leaves.
+/// Reads to the end of the stream after this many seconds, then closes.
 async fn read_after(mut raw: RawPeer, seconds: u64) -> Vec<u32> {
     sleep(Duration::from_secs(seconds)).await;
     numbers(&raw.all().await)
@@ -53,9 +53,9 @@ pub(crate) fn a_shutdown_finishes_handlers_and_writes_what_is_queued() {
         assert_eq!((report.connections, report.aborted_handlers), (5, 0));
         assert_eq!((report.flushed, report.dropped), (5 * 31 - written, 0));
         let took = report.took.as_millis();
-        assert!((3_990..4_010).contains(&took), "as long as it takes, and no longer: {took} ms");
+        assert!((3_990..4_010).contains(&took), "as long as necessary, and no longer: {took} ms");
         for seen in readers.join_all().await {
-            assert!(seen.into_iter().eq(0..=30), "everything, the reply included");
+            assert!(seen.into_iter().eq(0..=30), "all messages, including the reply");
         }
         assert_eq!(hub.shutdown().await, report, "the report is final");
         assert_eq!(hub.count(all()), Ok(0));
@@ -141,7 +141,7 @@ pub(crate) fn the_report_is_the_sum_of_what_became_of_each_peer() {
         }
         assert_eq!(written_then, read as u64);
         assert_eq!(report.flushed, written_then - written);
-        assert_eq!(report.dropped, dropped_then, "not what was dropped before");
+        assert_eq!(report.dropped, dropped_then, "without the messages that were dropped before");
         assert!(dropped_then > 0);
     });
 }
@@ -163,7 +163,7 @@ pub(crate) fn nobody_is_accepted_any_more() {
         let config = ClientConfig::default();
         let client = Client::connect_with(world.connector.clone(), config, Router::new()).await;
         assert!(matches!(client, Err(ConnectError::Unreachable { .. })), "{client:?}");
-        assert!(early.hear().await.is_err(), "whose handshake was pending is turned away");
+        assert!(early.hear().await.is_err(), "a peer with a pending handshake is refused");
         door.open(1);
         drop(busy);
         assert!(report.await.complete);
@@ -255,7 +255,7 @@ pub(crate) fn a_close_inside_a_handler_ends_it_there() {
         let outcome = peer.closed().await;
         assert_eq!((outcome.reason, drops.count()), (CloseReason::Closed, 1));
         assert_eq!(start.elapsed(), Duration::ZERO);
-        assert_eq!(numbers(&raw.all().await), [1], "what was queued is written");
+        assert_eq!(numbers(&raw.all().await), [1], "the queued messages are written");
         assert!(goes_on.try_recv().is_err());
     });
 }

@@ -1,5 +1,5 @@
-//! Promise 8, for those who come back: clients that listen are told that the server goes away, no
-//! other peer is, and their connections may be closed one after the other.
+//! Promise 8 for clients that come back: the server announces its shutdown to clients that accept
+//! the notice, and to no other peer. It may close their connections one after the other.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Asserts that the report is the sum of what became of these connections, whose frames had come so
-/// far when their turn came.
+/// Asserts that the report is the sum of the outcomes of these connections. Each peer had received
+/// this many frames when its connection was closed.
 #[track_caller]
 fn adds_up(report: &ShutdownReport, before: &[Sent], after: &[Sent]) {
     let sum = |of: fn(&Sent) -> u64| {
@@ -69,7 +69,7 @@ pub(crate) fn who_listens_is_told_between_what_is_queued_and_what_is_still_answe
         assert_eq!((came[1].body().as_ref(), came[1].id().value()), (&[0, 0, 9, 196][..], 32_768));
         drop(raw);
         let report = report.await;
-        // The first was written before anything was queued behind it.
+        // The first frame was written before another one was queued behind it.
         assert_eq!((report.queued, report.accepted), (0, 2), "the notice, and the answer");
         assert_eq!((report.flushed, report.dropped), (2, 0));
     });
@@ -91,7 +91,8 @@ pub(crate) fn nobody_else_is_told() {
     });
 }
 
-/// Nor is who is closed for a reason of its own: the server stays.
+/// A peer that is closed for a reason of its own is not notified either, because the server
+/// continues.
 #[test]
 pub(crate) fn nobody_is_told_of_another_end() {
     paused(async {
@@ -123,7 +124,7 @@ pub(crate) fn what_nobody_reads_has_what_is_left_of_the_drain_timeout() {
     });
 }
 
-/// One deadline is for all that is done at the end.
+/// One deadline limits all steps of the shutdown.
 #[test]
 pub(crate) fn on_disconnect_has_what_is_left_of_the_drain_timeout() {
     paused(async {
@@ -159,11 +160,11 @@ pub(crate) fn connections_are_closed_evenly_and_work_until_their_turn() {
         let start = Instant::now();
         let report = world.hub.shutdown();
         quiet().await;
-        assert!(world.connector.stream().await.is_err(), "nobody is accepted any more");
+        assert!(world.connector.stream().await.is_err(), "no connection is accepted any more");
         for mut raw in raws {
             peers.spawn(async move {
                 let mut asked = 0;
-                // Asks on and on, and is answered, until it is closed.
+                // This client sends calls and receives answers until its connection is closed.
                 while raw.send(ECHO.code(), 7, super::body(asked, 4)).await.is_ok() {
                     match raw.next().await {
                         Ok(answer) => assert_eq!(numbers(&[answer]), [asked]),
@@ -183,7 +184,11 @@ pub(crate) fn connections_are_closed_evenly_and_work_until_their_turn() {
         }
         let report = report.await;
         assert_eq!((report.connections, report.aborted_handlers), (PEERS.into(), 0));
-        assert_eq!(report.took.as_secs(), 18, "and no longer than it has somebody to wait for");
+        assert_eq!(
+            report.took.as_secs(),
+            18,
+            "the server does not wait after its last peer has left"
+        );
         world.stopped().await;
     });
 }

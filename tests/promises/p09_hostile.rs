@@ -1,5 +1,5 @@
-//! Promise 9: no bytes of a peer panic, hang or exhaust the process, a handler that panics takes
-//! only its own connection along, and no lock is held while code of the application runs.
+//! Promise 9: no bytes of a peer panic, block or exhaust the process. A handler that panics ends
+//! only its own connection. No lock is held while application code runs.
 
 use std::task::Context;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::meddler::{Meddler, OnDrop};
 use super::{POLICIES, body, check, number, numbered, numbers, paused};
 use crate::support::{Door, ECHO, OTHER, RawPeer, World, frame, quiet, until};
 
-/// A server that echoes, and a client that uses it while others misbehave.
+/// Starts a server that echoes, and a client that uses it while other peers misbehave.
 async fn echo() -> (World, Client) {
     let world = World::new(Router::new().route(ECHO, |body: Bytes| body));
     let honest = world.client(Router::new()).await;
@@ -34,7 +34,7 @@ async fn expect_served(honest: &Client) {
     assert_eq!((number(answer.body()), start.elapsed()), (7, Duration::ZERO));
 }
 
-/// Writes what the other side takes; it may close at any byte.
+/// Writes as much as the other side reads. The other side may close at any byte.
 async fn write_some(raw: &mut RawPeer, bytes: &[u8], chunk: usize) {
     for chunk in bytes.chunks(chunk) {
         if raw.write(chunk).await.is_err() {
@@ -44,14 +44,14 @@ async fn write_some(raw: &mut RawPeer, bytes: &[u8], chunk: usize) {
     }
 }
 
-/// A frame that is well-formed, of any kind.
+/// Returns a well-formed frame of any kind.
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     let code = prop::sample::select(vec![0, 1, 2, 199, 200, 201, 300, u16::MAX]);
     let body = prop::collection::vec(any::<u8>(), 0..40);
     (code, any::<u16>(), body).prop_map(|(code, id, body)| frame(code, id, body).to_vec())
 }
 
-/// Damages bytes in one place: a byte is changed, lost, or doubled, or all after it is lost.
+/// Damages bytes in one place: a byte is changed, lost or doubled, or all bytes behind it are lost.
 fn damage(bytes: &mut Vec<u8>, (kind, at, byte): &(u8, Index, u8)) {
     if bytes.is_empty() {
         return;
@@ -140,7 +140,7 @@ pub(crate) fn what_is_not_a_frame_ends_the_connection() {
             let (mut raw, peer) = world.join().await;
             raw.send(ECHO.code(), 1, body(1, 4)).await.expect("the server reads");
             raw.write(&bytes).await.expect("the server reads");
-            // What looks like a frame behind it is none.
+            // The bytes behind it look like a frame and are none.
             let _ = raw.send(ECHO.code(), 2, body(2, 4)).await;
             assert_eq!(numbers(&raw.all().await), [1]);
             let reason = peer.closed().await.reason;
@@ -172,7 +172,7 @@ pub(crate) fn a_frame_that_trickles_is_given_up() {
             Ok::<_, std::io::Error>(())
         });
         assert_eq!(peer.closed().await.reason, CloseReason::SlowFrame);
-        assert_eq!(start.elapsed().as_secs(), 34, "30 s and 4 s for 64 KiB");
+        assert_eq!(start.elapsed().as_secs(), 34, "30 s, plus 4 s for 64 KiB");
         assert!(trickling.await.expect("no panic").is_err());
         expect_served(&honest).await;
     });
@@ -194,7 +194,7 @@ pub(crate) fn codes_of_the_protocol_never_reach_a_handler() {
     });
 }
 
-/// What panics when it is made a reply.
+/// A value that panics when it is converted into a reply.
 struct Broken;
 
 impl Serialize for Broken {
@@ -203,7 +203,7 @@ impl Serialize for Broken {
     }
 }
 
-/// Routers whose handler of `OTHER` tells everybody, and then panics in one way or another.
+/// Returns routers whose handler of `OTHER` broadcasts and then panics, each in a different way.
 fn panicking() -> Vec<(&'static str, Router)> {
     fn tell(hub: &Hub) {
         hub.broadcast(&numbered(OTHER, 1)).expect("it is encoded");
@@ -255,7 +255,11 @@ pub(crate) fn a_panic_closes_its_own_connection_and_loses_nothing_of_the_others(
             for code in [OTHER, ECHO, ECHO] {
                 raw.send(code.code(), 0, "").await.expect("the server reads");
             }
-            assert_eq!(tells.recv().await, Some(1), "{kind}: what was said before is delivered");
+            assert_eq!(
+                tells.recv().await,
+                Some(1),
+                "{kind}: messages before the panic are delivered"
+            );
             let panicked = |event| match event {
                 Event::HandlerPanicked { code, message, .. } => Some((code, message)),
                 _ => None,
@@ -290,7 +294,7 @@ pub(crate) fn a_panic_as_peers_come_and_go_touches_nobody_else() {
     });
 }
 
-/// The pool's threads are not paused, so neither is this clock.
+/// The threads of the pool are not paused, so this test uses the real clock.
 #[tokio::test]
 async fn a_blocking_handler_that_panics_leaves_its_thread_to_others() {
     let blocking = |body: Bytes| {
@@ -308,7 +312,7 @@ async fn a_blocking_handler_that_panics_leaves_its_thread_to_others() {
     assert_eq!(number(answer.body()), 2);
 }
 
-/// If a lock were held somewhere, this would stand still.
+/// If a lock were held during a callback, this test would deadlock.
 #[test]
 pub(crate) fn code_of_the_application_may_call_anything_from_anywhere() {
     for policy in POLICIES {

@@ -1,5 +1,5 @@
-//! Promise 10: nothing is negotiated that a Python peer would notice. Extensions ride in the
-//! handshake's `meta`, and no frame is sent that such a peer does not know.
+//! Promise 10: Veltix negotiates nothing that a Python peer would notice. Extensions use the `meta`
+//! field of the handshake, and no frame is sent that such a peer does not know.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use crate::support::{
     ACK, ECHO, OTHER, PIPE, PYTHON, RawPeer, RawServer, World, frame, said, until,
 };
 
-/// What a Python peer of another protocol version says.
+/// The hello of a Python peer with another protocol version.
 const INCOMPATIBLE: &str = r#"{"v": "9.0.0", "pv": "2.0", "meta": {}}"#;
 
-/// Everything that the other side says within ten seconds, a heartbeat's silence not included.
+/// Returns the number of bytes that the other side sends within ten seconds, which is shorter than
+/// a heartbeat interval.
 async fn heard(raw: &mut RawPeer) -> usize {
     let _ = tokio::time::timeout(Duration::from_secs(10), async {
         while raw.read_more().await.is_ok() {}
@@ -26,7 +27,7 @@ async fn heard(raw: &mut RawPeer) -> usize {
     raw.buffer.len()
 }
 
-/// The parts of a hello that a Python peer looks at are its own; the rest is under `meta`.
+/// Checks the fields of a hello that a Python peer reads. All other data is under `meta`.
 fn check_hello(hello: &str) {
     let hello: serde_json::Value = serde_json::from_str(hello).expect("JSON");
     let keys: Vec<_> = hello.as_object().expect("an object").keys().map(String::as_str).collect();
@@ -46,12 +47,12 @@ pub(crate) fn a_server_says_nothing_but_its_hello_before_the_ack() {
         assert_eq!(heard(&mut raw).await, 0);
         let (_other, _) = world.join().await;
         let delivery = world.hub.broadcast(&numbered(OTHER, 0)).expect("it is encoded");
-        assert_eq!(delivery.matched, 1, "the other one alone");
+        assert_eq!(delivery.matched, 1, "only the other peer");
         assert_eq!(heard(&mut raw).await, 0);
         raw.say(PYTHON).await.expect("the server reads");
         assert_eq!(raw.hear().await.expect("the ack"), ACK);
         let greeting = raw.next().await.expect("a message");
-        assert_eq!(greeting.code(), OTHER.code(), "frames come after it");
+        assert_eq!(greeting.code(), OTHER.code(), "frames follow the handshake");
     });
 }
 
@@ -63,10 +64,10 @@ pub(crate) fn a_client_says_nothing_but_its_hello_before_the_ack() {
         let router = Router::new().on_connect(|peer: Peer| peer.try_send(&numbered(OTHER, 1)));
         let client = tokio::spawn(Client::connect_with(server.connector.clone(), config, router));
         let mut raw = server.accept().await;
-        assert_eq!(heard(&mut raw).await, 0, "the server speaks first");
+        assert_eq!(heard(&mut raw).await, 0, "the server sends first");
         raw.say(PYTHON).await.expect("the client reads");
         check_hello(&raw.hear().await.expect("the client's hello"));
-        assert_eq!(heard(&mut raw).await, 0, "nothing before the ack");
+        assert_eq!(heard(&mut raw).await, 0, "no frame before the ack");
         raw.say(ACK).await.expect("the client reads");
         assert_eq!(raw.next().await.expect("a message").code(), OTHER.code());
         client.await.expect("no panic").expect("it connects");
@@ -106,7 +107,10 @@ pub(crate) fn another_protocol_version_meets_silence() {
         let mut raw = world.silent().await;
         raw.hear().await.expect("the server's hello");
         raw.say(INCOMPATIBLE).await.expect("the server reads");
-        assert!(raw.read_more().await.is_err() && raw.buffer.is_empty(), "not a word, and the end");
+        assert!(
+            raw.read_more().await.is_err() && raw.buffer.is_empty(),
+            "no byte is sent before the end"
+        );
         let failed = |event| match event {
             Event::HandshakeFailed { reason, .. } => Some(reason),
             _ => None,
@@ -121,7 +125,10 @@ pub(crate) fn another_protocol_version_meets_silence() {
         let client = tokio::spawn(connecting);
         let mut raw = server.accept().await;
         raw.say(INCOMPATIBLE).await.expect("the client reads");
-        assert!(raw.read_more().await.is_err() && raw.buffer.is_empty(), "not a word, and the end");
+        assert!(
+            raw.read_more().await.is_err() && raw.buffer.is_empty(),
+            "no byte is sent before the end"
+        );
         match client.await.expect("no panic") {
             Err(ConnectError::Handshake { source, .. }) => assert_eq!(source, theirs),
             other => panic!("{other:?}"),
@@ -129,8 +136,8 @@ pub(crate) fn another_protocol_version_meets_silence() {
     });
 }
 
-/// Goes with a peer through all that it can be sent, and gives codes and ids of what it was. The
-/// raw side's own messages begin with this id.
+/// Sends a peer every kind of message that it can receive, and returns their codes and ids. The ids
+/// of the raw side's own messages begin with `id`.
 async fn life(raw: &mut RawPeer, peer: Peer, id: u16) -> Vec<(u16, u16)> {
     let call = tokio::spawn(peer.request(&numbered(OTHER, 1)));
     let ping = tokio::spawn(peer.ping());
@@ -152,7 +159,7 @@ async fn life(raw: &mut RawPeer, peer: Peer, id: u16) -> Vec<(u16, u16)> {
     }
     call.await.expect("no panic").expect("an answer");
     ping.await.expect("no panic").expect("a pong");
-    // Silence, until the heartbeat asks.
+    // The peer is silent until the heartbeat sends a ping.
     let message = raw.next().await.expect("a ping");
     said.push((message.code(), message.id().value()));
     said
@@ -183,7 +190,7 @@ pub(crate) fn a_server_sends_a_python_client_only_what_it_knows() {
         let broadcast = raw.next().await.expect("a message");
         assert_eq!((broadcast.code(), broadcast.id().value()), (OTHER.code(), 32_768));
         drop(world.hub.shutdown());
-        assert!(raw.all().await.is_empty(), "a shutdown says nothing but the stream's end");
+        assert!(raw.all().await.is_empty(), "a shutdown sends only the end of the stream");
     });
 }
 
@@ -195,11 +202,11 @@ pub(crate) fn a_client_sends_a_python_server_only_what_it_knows() {
         let (client, mut raw) = server.client(ClientConfig::default(), router).await;
         check_life(&life(&mut raw, client.peer(), 40_000).await, 0, 40_000);
         drop(client);
-        assert!(raw.all().await.is_empty(), "a close says nothing but the stream's end");
+        assert!(raw.all().await.is_empty(), "a close sends only the end of the stream");
     });
 }
 
-/// Two routers that reply to everything would otherwise never come to rest.
+/// Without this rule, two routers that reply to every message would answer each other forever.
 #[test]
 pub(crate) fn the_reply_to_a_message_that_asked_nothing_is_not_replied_to() {
     paused(async {

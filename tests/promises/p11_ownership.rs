@@ -1,5 +1,5 @@
-//! Promise 11: a client owns its connection, and its last handle flushes and closes when it is
-//! dropped. `Peer` and `Hub` keep nothing alive. Dropping the future of `run` ends every
+//! Promise 11: a client owns its connection. Its last handle flushes and closes the connection when
+//! it is dropped. `Peer` and `Hub` keep no connection open. Dropping the future of `run` ends every
 //! connection.
 
 use std::time::Duration;
@@ -97,7 +97,7 @@ pub(crate) fn a_peer_does_not_keep_its_connection_alive() {
         let peer = client.peer();
         let (closing, sending) = (peer.closed(), peer.send(&numbered(OTHER, 0)));
         drop(client);
-        assert!(raw.all().await.is_empty(), "the stream ends although there are handles");
+        assert!(raw.all().await.is_empty(), "the stream ends although handles exist");
         assert_eq!(closing.await.reason, CloseReason::Closed);
         assert!(matches!(sending.await, Err(SendError::Closed)));
 
@@ -119,10 +119,14 @@ pub(crate) fn a_hub_keeps_nothing_alive() {
         let server = Server::with_listener(listener, config, Router::new()).expect("it works");
         let hub = server.hub();
         drop(server);
-        assert!(connector.stream().await.is_err(), "nobody listens although there is a hub");
+        assert!(connector.stream().await.is_err(), "no server listens although a hub exists");
         assert_eq!(hub.count(all()), Ok(0));
         assert_eq!(hub.broadcast(&numbered(OTHER, 0)).expect("it is encoded").matched, 0);
-        assert_eq!(hub.shutdown().await.connections, 0, "nobody waits for a server that is gone");
+        assert_eq!(
+            hub.shutdown().await.connections,
+            0,
+            "the report does not wait for an ended server"
+        );
     });
 }
 
@@ -155,7 +159,7 @@ pub(crate) fn dropping_the_future_of_run_ends_every_connection_at_once() {
             assert!(matches!(peer.try_send(&numbered(OTHER, 0)), Err(SendError::Closed)));
         }
         silent.hear().await.expect("the server's hello");
-        assert!(silent.hear().await.is_err(), "a handshake ends as well");
+        assert!(silent.hear().await.is_err(), "a pending handshake ends as well");
         assert_eq!((drops.count(), start.elapsed()), (10, Duration::ZERO));
         assert_eq!(world.hub.count(all()), Ok(0));
         assert!(world.connector.stream().await.is_err());
@@ -164,7 +168,7 @@ pub(crate) fn dropping_the_future_of_run_ends_every_connection_at_once() {
     });
 }
 
-/// Connections that have a thread of their own end with the future too. Threads know no paused
+/// Connections with a thread of their own also end with the future. Threads do not use the paused
 /// clock.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_the_future_of_run_ends_connections_with_threads() {
@@ -184,8 +188,7 @@ async fn dropping_the_future_of_run_ends_connections_with_threads() {
     assert!(raw.all().await.is_empty());
 }
 
-/// Events told until the stream ends, by the names of their variants, although handles of all kinds
-/// are held.
+/// Returns the names of all events until the stream ends, while handles of all kinds are held.
 async fn until_the_end(mut events: EventStream) -> Vec<String> {
     let mut told = Vec::new();
     while let Some(event) = timeout(Duration::from_secs(60), events.next()).await.expect("an end") {
@@ -213,7 +216,7 @@ pub(crate) fn streams_of_events_end_with_the_server_whoever_holds_a_hub() {
             expected.extend(if aborted { None } else { Some("Draining") });
             expected.extend(["Disconnected"; 2]);
             assert_eq!(until_the_end(events).await, expected);
-            assert!(until_the_end(hub.events()).await.is_empty(), "nothing more will come");
+            assert!(until_the_end(hub.events()).await.is_empty(), "no more events are emitted");
             assert!(peers.iter().all(Peer::is_closed));
         }
     });

@@ -1,6 +1,6 @@
-//! For each promise, and for the limits on what peers may cost, bugs that break it, and a test of it
-//! that notices. A bug is in the code of
-//! the build with `--cfg veltix_planted_bugs` and off until it is planted on a test's thread.
+//! For each promise, and for each limit on the cost of peers, bugs that break it and a test that
+//! notices them. A bug exists only in builds with `--cfg veltix_planted_bugs`. It is inactive until
+//! it is planted on the thread of a test.
 
 use std::sync::mpsc;
 use std::thread;
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::hostile::{memory_budget, publishing, queues, rates};
 
-/// Whether a test passes with this bug, or with none. One that hangs does not.
+/// Reports whether a test passes with this bug, or with none. A test that hangs does not pass.
 fn passes(bug: Option<&'static str>, test: fn()) -> bool {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
@@ -26,7 +26,7 @@ fn passes(bug: Option<&'static str>, test: fn()) -> bool {
     told.recv_timeout(Duration::from_secs(60)).is_ok()
 }
 
-/// Each bug by its name, and the test that must notice it.
+/// Lists each bug by name, with the test that must notice it.
 macro_rules! bugs {
     ($($bug:ident: $test:path,)*) => {$(
         #[test]
@@ -86,7 +86,7 @@ bugs! {
     // Rates.
     reading_free_of_charge: rates::a_peer_over_its_rate_is_slowed_down_to_it,
     slowed_for_ever: rates::slow_down_then_warn_then_disconnect,
-    // The limit of what is published.
+    // The limit on published bytes.
     publishing_free_of_charge: publishing::r51_a_publisher_does_not_cost_slow_readers_their_connection,
     route_limit_forgotten: publishing::a_route_s_limit_counts_what_plain_handlers_broadcast,
     // The budget for memory.

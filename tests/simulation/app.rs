@@ -1,4 +1,4 @@
-//! The application that both sides run: it does what messages wish, and books what it sees.
+//! The application of both sides: it executes the wishes in messages and records its observations.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::ledger::{Ledger, Side, line_of};
 use super::plan::LONGEST;
 use super::record::Record;
 
-/// A clone is the same application.
+/// A clone is a handle of the same application.
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) record: Record,
@@ -30,14 +30,14 @@ impl App {
         roll(&mut self.rng.lock().expect("nobody panics with it"))
     }
 
-    /// A new body.
+    /// Creates a new body.
     pub(super) fn body(&self, wish: Wish) -> Body {
         let longest = self.roll(|rng| [0, 40, LONGEST - 100][rng.usize(..3)]);
         let filling = self.roll(|rng| rng.usize(..=longest));
         Body { number: self.ledger.number(), except: 0, wish, filling }
     }
 
-    /// What a server serves.
+    /// Creates the router of a server.
     pub(super) fn server_router(&self) -> Router {
         let app = self.clone();
         self.router(Side::Server).route(SAY, move |hub: Hub, peer: Peer, message: Message| {
@@ -46,7 +46,7 @@ impl App {
         })
     }
 
-    /// What a client takes.
+    /// Creates the router of a client.
     pub(super) fn client_router(&self) -> Router {
         [NEWS, PRICE, WELCOME].into_iter().fold(
             self.router(Side::Client),
@@ -60,7 +60,7 @@ impl App {
         )
     }
 
-    /// What both sides do.
+    /// Adds the routes of both sides.
     fn router(&self, side: Side) -> Router {
         let [connects, asked, leaves] = [(); 3].map(|()| self.clone());
         Router::new()
@@ -91,7 +91,7 @@ impl App {
             self.ask(peer, side, Wish::Nothing).await;
         }
         if self.roll(|rng| rng.u8(..3)) == 0 {
-            // Refused by the limits, or gone already: nothing depends on it.
+            // The limits reject the message, or the peer has left. No check depends on it.
             let _ = peer.set_tag(("room", self.roll(|rng| rng.i64(..3))));
         }
         let lets_in = side == Side::Client || self.roll(|rng| rng.u8(..20)) > 0;
@@ -106,7 +106,7 @@ impl App {
         if lets_in { Ok(()) } else { Err("not today") }
     }
 
-    /// Books a message, and gives what it says.
+    /// Records a message and returns its body.
     fn handles(&self, peer: &Peer, side: Side, message: &Message) -> Body {
         let line = line_of(peer);
         let body = Body::read(message.body());
@@ -118,7 +118,7 @@ impl App {
         });
         if welcomed != Some(true) {
             self.record
-                .wrong(format_args!("{line}: {number} is handled before on_connect is over"));
+                .wrong(format_args!("{line}: {number} is handled before on_connect has returned"));
         }
         body.unwrap_or_else(|| {
             self.record.wrong(format_args!("{line}: a damaged body is handled"));
@@ -134,7 +134,7 @@ impl App {
             Wish::AskBack => self.ask(peer, Side::Server, Wish::Nothing).await,
             Wish::Panic => {
                 self.publish(hub, Some(peer), Wish::Nothing);
-                // Without the hook that prints it.
+                // The panic hook, which prints the panic, does not run.
                 std::panic::resume_unwind(Box::new("as planned"));
             }
             Wish::Nothing | Wish::Key(_) => {}
@@ -161,7 +161,7 @@ impl App {
         sleep(Duration::from_millis(milliseconds.into())).await;
     }
 
-    /// Asks a peer, and checks that the call ends in time and that the answer is the one to it.
+    /// Calls a peer, and checks that the call completes in time and that the answer belongs to it.
     pub(super) async fn ask(&self, peer: &Peer, side: Side, wish: Wish) {
         let body = self.body(wish);
         let (line, number) = (line_of(peer), body.number);
@@ -181,15 +181,15 @@ impl App {
                     ));
                 }
             }
-            Err(error) => self.record.note(format_args!("{line}: {number} is not: {error}")),
+            Err(error) => self.record.note(format_args!("{line}: {number} fails: {error}")),
         }
         drop(call);
         if self.record.now() > until + 1 {
-            self.record.wrong(format_args!("{line}: {number} did not end in time"));
+            self.record.wrong(format_args!("{line}: {number} did not complete in time"));
         }
     }
 
-    /// The peers that a target means, all of which must have been let in.
+    /// Returns the peers that match a target. All of them must have been admitted.
     pub(super) fn listed(&self, hub: &Hub, target: &Target) -> Vec<Peer> {
         let mut peers = hub.list(target.clone()).expect("it is within the limits");
         peers.sort_by_key(Peer::id);
@@ -197,13 +197,13 @@ impl App {
             let welcomed = self.ledger.book(peer, Side::Server, |book| book.welcomed);
             if welcomed != Some(true) {
                 let line = line_of(peer);
-                self.record.wrong(format_args!("{line} is listed before on_connect is over"));
+                self.record.wrong(format_args!("{line} is listed before on_connect has returned"));
             }
         }
         peers
     }
 
-    /// Broadcasts something: to all, or to a room.
+    /// Broadcasts a message to all peers or to a room.
     pub(super) fn publish(&self, hub: &Hub, except: Option<&Peer>, wish: Wish) {
         let target = match self.roll(|rng| rng.i64(..6)) {
             room @ 0..3 => tag("room").is(room),

@@ -1,52 +1,52 @@
-//! What the messages of a simulation say: each has a number of its own.
+//! The bodies of simulated messages: each has a number of its own.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use veltix::{Message, MessageType};
 
-/// From a client, for the server to pass on to others.
+/// From a client, which the server forwards to other clients.
 pub(super) const SAY: MessageType = MessageType::new(200, "say", "");
-/// From the server to many.
+/// From the server to many clients.
 pub(super) const NEWS: MessageType = MessageType::new(201, "news", "");
-/// The same, of which only the newest of each key counts.
+/// From the server to many clients; only the newest message of each key matters.
 pub(super) const PRICE: MessageType = MessageType::new(202, "price", "");
-/// A question, in both directions.
+/// A call, in both directions.
 pub(super) const ASK: MessageType = MessageType::new(203, "ask", "");
-/// Its answer, with the question's number.
+/// The answer to a call, with the number of the call.
 pub(super) const ANSWER: MessageType = MessageType::new(204, "answer", "");
-/// The last word of the server's `on_connect`.
+/// The last message that the server sends in `on_connect`.
 pub(super) const WELCOME: MessageType = MessageType::new(205, "welcome", "");
 
 /// The message types with handlers.
 pub(super) const HANDLED: [MessageType; 5] = [SAY, NEWS, PRICE, ASK, WELCOME];
 
-/// Bytes in front of the filling.
+/// The bytes before the filling.
 const LENGTH: usize = 19;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Body {
-    /// No other message has it, but for an answer.
+    /// The number, which no other message has except an answer.
     pub(super) number: u64,
-    /// The connection that must not get it, or none.
+    /// The connection that must not receive the message, if any.
     pub(super) except: u64,
     pub(super) wish: Wish,
-    /// Bytes that follow.
+    /// The number of filling bytes.
     pub(super) filling: usize,
 }
 
-/// What the receiver's handler is to do.
+/// The wish for the receiver's handler.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wish {
     Nothing,
-    /// To take so many milliseconds.
+    /// The handler runs for this many milliseconds.
     Wait(u16),
-    /// To panic, in the end.
+    /// The handler panics at its end.
     Panic,
-    /// To tag its peer with this room.
+    /// The handler tags its peer with this room.
     Room(u16),
-    /// To ask its own peer back.
+    /// The handler calls its own peer.
     AskBack,
-    /// The key of what only the newest counts of.
+    /// The key of a message of which only the newest matters.
     Key(u16),
 }
 
@@ -69,7 +69,7 @@ impl Body {
         Message::new(message_type, Bytes::from(bytes))
     }
 
-    /// `None` when it is not what [`Body::message`] wrote.
+    /// Decodes a body. Returns `None` if [`Body::message`] did not write it.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (head, filling) = bytes.split_first_chunk::<LENGTH>()?;
         let eight = |at: usize| head[at..at + 8].iter().fold(0, |n, b| n << 8 | u64::from(*b));

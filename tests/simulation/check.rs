@@ -1,4 +1,4 @@
-//! The promises, held against what was on the wire.
+//! Checks of the promises against the bytes on the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use super::record::Record;
 use super::tap::Tap;
 use crate::support::PATIENCE;
 
-/// Milliseconds after which what can be written was written.
+/// The milliseconds after which all data that can be written has been written.
 const LOOK_EVERY: u64 = 5;
 
-/// One end of a connection, and what was said by it and to it.
+/// One end of a connection, with the bytes that it sent and received.
 struct End<'a> {
     record: &'a Record,
     line: u64,
@@ -26,7 +26,7 @@ struct End<'a> {
     heard: Tap,
 }
 
-/// Looks again and again whether something waits although it could be written, until it is dropped.
+/// Checks repeatedly that no data waits although it could be written, until it is dropped.
 pub(super) async fn watch(network: Network, ledger: Ledger, record: Record) {
     let mut before: Vec<(u64, Side, usize)> = Vec::new();
     loop {
@@ -38,13 +38,13 @@ pub(super) async fn watch(network: Network, ledger: Ledger, record: Record) {
         };
         let now: Vec<_> = ledger.open().into_iter().filter_map(waits).collect();
         for (line, side, _) in now.iter().filter(|waits| before.contains(*waits)) {
-            record.wrong(format_args!("{line}: what waits at the {side:?} is not written"));
+            record.wrong(format_args!("{line}: data waits at the {side:?} and is not written"));
         }
         before = now;
     }
 }
 
-/// Nothing is under way any more, so nothing may be stuck.
+/// Checks that no data is stuck when no operation is in progress any more.
 pub(super) fn quiet(ledger: &Ledger, record: &Record) {
     for (line, side, peer) in ledger.open() {
         let stats = peer.stats();
@@ -54,11 +54,11 @@ pub(super) fn quiet(ledger: &Ledger, record: &Record) {
     }
 }
 
-/// Everything is over.
+/// Checks the final state, after all connections have ended.
 pub(super) async fn everything(network: &Network, ledger: &Ledger, record: &Record) {
     let calls = ledger.calls();
     if calls.begun != calls.ended {
-        record.wrong(format_args!("calls have not ended: {calls:?}"));
+        record.wrong(format_args!("calls have not completed: {calls:?}"));
     }
     let lines = network.lines();
     for ((line, side), book) in ledger.books() {
@@ -73,7 +73,7 @@ pub(super) async fn everything(network: &Network, ledger: &Ledger, record: &Reco
     }
 }
 
-/// What this side said.
+/// Returns the decoded messages that this side sent.
 fn tap(line: &Line, side: Side) -> Tap {
     match side {
         Side::Client => line.there.tap(1),
@@ -95,27 +95,28 @@ impl End<'_> {
         record.wrong(format_args!("{line}: {side:?}: {what}: {outcome:?}"));
     }
 
-    /// What was accepted was written, as the wire shows, or dropped.
+    /// Checks that accepted messages were written, as the wire shows, or dropped.
     fn sums(&self) {
         let sent = self.outcome.sent;
         if sent.queued > 0 || sent.accepted != sent.written + sent.dropped() {
-            self.wrong("what was accepted is not what was written and dropped");
+            self.wrong("the accepted messages differ from written and dropped");
         }
         if sent.written != self.said.written.len() as u64 {
             let count = self.said.written.len();
             self.wrong(&format!("{count} frames are on the wire"));
         }
         if self.outcome.undelivered != sent.dropped() {
-            self.wrong("what was dropped was delivered");
+            self.wrong("a dropped message was delivered");
         }
         let received = self.outcome.received;
         let known = received.handled + received.rejected + received.discarded() + received.waiting;
         if received.received != known || received.waiting > 0 {
-            self.wrong("what was received is not what became of it");
+            self.wrong("the received messages differ from their outcomes");
         }
     }
 
-    /// What was accepted is on the wire in that order and once, with no more gaps than reported.
+    /// Checks that accepted messages are on the wire in order and once, with no more gaps than
+    /// reported.
     fn order(&self) {
         let mut numbers = BTreeSet::new();
         let mut keys = BTreeMap::new();
@@ -126,13 +127,13 @@ impl End<'_> {
                 self.wrong(&format!("{} is sent twice", body.number));
             }
             if body.except == self.line && self.side == Side::Server {
-                self.wrong(&format!("{} comes back to who said it", body.number));
+                self.wrong(&format!("{} is returned to its sender", body.number));
             }
             let code = said.code;
             if [SAY, NEWS, WELCOME].map(|kind| kind.code()).contains(&code)
                 && !accepted.any(|(number, _)| *number == body.number)
             {
-                self.wrong(&format!("{} is out of order, or nobody's", body.number));
+                self.wrong(&format!("{} is out of order, or has no sender", body.number));
                 return;
             }
             if let Wish::Key(key) = body.wish
@@ -159,7 +160,8 @@ impl End<'_> {
         }
     }
 
-    /// Each answer is one to a question that was heard, under its id, and the only one.
+    /// Checks that each answer belongs to a call that was received, has its id, and is the only
+    /// one.
     fn answers(&self) {
         let heard = &self.heard.written[..self.heard.read];
         let asks = heard.iter().filter(|said| said.code == ASK.code());
@@ -168,12 +170,13 @@ impl End<'_> {
         for said in self.said.written.iter().filter(|said| said.code == ANSWER.code()) {
             let answer = said.body.map(|body| (said.id, body.number));
             if answer.is_none_or(|answer| !asks.remove(&answer)) {
-                self.wrong(&format!("{answer:?} answers no question"));
+                self.wrong(&format!("{answer:?} answers no call"));
             }
         }
     }
 
-    /// What was heard was handled, all of it unless this side broke off.
+    /// Checks that received messages were handled, all of them unless this side ended the
+    /// connection.
     fn handled(&self) {
         let all: Vec<_> = self.heard.written[..self.heard.read].iter().collect();
         let received = self.outcome.received.received as usize;
@@ -208,16 +211,16 @@ impl End<'_> {
         }
     }
 
-    /// `on_disconnect` ran once for each peer that was let in.
+    /// Checks that `on_disconnect` ran once for each admitted peer.
     fn farewell(&self) {
         let left = &self.book.left;
         let expected = usize::from(self.book.welcomed == Some(true));
-        // An abort leaves nobody who could run it.
+        // After an abort, no task is left to run it.
         if left.len() != expected && !(self.book.aborted && left.is_empty()) {
             self.wrong(&format!("on_disconnect ran {} times", left.len()));
         }
         if left.iter().any(|told| told.sent != self.outcome.sent) {
-            self.wrong("on_disconnect was told otherwise");
+            self.wrong("on_disconnect received a different outcome");
         }
     }
 }

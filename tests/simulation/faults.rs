@@ -1,4 +1,4 @@
-//! What goes wrong on the way, and with the server.
+//! Faults of the network and of the server.
 
 use fastrand::Rng;
 
@@ -6,14 +6,14 @@ use super::app::App;
 use super::host::Host;
 use super::network::Network;
 
-/// Longer than every heartbeat.
+/// Longer than every heartbeat timeout.
 const FOR_EVER: u64 = 60_000;
 
-/// So many faults.
+/// Causes the faults of a run.
 pub(super) async fn befall(app: App, network: Network, host: Host, faults: usize, mut rng: Rng) {
     for _ in 0..faults {
         app.record.pause(rng.u64(..500)).await;
-        // One of the last few: the others are over.
+        // One of the newest connections: the others have ended.
         let lines = network.lines();
         let newest = lines.len().saturating_sub(5);
         let Some(line) = lines.values().nth(newest + rng.usize(..lines.len().clamp(1, 5))) else {

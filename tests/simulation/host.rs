@@ -1,4 +1,4 @@
-//! The server, which comes and goes.
+//! The server, which stops and starts again.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use super::app::App;
 use super::ledger::Side;
 use super::network::Network;
 
-/// A clone is the same host.
+/// A clone is a handle of the same host.
 #[derive(Clone)]
 pub(super) struct Host(Arc<Inner>);
 
@@ -38,7 +38,7 @@ impl Host {
         *running.lock().expect("nobody panics with it") = Some((hub, task));
     }
 
-    /// The server that runs, if one does.
+    /// Returns the running server, if any.
     pub(super) fn hub(&self) -> Option<Hub> {
         let running = self.0.running.lock().expect("nobody panics with it");
         running.as_ref().map(|(hub, _)| hub.clone())
@@ -54,11 +54,11 @@ impl Host {
         self.0.app.record.note(format_args!("the server is aborted"));
         self.0.app.ledger.aborting();
         task.abort();
-        // Only an abort can have ended it badly.
+        // Only an abort can have ended it with an error.
         let _ = task.await;
     }
 
-    /// Shuts the server down, and checks that its report is its last word.
+    /// Shuts the server down, and checks that no activity follows its report.
     pub(super) async fn drain(&self) {
         let Some((hub, task)) = self.stop() else { return };
         let Inner { app, network, .. } = &*self.0;

@@ -1,4 +1,4 @@
-//! What the application at both ends of each connection did and saw.
+//! Records of the application's actions and observations at both ends of each connection.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,7 +22,7 @@ impl Side {
     }
 }
 
-/// The number of a peer's connection, the same on both sides.
+/// Returns the connection number of a peer, which is the same on both sides.
 pub(super) fn line_of(peer: &Peer) -> u64 {
     match peer.addr() {
         PeerAddr::Memory(number) => *number,
@@ -30,7 +30,7 @@ pub(super) fn line_of(peer: &Peer) -> u64 {
     }
 }
 
-/// A clone is the same ledger.
+/// A clone is a handle of the same ledger.
 #[derive(Clone, Default)]
 pub(super) struct Ledger(Arc<Mutex<State>>);
 
@@ -38,39 +38,40 @@ pub(super) struct Ledger(Arc<Mutex<State>>);
 struct State {
     last_number: u64,
     calls: Calls,
-    /// Handlers that run now, on servers.
+    /// The number of handlers that run on servers now.
     handlers: usize,
     books: BTreeMap<(u64, Side), Book>,
 }
 
-/// Calls that were begun, and their ends.
+/// The numbers of calls that have begun and completed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Calls {
     pub(super) begun: u64,
     pub(super) ended: u64,
 }
 
-/// What one end of a connection did and saw.
+/// The actions and observations of one end of a connection.
 #[derive(Clone, Default)]
 pub(super) struct Book {
     /// The other end.
     pub(super) peer: Option<Peer>,
-    /// The numbers of what the library took on to send, in their order, and whether it surely did:
-    /// a broadcast that was dropped for some does not say for whom.
+    /// The numbers of the messages that the library accepted, in order, each with a flag that is
+    /// true if acceptance is certain: a broadcast that was dropped for some peers does not report
+    /// for which.
     pub(super) accepted: Vec<(u64, bool)>,
-    /// The numbers of what handlers were given, in their order.
+    /// The numbers of the messages that handlers received, in order.
     pub(super) handled: Vec<u64>,
-    /// Whether `on_connect` has returned, and let the peer in.
+    /// True if `on_connect` has returned and admitted the peer.
     pub(super) welcomed: Option<bool>,
-    /// What `on_disconnect` was told, each time.
+    /// The arguments of each call of `on_disconnect`.
     pub(super) left: Vec<Disconnected>,
-    /// This side ended it, or began to drain.
+    /// True if this side ended the connection or began to drain.
     pub(super) closed_here: bool,
-    /// The future of the server's `run` was dropped.
+    /// True if the future of the server's `run` was dropped.
     pub(super) aborted: bool,
 }
 
-/// A handler that runs, until it is dropped.
+/// A guard of a running handler.
 pub(super) struct Running(Option<Ledger>);
 
 impl Drop for Running {
@@ -86,36 +87,36 @@ impl Ledger {
         self.0.lock().expect("nobody panics with it")
     }
 
-    /// A number that no other message has.
+    /// Returns a number that no other message has.
     pub(super) fn number(&self) -> u64 {
         let mut state = self.lock();
         state.last_number += 1;
         state.last_number
     }
 
-    /// Writes into a book.
+    /// Changes the entry of one end.
     pub(super) fn book<R>(&self, peer: &Peer, side: Side, write: impl FnOnce(&mut Book) -> R) -> R {
         write(self.lock().books.entry((line_of(peer), side)).or_default())
     }
 
-    /// Something was taken on.
+    /// Records that a message was accepted.
     pub(super) fn accepted(&self, peer: &Peer, side: Side, number: u64, surely: bool) {
         self.book(peer, side, |book| book.accepted.push((number, surely)));
     }
 
-    /// A handler runs until the guard is dropped.
+    /// Records that a handler runs until the guard is dropped.
     pub(super) fn running(&self, side: Side) -> Running {
         let counts = side == Side::Server;
         self.lock().handlers += usize::from(counts);
         Running(counts.then(|| self.clone()))
     }
 
-    /// Handlers that run on servers.
+    /// Returns the number of handlers that run on servers.
     pub(super) fn handlers(&self) -> usize {
         self.lock().handlers
     }
 
-    /// A call begins, and ends however the guard is dropped.
+    /// Records that a call begins. It completes when the guard is dropped.
     pub(super) fn call(&self) -> impl Drop + Send + use<> {
         struct Call(Ledger);
         impl Drop for Call {
@@ -131,14 +132,14 @@ impl Ledger {
         self.lock().calls
     }
 
-    /// This side ends its connections, all of them that there are.
+    /// Records that this side ends all of its current connections.
     pub(super) fn closing_all(&self, side: Side) {
         for ((_, of), book) in &mut self.lock().books {
             book.closed_here |= *of == side && book.left.is_empty();
         }
     }
 
-    /// The server is about to be dropped, and all of its connections with it.
+    /// Records that the server is about to be dropped with all of its connections.
     pub(super) fn aborting(&self) {
         self.closing_all(Side::Server);
         for ((_, side), book) in &mut self.lock().books {
@@ -146,7 +147,7 @@ impl Ledger {
         }
     }
 
-    /// The ends of the connections that are not over, each with its other end.
+    /// Returns the ends of the open connections, each with its other end.
     pub(super) fn open(&self) -> Vec<(u64, Side, Peer)> {
         let state = self.lock();
         let books = state.books.iter();

@@ -1,9 +1,9 @@
 //! The real server and the real client over a simulated network, on a paused clock, by seeds.
 //!
-//! A seed decides everything: how the network is, what both sides say and when, and what goes
-//! wrong. Afterwards the promises are held against the bytes that were on the wire. The same seed
-//! gives the same run, on the same machine: the order of a broadcast's peers depends on how many
-//! processors there are. Threads, and so blocking handlers, have no part in it.
+//! A seed decides everything: the properties of the network, the messages of both sides and their
+//! times, and the faults. Afterwards the promises are checked against the bytes on the wire. The
+//! same seed gives the same run on the same machine: the order of a broadcast's peers depends on
+//! the number of processors. The simulation uses no threads, and so no blocking handlers.
 
 mod app;
 mod body;
@@ -28,15 +28,15 @@ use std::thread;
 use self::record::Verdict;
 use self::run::run;
 
-/// Seeds of an ordinary test; `VELTIX_SEEDS` says another number.
+/// The number of seeds of an ordinary test; `VELTIX_SEEDS` overrides it.
 const SEEDS: u64 = 100;
 
-/// What an environment variable says.
+/// Returns the number in an environment variable.
 fn number_of(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Fails with what went wrong, how it came, and how to see it again.
+/// Fails with the violation, the end of the trace, and the command that replays it.
 #[track_caller]
 fn judge(seed: u64, verdict: &Verdict) {
     if verdict.wrong.is_empty() {
@@ -87,7 +87,7 @@ const AGAIN: u64 = 10;
 #[test]
 fn a_seed_gives_the_same_trace_each_time() {
     for seed in 0..AGAIN {
-        // At the same time: they have nothing in common.
+        // They run at the same time, because they share no state.
         let (first, second) = thread::scope(|scope| {
             let other = scope.spawn(|| run(seed, false));
             (run(seed, false), other.join().expect("it gives a verdict"))
@@ -112,6 +112,6 @@ fn a_seed_gives_the_same_trace_in_another_process() {
             .expect("the test can be run again");
         let said = String::from_utf8_lossy(&output.stderr);
         let trace = format!("trace of seed {seed}: {:016x}", verdict.trace);
-        assert!(said.contains(&trace), "{trace} is not what the other process says");
+        assert!(said.contains(&trace), "{trace} differs from the trace of the other process");
     }
 }

@@ -12,18 +12,18 @@ use super::ledger::Side;
 use super::pipe::{Pipe, PipeReader, PipeWriter};
 use super::record::Record;
 
-/// How a network is.
+/// The properties of a network.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weather {
-    /// Milliseconds that bytes are on their way at most.
+    /// The maximum delay of bytes in milliseconds.
     pub(super) delay: u64,
-    /// Bytes on their way at most, in one direction of a connection.
+    /// The maximum number of bytes in flight, in one direction of a connection.
     pub(super) window: usize,
-    /// Bytes that arrive together at most.
+    /// The maximum number of bytes that arrive together.
     pub(super) slice: usize,
 }
 
-/// A clone is the same network.
+/// A clone is a handle of the same network.
 #[derive(Clone)]
 pub(super) struct Network(Arc<Inner>);
 
@@ -35,34 +35,34 @@ struct Inner {
 
 struct State {
     rng: Rng,
-    /// The server that listens, if one does.
+    /// The server that listens, if any.
     server: Option<UnboundedSender<Stream>>,
     lines: BTreeMap<u64, Line>,
 }
 
-/// A connection, while it is there and afterwards.
+/// A connection, which stays available after its end.
 #[derive(Clone)]
 pub(super) struct Line {
-    /// From the client to the server.
+    /// The direction from the client to the server.
     pub(super) there: Arc<Pipe>,
-    /// From the server to the client.
+    /// The direction from the server to the client.
     pub(super) back: Arc<Pipe>,
 }
 
 impl Line {
-    /// Nothing arrives in either direction for so many milliseconds.
+    /// Stalls both directions for this many milliseconds.
     pub(super) fn stall(&self, milliseconds: u64) {
         self.there.stall(milliseconds);
         self.back.stall(milliseconds);
     }
 
-    /// What was stalled goes on.
+    /// Ends a stall.
     pub(super) fn heal(&self) {
         self.there.heal();
         self.back.heal();
     }
 
-    /// Ends it in both directions at once; what is on its way is lost.
+    /// Ends both directions at once; bytes in flight are lost.
     pub(super) fn reset(&self) {
         self.there.reset();
         self.back.reset();
@@ -79,21 +79,21 @@ impl Network {
         self.0.state.lock().expect("nobody panics with it")
     }
 
-    /// Listens from now on, in the place of who did before, until it is dropped.
+    /// Listens in place of the previous listener, until the new one is dropped.
     pub(super) fn listen(&self) -> SimulatedListener {
         let (server, connections) = unbounded_channel();
         self.lock().server = Some(server);
         SimulatedListener(connections)
     }
 
-    /// What this side of a connection writes into.
+    /// Returns the pipe into which this side of a connection writes.
     pub(super) fn pipe(&self, line: u64, side: Side) -> Option<Arc<Pipe>> {
         let state = self.lock();
         let line = state.lines.get(&line)?;
         Some(Arc::clone(if side == Side::Client { &line.there } else { &line.back }))
     }
 
-    /// Every connection so far, by its number, which is the address that both ends see.
+    /// Returns every connection so far, by its number, which is the address that both ends see.
     pub(super) fn lines(&self) -> BTreeMap<u64, Line> {
         self.lock().lines.clone()
     }

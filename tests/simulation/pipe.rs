@@ -1,5 +1,5 @@
-//! One direction of a simulated connection: it delays, slices, fills up, stalls and breaks, and
-//! remembers every byte, so that what was said can be decoded without asking either end.
+//! One direction of a simulated connection: it delays, slices, overflows, stalls and breaks. It
+//! records every byte, so that the messages can be decoded independently of both ends.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -17,7 +17,7 @@ use super::network::Weather;
 use super::record::Record;
 use super::tap::Tap;
 
-/// See the module.
+/// One direction of a simulated connection. The module documentation describes it.
 pub(super) struct Pipe {
     name: String,
     record: Record,
@@ -27,20 +27,20 @@ pub(super) struct Pipe {
 
 struct State {
     rng: Rng,
-    /// What is on its way, and when each piece arrives.
+    /// The bytes in flight, each piece with its arrival time.
     pieces: VecDeque<(Instant, Bytes)>,
     on_its_way: usize,
     last_arrival: Instant,
-    /// Nothing arrives before, the end neither.
+    /// The time before which nothing arrives, not even the end.
     stalled_until: Instant,
-    /// When the reader learns that nothing more comes.
+    /// The time at which the reader sees the end.
     end: Option<Instant>,
     is_reset: bool,
-    /// What is written from now on reaches nobody.
+    /// True if later writes are lost.
     is_broken: bool,
-    /// Every byte that was taken from the writer.
+    /// Every byte that was accepted from the writer.
     written: Vec<u8>,
-    /// Bytes that the reader has.
+    /// The number of bytes that the reader has received.
     read: usize,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -70,7 +70,7 @@ impl Pipe {
         self.state.lock().expect("nobody panics with it")
     }
 
-    /// Changes something that both ends may wait for.
+    /// Changes state that both ends may wait for.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let wakers = {
             let mut state = self.lock();
@@ -88,7 +88,7 @@ impl Pipe {
         });
     }
 
-    /// Ends it where it is, in the middle of a frame perhaps.
+    /// Ends the stream at its current position, possibly in the middle of a frame.
     pub(super) fn cut(&self) {
         self.record.note(format_args!("{} is cut", self.name));
         self.change(|state| {
@@ -98,14 +98,14 @@ impl Pipe {
         });
     }
 
-    /// Nothing arrives for so many milliseconds.
+    /// Stalls the stream for this many milliseconds.
     pub(super) fn stall(&self, milliseconds: u64) {
         self.record.note(format_args!("{} stalls for {milliseconds}", self.name));
         let until = self.record.later(milliseconds);
         self.change(|state| state.stalled_until = state.stalled_until.max(until));
     }
 
-    /// Nothing more is written.
+    /// Ends the writing.
     fn end(&self) {
         self.change(|state| {
             if state.end.is_none() {
@@ -115,29 +115,30 @@ impl Pipe {
         });
     }
 
-    /// When what is written now arrives: never before what was written earlier.
+    /// Returns the arrival time of bytes that are written now: never before that of earlier bytes.
     fn arrival(&self, state: &mut State) -> Instant {
         let delay = state.rng.u64(0..=self.weather.delay);
         state.last_arrival = state.last_arrival.max(self.record.later(delay));
         state.last_arrival
     }
 
-    /// What was stalled goes on.
+    /// Ends a stall.
     pub(super) fn heal(&self) {
         self.change(|state| state.stalled_until = Instant::now());
     }
 
-    /// Whether a write would be taken.
+    /// Reports whether a write would be accepted.
     pub(super) fn has_room(&self) -> bool {
         self.lock().on_its_way < self.weather.window
     }
 
-    /// How many bytes were taken from the writer.
+    /// Returns the number of bytes that were accepted from the writer.
     pub(super) fn written(&self) -> usize {
         self.lock().written.len()
     }
 
-    /// What somebody on the wire saw, behind so many messages of the handshake.
+    /// Decodes the recorded bytes behind the first `of_handshake` messages, which are the
+    /// handshake.
     pub(super) fn tap(&self, of_handshake: usize) -> Tap {
         let state = self.lock();
         let tap = Tap::new(&state.written, state.read, of_handshake);
@@ -232,7 +233,7 @@ impl StreamWriter for PipeWriter {
         }
         let room = pipe.weather.window.saturating_sub(state.on_its_way);
         let offered = slices.iter().map(|slice| slice.len()).sum::<usize>();
-        // Now and then there was no room a moment ago, or not for all of it.
+        // Sometimes there was no room a moment ago, or not enough for all of it.
         if room == 0 || state.rng.u8(..16) == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }

@@ -1,4 +1,4 @@
-//! What a seed means: the network, the limits of both sides, how many clients there are.
+//! The meaning of a seed: the network, the limits of both sides, and the number of clients.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use veltix::{BufferSize, ClientConfig, OverflowPolicy, Reconnect, ServerConfig};
 
 use super::network::Weather;
 
-/// Every message is shorter.
+/// The maximum length of a message.
 pub(super) const LONGEST: usize = 3_000;
 
-/// See the module.
+/// The meaning of a seed.
 pub(super) struct Plan {
     pub(super) weather: Weather,
     pub(super) server: ServerConfig,
     pub(super) client: ClientConfig,
     pub(super) clients: usize,
-    /// Deeds of each client.
+    /// The number of actions of each client.
     pub(super) deeds: usize,
     pub(super) faults: usize,
-    /// Whether clients close before the server shuts down.
+    /// True if clients close before the server shuts down.
     pub(super) clients_first: bool,
 }
 
-/// Sets what both configs have.
+/// Sets the common settings of both configs.
 macro_rules! limits {
     ($config:expr, $rng:expr) => {{
         let rng: &mut Rng = $rng;
@@ -43,7 +43,8 @@ macro_rules! limits {
     }};
 }
 
-/// Slow at times, but never so slow that what was said is not said in seconds.
+/// Returns a network that is sometimes slow, but on which every message still arrives within
+/// seconds.
 fn weather(rng: &mut Rng) -> Weather {
     let (window, slowest) = [(50, 1), (500, 10), (4_096, 60), (64 << 10, 60)][rng.usize(..4)];
     Weather { window, delay: rng.u64(0..=slowest), slice: [7, 60, 1_460, 64 << 10][rng.usize(..4)] }

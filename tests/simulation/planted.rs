@@ -1,4 +1,4 @@
-//! For each of these bugs, that the simulation notices it.
+//! For each of these bugs, a test that the simulation notices it.
 
 use std::sync::mpsc;
 use std::thread;
@@ -8,10 +8,11 @@ use veltix_tokio::__private::plant;
 
 use super::run::{run, run_with};
 
-/// Seeds that a bug may need until it is noticed.
+/// The maximum number of seeds until a bug is noticed.
 const SEEDS: u64 = 100;
 
-/// The first seed that notices this bug, and what it says. One that hangs does notice.
+/// Returns the first seed that notices this bug, and its report. A run that hangs counts as
+/// noticed.
 fn noticed(bug: &'static str) -> Option<(u64, String)> {
     (0..SEEDS).find_map(|seed| {
         let (tell, told) = mpsc::channel();

@@ -1,5 +1,4 @@
-//! What happened in a simulation, in its order: the trace that another run must repeat, and what
-//! should not have been.
+//! The events of a simulation in order: the trace that another run must repeat, and the violations.
 
 use std::collections::VecDeque;
 use std::fmt::{Arguments, Write};
@@ -8,16 +7,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Lines of the trace that a failure shows.
+/// The number of trace lines that a failure shows.
 const SHOWN: usize = 60;
 
-/// A clone is the same record.
+/// A clone is a handle of the same record.
 #[derive(Clone)]
 pub(super) struct Record(Arc<Inner>);
 
 struct Inner {
     start: Instant,
-    /// Every line is printed as it comes: somebody looks at this one seed.
+    /// True if every line is printed at once, because one seed is replayed.
     is_verbose: bool,
     state: Mutex<State>,
 }
@@ -29,12 +28,12 @@ struct State {
     wrong: Vec<String>,
 }
 
-/// How a simulation went.
+/// The result of a simulation.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
-    /// The same for each run of a seed.
+    /// The hash of the trace, which is the same for each run of a seed.
     pub(super) trace: u64,
-    /// What broke a promise.
+    /// The violations of promises.
     pub(super) wrong: Vec<String>,
     /// The end of the trace.
     pub(super) last: VecDeque<String>,
@@ -55,14 +54,14 @@ impl Record {
         self.0.state.lock().expect("nobody panics with it")
     }
 
-    /// Writes a line into the trace.
+    /// Appends a line to the trace.
     pub(super) fn note(&self, what: Arguments<'_>) {
         let now = self.now();
         let mut state = self.lock();
         let State { hash, line, last, .. } = &mut *state;
         line.clear();
         write!(line, "{now:>7} ms  {what}").expect("a string takes it");
-        // FNV-1a: the standard library's hasher may change from one version to the next.
+        // FNV-1a: the standard library's hasher may change between versions.
         for byte in line.bytes() {
             *hash = (*hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
@@ -75,7 +74,7 @@ impl Record {
         last.push_back(line.clone());
     }
 
-    /// A promise was broken.
+    /// Records a violation of a promise.
     pub(super) fn wrong(&self, what: Arguments<'_>) {
         self.note(format_args!("WRONG: {what}"));
         self.lock().wrong.push(what.to_string());
@@ -90,12 +89,12 @@ impl Record {
         }
     }
 
-    /// Milliseconds since the beginning: the grain of Tokio's timers.
+    /// Returns the milliseconds since the beginning: the resolution of Tokio's timers.
     pub(super) fn now(&self) -> u64 {
         self.0.start.elapsed().as_millis() as u64
     }
 
-    /// The time so many milliseconds from now.
+    /// Returns the time after this many milliseconds.
     pub(super) fn later(&self, milliseconds: u64) -> Instant {
         self.0.start + Duration::from_millis(self.now() + milliseconds)
     }

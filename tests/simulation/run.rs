@@ -1,4 +1,4 @@
-//! One run, from its seed to its verdict.
+//! One run, from its seed to its result.
 
 use std::thread;
 
@@ -16,16 +16,17 @@ use super::record::{Record, Verdict};
 use super::{check, faults, traffic};
 use crate::support::PATIENCE;
 
-/// Milliseconds after which nothing is under way any more: a peer in a black hole is dead by then.
+/// The milliseconds after which no operation is in progress: a peer in a black hole has timed out
+/// by then.
 const CALM: u64 = 15_000;
 
-/// Runs the simulation of this seed, on a thread of its own: what the library keeps for each
-/// thread, such as spare buffers, is not left over from another run.
+/// Runs the simulation of this seed on a new thread, so that per-thread state of the library, such
+/// as pooled buffers, is not left over from another run.
 pub(super) fn run(seed: u64, is_verbose: bool) -> Verdict {
     run_with(seed, is_verbose, || {})
 }
 
-/// The same, with something to be done on that thread first.
+/// Runs the simulation of this seed, after `first` has run on its thread.
 pub(super) fn run_with(seed: u64, is_verbose: bool, first: impl FnOnce() + Send) -> Verdict {
     let here = || {
         first();
@@ -36,7 +37,7 @@ pub(super) fn run_with(seed: u64, is_verbose: bool, first: impl FnOnce() + Send)
 }
 
 fn run_here(seed: u64, is_verbose: bool) -> Verdict {
-    // For the dice that the library throws.
+    // The seed of the library's random numbers.
     fastrand::seed(seed);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
@@ -86,13 +87,13 @@ async fn simulate(seed: u64, record: &Record) {
     if let Some(hub) = host.hub() {
         let left = [hub.count(all()), hub.count(tag("room"))].map(|count| count.expect("valid"));
         if left != [0, 0] {
-            record.wrong(format_args!("{left:?} peers are listed when all have left"));
+            record.wrong(format_args!("{left:?} peers are listed after all have left"));
         }
     }
     host.drain().await;
     check::everything(&network, &app.ledger, record).await;
     let tasks = Handle::current().metrics().num_alive_tasks();
     if tasks > 0 {
-        record.wrong(format_args!("{tasks} tasks are alive when all is over"));
+        record.wrong(format_args!("{tasks} tasks are alive after the end"));
     }
 }

@@ -1,15 +1,15 @@
-//! What was said in one direction of a connection, decoded by a decoder of its own: it shares
-//! nothing with the library's, so that it can judge it.
+//! The messages in one direction of a connection, decoded by an independent decoder: it shares no
+//! code with the library, so that it can check the library.
 
 use super::body::Body;
 
-/// See the module.
+/// The decoded content of one direction.
 pub(super) struct Tap {
-    /// The frames that were written whole.
+    /// The complete frames.
     pub(super) written: Vec<Said>,
-    /// How many of these the reader has whole.
+    /// The number of these that the reader has received completely.
     pub(super) read: usize,
-    /// What is no frame.
+    /// The bytes that are not a frame.
     pub(super) wrong: Option<&'static str>,
 }
 
@@ -18,12 +18,12 @@ pub(super) struct Tap {
 pub(super) struct Said {
     pub(super) code: u16,
     pub(super) id: u16,
-    /// What the simulation wrote into it; nothing in a ping.
+    /// The body that the simulation wrote into it; `None` for a ping.
     pub(super) body: Option<Body>,
 }
 
 impl Tap {
-    /// Decodes these bytes, of which so many were read.
+    /// Decodes these bytes, of which the reader has received the first `read`.
     pub(super) fn new(mut bytes: &[u8], read: usize, of_handshake: usize) -> Self {
         let mut tap = Self { written: Vec::new(), read: 0, wrong: None };
         let all = bytes.len();
@@ -56,7 +56,7 @@ impl Tap {
     }
 }
 
-/// The CRC-32 of zlib, bit by bit.
+/// The CRC-32 of zlib, computed bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))

@@ -1,4 +1,4 @@
-//! What clients and the server say of their own accord.
+//! The messages that clients and the server send on their own initiative.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::host::Host;
 use super::ledger::{Side, line_of};
 use super::network::Network;
 
-/// A client, until it has done its deeds.
+/// Runs a client until it has completed its actions.
 pub(super) async fn live(
     app: App,
     network: Network,
@@ -23,11 +23,11 @@ pub(super) async fn live(
     let client = match Client::connect_with(network, config, app.client_router()).await {
         Ok(client) => client,
         Err(error) => {
-            app.record.note(format_args!("a client gives up: {error}"));
+            app.record.note(format_args!("a client stops: {error}"));
             return None;
         }
     };
-    // Two tasks share it, as in an application.
+    // Two tasks share the client, as in an application.
     let [one, other] = [rng.fork(), rng.fork()]
         .map(|rng| tokio::spawn(talk(app.clone(), client.clone(), deeds, rng)));
     for task in [one, other] {
@@ -53,7 +53,7 @@ async fn talk(app: App, client: Client, deeds: usize, mut rng: Rng) {
                 let message = body.message(SAY);
                 let sent = match rng.u8(..4) {
                     0 => peer.try_send(&message),
-                    // Given up now and then: then it was not accepted.
+                    // Some sends are cancelled; then the message was not accepted.
                     1 => {
                         let patience = Duration::from_millis(rng.u64(1..40));
                         match timeout(patience, peer.send(&message)).await {
@@ -75,7 +75,7 @@ async fn talk(app: App, client: Client, deeds: usize, mut rng: Rng) {
             }
             17 => {
                 let patience = Duration::from_millis(rng.u64(1..60));
-                // Dropped in the middle, as a rule.
+                // The call is usually dropped before it completes.
                 let _ = timeout(patience, app.ask(&peer, Side::Client, Wish::Wait(50))).await;
             }
             18 => drop(peer.ping().await),
@@ -84,7 +84,7 @@ async fn talk(app: App, client: Client, deeds: usize, mut rng: Rng) {
     }
 }
 
-/// The server's own part.
+/// Runs the server's own actions.
 pub(super) async fn preside(app: App, host: Host, deeds: usize, mut rng: Rng) {
     for _ in 0..deeds {
         app.record.pause(rng.u64(..50)).await;
@@ -112,7 +112,7 @@ pub(super) async fn preside(app: App, host: Host, deeds: usize, mut rng: Rng) {
             (13..15, Some(peer)) => drop(peer.set_tag(("room", rng.i64(..3)))),
             (15, Some(peer)) => drop(peer.remove_tag("room")),
             (16, Some(peer)) if rng.u8(..3) == 0 => {
-                app.record.note(format_args!("{} is shown the door", line_of(&peer)));
+                app.record.note(format_args!("{} is disconnected", line_of(&peer)));
                 app.ledger.book(&peer, Side::Server, |book| book.closed_here = true);
                 let closed = hub.close(peers([&peer]), "shown the door");
                 closed.expect("it is within the limits");

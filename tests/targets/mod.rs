@@ -1,4 +1,4 @@
-//! What a hub does to the peers that a target means.
+//! Operations of a hub on the peers that match a target.
 
 mod watch;
 
@@ -10,7 +10,7 @@ use veltix::{
 
 use crate::support::{Door, ECHO, OTHER, RawPeer, World, quiet};
 
-/// A server with so many peers, which know their number by a tag.
+/// Starts a server with `many` peers, each of which has its number as a tag.
 async fn room(many: i64) -> (World, Vec<RawPeer>, Vec<Peer>) {
     let world = World::new(Router::new());
     let (mut raws, mut listed) = (Vec::new(), Vec::new());
@@ -29,7 +29,7 @@ fn ids(hub: &Hub, target: impl Into<Target>) -> Vec<PeerId> {
     ids
 }
 
-/// One that no use of it allows.
+/// Returns a target that every operation rejects.
 fn too_deep() -> Target {
     (0..limits::TARGET_DEPTH).fold(all(), |target, _| !(tag("a") & target))
 }
@@ -55,7 +55,7 @@ async fn peers_are_found_by_any_target() {
     assert_eq!(
         ids(hub, peers(listed.clone())),
         [0, 2, 3, 4, 5].map(id),
-        "who is gone is not meant"
+        "peers that have left do not match"
     );
 }
 
@@ -78,7 +78,7 @@ async fn all_whom_a_target_means_are_tagged_or_none() {
     let hub = &world.hub;
     assert_eq!(hub.tag(tag("number").at_most(1), ("room", "lobby")), Ok(2));
     assert_eq!(ids(hub, tag("room").is("lobby")), [listed[0].id(), listed[1].id()]);
-    assert_eq!(hub.tag(all(), ("room", "hall")), Ok(3), "in place of the old one");
+    assert_eq!(hub.tag(all(), ("room", "hall")), Ok(3), "it replaces the old value");
     assert_eq!(hub.count(tag("room").is("hall")), Ok(3));
 
     for number in listed[2].tags().len()..limits::TAGS_PER_PEER {
@@ -87,13 +87,13 @@ async fn all_whom_a_target_means_are_tagged_or_none() {
     let error = TagError::TooMany { limit: limits::TAGS_PER_PEER };
     assert_eq!(hub.tag(all(), "one more"), Err(error));
     assert_eq!(hub.count(tag("one more")), Ok(0));
-    assert_eq!(hub.tag(all(), ("room", "attic")), Ok(3), "one that is there can change");
+    assert_eq!(hub.tag(all(), ("room", "attic")), Ok(3), "an existing tag can change");
     assert!(matches!(hub.tag(all(), ""), Err(TagError::NameLength { .. })));
 }
 
 #[tokio::test(start_paused = true)]
 async fn whom_a_target_means_is_closed_for_a_reason() {
-    // So small a pipe that a message does not fit before the peer reads.
+    // The pipe is so small that a message does not fit before the peer reads.
     let world = World::with(ServerConfig::default(), 16, Router::new());
     let (mut raws, mut listed) = (Vec::new(), Vec::new());
     for number in 0..3 {
@@ -106,7 +106,7 @@ async fn whom_a_target_means_is_closed_for_a_reason() {
     assert_eq!(world.hub.close(tag("number").at_least(1), "the room is closing"), Ok(2));
     assert!(listed[1].is_closed() && listed[2].is_closed());
     for raw in &mut raws[1..] {
-        assert_eq!(raw.all().await.len(), 1, "what was queued is written, and then it ends");
+        assert_eq!(raw.all().await.len(), 1, "queued messages are written before the end");
     }
     for peer in &listed[1..] {
         let outcome = peer.closed().await;

@@ -1,4 +1,4 @@
-//! Watches: whoever replays one knows who is inside.
+//! Watches: a reader that applies all events knows the members of the target.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use veltix::{Hub, Peer, PeerId, Router, Target, Watch, WatchEvent, all, limits, 
 use super::room;
 use crate::support::{PATIENCE, World, quiet};
 
-/// What a reader of a watch knows.
+/// The state that a reader of a watch has accumulated.
 struct Replay {
     watch: Watch,
     inside: BTreeMap<PeerId, Peer>,
@@ -28,7 +28,7 @@ impl Replay {
         Self { watch, inside: BTreeMap::new(), resets: 0 }
     }
 
-    /// Does what the event says, which must be news.
+    /// Applies an event, which must change the state.
     fn apply(&mut self, event: WatchEvent) {
         match event {
             WatchEvent::Reset(peers) => {
@@ -40,15 +40,17 @@ impl Replay {
             WatchEvent::Entered(peer) => {
                 assert_eq!(self.inside.insert(peer.id(), peer), None, "it was inside");
             }
-            WatchEvent::Left(id) => assert!(self.inside.remove(&id).is_some(), "it was not inside"),
+            WatchEvent::Left(id) => {
+                assert!(self.inside.remove(&id).is_some(), "it was not a member")
+            }
             other => panic!("{other:?}"),
         }
     }
 
-    /// Follows what there is; says whether the stream has ended.
+    /// Applies all available events. Reports whether the stream has ended.
     fn follow(&mut self) -> bool {
         loop {
-            // Tokio's budget would say "nothing yet" after some 128 events.
+            // Tokio's budget would return `Pending` after about 128 events.
             match unconstrained(self.watch.next()).now_or_never() {
                 Some(Some(event)) => self.apply(event),
                 Some(None) => return true,
@@ -101,7 +103,7 @@ async fn a_peer_enters_when_it_is_admitted_and_not_before() {
     let mut raws = Vec::new();
     for (number, before, after) in [(1, 0, 1), (2, 1, 1), (3, 1, 2)] {
         raws.push(world.raw().await);
-        assert_eq!(replay.ids().len(), before, "{number} is still staged");
+        assert_eq!(replay.ids().len(), before, "{number} is still a member");
         quiet().await;
         quiet().await;
         assert_eq!((replay.ids().len(), other.ids().len()), (after, 0), "{number}");
@@ -139,7 +141,7 @@ async fn a_watch_that_was_left_behind_begins_again() {
         }
     };
     toggle(limits::WATCH_QUEUE);
-    assert_eq!((replay.ids(), replay.resets), (vec![], 1), "as much as it keeps");
+    assert_eq!((replay.ids(), replay.resets), (vec![], 1), "as many events as the watch keeps");
     toggle(limits::WATCH_QUEUE + 1);
     listed[1].set_tag("inside").unwrap();
     assert_eq!((replay.ids().len(), replay.resets), (2, 2));
@@ -160,7 +162,7 @@ async fn watches_end_with_the_server_when_everybody_has_left() {
         } else {
             let _ = hub.shutdown().now_or_never();
         }
-        // Each is woken for its end.
+        // The end of the watch wakes each reader.
         for replay in [&mut of_all, &mut of_nobody] {
             let to_the_end = async {
                 while let Some(event) = replay.watch.next().await {
@@ -168,7 +170,7 @@ async fn watches_end_with_the_server_when_everybody_has_left() {
                 }
             };
             timeout(PATIENCE, to_the_end).await.expect("the watch ends");
-            assert!(replay.inside.is_empty(), "everybody has left, and it was told");
+            assert!(replay.inside.is_empty(), "the departure of every peer was reported");
         }
         let mut late = Replay::new(&hub, all());
         assert!(late.follow() && late.inside.is_empty() && late.resets == 1);
@@ -193,7 +195,7 @@ async fn a_dropped_watch_leaves_nothing_behind() {
     assert_eq!(first, Poll::Ready(Some(WatchEvent::Reset(Vec::new()))));
     assert_eq!(Pin::new(&mut watch).poll_next(cx), Poll::Pending);
     listed[0].set_tag("b").unwrap();
-    assert_eq!(count.0.load(Ordering::Relaxed), 0, "it does not depend on that");
+    assert_eq!(count.0.load(Ordering::Relaxed), 0, "the result does not depend on readers");
     listed[0].set_tag("a").unwrap();
     listed[0].set_tag(("a", 2)).unwrap();
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
@@ -205,8 +207,8 @@ async fn a_dropped_watch_leaves_nothing_behind() {
     assert_eq!(Arc::strong_count(&count), 2, "the test's own");
 }
 
-/// Threads change tags, and peers come and go, while others read: whatever the order in which
-/// they get to wake a reader, what it is told is in the order in which it happened.
+/// Threads change tags, and peers connect and leave, while other tasks read. The order of events is
+/// the order of the changes, independent of the order in which threads wake a reader.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn changes_on_many_threads_are_told_in_their_order() {
     let world = World::new(Router::new());
@@ -224,7 +226,7 @@ async fn changes_on_many_threads_are_told_in_their_order() {
             loop {
                 match timeout(Duration::from_millis(5), replay.watch.next()).await {
                     Ok(Some(event)) => replay.apply(event),
-                    Ok(None) => panic!("the server is there"),
+                    Ok(None) => panic!("the server has not ended"),
                     Err(_) if done.load(Ordering::Acquire) => return replay,
                     Err(_) => {}
                 }
@@ -246,7 +248,7 @@ async fn changes_on_many_threads_are_told_in_their_order() {
                     continue;
                 };
                 let level = (random >> 50) as i64 & 3;
-                // Each of them says so when the peer has just gone, which does not matter here.
+                // Each call fails if the peer has just left, which does not matter here.
                 let _ = match random >> 60 {
                     0..5 => peer.set_tag(("a", level)).is_ok(),
                     5..8 => peer.remove_tag("a"),
@@ -273,7 +275,7 @@ async fn changes_on_many_threads_are_told_in_their_order() {
     }
     done.store(true, Ordering::Release);
     for (reader, target) in readers.into_iter().zip(targets) {
-        let mut replay = reader.await.expect("what it is told is news");
+        let mut replay = reader.await.expect("each event changes the state");
         let listed = hub.list(&target).expect("it is valid");
         let mut expected: Vec<_> = listed.iter().map(Peer::id).collect();
         expected.sort_unstable();

@@ -1,5 +1,5 @@
-//! Real sockets on the loopback, and so the real clock. What does not need them is tested in
-//! memory, and what all transports have in common in `conformance`.
+//! Real sockets on the loopback, and so the real clock. Behaviour that does not need sockets is
+//! tested in memory; behaviour that all transports share is tested in `conformance`.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use veltix::{
 
 use crate::support::{ECHO, OTHER, PYTHON, RawPeer, bind_again, frame, said, until};
 
-/// A server on a free port, running; its address.
+/// Starts a server on a free port and returns its address.
 async fn serve(config: ServerConfig, router: Router) -> (Hub, String) {
     let server = Server::bind(config.addr("127.0.0.1:0"), router).await.expect("a free port");
     let hub = server.hub();
@@ -27,7 +27,7 @@ async fn serve(config: ServerConfig, router: Router) -> (Hub, String) {
     (hub, addr)
 }
 
-/// A server that sends ECHO back and OTHER to everybody.
+/// Creates a router that sends ECHO back and broadcasts OTHER.
 fn chat() -> Router {
     Router::new().route(ECHO, |body: Bytes| body).route(OTHER, |hub: Hub, message: Message| {
         hub.broadcast(&message)?;
@@ -39,7 +39,7 @@ async fn connect(addr: &str) -> Result<Client, ConnectError> {
     Client::connect(ClientConfig::default().addr(addr), Router::new()).await
 }
 
-/// A connection without a client on it.
+/// Opens a connection without a client.
 async fn dial(addr: &str) -> TcpStream {
     TcpStream::connect(addr).await.expect("the server listens")
 }
@@ -52,7 +52,7 @@ fn raw(stream: TcpStream) -> RawPeer {
 
 #[tokio::test]
 async fn a_taken_port_is_told_and_what_to_do() {
-    // No other test has this address, so nobody takes the port while it is free.
+    // No other test uses this address, so no process takes the port while it is free.
     let mine = if cfg!(target_os = "linux") { "127.0.0.2:0" } else { "127.0.0.1:0" };
     let server = Server::bind(ServerConfig::default().addr(mine), Router::new()).await.unwrap();
     let (hub, addr) = (server.hub(), server.local_addr().to_string());
@@ -64,12 +64,12 @@ async fn a_taken_port_is_told_and_what_to_do() {
     let text = error.to_string();
     assert!(text.starts_with(&addr) && text.contains("bind another port (port 0"), "{text}");
     assert!(error.source().is_some());
-    // Whoever asks to share the port does not get it either: SO_REUSEPORT is off.
+    // A process that asks to share the port does not get it either: SO_REUSEPORT is off.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
     socket.set_reuseport(true).unwrap();
     assert!(socket.bind(addr.parse().unwrap()).is_err());
-    // A server that has stopped leaves its port, at once.
+    // A server that has stopped releases its port at once.
     let client = connect(&addr).await.unwrap();
     hub.shutdown().await;
     client.peer().closed().await;
@@ -87,7 +87,7 @@ async fn an_address_that_cannot_be_bound_is_told() {
 
 #[tokio::test]
 async fn nobody_there_is_told_and_what_to_do() {
-    // Bound and not listening: nobody else gets the port meanwhile.
+    // The port is bound without a listener, so that no other process takes it meanwhile.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody = socket.local_addr().unwrap().to_string();
@@ -113,7 +113,7 @@ async fn another_version_is_told_on_both_sides() {
     let ConnectError::Handshake { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*source, HandshakeError::IncompatibleVersion { theirs: "2.0".to_owned() });
     assert!(!error.is_transient());
-    assert!(error.to_string().contains("version \"2.0\", this side speaks 1.x"), "{error}");
+    assert!(error.to_string().contains("version \"2.0\", but this side speaks 1.x"), "{error}");
 
     let (hub, addr) = serve(ServerConfig::default(), chat()).await;
     let mut events = hub.events();
@@ -148,7 +148,7 @@ async fn one_address_has_so_many_pending_handshakes() {
     for _ in 0..2 {
         assert_eq!(until(&mut events, failed).await, HandshakeFailure::Shed);
     }
-    // Three are left, and whoever does his part gets in.
+    // Three remain, and each client that completes its handshake is admitted.
     let joined = join_all(pending.iter_mut().map(RawPeer::shake_hands)).await;
     assert_eq!(joined.iter().filter(|joined| joined.is_ok()).count(), 3);
     assert_eq!(hub.count(all()), Ok(3));
@@ -169,7 +169,7 @@ async fn a_reset_is_an_end_like_others_and_told_once() {
     while !heard.ends_with(b"hello") {
         assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0);
     }
-    // Without lingering it closes by a reset.
+    // Without lingering, the socket closes with a reset.
     stream.set_zero_linger().unwrap();
     drop(stream);
     let (peer, end) = told.recv().await.unwrap();
@@ -188,7 +188,7 @@ async fn a_reset_is_an_end_like_others_and_told_once() {
 #[tokio::test]
 async fn a_hundred_clients_come_chat_and_leave() {
     const CLIENTS: usize = 100;
-    // They come from one address, and all at once.
+    // All connections come from one address, at the same time.
     let config = ServerConfig::default().max_pending_handshakes(CLIENTS, CLIENTS);
     let (hub, addr) = serve(config, chat()).await;
     let mut events = hub.events();
@@ -205,10 +205,14 @@ async fn a_hundred_clients_come_chat_and_leave() {
             numbers.push(message.text().unwrap().parse::<usize>().unwrap());
         }
         numbers.sort_unstable();
-        assert_eq!(numbers, (0..CLIENTS).collect::<Vec<_>>(), "each heard everybody once");
+        assert_eq!(
+            numbers,
+            (0..CLIENTS).collect::<Vec<_>>(),
+            "each client received every number once"
+        );
     }
     for (number, client) in clients.into_iter().enumerate() {
-        // They leave in both ways.
+        // The clients leave in both ways.
         if number % 2 == 0 {
             client.close().await;
         }
@@ -224,16 +228,18 @@ async fn a_hundred_clients_come_chat_and_leave() {
     assert_eq!(hub.count(all()), Ok(0));
 }
 
-/// What the system has taken cannot be superseded, so there is a way to let it take less.
+/// Values that the kernel has accepted cannot be superseded, so a setting limits how much it
+/// accepts.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn max_unsent_keeps_values_out_of_the_systems_hands() {
     let unbounded = written_to_who_does_not_read(ServerConfig::default()).await;
     let bounded = written_to_who_does_not_read(ServerConfig::default().max_unsent(16 * 1024)).await;
-    assert!(bounded < unbounded / 2, "{bounded} KiB with a bound, {unbounded} without");
+    assert!(bounded < unbounded / 2, "{bounded} KiB with a limit, {unbounded} without");
 }
 
-/// How many KiB go to a peer that reads nothing, until its outbox has to keep some.
+/// Returns the KiB that are written to a peer that does not read, until its outbox has to keep
+/// frames.
 #[cfg(target_os = "linux")]
 async fn written_to_who_does_not_read(config: ServerConfig) -> u64 {
     let (hub, addr) = serve(config, chat()).await;

@@ -1,4 +1,4 @@
-//! The clock of a test: paused, exact, and the same each time.
+//! The clock of a test: paused, exact, and deterministic.
 
 use std::thread;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn what_is_due_meanwhile_happens_at_its_time() {
     }
     server.advance(seconds(24 * 3600)).await;
     ann.expect_nothing().await;
-    assert!(ann.client().is_connected(), "heartbeats were asked and answered in time");
+    assert!(ann.client().is_connected(), "heartbeats were sent and answered in time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +75,7 @@ async fn the_clock_stands_still_for_blocking_handlers() {
     assert_eq!(start.elapsed(), seconds(0));
     ann.send(&Message::empty(ECHO)).await;
     server.settle().await;
-    assert_eq!(ann.waiting().len(), 1, "whoever is blocked is not idle");
+    assert_eq!(ann.waiting().len(), 1, "a blocked task is not idle");
 }
 
 #[tokio::test]

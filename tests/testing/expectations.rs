@@ -1,4 +1,4 @@
-//! What expectations take, and what they say when they fail.
+//! The messages that expectations accept, and the text of their failures.
 
 use veltix::testing::TestServer;
 use veltix::{ClientConfig, ConnectError, Message, Router, ServerConfig, Text, tag};
@@ -53,7 +53,7 @@ events of the server:
         file!()
     );
     assert_eq!(text, expected);
-    // It was not taken.
+    // The failed expectation did not consume the message.
     let line = line!() + 1;
     let text = panic_of(bob.expect_nothing()).await;
     let begin = format!("{}:{line}:29: bob expected no message\n", file!());
@@ -120,7 +120,7 @@ async fn a_client_has_routes_of_its_own() {
     peer.send(&say("not a route's")).await.unwrap();
     ann.expect(OTHER).await;
     ann.expect_nothing().await;
-    // What a fallback takes, expectations do not see.
+    // Expectations do not see messages that a fallback handles.
     let all = Router::new().fallback(|message: Message| message);
     let mut bob = server.client_with("bob", ClientConfig::default(), all).await;
     let peer = server.peer(&bob);

@@ -1,4 +1,4 @@
-//! Links that are cut, frozen and healed.
+//! Links that are cut, frozen and restored.
 
 use tokio::time::Instant;
 use veltix::testing::TestServer;
@@ -18,7 +18,7 @@ async fn a_cut_ends_the_connection_on_both_sides_at_once() {
     let (ann, mut bob) = (server.client("ann").await, server.client("bob").await);
     let (at_server, at_client) = (server.peer(&bob), bob.client().peer());
     let start = Instant::now();
-    // This is on its way, and lost.
+    // This message is in flight, and is lost.
     at_server.try_send(&Message::from_text(OTHER, "lost")).unwrap();
     bob.link().cut();
     assert_eq!(at_server.closed().await.reason, RESET);
@@ -66,7 +66,7 @@ async fn what_is_frozen_arrives_later() {
     bob.link().heal();
     bob.expect_message(&Message::from_text(OTHER, "to you")).await;
     bob.expect_message(&Message::from_text(ECHO, "and back")).await;
-    // Both sides were about to give up, and have heard of each other.
+    // Both sides were close to their timeout and have received data since.
     server.advance(seconds(3600)).await;
     assert!(!at_server.is_closed());
 }
@@ -82,9 +82,9 @@ async fn two_sides_that_hear_nothing_give_up_on_their_own() {
     let (here, there) = tokio::join!(at_server.closed(), at_client.closed());
     assert_eq!(here.reason, CloseReason::HeartbeatTimeout);
     assert_eq!(there.reason, CloseReason::HeartbeatTimeout);
-    // They counted from their last word, which was a little before.
+    // The timeouts count from the last received data, which was slightly earlier.
     assert!(seconds(45) - start.elapsed() < seconds(1), "{:?}", start.elapsed());
-    // An attempt over a frozen link is one that hangs.
+    // A connection attempt over a frozen link does not complete.
     server.advance(seconds(4)).await;
     assert_eq!(*bob.client().status().borrow(), ClientStatus::Reconnecting { attempt: 1 });
     bob.link().heal();
@@ -105,7 +105,7 @@ async fn a_frozen_link_fills_up() {
         assert_eq!(server.hub().broadcast(&large).unwrap().queued, 2);
         fast.expect(OTHER).await;
     }
-    assert_eq!(peer.stats().sent.written, 1, "and a part of the second: 64 KiB fit");
+    assert_eq!(peer.stats().sent.written, 1, "and a part of the second, because 64 KiB fit");
     assert_eq!(peer.closed().await.reason, CloseReason::WriteStalled);
     assert_eq!(start.elapsed(), seconds(10));
 }

@@ -18,7 +18,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Sends ECHO back, and OTHER to everybody but its author.
+/// Creates a router that sends ECHO back, and broadcasts OTHER to all peers except its sender.
 fn chat() -> Router {
     Router::new().route(ECHO, |message: Message| message).route(
         OTHER,
@@ -29,7 +29,7 @@ fn chat() -> Router {
     )
 }
 
-/// What this panics with.
+/// Returns the panic text of a future.
 async fn panic_of<T>(body: impl Future<Output = T>) -> String {
     match AssertUnwindSafe(body).catch_unwind().await {
         Ok(_) => panic!("it did not panic"),

@@ -26,7 +26,7 @@ struct Counts {
 }
 
 impl Spans {
-    /// Opened, closed; events inside, outside.
+    /// Returns the counters: spans opened, spans closed, events inside, events outside.
     fn counts(&self) -> [usize; 4] {
         let Counts { opened, closed, inside, outside } = &*self.0;
         [opened, closed, inside, outside].map(|count| count.load(Ordering::Relaxed))

@@ -1,4 +1,5 @@
-//! What cannot be used is refused when it is made, and where names come from.
+//! Unusable certificates and configs are rejected when they are created, and the source of server
+//! names.
 
 use std::fs;
 
@@ -36,7 +37,7 @@ fn a_file_is_named_in_its_error() {
     let missing = Certificate::from_pem_files(&path, &path).expect_err("there is none");
     assert!(matches!(&missing, TlsConfigError::File { path: named, .. } if *named == path));
     fs::write(&path, "nothing").expect("it can be written");
-    let empty = Certificate::from_pem_files(&path, &path).expect_err("there is none in it");
+    let empty = Certificate::from_pem_files(&path, &path).expect_err("the file contains none");
     assert!(empty.to_string().contains("chain.pem"), "{empty}");
     let issued = Authority::new().issue("one");
     fs::write(&path, [issued.chain, issued.key].concat()).expect("it can be written");
@@ -73,7 +74,7 @@ async fn a_name_is_needed_and_must_be_one() {
     let (_, client) = both_sides();
     let connect = async |config: ClientConfig| Client::connect(config, Router::new()).await;
     let config = ClientConfig::default().tls(client.server_name("not a name"));
-    let refused = connect(config).await.expect_err("nobody is called so");
+    let refused = connect(config).await.expect_err("no certificate has this name");
     let expected = ConfigError::ServerName { name: "not a name".to_owned() };
     assert!(matches!(refused, ConnectError::Config(error) if error == expected));
 

@@ -1,4 +1,4 @@
-//! What handlers learn of the peer's certificate.
+//! The information about the peer's certificate that handlers receive.
 
 use veltix::tls::PeerCertificates;
 use veltix::tls::rustls::pki_types::CertificateDer;
@@ -46,7 +46,7 @@ async fn whoever_has_none_is_served_where_none_is_required() {
     let client = world.client_with(config, Router::new()).await;
     let answer = client.request(&Message::empty(MAYBE)).await.expect("an answer");
     assert!(answer.body().is_empty());
-    // A handler that needs one is not called.
+    // A handler that requires a certificate is not called.
     client.request(&Message::empty(OTHER)).await.expect_err("it is rejected");
     assert_eq!(world.newest().stats().received.rejected, 1);
 }

@@ -1,4 +1,5 @@
-//! Who a peer is, over TLS: its token may go there, and the hook sees what TLS has found out.
+//! Identity over TLS: the token of a client may be sent, and the hook receives the result of the
+//! TLS handshake.
 
 use veltix::{
     Client, ClientConfig, ConnectError, HandshakeError, HandshakeInfo, Identity, Message, Refuse,

@@ -1,7 +1,7 @@
-//! TLS: who is accepted and who is not, what becomes of streams that somebody meddles with, and
-//! certificates that change meanwhile.
+//! TLS: which peers are accepted, the effect of tampering on a stream, and certificates that change
+//! while the server runs.
 //!
-//! That everything else works as without it is what the conformance tests say.
+//! The conformance tests show that everything else works as it does without TLS.
 
 mod config;
 mod handlers;
@@ -18,7 +18,7 @@ use veltix::{Client, ClientConfig, ConnectError, Message, Router, ServerConfig};
 
 use crate::support::{ECHO, PIPE, World};
 
-/// A server in memory with this TLS, which sends back what ECHO brings.
+/// Starts a server in memory with this TLS config, which sends ECHO back.
 fn world(tls: &ServerTls) -> World {
     let router = Router::new().route(ECHO, |message: Message| message);
     World::with(ServerConfig::default().tls(tls.clone()), PIPE, router)

@@ -1,4 +1,4 @@
-//! R5: over TLS nothing that was changed on its way is read, which a CRC cannot promise.
+//! R5: over TLS, no data that was changed in transit is read. A CRC cannot promise this.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -12,11 +12,11 @@ use crate::support::{OTHER, PIPE, RawPeer, World, until};
 
 const STREAMS: u32 = 1_000;
 
-/// Frames that a client sends; enough of them that a record whose length was raised is filled.
+/// Frames that a client sends: enough of them to fill a record whose length was increased.
 const FRAMES: u32 = 20;
 const BODY: usize = 1_000;
 
-/// Changes one bit on the way to the server, so many bytes from where it is told to.
+/// A tamperer that flips one bit on the way to the server, at this offset from the start position.
 #[derive(Clone, Default)]
 struct Meddler(Arc<Mutex<Option<(usize, u8)>>>);
 
@@ -34,7 +34,7 @@ impl Meddler {
     }
 }
 
-/// Leads to the server, with somebody in between.
+/// A connector to the server whose link passes through the tamperer.
 struct Tapped {
     server: MemoryConnector,
     meddler: Meddler,
@@ -89,12 +89,12 @@ async fn r05_tls_a_thousand_tampered_streams_are_refused() {
         let config = ClientConfig::default().tls(client.clone());
         let client = Client::connect_with(tapped, config, Router::new()).await.expect("untouched");
         client.ping().await.expect("a pong");
-        // The length of a record and what it encrypts. The three bytes before it mean nothing (RFC
-        // 8446, section 5.2): whatever is in them, the same is read.
+        // The length of a record, and its ciphertext. The three bytes before the length have no
+        // meaning (RFC 8446, section 5.2): for any value of them, the same data is read.
         let at = 3 + seed.wrapping_mul(2_654_435_761) as usize % (BODY + 15);
         *meddler.0.lock().expect("nobody panics") = Some((at, 1 << (seed % 8)));
         for number in 0..FRAMES {
-            // The end may come in between.
+            // The end of the stream may arrive in between.
             let _ = client.send(&Message::new(OTHER, body(number))).await;
         }
         let ended = |event| match event {
@@ -104,8 +104,11 @@ async fn r05_tls_a_thousand_tampered_streams_are_refused() {
         let reason = until(&mut events, ended).await;
         assert!(matches!(reason, CloseReason::Tls(_)), "{seed}: bit {at}: {reason:?}");
         if at > 4 {
-            assert_eq!(reason, CloseReason::Tls(TlsError::Tampered), "in the ciphertext itself");
+            assert_eq!(reason, CloseReason::Tls(TlsError::Tampered), "in the ciphertext");
         }
-        assert!(heard.lock().expect("nobody panics").is_empty(), "{seed}: nothing of it was read");
+        assert!(
+            heard.lock().expect("nobody panics").is_empty(),
+            "{seed}: none of the changed data was read"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! R14: handshakes of TLS that stop in the middle hold up nobody, and end at the deadline.
+//! R14: TLS handshakes that stop in the middle delay no other peer, and end at the deadline.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ const STALLED: usize = 300;
 const HONEST: usize = 100;
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The begin of a ClientHello that announces 512 bytes.
+/// The start of a ClientHello that announces 512 bytes.
 const BEGUN: &[u8] = &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3];
 
 fn p99(mut times: Vec<Duration>) -> Duration {
@@ -25,7 +25,7 @@ fn p99(mut times: Vec<Duration>) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r14_three_hundred_stalled_handshakes() {
     let (server_tls, client_tls) = both_sides();
-    // All of them are of one address, and none should go for another here.
+    // All of them have one address. No handshake should be shed for another one here.
     let config = ServerConfig::default().addr("127.0.0.1:0").max_pending_handshakes(512, 512);
     let server = Server::bind(config.tls(server_tls), Router::new()).await.expect("a free port");
     let addr = server.local_addr().to_string();
@@ -45,9 +45,10 @@ async fn r14_three_hundred_stalled_handshakes() {
         }));
     }
     let (mut accepted, mut connected) = (Vec::new(), Vec::new());
-    // As many as there are while all the others still stand there.
+    // The number of handshakes that are pending at the same time.
     while accepted.len() < HONEST && ends.iter().all(|end| !end.is_finished()) {
-        // What is no TLS is refused at its first byte: what passes is the time to be accepted.
+        // A connection without TLS is refused at its first byte. The measured time is the time
+        // until it is accepted.
         let since = Instant::now();
         let mut probe = TcpStream::connect(&addr).await.expect("it is accepted");
         probe.write_all(b"?").await.expect("it is read");
@@ -59,7 +60,7 @@ async fn r14_three_hundred_stalled_handshakes() {
         connected.push(since.elapsed());
         client.close().await;
     }
-    assert!(accepted.len() >= HONEST / 10, "so few are a stall of their own");
+    assert!(accepted.len() >= HONEST / 10, "this is too few for a stall");
     let (accepted, connected) = (p99(accepted), p99(connected));
     assert!(accepted <= Duration::from_millis(50), "accepted within {accepted:?}");
     assert!(connected <= Duration::from_millis(500), "connected within {connected:?}");

@@ -1,4 +1,4 @@
-//! R43: certificates are replaced while clients come and stay.
+//! R43: certificates are replaced while clients connect and stay connected.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const ROTATIONS: usize = 20;
 const STAYING: usize = 5;
 const COMING: usize = 4;
 
-/// The certificate that a new client is shown.
+/// Returns the certificate that a new client receives.
 fn shown(client: &Client) -> Vec<u8> {
     let peer = client.peer();
     peer.tls().expect("there is TLS").certificates()[0].to_vec()
@@ -48,10 +48,10 @@ async fn r43_rotation_drops_nobody_and_refuses_nobody() {
     for _ in 0..ROTATIONS {
         let renewed = authority.issue(NAME).certificate();
         store.replace(renewed.clone());
-        // One that comes now sees the new one, whatever is resumed elsewhere.
+        // A new client receives the new certificate, even if other sessions are resumed.
         let new = connect(&world, &authority.client()).await.expect("it is accepted");
         assert_eq!(shown(&new), renewed.chain()[0].to_vec());
-        // Handshakes go on in the middle of it all.
+        // Handshakes continue during all replacements.
         let before = come.load(Ordering::Relaxed);
         while come.load(Ordering::Relaxed) < before + COMING {
             tokio::task::yield_now().await;
@@ -79,11 +79,11 @@ async fn r43_a_bad_file_leaves_the_old_certificate() {
     let store = CertificateStore::new(read().expect("both are there"));
     let world = world(&ServerTls::new(store.clone()).expect("it works"));
     let old = shown(&connect(&world, &authority.client()).await.expect("it is accepted"));
-    // In the middle of a renewal: half a file, and then a chain that is not the key's.
+    // In the middle of a renewal: first a truncated file, then a chain that does not match the key.
     let renewed = authority.issue(NAME);
     for bad in [&renewed.chain[..renewed.chain.len() / 2], &renewed.chain] {
         fs::write(&chain, bad).expect("it can be written");
-        read().expect_err("nothing to replace it by");
+        read().expect_err("there is no valid replacement");
         let now = shown(&connect(&world, &authority.client()).await.expect("it is accepted"));
         assert_eq!(now, old);
     }

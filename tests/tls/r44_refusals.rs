@@ -1,5 +1,5 @@
-//! R44: whoever is not who he should be is refused, on both sides with a typed reason, and nothing
-//! falls back to plaintext.
+//! R44: a peer with a wrong identity is refused with a typed reason on both sides, and no
+//! connection falls back to plaintext.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use veltix::{
 use crate::support::certificates::{Authority, Issued, NAME};
 use crate::support::{PATIENCE, RawPeer, until};
 
-/// A server on a port of its own.
+/// Starts a server on a free port.
 struct Scene {
     addr: String,
     events: EventStream,
@@ -35,7 +35,7 @@ impl Scene {
         Self::new(ServerConfig::default().tls(tls)).await
     }
 
-    /// What both sides say of a client that is not let in.
+    /// Returns the errors of both sides for a client that is refused.
     async fn refuses(mut self, tls: Option<ClientTls>) -> (Said, HandshakeFailure) {
         let config = ClientConfig::default().addr(&self.addr);
         let config = match tls {
@@ -44,7 +44,7 @@ impl Scene {
         };
         let connecting = Client::connect(config, Router::new());
         let error = timeout(PATIENCE, connecting).await.expect("in time").expect_err("refused");
-        assert!(!error.is_transient(), "another attempt would end the same: {error}");
+        assert!(!error.is_transient(), "another attempt would fail in the same way: {error}");
         let client = match error {
             ConnectError::Tls { source, .. } => Said::Tls(source),
             ConnectError::Handshake { source, .. } => Said::Plain(source),
@@ -71,7 +71,7 @@ impl Scene {
     }
 }
 
-/// What a client is told.
+/// Returns the error that a client receives.
 #[derive(Debug, PartialEq)]
 enum Said {
     Tls(TlsError),
@@ -82,8 +82,8 @@ fn refused(alert: u8, name: &'static str) -> TlsError {
     TlsError::Refused { alert, name }
 }
 
-/// A server that shows this certificate, to a client of this authority; the client's problem with it,
-/// and what the server hears.
+/// Starts a server with this certificate and connects a client that trusts this authority. Returns
+/// the client's error and the error that the server receives.
 async fn check_server(
     authority: &Authority,
     shown: &Issued,
@@ -111,7 +111,8 @@ async fn r44_01_wrong_name() {
 async fn r44_02_ip_address_that_is_not_in_the_certificate() {
     let authority = Authority::new();
     let scene = Scene::over(authority.server()).await;
-    // By the address that was given, 127.0.0.1, whatever the server calls itself.
+    // The client verifies the address that it was given, 127.0.0.1, independent of the server's
+    // name.
     let tls = ClientTls::new(authority.roots()).expect("roots");
     let (client, server) = scene.refuses(Some(tls)).await;
     let Said::Tls(TlsError::Certificate(CertificateProblem::WrongName { expected, .. })) = client
@@ -157,13 +158,13 @@ async fn r44_06_self_signed() {
 #[tokio::test]
 async fn r44_07_plaintext_to_tls() {
     let authority = Authority::new();
-    // A client without TLS waits for the server to begin, until the server gives it up.
+    // A client without TLS waits for the server's first byte until the server's deadline.
     let limit = Duration::from_millis(200);
     let config = ServerConfig::default().handshake_timeout(limit).tls(authority.server());
     let (client, server) = Scene::new(config).await.refuses(None).await;
     assert_eq!(client, Said::Plain(HandshakeError::Tls));
     assert_eq!(server, HandshakeFailure::Tls(TlsError::NoClientHello));
-    // One that speaks is known at its first byte, and told.
+    // A client that sends plaintext is detected at its first byte and receives an error.
     for bytes in
         [&crate::support::said(crate::support::PYTHON)[..], b"GET / HTTP/1.1\r\n", b"\x16\x00"]
     {
@@ -184,7 +185,7 @@ async fn r44_08_tls_to_plaintext() {
     assert_eq!(server, HandshakeFailure::Protocol(HandshakeError::Tls));
 }
 
-/// A ClientHello of TLS 1.1, which offers AES-128-CBC-SHA, and these extensions.
+/// Returns a ClientHello of TLS 1.1 that offers AES-128-CBC-SHA and these extensions.
 fn tls_1_1_hello(extensions: &[u8]) -> Vec<u8> {
     let mut body = vec![3, 2];
     body.extend([7; 32]);
@@ -202,7 +203,8 @@ fn tls_1_1_hello(extensions: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn r44_09_tls_1_1() {
-    // As such clients are, and as one that knows the signatures of 1.2 (ECDSA with SHA-256).
+    // First the extensions of such clients, then those of a client that knows the signatures of 1.2
+    // (ECDSA with SHA-256).
     for extensions in [&[][..], &[0, 13, 0, 4, 0, 2, 4, 3]] {
         let mut scene = Scene::over(Authority::new().server()).await;
         let mut raw = scene.raw().await;

@@ -1,4 +1,4 @@
-//! A client that reconnects over TLS: nobody but its server may have it give up.
+//! A client that reconnects over TLS: only its authenticated server can make it stop.
 
 use std::time::Duration;
 
@@ -11,10 +11,12 @@ use veltix::{Client, ClientConfig, Event, EventStream, Reconnect, Router};
 use crate::support::certificates::{Authority, NAME};
 use crate::support::{PATIENCE, PIPE, PYTHON, RawPeer, RawServer, until};
 
-/// What a failed handshake of TLS answers, and what anybody on the way can: a fatal alert.
+/// A fatal alert: the answer to a failed TLS handshake, which an attacker on the path can also
+/// send.
 const HANDSHAKE_FAILURE: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 
-/// The next connection of the client, with which the server with this TLS shakes hands.
+/// Accepts the next connection of the client and performs the handshake of a server with this TLS
+/// config.
 async fn welcome(server: &mut RawServer, tls: &ServerTls) -> RawPeer {
     let stream = server.listener.accept().await.expect("the client comes");
     let mut raw = RawPeer::new(tls.accept(stream).await.expect("the client accepts it"));
@@ -25,14 +27,14 @@ async fn welcome(server: &mut RawServer, tls: &ServerTls) -> RawPeer {
 async fn tries_again(events: &mut EventStream) {
     until(events, |event| match event {
         Event::Reconnecting { .. } => Some(()),
-        Event::GaveUp { attempts } => panic!("it gave up after {attempts}"),
+        Event::GaveUp { attempts } => panic!("it stopped after {attempts}"),
         _ => None,
     })
     .await;
 }
 
-/// Whoever is on the way can cut the connection and answer the next attempt himself, and a server
-/// whose certificate has expired gets a new one.
+/// An attacker on the path can cut the connection and answer the next attempt. A server whose
+/// certificate has expired can also receive a new one. So the client tries again.
 #[tokio::test(start_paused = true)]
 async fn what_its_server_has_not_said_ends_no_client() {
     let authority = Authority::new();
@@ -56,7 +58,7 @@ async fn what_its_server_has_not_said_ends_no_client() {
         raw.write(fake).await.expect("the client reads");
         tries_again(&mut events).await;
         let heard = raw.buffer.windows(9).any(|bytes| bytes == b"swordfish");
-        assert!(!heard && raw.buffer.starts_with(&[22, 3]), "nothing goes out without TLS");
+        assert!(!heard && raw.buffer.starts_with(&[22, 3]), "nothing is sent without TLS");
     }
     let stream = server.listener.accept().await.expect("the client comes");
     expired.accept(stream).await.expect_err("the client does not accept it");

@@ -1,4 +1,4 @@
-//! The stream itself: its bytes, its ends, and what it holds back.
+//! The TLS stream itself: its bytes, its ends, and the bytes that it keeps back.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,15 +15,15 @@ use veltix::{Message, Router, ServerConfig, TlsError};
 use crate::support::certificates::Authority;
 use crate::support::{OTHER, PATIENCE, RawPeer, World};
 
-/// A server that asks for certificates, and so writes nothing more once the handshake is over: no
-/// tickets, which would wait in a narrow pipe for a client to read them.
+/// Creates a server config that requires certificates. Such a server writes nothing after the
+/// handshake: no tickets, which would wait in a narrow pipe until a client reads them.
 fn both_sides() -> (ServerTls, ClientTls) {
     let authority = Authority::new();
     let server = authority.server().accept_client_certificates(authority.roots());
     (server.expect("roots"), authority.client())
 }
 
-/// The two ends of a connection over TLS, over pipes that hold so many bytes.
+/// Creates the two ends of a TLS connection over pipes of `pipe` bytes.
 async fn pair(server: &ServerTls, client: &ClientTls, pipe: usize) -> (Stream, Stream) {
     let (near, far) = memory_pair(pipe);
     let both = async { tokio::join!(client.connect(near), server.accept(far)) };
@@ -38,7 +38,7 @@ fn noise(length: usize) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn all_bytes_come_through_the_narrowest_pipe() {
     let (server, client) = both_sides();
-    // Nothing but what the peer reads makes the ciphertext go on, a few bytes at a time.
+    // Only the reads of the peer let the ciphertext advance, a few bytes at a time.
     for pipe in [7, 100, 4_096, 100_000] {
         let (near, far) = pair(&server, &client, pipe).await;
         let (mut near, mut far) = (RawPeer::new(near), RawPeer::new(far));
@@ -51,7 +51,7 @@ async fn all_bytes_come_through_the_narrowest_pipe() {
                 far.buffer.split_to(length)
             };
             let both = async { tokio::join!(near.write(&sent), reading) };
-            let (written, read) = timeout(PATIENCE, both).await.expect("nobody waits for ever");
+            let (written, read) = timeout(PATIENCE, both).await.expect("no side waits forever");
             written.expect("it is read");
             assert!(read == sent, "{length} bytes through {pipe}");
         }
@@ -72,7 +72,7 @@ async fn nothing_is_taken_whole_before_it_is_out() {
         }
     };
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-    assert_eq!(taken, bytes.len() - 1, "the last byte waits for the ciphertext of all");
+    assert_eq!(taken, bytes.len() - 1, "the last byte waits until all ciphertext is written");
     let (mut reader, _far) = far.into_parts();
     let mut read = BytesMut::new();
     let reading = async {
@@ -90,7 +90,7 @@ async fn nothing_is_taken_whole_before_it_is_out() {
         }
     };
     let both = async { tokio::join!(reading, writing) };
-    timeout(PATIENCE, both).await.expect("nobody waits for ever");
+    timeout(PATIENCE, both).await.expect("no side waits forever");
     assert!(read == bytes, "each byte once");
 }
 
@@ -133,7 +133,7 @@ async fn a_peer_that_reads_slowly_is_not_stalled() {
     const LENGTH: usize = 100_000;
     let authority = Authority::new();
     let config = ServerConfig::default().heartbeat(None).tls(authority.server());
-    // A kibibyte each second, where ten seconds without a byte are the end.
+    // One KiB per second, with a deadline of ten seconds without a byte.
     let world = World::with(config, 1_024, Router::new());
     let stream = world.connector.stream().await.expect("it listens");
     let mut raw = RawPeer::new(authority.client().connect(stream).await.expect("a client"));
@@ -172,14 +172,14 @@ async fn an_end_is_told_from_a_cut() {
     assert_eq!((end.kind(), tls(&end)), (io::ErrorKind::UnexpectedEof, None));
     assert_eq!(far.buffer, "last words");
     far.buffer.clear();
-    // The other direction goes on.
+    // The other direction continues.
     far.write(b"and mine").await.expect("there is room");
     far.end();
     to_the_end(&mut near).await;
     assert_eq!(near.buffer, "and mine");
     near.buffer.advance(8);
 
-    // A pipe so narrow that the goodbye does not fit is cut where it is.
+    // If the pipe is too narrow for the close notification, it is truncated there.
     let (near, far) = pair(&server, &client, 10).await;
     let (_, mut writer) = near.into_parts();
     let wrote = writer.try_write_vectored(&[io::IoSlice::new(b"never whole")]);

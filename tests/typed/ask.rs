@@ -1,4 +1,4 @@
-//! How an answer is read: as the reply, as the error, or as neither.
+//! How an answer is decoded: as the reply, as the error, or as neither.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Each body is exactly what a Python peer sends and reads.
+//! Each body consists of exactly the bytes that a Python peer sends and reads.
 
 use veltix::MessageType;
 use veltix::typed::{DeliveryClass, ToMessage};

@@ -1,4 +1,4 @@
-//! What a message says about its own delivery.
+//! The delivery policy that a message type declares.
 
 use veltix::OverflowPolicy;
 use veltix::typed::{DeliveryClass, Key, ToMessage};

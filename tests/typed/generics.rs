@@ -1,4 +1,4 @@
-//! Generic messages: a struct has what its variant uses, and asks for no more.
+//! Generic messages: a struct has only the parameters and bounds that its variant uses.
 
 use std::marker::PhantomData;
 
@@ -11,7 +11,7 @@ trait Entity {
     type Id: Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + 'static;
 }
 
-/// Serializes nothing and is never a value.
+/// A type that serializes nothing and has no value.
 #[derive(Clone, Debug, PartialEq)]
 struct Player;
 
@@ -96,7 +96,7 @@ fn a_struct_has_the_generics_that_its_variant_uses() {
 #[veltix::message]
 #[derive(Debug, PartialEq)]
 enum Tree {
-    /// `Self` is the enum, in the struct as well.
+    /// `Self` refers to the enum, also in the struct.
     #[message(code = 300)]
     Branch { label: Label<Self> },
     #[message(code = 301)]

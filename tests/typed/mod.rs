@@ -1,4 +1,4 @@
-//! `#[veltix::message]` on enums with bodies: the bytes that travel, and how they are read.
+//! `#[veltix::message]` on enums with bodies: the bytes on the wire, and how they are decoded.
 
 mod ask;
 mod bodies;
@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use veltix::Message;
 use veltix::typed::{ToMessage, Typed, TypedMessage};
 
-/// Who is there.
+/// The members of a room.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Roster {
     room: String,
     names: Vec<String>,
 }
 
-/// What the tests say.
+/// The messages of the tests.
 #[veltix::message]
 #[derive(Clone, Debug, PartialEq)]
 #[serde(rename_all_fields = "camelCase")]
@@ -103,7 +103,8 @@ fn roster() -> Roster {
     Roster { room: "lobby".to_owned(), names: vec!["ann".to_owned(), "bob".to_owned()] }
 }
 
-/// That a message and the enum that holds it are these bytes under this code, and are read back.
+/// Asserts that a message and the enum that contains it encode to these bytes under this code, and
+/// that both decode again.
 #[track_caller]
 fn check<T>(message: T, code: u16, body: &[u8])
 where

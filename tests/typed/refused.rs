@@ -1,4 +1,4 @@
-//! What is not the message that was asked for.
+//! Bodies and codes that do not match the expected message type.
 
 use veltix::BodyError;
 

@@ -1,4 +1,4 @@
-//! Whatever is sent is what is read, by the struct as by the enum.
+//! A sent value equals the received value, for the struct and for the enum.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -7,7 +7,7 @@ use veltix::typed::ToMessage;
 
 use super::*;
 
-/// Names that are not those of the fields beside which they stand.
+/// Names that differ from those of the adjacent fields.
 const REST: &str = "x[a-z]{1,5}";
 
 fn chat() -> impl Strategy<Value = Chat> {

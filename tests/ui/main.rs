@@ -1,11 +1,11 @@
-//! What the compiler says, and accepts, about the macros.
+//! The compiler's messages for wrong uses of the macros, and correct uses that compile.
 //!
 //! After a change of a text: `TRYBUILD=overwrite cargo test --package veltix-ui-tests`, then read
-//! the difference as a user would.
+//! the difference from the point of view of a user.
 
 use std::path::Path;
 
-/// R34: codes that collide, or that are nobody's to take, do not compile.
+/// R34: codes that collide, or that are reserved, do not compile.
 const CODES: [&str; 6] = [
     "bodies_codes",
     "bodies_conditional_duplicate",

@@ -1,4 +1,4 @@
-//! The files of Unix sockets, and what the system says of those who connect.
+//! The files of Unix sockets, and the system's information about connecting processes.
 
 use std::error::Error as _;
 use std::fs;
@@ -36,9 +36,9 @@ async fn check_echo(path: &Path) {
     client.request(&Message::from_text(ECHO, "hello")).await.expect("an answer");
 }
 
-/// Leaves what a server that died leaves: a socket's file to which nobody listens. It never was
-/// listened to, since a listener may outlive its drop here: a process that another test is starting
-/// has it until it executes its program.
+/// Leaves the file of a socket without a listener, as a server that was killed does. The socket
+/// never had a listener, because a listener may outlive its drop here: a process that another test
+/// is starting holds it until it executes its program.
 fn leave_dead(path: &Path) {
     UnixSocket::new_stream().unwrap().bind(path).unwrap();
 }
@@ -60,14 +60,14 @@ async fn a_living_server_is_not_touched() {
     assert!(error.source().is_some());
     check_echo(&path).await;
     assert!(hub.shutdown().await.complete);
-    assert!(names(&dir).is_empty(), "a server takes its file with it");
+    assert!(names(&dir).is_empty(), "a server removes its file when it ends");
 }
 
 #[tokio::test]
 async fn a_server_whose_backlog_is_full_lives_too() {
     let dir = TempDir::new();
     let path = dir.path().join("socket");
-    // It listens, and accepts nobody.
+    // The server listens, and does not accept.
     let _server = bind(&path).unwrap();
     let mut waiting = Vec::new();
     while let Ok(stream) = tokio::net::UnixStream::connect(&path).await {
@@ -82,7 +82,7 @@ async fn the_file_of_a_dead_server_is_taken_over() {
     let dir = TempDir::new();
     let path = dir.path().join("socket");
     leave_dead(&path);
-    assert!(path.exists(), "a server that dies leaves its file");
+    assert!(path.exists(), "a killed server leaves its file");
     serve(&path);
     check_echo(&path).await;
     assert_eq!(names(&dir), [path]);
@@ -97,7 +97,7 @@ async fn another_file_is_not_touched() {
     assert!(matches!(&error, BindError::NotASocket { path: told } if *told == path), "{error:?}");
     assert!(error.to_string().contains("exists and is not a socket: remove it"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"precious");
-    // Not even to a socket: it is not the link that would be listened to.
+    // It is not replaced even if it is a link to a socket: a listener would not listen at the link.
     leave_dead(&target);
     fs::remove_file(&path).unwrap();
     symlink(&target, &path).unwrap();
@@ -110,7 +110,7 @@ async fn a_file_that_is_another_servers_by_now_stays() {
     let dir = TempDir::new();
     let path = dir.path().join("socket");
     let hub = serve(&path);
-    // As an administrator does who wants another server there at once.
+    // An administrator does this to start another server there at once.
     fs::remove_file(&path).unwrap();
     let next = serve(&path);
     hub.shutdown().await;
@@ -157,7 +157,7 @@ async fn of_servers_that_start_together_one_wins() {
             assert_eq!(bound.iter().filter(lost).count(), SERVERS - 1, "{bound:?}");
             tokio::net::UnixStream::connect(&path).await.expect("the winner is reached");
             drop(bound);
-            assert!(names(&dir).is_empty(), "nothing is left behind");
+            assert!(names(&dir).is_empty(), "no file is left");
         }
     }
 }
@@ -170,13 +170,16 @@ async fn a_lock_is_minded_while_somebody_holds_it() {
     file.lock().unwrap();
     let error = bind(&path).unwrap_err();
     assert!(matches!(error, BindError::SocketInUse { .. }), "{error:?}");
-    assert_eq!(error.source().unwrap().to_string(), "another server is starting at this path: stop it or use another path");
-    // Its server has died: the file is still there, and nobody holds it. Not by a drop, since the
-    // lock is also held by a process that another test is starting.
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "another server is starting at this path: stop it or use another path"
+    );
+    // Its server was killed: the file still exists, and no process holds the lock. The lock is not
+    // released by a drop, because a process that another test is starting also holds it.
     file.unlock().unwrap();
     serve(&path);
     check_echo(&path).await;
-    assert_eq!(names(&dir), [path], "the dead server's lock is gone, and so is ours");
+    assert_eq!(names(&dir), [path], "both the killed server's lock and ours are released");
 }
 
 #[tokio::test]
@@ -202,7 +205,8 @@ async fn a_path_that_is_no_address_is_told() {
     }
     let error = bind(&long).unwrap_err();
     let length = long.as_os_str().len();
-    let expected = format!("its {length} bytes exceed the limit of this system: use a shorter path");
+    let expected =
+        format!("its {length} bytes exceed the limit of this system: use a shorter path");
     assert_eq!(error.source().unwrap().to_string(), expected);
 }
 
@@ -239,7 +243,7 @@ async fn each_side_knows_the_others_process() {
     for (peer, expected) in peers.iter().zip([Some(path.as_path()), None]) {
         let PeerAddr::Unix(addr) = peer.addr() else { panic!("{peer}") };
         assert_eq!(addr.path(), expected);
-        let credentials = addr.credentials().expect("the system tells them");
+        let credentials = addr.credentials().expect("the system reports them");
         assert_eq!(credentials.uid, uid);
         if cfg!(target_os = "linux") {
             assert_eq!(credentials.pid, i32::try_from(std::process::id()).ok());

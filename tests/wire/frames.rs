@@ -1,4 +1,4 @@
-//! Frames both ways, and streams of them: whole, split, damaged.
+//! Frames in both directions, and streams of frames: complete, split, damaged.
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
@@ -25,11 +25,11 @@ fn check_frame(vector: &FrameVector) {
     let body: Bytes = vector.payload.iter().copied().cycle().take(vector.payload_len).collect();
     let bytes = [header, &body[..]].concat();
     assert_eq!(&header[9..13], &vector.crc32[..], "{name}");
-    // We never set a flag, so these vectors go one way.
+    // Our encoder never sets a flag, so these vectors are only decoded.
     if *flags == 0 {
         let mut encoded = BytesMut::new();
         Frame::new(code, id, body.clone()).write_to(&mut encoded);
-        assert!(encoded == bytes, "{name}: other bytes than Python's");
+        assert!(encoded == bytes, "{name}: the bytes differ from Python's");
     }
     let mut decoder = FrameDecoder::new(MAX_MESSAGE_SIZE);
     let mut buffer = BytesMut::from(&bytes[..]);
@@ -46,7 +46,7 @@ fn frames_are_pythons_both_ways() {
     }
 }
 
-/// The messages of a stream that ends after the last chunk, and how it ended.
+/// Returns the messages of a stream that ends after the last chunk, and its end.
 fn read<'a>(
     max_message_size: usize,
     chunks: impl IntoIterator<Item = &'a [u8]>,
@@ -95,13 +95,13 @@ impl StreamVector {
     }
 }
 
-/// What our decoder makes of a stream.
+/// The expected result of our decoder for a stream.
 #[derive(Clone, Copy)]
 enum Ours {
-    /// What Python makes of it: the same messages, and the same bytes wait for more.
+    /// The same as Python: the same messages, and the same bytes wait for more.
     Agrees,
-    /// So many of Python's messages, then the connection closes. Python searches for the next
-    /// magic and goes on.
+    /// The first of Python's messages, up to this number, then the connection closes. Python
+    /// searches for the next magic and continues.
     Closes(usize, ProtocolError),
     /// Messages of these lengths, of which Python drops some, and then this end.
     Keeps(&'static [usize], Result<(), ProtocolError>),
@@ -132,7 +132,7 @@ const STREAMS: [(&str, Ours); 24] = [
     ("half magic at the end of dropped garbage is lost", Closes(0, bad_magic(*b"ZZ"))),
     ("crc mismatch then good", Closes(0, bad_checksum(1, 0xb486_ff7e))),
     ("crc mismatch exposes embedded frame", Closes(0, bad_checksum(1, 0xd8a6_7eac))),
-    // The decoder knows no types. The connection drops the message, as Python does.
+    // The decoder does not know types. The connection drops the message, as Python does.
     ("unknown code is skipped whole", Keeps(&[19, 4], Ok(()))),
     ("unknown code with bad crc: engines differ", Closes(0, bad_checksum(1, 0x2582_18e4))),
     ("exactly max_message_size", Agrees),
@@ -145,7 +145,7 @@ const STREAMS: [(&str, Ours); 24] = [
         "declared size too big swallows part of next frame, both later frames recovered",
         Closes(0, bad_checksum(0x3524_41c2, 0x309f_c005)),
     ),
-    // Our buffer is bounded by max_message_size and needs no bound of its own.
+    // Our buffer is bounded by max_message_size and needs no limit of its own.
     ("buffer overflow clears buffer and drops the chunk", Keeps(&[100], Err(bad_magic(*b"aa")))),
     ("buffer limit is inclusive", Agrees),
     (
@@ -199,7 +199,7 @@ struct SingleVector {
     name: String,
     data: Hex,
     max_message_size: usize,
-    /// What Python's function says that takes exactly one frame.
+    /// The error of Python's function that reads exactly one frame.
     rust_engine: String,
 }
 
@@ -207,7 +207,8 @@ const fn truncated(received: usize, expected: u64) -> ProtocolError {
     ProtocolError::Truncated { received, expected }
 }
 
-/// How many messages come, how the stream ends, and whether Python agrees that it is good or bad.
+/// The number of messages, the end of the stream, and whether Python also treats it as valid or
+/// invalid.
 const SINGLE: [(&str, usize, Result<(), ProtocolError>, bool); 8] = [
     ("14 bytes", 0, Err(truncated(14, 15)), true),
     // A byte behind a frame begins the next one.
@@ -215,7 +216,7 @@ const SINGLE: [(&str, usize, Result<(), ProtocolError>, bool); 8] = [
     ("payload shorter than size field", 0, Err(truncated(18, 19)), true),
     ("bad magic", 0, Err(bad_magic(*b"XV")), true),
     ("bad crc", 0, Err(bad_checksum(3, 0x24d9_1ba1)), true),
-    // The decoder knows no types, and Python's function refuses what it does not know.
+    // The decoder does not know types, and Python's function rejects unknown codes.
     ("unknown type", 1, Ok(()), false),
     ("above max", 0, Err(oversize(19, 18)), true),
     ("at max", 1, Ok(()), true),

@@ -1,4 +1,4 @@
-//! Handshakes of real peers, replayed to each side of ours; and a whole session.
+//! Handshakes of real peers, replayed to each of our sides; and a complete session.
 
 use bytes::BytesMut;
 use serde::Deserialize;
@@ -14,10 +14,10 @@ use super::{Hex, check_listed, section};
 #[derive(Deserialize)]
 struct Transcript {
     name: String,
-    /// Absent or "real …" when the server is Python's.
+    /// Absent, or "real …" if the server is Python's.
     #[serde(default)]
     server: String,
-    /// What Python's client said, when the client is Python's.
+    /// The bytes of Python's client, if the client is Python's.
     client_result: Option<Value>,
     transcript: Vec<Step>,
 }
@@ -49,8 +49,8 @@ impl Transcript {
         bytes(&self.transcript, TO_CLIENT).windows(ack.len()).any(|window| window == ack)
     }
 
-    /// Whether a Python server accepts these clients: this one did, or what a Python client said
-    /// to a server made by hand.
+    /// Returns whether a Python server accepts these clients: the result of this server, or of a
+    /// Python client with a hand-written server.
     fn server_accepts(&self) -> bool {
         match self.server.as_str() {
             "hand-made" => !bytes(&self.transcript, TO_SERVER).is_empty(),
@@ -58,31 +58,31 @@ impl Transcript {
         }
     }
 
-    /// Whether a Python client accepts these servers: this one did, or what a Python server said
-    /// to a client made by hand.
+    /// Returns whether a Python client accepts these servers: the result of this client, or of a
+    /// Python server with a hand-written client.
     fn client_accepts(&self) -> bool {
         self.client_result.as_ref().map_or_else(|| self.is_acked(), |result| *result == true)
     }
 }
 
-/// What a side of ours makes of all that the other side said.
+/// The result of one of our sides for all bytes of the other side.
 #[derive(Debug, PartialEq)]
 enum Ours {
-    /// The handshake is over, and so many frames came behind it.
+    /// The handshake has completed, and this many frames followed it.
     Accepts(usize),
-    /// It waits for more, until the end of the stream or the deadline.
+    /// The side waits for more, until the end of the stream or the deadline.
     Waits,
-    /// It closes, as Python does.
+    /// The side closes, as Python does.
     Refuses(HandshakeError),
-    /// It closes at once, and Python waits for bytes until its deadline.
+    /// The side closes at once, while Python waits for bytes until its deadline.
     Sooner(HandshakeError),
-    /// It closes, and Python accepts.
+    /// The side closes, while Python accepts.
     Stricter(HandshakeError),
 }
 
 use Ours::{Accepts, Refuses, Sooner, Stricter, Waits};
 
-/// What our server, and our client, say to the bytes of the other side.
+/// The outcomes of our server and our client for the bytes of the other side.
 fn table() -> [(&'static str, Ours, Ours); 28] {
     let version =
         |theirs: &str| Refuses(HandshakeError::IncompatibleVersion { theirs: theirs.to_owned() });
@@ -124,7 +124,7 @@ fn table() -> [(&'static str, Ours, Ours); 28] {
             Waits,
             version(""),
         ),
-        // Python has one error for every reason; ours tells them apart.
+        // Python has one error for all reasons; ours distinguishes them.
         ("any error text raises ServerFullError", Waits, refused("banned")),
         ("ack result not ok", Accepts(0), refused("its ack is not \"ok\"")),
         ("minimal server hello", Accepts(0), Accepts(0)),
@@ -139,7 +139,7 @@ fn table() -> [(&'static str, Ours, Ours); 28] {
     ]
 }
 
-/// What is left behind the handshake, if it is over.
+/// The bytes after the handshake, if it has completed.
 type Outcome = Result<Option<BytesMut>, HandshakeError>;
 
 fn as_server(mut buffer: BytesMut) -> Outcome {
@@ -158,20 +158,20 @@ fn as_client(mut buffer: BytesMut) -> Outcome {
     }
 }
 
-/// The messages in these bytes, which are whole frames.
+/// Returns the messages in these bytes, which are complete frames.
 fn messages(name: &str, mut buffer: BytesMut) -> Vec<Message> {
     let mut decoder = FrameDecoder::new(MAX_MESSAGE_SIZE);
     let messages = std::iter::from_fn(|| {
         decoder.decode(&mut buffer).unwrap_or_else(|error| panic!("{name}: {error}"))
     })
     .collect();
-    assert!(buffer.is_empty(), "{name}: bytes behind the last frame");
+    assert!(buffer.is_empty(), "{name}: bytes after the last frame");
     messages
 }
 
 fn check(name: &str, outcome: Outcome, expected: &Ours, python_accepts: bool) {
     let accepts = matches!(expected, Accepts(_) | Stricter(_));
-    assert_eq!(accepts, python_accepts, "{name}: the table has Python wrong");
+    assert_eq!(accepts, python_accepts, "{name}: the table does not match Python");
     match (outcome, expected) {
         (Ok(Some(rest)), Accepts(frames)) => {
             assert_eq!(messages(name, rest).len(), *frames, "{name}");
@@ -180,7 +180,7 @@ fn check(name: &str, outcome: Outcome, expected: &Ours, python_accepts: bool) {
         (Err(error), Refuses(expected) | Sooner(expected) | Stricter(expected)) => {
             assert_eq!(error, *expected, "{name}");
         }
-        (outcome, expected) => panic!("{name}: {outcome:?}, expected was {expected:?}"),
+        (outcome, expected) => panic!("{name}: {outcome:?}, expected {expected:?}"),
     }
 }
 
@@ -208,7 +208,7 @@ fn what_we_say_is_what_python_says() {
     let python = bytes(&transcripts[0].transcript, TO_CLIENT);
     let ack = ServerHandshake::accepted();
     assert!(python.ends_with(&ack), "{}", transcripts[0].name);
-    // Our hello differs in its version and its `meta` alone.
+    // Our hello differs only in its version and its `meta`.
     let ours = Hello::ours();
     let hello = String::from_utf8(ServerHandshake::hello()[2..].to_vec()).unwrap();
     let meta = Value::Object(ours.meta().clone()).to_string();
@@ -222,7 +222,7 @@ struct PvVector {
     accepted: bool,
 }
 
-/// What passes Python's `int`, and is more than digits.
+/// Text that Python's `int` accepts, although it is more than digits.
 const STRICTER_PV: [&str; 6] = [" 1 . 0 ", "+1.0", "1.-5", "1.0 ", "\u{661}.0", "1.0\n"];
 
 #[test]
@@ -234,7 +234,7 @@ fn protocol_versions_are_judged_as_by_python_but_digits_only() {
         let mut bytes = BytesMut::from(&(hello.len() as u16).to_be_bytes()[..]);
         bytes.extend_from_slice(hello.as_bytes());
         let ours = as_server(bytes.clone()).is_ok();
-        assert_eq!(as_client(bytes).is_ok(), ours, "{hello}: our sides disagree");
+        assert_eq!(as_client(bytes).is_ok(), ours, "{hello}: our two sides differ");
         assert!(*accepted || !ours, "{hello}: only ours accepts it");
         if *accepted && !ours {
             stricter.extend(pv.as_str());
@@ -243,7 +243,7 @@ fn protocol_versions_are_judged_as_by_python_but_digits_only() {
     assert_eq!(stricter, STRICTER_PV, "left are the vectors, right is what the table names");
 }
 
-/// Two clients and a server of Python's: calls, pings and broadcasts, with either backend.
+/// Two clients and a server of Python: calls, pings and broadcasts, with either backend.
 #[test]
 fn a_session_is_read_and_written_back() {
     let session: Vec<Step> = section("session");

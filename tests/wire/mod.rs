@@ -1,8 +1,8 @@
-//! The bytes of real peers, against ours.
+//! The bytes of real peers, compared with ours.
 //!
-//! `vectors.json` was recorded from the Python package. Where ours judges the same bytes in
-//! another way, a table names the vector and says how; PROTOCOL.md has the reasons. A vector that
-//! no table names fails its test, and so does a line that no vector has.
+//! `vectors.json` was recorded from the Python package. If our side treats the same bytes
+//! differently, a table lists the vector and the difference; PROTOCOL.md has the reasons. A vector
+//! that no table lists fails its test, and so does a line without a vector.
 
 mod frames;
 mod handshakes;
@@ -21,7 +21,7 @@ fn section<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_value(all[name].take()).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Fails unless the table names the vectors, all of them and in their order.
+/// Fails unless the table lists the vectors, all of them and in their order.
 #[track_caller]
 fn check_listed<'a>(
     vectors: impl IntoIterator<Item = &'a String>,
@@ -32,7 +32,7 @@ fn check_listed<'a>(
     assert_eq!(vectors, table, "left are the vectors, right is what the table names");
 }
 
-/// Bytes that the file has as hex digits.
+/// Bytes that the file contains as hex digits.
 #[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "String")]
 struct Hex(Vec<u8>);

@@ -13,7 +13,7 @@ fn json_is_pythons() {
     }
 }
 
-/// The sizes on which both agree: Python writes up to three decimals, ours up to two.
+/// The sizes whose text is the same: Python writes up to three decimals, ours up to two.
 #[test]
 fn sizes_are_pythons() {
     for (bytes, expected) in section::<Vec<(u64, String)>>("format_bytes") {

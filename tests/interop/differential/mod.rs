@@ -1,8 +1,10 @@
-//! Random streams, read by ours and by the decoder of the Python package 3.3.0, by each of its engines.
+//! Random streams, decoded by ours and by the decoder of the Python package 3.3.0, by each of its
+//! engines.
 //!
-//! On valid streams both read the same. On others [`model`] says what Python does and at which
-//! [`Difference`] the two part: Python must do exactly that, ours must have read the same until there,
-//! and PROTOCOL.md must name the difference. So nothing differs that it does not name.
+//! Both decode valid streams in the same way. For others, [`model`] describes Python's behaviour
+//! and the [`Difference`] at which the two diverge: Python must do exactly that, ours must have
+//! decoded the same messages up to there, and PROTOCOL.md must list the difference. So each
+//! difference is documented.
 
 mod model;
 mod streams;
@@ -23,13 +25,14 @@ use crate::support::seed;
 
 const VERSION: &str = "3.3.0";
 
-/// Streams of each kind.
+/// The number of streams of each kind.
 const STREAMS: usize = 20_000;
 
-/// Code, id and body of a message.
+/// The code, id and body of a message.
 type Message = (u16, u16, Bytes);
 
-/// What a decoder makes of a stream: messages whose code is known, and bytes that wait for more.
+/// The result of a decoder: the messages whose code is known, and the number of bytes that wait for
+/// more.
 #[derive(Debug, PartialEq)]
 struct Read {
     messages: Vec<Message>,
@@ -39,7 +42,7 @@ struct Read {
 /// The codes that the Python process knows.
 const KNOWN: [u16; 8] = [0, 1, 200, 201, 499, 500, 22_104, 65_535];
 
-/// What ours makes of a stream, chunk by chunk.
+/// Returns the messages that ours decodes from a stream, chunk by chunk.
 fn ours(stream: &Stream) -> (Read, Result<(), ProtocolError>) {
     let mut decoder = FrameDecoder::new(stream.max_message_size as usize);
     let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
@@ -49,7 +52,7 @@ fn ours(stream: &Stream) -> (Read, Result<(), ProtocolError>) {
         loop {
             match decoder.decode_batch(&mut buffer) {
                 Ok(Some(burst)) => messages.extend(
-                    // The connection drops what it does not know.
+                    // The connection drops messages with unknown codes.
                     burst
                         .filter(|message| KNOWN.contains(&message.code()))
                         .map(|message| (message.code(), message.id().value(), message.into_body())),
@@ -65,7 +68,7 @@ fn ours(stream: &Stream) -> (Read, Result<(), ProtocolError>) {
     (Read { messages, left: buffer.len() }, end)
 }
 
-/// What Python makes of the streams.
+/// Returns the results of Python for the streams.
 fn pythons(streams: &[Stream], engine: Engine, name: &str) -> Vec<Read> {
     let python = env::python(VERSION).expect("`run` has looked");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/python/decode.py");
@@ -123,7 +126,7 @@ fn r08_every_difference_is_named_in_the_protocol() {
             for (number, (stream, theirs)) in streams.iter().zip(theirs).enumerate() {
                 let place = format!("stream {number} of seed {seed}, {engine}");
                 let model = Model::of(stream, engine);
-                assert_eq!(theirs, model.read, "{place}: the model has Python wrong");
+                assert_eq!(theirs, model.read, "{place}: the model does not match Python");
                 let (ours, end) = ours(stream);
                 let Some((difference, before)) = model.parted else {
                     assert_eq!((ours, end), (theirs, Ok(())), "{place}: not listed");
@@ -136,14 +139,14 @@ fn r08_every_difference_is_named_in_the_protocol() {
                 );
                 assert!(difference.is_how_ours_ends(end), "{place}: {difference:?}, but {end:?}");
                 if end.is_err() && difference != Difference::BufferFull {
-                    assert_eq!(ours.messages.len(), before, "{place}: read behind the error");
+                    assert_eq!(ours.messages.len(), before, "{place}: read past the error");
                 }
                 *seen.entry(difference).or_default() += 1;
             }
         }
-        println!("streams on which the two part: {seen:?}");
+        println!("the differences that occurred: {seen:?}");
         let all: Vec<_> = Difference::ALL.into_iter().collect();
-        assert_eq!(seen.into_keys().collect::<Vec<_>>(), all, "each of them was met");
+        assert_eq!(seen.into_keys().collect::<Vec<_>>(), all, "each difference occurred");
         let protocol = include_str!("../../../PROTOCOL.md");
         for difference in all {
             let line = format!("| {} |", difference.name());

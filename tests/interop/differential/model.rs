@@ -10,7 +10,7 @@ use super::{KNOWN, Read};
 
 const MAGIC: [u8; 2] = *b"VX";
 
-/// Which decoder of the package: it has one in Python and a compiled one.
+/// A decoder of the package: it has one in Python and a compiled one.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Engine {
     Compiled,
@@ -30,7 +30,7 @@ impl fmt::Display for Engine {
     }
 }
 
-/// Where the two decoders part. PROTOCOL.md has a line for each, under its name.
+/// A difference between the two decoders. PROTOCOL.md has a line for each, under its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Difference {
     WrongMagic,
@@ -59,7 +59,7 @@ impl Difference {
         }
     }
 
-    /// Whether a stream on which the two part here ends like this with us.
+    /// Reports whether our decoder may end in this way at this difference.
     pub(super) const fn is_how_ours_ends(self, end: Result<(), ProtocolError>) -> bool {
         match self {
             Self::WrongMagic => matches!(end, Err(ProtocolError::BadMagic { .. })),
@@ -67,16 +67,16 @@ impl Difference {
             Self::Damaged | Self::UnknownAndDamaged => {
                 matches!(end, Err(ProtocolError::ChecksumMismatch { .. }))
             }
-            // What was thrown away there is read here, whatever it is.
+            // Ours reads the bytes that Python discards there, and any end is possible.
             Self::BufferFull => true,
         }
     }
 }
 
-/// What Python makes of a stream, and where it parts from ours.
+/// The result of Python for a stream, and the difference from ours.
 pub(super) struct Model {
     pub(super) read: Read,
-    /// The first difference, and how many messages had come before it.
+    /// The first difference, and the number of messages before it.
     pub(super) parted: Option<(Difference, usize)>,
     buffer: BytesMut,
 }
@@ -93,7 +93,7 @@ impl Model {
             }
             model.buffer.extend_from_slice(chunk);
             while model.step(stream.max_message_size as usize, engine) {}
-            // Ours has seen it already, Python not before there are 15 bytes.
+            // Ours has detected it already; Python detects it when there are 15 bytes.
             if model.buffer.len() >= 2 && !model.buffer.starts_with(&MAGIC) {
                 model.part(Difference::WrongMagic);
             }
@@ -102,7 +102,7 @@ impl Model {
         model
     }
 
-    /// Takes or skips something; `false` when more has to come first.
+    /// Reads or skips one item. Returns `false` if more bytes are needed.
     fn step(&mut self, limit: usize, engine: Engine) -> bool {
         let Some(&header) = self.buffer.first_chunk::<15>() else { return false };
         if !header.starts_with(&MAGIC) {
@@ -135,7 +135,8 @@ impl Model {
         true
     }
 
-    /// Looks for the next magic. If there is none, all is thrown away, half a magic too.
+    /// Searches for the next magic. If there is none, all bytes are discarded, including half of a
+    /// magic.
     fn skip(&mut self, why: Difference) {
         self.part(why);
         let next = self.buffer[1..].windows(2).position(|bytes| bytes == MAGIC);

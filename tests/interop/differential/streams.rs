@@ -1,4 +1,4 @@
-//! Random streams, good and bad.
+//! Random streams, valid and damaged.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fastrand::Rng;
@@ -6,10 +6,10 @@ use veltix_core::{Frame, RequestId};
 
 use super::KNOWN;
 
-/// Python's own bounds, which random streams seldom reach.
+/// Python's own limits, which random streams rarely reach.
 const DEFAULTS: (u32, u32) = (10 << 20, 20 << 20);
 
-/// A stream in the parts in which it comes, and the bounds of its reader.
+/// A stream in the chunks in which it arrives, and the limits of its reader.
 pub(super) struct Stream {
     pub(super) max_message_size: u32,
     pub(super) max_buffer_size: u32,
@@ -17,7 +17,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Good frames, up to the end or to the middle of one.
+    /// Returns valid frames; the stream ends after a frame or within one.
     pub(super) fn valid(rng: &mut Rng) -> Self {
         let mut bytes = frames(rng);
         if rng.u8(..) < 64 {
@@ -26,7 +26,8 @@ impl Stream {
         Self { max_message_size: DEFAULTS.0, max_buffer_size: DEFAULTS.1, chunks: cut(bytes, rng) }
     }
 
-    /// Such a stream, damaged in one way or several, for a reader that may have narrow bounds.
+    /// Returns such a stream, damaged in one or several ways, for a reader that may have low
+    /// limits.
     pub(super) fn invalid(rng: &mut Rng) -> Self {
         let mut bytes = frames(rng);
         for _ in 0..rng.u8(1..4) {
@@ -38,7 +39,7 @@ impl Stream {
     }
 }
 
-/// Up to eight frames, of which one in a hundred is large.
+/// Returns up to eight frames, of which one in a hundred is large.
 fn frames(rng: &mut Rng) -> BytesMut {
     let mut bytes = BytesMut::new();
     for _ in 0..rng.usize(1..9) {
@@ -50,7 +51,7 @@ fn frames(rng: &mut Rng) -> BytesMut {
         };
         let mut body: Vec<u8> = (0..length).map(|_| rng.u8(..)).collect();
         if rng.u8(..) < 32 {
-            // A body that holds what looks like a frame.
+            // A body that contains bytes that look like a frame.
             let inner = Frame::new(200, RequestId::new(rng.u16(..)), body.into());
             let mut bytes = BytesMut::from(&b"VX"[..rng.usize(..3)]);
             inner.write_to(&mut bytes);
@@ -65,7 +66,7 @@ fn frames(rng: &mut Rng) -> BytesMut {
     bytes
 }
 
-/// The same bytes with one thing wrong, or several.
+/// Returns the same bytes with one or several errors.
 fn damaged(mut bytes: BytesMut, rng: &mut Rng) -> BytesMut {
     if bytes.is_empty() {
         return bytes;
@@ -76,7 +77,7 @@ fn damaged(mut bytes: BytesMut, rng: &mut Rng) -> BytesMut {
     match rng.u8(..6) {
         0 => bytes[at] ^= 1 << rng.u8(..8),
         1 => bytes[at] = rng.u8(..),
-        // Some bytes too many, too few, or twice; or the end is missing.
+        // Some bytes are added, removed or repeated; or the end is missing.
         2 => {
             let rest = bytes.split_off(at);
             bytes.extend_from_slice(&few);
@@ -96,20 +97,20 @@ fn damaged(mut bytes: BytesMut, rng: &mut Rng) -> BytesMut {
     bytes
 }
 
-/// The bytes in the parts in which they come.
+/// Splits the bytes into the chunks in which they arrive.
 fn cut(bytes: BytesMut, rng: &mut Rng) -> Vec<Bytes> {
     let mut rest = bytes.freeze();
     let most = *rng.choice([&3, &20, &200, &usize::MAX]).expect("there are some");
     let mut chunks = Vec::new();
     while !rest.is_empty() {
-        // A large rest in very small parts would take long and say nothing new.
+        // Splitting a large rest into very small chunks would take long without new cases.
         let most = if chunks.len() < 300 { most } else { usize::MAX };
         chunks.push(rest.split_to(rng.usize(1..=most.min(rest.len()))));
     }
     chunks
 }
 
-/// The streams as `decode.py` reads them.
+/// Encodes the streams in the format of `decode.py`.
 pub(super) fn encoded(streams: &[Stream]) -> Bytes {
     let mut bytes = BytesMut::new();
     for stream in streams {
@@ -124,7 +125,7 @@ pub(super) fn encoded(streams: &[Stream]) -> Bytes {
     bytes.freeze()
 }
 
-/// The checksum that a frame with this body has.
+/// Returns the checksum of a frame with this body.
 pub(super) fn crc32(body: &[u8]) -> u32 {
     let frame = Frame::new(200, RequestId::new(0), Bytes::copy_from_slice(body));
     let [.., a, b, c, d, _, _] = *frame.header();

@@ -1,7 +1,7 @@
 """The veltix package as the tests use it, the same for the versions 2.0.3, 3.0.2 and 3.3.0.
 
 The public calls used here (route, on_connect, on_disconnect, send, broadcast, send_and_wait, ping_*,
-close_client, close_all) have the same shape in the three; what differs is noted where it forces something.
+close_client, close_all) have the same shape in the three. A comment notes each difference that affects the code.
 """
 
 import veltix
@@ -27,14 +27,14 @@ TYPES = {code: MessageType(code, name) for code, name in NAMES.items()}
 
 
 def message_type(code):
-    """The type of a code. Other codes can be sent too (to see a peer drop them); they are never received."""
+    """The type of a code. Other codes can be sent too (to see a peer drop them); the package never delivers them."""
     if code not in TYPES:
         TYPES[code] = MessageType(code, f"type_{code}")
     return TYPES[code]
 
 
 def build(command):
-    """The request that a command describes: "code", an optional "id", and one kind of body or none."""
+    """Return the request that a command describes: "code", an optional "id", and one kind of body or none."""
     if "json" in command:
         body = {"json": command["json"]}
     elif "text" in command:
@@ -48,14 +48,14 @@ def build(command):
 
 
 def answer(response, content):
-    """The answer to a received message: same code, same id."""
+    """Return the answer to a received message: same code, same id."""
     reply = Request(response.type, content)
     reply.respond(response)
     return reply
 
 
 def is_right(code, body, reply):
-    """Whether reply is what a peer that keeps the contract answers to this request."""
+    """Return True if reply is the answer of a correct peer to this request."""
     if code == PING_ME:
         expected = b"pong"
     elif code in (ASK_BACK, QUESTION):
@@ -72,7 +72,7 @@ def add_arguments(parser):
     parser.add_argument("--retry", type=int, default=0, help="client")
     parser.add_argument("--retry-delay", type=float, default=1.0, help="client")
     parser.add_argument("--handshake-timeout", type=float, default=5.0)
-    # One worker handles messages in the order in which they came; more let them overtake each other.
+    # One worker handles messages in the order in which they arrive; several would reorder them.
     parser.add_argument("--workers", type=int, default=1)
 
 
@@ -106,8 +106,8 @@ def new_server(args):
 def start(server):
     """Start a server and return its port.
 
-    Port 0 works, but no version tells which port it became: only the socket knows. It is kept in the config, so
-    that a start after close_all gets the same one.
+    Port 0 works, but no version reports the chosen port: only the socket has it. It is kept in the config, so
+    that a start after close_all uses the same one.
     """
     server.start()
     server.config.port = server.socket._sock.getsockname()[1]

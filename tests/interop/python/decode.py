@@ -1,9 +1,9 @@
 """Reads streams with the package's own decoder: `decode.py INPUT OUTPUT compiled|python CODE...`.
 
-INPUT has streams one after the other: max_message_size, max_buffer_size and the number of chunks, each of four
-bytes, and the chunks, each behind its length. For each stream OUTPUT gets the number of messages, the messages
+INPUT contains streams one after the other: max_message_size, max_buffer_size and the number of chunks, each of four
+bytes, and the chunks, each behind its length. For each stream OUTPUT receives the number of messages, the messages
 (code and id of two bytes each, the body behind its length), and the number of bytes that are left in the buffer.
-Messages have the CODEs and those that the package itself knows. What it drops is not told.
+Messages have the CODEs and those that the package itself knows. The messages that it drops are not reported.
 """
 
 import struct

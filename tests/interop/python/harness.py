@@ -1,4 +1,4 @@
-"""What every program here shares: JSON lines on stdout, commands on stdin, and a certain end."""
+"""The shared parts of all programs here: JSON lines on stdout, commands on stdin, and a guaranteed end."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import zlib
 
 LIFETIME_SECONDS = 120
 
-# The real stdout is ours alone; whatever else prints (the package's logger, a traceback) goes to stderr.
+# Only this module writes to the real stdout; all other output (the package's logger, a traceback) goes to stderr.
 _stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
 _stdout_lock = threading.Lock()
@@ -22,14 +22,14 @@ def emit(line):
         try:
             _stdout.write(text)
             _stdout.flush()
-        except OSError:  # the test is gone
+        except OSError:  # the test has ended
             os._exit(1)
 
 
 def live():
     """Make sure the process ends, and return the queue of commands (one dict per line of stdin).
 
-    The process ends as soon as stdin is closed, whatever it is doing (so stdin must be a pipe that the test
+    The process ends as soon as stdin is closed, in any state (so stdin must be a pipe that the test
     holds, never the null device), and after LIFETIME_SECONDS in any case.
     """
     commands = queue.Queue()
@@ -51,7 +51,7 @@ def live():
 
 
 def describe(response):
-    """A received message as JSON: the whole body by length and CRC-32, its beginning as text."""
+    """Return a received message as JSON: length and CRC-32 of the body, and its beginning as text."""
     body = response.content
     line = {
         "code": response.type.code,

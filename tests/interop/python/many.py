@@ -1,9 +1,9 @@
-"""40 veltix clients in one process, each with 25 concurrent requests of one code, every answer checked.
+"""Run 40 veltix clients in one process, each with 25 concurrent requests of one code, and check every answer.
 
     many.py --port N [--core async|threading] [--clients 40] [--calls 25] [--code 210] [--timeout 30]
 
 Prints one line {"clients", "connected", "calls", "ok", "failed": [...], "seconds"} and ends, with status 0 if all
-went well. As for peer.py, stdin must be a pipe that stays open.
+calls succeeded. As for peer.py, stdin must be a pipe that stays open.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def connect(client):
 
 
 def answer_questions(client):
-    """So that --code 211 (ask_back) works too."""
+    """Answer questions, which --code 211 (ask_back) needs."""
 
     @client.route(compat.TYPES[compat.QUESTION])
     def question(response):

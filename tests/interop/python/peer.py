@@ -1,20 +1,20 @@
-"""A real veltix client or server that a test drives with one JSON object a line (stdin in, stdout out).
+"""A real veltix client or server that a test controls with one JSON object a line (stdin in, stdout out).
 
     peer.py client --port N [--core async|threading] [--retry N] [--retry-delay S] ...
     peer.py server [--port N] [--core async|threading] [--max-connection N] ...
 
 The first line is {"event": "ready", "role", "version", "core"}. A client then connects, and its first attempts
-end with {"event": "connected"} or {"event": "error", "error": "ServerFullError" | "ConnectFailed", ...}. A server
-then says {"event": "listening", "port": N}.
+emit {"event": "connected"} or {"event": "error", "error": "ServerFullError" | "ConnectFailed", ...}. A server
+then emits {"event": "listening", "port": N}.
 
-Commands are done one after another, and each is answered by one line {"done": <do>, "ok": bool, ...}; a failure
+Commands are executed one after another, and each is answered by one line {"done": <do>, "ok": bool, ...}; a failure
 has "error" (and "message"). A key "tag" of a command is repeated in its answer. Bodies are given by one of "json",
 "text", "text_repeat": [text, times], "hex", or are empty; "id" sets the request id.
 
 both    send, request (timeout -> reply), ping (timeout -> ms), burst (code, count, from: sends {"n": i}),
         calls (code, threads, each, size, timeout: concurrent requests -> calls, right, timeouts, wrong),
-        collect (code: from now on count such messages instead of reporting them),
-        collected (code, count, timeout: waits for that many -> count, in_order, first, last), kill
+        collect (code: from then on count these messages instead of reporting them),
+        collected (code, count, timeout: waits for `count` messages -> count, in_order, first, last), kill
 client  connect, disconnect, retry (max), stop_retry, state
 server  send, request, ping, burst and calls take "index", the client's number in order of connecting (never used
         twice); request_client and ping_client are request and ping; send_to_all, broadcast (except: [index]),
@@ -37,7 +37,7 @@ from harness import emit
 
 
 class Tally:
-    """Counts the messages of one code, and whether the n of {"n": n} rises for each sender."""
+    """Counts the messages of one code, and checks whether the n of {"n": n} rises for each sender."""
 
     def __init__(self):
         self.changed = threading.Condition()
@@ -72,18 +72,18 @@ class Tally:
 
 
 class Peer:
-    """What a client and a server have in common.
+    """The shared parts of a client and a server.
 
     A method do_X does the command X and returns the keys of its answer; a bool stands for {"ok": bool}.
-    The subclass sends (post), requests (ask) and pings (time_ping) whom the command names, answers a sender (reply)
-    and says who it is (origin).
+    The subclass sends to, requests from and pings the peer that the command names (post, ask, time_ping), answers a
+    sender (reply) and returns the keys that identify it (origin).
     """
 
     def __init__(self):
         self.tallies = {}
 
     def handle(self, sender, response):
-        """Runs for every message, on a worker thread of the package. The sender of a client's is None."""
+        """Runs for every message, on a worker thread of the package. In a client, sender is None."""
         code = response.type.code
         tally = self.tallies.get(code)
         if tally:
@@ -180,7 +180,7 @@ class ClientPeer(Peer):
         self.client.on_disconnect(self.report_disconnect)
 
     def begin(self):
-        # Not on the thread that obeys commands, so that stop_retry and disconnect work during the first attempts.
+        # Not on the thread that executes commands, so that stop_retry and disconnect work during the first attempts.
         threading.Thread(target=self.first_connect, daemon=True).start()
 
     def first_connect(self):
@@ -241,7 +241,7 @@ class ServerPeer(Peer):
     def __init__(self, args):
         super().__init__()
         self.lock = threading.Lock()
-        self.clients = []  # by index; None when gone
+        self.clients = []  # by index; None after the end
         self.server = compat.new_server(args)
         compat.receive(self.server, self.handle)
         self.server.on_connect(self.report_connect)
@@ -279,7 +279,7 @@ class ServerPeer(Peer):
         return client
 
     def automatic(self, client, response):
-        """A server also keeps the contract of the codes 210, 211 and 214."""
+        """A server also answers the codes 210, 211 and 214."""
         code, content = response.type.code, response.content
         if code == ASK_BACK:
             question = compat.build({"code": QUESTION, "hex": content.hex()})
@@ -308,7 +308,7 @@ class ServerPeer(Peer):
     do_ping_client = Peer.do_ping
 
     def do_send_to_all(self, command):
-        # One request each: a request keeps the id that it got when it was first sent.
+        # One request for each client: a request keeps the id that it got when it was first sent.
         clients = [client for client in self.clients if client]
         return {"ok": all([self.server.send(compat.build(command), c) for c in clients]), "count": len(clients)}
 

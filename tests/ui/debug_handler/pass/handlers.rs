@@ -1,4 +1,4 @@
-//! What is a handler passes each check.
+//! Valid handlers pass each check.
 
 #![deny(warnings)]
 

@@ -1,5 +1,5 @@
-// A derive above the attribute has run and is gone before the macro sees anything. What it derived
-// is derived again, and rustc names both places.
+// A derive above the attribute has run and is gone before the macro sees anything. The macro
+// derives the same traits again, and rustc names both places.
 #[derive(Debug)]
 #[veltix::message]
 enum App {

@@ -1,4 +1,4 @@
-// What the compiler says where a typed message is asked for and something else is there.
+// The errors of the compiler for a type that is not the required typed message.
 use veltix::typed::{Ask, Typed, TypedMessage};
 
 #[veltix::message]

@@ -1,4 +1,4 @@
-//! What the attribute adds to an enum.
+//! The items that the attribute adds to an enum.
 
 use std::collections::HashSet;
 

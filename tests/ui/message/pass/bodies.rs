@@ -1,4 +1,4 @@
-//! Every kind of body, and what the attribute adds to an enum that has them.
+//! Every kind of body, and the items that the attribute adds to an enum with bodies.
 
 use veltix::typed::{Ask, NoError, NoReply, ToMessage, Told, Typed, TypedMessage};
 use veltix::{Message, MessageType};

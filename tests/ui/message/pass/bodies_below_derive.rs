@@ -1,5 +1,5 @@
-//! A derive above the attribute has run, and stays. What the structs of the variants derive is
-//! theirs.
+//! A derive above the attribute is expanded first and is kept. The derives of the variants' structs
+//! are independent of it.
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[veltix::message]

@@ -1,4 +1,4 @@
-//! A variant under a `#[cfg]` is there or not, and everything of it with it.
+//! A variant under a `#[cfg]` exists or not, together with all items of it.
 
 use veltix::typed::{Typed, TypedMessage};
 

@@ -1,4 +1,4 @@
-//! Each struct has the generics that its variant uses, with what concerns them.
+//! Each struct has the generics that its variant uses, with their bounds.
 
 use std::fmt::Display;
 

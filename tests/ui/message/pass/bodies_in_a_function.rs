@@ -1,4 +1,4 @@
-//! An enum with bodies may stand inside a function, where nothing has a path.
+//! An enum with bodies may stand inside a function, where items have no path.
 
 use veltix::typed::{ToMessage, Typed};
 

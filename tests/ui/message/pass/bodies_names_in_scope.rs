@@ -1,5 +1,5 @@
-//! Nothing that is in scope, and no name of an enum or of a variant, changes what the generated
-//! code means.
+//! No name in scope, and no name of an enum or of a variant, changes the meaning of the generated
+//! code.
 
 #![allow(dead_code, non_camel_case_types, non_upper_case_globals)]
 

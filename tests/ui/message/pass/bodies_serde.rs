@@ -1,4 +1,5 @@
-//! Serde's attributes go along, whoever derives what, and the enum keeps what it needs itself.
+//! Serde's attributes are passed on, independent of the item that derives serde, and the enum keeps
+//! those that it needs itself.
 
 #![allow(dead_code)]
 
@@ -28,7 +29,7 @@ enum Both {
     Settings { dark: bool, large: bool },
 }
 
-/// A derive under a condition wants its attributes under that condition.
+/// A conditional derive needs its attributes under the same condition.
 #[veltix::message]
 #[cfg_attr(all(), derive(Serialize))]
 #[cfg_attr(any(), derive(Deserialize))]

@@ -1,4 +1,4 @@
-//! A crate that allows itself no warning gets none from the code around bodies.
+//! A crate that denies all warnings gets none from the code around bodies.
 
 #![deny(
     warnings,
@@ -36,7 +36,7 @@ mod inner {
     }
 }
 
-/// What the application says.
+/// The messages of the application.
 #[veltix::message]
 #[derive(Debug)]
 #[non_exhaustive]
@@ -47,9 +47,9 @@ where
     /// A line of chat.
     #[message(code = 200)]
     Say {
-        /// Who says it.
+        /// The sender.
         from: String,
-        /// What is said.
+        /// The text.
         words: T,
     },
     /// Somebody types.

@@ -1,10 +1,10 @@
-//! The user's own derives, attributes and docs stay, and nothing is derived twice.
+//! The user's own derives, attributes and docs are kept, and nothing is derived twice.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What the application says.
+/// The messages of the application.
 #[veltix::message]
 #[derive(Debug, Clone, PartialOrd, Ord, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

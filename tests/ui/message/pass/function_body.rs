@@ -1,4 +1,4 @@
-//! An enum may stand inside a function, where nothing has a path.
+//! An enum may stand inside a function, where items have no path.
 
 fn main() {
     #[veltix::message]

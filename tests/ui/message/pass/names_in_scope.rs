@@ -1,4 +1,4 @@
-//! Nothing that is in scope, and no name of a variant, changes what the generated code means.
+//! No name in scope, and no name of a variant, changes the meaning of the generated code.
 
 #![allow(non_camel_case_types, non_upper_case_globals, dead_code)]
 

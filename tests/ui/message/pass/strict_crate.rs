@@ -1,4 +1,4 @@
-//! A crate that allows itself no warning gets none from the generated code.
+//! A crate that denies all warnings gets none from the generated code.
 
 #![deny(
     warnings,
@@ -24,7 +24,7 @@ mod inner {
     }
 }
 
-/// What the application says.
+/// The messages of the application.
 #[veltix::message]
 pub enum App {
     /// A line of chat.
