@@ -336,8 +336,7 @@ mod tests {
         let lines =
             "99\told\tno nft\n100\tb\tno nft\n101\ta\tno nft\n102\ta\tno nft\n103\tc\tno Python\n";
         let report = skipped::text(lines, 100);
-        let expected =
-            "1 skipped: no Python\n    c\n2 skipped: no nft\n    a\n    b\n";
+        let expected = "1 skipped: no Python\n    c\n2 skipped: no nft\n    a\n    b\n";
         assert_eq!(report, expected);
         let many: String = (0..100).map(|n| format!("1\t{n:02}\tno Python\n")).collect();
         assert!(skipped::text(&many, 0).ends_with("    11\n    and 88 more\n"));
