@@ -1,16 +1,13 @@
-//! Every server under test does what is measured, over real sockets and in a process of its own.
+//! Every server under test does the measured work, over real sockets and in a process of its own.
 
 use std::process::Command;
 
-#[path = "../../../tests/support/skipped.rs"]
-mod skipped;
-
-/// Has one peer verified.
+/// Asserts that one peer is verified.
 fn verified(peer: &str) {
     assert_eq!(verify(peer), format!("{peer} is verified\n"));
 }
 
-/// The same for a peer that the system has or has not; if not, the test is recorded as skipped.
+/// Asserts the same for a peer that may not be installed. The error output then reports the skip.
 fn verified_if_installed(peer: &str) {
     let said = verify(peer);
     if said.starts_with(&format!("{peer} is missing: ")) {
@@ -90,3 +87,6 @@ fn nats() {
 fn redis() {
     verified_if_installed("redis");
 }
+
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
