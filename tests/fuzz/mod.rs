@@ -1,4 +1,4 @@
-//! Fuzzing without a fuzzer: what the targets once were given, given to them again.
+//! Replays the inputs that the fuzz targets were given before, without a fuzzer.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
@@ -8,23 +8,33 @@ use std::panic::catch_unwind;
 
 use crate::support::repository;
 
-/// Gives the target all seeds and the corpus that bear its name.
+/// Gives a target each of its seeds and each input of its corpus. Both files have the format of
+/// `fuzz/corpus.py`.
 #[track_caller]
 fn replay(name: &str, target: fn(&[u8])) {
-    let fuzz = repository().join("fuzz");
     for kind in ["seeds", "corpus"] {
-        let dir = fuzz.join(kind).join(name);
-        let mut files = 0;
-        for file in fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
-        {
-            let path = file.unwrap().path();
-            let bytes = fs::read(&path).unwrap();
+        let path = repository().join("fuzz").join(kind).join(name).with_extension("hex");
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(lines.len() > 10, "{} has {} inputs", path.display(), lines.len());
+        let is_packed = lines.is_sorted_by(|line, next| line < next);
+        assert!(is_packed, "{} is not as fuzz/corpus.py packs it", path.display());
+        for line in lines {
+            let digits = line.split_once(' ').map_or(line, |(_name, digits)| digits);
+            let bytes = bytes_of(digits);
             let passed = catch_unwind(|| target(&bytes));
-            assert!(passed.is_ok(), "{} does not pass", path.display());
-            files += 1;
+            assert!(passed.is_ok(), "{} does not pass: {line}", path.display());
         }
-        assert!(files > 10, "{} has {files} files", dir.display());
     }
+}
+
+/// Reads an input; `-` stands for one without bytes.
+fn bytes_of(digits: &str) -> Vec<u8> {
+    let digits = digits.strip_prefix('-').unwrap_or(digits).as_bytes();
+    assert!(digits.len() % 2 == 0, "half a byte is left over");
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The virtual environments of the Python package, made once under the target directory.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Once, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -32,16 +32,6 @@ pub(crate) fn dir() -> PathBuf {
 /// Reports whether the interop tests must not be skipped.
 pub(crate) fn required() -> bool {
     std::env::var_os("VELTIX_REQUIRE_INTEROP").is_some_and(|value| value == "1")
-}
-
-/// Says that the interop tests are skipped, once for each process, where it is seen: what a
-/// passing test prints is not.
-pub(crate) fn say_skipped(reason: &str) {
-    static SAID: Once = Once::new();
-    SAID.call_once(|| {
-        let line = format!("interop tests skipped: {reason}\n");
-        let _ = io::stderr().write_all(line.as_bytes());
-    });
 }
 
 /// Returns the interpreter that has this version of the package, or the reason why there is none.

@@ -36,11 +36,13 @@ pub(crate) fn chat_client(name: &str, port: u16) -> Process {
     Process::start(format!("chat_client {name}"), command)
 }
 
-/// `cargo test` builds examples beside the tests.
+/// An example of the root package or of this one: a plain `cargo test` builds both beside the tests.
 pub(crate) fn example(name: &str) -> Command {
     let this = std::env::current_exe().expect("a test has a file");
     let dir = this.parent().and_then(|deps| deps.parent()).expect("it is in target/PROFILE/deps");
     let path: PathBuf = dir.join("examples").join(name);
-    assert!(path.exists(), "{} is missing: run `cargo build --examples`", path.display());
+    let how =
+        if name == "tls" { "-p veltix-tests --features tls --example tls" } else { "--examples" };
+    assert!(path.exists(), "{} is missing: run `cargo build {how}`", path.display());
     Command::new(path)
 }

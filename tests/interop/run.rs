@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::env;
 use super::python::Kind;
+use crate::support::skipped::skip;
 
 /// The limit for one case. The steps of a case have shorter limits, and report the missing event.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -69,12 +70,12 @@ pub(crate) fn run_alone<V: Verdict>(role: &str, case: &str, body: impl Future<Ou
     recorded(["no Python", "", role, case], body);
 }
 
-/// Whether these versions are there. If not, that is said, and written down.
+/// Whether these versions are there. If not, the case is recorded as skipped.
 fn has_python(versions: &[&str], place: [&str; 4]) -> bool {
     let missing = versions.iter().find_map(|version| env::python(version).err());
     let Some(reason) = missing else { return true };
     assert!(!env::required(), "VELTIX_REQUIRE_INTEROP is set, but {reason}");
-    env::say_skipped(&reason);
+    skip(&format!("interop {}", place.join(" ")), &reason);
     record(place, "skipped");
     false
 }

@@ -2,7 +2,6 @@
 //! tests are skipped where stunnel is not installed.
 
 use std::fs;
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -17,17 +16,17 @@ use super::process::Process;
 use super::python::{Core, Kind};
 use super::run::run_with;
 use crate::support::certificates::{Authority, NAME};
+use crate::support::skipped::skip;
 use crate::support::{TempDir, repository, until};
 
 const PYTHON: Kind = Kind { version: "3.3.0", core: Core::Threading };
 
-/// Where it is, if it is there.
-fn stunnel() -> Option<PathBuf> {
+/// Returns the path of stunnel, or records that this test is skipped.
+fn stunnel(test: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&paths).map(|dir| dir.join("stunnel")).find(|it| it.exists());
     if found.is_none() {
-        let line = "tests of tunnels skipped: there is no stunnel (Debian: stunnel4)\n";
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        skip(test, "there is no stunnel (Debian: stunnel4)");
     }
     found
 }
@@ -65,7 +64,9 @@ async fn listens(port: u16) {
 
 #[test]
 fn a_python_client_comes_through_a_tunnel() {
-    let Some(stunnel) = stunnel() else { return };
+    let Some(stunnel) = stunnel("interop::stunnel::a_python_client_comes_through_a_tunnel") else {
+        return;
+    };
     run_with(PYTHON.version, "server over TLS", "a client's tunnel", async {
         let (authority, dir) = (Authority::new(), TempDir::new());
         fs::write(dir.path().join("roots.pem"), authority.pem()).expect("it can be written");
@@ -107,7 +108,10 @@ fn a_python_client_comes_through_a_tunnel() {
 
 #[test]
 fn a_python_server_is_reached_through_a_tunnel() {
-    let Some(stunnel) = stunnel() else { return };
+    let Some(stunnel) = stunnel("interop::stunnel::a_python_server_is_reached_through_a_tunnel")
+    else {
+        return;
+    };
     run_with(PYTHON.version, "client over TLS", "a server's tunnel", async {
         let (authority, dir) = (Authority::new(), TempDir::new());
         let issued = authority.issue(NAME);

@@ -13,8 +13,8 @@
 //! }
 //! ```
 //!
-//! What a machine lacks for a test is said and the test skipped, but under `VELTIX_REQUIRE_ROWS=1`
-//! it fails.
+//! A test for which a machine lacks something is skipped and recorded as skipped, but under
+//! `VELTIX_REQUIRE_ROWS=1` it fails.
 
 use std::env;
 use std::fmt::Display;
@@ -27,6 +27,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
+
+use super::skipped::skip;
 
 /// In the child: the name of the test that it is.
 const IS_ALONE: &str = "VELTIX_ALONE";
@@ -155,7 +157,7 @@ pub fn run(here: &'static str, how: Alone, body: impl Future<Output = ()>) {
     }
     if let Some(lack) = how.lacks() {
         assert!(env::var_os(REQUIRED).is_none(), "this test cannot run here: {lack}");
-        return eprintln!("{name} is skipped: {lack}");
+        return skip(name, &lack);
     }
     let mut child = Ended(how.command(name).spawn().expect("the child starts"));
     let output = [
@@ -285,6 +287,7 @@ mod tests {
     use std::panic::{catch_unwind, resume_unwind};
 
     use super::*;
+    use crate::support::{TempDir, skipped};
 
     #[test]
     fn it_runs_once_and_in_another_process() {
@@ -300,6 +303,44 @@ mod tests {
             while cpu() == begun {}
             assert_eq!(tasks(), 0);
         });
+    }
+
+    #[test]
+    fn a_test_that_cannot_run_is_recorded_as_skipped() {
+        const CHILD: &str = "VELTIX_ALONE_LACKS";
+        const NAME: &str = "support::alone::tests::a_test_that_cannot_run_is_recorded_as_skipped";
+        if env::var_os(CHILD).is_some() {
+            let how = Alone::within(Duration::from_secs(60)).needs("veltix-no-such-program");
+            return alone!(how, async { panic!("it runs without what it needs") });
+        }
+        let dir = TempDir::new();
+        let file = dir.path().join("skipped");
+        let again = Command::new(env::current_exe().unwrap())
+            .args([NAME, "--exact"])
+            .env(CHILD, "1")
+            .env("VELTIX_SKIPPED", &file)
+            .env_remove(REQUIRED)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&again.stderr);
+        assert!(again.status.success() && said.starts_with("skipped: "), "{again:?}");
+        let report = skipped::text(&fs::read_to_string(&file).unwrap(), 0);
+        let lines: Vec<_> = report.lines().collect();
+        let reason = "1 skipped: `veltix-no-such-program` cannot be started: ";
+        assert!(lines[0].starts_with(reason), "{report}");
+        assert_eq!(lines[1].trim(), NAME);
+    }
+
+    #[test]
+    fn skipped_tests_are_reported_by_their_reasons() {
+        let lines =
+            "99\told\tno nft\n100\tb\tno nft\n101\ta\tno nft\n102\ta\tno nft\n103\tc\tno Python\n";
+        let report = skipped::text(lines, 100);
+        let expected = "1 skipped: no Python\n    c\n2 skipped: no nft\n    a\n    b\n";
+        assert_eq!(report, expected);
+        let many: String = (0..100).map(|n| format!("1\t{n:02}\tno Python\n")).collect();
+        assert!(skipped::text(&many, 0).ends_with("    11\n    and 88 more\n"));
+        assert_eq!(skipped::text(&many, 2), "no test was skipped\n");
     }
 
     #[test]

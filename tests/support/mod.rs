@@ -5,6 +5,7 @@ pub mod alone;
 pub mod certificates;
 #[path = "../../veltix-core/src/hostile/seed.rs"]
 mod seed;
+pub mod skipped;
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};

@@ -1,6 +1,5 @@
 //! Every server under test does the measured work, over real sockets and in a process of its own.
 
-use std::io::Write;
 use std::process::Command;
 
 /// Asserts that one peer is verified.
@@ -12,7 +11,7 @@ fn verified(peer: &str) {
 fn verified_if_installed(peer: &str) {
     let said = verify(peer);
     if said.starts_with(&format!("{peer} is missing: ")) {
-        let _ = std::io::stderr().write_all(format!("skipped: {said}").as_bytes());
+        skipped::skip(&format!("veltix-load verify {peer}"), &said);
     } else {
         assert_eq!(said, format!("{peer} is verified\n"));
     }
@@ -88,3 +87,6 @@ fn nats() {
 fn redis() {
     verified_if_installed("redis");
 }
+
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
