@@ -1,4 +1,4 @@
-//! What a server says became of the messages of its connections, beside what the other sides saw.
+//! The server's counters of its connections, beside the counters of the other sides.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +7,37 @@ use serde::{Deserialize, Serialize};
 use crate::check::Check;
 use crate::order::Faults;
 
-/// What one side says of one connection, when that is over or so far.
+/// The counters of one side of one connection, at its end or so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// The number that the server gave the connection.
+    /// The number that the server gave to the connection.
     pub(crate) id: u64,
-    /// Why it ended; empty while it lives.
+    /// The reason of its end. It is empty while the connection lives.
     pub(crate) reason: String,
     pub(crate) sent: Sent,
     pub(crate) received: Received,
-    /// The order of what was received.
+    /// The order of the received messages.
     pub(crate) order: Faults,
 }
 
-/// What became of the frames that were sent.
+/// The fate of the frames that were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sent {
     pub(crate) accepted: u64,
     pub(crate) written: u64,
     pub(crate) queued: u64,
-    /// For whatever reason.
+    /// Dropped frames, for any reason.
     pub(crate) dropped: u64,
 }
 
-/// What became of the frames that were received.
+/// The fate of the frames that were received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Received {
     pub(crate) received: u64,
     pub(crate) handled: u64,
     pub(crate) rejected: u64,
     pub(crate) waiting: u64,
-    /// For whatever reason.
+    /// Discarded frames, for any reason.
     pub(crate) discarded: u64,
 }
 
@@ -56,7 +56,7 @@ impl From<veltix::stats::Received> for Received {
 }
 
 impl Entry {
-    /// What does not add up.
+    /// Returns a description of the sums that do not add up.
     pub(crate) fn broken(&self) -> Option<String> {
         let Self { id, sent, received, .. } = self;
         if sent.accepted != sent.written + sent.dropped + sent.queued {
@@ -69,30 +69,31 @@ impl Entry {
         }
         let is_over = !self.reason.is_empty();
         (is_over && sent.queued + received.waiting > 0)
-            .then(|| format!("#{id} is over ({}) and still holds something", self.reason))
+            .then(|| format!("#{id} has ended ({}) and still holds frames", self.reason))
     }
 }
 
-/// What the other side of one connection saw.
+/// The observations of the other side of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// The number that the server gave the connection; 0 if it never came.
+    /// The number that the server gave to the connection, or 0 if it never arrived.
     pub(crate) id: u64,
-    /// Frames that were decoded.
+    /// Decoded frames.
     pub(crate) decoded: u64,
-    /// Frames that were handed to the system whole, and perhaps one more in part.
+    /// Frames that were passed to the system as a whole. One more may have been passed in part.
     pub(crate) sent: u64,
-    /// It read to the end of the stream, and nothing but the server ended that.
-    pub(crate) heard_all: bool,
-    /// All that it sent has reached the server for certain: it ended the stream without a reset.
-    pub(crate) said_all: bool,
-    /// The order of what was decoded.
+    /// Whether this side has read to the end of the stream, and only the server has ended it.
+    pub(crate) read_all: bool,
+    /// Whether all sent bytes have certainly reached the server, because this side ended the stream
+    /// without a reset.
+    pub(crate) sent_all: bool,
+    /// The order of the decoded messages.
     pub(crate) order: Faults,
-    /// What this side says of the connection, if it is one of ours.
+    /// The counters of this side, if it is a client of ours.
     pub(crate) own: Option<Entry>,
 }
 
-/// The entries of a server beside what its peers saw.
+/// The entries of a server beside the observations of its peers.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     entries: BTreeMap<u64, Entry>,
@@ -115,12 +116,12 @@ impl Accounts {
         self.seen.extend(seen);
     }
 
-    /// The server's entries.
+    /// Returns the server's entries.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
     }
 
-    /// The entry of a connection.
+    /// Returns the entry of a connection.
     pub(crate) fn entry(&self, id: u64) -> Option<&Entry> {
         self.entries.get(&id)
     }
@@ -141,7 +142,7 @@ impl Accounts {
         totals
     }
 
-    /// Everything that can be said of them.
+    /// Returns all checks of the entries and observations.
     pub(crate) fn checks(&self) -> Vec<Check> {
         let own = self.seen.iter().filter_map(|seen| seen.own.as_ref());
         let entries: Vec<_> = self.entries().chain(own).collect();
@@ -151,27 +152,31 @@ impl Accounts {
         let (connections, orders) = (self.seen.len(), self.seen.len() + self.entries.len());
         vec![
             Check::none("entries that do not add up", entries.len(), &broken),
-            Check::none("connections whose peer saw otherwise", connections, &differing),
-            Check::none("streams out of order, doubled or with gaps", orders, &disordered),
+            Check::none("connections whose peer counted otherwise", connections, &differing),
+            Check::none(
+                "streams with reordered, repeated or missing messages",
+                orders,
+                &disordered,
+            ),
         ]
     }
 
-    /// Where the server's entry and what its peer saw cannot both be true.
+    /// Returns a contradiction between the server's entry and the observation of its peer.
     fn differs(&self, seen: &Seen) -> Option<String> {
         if seen.id == 0 {
-            // It never learned which one it was, so it decoded nothing.
+            // The peer never got its number, so it decoded nothing.
             return (seen.decoded > 0).then(|| format!("without a number: {seen:?}"));
         }
         let Some(Entry { id, sent, received, reason, .. }) = self.entry(seen.id) else {
             return Some(format!("#{} has no entry", seen.id));
         };
-        let Seen { decoded, heard_all, said_all, .. } = *seen;
-        if decoded > sent.written || (heard_all && decoded != sent.written) {
+        let Seen { decoded, read_all, sent_all, .. } = *seen;
+        if decoded > sent.written || (read_all && decoded != sent.written) {
             let written = sent.written;
             return Some(format!("#{id} ({reason}): {written} written, {decoded} decoded"));
         }
         let taken = received.received;
-        if taken > seen.sent || (said_all && taken != seen.sent) {
+        if taken > seen.sent || (sent_all && taken != seen.sent) {
             return Some(format!("#{id} ({reason}): {} sent to it, {taken} received", seen.sent));
         }
         None
@@ -189,7 +194,7 @@ impl Accounts {
 mod tests {
     use super::*;
 
-    /// A connection that is over, of which everything is true.
+    /// Returns a correct entry of a connection that has ended.
     fn entry() -> Entry {
         Entry {
             id: 3,
@@ -201,7 +206,7 @@ mod tests {
     }
 
     fn seen() -> Seen {
-        Seen { id: 3, decoded: 7, sent: 5, heard_all: true, said_all: true, ..Seen::default() }
+        Seen { id: 3, decoded: 7, sent: 5, read_all: true, sent_all: true, ..Seen::default() }
     }
 
     fn failed(entry: Entry, seen: Seen) -> usize {
@@ -214,8 +219,8 @@ mod tests {
     #[test]
     fn the_truth_passes() {
         assert_eq!(failed(entry(), seen()), 0);
-        let cut = Seen { decoded: 6, sent: 6, heard_all: false, said_all: false, ..seen() };
-        assert_eq!(failed(entry(), cut), 0, "what a cut took is nobody's fault");
+        let cut = Seen { decoded: 6, sent: 6, read_all: false, sent_all: false, ..seen() };
+        assert_eq!(failed(entry(), cut), 0, "frames that a cut has lost are no fault");
     }
 
     #[test]
@@ -237,7 +242,7 @@ mod tests {
         for (number, lie) in lies.into_iter().enumerate() {
             let mut entry = entry();
             lie(&mut entry);
-            assert!(failed(entry, seen()) > 0, "lie {number}");
+            assert!(failed(entry, seen()) > 0, "fault {number}");
         }
     }
 
@@ -251,8 +256,8 @@ mod tests {
         less_written.sent.written -= 1;
         less_written.sent.dropped += 1;
         assert_eq!(failed(less_written.clone(), seen()), 1);
-        let cut = Seen { heard_all: false, ..seen() };
-        assert_eq!(failed(less_written, cut), 1, "nobody decodes what was not written");
+        let cut = Seen { read_all: false, ..seen() };
+        assert_eq!(failed(less_written, cut), 1, "a peer cannot decode unwritten frames");
         let mut invented = entry();
         invented.received.received += 1;
         invented.received.handled += 1;

@@ -1,17 +1,17 @@
-//! [`Check`]: a measured figure beside the one that counts as a pass.
+//! [`Check`]: a measured value beside the condition for a pass.
 
 use std::fmt::Display;
 
-/// One thing that a scenario looked at.
+/// One property that a scenario has checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Check {
     pub(crate) what: String,
     pub(crate) measured: String,
-    /// What counts as a pass.
+    /// The condition for a pass.
     pub(crate) pass: String,
     pub(crate) holds: bool,
-    /// It is a time or a ratio of times, for which a busy machine may be to blame: it may be
-    /// measured again.
+    /// Whether the value is a time or a ratio of times. A busy machine may be the reason of a
+    /// failure, so it may be measured again.
     pub(crate) timed: bool,
 }
 
@@ -20,31 +20,31 @@ impl Check {
         Self { what: what.into(), measured, pass, holds, timed: false }
     }
 
-    /// A quantity that may not be larger.
+    /// Checks that a quantity is not larger than a limit.
     pub(crate) fn at_most(what: &str, measured: f64, most: f64, unit: &str) -> Self {
         let (shown, pass) = (figure(measured, unit), format!("≤ {}", figure(most, unit)));
         Self::new(what, shown, pass, measured <= most)
     }
 
-    /// A quantity between two others.
+    /// Checks that a quantity is between two limits.
     pub(crate) fn within(what: &str, measured: f64, [least, most]: [f64; 2], unit: &str) -> Self {
         let pass = format!("{} to {}", figure(least, ""), figure(most, unit));
         Self::new(what, figure(measured, unit), pass, (least..=most).contains(&measured))
     }
 
-    /// A quantity that may not be smaller.
+    /// Checks that a quantity is not smaller than a limit.
     pub(crate) fn at_least(what: &str, measured: f64, least: f64, unit: &str) -> Self {
         let (shown, pass) = (figure(measured, unit), format!("≥ {}", figure(least, unit)));
         Self::new(what, shown, pass, measured >= least)
     }
 
-    /// Two things that are equal.
+    /// Checks that two values are equal.
     pub(crate) fn equal<T: Display + PartialEq>(what: &str, measured: T, wanted: T) -> Self {
         let holds = measured == wanted;
         Self::new(what, measured.to_string(), format!("= {wanted}"), holds)
     }
 
-    /// Nothing of these; if there are some, the first is shown.
+    /// Checks that a list of faults is empty. If it is not, the first fault is shown.
     pub(crate) fn none(what: &str, of: usize, found: &[String]) -> Self {
         let measured = match found.first() {
             None => format!("0 of {of}"),
@@ -53,13 +53,13 @@ impl Check {
         Self::new(what, measured, "0".to_owned(), found.is_empty())
     }
 
-    /// The same, as one that may be measured again.
+    /// Marks the check as one that may be measured again.
     pub(crate) fn timed(self) -> Self {
         Self { timed: true, ..self }
     }
 }
 
-/// A number as people read it.
+/// Returns a readable number.
 fn figure(value: f64, unit: &str) -> String {
     let digits = match value.abs() {
         value if value == value.trunc() || value >= 1_000.0 => 0,

@@ -12,46 +12,47 @@ use crate::scenario::{SCENARIOS, Scenario};
 use crate::server::{Setup, serve};
 use crate::stage::Mode;
 
-/// Plays scenarios of faults and attacks against servers of Veltix, over real sockets and in
-/// processes of their own, and checks what must hold: accounts, order, and that nothing leaks.
+/// Runs scenarios of faults and attacks against servers of Veltix, over real sockets and in
+/// separate processes. Checks that all counters agree, that messages keep their order, and that
+/// nothing leaks.
 ///
-/// Some scenarios need a network of their own (root, iproute2, nftables) or libfaketime; where
-/// that is missing they are named as skipped.
+/// Some scenarios need a network of their own (root, iproute2, nftables) or libfaketime. If that is
+/// missing, they are reported as skipped.
 #[derive(Debug, Parser)]
 #[command(name = "veltix-chaos", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Say which scenarios there are, and play none.
+    /// List the scenarios without running them.
     #[arg(long)]
     list: bool,
-    /// The scenarios, separated by commas; all of them by default.
+    /// The names of the scenarios, separated by commas; all of them by default.
     #[arg(long, value_delimiter = ',', value_parser = scenarios())]
     only: Vec<String>,
-    /// What the faults depend on; by default another one each time. It is printed.
+    /// The seed of all random faults. Without it, each run has another one. It is printed.
     #[arg(long)]
     seed: Option<u64>,
-    /// How long the soak lasts, by default 5.
+    /// Minutes of the soak; 5 by default.
     #[arg(long, value_parser = minutes)]
     minutes: Option<f64>,
-    /// Fewer peers and shorter times, about two minutes in all.
+    /// Run with fewer peers and shorter times, about two minutes in all.
     #[arg(long)]
     short: bool,
     /// Also write the table into this file, as Markdown.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Have the servers count one frame too many: then everything must fail.
+    /// Make the servers count one frame too many. Every scenario must then fail.
     #[arg(long, hide = true)]
     lie: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Be a server that is put on trial: print its address, then answer the questions of whoever
-    /// started it, until there are no more.
+    /// Run as a server under test: print its address, then answer the requests of the parent
+    /// process until its input ends.
     #[command(hide = true)]
     Serve {
-        /// How it is set, as JSON.
+        /// The configuration of the server, as JSON.
         setup: String,
     },
 }
@@ -61,7 +62,7 @@ fn scenarios() -> PossibleValuesParser {
     PossibleValuesParser::new(SCENARIOS.iter().map(named))
 }
 
-/// Some minutes, of which there are no more than in two hours.
+/// Parses the length of the soak: more than zero and at most two hours.
 fn minutes(text: &str) -> Result<f64> {
     let minutes: f64 = text.parse()?;
     ensure!(minutes > 0.0 && minutes <= 120.0, "more than 0 and at most 120");
@@ -69,14 +70,19 @@ fn minutes(text: &str) -> Result<f64> {
 }
 
 impl Cli {
-    /// Does what was asked for; says whether everything held.
-    #[allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
+    /// Executes the command. Returns whether every check passed.
+    #[allow(
+        clippy::print_stdout,
+        clippy::print_stderr,
+        reason = "the table is the output of the command"
+    )]
     pub(crate) fn run(self) -> Result<bool> {
         if let Some(Command::Serve { setup }) = self.command {
-            // Before anything else, so that nothing outlives whoever started it.
+            // This comes first, so that no process outlives its parent.
             veltix_stage::process::end_with_parent()?;
             veltix_stage::process::raise_file_limit()?;
-            let setup: Setup = serde_json::from_str(&setup).context("no setting of a server")?;
+            let setup: Setup = serde_json::from_str(&setup)
+                .context("the argument is no configuration of a server")?;
             return serve(&setup).map(|()| true);
         }
         if self.list {

@@ -1,4 +1,4 @@
-//! Clients of ours as peers: what they note down themselves, connection by connection.
+//! Clients of Veltix as peers. They record the counters of each connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,11 +10,11 @@ use crate::accounts::{Entry, Seen};
 use crate::order::Order;
 use crate::wire::{Code, Line};
 
-/// What clients note down, each or all together.
+/// The records of one or several clients.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     book: Arc<Mutex<Book>>,
-    /// Something between client and server may swallow what either of them says.
+    /// Whether something between client and server may lose bytes.
     through_faults: bool,
 }
 
@@ -24,40 +24,40 @@ struct Book {
     arrivals: Vec<Instant>,
 }
 
-/// What is noted of the connection that there is, attached to its peer.
+/// The record of the current connection, which is attached to its peer.
 #[derive(Debug, Default)]
-struct Heard {
+struct Record {
     id: AtomicU64,
     order: Mutex<Order>,
 }
 
 impl Notes {
-    /// Of clients behind something that may swallow what is said.
+    /// Makes records of clients behind something that may lose bytes.
     pub(crate) fn through_faults() -> Self {
         Self { through_faults: true, ..Self::default() }
     }
 
-    /// What is known of the connections that have ended.
+    /// Returns the observations of the connections that have ended.
     pub(crate) fn take_seen(&self) -> Vec<Seen> {
         std::mem::take(&mut lock(&self.book).seen)
     }
 
-    /// Connections that have ended since their notes were taken.
+    /// Returns the number of connections that have ended since the observations were taken.
     pub(crate) fn ended(&self) -> usize {
         lock(&self.book).seen.len()
     }
 
-    /// When connections came to be.
+    /// Returns the times at which connections were made.
     pub(crate) fn take_arrivals(&self) -> Vec<Instant> {
         std::mem::take(&mut lock(&self.book).arrivals)
     }
 
-    /// Connections that came to be since then.
+    /// Returns the number of connections that were made since the times were taken.
     pub(crate) fn arrived(&self) -> usize {
         lock(&self.book).arrivals.len()
     }
 
-    /// The router of a client that notes down what comes.
+    /// Returns the router of a client that records its messages.
     pub(crate) fn router(&self) -> Router {
         Router::new()
             .on_connect(arrive)
@@ -70,26 +70,26 @@ impl Notes {
 }
 
 fn arrive(peer: Peer, State(notes): State<Notes>) {
-    peer.attach(Heard::default());
+    peer.attach(Record::default());
     lock(&notes.book).arrivals.push(Instant::now());
 }
 
 fn welcome(peer: Peer, body: veltix::Message) {
-    if let (Some(heard), Ok(id)) = (peer.attached::<Heard>(), body.body().as_ref().try_into()) {
-        heard.id.store(u64::from_be_bytes(id), Ordering::Release);
+    if let (Some(record), Ok(id)) = (peer.attached::<Record>(), body.body().as_ref().try_into()) {
+        record.id.store(u64::from_be_bytes(id), Ordering::Release);
     }
 }
 
 fn news(peer: Peer, message: veltix::Message) {
-    if let (Some(heard), Some(line)) = (peer.attached::<Heard>(), Line::read(message.body())) {
-        lock(&heard.order).take(line);
+    if let (Some(record), Some(line)) = (peer.attached::<Record>(), Line::read(message.body())) {
+        lock(&record.order).take(line);
     }
 }
 
 fn leave(peer: Peer, State(notes): State<Notes>, outcome: Disconnected) {
-    let heard = peer.attached::<Heard>();
-    let id = heard.as_ref().map_or(0, |heard| heard.id.load(Ordering::Acquire));
-    let order = heard.map(|heard| lock(&heard.order).faults()).unwrap_or_default();
+    let record = peer.attached::<Record>();
+    let id = record.as_ref().map_or(0, |record| record.id.load(Ordering::Acquire));
+    let order = record.map(|record| lock(&record.order).faults()).unwrap_or_default();
     let own = Entry {
         id,
         reason: outcome.reason.to_string(),
@@ -98,14 +98,14 @@ fn leave(peer: Peer, State(notes): State<Notes>, outcome: Disconnected) {
         order,
     };
     let trusted = !notes.through_faults;
-    // Without a number it cannot be told which of the server's connections it was.
+    // Without a number, the connection cannot be matched with one of the server's.
     let decoded = if id == 0 { 0 } else { own.received.received };
     lock(&notes.book).seen.push(Seen {
         id,
         decoded,
         sent: own.sent.written,
-        heard_all: trusted && outcome.reason == CloseReason::PeerClosed,
-        said_all: trusted && outcome.reason == CloseReason::Closed,
+        read_all: trusted && outcome.reason == CloseReason::PeerClosed,
+        sent_all: trusted && outcome.reason == CloseReason::Closed,
         order,
         own: Some(own),
     });

@@ -1,4 +1,4 @@
-//! Honest peers beside whatever else happens: they ask, check the answers, and time them.
+//! Honest peers beside every other activity: they send requests, check the answers and time them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::accounts::Seen;
 use crate::peer::RawPeer;
 use crate::wire::{Code, Line, now};
 
-/// How many there are.
+/// The number of honest peers.
 const PEERS: u64 = 20;
 
-/// The pause between two questions of one peer.
+/// The pause between two requests of one peer.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// An answer that has not come by then is an error.
+/// An answer that takes longer is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Twenty peers that ask for an echo a hundred times a second.
+/// Twenty peers that request an echo a hundred times per second.
 #[derive(Debug)]
 pub(crate) struct Honest {
     peers: JoinSet<Peer>,
@@ -35,7 +35,7 @@ struct Peer {
     error: Option<String>,
 }
 
-/// What they met with.
+/// The results of the honest peers.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) seen: Vec<Seen>,
@@ -44,19 +44,19 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Answers that came.
+    /// Returns the number of answers.
     pub(crate) fn answers(&self) -> usize {
         self.took.len()
     }
 
-    /// Milliseconds that all but one answer of a hundred took at most.
+    /// Returns the 99th percentile of the answer times in milliseconds.
     pub(crate) fn p99(&self) -> f64 {
         percentile(self.took.clone(), 0.99)
     }
 }
 
 impl Honest {
-    /// They join, one after the other, and begin.
+    /// Connects the peers one after the other. They start at once.
     pub(crate) async fn join(addr: SocketAddr) -> Result<Self> {
         let stop = watch::Sender::new(false);
         let mut peers = JoinSet::new();
@@ -67,7 +67,7 @@ impl Honest {
         Ok(Self { peers, stop })
     }
 
-    /// They leave.
+    /// Disconnects the peers.
     pub(crate) async fn leave(mut self) -> Outcome {
         self.stop.send_replace(true);
         let mut outcome = Outcome::default();
@@ -85,7 +85,7 @@ impl Honest {
     }
 }
 
-/// Asks until it is told to stop, or an answer is wrong.
+/// Sends requests until it is stopped or an answer is wrong.
 async fn ask(mut peer: RawPeer, stream: u64, stop: watch::Receiver<bool>) -> Peer {
     let (mut took, mut error) = (Vec::new(), None);
     for number in 0.. {
@@ -96,7 +96,7 @@ async fn ask(mut peer: RawPeer, stream: u64, stop: watch::Receiver<bool>) -> Pee
         let body = Line::new(stream + 1, number).body(64);
         match timeout(PATIENCE, peer.ask(Code::Echo, body.clone())).await {
             Ok(Ok(answer)) if *answer.body() == body => took.push(start.elapsed()),
-            Ok(Ok(_)) => error = Some(format!("#{}: another's answer", peer.id())),
+            Ok(Ok(_)) => error = Some(format!("#{}: an answer to another request", peer.id())),
             Ok(Err(failure)) => error = Some(format!("#{}: {failure}", peer.id())),
             Err(_) => error = Some(format!("#{}: no answer in {PATIENCE:?}", peer.id())),
         }
@@ -108,14 +108,14 @@ async fn ask(mut peer: RawPeer, stream: u64, stop: watch::Receiver<bool>) -> Pee
     Peer { seen: peer.leave().await, took, error }
 }
 
-/// Milliseconds that this part of them took at most.
+/// Returns a percentile in milliseconds. `part` is the part of the times that are not longer.
 pub(crate) fn percentile(mut took: Vec<Duration>, part: f64) -> f64 {
     took.sort_unstable();
     let at = (took.len() as f64 * part).ceil() as usize;
     took.get(at.saturating_sub(1)).map_or(f64::NAN, |took| took.as_secs_f64() * 1_000.0)
 }
 
-/// How long ago a message was sent.
+/// Returns the time since a message was sent.
 pub(crate) fn age(line: Line) -> Duration {
     Duration::from_nanos(now().saturating_sub(line.sent_at))
 }
@@ -129,6 +129,6 @@ mod tests {
         let took: Vec<_> = (1..=100).rev().map(Duration::from_millis).collect();
         assert_eq!(percentile(took.clone(), 0.99), 99.0);
         assert_eq!(percentile(took, 1.0), 100.0);
-        assert!(percentile(Vec::new(), 0.99).is_nan(), "nothing measured is no pass");
+        assert!(percentile(Vec::new(), 0.99).is_nan(), "a percentile of nothing is no pass");
     }
 }

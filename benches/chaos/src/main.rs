@@ -1,7 +1,7 @@
-//! Faults on purpose: a server of Veltix in a process of its own, under broken networks and hostile
-//! peers, and checks of what it may not lose, leak or delay.
+//! Deliberate faults: a server of Veltix in a separate process, under broken networks and hostile
+//! peers, with checks that it loses, leaks and delays nothing that it must not.
 //!
-//! `cargo run --release -p veltix-chaos -- --list` says which scenarios there are.
+//! `cargo run --release -p veltix-chaos -- --list` lists the scenarios.
 
 mod accounts;
 mod check;
@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[allow(clippy::print_stderr, reason = "whoever gave the command reads it")]
+#[allow(clippy::print_stderr, reason = "the user reads it")]
 fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(true) => ExitCode::SUCCESS,

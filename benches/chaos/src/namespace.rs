@@ -1,5 +1,5 @@
-//! A network of its own, with nothing in it but a loopback, and a rule that swallows what is sent
-//! there: the peers on it vanish for each other, as at a loss of power.
+//! A separate network that contains only a loopback device, with a rule that drops all packets. The
+//! peers on it then disappear for each other, as at a loss of power.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,7 +16,7 @@ use veltix_stage::program;
 
 use crate::stage::Skipped;
 
-/// Everything that is sent is lost without a word.
+/// The rule drops every packet without an answer.
 const CUT: &str = "table inet cut {
   chain lose {
     type filter hook output priority 0;
@@ -25,10 +25,10 @@ const CUT: &str = "table inet cut {
 }
 ";
 
-/// What the names begin with, before the number of the process that made them.
+/// The start of the names, before the number of the process that made them.
 const PREFIX: &str = "veltix-chaos-";
 
-/// A network namespace, which is removed with this handle.
+/// A network namespace, which is removed when this handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     name: String,
@@ -37,10 +37,10 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// Makes one.
+    /// Makes a network namespace.
     ///
     /// # Errors
-    /// [`Skipped`] where that cannot be: without the right to, or the programs for it.
+    /// [`Skipped`] if the process lacks the right or the programs for it.
     pub(crate) fn new() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let missing = |name: &str, package: &str| {
@@ -56,14 +56,14 @@ impl Namespace {
         })?;
         let namespace = Self { name, ip, nft };
         run(&namespace.ip, &["-n", &namespace.name, "link", "set", "lo", "up"])?;
-        // Whether the kernel can, before anything depends on it.
+        // This tests the kernel before anything depends on it.
         namespace.cut().and_then(|()| namespace.heal()).map_err(|error| {
             Skipped(format!("the kernel does not filter packets here: {error:#}"))
         })?;
         Ok(namespace)
     }
 
-    /// A command that becomes this one, inside.
+    /// Returns a command that runs `command` inside.
     pub(crate) fn command(&self, command: &Command) -> Command {
         let mut inside = Command::new(&self.ip);
         inside.args(["netns", "exec", &self.name]).arg(command.get_program());
@@ -71,13 +71,13 @@ impl Namespace {
         inside
     }
 
-    /// Runs something inside, on a thread and a runtime of its own; gives what it ends with.
+    /// Runs a future inside, on a thread and a runtime of its own. Returns its result.
     pub(crate) fn run<T: Send + 'static, F: Future<Output = Result<T>>>(
         &self,
         inside: impl FnOnce() -> F + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T>>> {
         let namespace = File::open(format!("/run/netns/{}", self.name))?;
-        let (said, hears) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         std::thread::Builder::new().name(self.name.clone()).spawn(move || {
             let run = || {
                 let kind = Some(LinkNameSpaceType::Network);
@@ -85,18 +85,18 @@ impl Namespace {
                 let runtime = Builder::new_current_thread().enable_all().build()?;
                 runtime.block_on(inside())
             };
-            // Whoever waited may have given up.
-            let _ = said.send(run());
+            // The waiting task may have stopped waiting.
+            let _ = sender.send(run());
         })?;
-        Ok(hears)
+        Ok(receiver)
     }
 
-    /// From now on everything that is sent is lost.
+    /// Drops all packets from now on.
     pub(crate) fn cut(&self) -> Result<()> {
         self.nft(&["-f", "-"], CUT)
     }
 
-    /// From now on nothing is lost any more.
+    /// Stops dropping packets.
     pub(crate) fn heal(&self) -> Result<()> {
         self.nft(&["delete", "table", "inet", "cut"], "")
     }
@@ -119,7 +119,7 @@ impl Drop for Namespace {
     }
 }
 
-/// Removes what a run that was interrupted has left.
+/// Removes the namespaces of interrupted runs.
 fn remove_abandoned(ip: &str) {
     let Ok(names) = std::fs::read_dir("/run/netns") else { return };
     for name in names.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {

@@ -1,4 +1,4 @@
-//! Whether numbered messages come in order, once each, and without gaps.
+//! The order of numbered messages: each comes once, in order and without gaps.
 
 use std::collections::BTreeMap;
 
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::Line;
 
-/// What came of some streams of numbered messages. A stream may begin anywhere, since a peer may
-/// come when it has long begun.
+/// The positions in some streams of numbered messages. A stream may begin at any number, since a
+/// peer may join in the middle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
-    /// Of each stream, the number that is due.
+    /// The next number of each stream.
     due: BTreeMap<u64, u64>,
     faults: Faults,
 }
 
-/// What was wrong with the order of messages.
+/// The faults in the order of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Faults {
-    /// Messages that came twice, or behind a later one.
+    /// Messages that came twice, or after a later one.
     pub(crate) disordered: u64,
-    /// Messages that never came although later ones did.
+    /// Messages that did not come although later ones did.
     pub(crate) missing: u64,
 }
 
 impl Order {
-    /// Takes the next message that came.
+    /// Records the next received message.
     pub(crate) fn take(&mut self, line: Line) {
         let due = self.due.entry(line.stream).or_insert(line.number);
         if line.number < *due {

@@ -1,5 +1,5 @@
-//! [`RawPeer`]: a peer of the server made of a socket and the core's decoder, which counts what it
-//! decodes by itself.
+//! [`RawPeer`]: a peer of the server that consists of a socket and the core's decoder. It counts
+//! its decoded messages itself.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,20 +16,21 @@ use crate::accounts::Seen;
 use crate::order::Order;
 use crate::wire::{Code, Line};
 
-/// The id of whatever a peer sends: one of a call, so that the server answers it as one.
+/// The id of every message of a peer. It is an id of a call, so that the server answers as to a
+/// call.
 const ID: RequestId = RequestId::new(1);
 
-/// The largest message that is decoded.
+/// The size of the largest message that is decoded.
 const LARGEST: usize = 16 << 20;
 
-/// A peer that has joined.
+/// A connected peer.
 #[derive(Debug)]
 pub(crate) struct RawPeer {
     pub(crate) reader: RawReader,
     pub(crate) writer: RawWriter,
 }
 
-/// What it hears.
+/// The reading half of a peer.
 #[derive(Debug)]
 pub(crate) struct RawReader {
     stream: OwnedReadHalf,
@@ -37,26 +38,25 @@ pub(crate) struct RawReader {
     decoder: FrameDecoder,
     id: u64,
     decoded: u64,
-    heard_all: bool,
+    read_all: bool,
     order: Order,
 }
 
-/// What it says.
+/// The writing half of a peer.
 #[derive(Debug)]
 pub(crate) struct RawWriter {
     stream: OwnedWriteHalf,
     sent: u64,
-    said_all: bool,
+    sent_all: bool,
 }
 
 impl RawPeer {
-    /// Connects, shakes hands, and hears which number it has.
+    /// Connects, performs the handshake and receives the number of the connection.
     pub(crate) async fn join(addr: SocketAddr) -> io::Result<Self> {
         Self::join_over(TcpStream::connect(addr).await?).await
     }
 
-    /// The same from another address of this machine, of which there are many: each has ports of
-    /// its own.
+    /// Connects from another address of this machine. Each address has its own ports.
     pub(crate) async fn join_from(from: Ipv4Addr, addr: SocketAddr) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from((IpAddr::from(from), 0)))?;
@@ -73,10 +73,10 @@ impl RawPeer {
                 decoder: FrameDecoder::new(LARGEST),
                 id: 0,
                 decoded: 0,
-                heard_all: false,
+                read_all: false,
                 order: Order::default(),
             },
-            writer: RawWriter { stream: writer, sent: 0, said_all: false },
+            writer: RawWriter { stream: writer, sent: 0, sent_all: false },
         };
         peer.shake_hands().await?;
         let welcome = peer.reader.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -101,12 +101,13 @@ impl RawPeer {
         }
     }
 
-    /// The number that the server gave it.
+    /// Returns the number that the server gave to the connection.
     pub(crate) const fn id(&self) -> u64 {
         self.reader.id
     }
 
-    /// Sends a message and waits for its answer; what comes in between is taken and passed over.
+    /// Sends a message and waits for its answer. Messages before the answer are recorded and
+    /// skipped.
     pub(crate) async fn ask(&mut self, code: Code, body: Bytes) -> io::Result<Message> {
         self.writer.send(code, body).await?;
         loop {
@@ -117,7 +118,8 @@ impl RawPeer {
         }
     }
 
-    /// The next message, `None` at the end of the stream. Pings are answered, and not given.
+    /// Returns the next message, or `None` at the end of the stream. Pings are answered and
+    /// skipped.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Message>> {
         loop {
             let Some(message) = self.reader.next().await? else { return Ok(None) };
@@ -133,41 +135,42 @@ impl RawPeer {
         while let Ok(Some(_)) = self.next().await {}
     }
 
-    /// Ends what it says, hears the rest, and tells what it saw.
+    /// Ends the writing half, reads the rest and returns the observations.
     pub(crate) async fn leave(mut self) -> Seen {
         self.writer.end().await;
         self.listen().await;
         self.seen()
     }
 
-    /// Breaks the connection off with a reset, and tells what it saw.
+    /// Resets the connection and returns the observations.
     pub(crate) fn reset(self) -> Seen {
-        // Whatever goes wrong here, the connection is broken off when it is dropped.
+        // If this fails, the connection is closed anyway when it is dropped.
         let _ = SockRef::from(self.writer.stream.as_ref()).set_linger(Some(Duration::ZERO));
         self.seen()
     }
 
-    /// What it saw so far.
+    /// Returns the observations so far.
     pub(crate) fn seen(&self) -> Seen {
         Seen {
             id: self.reader.id,
             decoded: self.reader.decoded,
             sent: self.writer.sent,
-            heard_all: self.reader.heard_all,
-            said_all: self.writer.said_all,
+            read_all: self.reader.read_all,
+            sent_all: self.writer.sent_all,
             order: self.reader.order.faults(),
             own: None,
         }
     }
 
-    /// Closes the socket at once, when all that came was read, so that the system sends no reset.
+    /// Closes the socket at once, but only if all received bytes were read. The system would send a
+    /// reset otherwise.
     pub(crate) fn hang_up(self) -> Seen {
-        Seen { said_all: true, ..self.seen() }
+        Seen { sent_all: true, ..self.seen() }
     }
 }
 
 impl RawReader {
-    /// The next message, pings too; `None` at the end of the stream.
+    /// Returns the next message, including pings, or `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Message>> {
         loop {
             if let Some(message) =
@@ -183,7 +186,7 @@ impl RawReader {
             }
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 self.decoder.end(&self.buffer).map_err(io::Error::other)?;
-                self.heard_all = true;
+                self.read_all = true;
                 return Ok(None);
             }
         }
@@ -191,7 +194,7 @@ impl RawReader {
 }
 
 impl RawWriter {
-    /// Sends a message, waiting for room.
+    /// Sends a message and waits until the socket accepts it.
     pub(crate) async fn send(&mut self, code: Code, body: Bytes) -> io::Result<()> {
         let bytes = frame(code, body);
         self.sent += 1;
@@ -211,14 +214,14 @@ impl RawWriter {
         self.stream.write_all(&bytes).await
     }
 
-    /// Sends the first bytes of a message and no more.
+    /// Sends only the first bytes of a message.
     pub(crate) async fn begin(&mut self, code: Code, body: Bytes) -> io::Result<()> {
         let bytes = frame(code, body);
         self.stream.write_all(&bytes[..bytes.len() - 1]).await
     }
 
     async fn answer(&mut self, ping: &Message) -> io::Result<()> {
-        if self.said_all {
+        if self.sent_all {
             return Ok(());
         }
         let mut bytes = BytesMut::new();
@@ -227,9 +230,9 @@ impl RawWriter {
         self.stream.write_all(&bytes).await
     }
 
-    /// Ends this side of the stream.
+    /// Ends the writing half of the stream.
     pub(crate) async fn end(&mut self) {
-        self.said_all = self.stream.shutdown().await.is_ok();
+        self.sent_all = self.stream.shutdown().await.is_ok();
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the system says of a process, seen from outside: a process without a free descriptor cannot
-//! look at itself.
+//! The system's figures of a process, read from outside, since a process without a free descriptor
+//! cannot read its own.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use veltix_stage::process::kib;
 
-/// Ticks of the processor's time in a second, as Linux counts them for everybody.
+/// The ticks of processor time per second, as Linux reports them to all programs.
 const TICKS: u64 = 100;
 
 /// A process, by its number.
@@ -15,30 +15,30 @@ const TICKS: u64 = 100;
 pub(crate) struct Probe(pub(crate) u32);
 
 impl Probe {
-    /// MiB that are resident.
+    /// Returns the resident memory in MiB.
     pub(crate) fn resident(self) -> Result<f64> {
         self.memory("VmRSS:")
     }
 
-    /// MiB that were resident at most, since [`Probe::forget_peak`].
+    /// Returns the highest resident memory in MiB since [`Probe::forget_peak`].
     pub(crate) fn peak(self) -> Result<f64> {
         self.memory("VmHWM:")
     }
 
-    /// What is resident now is the peak from now on.
+    /// Resets the highest resident memory to the present one.
     pub(crate) fn forget_peak(self) -> Result<()> {
         fs::write(format!("/proc/{}/clear_refs", self.0), "5").context("the peak of its memory")
     }
 
-    /// Descriptors that are open.
+    /// Returns the number of open descriptors.
     pub(crate) fn descriptors(self) -> Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.0)).context("the process has ended")?.count())
     }
 
-    /// Time that the processors have spent on it.
+    /// Returns the processor time of the process.
     pub(crate) fn processor(self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0))?;
-        // The name may hold spaces, and is the second field.
+        // The name is the second field and may contain spaces.
         let (_, fields) = stat.rsplit_once(") ").context("no line of fields")?;
         let fields: Vec<_> = fields.split(' ').collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());

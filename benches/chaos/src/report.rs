@@ -1,4 +1,4 @@
-//! The table at the end: each figure beside the one that counts as a pass.
+//! The table of results: each measured value beside the condition for a pass.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::check::Check;
 use crate::run::{End, Played};
 use crate::stage::Mode;
 
-/// The table for a terminal.
+/// Returns the table for a terminal.
 pub(crate) fn text(all: &[Played]) -> String {
     let rows = rows(all);
     let wide = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
@@ -26,24 +26,24 @@ pub(crate) fn text(all: &[Played]) -> String {
     text
 }
 
-/// The same as a page, with what it was played on.
+/// Returns the table as a page, with the machine of the run.
 pub(crate) fn markdown(all: &[Played], mode: Mode) -> String {
     let machine::Machine { cores, kernel, rustc, cpu } = machine::describe();
     let mut text = String::new();
-    let _ = writeln!(text, "# Chaos: {}\n", machine::today());
+    let _ = writeln!(text, "# Chaos report, {}\n", machine::today());
     let _ = writeln!(
         text,
-        "{cores} cores ({cpu}), {kernel}, {rustc}; seed {}{}. CONTRIBUTING.md says how to run it, \
-         and how to play one scenario again.\n",
+        "{cores} cores ({cpu}), {kernel}, {rustc}; seed {}{}. CONTRIBUTING.md describes how to run \
+         it, and how to repeat one scenario.\n",
         mode.seed,
         if mode.short { ", short" } else { "" },
     );
     let _ = writeln!(
         text,
-        "An entry is what the server says of one connection when it has ended. Its sums are those that \
-         are promised: what was accepted was written, dropped or is queued; what was received was \
-         handled, rejected or discarded. A stream is one direction of a connection. What a peer saw is \
-         what it decoded itself, and its books are its own.\n",
+        "An entry holds the server's counters of one connection at its end. Its sums must add up: each \
+         accepted frame was written or dropped or is queued, and each received frame was handled, \
+         rejected or discarded. A stream is one direction of a connection. A peer counts the frames \
+         that it decodes itself and keeps its own counters.\n",
     );
     for (number, row) in rows(all).into_iter().enumerate() {
         let row = row.map(|cell| cell.replace('|', "\\|"));
@@ -56,7 +56,7 @@ pub(crate) fn markdown(all: &[Played], mode: Mode) -> String {
     text
 }
 
-/// The last lines of a run.
+/// Returns the last line of a run.
 pub(crate) fn summary(all: &[Played]) -> String {
     let is_skipped = |played: &&Played| matches!(played.end, End::Skipped(_));
     let skipped = all.iter().filter(is_skipped).count();
@@ -69,7 +69,7 @@ fn rows(all: &[Played]) -> Vec<[String; 5]> {
     let mut rows =
         vec![["scenario", "check", "measured", "passes if", "result"].map(str::to_owned)];
     for played in all {
-        // Said once, in the first of its rows.
+        // The name stands only in the first of its rows.
         let mut name = format!("{} ({:.0} s)", played.scenario, played.took.as_secs_f64());
         if played.tries > 1 {
             let _ = write!(name, ", {} tries", played.tries);

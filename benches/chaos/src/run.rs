@@ -1,4 +1,4 @@
-//! A run: the scenarios one after the other, each on a runtime of its own.
+//! A run of scenarios, one after the other, each on a runtime of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -13,29 +13,29 @@ use crate::probe::Probe;
 use crate::scenario::Scenario;
 use crate::stage::{Mode, Skipped, Stage};
 
-/// How often a scenario is played of which only times were too long: machines are busy.
+/// The number of tries of a scenario in which only times were too long, since machines are busy.
 const TRIES: u32 = 3;
 
-/// How long the peers' side may take to be gone.
+/// The time limit for the peers' side to release its resources.
 const SETTLES: Duration = Duration::from_secs(5);
 
-/// How a scenario ended.
+/// The result of a scenario.
 #[derive(Debug)]
 pub(crate) struct Played {
     pub(crate) scenario: &'static str,
     pub(crate) took: Duration,
-    /// How often it was played.
+    /// The number of tries.
     pub(crate) tries: u32,
     pub(crate) end: End,
 }
 
 #[derive(Debug)]
 pub(crate) enum End {
-    /// Everything was looked at.
+    /// The scenario ran to its end.
     Checked(Vec<Check>),
-    /// It cannot be played here.
+    /// The scenario cannot run on this machine.
     Skipped(String),
-    /// It did not get to its end; what it had looked at until then.
+    /// The scenario stopped early. These are the checks until then, and the reason.
     Failed(Vec<Check>, String),
 }
 
@@ -48,7 +48,7 @@ impl Played {
         }
     }
 
-    /// Whether nothing but times is to blame.
+    /// Whether only times were too long.
     fn was_only_slow(&self) -> bool {
         let End::Checked(checks) = &self.end else { return false };
         let failed: Vec<_> = checks.iter().filter(|check| !check.holds).collect();
@@ -56,8 +56,8 @@ impl Played {
     }
 }
 
-/// Plays the scenarios, and says at once which of them failed and how to see it again.
-#[allow(clippy::print_stderr, reason = "whoever gave the command reads it")]
+/// Runs the scenarios. Prints each failure at once, with the command that repeats it.
+#[allow(clippy::print_stderr, reason = "the user reads it")]
 pub(crate) fn run(scenarios: &[&'static Scenario], mode: Mode) -> Vec<Played> {
     let bar = progress_bar(scenarios.len());
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -68,7 +68,7 @@ pub(crate) fn run(scenarios: &[&'static Scenario], mode: Mode) -> Vec<Played> {
         bar.inc(1);
         bar.suspend(|| eprintln!("{}", line(&played)));
         if !played.holds() {
-            bar.suspend(|| eprintln!("  play it again: {}", replay(scenario, mode)));
+            bar.suspend(|| eprintln!("  repeat it with: {}", replay(scenario, mode)));
         }
         all.push(played);
     }
@@ -76,7 +76,7 @@ pub(crate) fn run(scenarios: &[&'static Scenario], mode: Mode) -> Vec<Played> {
     all
 }
 
-/// One line for whoever waits.
+/// Returns one line about a scenario that has just ended.
 fn line(played: &Played) -> String {
     let seconds = played.took.as_secs_f64();
     let how = match &played.end {
@@ -92,7 +92,7 @@ fn line(played: &Played) -> String {
     format!("{:<26} {seconds:>6.1} s  {how}", played.scenario)
 }
 
-/// The command that plays a scenario again as it was.
+/// Returns the command that repeats a scenario exactly.
 fn replay(scenario: &Scenario, mode: Mode) -> String {
     let Mode { seed, short, minutes, lies } = mode;
     let mut command = "cargo run --release -p veltix-chaos".to_owned();
@@ -112,7 +112,7 @@ fn replay(scenario: &Scenario, mode: Mode) -> String {
     command
 }
 
-/// Plays a scenario, and again if only times were too long.
+/// Runs a scenario, and repeats it if only times were too long.
 fn play(scenario: &'static Scenario, mode: Mode) -> Played {
     let start = Instant::now();
     let mut tries = 1;
@@ -126,7 +126,8 @@ fn play(scenario: &'static Scenario, mode: Mode) -> Played {
     }
 }
 
-/// Plays it on a thread of its own: it may enter another network, and what it starts ends with it.
+/// Runs a scenario on a thread of its own. It may enter another network, and everything that it
+/// starts ends with it.
 fn on_a_thread(scenario: &'static Scenario, mode: Mode) -> End {
     let mut stage = Stage::new(mode, scenario.name);
     let thread = std::thread::Builder::new().name(scenario.name.to_owned());
@@ -143,14 +144,14 @@ fn on_a_thread(scenario: &'static Scenario, mode: Mode) -> End {
             Err(error) => End::Failed(checks, format!("{error:#}")),
         },
         Ok(Err(_)) => End::Failed(Vec::new(), "the scenario panicked".to_owned()),
-        Err(error) => End::Failed(Vec::new(), format!("no thread: {error}")),
+        Err(error) => End::Failed(Vec::new(), format!("the system refused a thread: {error}")),
     }
 }
 
 fn on_a_runtime(scenario: &Scenario, mode: Mode, stage: &mut Stage) -> Result<()> {
     let this = Probe(std::process::id());
     let build = || Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    // The first runtime of a process opens what all share, and that stays.
+    // The first runtime of a process opens shared descriptors, which stay open.
     drop(build()?);
     let before = this.descriptors()?;
     let runtime = build()?;
@@ -159,7 +160,7 @@ fn on_a_runtime(scenario: &Scenario, mode: Mode, stage: &mut Stage) -> Result<()
     let tasks = runtime.block_on(async {
         let played = timeout(within, (scenario.play)(stage)).await;
         played.map_err(|_| anyhow!("it did not end within {within:?}"))??;
-        // What the peers started has to end as well.
+        // The resources of the peers must be released as well.
         let start = Instant::now();
         let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
         while alive() > 0 && start.elapsed() < SETTLES {
@@ -170,12 +171,12 @@ fn on_a_runtime(scenario: &Scenario, mode: Mode, stage: &mut Stage) -> Result<()
     drop(runtime);
     let start = Instant::now();
     while this.descriptors()? > before && start.elapsed() < SETTLES {
-        // The threads that heard what servers said end with these.
+        // The threads that read the servers' output end with the servers.
         std::thread::sleep(Duration::from_millis(10));
     }
     let descriptors = this.descriptors()?.saturating_sub(before);
-    stage.check(Check::equal("the peers' tasks that are left", tasks, 0));
-    stage.check(Check::equal("the peers' descriptors that are left", descriptors, 0));
+    stage.check(Check::equal("the peers' tasks left behind", tasks, 0));
+    stage.check(Check::equal("the peers' descriptors left behind", descriptors, 0));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! [`Scenario`]: something that may happen to a server, by its name.
+//! [`Scenario`]: a fault or attack, by its name.
 
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use futures::future::LocalBoxFuture;
 use crate::scenarios;
 use crate::stage::Stage;
 
-/// Something that may happen, and what must hold all the same.
+/// A fault or attack, and the properties that must hold in spite of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
-    /// It begins with the row of the list of threats that it covers, if it covers one.
+    /// The name. It begins with the row of the list of threats that the scenario covers, if there
+    /// is one.
     pub(crate) name: &'static str,
-    /// What happens, in one line.
+    /// The fault or attack in one line.
     pub(crate) about: &'static str,
-    /// Longer than it takes on a busy machine, but for a soak of more than five minutes.
+    /// The time limit. A busy machine needs less, except for a soak of more than five minutes.
     pub(crate) within: Duration,
     pub(crate) play: for<'a> fn(&'a mut Stage) -> LocalBoxFuture<'a, Result<()>>,
 }
@@ -38,7 +39,7 @@ macro_rules! scenario {
     };
 }
 
-/// All of them, in the order in which they are played.
+/// All scenarios, in the order of a run.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(crowd::r52_eof_after_sends, 60, "500 peers send 100 messages each and hang up"),
     scenario!(handlers::r29_handler_panics, 60, "1 000 handlers panic, half of them on threads"),
@@ -47,33 +48,29 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         60,
         "10 000 calls of handlers that never return; shutdown"
     ),
-    scenario!(descriptors::r16_descriptors, 60, "no descriptor is left for those who connect"),
+    scenario!(
+        descriptors::r16_descriptors,
+        60,
+        "the server has no descriptor left for new connections"
+    ),
     scenario!(crowd::r33_churn, 120, "50 000 peers connect, take tags, and hang up or reset"),
     scenario!(broadcasts::r24_fan_out_memory, 120, "1 MiB to each of 500 peers, again and again"),
-    scenario!(stalled::r23_stalled_reader, 180, "one of 100 peers does not read what is published"),
-    scenario!(
-        shutdown::r40_shutdown_in_broadcast,
-        60,
-        "a shutdown while 100 peers are published to"
-    ),
-    scenario!(
-        crowd::resets,
-        60,
-        "peers reset, hang up within a frame, or leave, while all is published to"
-    ),
-    scenario!(links::cut_links, 60, "a proxy delays, slices, throttles, resets, cuts and swallows"),
-    scenario!(links::cut_links_on_threads, 60, "the same where each connection has a thread"),
+    scenario!(stalled::r23_stalled_reader, 180, "one of 100 peers does not read the broadcasts"),
+    scenario!(shutdown::r40_shutdown_in_broadcast, 60, "a shutdown during broadcasts to 100 peers"),
+    scenario!(crowd::resets, 60, "peers reset, close inside a frame, or leave, during broadcasts"),
+    scenario!(links::cut_links, 60, "a proxy delays, slices, throttles, resets, cuts and drops"),
+    scenario!(links::cut_links_on_threads, 60, "the same with a thread for each connection"),
     #[cfg(feature = "tls")]
     scenario!(links::cut_links_over_tls, 60, "the same over TLS"),
     scenario!(storm::r20_reconnect_storm, 60, "the server of 500 clients is killed and comes back"),
     scenario!(
         lost::r17_half_open,
         60,
-        "all packets between server and clients are lost, in silence"
+        "all packets between server and clients are lost without a notice"
     ),
-    scenario!(lost::r18_unacknowledged, 60, "the same while data is on its way, small and large"),
-    scenario!(clocks::r22_clock_jumps, 60, "the day's clock jumps a day ahead and back"),
-    scenario!(soak::r48_soak, 600, "all of it at once, for minutes"),
+    scenario!(lost::r18_unacknowledged, 60, "the same during the transfer of small and large data"),
+    scenario!(clocks::r22_clock_jumps, 60, "the wall clock jumps a day ahead and back"),
+    scenario!(soak::r48_soak, 600, "all of these at once, for minutes"),
 ];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! [`Stage`]: what a scenario plays on, and where its checks are collected.
+//! [`Stage`]: the environment of a scenario, which also collects its checks.
 
 use std::fmt;
 use std::process::Command;
@@ -11,10 +11,10 @@ use crate::accounts::{Accounts, Seen};
 use crate::check::Check;
 use crate::server::{Report, ServerProcess, Setup};
 
-/// How long what is over may take to be gone.
+/// The time limit for released resources to disappear.
 const SETTLES: Duration = Duration::from_secs(5);
 
-/// A scenario cannot be played here, for this reason.
+/// The reason why a scenario cannot run here.
 #[derive(Debug)]
 pub(crate) struct Skipped(pub(crate) String);
 
@@ -26,39 +26,39 @@ impl fmt::Display for Skipped {
 
 impl std::error::Error for Skipped {}
 
-/// How scenarios are played.
+/// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Mode {
     pub(crate) seed: u64,
-    /// A few seconds instead of what the figures ask for.
+    /// A few seconds in place of the full times.
     pub(crate) short: bool,
-    /// How long the soak lasts.
+    /// The length of the soak.
     pub(crate) minutes: Option<f64>,
-    /// The servers miscount once.
+    /// Whether the servers miscount once.
     pub(crate) lies: bool,
 }
 
-/// Where one scenario is played.
+/// The environment of one scenario.
 #[derive(Debug)]
 pub(crate) struct Stage {
     mode: Mode,
-    /// Of this scenario alone, so that it is the same without the others.
+    /// The seed of this scenario. It does not depend on the other scenarios of a run.
     seed: u64,
     pub(crate) checks: Vec<Check>,
 }
 
-/// A server, and what it held before anybody came.
+/// A server's resources before the first peer has connected.
 #[derive(Debug)]
 pub(crate) struct Base {
     tasks: usize,
     descriptors: usize,
-    /// MiB.
+    /// The resident memory in MiB.
     pub(crate) resident: f64,
 }
 
 impl Stage {
     pub(crate) fn new(mode: Mode, scenario: &str) -> Self {
-        // FNV-1a: it only has to be another one for each name.
+        // FNV-1a. Each name only needs a different result.
         let mix = |seed: u64, byte: u8| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         let seed = scenario.bytes().fold(mode.seed ^ 0xcbf2_9ce4_8422_2325, mix);
         Self { mode, seed, checks: Vec::new() }
@@ -68,17 +68,17 @@ impl Stage {
         self.seed
     }
 
-    /// Random numbers of one participant.
+    /// Returns the random numbers of one participant.
     pub(crate) fn rng(&self, participant: u64) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.seed.wrapping_add(participant.wrapping_mul(0x9e37_79b9)))
     }
 
-    /// One of two, by how long the run is to be.
+    /// Returns the value for a full or for a short run.
     pub(crate) fn pick<T>(&self, full: T, short: T) -> T {
         if self.mode.short { short } else { full }
     }
 
-    /// How long a soak is to be.
+    /// Returns the length of the soak.
     pub(crate) fn soak(&self) -> Duration {
         let minutes = self.mode.minutes.unwrap_or_else(|| self.pick(5.0, 0.3));
         Duration::from_secs_f64(minutes * 60.0)
@@ -88,12 +88,12 @@ impl Stage {
         self.checks.push(check);
     }
 
-    /// Starts a server, and looks what it holds before anybody comes.
+    /// Starts a server and measures its resources before the first peer connects.
     pub(crate) async fn serve(&self, setup: Setup) -> Result<(ServerProcess, Base)> {
         self.serve_by(Command::new(std::env::current_exe()?), setup).await
     }
 
-    /// The same by another command, which becomes this program.
+    /// Starts a server by another command, which becomes this program.
     pub(crate) async fn serve_by(
         &self,
         command: Command,
@@ -107,8 +107,8 @@ impl Stage {
         Ok((server, base))
     }
 
-    /// Everybody has left: nothing may be left of them, and what the server wrote down must be
-    /// what they saw.
+    /// Checks that all peers have left without leaving anything behind, and that the server's
+    /// records agree with their observations.
     pub(crate) async fn close(
         &mut self,
         server: &mut ServerProcess,
@@ -123,7 +123,7 @@ impl Stage {
         Ok(accounts)
     }
 
-    /// Waits until nobody is left, and looks whether anything of them is.
+    /// Waits until no peer is left, and checks that all resources are released.
     pub(crate) async fn settle(&mut self, server: &mut ServerProcess, base: &Base) -> Result<()> {
         let probe = server.probe();
         let is_settled = |report: &Report| {
@@ -131,20 +131,25 @@ impl Stage {
             report.peers == 0 && report.tasks <= base.tasks && descriptors <= base.descriptors
         };
         let report = until(server, SETTLES, is_settled).await?;
-        // A server that has shut down holds less than before anybody came.
+        // A server that has shut down holds less than before its first peer.
         let tasks = report.tasks.saturating_sub(base.tasks);
         let descriptors = probe.descriptors()?.saturating_sub(base.descriptors);
         let living = server.living().await?;
         let living: Vec<_> = living.iter().map(|entry| format!("{entry:?}")).collect();
-        self.check(Check::none("peers that are left", report.ended as usize, &living));
-        self.check(Check::equal("tasks that are left of them", tasks, 0));
-        self.check(Check::equal("descriptors that are left of them", descriptors, 0));
-        self.check(Check::none("sums that are wrong", report.ended as usize, &report.broken));
+        self.check(Check::none("peers still connected", report.ended as usize, &living));
+        self.check(Check::equal("the server's tasks left behind", tasks, 0));
+        self.check(Check::equal("the server's descriptors left behind", descriptors, 0));
+        self.check(Check::none(
+            "wrong sums in the server's own check",
+            report.ended as usize,
+            &report.broken,
+        ));
         Ok(())
     }
 }
 
-/// Asks a server until it is as it should be, but no longer than this; gives its last report.
+/// Requests reports until one satisfies a condition, but no longer than `within`. Returns the last
+/// report.
 pub(crate) async fn until(
     server: &mut ServerProcess,
     within: Duration,
@@ -160,9 +165,11 @@ pub(crate) async fn until(
     }
 }
 
-/// Waits for something that comes in time unless everything is broken.
+/// Waits with a time limit that is exceeded only if something is broken.
 pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> Result<T> {
-    timeout(Duration::from_secs(60), future).await.with_context(|| format!("{what}: never"))
+    timeout(Duration::from_secs(60), future)
+        .await
+        .with_context(|| format!("{what}: not within 60 s"))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! A certificate of the moment, for a server and the clients that trust it.
+//! A certificate for one run, for a server and the clients that trust it.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use veltix::tls::{ClientTls, Roots, ServerTls};
 
-/// For whom the certificate is.
+/// The name in the certificate.
 const NAME: &str = "localhost";
 
 /// A certificate and its key, as text.

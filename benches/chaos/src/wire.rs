@@ -1,55 +1,55 @@
-//! What the peers and the server of all scenarios say to each other.
+//! The messages between the peers and the server in all scenarios.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rustix::time::{ClockId, clock_gettime};
 
-/// The codes.
+/// The codes of the messages.
 #[veltix::message]
 #[derive(PartialEq, Eq)]
 pub(crate) enum Code {
-    /// Answered with the same body.
+    /// The answer has the same body.
     Echo = 200,
-    /// Taken, and nothing else.
+    /// There is no answer.
     Sink = 201,
-    /// Its handler panics.
+    /// The handler panics.
     Panic = 202,
-    /// Its handler panics on a thread for blocking handlers.
+    /// The handler panics on a thread for blocking handlers.
     PanicBlocking = 203,
-    /// Answered with the same body, by a thread for blocking handlers.
+    /// The answer has the same body and comes from a thread for blocking handlers.
     EchoBlocking = 204,
-    /// Its handler never returns.
+    /// The handler never returns.
     Hang = 205,
-    /// Its handler would never return, and has half a second.
+    /// The handler would never return, and has a time limit of half a second.
     HangBriefly = 206,
-    /// Gives the sender two tags; answered with an empty body.
+    /// The sender gets two tags. The answer has an empty body.
     Tag = 207,
-    /// What the server says first: the number of the connection.
+    /// The first message of the server, with the number of the connection.
     Welcome = 210,
-    /// What the server publishes.
+    /// A message that the server publishes.
     News = 211,
 }
 
-/// What the body of a numbered message begins with.
+/// The start of the body of a numbered message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// Who numbers.
+    /// The sender of the stream.
     pub(crate) stream: u64,
-    /// Its number in the stream.
+    /// The number in the stream.
     pub(crate) number: u64,
-    /// When it was sent, by [`now`].
+    /// The time of sending, by [`now`].
     pub(crate) sent_at: u64,
 }
 
 impl Line {
-    /// Bytes of a body that is nothing else.
+    /// The bytes of a body that contains nothing else.
     pub(crate) const LEN: usize = 24;
 
-    /// The next line of a stream, sent now.
+    /// Returns the next line of a stream, sent now.
     pub(crate) fn new(stream: u64, number: u64) -> Self {
         Self { stream, number, sent_at: now() }
     }
 
-    /// A body of so many bytes, but at least those of the line.
+    /// Returns a body of `len` bytes, but at least those of the line.
     pub(crate) fn body(self, len: usize) -> Bytes {
         let mut body = BytesMut::with_capacity(len.max(Self::LEN));
         body.put_u64(self.stream);
@@ -66,7 +66,7 @@ impl Line {
     }
 }
 
-/// Nanoseconds of the clock that all processes of this machine share.
+/// Returns the nanoseconds of the clock that all processes of this machine share.
 pub(crate) fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64

@@ -1,4 +1,4 @@
-//! The program as a whole, with the scenario that takes least time.
+//! The whole program, with the fastest scenario.
 
 use std::process::{Command, Output};
 
@@ -18,10 +18,10 @@ fn a_scenario_is_played_and_its_figures_are_shown() {
     let page = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos.md");
     let page = page.to_str().expect("a path of text");
     let output = veltix_chaos(&[&QUICKLY[..], &["--out", page]].concat());
-    let (said, warned) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{said}{warned}");
-    assert!(said.contains("= 50000"), "what counts as a pass is shown: {said}");
-    assert!(said.ends_with("\n1 passed, 0 failed, 0 skipped\n"), "{said}");
+    let (table, warned) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{table}{warned}");
+    assert!(table.contains("= 50000"), "the condition for a pass is shown: {table}");
+    assert!(table.ends_with("\n1 passed, 0 failed, 0 skipped\n"), "{table}");
     assert!(warned.contains("seed 7"), "{warned}");
     let page = std::fs::read_to_string(page).expect("it was written");
     assert!(page.contains("| messages handled | 50000 | = 50000 | ok |"), "{page}");
@@ -30,11 +30,11 @@ fn a_scenario_is_played_and_its_figures_are_shown() {
 #[test]
 fn a_server_that_miscounts_once_fails_and_the_replay_is_named() {
     let output = veltix_chaos(&[&QUICKLY[..], &["--lie"]].concat());
-    let (said, warned) = (text(&output.stdout), text(&output.stderr));
-    assert!(!output.status.success(), "{said}{warned}");
-    assert!(said.contains("0 passed, 1 failed"), "{said}");
-    let lied = "connections whose peer saw otherwise        1 of 500: #";
-    assert!(said.contains(lied), "{said}");
+    let (table, warned) = (text(&output.stdout), text(&output.stderr));
+    assert!(!output.status.success(), "{table}{warned}");
+    assert!(table.contains("0 passed, 1 failed"), "{table}");
+    let found = "connections whose peer counted otherwise              1 of 500: #";
+    assert!(table.contains(found), "{table}");
     let replay = "-p veltix-chaos -- --only r52_eof_after_sends --seed 7 --short --lie";
     assert!(warned.contains(replay), "{warned}");
 }

@@ -15,7 +15,9 @@ use crate::peers::{OWN, PEERS, PeerSpec};
 use crate::plan::Plan;
 use crate::process::ServerProcess;
 use crate::workload::{WORKLOADS, Workload};
-use crate::{budgets, client, growth, path, path_files, process, report, server, smoke, verify};
+use crate::{
+    budgets, client, growth, headline, path, path_files, process, report, server, smoke, verify,
+};
 
 /// Measures Veltix beside the limit of the machine and beside other servers.
 ///
@@ -57,6 +59,8 @@ enum Command {
     ///
     /// The build must have the profile `measure`, or another optimised one with line tables.
     PathFiles(path_files::Options),
+    /// Measure the figures that the README shows, and write their table and plot (some minutes).
+    Headline(headline::Options),
     /// Check that servers do the work that is measured. A server that is not installed is named.
     Verify {
         /// The names of the peers; all of them by default.
@@ -160,6 +164,7 @@ impl Cli {
             Command::Growth(options) => growth::growth(&options),
             Command::Budgets(options) => budgets::budgets(&options),
             Command::PathFiles(options) => path_files::path_files(&options),
+            Command::Headline(options) => headline::headline(&options),
             Command::Verify { peers } => verify_peers(&peers),
             Command::Drive(options) => drive(&options),
             Command::Report { results, out } => report::render(&report::read(&results)?, &out),

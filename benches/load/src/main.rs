@@ -14,6 +14,7 @@ mod drive;
 mod entrant;
 mod generator;
 mod growth;
+mod headline;
 mod names;
 mod path;
 mod path_files;

@@ -1,5 +1,5 @@
-//! What the programs that put servers on trial share: processes that end with their handle, other
-//! programs of the system, the machine, and a progress bar.
+//! The shared parts of the programs that test servers: processes that end with their handle, programs
+//! of the system, the machine, and a progress bar.
 
 pub mod machine;
 pub mod process;

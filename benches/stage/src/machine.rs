@@ -1,4 +1,4 @@
-//! What a run runs on, and when.
+//! The machine and the date of a run.
 
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// A machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(clippy::exhaustive_structs, reason = "the programs of this workspace are all who use it")]
+#[allow(clippy::exhaustive_structs, reason = "only the programs of this workspace use it")]
 pub struct Machine {
-    /// Processors that may be used.
+    /// The number of usable processors.
     pub cores: usize,
     /// The kernel's release.
     pub kernel: String,
@@ -19,7 +19,7 @@ pub struct Machine {
     pub cpu: String,
 }
 
-/// This machine, as far as it says.
+/// Returns the description of this machine, as far as it is known.
 #[must_use]
 pub fn describe() -> Machine {
     let kernel = rustix::system::uname();
@@ -39,7 +39,7 @@ fn rustc() -> String {
     text.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
-/// The day, `YYYY-MM-DD`, UTC.
+/// Returns the present date in the form `YYYY-MM-DD`, UTC.
 #[must_use]
 pub fn today() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -47,7 +47,7 @@ pub fn today() -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// The date so many days after 1970-01-01, counted year by year and month by month.
+/// Returns the date `days` days after 1970-01-01, counted year by year and month by month.
 fn date(mut days: u64) -> (u64, u64, u64) {
     let is_leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))

@@ -1,11 +1,11 @@
-//! Processes that end with their handle, and what a process can say and change about itself.
+//! Processes that end with their handle, and figures and limits of a process.
 
 use std::process::{Child, Command};
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, Signal};
 
-/// A process that ends with this handle, by force if it has not ended by itself.
+/// A process that is killed when this handle is dropped, unless it has ended before.
 #[derive(Debug)]
 pub struct Running(Child);
 
@@ -13,18 +13,18 @@ impl Running {
     /// Starts the program of a command.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// The program cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
         let child = command.spawn();
         Ok(Self(child.with_context(|| format!("{:?}", command.get_program()))?))
     }
 
-    /// The process, to talk with it and to see whether it has ended.
+    /// Returns the process, for its input, output and status.
     pub const fn child(&mut self) -> &mut Child {
         &mut self.0
     }
 
-    /// Bytes of memory that the process has resident.
+    /// Returns the resident memory of the process in bytes.
     ///
     /// # Errors
     /// The process has ended.
@@ -41,17 +41,17 @@ impl Drop for Running {
     }
 }
 
-/// A value in KiB out of `/proc/PID/status`.
+/// Returns a value in KiB of `/proc/PID/status`.
 ///
 /// # Errors
-/// It is not there, or no number.
+/// The value is missing or is not a number.
 pub fn kib(status: &str, name: &str) -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kib.with_context(|| format!("the system does not say {name}"))
+    kib.with_context(|| format!("the status of the process has no value {name}"))
 }
 
-/// Lets this process have as many open files as the system allows it.
+/// Raises this process's limit of open files to the highest allowed value.
 ///
 /// # Errors
 /// The system refuses.
@@ -61,7 +61,7 @@ pub fn raise_file_limit() -> Result<()> {
     rustix::process::setrlimit(Resource::Nofile, all).context("the limit of open files")
 }
 
-/// Lets this process have so many open files, and no more.
+/// Limits the open files of this process to `files`.
 ///
 /// # Errors
 /// The system refuses.
@@ -70,14 +70,14 @@ pub fn lower_file_limit(files: u64) -> Result<()> {
     rustix::process::setrlimit(Resource::Nofile, limit).context("the limit of open files")
 }
 
-/// How many files this process may have open.
+/// Returns this process's limit of open files.
 #[must_use]
 pub fn file_limit() -> usize {
     let Rlimit { current, .. } = rustix::process::getrlimit(Resource::Nofile);
     current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// Has the system end this process when the thread that started it ends.
+/// Makes the system kill this process when the thread that started it ends.
 ///
 /// # Errors
 /// The system refuses.

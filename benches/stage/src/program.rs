@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Where a program is. Those of the system may be where only administrators look.
+/// Returns the path of a program. Directories for administrators are searched too.
 #[must_use]
 pub fn find(name: &str) -> Option<String> {
     find_in(name, &std::env::var_os("PATH").unwrap_or_default())
 }
 
-/// The same with another list of places than the environment's.
+/// Returns the path of a program in these directories, which have the form of the variable `PATH`.
 #[must_use]
 pub fn find_in(name: &str, path: &OsStr) -> Option<String> {
     let mut places: Vec<_> = std::env::split_paths(path).collect();

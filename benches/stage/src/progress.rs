@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar that shows how many of so many steps are done, and which is under way.
+/// Returns a bar that shows the number of finished steps and the present step.
 #[must_use]
 pub fn progress_bar(steps: usize) -> ProgressBar {
     let style = "{elapsed_precise} {bar:30} {pos}/{len} {wide_msg} {eta} left";

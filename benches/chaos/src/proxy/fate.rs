@@ -1,16 +1,16 @@
-//! What becomes of a connection through the proxy.
+//! The fate of a connection through the proxy.
 
 use std::future::pending;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// What becomes of one connection.
+/// The fate of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fate {
-    /// On the way to the server.
+    /// The shape on the way to the server.
     pub(crate) up: Shape,
-    /// On the way back.
+    /// The shape on the way back.
     pub(crate) down: Shape,
     pub(crate) end: End,
 }
@@ -18,43 +18,43 @@ pub(crate) struct Fate {
 /// How bytes pass in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Each piece waits so long.
+    /// The delay of each piece.
     pub(crate) delay: Duration,
-    /// Bytes of a piece at most.
+    /// The largest piece in bytes.
     pub(crate) slice: usize,
-    /// Bytes in a second at most.
+    /// The highest rate in bytes per second.
     pub(crate) rate: Option<u32>,
 }
 
 /// How a connection ends, if neither side ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It does not.
+    /// It has no end.
     Never,
-    /// Both sides are sent a reset.
+    /// Both sides receive a reset.
     Reset {
-        /// So long after its beginning.
+        /// The time since the start of the connection.
         after: Duration,
     },
-    /// Both sides see the end of the stream, wherever that was.
+    /// Both sides see the end of the stream, at any byte.
     Cut {
-        /// So long after its beginning.
+        /// The time since the start of the connection.
         after: Duration,
     },
-    /// Nothing goes through any more, and nobody is told; later both sides are sent a reset.
+    /// Nothing passes any more, and neither side is notified. Later both sides receive a reset.
     Swallowed {
-        /// So long after its beginning.
+        /// The time since the start of the connection.
         after: Duration,
-        /// How long nobody is told.
+        /// The time without a notice.
         held: Duration,
     },
 }
 
 impl Shape {
-    /// As it comes.
+    /// Bytes pass unchanged and at once.
     pub(crate) const UNHARMED: Self = Self { delay: Duration::ZERO, slice: 64 * 1_024, rate: None };
 
-    /// One of the ways to be slow, or none.
+    /// Draws one of the ways to be slow, or none.
     pub(crate) fn draw(rng: &mut fastrand::Rng) -> Self {
         match rng.u8(0..4) {
             0 => Self::UNHARMED,
@@ -69,7 +69,7 @@ impl Fate {
     pub(crate) const UNHARMED: Self =
         Self { up: Shape::UNHARMED, down: Shape::UNHARMED, end: End::Never };
 
-    /// Slow in some way, and broken off in another within seconds.
+    /// Draws a way to be slow and a way to end within seconds.
     pub(crate) fn draw(rng: &mut fastrand::Rng) -> Self {
         let (up, down) = (Shape::draw(rng), Shape::draw(rng));
         let after = Duration::from_millis(rng.u64(50..3_000));
@@ -82,7 +82,7 @@ impl Fate {
         Self { up, down, end }
     }
 
-    /// Waits until it is broken off, if it is.
+    /// Waits for the end, if there is one.
     pub(super) async fn end_comes(self) {
         match self.end {
             End::Never => pending().await,

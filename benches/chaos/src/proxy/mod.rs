@@ -1,5 +1,5 @@
-//! A proxy that does to each connection what its fate says: delay, slice, throttle, reset, cut,
-//! swallow.
+//! A proxy that gives a fate to each connection: it delays, slices, throttles, resets, cuts or
+//! drops.
 
 mod fate;
 mod pipe;
@@ -23,18 +23,19 @@ use self::fate::Shape;
 pub(crate) use self::fate::{End, Fate};
 use self::pipe::pipe;
 
-/// A proxy before one server. Everything ends with this handle.
+/// A proxy in front of one server. It ends when this handle is dropped.
 #[derive(Debug)]
 pub(crate) struct FaultProxy {
     addr: SocketAddr,
     connections: Arc<AtomicU64>,
     task: JoinHandle<()>,
-    /// From now on connections are let through unharmed, and those that are there are broken off.
+    /// Once set, new connections pass unharmed, and existing ones are closed.
     calm: watch::Sender<bool>,
 }
 
 impl FaultProxy {
-    /// Starts one. What becomes of the connection with a number depends on the seed and on it alone.
+    /// Starts a proxy. The fate of a connection depends only on the seed and on the connection's
+    /// number.
     pub(crate) async fn start(
         server: SocketAddr,
         seed: u64,
@@ -58,17 +59,17 @@ impl FaultProxy {
         Ok(Self { addr, connections, task, calm })
     }
 
-    /// Where it listens.
+    /// Returns the address of the proxy.
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Connections that there were.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Breaks off what is there, and harms nobody who comes from now on.
+    /// Closes all connections. Later ones pass unharmed.
     pub(crate) fn calm(&self) {
         self.calm.send_replace(true);
     }
@@ -80,14 +81,14 @@ impl Drop for FaultProxy {
     }
 }
 
-/// The fate of the connection with this number.
+/// Returns the fate of the connection with this number.
 fn draw(seed: u64, number: u64, fate: fn(&mut fastrand::Rng) -> Fate) -> Fate {
-    // Neighbours' seeds should have nothing in common.
+    // Neighbouring seeds must have nothing in common.
     let mut mixed = fastrand::Rng::with_seed(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     fate(&mut mixed)
 }
 
-/// One connection through the proxy, from its beginning to its end.
+/// Runs one connection through the proxy from its start to its end.
 async fn link(mut client: TcpStream, server: SocketAddr, fate: Fate, calm: watch::Receiver<bool>) {
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
@@ -109,7 +110,7 @@ async fn link(mut client: TcpStream, server: SocketAddr, fate: Fate, calm: watch
     }
     match fate.end {
         End::Swallowed { held, .. } => {
-            // Both stay open, and nothing goes through.
+            // Both sockets stay open, and nothing passes.
             tokio::select! {
                 () = sleep(held) => {}
                 () = calmed(calm) => {}
@@ -125,13 +126,13 @@ async fn link(mut client: TcpStream, server: SocketAddr, fate: Fate, calm: watch
     }
 }
 
-/// Has a socket send a reset when it is closed.
+/// Makes a socket send a reset when it is closed.
 fn reset(socket: &TcpStream) {
-    // Where that does not work it is closed all the same.
+    // If this fails, the socket is closed without a reset.
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
 async fn calmed(mut calm: watch::Receiver<bool>) {
-    // The proxy is gone: so are its connections, in a moment.
+    // If the proxy has been dropped, its connections end soon.
     let _ = calm.wait_for(|calm| *calm).await;
 }

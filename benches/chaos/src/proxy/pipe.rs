@@ -8,10 +8,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::fate::Shape;
 
-/// What is read at once.
+/// The size of one read.
 const READ: usize = 16 * 1_024;
 
-/// Passes bytes on until the stream ends, and then ends the other.
+/// Passes bytes on until the stream ends, and then ends the other stream.
 pub(super) async fn pipe(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
@@ -35,7 +35,7 @@ pub(super) async fn pipe(
             }
             to.write_all(piece).await?;
             if shape.slice < READ {
-                // The other side has a chance to read a piece of a header.
+                // The other side gets a chance to read a part of a header.
                 tokio::task::yield_now().await;
             }
         }

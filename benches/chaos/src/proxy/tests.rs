@@ -7,7 +7,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A connection through a proxy: the client's end, the server's end.
+/// Returns a connection through a proxy: the client's end and the server's end.
 async fn through(fate: fn(&mut fastrand::Rng) -> Fate) -> (FaultProxy, TcpStream, TcpStream) {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
     let addr = server.local_addr().expect("it is bound");
@@ -17,7 +17,7 @@ async fn through(fate: fn(&mut fastrand::Rng) -> Fate) -> (FaultProxy, TcpStream
     (proxy, client, accepted)
 }
 
-/// Sends bytes one way and gives what comes out, and how long it took.
+/// Sends bytes in one direction. Returns the received bytes and the time that they took.
 async fn passed(
     fate: fn(&mut fastrand::Rng) -> Fate,
     bytes: &[u8],
@@ -65,7 +65,7 @@ async fn a_reset_is_seen_as_one_by_both() {
     let fate = |_: &mut fastrand::Rng| Fate { end: End::Reset { after: SOON }, ..Fate::UNHARMED };
     let (_proxy, mut client, mut server) = through(fate).await;
     for end in [&mut client, &mut server] {
-        let read = timeout(PATIENCE, end.read_u8()).await.expect("it is told");
+        let read = timeout(PATIENCE, end.read_u8()).await.expect("the end arrives");
         assert_eq!(read.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionReset));
     }
 }
@@ -75,7 +75,7 @@ async fn a_cut_looks_like_an_end() {
     let fate = |_: &mut fastrand::Rng| Fate { end: End::Cut { after: SOON }, ..Fate::UNHARMED };
     let (_proxy, mut client, mut server) = through(fate).await;
     for end in [&mut client, &mut server] {
-        let read = timeout(PATIENCE, end.read(&mut [0])).await.expect("it is told");
+        let read = timeout(PATIENCE, end.read(&mut [0])).await.expect("the end arrives");
         assert_eq!(read.expect("no reset"), 0);
     }
 }
@@ -90,8 +90,8 @@ async fn what_is_swallowed_does_not_come_out() {
     let start = Instant::now();
     let (_proxy, mut client, mut server) = through(fate).await;
     sleep(SOON).await;
-    client.write_all(b"lost").await.expect("nobody has told it");
-    let read = timeout(PATIENCE, server.read_u8()).await.expect("in the end it is told");
+    client.write_all(b"lost").await.expect("it does not know that the link is broken");
+    let read = timeout(PATIENCE, server.read_u8()).await.expect("in the end the reset arrives");
     assert_eq!(read.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionReset));
     assert!(start.elapsed() >= held);
 }
@@ -104,7 +104,7 @@ async fn calm_breaks_off_what_is_harmed_and_harms_nobody_else() {
     };
     let (proxy, mut client, _server) = through(fate).await;
     proxy.calm();
-    let read = timeout(PATIENCE, client.read_u8()).await.expect("it is told");
+    let read = timeout(PATIENCE, client.read_u8()).await.expect("the end arrives");
     assert_eq!(read.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionReset));
     assert_eq!(proxy.connections(), 1);
 }

@@ -1,4 +1,4 @@
-//! Publishing to many.
+//! Broadcasts to many peers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::server::{News, Setup};
 use crate::stage::{Stage, patiently};
 use crate::wire::Code;
 
-/// R24: what goes to everybody is there once.
+/// R24: a message to all peers is in memory only once.
 pub(crate) async fn r24_fan_out_memory(stage: &mut Stage) -> Result<()> {
     const PEERS: usize = 500;
     let rounds = stage.pick(4, 1);
@@ -27,24 +27,24 @@ pub(crate) async fn r24_fan_out_memory(stage: &mut Stage) -> Result<()> {
     let mut lost = Vec::new();
     for round in 0..rounds {
         server.publish(News { messages: 1, size: 1 << 20, per_second: 1_000 }).await?;
-        let heard = join_all(peers.iter_mut().map(|peer| async move {
+        let received = join_all(peers.iter_mut().map(|peer| async move {
             let message = timeout(Duration::from_secs(30), peer.next()).await;
             let whole = matches!(&message, Ok(Ok(Some(it))) if it.body().len() == 1 << 20);
             (!whole).then(|| format!("#{} in round {round}", peer.id()))
         }));
-        lost.extend(heard.await.into_iter().flatten());
+        lost.extend(received.await.into_iter().flatten());
     }
     let grown = probe.peak()? - before;
-    stage.check(Check::none("copies that did not come", PEERS * rounds, &lost));
-    stage.check(Check::at_most("memory grown at most", grown, 16.0, "MiB"));
+    stage.check(Check::none("copies that did not arrive", PEERS * rounds, &lost));
+    stage.check(Check::at_most("highest growth of memory", grown, 16.0, "MiB"));
     let seen = join_all(peers.into_iter().map(RawPeer::leave)).await;
-    // Each round begins its numbers anew.
+    // Each round numbers its messages from the start.
     let seen = seen.into_iter().map(|seen| Seen { order: Default::default(), ..seen }).collect();
     stage.close(&mut server, &base, seen).await?;
     Ok(())
 }
 
-/// So many peers, of which all are listed.
+/// Connects this number of peers and waits until all are listed.
 pub(crate) async fn join_many(addr: SocketAddr, peers: usize) -> Result<Vec<RawPeer>> {
     let join = |_| async move {
         let mut peer = RawPeer::join(addr).await?;

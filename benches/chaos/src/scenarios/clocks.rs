@@ -1,4 +1,4 @@
-//! A clock that is set.
+//! A clock that is changed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::peer::RawPeer;
 use crate::server::Setup;
 use crate::stage::{Skipped, Stage, until};
 
-/// R22: timeouts follow the clock that only ever goes on, whatever the day's clock does.
+/// R22: timeouts follow the monotonic clock, whatever the wall clock does.
 pub(crate) async fn r22_clock_jumps(stage: &mut Stage) -> Result<()> {
     const HONEST: usize = 10;
     const SILENT: usize = 3;
@@ -31,7 +31,7 @@ pub(crate) async fn r22_clock_jumps(stage: &mut Stage) -> Result<()> {
     for _ in 0..HONEST {
         let mut peer = RawPeer::join(server.addr()).await?;
         honest.spawn(async move {
-            // It answers pings, for longer than a silent one is borne.
+            // This peer answers pings for longer than a silent peer is kept.
             let ended = timeout(Duration::from_secs(5), peer.listen()).await.is_ok();
             (ended, peer.leave().await)
         });
@@ -56,18 +56,22 @@ pub(crate) async fn r22_clock_jumps(stage: &mut Stage) -> Result<()> {
         }
         seen.push(one);
     }
-    stage.check(Check::at_least("the clock was ahead", ahead, DAY, "s"));
-    stage.check(Check::at_least("and then behind", behind, DAY - 60.0, "s"));
-    stage.check(Check::none("peers that answer and were given up", HONEST, &spurious));
-    stage.check(Check::equal("silent peers that were not", left.peers.saturating_sub(HONEST), 0));
-    stage.check(Check::within("until those were", took, [2.0, 3.5], "s").timed());
+    stage.check(Check::at_least("wall clock ahead", ahead, DAY, "s"));
+    stage.check(Check::at_least("wall clock behind after that", behind, DAY - 60.0, "s"));
+    stage.check(Check::none("answering peers that were disconnected", HONEST, &spurious));
+    stage.check(Check::equal(
+        "silent peers that were not disconnected",
+        left.peers.saturating_sub(HONEST),
+        0,
+    ));
+    stage.check(Check::within("time until they were", took, [2.0, 3.5], "s").timed());
     seen.extend(silent.iter().map(RawPeer::seen));
     drop(silent);
     stage.close(&mut server, &base, seen).await?;
     Ok(())
 }
 
-/// What the faked clock follows, in a file of its own.
+/// The offset of the faked clock, in a file of its own.
 struct Clock {
     file: PathBuf,
 }
@@ -80,7 +84,8 @@ impl Clock {
         Ok(clock)
     }
 
-    /// How far it is from the true one. The file is replaced whole: it is read at any moment.
+    /// Sets the offset from the true time. The file is replaced as a whole, since it may be read at
+    /// any moment.
     fn set(&self, offset: &str) -> Result<()> {
         let new = self.file.with_extension("new");
         std::fs::write(&new, offset)?;
@@ -94,7 +99,7 @@ impl Drop for Clock {
     }
 }
 
-/// Where the library for programs with threads is, on the systems that have it.
+/// Returns the path of the library for programs with threads, if the system has it.
 fn library() -> Option<PathBuf> {
     let arch = std::env::consts::ARCH;
     let places = [

@@ -1,4 +1,4 @@
-//! Many peers that come and go.
+//! Many peers that connect and leave.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::server::{News, Setup};
 use crate::stage::{Stage, patiently, until};
 use crate::wire::{Code, Line};
 
-/// Peers that join at the same time.
+/// The peers that connect at the same time.
 const AT_ONCE: usize = 32;
 
-/// R52: what a peer sent before it hung up is handled.
+/// R52: the messages that a peer sent before it closed its socket are handled.
 pub(crate) async fn r52_eof_after_sends(stage: &mut Stage) -> Result<()> {
     const PEERS: u64 = 500;
     const MESSAGES: u64 = 100;
@@ -28,7 +28,8 @@ pub(crate) async fn r52_eof_after_sends(stage: &mut Stage) -> Result<()> {
         let mut peer = RawPeer::join(addr).await?;
         let lines = (0..MESSAGES).map(|number| (Code::Sink, Line::new(stream, number).body(64)));
         peer.writer.send_all(lines).await?;
-        // Half of them wait for the server's end of the stream, half close the socket at once.
+        // Half of the peers wait for the server's end of the stream, and half close the socket at
+        // once.
         Ok::<_, std::io::Error>(if stream % 2 == 0 { peer.leave().await } else { peer.hang_up() })
     };
     let all = stream::iter(1..=PEERS).map(send).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
@@ -36,7 +37,7 @@ pub(crate) async fn r52_eof_after_sends(stage: &mut Stage) -> Result<()> {
     let errors: Vec<_> =
         joined.iter().filter_map(|it| it.as_ref().err()?.to_string().into()).collect();
     let seen: Vec<_> = joined.into_iter().flatten().collect();
-    stage.check(Check::none("peers that met an error", PEERS as usize, &errors));
+    stage.check(Check::none("peers with an error", PEERS as usize, &errors));
     let accounts = stage.close(&mut server, &base, seen).await?;
     let received = accounts.totals().received;
     stage.check(Check::equal("messages handled", received.handled, PEERS * MESSAGES));
@@ -44,7 +45,7 @@ pub(crate) async fn r52_eof_after_sends(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// R33: whoever comes, takes tags and goes leaves nothing behind.
+/// R33: peers that connect, get tags and leave do not leave anything behind.
 pub(crate) async fn r33_churn(stage: &mut Stage) -> Result<()> {
     let cycles = stage.pick(50_000, 5_000);
     let warm_up = cycles / 10;
@@ -58,15 +59,16 @@ pub(crate) async fn r33_churn(stage: &mut Stage) -> Result<()> {
     stage.settle(&mut server, &base).await?;
     let report = server.report().await?;
     let grown = server.probe().resident()? - warm;
-    stage.check(Check::none("cycles that met an error", cycles as usize, &errors));
+    stage.check(Check::none("cycles with an error", cycles as usize, &errors));
     stage.check(Check::equal("connections that ended", report.ended, cycles));
-    stage.check(Check::equal("peers that the tags' index holds", report.tagged, 0));
-    stage.check(Check::at_most("memory grown since the warm-up", grown, 16.0, "MiB"));
+    stage.check(Check::equal("peers in the index of tags", report.tagged, 0));
+    stage.check(Check::at_most("growth of memory since the warm-up", grown, 16.0, "MiB"));
     Ok(())
 }
 
-/// Peers that come, take tags, and go: every other one without a good-bye. Each some hundred of
-/// them have an address of their own, since an address has ports for 28 000 in a minute.
+/// Connects peers that get tags and leave, every second one without an orderly end. Each few
+/// hundred of them have an address of their own, since one address has ports for only 28 000
+/// connections per minute.
 async fn churn(addr: SocketAddr, cycles: std::ops::Range<u64>) -> Vec<String> {
     let cycle = |number: u64| async move {
         let [high, low] = ((number / 256) as u16).to_be_bytes();
@@ -81,7 +83,7 @@ async fn churn(addr: SocketAddr, cycles: std::ops::Range<u64>) -> Vec<String> {
     all.filter_map(async |ended| ended.err().map(|error| error.to_string())).collect().await
 }
 
-/// Peers that break off in every way, at every moment, while everybody is published to.
+/// Peers break off in every way and at every moment during broadcasts to all.
 pub(crate) async fn resets(stage: &mut Stage) -> Result<()> {
     const PEERS: u64 = 48;
     let lasts = stage.pick(Duration::from_secs(10), Duration::from_secs(3));
@@ -96,13 +98,13 @@ pub(crate) async fn resets(stage: &mut Stage) -> Result<()> {
     let mut seen: Vec<Seen> = broken.into_iter().flatten().collect();
     stage.check(Check::at_least("connections that broke off", seen.len() as f64, 50.0, ""));
     stage.check(Check::at_least("honest answers", outcome.answers() as f64, 100.0, ""));
-    stage.check(Check::none("honest peers that met an error", 20, &outcome.errors));
+    stage.check(Check::none("honest peers with an error", 20, &outcome.errors));
     seen.extend(outcome.seen);
     stage.close(&mut server, &base, seen).await?;
     Ok(())
 }
 
-/// Connects, talks for a while, and breaks off, again and again.
+/// Connects, sends for a while, and breaks off, again and again.
 pub(crate) async fn break_off(
     addr: SocketAddr,
     stream: u64,
@@ -130,11 +132,11 @@ pub(crate) async fn break_off(
         all.push(match rng.u8(0..4) {
             0 => peer.leave().await,
             1 => {
-                // In the middle of a frame.
+                // The peer breaks off in the middle of a frame.
                 let _ = peer.writer.begin(Code::Sink, Line::new(stream, messages).body(99)).await;
                 peer.leave().await
             }
-            // Without looking at what came, so that the system sends a reset.
+            // The peer does not read the waiting bytes, so that the system sends a reset.
             2 => peer.seen(),
             _ => peer.reset(),
         });

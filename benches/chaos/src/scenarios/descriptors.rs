@@ -1,4 +1,4 @@
-//! Nothing left to open.
+//! A server without free descriptors.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::peer::RawPeer;
 use crate::server::Setup;
 use crate::stage::{Stage, until};
 
-/// R16: where no descriptor is left the server waits without burning a core, and goes on by itself.
+/// R16: without a free descriptor, the server waits without using a core, and recovers by itself.
 pub(crate) async fn r16_descriptors(stage: &mut Stage) -> Result<()> {
     const DESCRIPTORS: u64 = 64;
     const PEERS: u64 = 120;
@@ -25,7 +25,8 @@ pub(crate) async fn r16_descriptors(stage: &mut Stage) -> Result<()> {
     for _ in 0..PEERS {
         let mut left = leave.subscribe();
         peers.spawn(async move {
-            // Many of them never hear a word: the system has accepted them, and the server cannot.
+            // Many of them never receive a byte: the system has accepted them, and the server
+            // cannot.
             let peer = tokio::select! {
                 peer = RawPeer::join(addr) => peer.ok()?,
                 _ = left.wait_for(|left| *left) => return None,
@@ -48,16 +49,19 @@ pub(crate) async fn r16_descriptors(stage: &mut Stage) -> Result<()> {
     let start = Instant::now();
     let newcomer = timeout(Duration::from_secs(10), RawPeer::join(addr)).await;
     let took = start.elapsed().as_secs_f64();
-    let mut seen = vec![newcomer.context("nobody new can join")??.leave().await];
+    let mut seen = vec![newcomer.context("no new peer can join")??.leave().await];
     while let Some(ended) = peers.join_next().await {
         seen.extend(ended?);
     }
     stage.check(Check::at_least("peers that joined", joined as f64, 40.0, ""));
     stage.check(Check::at_least("descriptors held", held as f64, DESCRIPTORS as f64, ""));
-    stage.check(Check::at_most("share of a core while there are none", share, 5.0, "%").timed());
+    stage
+        .check(Check::at_most("share of a core without free descriptors", share, 5.0, "%").timed());
     stage.check(Check::at_most("lines logged", lines as f64, 10.0, ""));
     stage.check(Check::at_least("lines logged at all", lines as f64, 1.0, ""));
-    stage.check(Check::at_most("a newcomer, once there are some", took, 1.5, "s").timed());
+    stage.check(
+        Check::at_most("time for a new peer after descriptors are free", took, 1.5, "s").timed(),
+    );
     stage.close(&mut server, &base, seen).await?;
     Ok(())
 }

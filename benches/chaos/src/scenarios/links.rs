@@ -16,19 +16,19 @@ use crate::server::{News, Setup};
 use crate::stage::{Stage, patiently};
 use crate::wire::{Code, Line};
 
-/// How long a request may take.
+/// The time limit of a request.
 const REQUEST: Duration = Duration::from_secs(1);
 
-/// What a request may take beyond that on a busy machine.
+/// The time that a request may exceed its limit by on a busy machine.
 const LATE: Duration = Duration::from_millis(500);
 
-/// Silence after which either side asks.
+/// The silence after which each side sends a ping.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Peers that do not reconnect but join anew.
+/// The peers that do not reconnect but make new connections.
 const PEERS: u64 = 8;
 
-/// Clients and raw peers behind a proxy that does everything to their links.
+/// Clients and raw peers behind a proxy that applies every fault to their links.
 pub(crate) async fn cut_links(stage: &mut Stage) -> Result<()> {
     cut(stage, setup(), PEERS, |config| config).await
 }
@@ -38,7 +38,7 @@ pub(crate) async fn cut_links_on_threads(stage: &mut Stage) -> Result<()> {
     cut(stage, Setup { threading: true, ..setup() }, PEERS, |config| config).await
 }
 
-/// The same over TLS, with clients alone: raw peers do not speak it.
+/// The same over TLS, with clients alone, since raw peers have no TLS.
 #[cfg(feature = "tls")]
 pub(crate) async fn cut_links_over_tls(stage: &mut Stage) -> Result<()> {
     let pem = crate::tls::Pem::new()?;
@@ -81,9 +81,9 @@ async fn cut(
     for talk in talks {
         talked.add(talk?);
     }
-    // What a peer hears behind a proxy that cuts is no proof of anything, but that it was sent.
+    // Observations behind a proxy that cuts prove nothing, except that decoded frames were sent.
     let raw = broken.into_iter().flatten().map(|mut seen| {
-        (seen.heard_all, seen.said_all) = (false, false);
+        (seen.read_all, seen.sent_all) = (false, false);
         seen
     });
     let mut seen: Vec<_> = raw.collect();
@@ -93,13 +93,13 @@ async fn cut(
     stage.check(Check::at_least("requests that failed", talked.failed as f64, 1.0, ""));
     stage.check(Check::equal("answers to another request", talked.mismatched, 0));
     stage.check(Check::equal("requests that ended late", talked.late, 0).timed());
-    stage.check(Check::none("clients that did not come back", CLIENTS as usize, &talked.lost));
+    stage.check(Check::none("clients that did not reconnect", CLIENTS as usize, &talked.lost));
     drop(proxy);
     stage.close(&mut server, &base, seen).await?;
     Ok(())
 }
 
-/// What became of the requests of clients.
+/// The results of the clients' requests.
 #[derive(Debug, Default)]
 pub(super) struct Talked {
     pub(super) answered: u64,
@@ -119,7 +119,7 @@ impl Talked {
     }
 }
 
-/// A client that comes back soon, again and again.
+/// Returns the configuration of a client that reconnects soon, again and again.
 pub(super) fn config(addr: SocketAddr) -> ClientConfig {
     ClientConfig::default()
         .addr(addr.to_string())
@@ -128,8 +128,8 @@ pub(super) fn config(addr: SocketAddr) -> ClientConfig {
         .reconnect(Reconnect::fixed(Duration::from_millis(20)).initial(true))
 }
 
-/// Asks and sends until the time is over, through whatever happens to its links; then it has to
-/// come back once more.
+/// Sends requests and messages until the time has ended, whatever happens to the links. The client
+/// must then reconnect once more.
 pub(super) async fn talk(
     config: ClientConfig,
     stream: u64,
@@ -145,7 +145,7 @@ pub(super) async fn talk(
         }
         for _ in 0..rng.u64(0..5) {
             let body = Line::new(stream, number).body(rng.usize(24..2_000));
-            // What is refused is not sent, so its number is free.
+            // A refused message is not sent, so its number is free.
             if client.try_send(&Message::new(Code::Sink, body)).is_ok() {
                 number += 1;
             }
@@ -167,7 +167,7 @@ pub(super) async fn talk(
     Ok(talked)
 }
 
-/// One request, with a body that no other has, and too short to be a line.
+/// Sends one request. Its body is unique, and too short for a line.
 async fn ask(client: &Client, nonce: u64, talked: &mut Talked) {
     let start = Instant::now();
     let question = Message::new(Code::Echo, nonce.to_be_bytes().to_vec());

@@ -1,4 +1,4 @@
-//! Peers that are gone without a word, in a network of their own.
+//! Peers that disappear without a notice, in a network of their own.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -19,10 +19,10 @@ use crate::server::{News, ServerProcess, Setup};
 use crate::stage::{Stage, patiently};
 use crate::wire::Code;
 
-/// Peers on the other side.
+/// The peers on the other side.
 const PEERS: usize = 5;
 
-/// R17: both sides notice that the other is gone, although nothing tells them.
+/// R17: both sides detect that the other has disappeared, although nothing notifies them.
 pub(crate) async fn r17_half_open(stage: &mut Stage) -> Result<()> {
     let namespace = Namespace::new()?;
     let heartbeat = Some(Duration::from_secs(1));
@@ -42,7 +42,7 @@ pub(crate) async fn r17_half_open(stage: &mut Stage) -> Result<()> {
         for client in &clients {
             client.request(&Message::from_text(Code::Echo, "there?")).await?;
         }
-        // Whoever waits for this has ended if it cannot be told.
+        // If this cannot be sent, the receiving task has ended.
         let _ = ready.send(());
         let ended = async |client: &Client| (client.peer().closed().await.reason, Instant::now());
         let ended = join_all(clients.iter().map(ended)).await;
@@ -56,10 +56,10 @@ pub(crate) async fn r17_half_open(stage: &mut Stage) -> Result<()> {
     namespace.heal()?;
     let seconds: Vec<_> = ended.iter().map(|(_, at)| (*at - start).as_secs_f64()).collect();
     let figures = [
-        ("the server notices the first", first),
-        ("the server notices the last", last),
-        ("the clients notice, the first", seconds.iter().copied().fold(f64::INFINITY, f64::min)),
-        ("the clients notice, the last", seconds.iter().copied().fold(0.0, f64::max)),
+        ("the server detects the first", first),
+        ("the server detects the last", last),
+        ("the first client detects it", seconds.iter().copied().fold(f64::INFINITY, f64::min)),
+        ("the last client detects it", seconds.iter().copied().fold(0.0, f64::max)),
     ];
     for (what, measured) in figures {
         stage.check(Check::within(what, measured, [2.0, 3.5], "s").timed());
@@ -69,20 +69,27 @@ pub(crate) async fn r17_half_open(stage: &mut Stage) -> Result<()> {
     let accounts = stage.close(&mut server, &base, notes.take_seen()).await?;
     let reasons: Vec<_> = theirs.chain(accounts.entries().map(|it| it.reason.clone())).collect();
     let wrong: Vec<_> = reasons.iter().filter(|reason| !silent(reason)).cloned().collect();
-    stage.check(Check::none("ends for another reason than silence", reasons.len(), &wrong));
+    stage.check(Check::none(
+        "connections that ended for another reason than silence",
+        reasons.len(),
+        &wrong,
+    ));
     Ok(())
 }
 
-/// R18: data that nobody acknowledges ends the connection long before the system gives up.
+/// R18: unacknowledged data ends the connection long before the system would.
 pub(crate) async fn r18_unacknowledged(stage: &mut Stage) -> Result<()> {
-    // Little is taken on by the system, so that only its own clock can notice; of much, a part
-    // waits for the peer.
+    // The system accepts little data as a whole, so only its own clock can detect the loss. Of much
+    // data, a part waits for the peer.
     let little = News { messages: 1, size: 100, per_second: 1_000 };
     let much = News { messages: 500, size: 16 << 10, per_second: 10_000 };
-    for (what, news) in [("closed with little unacknowledged", little), ("with much", much)] {
+    for (what, news) in [
+        ("end with little data unacknowledged", little),
+        ("end with much data unacknowledged", much),
+    ] {
         let namespace = Namespace::new()?;
         let write_stall = Duration::from_secs(3);
-        // Without pings, which would notice as well.
+        // Pings are off, since they would detect the loss as well.
         let setup = Setup { heartbeat: None, write_stall, ..Setup::default() };
         let command = namespace.command(&Command::new(std::env::current_exe()?));
         let (mut server, base) = stage.serve_by(command, setup).await?;
@@ -92,7 +99,7 @@ pub(crate) async fn r18_unacknowledged(stage: &mut Stage) -> Result<()> {
         let peers = namespace.run(async move || {
             let peers = join_quietly(addr).await?;
             let _ = ready.send(());
-            // They hold their sockets until then, and read nothing.
+            // The peers hold their sockets until then and read nothing.
             let _ = is_over.await;
             anyhow::Ok(peers.iter().map(RawPeer::seen).collect::<Vec<_>>())
         })?;
@@ -101,7 +108,7 @@ pub(crate) async fn r18_unacknowledged(stage: &mut Stage) -> Result<()> {
         server.publish(news).await?;
         let (first, last) = gone(&mut server, Instant::now()).await?;
         stage.check(Check::at_most(what, last, 4.0, "s").timed());
-        stage.check(Check::at_least("but not at once", first, 2.0, "s"));
+        stage.check(Check::at_least("but no earlier", first, 2.0, "s"));
         let _ = over.send(());
         let seen: Vec<Seen> = patiently("the peers", peers).await???;
         stage.close(&mut server, &base, seen).await?;
@@ -119,8 +126,8 @@ async fn join_quietly(addr: SocketAddr) -> Result<Vec<RawPeer>> {
     Ok(peers)
 }
 
-/// Waits until the server has given all its peers up; says after how many seconds the first was
-/// gone, and the last.
+/// Waits until the server has disconnected all its peers. Returns the seconds until the first and
+/// until the last disconnect.
 async fn gone(server: &mut ServerProcess, start: Instant) -> Result<(f64, f64)> {
     let mut first = f64::NAN;
     let all = timeout(Duration::from_secs(30), async {
@@ -135,6 +142,6 @@ async fn gone(server: &mut ServerProcess, start: Instant) -> Result<(f64, f64)> 
             sleep(Duration::from_millis(20)).await;
         }
     });
-    all.await.context("the server never noticed")??;
+    all.await.context("the server never detected the loss")??;
     Ok((first, start.elapsed().as_secs_f64()))
 }

@@ -1,4 +1,4 @@
-//! What happens in the scenarios.
+//! The functions of the scenarios.
 
 pub(crate) mod broadcasts;
 pub(crate) mod clocks;

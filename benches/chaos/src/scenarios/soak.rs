@@ -1,4 +1,4 @@
-//! Everything at once, for long.
+//! All faults at once, for a long time.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,18 +21,18 @@ use crate::server::{News, ServerProcess, Setup};
 use crate::stage::Stage;
 use crate::wire::{Code, Line};
 
-/// After so much of it the server's memory is as large as it gets.
+/// The time after which the server's memory has its full size.
 const WARM: Duration = Duration::from_secs(60);
 
-/// R48: for as long as it may go on, nothing piles up.
+/// R48: nothing accumulates, however long it takes.
 pub(crate) async fn r48_soak(stage: &mut Stage) -> Result<()> {
     let lasts = stage.soak();
     let setup = Setup {
         heartbeat: Some(Duration::from_secs(1)),
         write_stall: Duration::from_secs(2),
-        // Handlers that hang when their peer has gone are not waited for longer.
+        // Handlers that hang after their peer has left are not awaited for longer.
         drain: Duration::from_secs(2),
-        // So small that a peer that does not read fills it.
+        // The outbox is small, so that a peer that does not read fills it.
         max_message_size: 64 << 10,
         outbox: (1_024, 256 << 10),
         ..Setup::default()
@@ -73,8 +73,7 @@ pub(crate) async fn r48_soak(stage: &mut Stage) -> Result<()> {
         talked.add(talk?);
     }
     let behind_faults = broken.into_iter().flatten();
-    let behind_faults =
-        behind_faults.map(|seen| Seen { heard_all: false, said_all: false, ..seen });
+    let behind_faults = behind_faults.map(|seen| Seen { read_all: false, sent_all: false, ..seen });
     accounts.add_seen(behind_faults);
     accounts.add_seen(direct.into_iter().chain(rude).flatten());
     accounts.add_seen(notes.take_seen());
@@ -84,30 +83,35 @@ pub(crate) async fn r48_soak(stage: &mut Stage) -> Result<()> {
     stage.settle(&mut server, &base).await?;
     accounts.add_entries(server.ended().await?);
     stage.check(Check::at_least("connections", accounts.entries().count() as f64, 50.0, ""));
-    stage.check(Check::at_least("links that were harmed", connections as f64, 10.0, ""));
+    stage.check(Check::at_least("links with faults", connections as f64, 10.0, ""));
     stage.check(Check::at_least("honest answers", outcome.answers() as f64, 100.0, ""));
-    stage.check(Check::none("honest peers that met an error", 20, &outcome.errors));
+    stage.check(Check::none("honest peers with an error", 20, &outcome.errors));
     stage.check(Check::at_least(
-        "requests answered through faults",
+        "requests answered over faulty links",
         talked.answered as f64,
         10.0,
         "",
     ));
     stage.check(Check::equal("answers to another request", talked.mismatched, 0));
-    stage.check(Check::none("clients that did not come back", 6, &talked.lost));
+    stage.check(Check::none("clients that did not reconnect", 6, &talked.lost));
     let checks = accounts.checks();
     stage.checks.extend(checks);
     if lasts >= 2 * WARM {
         let slope = memory.slope(WARM);
-        stage.check(Check::at_most("slope of memory after 60 s", slope, 1.0, "MiB/min"));
+        stage.check(Check::at_most(
+            "growth of memory per minute after 60 s",
+            slope,
+            1.0,
+            "MiB/min",
+        ));
     } else {
         let grown = memory.grown(lasts / 3);
-        stage.check(Check::at_most("memory grown after a third", grown, 16.0, "MiB"));
+        stage.check(Check::at_most("growth of memory after a third", grown, 16.0, "MiB"));
     }
     Ok(())
 }
 
-/// Looks at the server every second, and takes the entries that it has by then.
+/// Measures the server every second and collects its new entries.
 async fn watch(
     server: &mut ServerProcess,
     until: Instant,
@@ -123,14 +127,15 @@ async fn watch(
     Ok(())
 }
 
-/// What a server held, in seconds and MiB.
+/// The server's memory, in seconds and MiB.
 #[derive(Debug, Default)]
 struct Memory {
     samples: Vec<(f64, f64)>,
 }
 
 impl Memory {
-    /// MiB in a minute, by the line that is nearest to the samples from then on.
+    /// Returns the growth in MiB per minute: the slope of the line that fits the samples from this
+    /// time on.
     fn slope(&self, from: Duration) -> f64 {
         let samples = self.since(from);
         let mean =
@@ -141,7 +146,7 @@ impl Memory {
         60.0 * with / spread
     }
 
-    /// MiB that it held more at most than then.
+    /// Returns the largest growth in MiB after this time.
     fn grown(&self, from: Duration) -> f64 {
         let samples = self.since(from);
         let first = samples.first().map_or(f64::NAN, |sample| sample.1);
@@ -156,7 +161,7 @@ impl Memory {
 
 type Rude = futures::future::BoxFuture<'static, Seen>;
 
-/// Joins and is rude in one way, again and again, five times in a second at most.
+/// Connects and misbehaves in one way, again and again, at most five times per second.
 async fn again_and_again(
     addr: SocketAddr,
     mut rng: fastrand::Rng,
@@ -172,7 +177,7 @@ async fn again_and_again(
     all
 }
 
-/// Has a handler panic.
+/// Makes a handler panic.
 fn panics(mut peer: RawPeer, mut rng: fastrand::Rng) -> Rude {
     let code = if rng.bool() { Code::Panic } else { Code::PanicBlocking };
     Box::pin(async move {
@@ -182,7 +187,7 @@ fn panics(mut peer: RawPeer, mut rng: fastrand::Rng) -> Rude {
     })
 }
 
-/// Has handlers hang that are given up, and goes before all of them are.
+/// Makes handlers hang until they are aborted, and leaves before all of them are.
 fn hangs(mut peer: RawPeer, mut rng: fastrand::Rng) -> Rude {
     Box::pin(async move {
         let calls = (0..rng.u64(1..200)).map(|_| (Code::HangBriefly, Bytes::new()));
@@ -192,7 +197,7 @@ fn hangs(mut peer: RawPeer, mut rng: fastrand::Rng) -> Rude {
     })
 }
 
-/// Reads nothing until it is given up.
+/// Reads nothing until it is disconnected.
 fn stalls(mut peer: RawPeer, mut rng: fastrand::Rng) -> Rude {
     Box::pin(async move {
         sleep(Duration::from_millis(rng.u64(500..5_000))).await;
@@ -201,7 +206,7 @@ fn stalls(mut peer: RawPeer, mut rng: fastrand::Rng) -> Rude {
     })
 }
 
-/// Sends and hangs up, which takes nothing back.
+/// Sends and closes the socket. The sent messages still count.
 fn hangs_up(mut peer: RawPeer, mut rng: fastrand::Rng) -> Rude {
     static STREAM: AtomicU64 = AtomicU64::new(1_000);
     Box::pin(async move {

@@ -16,11 +16,11 @@ use crate::server::{News, ServerProcess, Setup};
 use crate::stage::{Stage, patiently, until};
 use crate::wire::Line;
 
-/// A peer that does not read is given up when 16 MiB wait for it, or when it has taken nothing for
-/// 10 s; until then the system takes some on for it.
+/// The time limit for a disconnect. A peer that does not read is disconnected when 16 MiB wait for
+/// it, or when it has accepted nothing for 10 s. Before that, the system accepts some data for it.
 const CUT: f64 = 11.0;
 
-/// R23: a peer that does not read what is published delays nobody, and costs bounded memory.
+/// R23: a peer that does not read broadcasts delays no other peer and needs bounded memory.
 pub(crate) async fn r23_stalled_reader(stage: &mut Stage) -> Result<()> {
     let full = News { messages: 10_000, size: 4 << 10, per_second: 700 };
     let short = News { messages: 2_400, size: 16 << 10, per_second: 400 };
@@ -32,24 +32,24 @@ pub(crate) async fn r23_stalled_reader(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// So many frames that it is the bytes that count.
+/// Returns a configuration with room for enough frames that the limit in bytes applies.
 fn setup() -> Setup {
     Setup { outbox: (16_384, 16 << 20), ..Setup::default() }
 }
 
-/// The same where it reads as well: the 99th percentile of the time that messages take, in
+/// Measures without a stalled peer: returns the 99th percentile of the messages' times in
 /// milliseconds.
 async fn without_it(stage: &mut Stage, readers: usize, news: News) -> Result<f64> {
     let (mut server, base) = stage.serve(setup()).await?;
     let readers = Readers::join(server.addr(), readers + 1, news.messages).await?;
     server.publish(news).await?;
-    let heard = readers.leave().await?;
-    stage.check(Check::none("readers without it that missed something", heard.of, &heard.short));
-    stage.close(&mut server, &base, heard.seen).await?;
-    Ok(percentile(heard.took, 0.99))
+    let results = readers.leave().await?;
+    stage.check(Check::none("readers without a full stream, before", results.of, &results.short));
+    stage.close(&mut server, &base, results.seen).await?;
+    Ok(percentile(results.took, 0.99))
 }
 
-/// The percentile with one that does not read.
+/// Measures with one peer that does not read.
 async fn beside_it(stage: &mut Stage, readers: usize, news: News) -> Result<f64> {
     let (mut server, base) = stage.serve(setup()).await?;
     let mut stalled = join_many(server.addr(), 1).await?.pop().context("it joined")?;
@@ -59,48 +59,52 @@ async fn beside_it(stage: &mut Stage, readers: usize, news: News) -> Result<f64>
     let before = probe.resident()?;
     server.publish(news).await?;
     let cut_after = cut_off(&mut server, readers).await?;
-    let mut heard = others.leave().await?;
+    let mut results = others.leave().await?;
     let grown = probe.peak()? - before;
-    // What the system took on is still there.
+    // The data that the system has accepted is still there.
     let _ = timeout(Duration::from_secs(10), stalled.listen()).await;
-    heard.seen.push(stalled.seen());
-    stage.check(Check::none("readers beside it that missed something", heard.of, &heard.short));
-    stage.check(Check::at_most("until it is cut off", cut_after, CUT, "s"));
-    stage.check(Check::at_most("memory grown at most", grown, 32.0, "MiB"));
-    let accounts = stage.close(&mut server, &base, heard.seen).await?;
+    results.seen.push(stalled.seen());
+    stage.check(Check::none(
+        "readers without a full stream, beside it",
+        results.of,
+        &results.short,
+    ));
+    stage.check(Check::at_most("time until it is disconnected", cut_after, CUT, "s"));
+    stage.check(Check::at_most("highest growth of memory", grown, 32.0, "MiB"));
+    let accounts = stage.close(&mut server, &base, results.seen).await?;
     let wrong = other_reason(&accounts, stalled.id());
-    stage.check(Check::none("reasons that are not slowness", 1, wrong.as_slice()));
-    Ok(percentile(heard.took, 0.99))
+    stage.check(Check::none("disconnects for another reason than slowness", 1, wrong.as_slice()));
+    Ok(percentile(results.took, 0.99))
 }
 
-/// Waits until all but these are gone; says how many seconds that took.
+/// Waits until only this number of peers is left. Returns the seconds that it took.
 async fn cut_off(server: &mut ServerProcess, readers: usize) -> Result<f64> {
     let start = Instant::now();
     let report = until(server, Duration::from_secs(40), |it| it.peers == readers).await?;
     Ok(if report.peers == readers { start.elapsed().as_secs_f64() } else { f64::NAN })
 }
 
-/// Why a peer was given up, if it was not because it was slow.
+/// Returns the reason of a disconnect, unless the peer was too slow.
 fn other_reason(accounts: &Accounts, id: u64) -> Option<String> {
     let reason = accounts.entry(id).map_or("none", |entry| &*entry.reason);
     let is_slow = ["the peer's outbox overflowed", "the peer accepted no bytes for too long"];
     (!is_slow.contains(&reason)).then(|| reason.to_owned())
 }
 
-/// Peers that read what is published.
+/// Peers that read broadcasts.
 struct Readers {
     reading: JoinSet<(RawPeer, u64, Vec<Duration>)>,
     messages: u64,
 }
 
-/// What readers met with.
-struct Heard {
-    /// How many they were.
+/// The results of the readers.
+struct Results {
+    /// The number of readers.
     of: usize,
     seen: Vec<Seen>,
-    /// Those who did not get everything.
+    /// The readers that did not receive everything.
     short: Vec<String>,
-    /// How long some of the messages took.
+    /// The times of some of the messages.
     took: Vec<Duration>,
 }
 
@@ -113,8 +117,8 @@ impl Readers {
         Ok(Self { reading, messages })
     }
 
-    /// They leave when they have read everything.
-    async fn leave(mut self) -> Result<Heard> {
+    /// Disconnects each reader when it has read everything.
+    async fn leave(mut self) -> Result<Results> {
         let of = self.reading.len();
         let (mut seen, mut took, mut short) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(ended) = patiently("the readers", self.reading.join_next()).await? {
@@ -125,11 +129,12 @@ impl Readers {
             took.extend(times);
             seen.push(peer.leave().await);
         }
-        Ok(Heard { of, seen, short, took })
+        Ok(Results { of, seen, short, took })
     }
 }
 
-/// Reads so many messages; gives the peer, how many came, and how long some of them took.
+/// Reads this number of messages. Returns the peer, the number of messages, and the times of some
+/// of them.
 async fn read(mut peer: RawPeer, messages: u64) -> (RawPeer, u64, Vec<Duration>) {
     let (mut came, mut took) = (0, Vec::new());
     while came < messages {

@@ -1,4 +1,4 @@
-//! A server that comes back to all its clients at once.
+//! A server that returns for all its clients at once.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::server::Setup;
 use crate::stage::{Stage, patiently};
 use crate::wire::Code;
 
-/// R20: clients that lost their server come back spread over time, and all of them.
+/// R20: clients that lost their server reconnect spread over time, and all of them do.
 pub(crate) async fn r20_reconnect_storm(stage: &mut Stage) -> Result<()> {
     const CLIENTS: usize = 500;
-    // One in five within a tenth of a second.
+    // One client in five within a tenth of a second.
     const PEAK: f64 = 20.0;
     let (server, _) = stage.serve(Setup::default()).await?;
     let addr = server.addr();
@@ -33,7 +33,7 @@ pub(crate) async fn r20_reconnect_storm(stage: &mut Stage) -> Result<()> {
     })
     .await?;
     sleep(Duration::from_millis(200)).await;
-    // Of the first server nothing is known but what its clients saw, so only the second counts.
+    // Only the clients' observations of the first server are known, so only the second one counts.
     notes.take_seen();
     notes.take_arrivals();
     let (mut server, base) =
@@ -48,7 +48,7 @@ pub(crate) async fn r20_reconnect_storm(stage: &mut Stage) -> Result<()> {
     let took = if in_time { start.elapsed().as_secs_f64() } else { f64::NAN };
     let peak =
         100.0 * busiest(notes.take_arrivals(), Duration::from_millis(100)) as f64 / CLIENTS as f64;
-    stage.check(Check::at_most("until all are back", took, 15.0, "s").timed());
+    stage.check(Check::at_most("time until all are back", took, 15.0, "s").timed());
     stage.check(Check::at_most("back within any 100 ms", peak, PEAK, "%").timed());
     let ask = async |client: &Client| {
         let answer = client.request(&Message::from_text(Code::Echo, "back?")).await;
@@ -63,7 +63,7 @@ pub(crate) async fn r20_reconnect_storm(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// The most that came within any such time.
+/// Returns the largest number of arrivals within this time.
 fn busiest(mut arrivals: Vec<Instant>, within: Duration) -> usize {
     arrivals.sort_unstable();
     let from = |at: usize| {

@@ -1,4 +1,4 @@
-//! The server under test, as the process that it runs in.
+//! The server under test, inside its own process.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::router::{OnPurpose, TAG, router};
 use super::talk::{News, Question, Report, Setup, Shutdown};
 use crate::wire::{Code, Line};
 
-/// Pending handshakes that are borne: everybody comes from one address, and all at once.
+/// The limit of pending handshakes. All peers connect from one address and at once.
 const PENDING: usize = 4_096;
 
-/// The stream of the server's own numbers; peers choose others.
+/// The stream of the server's own numbers. Peers choose others.
 const STREAM: u64 = 0;
 
 /// Serves until the input ends.
@@ -27,20 +27,20 @@ pub(crate) fn serve(setup: &Setup) -> Result<()> {
         veltix_stage::process::lower_file_limit(descriptors)?;
     }
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    say_only_other_panics();
+    hide_deliberate_panics();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ledger = Ledger::new(setup.keeps_entries, setup.lies);
     let server = runtime.block_on(Server::bind(config(setup)?, router(ledger.clone())))?;
     let addr = server.local_addr().to_string();
     let hub = server.hub();
     runtime.spawn(server.run());
-    say(&addr)?;
+    write_line(&addr)?;
     let mut child = Child { runtime: runtime.handle().clone(), hub, ledger, publisher: None };
     for line in stdin().lock().lines() {
-        let question = serde_json::from_str(&line?).context("not a question")?;
+        let question = serde_json::from_str(&line?).context("the input is no request")?;
         child.answer(&question)?;
     }
-    // Whoever asked is gone; what is left ends with the process.
+    // The parent process has ended. The rest ends with this process.
     Ok(())
 }
 
@@ -65,8 +65,8 @@ fn config(setup: &Setup) -> Result<ServerConfig> {
     Ok(config)
 }
 
-/// A thousand panics are not printed.
-fn say_only_other_panics() {
+/// Makes the panic hook ignore deliberate panics, of which there are a thousand.
+fn hide_deliberate_panics() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if !info.payload().is::<OnPurpose>() {
@@ -75,7 +75,7 @@ fn say_only_other_panics() {
     }));
 }
 
-/// What the process answers with.
+/// The state for answers.
 struct Child {
     runtime: Handle,
     hub: Hub,
@@ -83,7 +83,7 @@ struct Child {
     publisher: Option<Publisher>,
 }
 
-/// What publishes at present, or has.
+/// The task that publishes or has published, if there is one.
 struct Publisher {
     task: AbortHandle,
     published: Arc<AtomicU64>,
@@ -92,22 +92,22 @@ struct Publisher {
 impl Child {
     fn answer(&mut self, question: &Question) -> Result<()> {
         match question {
-            Question::Report => say_json(&self.report()?),
-            Question::Ended => say_json(&self.ledger.take()),
+            Question::Report => write_json(&self.report()?),
+            Question::Ended => write_json(&self.ledger.take()),
             Question::Living => {
                 let peers = self.hub.list(all())?;
                 let entries = peers.iter().map(|peer| ledger::entry(peer, String::new()));
-                say_json(&entries.collect::<Vec<_>>())
+                write_json(&entries.collect::<Vec<_>>())
             }
             Question::Publish(news) => {
                 self.publish(*news);
-                say_json(&())
+                write_json(&())
             }
             Question::Quiet => {
                 self.publisher.take().inspect(|publisher| publisher.task.abort());
-                say_json(&())
+                write_json(&())
             }
-            Question::Shutdown => say_json(&self.shutdown()),
+            Question::Shutdown => write_json(&self.shutdown()),
         }
     }
 
@@ -137,7 +137,7 @@ impl Child {
 
     fn shutdown(&self) -> Shutdown {
         let report = self.runtime.block_on(self.hub.shutdown());
-        // The task that served, and those that it owned, are let go of right behind the report.
+        // The task of the server, and its own tasks, end just after the report.
         let start = Instant::now();
         let alive = || self.runtime.metrics().num_alive_tasks();
         while alive() > 0 && start.elapsed() < Duration::from_millis(500) {
@@ -157,7 +157,7 @@ impl Child {
     }
 }
 
-/// Publishes at an even rate, and catches up when it was held up.
+/// Publishes at an even rate and catches up after a delay.
 async fn publish(hub: Hub, news: News, published: Arc<AtomicU64>) {
     let start = tokio::time::Instant::now();
     let mut ticks = tokio::time::interval(Duration::from_millis(1));
@@ -167,7 +167,7 @@ async fn publish(hub: Hub, news: News, published: Arc<AtomicU64>) {
         let due = start.elapsed().as_micros() as u64 * news.per_second / 1_000_000;
         while number < due.min(news.messages) {
             let body = Line::new(STREAM, number).body(news.size);
-            // The body is shorter than the limit, and nobody is a target that is too large.
+            // The body is shorter than the limit, and the target `all` is never too large.
             let _ = hub.broadcast(&Message::new(Code::News, body));
             number += 1;
             published.store(number, Ordering::Release);
@@ -175,12 +175,12 @@ async fn publish(hub: Hub, news: News, published: Arc<AtomicU64>) {
     }
 }
 
-fn say_json(answer: &impl serde::Serialize) -> Result<()> {
-    say(&serde_json::to_string(answer)?)
+fn write_json(answer: &impl serde::Serialize) -> Result<()> {
+    write_line(&serde_json::to_string(answer)?)
 }
 
-/// Says one line to whoever started the process.
-fn say(line: &str) -> Result<()> {
+/// Writes one line to the parent process.
+fn write_line(line: &str) -> Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)

@@ -1,4 +1,4 @@
-//! What the server under test writes down of its connections.
+//! The records of the server under test about its connections.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::accounts::Entry;
 use crate::order::Order;
 use crate::wire::Line;
 
-/// Broken entries that are kept to be shown.
+/// The number of wrong entries that are kept for the report.
 const SHOWN: usize = 5;
 
 /// The connections that have ended.
@@ -23,11 +23,11 @@ struct Book {
     ended: u64,
     broken: Vec<String>,
     entries: Vec<Entry>,
-    /// The next entry is to be wrong.
+    /// Whether the next entry must be wrong.
     lies: bool,
 }
 
-/// The order of what one peer sent, attached to it.
+/// The order of one peer's messages, which is attached to the peer.
 #[derive(Debug, Default)]
 pub(super) struct Incoming(Mutex<Order>);
 
@@ -45,7 +45,7 @@ impl Ledger {
         Self { book: Arc::new(Mutex::new(book)), keeps_entries }
     }
 
-    /// A connection has ended.
+    /// Records the end of a connection.
     pub(super) fn close(&self, peer: &Peer, outcome: &Disconnected) {
         let mut entry = entry(peer, outcome.reason.to_string());
         entry.sent = outcome.sent.into();
@@ -53,7 +53,7 @@ impl Ledger {
         let mut book = lock(&self.book);
         book.ended += 1;
         if std::mem::take(&mut book.lies) {
-            // Of what it sent each peer knows, also one that does not hear the end.
+            // Every peer knows the number of its sent messages, also one that does not see the end.
             entry.received.received += 1;
             entry.received.handled += 1;
         }
@@ -67,7 +67,7 @@ impl Ledger {
         }
     }
 
-    /// The entries since the last time.
+    /// Returns the entries since the last call.
     pub(super) fn take(&self) -> Vec<Entry> {
         std::mem::take(&mut lock(&self.book).entries)
     }
@@ -81,7 +81,7 @@ impl Ledger {
     }
 }
 
-/// How a connection stands.
+/// Returns the present counters of a connection.
 pub(super) fn entry(peer: &Peer, reason: String) -> Entry {
     let stats = peer.stats();
     let order = peer.attached::<Incoming>().map(|incoming| lock(&incoming.0).faults());
@@ -94,7 +94,7 @@ pub(super) fn entry(peer: &Peer, reason: String) -> Entry {
     }
 }
 
-/// What a peer is told as its number: never 0.
+/// Returns the number of a peer for the peer itself, which is never 0.
 pub(super) fn number(peer: &Peer) -> u64 {
     peer.id().value() + 1
 }

@@ -1,4 +1,4 @@
-//! The server under test: a process of its own that is asked questions.
+//! The server under test: a process of its own that answers requests.
 
 mod child;
 mod ledger;
@@ -24,13 +24,13 @@ pub(crate) use self::talk::{News, Question, Report, Setup, Shutdown};
 use crate::accounts::Entry;
 use crate::probe::Probe;
 
-/// How long a server may take for an answer: longer than it may drain.
+/// The time limit of an answer, which is longer than the drain.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Lines of its log that are kept to be shown.
+/// The number of log lines that are kept for error texts.
 const LOG: usize = 20;
 
-/// A server in a process of its own, which ends with this handle.
+/// A server in a process of its own, which ends when this handle is dropped.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
     running: Running,
@@ -40,7 +40,7 @@ pub(crate) struct ServerProcess {
     log: Arc<Log>,
 }
 
-/// What it has logged.
+/// The lines of its log.
 #[derive(Debug, Default)]
 struct Log {
     last: Mutex<VecDeque<String>>,
@@ -61,8 +61,8 @@ impl Log {
 }
 
 impl ServerProcess {
-    /// Starts a server and waits until it listens. The command is what this program is started
-    /// with; it may be another program that becomes this one.
+    /// Starts a server and waits until it listens. The command starts this program, directly or by
+    /// another program that becomes this one.
     pub(crate) async fn start(mut command: Command, setup: &Setup) -> Result<Self> {
         command.args(["serve", &serde_json::to_string(setup)?]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -71,30 +71,31 @@ impl ServerProcess {
         let questions = child.stdin.take().context("its input is piped")?;
         let stdout = child.stdout.take().context("its output is piped")?;
         let stderr = child.stderr.take().context("its log is piped")?;
-        // One question waits for its answer at a time, so the channel is never full.
-        let (said, answers) = mpsc::channel(2);
-        on_lines(stdout, move |line| drop(said.blocking_send(line)));
+        // Only one request waits for its answer at a time, so the channel is never full.
+        let (sender, answers) = mpsc::channel(2);
+        on_lines(stdout, move |line| drop(sender.blocking_send(line)));
         let log = Arc::<Log>::default();
         let writes = Arc::clone(&log);
         on_lines(stderr, move |line| writes.take(line));
         let addr = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut server = Self { running, addr, questions, answers, log };
         let line = server.hear().await?;
-        server.addr = line.parse().with_context(|| format!("it said {line:?}, not its address"))?;
+        server.addr =
+            line.parse().with_context(|| format!("it printed {line:?} in place of its address"))?;
         Ok(server)
     }
 
-    /// Where it listens.
+    /// Returns the address of the server.
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// What the system says of it.
+    /// Returns the probe of its process.
     pub(crate) fn probe(&mut self) -> Probe {
         Probe(self.running.child().id())
     }
 
-    /// Lines that it logged about connections that it could not accept.
+    /// Returns the number of log lines about connections that could not be accepted.
     pub(crate) fn unaccepted(&self) -> usize {
         self.log.unaccepted.load(Ordering::Acquire)
     }
@@ -103,22 +104,22 @@ impl ServerProcess {
         self.ask(&Question::Report).await
     }
 
-    /// The entries of the connections that ended since the last time.
+    /// Returns the entries of the connections that ended since the last call.
     pub(crate) async fn ended(&mut self) -> Result<Vec<Entry>> {
         self.ask(&Question::Ended).await
     }
 
-    /// The entries of the connections that live.
+    /// Returns the entries of the connections that live.
     pub(crate) async fn living(&mut self) -> Result<Vec<Entry>> {
         self.ask(&Question::Living).await
     }
 
-    /// Has it publish from now on.
+    /// Starts publishing.
     pub(crate) async fn publish(&mut self, news: News) -> Result<()> {
         self.ask(&Question::Publish(news)).await
     }
 
-    /// Has it publish no more.
+    /// Stops publishing.
     pub(crate) async fn quiet(&mut self) -> Result<()> {
         self.ask(&Question::Quiet).await
     }
@@ -127,7 +128,7 @@ impl ServerProcess {
         self.ask(&Question::Shutdown).await
     }
 
-    /// Ends it as a crash would, and waits until it is gone.
+    /// Kills the server as a crash would, and waits for its end.
     pub(crate) fn kill(self) {
         drop(self.running);
     }
@@ -142,20 +143,20 @@ impl ServerProcess {
     }
 
     async fn hear(&mut self) -> Result<String> {
-        let heard = timeout(ANSWER, self.answers.recv()).await;
-        let heard = heard.context("the server does not answer")?;
-        heard.with_context(|| self.ended_early())
+        let answer = timeout(ANSWER, self.answers.recv()).await;
+        let answer = answer.context("the server does not answer")?;
+        answer.with_context(|| self.ended_early())
     }
 
-    /// What is said of a server that is gone.
+    /// Returns an error text for a server that has ended early.
     fn ended_early(&self) -> String {
         let last = self.log.last.lock().unwrap_or_else(PoisonError::into_inner);
         let last: Vec<_> = last.iter().map(String::as_str).collect();
-        format!("the server has ended; it said last:\n{}", last.join("\n"))
+        format!("the server has ended; its last lines are:\n{}", last.join("\n"))
     }
 }
 
-/// Gives each line to somebody, on a thread that ends with the lines.
+/// Calls `take` with each line, on a thread that ends with the input.
 fn on_lines(from: impl Read + Send + 'static, mut take: impl FnMut(String) + Send + 'static) {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines() {

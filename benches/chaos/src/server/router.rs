@@ -10,13 +10,13 @@ use veltix::{Disconnected, Message, Peer, Router, SendError, State, TagError};
 use super::ledger::{Incoming, Ledger, number};
 use crate::wire::{Code, Line};
 
-/// What a handler that hangs only briefly has.
+/// The time limit of a handler that hangs only briefly.
 const BRIEFLY: Duration = Duration::from_millis(500);
 
-/// The tag that everybody gets who asks for tags; the second one is each one's own.
+/// The tag of every peer that asks for tags. The second tag of each peer is its own.
 pub(super) const TAG: &str = "churn";
 
-/// What a handler that is to panic panics with, so that it need not be printed.
+/// The payload of a deliberate panic, which is not printed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OnPurpose;
 
@@ -35,7 +35,7 @@ pub(super) fn router(ledger: Ledger) -> Router {
         .with_state(ledger)
 }
 
-/// Says which number the connection has, before anything else.
+/// Sends the number of the connection before any other message.
 fn welcome(peer: Peer) -> Result<(), SendError> {
     peer.attach(Incoming::default());
     peer.try_send(&Message::new(Code::Welcome, number(&peer).to_be_bytes().to_vec()))

@@ -1,35 +1,35 @@
-//! What is said between a scenario and its server: lines of JSON through the server's standard
-//! input and output.
+//! The requests of a scenario to its server: lines of JSON over the server's standard input and
+//! output.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use veltix_core::limits;
 
-/// How a server is set. The defaults are those of Veltix, but for the handshakes that may be pending:
-/// here all peers have one address.
+/// The configuration of a server. The defaults are those of Veltix, except the limit of pending
+/// handshakes, since here all peers have one address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
-    /// Where it listens.
+    /// The address to listen on.
     pub(crate) addr: String,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) write_stall: Duration,
     pub(crate) drain: Duration,
     pub(crate) max_message_size: usize,
-    /// Frames and bytes.
+    /// The limits of an outbox in frames and in bytes.
     pub(crate) outbox: (usize, usize),
-    /// Bytes that the system takes on before it has sent those that it has.
+    /// The limit in bytes of unsent data in the system.
     pub(crate) max_unsent: Option<u32>,
-    /// A thread for each connection.
+    /// Whether each connection has a thread.
     pub(crate) threading: bool,
-    /// With what it serves over TLS.
+    /// The certificate, if the server uses TLS.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<crate::tls::Pem>,
-    /// Descriptors that the process may have.
+    /// The limit of open descriptors of the process.
     pub(crate) descriptors: Option<u64>,
-    /// Keep an entry for each connection that ended, and not only whether it added up.
+    /// Whether an entry is kept for each connection that ended, and not only whether it added up.
     pub(crate) keeps_entries: bool,
-    /// Count one frame more than was written, to see that it is noticed.
+    /// Whether one frame too many is counted, to test that this is detected.
     pub(crate) lies: bool,
 }
 
@@ -53,67 +53,67 @@ impl Default for Setup {
     }
 }
 
-/// What a server is asked, or told to do. Each is answered with one line.
+/// A request to a server. Each has an answer of one line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Question {
-    /// Answered with a [`Report`].
+    /// The answer is a [`Report`].
     Report,
-    /// Answered with an [`Entry`](crate::accounts::Entry) for each connection that ended since it
-    /// was asked last.
+    /// The answer is an [`Entry`](crate::accounts::Entry) for each connection that ended since the
+    /// last request.
     Ended,
-    /// Answered with an entry for each connection that lives.
+    /// The answer is an entry for each connection that lives.
     Living,
-    /// Publish [`News`](crate::wire::Code::News), from now on; answered at once with `null`.
+    /// Start publishing [`News`](crate::wire::Code::News). The answer is `null` and comes at once.
     Publish(News),
-    /// Publish no more; answered with `null`.
+    /// Stop publishing. The answer is `null`.
     Quiet,
-    /// Shut down; answered with a [`Shutdown`].
+    /// Shut down. The answer is a [`Shutdown`].
     Shutdown,
 }
 
-/// What is to be published, to everybody.
+/// The messages that are published to all peers.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct News {
     pub(crate) messages: u64,
-    /// Bytes of each body.
+    /// The bytes of each body.
     pub(crate) size: usize,
     pub(crate) per_second: u64,
 }
 
-/// How a server stands.
+/// The state of a server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// Peers that are listed.
+    /// The listed peers.
     pub(crate) peers: usize,
-    /// Of those, who have a tag.
+    /// The listed peers that have a tag.
     pub(crate) tagged: usize,
-    /// Tasks of its runtime.
+    /// The tasks of its runtime.
     pub(crate) tasks: usize,
-    /// Handlers that panicked.
+    /// The handlers that panicked.
     pub(crate) panics: u64,
-    /// Connections that have ended.
+    /// The connections that have ended.
     pub(crate) ended: u64,
-    /// Of those, whose entry did not add up; some of them.
+    /// Some of the entries that did not add up.
     pub(crate) broken: Vec<String>,
-    /// News that were published.
+    /// The published messages.
     pub(crate) published: u64,
-    /// Seconds of the day's clock, since 1970.
+    /// The wall clock, in seconds since 1970.
     pub(crate) clock: f64,
 }
 
-/// What a shutdown did.
+/// The results of a shutdown.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Shutdown {
     pub(crate) connections: u64,
-    /// Frames that waited when it began, and those that were taken on since.
+    /// The frames that were queued when it began, and the frames that were accepted after that.
     pub(crate) queued: u64,
     pub(crate) accepted: u64,
     pub(crate) flushed: u64,
     pub(crate) dropped: u64,
     pub(crate) aborted_handlers: u64,
     pub(crate) complete: bool,
-    /// What it said that it took, in seconds.
+    /// The time of the shutdown in its own report, in seconds.
     pub(crate) took: f64,
-    /// Tasks of the runtime behind it.
+    /// The tasks of the runtime after the shutdown.
     pub(crate) tasks: usize,
 }

@@ -1,15 +1,15 @@
 //! A report of measured values: tables in Markdown, and plots.
 
-mod axis;
+pub(crate) mod axis;
 mod bars;
 pub(crate) mod format;
 mod goals;
 mod groups;
-mod limit;
+pub(crate) mod limit;
 mod lines;
 mod markdown;
 mod matrix;
-mod palette;
+pub(crate) mod palette;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod statistics;
