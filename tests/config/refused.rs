@@ -57,7 +57,10 @@ async fn an_outbox_must_hold_the_largest_message() {
     let error = ConfigError::OutboxTooSmall { outbox_bytes: 1000, max_message_size: 1001 };
     assert_eq!(server(config), error);
     let text = error.to_string();
-    assert!(text.contains("1000 bytes") && text.contains("enlarge the outbox, or lower max_message_size"));
+    assert!(
+        text.contains("1000 bytes")
+            && text.contains("enlarge the outbox, or lower max_message_size")
+    );
     let config = ClientConfig::default().max_message_size(17 << 20);
     assert!(matches!(
         client(config, Router::new()).await,

@@ -21,7 +21,8 @@ const PRINT_DIGITS: usize = 8;
 /// not a difference, because new types reach one side first.
 ///
 /// ```
-/// use veltix_core::{Fingerprints, MessageType, Registry};
+/// use veltix::{MessageType, Registry};
+/// use veltix_core::Fingerprints;
 ///
 /// let mut ours = Registry::new();
 /// ours.register(MessageType::new(200, "chat", ""))?;
@@ -29,7 +30,7 @@ const PRINT_DIGITS: usize = 8;
 /// theirs.register(MessageType::new(200, "order", ""))?;
 /// let (ours, theirs) = (Fingerprints::of(&ours)?, Fingerprints::of(&theirs)?);
 /// assert_eq!(ours.differing(&theirs), [200]);
-/// # Ok::<(), veltix_core::TypeError>(())
+/// # Ok::<(), veltix::TypeError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprints {

@@ -1,9 +1,11 @@
-//! The check of doc examples: a user copies them, and has the crate `veltix` alone.
+//! The check of doc examples: a user copies them, and has the crate `veltix` alone. An example on an item
+//! that the facade does not re-export names the item's own crate, and every other item by the facade.
 
 use std::collections::BTreeSet;
 
 use crate::comments::comments;
 use crate::house::House;
+use crate::imports::Crate;
 use crate::repository::Repository;
 
 /// The crates whose items the facade re-exports.
@@ -16,10 +18,16 @@ const FOREIGN: &[&str] = &["veltix_core", "veltix_tokio", "veltix_macros"];
 pub fn problems(house: &House) -> Vec<String> {
     let repository = &house.repository;
     let mut problems = Vec::new();
+    let exported = exported(repository);
     for folder in CRATES {
         let mut uses_facade = false;
         for (path, line, text) in example_lines(repository, folder) {
-            for name in FOREIGN.iter().filter(|name| has_name(&text, name)) {
+            let is_of_user = |name: &&&str| {
+                let items = items_of(&text, name);
+                items.is_empty() || items.iter().any(|item| exported.contains(item))
+            };
+            let named = FOREIGN.iter().filter(|name| has_name(&text, name));
+            for name in named.filter(is_of_user) {
                 problems.push(format!(
                     "{path}:{line}: the example names `{name}`, a user has `veltix`"
                 ));
@@ -32,6 +40,38 @@ pub fn problems(house: &House) -> Vec<String> {
             .extend(dependency_problem(text, uses_facade).map(|why| format!("{manifest}: {why}")));
     }
     problems
+}
+
+/// Returns the names that the facade re-exports, in all of its modules.
+fn exported(repository: &Repository) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (_, text) in repository.below("src").filter(|(path, _)| path.ends_with(".rs")) {
+        let Ok(file) = syn::parse_file(text) else { continue };
+        for item in &file.items {
+            if let syn::Item::Use(item) = item
+                && matches!(item.vis, syn::Visibility::Public(_))
+            {
+                names.extend(Crate::names_of(item).into_iter().filter_map(|(_, name)| name));
+            }
+        }
+    }
+    names
+}
+
+/// Returns the items that a line takes from this crate: those of `name::Item` and of `name::{Item, Item}`.
+fn items_of(line: &str, name: &str) -> Vec<String> {
+    let mut items = Vec::new();
+    for rest in line.split(&format!("{name}::")).skip(1) {
+        let list = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or_default(),
+            None => {
+                rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+            }
+        };
+        items
+            .extend(list.split(',').map(|item| item.trim().to_owned()).filter(|it| !it.is_empty()));
+    }
+    items
 }
 
 /// Returns the lines of all doc examples of a crate: file, line and text. Its pages count, and pages
@@ -155,7 +195,7 @@ fn f() {}";
             ("veltix-core/src/docs/a.md", page),
             ("docs/b.md", page),
             ("docs/c.md", page),
-            ("src/lib.rs", code),
+            ("src/lib.rs", "pub use veltix_core::{Rate, limits}; pub use veltix_tokio::all;"),
         ]));
         assert_eq!(
             found,

@@ -16,7 +16,8 @@ const FIRST_GROWTH: usize = 16 * 1024;
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
-/// use veltix_core::{Frame, FrameDecoder, RequestId};
+/// use veltix::RequestId;
+/// use veltix_core::{Frame, FrameDecoder};
 ///
 /// let mut buffer = BytesMut::new();
 /// Frame::new(200, RequestId::new(7), Bytes::from("hi")).write_to(&mut buffer);

@@ -28,7 +28,8 @@ pub enum Verdict {
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use veltix_core::{Rate, RateLimiter, Verdict};
+/// use veltix::Rate;
+/// use veltix_core::{RateLimiter, Verdict};
 ///
 /// let start = Instant::now();
 /// let mut limiter = RateLimiter::new(&Rate::default().messages_per_second(10), start);

@@ -22,14 +22,15 @@ use crate::limits::{TAG_NAME_LEN, TAG_VALUE_LEN, TAGS_PER_PEER};
 /// and adding a tag fails with [`TagError::Closed`].
 ///
 /// ```
-/// use veltix_core::{PeerId, TagStore, tag};
+/// use veltix::{PeerId, tag};
+/// use veltix_core::TagStore;
 ///
 /// let (mut store, peer) = (TagStore::default(), PeerId::new(1));
 /// store.join(peer);
 /// store.add(peer, ("room", "lobby"))?;
 /// store.admit(peer);
 /// assert_eq!(store.select(&tag("room").is("lobby"))?, [peer]);
-/// # Ok::<(), veltix_core::TagError>(())
+/// # Ok::<(), veltix::TagError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct TagStore {

@@ -1,4 +1,4 @@
-//! What one turn of a connection's task may take on.
+//! [`Budget`]: the amount of work that one turn of a connection's task accepts.
 
 use std::time::Duration;
 
@@ -7,40 +7,40 @@ use veltix_core::limits::{BATCH_BYTES, BATCH_FRAMES, BATCH_TIME, SLOW_POLL};
 
 use crate::flush::FlushScope;
 
-/// Messages between two looks at the clock.
+/// The number of messages between two readings of the clock.
 const LOOK_EVERY: usize = 16;
 
-/// Turns of a single message between two of which the end is looked at too. A look at each would be
-/// a twentieth of such a turn's instructions, and a handler that blocks does so again.
+/// The clock is read at the end of one in this many turns of a single message. A reading in each would
+/// be a twentieth of the instructions of such a turn, and a handler that blocks does so again.
 const LONE_LOOK_EVERY: u8 = 4;
 
-/// What one turn may take on before it flushes and yields.
+/// The work of one turn, up to the point at which it flushes and yields.
 pub(super) struct Budget {
     start: Instant,
-    /// What the clock said last.
+    /// The last reading of the clock.
     now: Instant,
     messages: usize,
     bytes: usize,
     /// Answers that completed calls of this side.
     answers: usize,
-    /// How many frames there are when the clock is looked at next.
+    /// The number of messages at which the clock is read next.
     next_look: usize,
     late: bool,
-    /// The codes of the last messages, in a ring: as many as there may be between two looks.
+    /// The codes of the messages since the last reading, in a ring.
     codes: [u16; LOOK_EVERY],
-    /// How many messages there were at the last look.
+    /// The number of messages at the last reading.
     looked: usize,
-    /// The code of a call that went on before any message.
+    /// The code of a call that was resumed before any message.
     resumed: Option<u16>,
     slow: Option<Box<SlowPoll>>,
 }
 
-/// Between two looks there was too much time for handlers that await.
+/// A time between two readings that is too long for handlers that await.
 #[derive(Debug)]
 pub(super) struct SlowPoll {
     pub(super) took: Duration,
     pub(super) until: Instant,
-    /// The codes of the messages that were handled in it.
+    /// The codes of the messages that were handled in that time.
     pub(super) codes: Vec<u16>,
 }
 
@@ -62,12 +62,12 @@ impl Budget {
         }
     }
 
-    /// What the clock said when it was looked at last, in this turn. A turn is short.
+    /// Returns the last reading of the clock in this turn. A turn is short.
     pub(super) const fn now(&self) -> Instant {
         self.now
     }
 
-    /// Notes that a call goes on, before anything else in this turn.
+    /// Notes that a call is resumed, before anything else in this turn.
     pub(super) const fn resume(&mut self, code: u16) {
         self.resumed = Some(code);
     }
@@ -95,7 +95,7 @@ impl Budget {
         self.bytes += bytes;
     }
 
-    /// Whether the turn may go on with another message at once.
+    /// Returns whether the turn may handle another message.
     #[inline]
     pub(super) fn goes_on(&mut self, scope: &FlushScope) -> bool {
         if self.messages >= self.next_look {
@@ -104,8 +104,8 @@ impl Budget {
         !self.is_spent(scope)
     }
 
-    /// Looks at the clock, after the 1st, 2nd, 4th, 8th message and then every 16th: a look costs
-    /// as much as a small message, and slow handlers show themselves early.
+    /// Reads the clock, after the 1st, 2nd, 4th, 8th message and then every 16th: a reading costs as much
+    /// as a small message, and slow handlers show early.
     fn look(&mut self) {
         self.next_look += self.messages.min(LOOK_EVERY);
         let before = self.now;
@@ -126,8 +126,8 @@ impl Budget {
         self.slow = Some(Box::new(SlowPoll { took, until: self.now, codes }));
     }
 
-    /// Ends the `turn` of that number: a last look at the clock, if anything ran since the one
-    /// before. Says whether handlers held the worker for long.
+    /// Ends the turn with this number, with a last reading of the clock if anything ran since the one
+    /// before. Returns the slow poll, if handlers held the worker for long.
     #[inline]
     pub(super) fn end(&mut self, turn: u8) -> Option<Box<SlowPoll>> {
         let is_lone = self.messages == 1 && !turn.is_multiple_of(LONE_LOOK_EVERY);
@@ -141,9 +141,9 @@ impl Budget {
         self.late || scope.is_heavy()
     }
 
-    /// Whether the turn takes on nothing more. A batch is handled to its end, since what is left of
-    /// it would keep the read buffer; it may be as large as a whole batch, so it is not begun when
-    /// half of one is done.
+    /// Returns whether the turn accepts no more work. A batch of frames is handled to its end, because its
+    /// rest would keep the read buffer. A batch may be as large as the whole budget, so none is begun when
+    /// half of the budget is spent.
     pub(super) fn is_done(&self, scope: &FlushScope) -> bool {
         self.is_spent(scope) || self.messages >= BATCH_FRAMES / 2 || self.bytes >= BATCH_BYTES / 2
     }

@@ -1,4 +1,5 @@
-//! Calls of routes that gave up order: see [`Handler::concurrent`](crate::Handler::concurrent).
+//! [`Concurrent`]: the calls of routes that gave up order, see
+//! [`Handler::concurrent`](crate::Handler::concurrent).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,10 +10,10 @@ use super::handlers::{EndedCall, Origin};
 use crate::router::{PooledFuture, RouteId, poll_caught};
 use crate::sync::drop_caught;
 
-/// One of them.
+/// One call.
 struct Call {
     origin: Origin,
-    /// `None` once it has ended.
+    /// `None` once the call has ended.
     future: Option<PooledFuture>,
 }
 
@@ -30,7 +31,7 @@ impl Future for Call {
 }
 
 impl Drop for Call {
-    /// Each on its own: a destructor that panics must not keep the others from being run.
+    /// Drops each future by itself: a destructor that panics must not prevent the others from running.
     fn drop(&mut self) {
         if let Some(future) = self.future.take() {
             drop_caught(future);
@@ -38,18 +39,18 @@ impl Drop for Call {
     }
 }
 
-/// See the module. An idle connection holds nothing for it.
+/// The running concurrent calls. An idle connection holds no memory for them.
 #[derive(Default)]
 pub(super) struct Concurrent(Option<Box<Running>>);
 
 struct Running {
     calls: FuturesUnordered<Call>,
-    /// How many of `calls` each route has. They are few, since each route has a limit.
+    /// The number of calls of each route. They are few, because each route has a limit.
     by_route: Vec<(RouteId, usize)>,
 }
 
 impl Concurrent {
-    /// Whether the route has as many calls as it may.
+    /// Returns whether the route has `limit` calls.
     pub(super) fn is_full(&self, route: RouteId, limit: usize) -> bool {
         let of_route = |running: &Running| {
             let found = running.by_route.iter().find(|(of, _)| *of == route);
@@ -62,7 +63,7 @@ impl Concurrent {
         self.0.is_none()
     }
 
-    /// Takes over a call that waits.
+    /// Adds a call that waits.
     pub(super) fn run(&mut self, route: RouteId, origin: Origin, future: PooledFuture) {
         let running = self.0.get_or_insert_with(|| {
             Box::new(Running { calls: FuturesUnordered::new(), by_route: Vec::new() })
@@ -74,7 +75,7 @@ impl Concurrent {
         running.calls.push(Call { origin, future: Some(future) });
     }
 
-    /// The next call that has ended.
+    /// Polls the calls; returns the next one that has ended.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<EndedCall> {
         let Some(running) = &mut self.0 else { return Poll::Pending };
         let Some(ended) = ready!(running.calls.poll_next_unpin(cx)) else { return Poll::Pending };
@@ -89,12 +90,12 @@ impl Concurrent {
         Poll::Ready(ended)
     }
 
-    /// The codes of all calls.
+    /// Returns the codes of all calls.
     pub(super) fn codes(&self) -> impl Iterator<Item = u16> {
         self.0.iter().flat_map(|running| running.calls.iter().map(|call| call.origin.code()))
     }
 
-    /// Ends all calls; says how many there were.
+    /// Cancels all calls; returns their number.
     pub(super) fn cancel(&mut self) -> u64 {
         self.0.take().map_or(0, |running| running.calls.len() as u64)
     }

@@ -1,4 +1,5 @@
-//! The end of a connection: what is still handled, what is still written, and who is told.
+//! The end of a connection: the messages that are still handled, the frames that are still written, and the
+//! events that are emitted.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -23,33 +24,33 @@ use crate::planted::planted;
 use crate::router::{Context, Failure, Outcome, Started, poll_caught};
 use crate::sync::text_of;
 
-/// Bytes that are read and thrown away at a time while lingering.
+/// The number of bytes that one read discards while the connection lingers.
 const LINGER_READ: usize = 4 * 1024;
 
 impl ConnectionTask {
-    /// Begins the end, for the first reason that is given.
+    /// Begins the end; the first reason counts.
     pub(super) fn begin_end(&mut self, reason: CloseReason) {
         if self.phase.is_ending() {
             return;
         }
         let peer = &self.peer;
         tracing::debug!(%peer, reason = %printable(&reason.to_string()), "ending");
-        // Senders elsewhere learn of it by the outbox; this makes `is_closed` true.
+        // Other senders notice the end by the outbox; this makes `is_closed` true.
         peer.session().end(reason.clone());
         if reason != CloseReason::Shutdown {
-            // Nothing more is read, so no answer will come.
+            // Nothing more is read, so no answer will arrive.
             peer.session().end_calls();
         }
         if !reason.lets_queue_flush() {
-            // Nothing more is written: whoever waits for room need not wait longer.
+            // Nothing more is written, so tasks that wait for room are woken.
             peer.session().outbox().close(reason.drop_reason());
         }
         if reason != CloseReason::Shutdown {
-            // What was begun never becomes whole: nobody has to make room for it.
+            // The begun frame never becomes whole, so it needs no memory.
             self.reading.end_memory_wait();
         }
         if reason == CloseReason::Evicted {
-            // For its memory.
+            // This releases the read buffer.
             self.reading.close();
             self.record_received(0);
         }
@@ -70,8 +71,8 @@ impl ConnectionTask {
         }
     }
 
-    /// Tells a client that knows what it means when to come back. It is behind what is queued, and
-    /// before what handlers are still going to say.
+    /// Sends the time of its return to a client that understands it. The message is behind the queued
+    /// frames, and before the frames that handlers still send.
     fn send_going_away(&self) {
         if self.peer.hello().knows_going_away() && !planted!("goes_in_silence") {
             let spread = self.endpoint.drain().spreads().reconnects;
@@ -79,13 +80,13 @@ impl ConnectionTask {
         }
     }
 
-    /// Cancels what runs and what waits.
+    /// Cancels running handlers and waiting messages.
     pub(super) fn cut_off(&mut self) {
         let cancelled = self.cancel_handlers();
         self.phase.cut_off(cancelled.handlers, Instant::now());
     }
 
-    /// Cancels the handlers, and counts what that ends.
+    /// Cancels the handlers, and counts the handlers, messages and replies that this ends.
     fn cancel_handlers(&mut self) -> Cancelled {
         let mut cancelled = self.handlers.cancel();
         let session = self.session();
@@ -96,14 +97,15 @@ impl ConnectionTask {
         cancelled
     }
 
-    /// Returns whether handlers are not to go on.
+    /// Returns whether handlers must not continue.
     pub(super) fn is_cut_off(&self) -> bool {
         self.phase.ending().is_some_and(|ending| !ending.reason.lets_handlers_finish())
     }
 
-    /// Writes what is queued, leaves, tells `on_disconnect`, and lets go of the stream.
+    /// Writes the queued frames, removes the peer from the table, calls `on_disconnect`, and closes the
+    /// stream.
     pub(super) async fn finish(mut self) {
-        // It stays in its place until `leave` takes it: an abort on the way must know of it.
+        // The end stays in `phase` until `leave` takes it: an abort in between needs it.
         let Some(ending) = self.phase.ending() else { return };
         let (reason, deadline) = (ending.reason.clone(), ending.deadline);
         self.peer.session().end_calls();
@@ -113,13 +115,13 @@ impl ConnectionTask {
                 _ => deadline.max(Instant::now() + CLOSE_FLUSH),
             };
             let limit = self.within_drain(limit);
-            // What is not written by then is counted as dropped below.
+            // Frames that are not written by then are counted as dropped below.
             let peer = self.peer.clone();
             peer.session().outbox().seal();
             let _ = timeout_at(limit, poll_fn(|cx| peer.session().outbox().poll_finish(cx))).await;
         }
         let was_admitted = self.phase.is_admitted() || planted!("refused_are_told_of");
-        // Only a stream whose end was written is worth waiting for the peer's.
+        // The peer's end is awaited only after this side's end was written.
         let flushed = reason.lets_queue_flush() && self.peer.session().outbox().sent().queued == 0;
         let lingers = flushed && self.reading.is_open();
         if !lingers {
@@ -157,13 +159,13 @@ impl ConnectionTask {
         self.endpoint.events().emit(|| Event::Dropped { peer: peer.clone(), dropped });
     }
 
-    /// No later than the end of a shutdown that is under way.
+    /// Returns `limit`, or the deadline of a shutdown if that is earlier.
     fn within_drain(&self, limit: Instant) -> Instant {
         let drained = self.endpoint.drain().deadline();
         drained.map_or(limit, |deadline| limit.min(deadline))
     }
 
-    /// Takes the peer off the table and says the last word on it. Runs however the task ends.
+    /// Removes the peer from the table and emits its last events. It runs however the task ends.
     fn leave(&mut self) -> Disconnected {
         let was_admitted = self.phase.is_admitted();
         let Ending { reason, sent_before: before, aborted_handlers, .. } = self.phase.take_ending();
@@ -200,7 +202,7 @@ impl ConnectionTask {
         outcome
     }
 
-    /// Runs the application's `on_disconnect`, under the drain deadline.
+    /// Runs the application's `on_disconnect` within the drain deadline.
     async fn on_disconnect(&mut self, outcome: Disconnected) {
         let endpoint = Arc::clone(&self.endpoint);
         let routes = Arc::clone(&self.routes);
@@ -253,7 +255,7 @@ impl ConnectionTask {
         }
     }
 
-    /// Reads and throws away what the peer still sends, until it ends too: see
+    /// Reads and discards the bytes that the peer still sends, until the peer ends too: see
     /// [`LINGER`](veltix_core::limits::LINGER).
     async fn linger(&mut self) {
         let limit = self.within_drain(Instant::now() + LINGER);
@@ -274,7 +276,7 @@ impl ConnectionTask {
 }
 
 impl Drop for ConnectionTask {
-    /// Whatever ended the task, nobody is left waiting and nothing holds the descriptor.
+    /// However the task ends, no other task waits for it any more, and the descriptor is closed.
     fn drop(&mut self) {
         self.peer.session().outbox().close(DropReason::Disconnected);
         self.peer.session().end_calls();

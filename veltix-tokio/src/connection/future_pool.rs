@@ -1,13 +1,13 @@
-//! The box of the last handler's future, kept for the next message of the same route.
+//! [`FuturePool`]: the future of the last handler, kept for the next message of the same route.
 //!
-//! A batch is mostly of one type, so its messages pass one box on, and the route that keeps a few
-//! is asked once.
+//! A batch mostly has messages of one type. They pass one pooled future on, and the route, which has a pool
+//! behind a lock, is asked once.
 
 use tracing::level_filters::LevelFilter;
 
 use crate::router::{Failure, Outcome, PooledFuture, RouteId, Routes};
 
-/// See the module. It is empty between turns: an idle connection holds no box.
+/// A pooled future and its route. The pool is empty between turns: an idle connection holds none.
 #[derive(Default)]
 pub(super) struct FuturePool(Option<(RouteId, PooledFuture)>);
 
@@ -17,7 +17,7 @@ impl FuturePool {
         self.0.is_none()
     }
 
-    /// A box for a future of this route, if there is one.
+    /// Returns a pooled future for this route, if there is one.
     #[inline]
     pub(super) fn take(&mut self, route: RouteId, routes: &Routes) -> Option<PooledFuture> {
         match self.0.take() {
@@ -30,7 +30,7 @@ impl FuturePool {
         }
     }
 
-    /// Keeps the box of a future that is over.
+    /// Keeps a future that has ended.
     #[inline]
     pub(super) fn keep(&mut self, route: RouteId, routes: &Routes, future: PooledFuture) {
         if self.0.is_some() {
@@ -39,7 +39,7 @@ impl FuturePool {
         self.0 = Some((route, future));
     }
 
-    /// The same, but a box whose future panicked must not be seen again.
+    /// Keeps a future that has ended, unless it panicked.
     pub(super) fn keep_unless_panicked(
         &mut self,
         route: RouteId,
@@ -52,8 +52,8 @@ impl FuturePool {
         }
     }
 
-    /// The same for a future that had to wait. A span that it waited in is in the box, and would
-    /// not close before the next message.
+    /// Keeps a future that had to wait. If it waited in a span, the span is part of it and would not close
+    /// before the next message, so it is not kept.
     pub(super) fn keep_waited(
         &mut self,
         route: RouteId,
@@ -70,7 +70,7 @@ impl FuturePool {
         }
     }
 
-    /// Gives the box back to its route.
+    /// Gives the future back to its route.
     pub(super) fn give_back(&mut self, routes: &Routes) {
         if let Some((route, pooled)) = self.0.take() {
             routes.route(route).handler.give_back(pooled);

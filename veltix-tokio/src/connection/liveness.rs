@@ -15,7 +15,7 @@ use crate::close::CloseReason;
 use crate::hub::Event;
 use crate::outbox::OutboxStatus;
 
-/// What the task knows of the life of its peer.
+/// The signs of life of a peer.
 pub(super) struct Liveness {
     heartbeat: Option<Heartbeat>,
     /// Bytes that the stream had taken at the last look: progress is a sign of life.

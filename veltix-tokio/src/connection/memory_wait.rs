@@ -73,7 +73,7 @@ mod tests {
 
     const MESSAGE: MessageType = MessageType::new(200, "message", "");
 
-    /// What waits for a handler, in the inbox and before it, is counted, and no longer than it waits.
+    /// Messages that wait for a handler, in the inbox and before it, are counted while they wait.
     #[tokio::test(start_paused = true)]
     async fn what_waits_is_counted_until_it_is_handled() {
         let (listener, connector) = memory(1 << 20);
@@ -109,7 +109,7 @@ mod tests {
         }
         sent += 200;
         quiet().await;
-        // There is room for one message, and so many come together.
+        // There is room for one message, and many come together.
         door.add_permits(1);
         quiet().await;
         let behind = peer.session().held() - inbox;

@@ -53,7 +53,7 @@ struct BegunFrame {
     paused: Option<Instant>,
 }
 
-/// What one turn has read so far.
+/// The reading of one turn.
 pub(super) struct ReadTurn {
     /// Bytes in the buffer at its beginning.
     before: usize,

@@ -1,19 +1,19 @@
-//! Handlers that hold their worker: each other connection of that worker waits for them.
+//! Slow polls: handlers that hold their worker, while each other connection of that worker waits.
 
 use veltix_core::text::printable;
 
 use super::ConnectionTask;
 use super::budget::SlowPoll;
 
-/// Names that one line of the log has at most.
+/// The largest number of names in one log line.
 const NAMED: usize = 4;
 
 impl ConnectionTask {
-    /// Says whose handler it may have been, once in a while.
+    /// Logs the handlers that may have held the worker, at a bounded rate.
     #[cold]
     pub(super) fn report_slow_poll(&self, mut slow: SlowPoll) {
         if self.own_only() {
-            // It has a thread of its own, to be blocked.
+            // The connection has a thread of its own, which it may block.
             return;
         }
         slow.codes.extend(self.handlers.concurrent_codes());

@@ -1,7 +1,8 @@
-//! What slows a peer down: it sends faster than its rate, or its handlers publish more than they may.
+//! [`Throttle`]: the pause of a peer that sends faster than its rate, or whose handlers publish more than
+//! their limit.
 //!
-//! Both are charged once at the end of a turn, with what was read and published in it. While the
-//! peer is in debt nothing of it is read, so that its own sending waits.
+//! A turn charges once at its end for the messages that it has read and the bytes that were published. While
+//! the peer is in debt, nothing is read from it, so that its own sending waits.
 
 use tokio::time::Instant;
 use veltix_core::limits::RATE_BURST;
@@ -13,31 +14,32 @@ use crate::flush::{FlushScope, Published};
 use crate::hub::Event;
 use crate::planted::planted;
 
-/// See the module. A connection has one once it needs it.
+/// The debt of one peer. A connection has a throttle once it needs one.
 #[derive(Default)]
 pub(super) struct Throttle {
     rate: Option<RateLimiter>,
-    /// What its handlers publish, by the numbers of routes with a limit of their own; `None` is all others.
+    /// The published bytes, by the numbers of routes with a limit of their own; `None` is all others.
     published: Vec<(Option<u16>, TokenBucket)>,
-    /// Until when nothing is read.
+    /// The time until which nothing is read.
     until: Option<Instant>,
-    /// Since when nothing is read for another reason, which is none of the peer's.
+    /// The time since which nothing is read for another reason than the peer's debt.
     excused: Option<Instant>,
 }
 
 impl Throttle {
-    /// That of a new connection: nothing, but where the server gives its peers a rate.
+    /// Creates the throttle of a new connection: none, unless the server limits the rate of its peers.
     pub(super) fn new(rate: Option<&Rate>, now: Instant) -> Option<Box<Self>> {
         let rate = RateLimiter::new(rate?, now.into_std());
         Some(Box::new(Self { rate: Some(rate), ..Self::default() }))
     }
 
-    /// Until when nothing is read, if that is so.
+    /// Returns the time until which nothing is read.
     pub(super) const fn until(&self) -> Option<Instant> {
         self.until
     }
 
-    /// Notes whether the peer is read: while it is not, and not for its debt, its rate goes on.
+    /// Records whether the peer is read. While it is not, for another reason than its debt, its rate
+    /// allowance keeps growing.
     pub(super) fn note_pause(&mut self, reads: bool) {
         let Some(rate) = &mut self.rate else { return };
         let is_excused = !reads && self.until.is_none();
@@ -63,7 +65,7 @@ impl Throttle {
         self.until = self.until.max(Some(until));
     }
 
-    /// Charges what was published under one limit.
+    /// Charges bytes that were published under one limit.
     fn publish(&mut self, route: Option<u16>, limit: u64, bytes: u64, now: Instant) {
         let now = now.into_std();
         let at = self.published.iter().position(|(of, _)| *of == route).unwrap_or_else(|| {
@@ -128,7 +130,7 @@ impl ConnectionTask {
             let limit = part.limit;
             throttle.publish(Some(limit.route), limit.bytes_per_second, part.bytes, now);
         }
-        // Nobody may look before the pause has ended.
+        // The next look may come only after the pause has ended.
         self.note_pause();
     }
 }

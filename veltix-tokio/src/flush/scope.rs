@@ -46,7 +46,7 @@ struct Scope {
     touched: Vec<Arc<Session>>,
     /// The bytes under limits of single routes.
     limited: Vec<LimitedBytes>,
-    /// What the broadcasts of the poll share. The scope only keeps it.
+    /// The state that the broadcasts of the poll share. The scope only keeps it.
     shared: Option<Box<dyn Any>>,
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn is_sharing() -> bool {
     CURRENT.with_borrow(|current| matches!(current, Current::Poll(scope) if !scope.own_only))
 }
 
-/// Takes what the broadcasts of the poll share.
+/// Takes the state that the broadcasts of the poll share.
 pub(crate) fn take_shared() -> Option<Box<dyn Any>> {
     CURRENT.with_borrow_mut(|current| match current {
         Current::Poll(scope) => scope.shared.take(),
@@ -133,7 +133,7 @@ pub(crate) fn take_shared() -> Option<Box<dyn Any>> {
     })
 }
 
-/// Keeps what the broadcasts of the poll share, until the poll takes it before its flush.
+/// Keeps the state that the broadcasts of the poll share, until the poll takes it before its flush.
 pub(crate) fn keep_shared(shared: Box<dyn Any>) {
     CURRENT.with_borrow_mut(|current| {
         if let Current::Poll(scope) = current {
@@ -239,7 +239,7 @@ impl FlushScope {
         publish::current()
     }
 
-    /// Takes what the broadcasts of the poll share.
+    /// Takes the state that the broadcasts of the poll share.
     #[allow(clippy::unused_self, reason = "the scope of this thread is this one")]
     pub(crate) fn take_shared(&self) -> Option<Box<dyn Any>> {
         take_shared()
