@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, advance, timeout};
@@ -122,6 +123,46 @@ pub(crate) fn a_stalled_peer_is_told_once_however_much_is_sent_to_it() {
             told += u32::from(matches!(event, Event::SlowConsumer { .. } | Event::Lagged(_)));
         }
         assert_eq!(told, 1);
+    });
+}
+
+/// The connection's task emits the event, not the sender that finds no room: in the task's next turn, and
+/// before the event of the end.
+#[test]
+pub(crate) fn the_task_of_a_slow_consumer_emits_its_events_in_order() {
+    paused(async {
+        let world = World::new(Router::new());
+        let (_stalled, peer) = world.join().await;
+        let mut events = world.hub.events();
+        for n in 0..5_000 {
+            world.hub.broadcast(&kilobyte(n)).expect("it is encoded");
+        }
+        assert!(events.next().now_or_never().is_none(), "the task has not had a turn yet");
+        let slow = events.next().await.expect("the server runs");
+        assert!(matches!(&slow, Event::SlowConsumer { peer: slow } if *slow == peer), "{slow:?}");
+        let mut later = Vec::new();
+        while let Ok(Some(event)) = timeout(Duration::from_secs(1), events.next()).await {
+            later.push(event);
+        }
+        let is_end = |event: &Event| matches!(event, Event::Disconnected { .. });
+        assert!(later.iter().any(is_end), "{later:?}");
+        assert!(!later.iter().any(|event| matches!(event, Event::SlowConsumer { .. })));
+    });
+}
+
+/// A server that is aborted has no turn left: the event is emitted by the end of the task.
+#[test]
+pub(crate) fn an_abort_does_not_lose_the_event_of_a_slow_consumer() {
+    paused(async {
+        let world = World::new(Router::new());
+        let (_stalled, peer) = world.join().await;
+        let mut events = world.hub.events();
+        for n in 0..5_000 {
+            world.hub.broadcast(&kilobyte(n)).expect("it is encoded");
+        }
+        world.abort();
+        let slow = events.next().await.expect("the event was emitted");
+        assert!(matches!(&slow, Event::SlowConsumer { peer: slow } if *slow == peer), "{slow:?}");
     });
 }
 
