@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
+use veltix::handler::Handler;
 use veltix::{Peer, Router, ServerConfig, all};
 
 use super::Log;
@@ -174,5 +175,33 @@ fn r31_a_handler_that_holds_a_worker_is_named() {
         assert_eq!(log.lines("lone").len(), 1, "{:?}", log.lines("WARN"));
         assert_eq!(served.errors, 0);
         assert!(served.calls > 0);
+    });
+}
+
+/// A call that waited is alone in its turn. The message that began it was alone in another.
+#[test]
+fn r31_a_concurrent_call_that_holds_a_worker_after_its_wait_is_named() {
+    const BLOCKS: Duration = Duration::from_millis(200);
+    alone!(Alone::within(MINUTE), async {
+        let log = Log::everywhere();
+        let blocks = || async {
+            sleep(Duration::from_millis(20)).await;
+            thread::sleep(BLOCKS);
+            Bytes::new()
+        };
+        // Three codes, since the log names each code once in a while.
+        let router = Router::new()
+            .route(OTHER, blocks.concurrent(2))
+            .route(LONE, blocks.concurrent(2))
+            .route(BLOCKING, blocks.concurrent(2));
+        let (_hub, addr) = serve(ServerConfig::default(), router).await;
+        let mut stream = dial(addr).unwrap();
+        for (code, name) in [(OTHER, "other"), (LONE, "lone"), (BLOCKING, "blocking")] {
+            let call = frame(code.code(), 7, "");
+            stream.write_all(&call).unwrap();
+            stream.read_exact(&mut call.clone()).unwrap();
+            sleep(Duration::from_millis(50)).await;
+            assert_eq!(log.lines(&format!("handlers={name}")).len(), 1, "{:?}", log.lines("WARN"));
+        }
     });
 }

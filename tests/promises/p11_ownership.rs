@@ -2,14 +2,17 @@
 //! it is dropped. `Peer` and `Hub` keep no connection open. Dropping the future of `run` ends every
 //! connection.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep, timeout};
+use tower::layer::util::Identity;
+use veltix::handler::Handler;
 use veltix::transport::memory;
 use veltix::{
-    Client, ClientConfig, CloseReason, Event, EventStream, PING, Peer, Router, SendError, Server,
-    ServerConfig, SocketCore, all,
+    Client, ClientConfig, CloseReason, Event, EventStream, Hub, MessageType, PING, Peer, Router,
+    SendError, Server, ServerConfig, SocketCore, all,
 };
 
 use super::{Drops, check, numbered, numbers, paused};
@@ -126,6 +129,50 @@ pub(crate) fn a_hub_keeps_nothing_alive() {
             hub.shutdown().await.connections,
             0,
             "the report does not wait for an ended server"
+        );
+    });
+}
+
+/// The router's state is dropped with its server and its last connection, although handles are left
+/// and the state itself holds one of them.
+#[test]
+pub(crate) fn no_handle_keeps_the_state_of_a_router_alive() {
+    const THIRD: MessageType = MessageType::new(299, "third", "");
+    paused(async {
+        let drops = Drops::default();
+        let guard = || {
+            let guard = Arc::new(drops.guard());
+            move |hub: Hub| drop((Arc::clone(&guard), hub))
+        };
+        let hub_within = Arc::new(OnceLock::<Hub>::new());
+        let held = Arc::clone(&hub_within);
+        let keeps_hub = (Arc::new(drops.guard()), Arc::clone(&hub_within));
+        let router = Router::new()
+            .route(ECHO, guard())
+            .route_blocking(OTHER, guard())
+            .route(THIRD, guard().layer(Identity::new()))
+            .on_connect(move || drop(keeps_hub.clone()))
+            .on_disconnect(guard());
+        let world = World::with(ServerConfig::default(), PIPE, router);
+        held.set(world.hub.clone()).expect("it is set once");
+        drop((held, hub_within));
+        let (mut raw, peer) = world.join().await;
+        for code in [ECHO, OTHER, THIRD] {
+            raw.send(code.code(), 0, "").await.expect("the server reads");
+        }
+        while peer.stats().received.handled < 3 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let (closed, events, watch) = (peer.closed(), world.hub.events(), world.hub.watch(all()));
+        assert_eq!(drops.count(), 0);
+        world.hub.shutdown().await;
+        drop(raw);
+        quiet().await;
+        assert_eq!(
+            drops.count(),
+            5,
+            "handles are left: {:?}",
+            (peer, closed, events, watch.is_ok())
         );
     });
 }

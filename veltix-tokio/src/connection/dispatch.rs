@@ -35,24 +35,28 @@ impl ConnectionTask {
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
-        while self.handlers.has_concurrent()
-            && !budget.is_done(scope)
-            && budget.goes_on(scope)
-            && let Poll::Ready((origin, outcome, future)) = self.handlers.poll_concurrent(cx)
-        {
-            budget.spend(origin.code(), 0);
-            self.handlers.keep_waited_future(origin, &self.routes, future, &outcome);
-            self.complete(origin, outcome);
+        if self.handlers.has_concurrent() {
+            // The budget comes first, so that the clock is read after the last call too.
+            while !budget.is_done(scope)
+                && budget.goes_on(scope)
+                && let Poll::Ready((origin, outcome, future)) = self.handlers.poll_concurrent(cx)
+            {
+                budget.spend(origin.code(), 0);
+                self.handlers.keep_waited_future(origin, &self.routes, future, &outcome);
+                self.complete(origin, outcome);
+            }
         }
-        while let Some(route) = self.handlers.next_route()
-            && !self.is_cut_off()
-            && !budget.is_done(scope)
-            && budget.goes_on(scope)
-            && self.has_turn(route)
-            && let Some((route, mut message)) = self.handlers.next()
-        {
-            budget.spend(message.code(), message.body().len());
-            self.handle(cx, route, message.by_ref());
+        if self.handlers.next_route().is_some() {
+            while !self.is_cut_off()
+                && !budget.is_done(scope)
+                && budget.goes_on(scope)
+                && let Some(route) = self.handlers.next_route()
+                && self.has_turn(route)
+                && let Some((route, mut message)) = self.handlers.next()
+            {
+                budget.spend(message.code(), message.body().len());
+                self.handle(cx, route, message.by_ref());
+            }
         }
     }
 
