@@ -134,12 +134,14 @@ pub(crate) fn take_shared() -> Option<Box<dyn Any>> {
 }
 
 /// Keeps the state that the broadcasts of the poll share, until the poll takes it before its flush.
-pub(crate) fn keep_shared(shared: Box<dyn Any>) {
-    CURRENT.with_borrow_mut(|current| {
-        if let Current::Poll(scope) = current {
-            scope.shared = Some(shared);
-        }
-    });
+/// Returns the state of a broadcast that was made in between, by a waker or a destructor of the
+/// application: dropping it may run such code again, which must not happen here.
+#[must_use = "finish the state that is replaced"]
+pub(crate) fn keep_shared(shared: Box<dyn Any>) -> Option<Box<dyn Any>> {
+    CURRENT.with_borrow_mut(|current| match current {
+        Current::Poll(scope) => scope.shared.replace(shared),
+        _ => Some(shared),
+    })
 }
 
 /// Notes that an outbox of this scope has enough for a large write.
