@@ -66,7 +66,8 @@ impl Current {
 #[inline]
 pub(crate) fn schedule(session: &Arc<Session>, queued: Queued) {
     // Behind another frame, and without enough for a large write, it leaves in that frame's flush.
-    if (queued.first || queued.heavy) && !is_noted(session, queued) && queued.first {
+    let is_noted = (queued.first || queued.heavy) && is_noted(session, queued);
+    if queued.first && !is_noted {
         session.outbox().wake_owner();
     }
     note_dropped(session, queued);

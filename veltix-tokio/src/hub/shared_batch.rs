@@ -202,7 +202,7 @@ impl Sharing {
     }
 
     /// Finishes the batch: no frame is added any more.
-    fn finish(self: Box<Self>) {
+    fn finish(self) {
         self.batch.finish();
     }
 
