@@ -10,7 +10,7 @@ use super::ConnectionTask;
 use super::handlers::Origin;
 use crate::close::CloseReason;
 use crate::flush::FlushScope;
-use crate::hub::Event;
+use crate::hub::{Event, finish_shared_batch};
 use crate::router::{Context, Failure, Outcome, Started};
 use crate::sync::text_of;
 
@@ -33,6 +33,7 @@ impl ConnectionTask {
             Started::Done(outcome) => self.complete_connect(outcome),
             Started::Running(future) => self.handlers.run(Origin::Connect, future),
         }
+        finish_shared_batch(&scope);
         self.flushes.extend(scope.leave(Instant::now()));
     }
 

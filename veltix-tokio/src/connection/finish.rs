@@ -18,7 +18,7 @@ use super::phase::Ending;
 use crate::close::{CloseReason, Disconnected};
 use crate::drain::Closed;
 use crate::flush::FlushScope;
-use crate::hub::Event;
+use crate::hub::{Event, finish_shared_batch};
 use crate::outbox::{DropReason, Dropped};
 use crate::router::{Context, Failure, Outcome, Started, poll_caught};
 use crate::sync::text_of;
@@ -211,6 +211,7 @@ impl ConnectionTask {
             let scope = FlushScope::enter(peer.session(), own_only);
             let context = Context::new(&peer, routes.hub(), 0, RequestId::default());
             let started = handler.start(&context, outcome, None);
+            finish_shared_batch(&scope);
             drop(scope);
             started
         };
@@ -218,8 +219,10 @@ impl ConnectionTask {
             Started::Done(outcome) => outcome,
             Started::Running(mut future) => {
                 let run = poll_fn(|cx| {
-                    let _scope = FlushScope::enter(peer.session(), own_only);
-                    poll_caught(&mut future, cx)
+                    let scope = FlushScope::enter(peer.session(), own_only);
+                    let poll = poll_caught(&mut future, cx);
+                    finish_shared_batch(&scope);
+                    poll
                 });
                 let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);
                 match timeout_at(limit, run).await {

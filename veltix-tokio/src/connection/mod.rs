@@ -202,9 +202,7 @@ impl ConnectionTask {
             self.charge_published(published, &scope, budget.now());
         }
         // Before the flush, which writes the bytes of the shared batch.
-        if let Some(shared) = scope.take_shared() {
-            finish_shared_batch(shared);
-        }
+        finish_shared_batch(&scope);
         self.flushes.extend(scope.leave(budget.now()));
         self.flushes.flush_some();
         if self.endpoint.services().memory().is_over() {

@@ -65,8 +65,8 @@ impl Current {
 #[inline]
 pub(crate) fn schedule(session: &Arc<Session>, queued: Queued) {
     // Behind another frame, and without enough for a large write, it leaves in that frame's flush.
-    let noted = (queued.first || queued.heavy) && is_noted(session, queued);
-    if queued.first && !noted {
+    let is_noted = (queued.first || queued.heavy) && is_noted(session, queued);
+    if queued.first && !is_noted {
         session.outbox().wake_owner();
     }
     note_dropped(session, queued);
@@ -134,12 +134,14 @@ pub(crate) fn take_shared() -> Option<Box<dyn Any>> {
 }
 
 /// Keeps the state that the broadcasts of the poll share, until the poll takes it before its flush.
-pub(crate) fn keep_shared(shared: Box<dyn Any>) {
-    CURRENT.with_borrow_mut(|current| {
-        if let Current::Poll(scope) = current {
-            scope.shared = Some(shared);
-        }
-    });
+/// Returns the state of a broadcast that was made in between, by a waker or a destructor of the
+/// application: dropping it may run such code again, which must not happen here.
+#[must_use = "finish the state that is replaced"]
+pub(crate) fn keep_shared(shared: Box<dyn Any>) -> Option<Box<dyn Any>> {
+    CURRENT.with_borrow_mut(|current| match current {
+        Current::Poll(scope) => scope.shared.replace(shared),
+        _ => Some(shared),
+    })
 }
 
 /// Notes that an outbox of this scope has enough for a large write.

@@ -8,7 +8,7 @@ use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
 use super::delivery::push_to;
 use super::{Delivery, Endpoint};
-use crate::flush;
+use crate::flush::{self, FlushScope};
 use crate::memory::share;
 use crate::outbox::{Member, SharedBatch, Size, charge};
 use crate::peer::Peer;
@@ -25,14 +25,23 @@ pub(crate) fn with_open_batch<R>(call: impl FnOnce(&mut OpenBatch) -> R) -> R {
     let shared = flush::take_shared().and_then(|shared| shared.downcast().ok());
     let mut open_batch: Box<OpenBatch> = shared.unwrap_or_default();
     let result = call(&mut open_batch);
-    flush::keep_shared(open_batch);
+    if let Some(between) = flush::keep_shared(open_batch) {
+        finish(between);
+    }
     result
 }
 
 /// Finishes the shared batch of a poll: joins its bytes, which the flush of each of its outboxes writes.
+/// It is called before the scope ends.
 ///
 /// A poll that panics does not come here: each outbox queues the frames when it is flushed.
-pub(crate) fn finish_shared_batch(shared: Box<dyn Any>) {
+pub(crate) fn finish_shared_batch(scope: &FlushScope) {
+    if let Some(shared) = scope.take_shared() {
+        finish(shared);
+    }
+}
+
+fn finish(shared: Box<dyn Any>) {
     if let Ok(open_batch) = shared.downcast::<OpenBatch>() {
         open_batch.finish();
     }
