@@ -32,7 +32,7 @@ fn replay(name: &str, target: fn(&[u8])) {
 /// Reads an input; `-` stands for one without bytes.
 fn bytes_of(digits: &str) -> Vec<u8> {
     let digits = digits.strip_prefix('-').unwrap_or(digits).as_bytes();
-    assert!(digits.len() % 2 == 0, "half a byte is left over");
+    assert!(digits.len().is_multiple_of(2), "half a byte is left over");
     let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
     digits.chunks(2).map(byte).collect()
 }

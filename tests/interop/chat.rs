@@ -136,6 +136,7 @@ fn chat_peer() {
         bob.find("ann has left", left).await;
         bob.end_input();
         assert!(bob.ended().await.success());
+        bob.said_nothing("a colour", |line| line.contains('\u{1b}'));
     });
 }
 

@@ -95,7 +95,7 @@ async fn nobody_there_is_told_and_what_to_do() {
         let error = connect(addr).await.unwrap_err();
         let ConnectError::Unreachable { addr: told, .. } = &error else { panic!("{error:?}") };
         assert_eq!(told, addr);
-        assert!(error.to_string().contains("check the address and whether the server runs"));
+        assert!(error.to_string().contains("check the address, and whether the server runs"));
         assert!(error.source().is_some());
     }
 }

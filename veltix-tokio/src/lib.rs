@@ -2,6 +2,10 @@
 //!
 //! Applications use the `veltix` crate, which has the documentation.
 
+// The first module, since its macro is in scope in the modules below it.
+#[macro_use]
+mod fault;
+
 mod admission;
 mod client;
 mod close;
@@ -18,7 +22,6 @@ mod log;
 mod memory;
 mod outbox;
 mod peer;
-mod planted;
 mod requests;
 mod router;
 mod server;
@@ -64,7 +67,7 @@ pub use signal::stop_signal;
 pub mod __private {
     //! Names that public signatures or macros mention and that no application writes.
     #[cfg(veltix_planted_bugs)]
-    pub use crate::planted::plant;
+    pub use crate::fault::plant;
     pub use crate::router::{
         Asked, BorrowBody, Called, FailWith, Failure, Input, MessageInput, Outcome, Reject,
         RouteOptions, TellsRejection, check, marker,

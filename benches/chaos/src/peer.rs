@@ -162,8 +162,8 @@ impl RawPeer {
         }
     }
 
-    /// Closes the socket at once, but only if all received bytes were read. The system would send a
-    /// reset otherwise.
+    /// Closes the socket at once. All received bytes must have been read before, since the system
+    /// would send a reset otherwise.
     pub(crate) fn hang_up(self) -> Seen {
         Seen { sent_all: true, ..self.seen() }
     }

@@ -41,7 +41,7 @@ macro_rules! scenario {
 
 /// All scenarios, in the order of a run.
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario!(crowd::r52_eof_after_sends, 60, "500 peers send 100 messages each and hang up"),
+    scenario!(crowd::r52_eof_after_sends, 60, "500 peers send 100 messages each and close at once"),
     scenario!(handlers::r29_handler_panics, 60, "1 000 handlers panic, half of them on threads"),
     scenario!(
         handlers::r30_hung_handlers,
@@ -53,7 +53,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         60,
         "the server has no descriptor left for new connections"
     ),
-    scenario!(crowd::r33_churn, 120, "50 000 peers connect, take tags, and hang up or reset"),
+    scenario!(crowd::r33_churn, 120, "50 000 peers connect, get tags, and close or reset"),
     scenario!(broadcasts::r24_fan_out_memory, 120, "1 MiB to each of 500 peers, again and again"),
     scenario!(stalled::r23_stalled_reader, 180, "one of 100 peers does not read the broadcasts"),
     scenario!(shutdown::r40_shutdown_in_broadcast, 60, "a shutdown during broadcasts to 100 peers"),

@@ -39,7 +39,7 @@ pub(crate) struct Series {
     pub(crate) note: Option<String>,
 }
 
-/// The better one of two samples.
+/// The direction in which a sample is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Better {
     Higher,

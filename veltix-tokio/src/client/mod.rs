@@ -30,7 +30,6 @@ use crate::hub::EventStream;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::peer::{Peer, Sending};
-use crate::planted::planted;
 use crate::requests::{Ping, Request};
 use crate::router::{Router, Routes};
 use crate::tls::Dial;
@@ -340,7 +339,7 @@ fn with_messages(router: Router) -> (Router, Option<Messages>) {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        if planted!("dropped_client_stays") {
+        if fault!("dropped_client_stays") {
             return;
         }
         self.control.close();

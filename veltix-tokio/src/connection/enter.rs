@@ -11,7 +11,6 @@ use super::handlers::Origin;
 use crate::close::CloseReason;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
-use crate::planted::planted;
 use crate::router::{Context, Failure, Outcome, Started};
 use crate::sync::text_of;
 
@@ -20,7 +19,7 @@ impl ConnectionTask {
     /// ended.
     pub(super) fn enter(&mut self) {
         self.endpoint.peers().enter(&self.peer);
-        if planted!("listed_before_on_connect") {
+        if fault!("listed_before_on_connect") {
             self.endpoint.peers().admit(&self.peer);
         }
         let routes = Arc::clone(&self.routes);

@@ -20,7 +20,6 @@ use crate::drain::Closed;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
 use crate::outbox::{DropReason, Dropped};
-use crate::planted::planted;
 use crate::router::{Context, Failure, Outcome, Started, poll_caught};
 use crate::sync::text_of;
 
@@ -66,7 +65,7 @@ impl ConnectionTask {
             self.send_going_away();
         }
         self.phase.begin_end(Ending { reason, deadline, sent_before, aborted_handlers: 0 });
-        if !finishes || planted!("any_end_cancels") {
+        if !finishes || fault!("any_end_cancels") {
             self.cut_off();
         }
     }
@@ -74,7 +73,7 @@ impl ConnectionTask {
     /// Sends the time of its return to a client that understands it. The message is behind the queued
     /// frames, and before the frames that handlers still send.
     fn send_going_away(&self) {
-        if self.peer.hello().knows_going_away() && !planted!("goes_in_silence") {
+        if self.peer.hello().knows_going_away() && !fault!("goes_in_silence") {
             let spread = self.endpoint.drain().spreads().reconnects;
             self.send_plain(GOING_AWAY.code(), GoingAway { spread }.body());
         }
@@ -109,7 +108,7 @@ impl ConnectionTask {
         let Some(ending) = self.phase.ending() else { return };
         let (reason, deadline) = (ending.reason.clone(), ending.deadline);
         self.peer.session().end_calls();
-        if reason.lets_queue_flush() && !planted!("queue_not_flushed") {
+        if reason.lets_queue_flush() && !fault!("queue_not_flushed") {
             let limit = match reason {
                 CloseReason::Closed | CloseReason::ClosedFor(_) => Instant::now() + CLOSE_FLUSH,
                 _ => deadline.max(Instant::now() + CLOSE_FLUSH),
@@ -120,7 +119,7 @@ impl ConnectionTask {
             peer.session().outbox().seal();
             let _ = timeout_at(limit, poll_fn(|cx| peer.session().outbox().poll_finish(cx))).await;
         }
-        let was_admitted = self.phase.is_admitted() || planted!("refused_are_told_of");
+        let was_admitted = self.phase.is_admitted() || fault!("refused_are_told_of");
         // The peer's end is awaited only after this side's end was written.
         let flushed = reason.lets_queue_flush() && self.peer.session().outbox().sent().queued == 0;
         let lingers = flushed && self.reading.is_open();

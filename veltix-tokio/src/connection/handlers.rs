@@ -8,7 +8,6 @@ use veltix_core::{Frame, Message, RequestId};
 
 use super::concurrent::Concurrent;
 use super::future_pool::FuturePool;
-use crate::planted::planted;
 use crate::router::{Outcome, PooledFuture, RouteId, Routes, poll_caught};
 use crate::sync::drop_caught;
 
@@ -175,7 +174,7 @@ impl Handlers {
     pub(super) fn next(&mut self) -> Option<(RouteId, Message)> {
         self.next_route()?;
         let serial = &mut self.serial;
-        if planted!("serial_reorders") {
+        if fault!("serial_reorders") {
             serial.inbox.make_contiguous().reverse();
         }
         let (route, message) = serial.inbox.pop_front()?;
@@ -250,7 +249,7 @@ impl Handlers {
         drop_caught(running);
         let messages = inbox.len() as u64 + u64::from(in_handler) + concurrent;
         let replies = parked.iter().map(Frame::code).collect();
-        if planted!("cancelled_uncounted") {
+        if fault!("cancelled_uncounted") {
             return Cancelled { handlers: concurrent, messages: concurrent, replies: Vec::new() };
         }
         Cancelled { handlers, messages, replies }

@@ -23,7 +23,6 @@ use crate::close::CloseReason;
 use crate::codec::{self, CodecError, FrameBatchDecoder};
 use crate::config::Limits;
 use crate::flush::FlushScope;
-use crate::planted::planted;
 use crate::session::CompletedCall;
 
 type ByteStream = Box<dyn AsyncRead + Send + Unpin>;
@@ -310,7 +309,7 @@ impl ConnectionTask {
 
     /// The stream has ended, or is not readable any more.
     fn end_stream(&mut self, reason: CloseReason) {
-        if planted!("received_dropped_at_eof") {
+        if fault!("received_dropped_at_eof") {
             self.cut_off();
         }
         if !matches!(reason, CloseReason::Protocol(_)) {
@@ -374,7 +373,7 @@ impl ConnectionTask {
             return false;
         }
         if !self.handlers.has_room_while_calling() {
-            if planted!("congested_in_silence") {
+            if fault!("congested_in_silence") {
                 return false;
             }
             let completed = self.session().calls().lock().fail_congested();

@@ -11,7 +11,6 @@ use crate::config::Role;
 use crate::flush;
 use crate::hub::Event;
 use crate::outbox::Push;
-use crate::planted::planted;
 use crate::session::Reception;
 
 impl ConnectionTask {
@@ -59,7 +58,7 @@ impl ConnectionTask {
 
     /// Completes a call with its answer; returns a message that is no answer.
     pub(super) fn take_answer(&mut self, message: Message, budget: &mut Budget) -> Option<Message> {
-        if planted!("answers_wait_for_handlers") && !self.handlers.is_free() {
+        if fault!("answers_wait_for_handlers") && !self.handlers.is_free() {
             return Some(message);
         }
         let session = self.session();

@@ -12,7 +12,6 @@ use super::ConnectionTask;
 use crate::close::CloseReason;
 use crate::flush::{FlushScope, Published};
 use crate::hub::Event;
-use crate::planted::planted;
 
 /// The debt of one peer. A connection has a throttle once it needs one.
 #[derive(Default)]
@@ -84,7 +83,7 @@ impl ConnectionTask {
     pub(super) fn charge_read(&mut self, messages: usize, bytes: usize, now: Instant) {
         let Some(throttle) = self.reading.throttle() else { return };
         let Some(rate) = &mut throttle.rate else { return };
-        if planted!("reading_free_of_charge") {
+        if fault!("reading_free_of_charge") {
             return;
         }
         let verdict = rate.charge(messages as u64, bytes as u64, now.into_std());
@@ -95,7 +94,7 @@ impl ConnectionTask {
                 throttle.wait(until);
                 self.warn_of_rate(now);
             }
-            Verdict::Disconnect if planted!("slowed_for_ever") => {}
+            Verdict::Disconnect if fault!("slowed_for_ever") => {}
             Verdict::Disconnect => self.begin_end(CloseReason::RateExceeded),
         }
     }
@@ -119,12 +118,12 @@ impl ConnectionTask {
         let limit = self.limits().publish_limit;
         let throttle = self.reading.make_throttle();
         if let Some(limit) =
-            limit.filter(|_| published.waiting > 0 && !planted!("publishing_free_of_charge"))
+            limit.filter(|_| published.waiting > 0 && !fault!("publishing_free_of_charge"))
         {
             throttle.publish(None, limit, published.waiting, now);
         }
         for part in scope.take_limited() {
-            if planted!("route_limit_forgotten") {
+            if fault!("route_limit_forgotten") {
                 continue;
             }
             let limit = part.limit;

@@ -11,7 +11,6 @@ use veltix_core::limits::FLUSH_TIME;
 
 use super::publish::{self, LimitedBytes, PublishLimit, Published};
 use crate::outbox::{Queued, charge};
-use crate::planted::planted;
 use crate::session::{Services, Session};
 
 /// The number of flushes between two readings of the clock.
@@ -279,7 +278,7 @@ impl FlushScope {
         // From here on the list is a guard: a flush wakes tasks that wait for room, and a waker may
         // panic.
         let mut flushes = FlushList(touched.into());
-        if planted!("flushes_lost") {
+        if fault!("flushes_lost") {
             flushes.0.clear();
             return flushes;
         }

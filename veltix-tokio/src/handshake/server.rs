@@ -8,7 +8,6 @@ use veltix_core::{Hello, ServerHandshake};
 use super::{FIRST_READ, Failure, HelloCache, read_more};
 use crate::admission::{Slot, Slots};
 use crate::identity::{Authenticate, AuthenticateError, Established, HandshakeInfo};
-use crate::planted::planted;
 use crate::router::{DeclaredTypes, Routes};
 use crate::transport::{Stream, write_all};
 
@@ -38,7 +37,7 @@ pub(crate) async fn welcome(
     }
     let hello = types.map_or_else(ServerHandshake::hello, DeclaredTypes::hello);
     write_all(&mut *stream.writer, &hello).await?;
-    if planted!("byte_before_ack") {
+    if fault!("byte_before_ack") {
         write_all(&mut *stream.writer, b"V").await?;
     }
     let mut handshake = ServerHandshake::new();
@@ -83,7 +82,7 @@ async fn identify(
     info: HandshakeInfo,
 ) -> Result<Option<Established>, Failure> {
     let verdict = hook.ask(info);
-    if planted!("listed_before_authenticated") {
+    if fault!("listed_before_authenticated") {
         tokio::spawn(verdict);
         return Ok(None);
     }

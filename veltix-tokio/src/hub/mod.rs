@@ -32,7 +32,6 @@ use crate::error::SendError;
 use crate::flush;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
-use crate::planted::planted;
 use crate::transport::PeerAddr;
 
 /// A handle of a running server, for its handlers and for the rest of the application.
@@ -211,7 +210,7 @@ impl Hub {
         self.0.begin_shutdown();
         let endpoint = Arc::clone(&self.0);
         Draining(Box::pin(async move {
-            if flush::is_within(endpoint.services()) && !planted!("shutdown_waits_for_itself") {
+            if flush::is_within(endpoint.services()) && !fault!("shutdown_waits_for_itself") {
                 endpoint.drain().report()
             } else {
                 endpoint.drain().finished().await

@@ -195,7 +195,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         for (index, entry) in self.asked.iter_mut().enumerate() {
             let sink = ReplySink::Survey { index, answers: self.sender.clone() };
             let begun = entry.peer.session().calls().lock().begin_open(frame.code(), sink);
-            let Begun { call, is_news, .. } = match begun {
+            let Begun { call, must_wake, .. } = match begun {
                 Ok(begun) => begun,
                 Err(RequestError::Closed) => {
                     self.ready.push_back((index, Response::Left));
@@ -210,7 +210,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             {
                 Push::Queued(queued) => {
                     flush::schedule_published(entry.peer.session(), queued, frame.len());
-                    if is_news {
+                    if must_wake {
                         // The connection's task may have to read on for the answer, beyond the
                         // inbox limit.
                         entry.peer.session().outbox().wake_owner();

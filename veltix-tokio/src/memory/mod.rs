@@ -29,7 +29,6 @@ use veltix_core::limits::{EVICTION_PAUSE, MEMORY_SLACK, MEMORY_STEP};
 pub(crate) use machine::default_budget;
 pub(crate) use shared::share;
 
-use crate::planted::planted;
 use crate::sync::Mutex;
 
 /// The memory budget of one server.
@@ -147,7 +146,7 @@ impl Holding {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);
         if bytes > before {
             self.memory.held.fetch_add(bytes - before, Ordering::Relaxed);
-        } else if bytes < before && !planted!("room_not_given_back") {
+        } else if bytes < before && !fault!("room_not_given_back") {
             self.memory.held.fetch_sub(before - bytes, Ordering::Relaxed);
         }
     }

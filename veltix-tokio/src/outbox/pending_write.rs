@@ -11,7 +11,6 @@ use veltix_core::limits::{COPY_BELOW, HEADER_LEN, WRITE_BYTES, WRITE_SLICES};
 
 use super::queue::{Queue, Written};
 use super::shared_batch::SharedBatch;
-use crate::planted::planted;
 use crate::transport::StreamWriter;
 
 thread_local! {
@@ -186,7 +185,7 @@ impl PendingWrite {
         // The frames are counted before they are dropped: a body whose destructor panics has been
         // written all the same.
         self.queue.drop_first(written_now.frames);
-        if planted!("partial_write_repeated") {
+        if fault!("partial_write_repeated") {
             self.queue.head_written = 0;
         }
     }

@@ -9,7 +9,6 @@ use veltix_core::{DeliveryClass, Frame, OverflowPolicy};
 use super::queue::{Capacity, Queued};
 use super::state::Phase;
 use super::{DropReason, Outbox};
-use crate::planted::planted;
 use crate::sync::{QueuePosition, wake_all};
 
 /// The outcome of a push.
@@ -81,7 +80,7 @@ impl Outbox {
         let mut pushed = state.push(frame, self.capacity, &mut gone);
         if let Err(mut frame) = pushed {
             let untried = state.phase == Phase::Queued && !state.is_over();
-            if untried && !planted!("policy_before_flush") {
+            if untried && !fault!("policy_before_flush") {
                 drop(state);
                 self.flush();
                 // The frame may have to wait now.
@@ -166,7 +165,7 @@ impl Outbox {
             return Overflow::Closed;
         }
         let mut allowance = state.allowance(self.capacity);
-        if planted!("unbounded_outbox") {
+        if fault!("unbounded_outbox") {
             allowance = Capacity { frames: usize::MAX, bytes: usize::MAX };
         }
         let pushed = match policy {

@@ -8,8 +8,6 @@ use std::collections::hash_map::{Entry, HashMap};
 use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD};
 use veltix_core::{Frame, Key, RequestId};
 
-use crate::planted::planted;
-
 /// The number of empty queues that each thread keeps, so that a busy peer does not allocate a queue
 /// for each write and an idle peer holds none.
 const POOLED_QUEUES: usize = 8;
@@ -270,7 +268,7 @@ impl Queue {
         self.count(&frame);
         let older = std::mem::replace(&mut self.frames[at], frame);
         self.uncount(&older);
-        if planted!("latest_reorders") {
+        if fault!("latest_reorders") {
             self.frames.swap(usize::from(self.head_written > 0), at);
         }
         older

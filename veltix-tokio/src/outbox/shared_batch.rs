@@ -25,7 +25,6 @@ use veltix_core::Frame;
 use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, COPY_BELOW};
 
 use super::queue::{Capacity, Size, Written, charge};
-use crate::planted::planted;
 use crate::sync::Mutex;
 
 /// The largest size of a shared batch: the limit at which a poll flushes anyway, since it fills a
@@ -126,7 +125,7 @@ impl SharedBatch {
         match self.whole() {
             Some(whole) => take(&whole.frames),
             None => {
-                if !planted!("leaves_a_batch_in_silence") {
+                if !fault!("leaves_a_batch_in_silence") {
                     growing.left.push(member);
                 }
                 take(&growing.frames);

@@ -14,7 +14,6 @@ use super::queue::{Capacity, Queue, Queued, Written, charge};
 use super::sent::Sent;
 use super::shared_batch::{Membership, SharedBatch};
 use crate::memory::{Holding, Memory};
-use crate::planted::planted;
 use crate::sync::Waiters;
 use crate::transport::StreamWriter;
 
@@ -123,7 +122,7 @@ impl State {
     pub(super) fn allowance(&self, capacity: Capacity) -> Capacity {
         match self.phase {
             Phase::Blocked => capacity,
-            _ if planted!("policy_before_flush") => capacity,
+            _ if fault!("policy_before_flush") => capacity,
             _ => Capacity { frames: usize::MAX, bytes: capacity.twice().bytes },
         }
     }
@@ -260,7 +259,7 @@ impl State {
 
     /// Counts an accepted frame of this code that is dropped.
     fn drop_accepted(&mut self, reason: DropReason, code: u16) {
-        if reason == DropReason::Superseded && planted!("superseded_uncounted") {
+        if reason == DropReason::Superseded && fault!("superseded_uncounted") {
             return;
         }
         *self.sent.dropped_for(reason) += 1;
@@ -361,7 +360,7 @@ impl State {
         if self.phase != Phase::Blocked {
             return None;
         }
-        if !planted!("queues_uncounted") {
+        if !fault!("queues_uncounted") {
             self.record_memory();
         }
         if self.holding.is_over() { self.owner.clone() } else { None }
@@ -414,7 +413,7 @@ impl State {
             self.frames -= 1;
             self.charge -= charge(frame.len());
             self.shared -= frame.shared_len();
-            if !planted!("closing_drops_uncounted") {
+            if !fault!("closing_drops_uncounted") {
                 self.drop_accepted(reason, frame.code());
             }
         }

@@ -12,7 +12,6 @@ use super::Peer;
 use crate::error::SendError;
 use crate::flush;
 use crate::outbox::Push;
-use crate::planted::planted;
 use crate::sync::QueuePosition;
 
 /// A message that is being queued in a peer's outbox. Created by [`Peer::send`].
@@ -72,7 +71,7 @@ impl Peer {
 
     fn plain_frame(&self, message: &(impl ToMessage + ?Sized)) -> Result<Frame, SendError> {
         let message = self.0.encode(message)?;
-        if planted!("plain_id_of_a_call") {
+        if fault!("plain_id_of_a_call") {
             return Ok(message.with_id(veltix_core::RequestId::new(1)).into());
         }
         Ok(message.with_id(self.0.ids().plain()).into())

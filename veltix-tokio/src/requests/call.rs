@@ -27,7 +27,7 @@ pub(super) struct Call {
     position: QueuePosition,
     state: State,
     /// The connection's task must check its calls because of this one.
-    is_news: bool,
+    must_wake: bool,
     /// No other call is pending together with it.
     is_alone: bool,
 }
@@ -60,7 +60,7 @@ impl Call {
             expected: Expected::OneOf(&[]),
             position: QueuePosition::default(),
             state: State::Unsent,
-            is_news: false,
+            must_wake: false,
             is_alone: false,
         }
     }
@@ -80,7 +80,7 @@ impl Call {
         let must_be = must_check.then_some(self.expected);
         let begun = calls.begin(message.code(), sender, self.timeout, must_be)?;
         let call = begun.call;
-        (self.is_news, self.is_alone) = (begun.is_news, begun.is_alone);
+        (self.must_wake, self.is_alone) = (begun.must_wake, begun.is_alone);
         let frame = Frame::new(message.code(), call.id, message.into_body());
         self.state = State::WaitingForRoom { call, frame, answer };
         Ok(())
@@ -89,7 +89,7 @@ impl Call {
     /// Lets the connection's task check its calls if this call requires it. Inside its own poll,
     /// the task checks them anyway.
     fn let_owner_see(&mut self) {
-        if std::mem::take(&mut self.is_news) && !flush::is_inside(self.session()) {
+        if std::mem::take(&mut self.must_wake) && !flush::is_inside(self.session()) {
             self.session().outbox().wake_owner();
         }
     }

@@ -20,7 +20,6 @@ use super::options::{Configured, RouteOptions};
 use super::outcome::{Failure, Outcome};
 use super::reply::IntoReply;
 use super::typed::{Input, MessageInput, Reject};
-use crate::planted::planted;
 use crate::sync::{Mutex, panic_text};
 
 /// A function that can handle a message: async or plain, with up to eight extractors as arguments. The
@@ -382,7 +381,7 @@ where
 /// Polls a handler's future. A panic becomes an outcome.
 #[inline]
 pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>) -> Poll<Outcome> {
-    if planted!("panic_escapes") {
+    if fault!("panic_escapes") {
         return Pin::new(future).poll(cx);
     }
     match catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx))) {
@@ -394,7 +393,7 @@ pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>)
 /// Returns the outcome of a panic.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
     #[cfg(veltix_planted_bugs)]
-    if planted!("flush_list_lost_on_panic") {
+    if fault!("flush_list_lost_on_panic") {
         crate::flush::forget_touched();
     }
     Failure::Panicked(panic_text(panic)).into()

@@ -19,7 +19,6 @@ use crate::connection::ConnectionTask;
 use crate::handshake::{Failure, HelloCache, Welcome, welcome};
 use crate::hub::Endpoint;
 use crate::hub::{Event, HandshakeFailure};
-use crate::planted::planted;
 use crate::router::Routes;
 use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, Stream};
@@ -117,7 +116,7 @@ async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
 /// Closes one connection after the other, evenly over the configured `drain_spread`.
 async fn close_in_turn(endpoint: &Endpoint) {
     let (start, spread) = (Instant::now(), endpoint.drain().spreads().closes);
-    if !spread.is_zero() && !planted!("closed_all_at_once") {
+    if !spread.is_zero() && !fault!("closed_all_at_once") {
         let peers = endpoint.peers().entered();
         let part = spread.div_f64(peers.len().max(1) as f64);
         for (turn, peer) in peers.into_iter().enumerate() {
@@ -155,7 +154,7 @@ fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet
     let ticket = endpoint.handshakes().enter(stream.addr().ip());
     let handshake = enter(stream, Arc::clone(entrance), ticket);
     let connection = ConnectionTask::serve(handshake);
-    if planted!("connections_outlive_run") {
+    if fault!("connections_outlive_run") {
         tokio::spawn(connection);
         return;
     }

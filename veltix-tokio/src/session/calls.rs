@@ -10,7 +10,6 @@ use veltix_core::limits::{DETACH_BELOW, FAR_FUTURE};
 use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
 
 use crate::error::RequestError;
-use crate::planted::planted;
 
 /// The number of deadlines kept beyond those of pending calls before stale ones are removed.
 const STALE_DEADLINES: usize = 64;
@@ -28,9 +27,9 @@ pub(crate) struct Calls {
     ended: bool,
     /// The connection's task continues to read only if there are calls, and there were none at its
     /// last check.
-    first_is_news: bool,
+    wake_for_first: bool,
     /// More than one call was pending at some moment since the table was last empty.
-    is_crowd: bool,
+    overlapped: bool,
 }
 
 /// A call that was registered.
@@ -38,7 +37,7 @@ pub(crate) struct Calls {
 pub(crate) struct Begun {
     pub(crate) call: CallId,
     /// The connection's task must check the calls because of this one.
-    pub(crate) is_news: bool,
+    pub(crate) must_wake: bool,
     /// No other call is pending, and this call does not follow a group of calls: callers that were
     /// answered together are likely to call again together.
     pub(crate) is_alone: bool,
@@ -152,8 +151,8 @@ impl Calls {
             deadlines: BinaryHeap::new(),
             made: 0,
             ended: false,
-            first_is_news: false,
-            is_crowd: false,
+            wake_for_first: false,
+            overlapped: false,
         }
     }
 
@@ -164,8 +163,8 @@ impl Calls {
     /// Returns whether a call waits for its answer. A task that continues to read only in that case
     /// uses this: if no call waits, the next one wakes the task.
     pub(crate) const fn is_calling(&mut self) -> bool {
-        self.first_is_news = self.pending.is_empty();
-        !self.first_is_news
+        self.wake_for_first = self.pending.is_empty();
+        !self.wake_for_first
     }
 
     /// Returns the number of pending calls.
@@ -191,7 +190,7 @@ impl Calls {
         }
         let is_next = self.next_deadline().is_none_or(|next| deadline < next);
         self.deadlines.push(Reverse((deadline, begun.call.id.value())));
-        Ok(Begun { is_news: begun.is_news || is_next, ..begun })
+        Ok(Begun { must_wake: begun.must_wake || is_next, ..begun })
     }
 
     /// Begins a call whose sink watches its deadline. A survey has one deadline for all its calls.
@@ -216,9 +215,13 @@ impl Calls {
         let caller = Caller { number, code, sink, deadline, must_be };
         let id = self.pending.begin(caller, now.into_std())?;
         let is_first = self.len() == 1;
-        let was_crowd = std::mem::replace(&mut self.is_crowd, !is_first);
-        let is_news = is_first && std::mem::take(&mut self.first_is_news);
-        Ok(Begun { call: CallId { id, number }, is_news, is_alone: is_first && !was_crowd })
+        let overlapped_before = std::mem::replace(&mut self.overlapped, !is_first);
+        let must_wake = is_first && std::mem::take(&mut self.wake_for_first);
+        Ok(Begun {
+            call: CallId { id, number },
+            must_wake,
+            is_alone: is_first && !overlapped_before,
+        })
     }
 
     /// Removes the deadlines of completed calls, so that their number stays within a constant
@@ -231,7 +234,7 @@ impl Calls {
 
     /// Completes the call that the message answers, if there is one.
     pub(crate) fn receive(&mut self, mut message: Message) -> Reception {
-        if planted!("late_reply_accepted")
+        if fault!("late_reply_accepted")
             && let Some(Reverse((_, id))) = self.deadlines.peek()
         {
             message = message.with_id(RequestId::new(*id));
@@ -309,14 +312,14 @@ impl Calls {
     pub(crate) fn fail_congested(&mut self) -> Vec<CompletedCall> {
         self.deadlines.clear();
         // The task reads no further, and has to fail the next call as well.
-        self.first_is_news = true;
+        self.wake_for_first = true;
         let callers = self.pending.give_up_all(Instant::now().into_std());
         failed(callers, CallFailed::Congested)
     }
 
     /// Fails every call, now and from now on: the connection has ended.
     pub(crate) fn end(&mut self) -> Vec<CompletedCall> {
-        if planted!("lost_calls_wait") {
+        if fault!("lost_calls_wait") {
             return Vec::new();
         }
         if self.ended {
@@ -339,18 +342,18 @@ mod tests {
 
     fn begin(calls: &mut Calls, timeout: Duration) -> (CallId, bool) {
         let begun = calls.begin(200, oneshot::channel().0, timeout, None).expect("ids are free");
-        (begun.call, begun.is_news)
+        (begun.call, begun.must_wake)
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_task_looks_for_the_first_call_and_for_earlier_deadlines() {
         let calls = &mut Calls::new(IdSpace::client());
-        let (first, is_news) = begin(calls, REQUEST_TIMEOUT);
-        assert!(is_news);
+        let (first, must_wake) = begin(calls, REQUEST_TIMEOUT);
+        assert!(must_wake);
         let due = calls.next_deadline();
         assert!(!begin(calls, REQUEST_TIMEOUT).1 && calls.next_deadline() == due);
-        let (earlier, is_news) = begin(calls, REQUEST_TIMEOUT / 2);
-        assert!(is_news && calls.next_deadline() < due);
+        let (earlier, must_wake) = begin(calls, REQUEST_TIMEOUT / 2);
+        assert!(must_wake && calls.next_deadline() < due);
         assert!(!begin(calls, REQUEST_TIMEOUT).1);
         tokio::time::advance(REQUEST_TIMEOUT / 2).await;
         let over = calls.expire(Instant::now());
@@ -362,13 +365,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_call_is_news_for_a_task_that_reads_on_only_then() {
+    async fn the_first_call_must_wake_a_task_that_reads_on_only_then() {
         let calls = &mut Calls::new(IdSpace::client());
         let (call, _) = begin(calls, REQUEST_TIMEOUT);
         assert!(calls.is_calling());
         calls.take_back(call);
-        let (call, is_news) = begin(calls, REQUEST_TIMEOUT);
-        assert!(!is_news, "the task has not checked in vain");
+        let (call, must_wake) = begin(calls, REQUEST_TIMEOUT);
+        assert!(!must_wake, "the task has not checked in vain");
         calls.take_back(call);
         assert!(!calls.is_calling());
         assert!(begin(calls, REQUEST_TIMEOUT).1);
@@ -377,7 +380,7 @@ mod tests {
         calls.fail_congested();
         let open =
             calls.begin_open(200, ReplySink::Alone(oneshot::channel().0)).expect("ids are free");
-        assert!(open.is_news, "the task has stopped reading and needs the wake-up");
+        assert!(open.must_wake, "the task has stopped reading and needs the wake-up");
     }
 
     #[tokio::test(start_paused = true)]

@@ -44,7 +44,7 @@ pub(super) fn allowed(allowances: &[Allowance], case: &str) -> f64 {
     last(&by_pattern).or_else(|| last(&|allowance| allowance.pattern.is_none())).unwrap_or(DEFAULT)
 }
 
-/// Whether a name is of a pattern.
+/// Returns whether a name matches a pattern.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
@@ -58,7 +58,7 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
 }
 
 impl Allowance {
-    /// Whether the allowance is for no case of a list, which is a mistake on the command line.
+    /// Returns whether the pattern matches no case of a list, which is a mistake on the command line.
     pub(super) fn is_useless<'a>(&self, mut cases: impl Iterator<Item = &'a str>) -> bool {
         self.pattern.as_deref().is_some_and(|pattern| !cases.any(|case| matches(pattern, case)))
     }

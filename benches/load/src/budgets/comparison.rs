@@ -18,7 +18,7 @@ pub(super) struct Compared {
 struct Change {
     before: f64,
     after: f64,
-    /// Of the two medians.
+    /// The change of the two medians.
     percent: f64,
     /// The smallest and the largest change of a single round.
     low: f64,
@@ -26,7 +26,7 @@ struct Change {
 }
 
 impl Compared {
-    /// `None` without a round, or if `before` counted nothing.
+    /// Returns the change, or `None` without a round or if `before` counted nothing.
     fn change(&self) -> Option<Change> {
         let (before, after) = (median(&self.before)?, median(&self.after)?);
         let percent = |before: f64, after: f64| 100.0 * (after / before - 1.0);
@@ -40,7 +40,7 @@ impl Compared {
 }
 
 impl Change {
-    /// The allowance itself is kept.
+    /// Returns whether the growth is at most the allowance.
     fn is_within(&self, allowance: f64) -> bool {
         // The last digits of a quotient mean nothing.
         self.percent <= allowance + 1e-9

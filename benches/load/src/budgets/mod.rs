@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// Write the counts into the file of the budgets, as the new budgets of these cases.
     #[arg(long, conflicts_with = "against")]
     write: bool,
-    /// Number of counts of each case, of which the median is used [default: 1, and 10 with
+    /// The number of counts of each case, of which the median is used [default: 1, and 10 with
     /// `--against`].
     #[arg(long)]
     rounds: Option<usize>,
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
     /// Allow this growth in percent: for all cases (`2`), or for those of a pattern (`typed*=3`),
-    /// which precedes. May be given several times.
+    /// which has precedence. May be given several times.
     #[arg(long, value_name = "[PATTERN=]PERCENT", requires = "against")]
     allow: Vec<Allowance>,
     /// The file of the budgets.
@@ -145,7 +145,7 @@ fn split<'a>(
     Ok((known, new))
 }
 
-/// Whether another build of this program can run a case.
+/// Returns whether another build of this program can run a case.
 fn knows(other: &Path, case: &str) -> Result<bool> {
     let mut command = Command::new(other);
     command.args(["path", case, "1"]);

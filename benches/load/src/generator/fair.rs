@@ -17,7 +17,7 @@ const PACE: Duration = Duration::from_millis(2);
 /// The bytes of one write of the flooder, and of one body of the honest sender.
 const CHUNK: usize = 16 * 1024;
 
-/// The 99th percentile that is allowed beside a flood, if the server is fast otherwise.
+/// The 99th percentile that is always allowed beside a flood, however fast the server is otherwise.
 const FLOOR_US: f64 = 10_000.0;
 
 /// The same as a multiple of the 99th percentile beside an honest sender of the same byte rate.

@@ -115,7 +115,7 @@ impl Link {
         }
     }
 
-    /// Reads once until the socket is empty. Returns the number of answers of length `answer` that
+    /// Reads until the socket is empty. Returns the number of answers of length `answer` that
     /// became complete.
     pub(super) fn receive(&mut self, scratch: &mut [u8], answer: usize) -> io::Result<usize> {
         let mut received = self.begun;

@@ -35,10 +35,11 @@ pub(super) const FIGURES: [Figure; 5] = [
 const OURS: &str = "veltix";
 
 /// The measured peers, with the names for readers.
-pub(super) const PEERS: [(&str, &str); 8] = [
+pub(super) const PEERS: [(&str, &str); 9] = [
     (LIMIT, "raw limit"),
     (OURS, "Veltix"),
     ("delimited", "LengthDelimitedCodec hub"),
+    ("delimited-batch", "batching LengthDelimitedCodec hub"),
     ("tarpc", "tarpc"),
     ("tungstenite", "tokio-tungstenite"),
     ("nats", "NATS"),

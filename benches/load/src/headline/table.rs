@@ -48,7 +48,8 @@ fn conditions(report: &Report) -> String {
         "Medians of {} rounds in one run on {}: {} cores ({}), Linux {}, {}. All servers were \
          measured in turns, over loopback, by one load generator on the same machine; a ratio is \
          paired by round. The raw limit is a Tokio loop with the same handshake, frames and \
-         checksums and nothing else. For the round-trip time and the memory, lower is better. \
+         checksums and nothing else. The handlers of Veltix are plain functions that borrow the \
+         body; PERFORMANCE.md has the rates of async and typed ones. For the round-trip time and the memory, lower is better. \
          Command: `cargo run --release -p veltix-load -- headline`.",
         report.rounds, report.date, machine.cores, machine.cpu, machine.kernel, machine.rustc
     )

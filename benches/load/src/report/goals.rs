@@ -37,6 +37,10 @@ fn write_rows(text: &mut String, rows: &[(Judged, Target)]) -> Result {
         count(Verdict::NotMet),
         count(Verdict::NotMeasured)
     )?;
+    // A run of a single workload, or of the growth, has no use for a table of empty rows.
+    if rows.iter().all(|(judged, _)| judged.measured.is_none()) {
+        return Ok(());
+    }
     writeln!(text, "| workload | ours | against | measured | min–max | must | | stretch | |")?;
     writeln!(text, "|---|---|---|---:|---:|---:|---|---:|---|")?;
     rows.iter().try_for_each(|(judged, target)| write_row(text, *judged, target))

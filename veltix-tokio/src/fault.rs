@@ -2,25 +2,23 @@
 //! failure.
 //!
 //! They exist only under `--cfg veltix_planted_bugs`. Each one is off until a test on the same
-//! thread plants it. In every other build [`planted!`] is the constant `false`.
+//! thread plants it. In every other build [`fault!`] is the constant `false`.
 
 /// Returns whether the named bug is planted on this thread.
 #[cfg(veltix_planted_bugs)]
-macro_rules! planted {
+macro_rules! fault {
     ($bug:literal) => {
-        $crate::planted::is_planted($bug)
+        $crate::fault::is_planted($bug)
     };
 }
 
 /// Returns whether the named bug is planted on this thread. In this build it is always `false`.
 #[cfg(not(veltix_planted_bugs))]
-macro_rules! planted {
+macro_rules! fault {
     ($bug:literal) => {
         false
     };
 }
-
-pub(crate) use planted;
 
 #[cfg(veltix_planted_bugs)]
 thread_local! {
