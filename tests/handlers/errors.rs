@@ -75,9 +75,9 @@ fn an_error_is_told_with_its_causes() {
             let unread = Message::empty(OTHER).json::<u8>().map(drop);
             unread.map_err(RequestError::<Infallible>::Body)
         };
-        // The text is cut after `LOGGED_CHARS` characters.
-        let text = "the answer cannot be read (use the same message type on both sides): \
-                the body is not the JSON that was expected: EOF while parsi…";
+        // The text and its causes fit into `LOGGED_CHARS` characters.
+        let text = "the answer cannot be read: \
+                the body is not the JSON that was expected: EOF while parsing a value at line 1 column 0";
         check_failure(Router::new().route(OTHER, answer), text).await;
     });
 }

@@ -290,8 +290,10 @@ pub enum RequestError<E = Infallible> {
     /// The peer answered with the declared error.
     #[error("the peer answered with an error: {0:?}")]
     Remote(E),
-    /// The body of the answer cannot be read.
-    #[error("the answer cannot be read (use the same message type on both sides)")]
+    /// The body of the answer cannot be read: both sides must use the same message type. The text is
+    /// short, so that its cause fits a line of the log
+    /// ([`LOGGED_CHARS`](veltix_core::limits::LOGGED_CHARS)).
+    #[error("the answer cannot be read")]
     Body(#[source] BodyError),
     /// No answer arrived in time. It is unknown whether the peer handled the message.
     #[error(

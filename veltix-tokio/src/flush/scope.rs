@@ -47,16 +47,23 @@ struct Scope {
     limited: Vec<LimitedBytes>,
     /// The state that the broadcasts of the poll share. The scope only keeps it.
     shared: Option<Box<dyn Any>>,
+    /// The session whose blocking handler drives the runtime of this poll.
+    blocking: Option<Arc<Session>>,
 }
 
 impl Current {
-    /// Returns the session whose handler runs.
-    const fn session(&self) -> Option<&Arc<Session>> {
+    /// Returns the session whose blocking handler runs, also if that drives a runtime of its own.
+    const fn blocking(&self) -> Option<&Arc<Session>> {
         match self {
             Self::Nothing => None,
-            Self::Poll(scope) => Some(&scope.own),
+            Self::Poll(scope) => scope.blocking.as_ref(),
             Self::Blocking(session) => Some(session),
         }
+    }
+
+    /// Returns whether a handler of such a session runs.
+    fn is_of(&self, is_it: impl Fn(&Arc<Session>) -> bool) -> bool {
+        matches!(self, Self::Poll(scope) if is_it(&scope.own)) || self.blocking().is_some_and(is_it)
     }
 }
 
@@ -76,8 +83,7 @@ pub(crate) fn schedule(session: &Arc<Session>, queued: Queued) {
 /// published.
 pub(crate) fn schedule_published(session: &Arc<Session>, queued: Queued, length: usize) {
     schedule(session, queued);
-    let is_own =
-        CURRENT.with_borrow(|current| current.session().is_some_and(|it| Arc::ptr_eq(it, session)));
+    let is_own = CURRENT.with_borrow(|current| current.is_of(|it| Arc::ptr_eq(it, session)));
     if !is_own {
         let cost = charge(length);
         publish::published(cost, if queued.waits { cost } else { 0 });
@@ -159,9 +165,7 @@ pub(crate) fn is_inside(session: &Arc<Session>) -> bool {
 
 /// Returns whether the caller runs inside a handler of this side, a blocking one included.
 pub(crate) fn is_within(services: &Arc<Services>) -> bool {
-    CURRENT.with_borrow(|current| {
-        current.session().is_some_and(|session| Arc::ptr_eq(session.services(), services))
-    })
+    CURRENT.with_borrow(|current| current.is_of(|it| Arc::ptr_eq(it.services(), services)))
 }
 
 /// Runs a part of a handler whose route limits the bytes that it publishes.
@@ -219,9 +223,18 @@ impl FlushScope {
             touched: Vec::new(),
             limited: Vec::new(),
             shared: None,
+            blocking: None,
         };
+        let outer = CURRENT.replace(Current::Poll(scope));
+        if let Some(blocking) = outer.blocking() {
+            CURRENT.with_borrow_mut(|current| {
+                if let Current::Poll(scope) = current {
+                    scope.blocking = Some(Arc::clone(blocking));
+                }
+            });
+        }
         Self {
-            outer: CURRENT.replace(Current::Poll(scope)),
+            outer,
             outer_heavy: HEAVY.replace(false),
             outer_published: publish::replace(Published::NOTHING),
             left: false,

@@ -206,3 +206,22 @@ fn a_route_s_limit_is_charged_to_the_peer_whose_handler_it_was() {
     assert!(taken(&outer).is_empty(), "once");
     drop(outer);
 }
+
+/// A blocking handler may drive a runtime, which polls the tasks of a client. The handlers of that
+/// client run within the blocking handler: what waits for it must not wait for them.
+#[test]
+fn a_poll_inside_a_blocking_handler_is_within_that_handler() {
+    let ((server, _), (client, _)) = (another(FullOnce(false)), another(FullOnce(false)));
+    let check = || is_within(server.services());
+    assert!(!check());
+    blocking(&server, || {
+        for _ in 0..2 {
+            assert!(check() && !is_within(client.services()));
+            let outer = FlushScope::enter(&client, false);
+            let inner = FlushScope::enter(&client, false);
+            assert!(check() && is_within(client.services()));
+            drop((inner, outer));
+        }
+    });
+    assert!(!check());
+}
