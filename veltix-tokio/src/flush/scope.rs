@@ -67,8 +67,7 @@ impl Current {
     }
 }
 
-/// Schedules the flush of a frame that was just queued for this session. If other frames were
-/// dropped for it, the connection's task reports that.
+/// Schedules the flush of a frame that was just queued for this session.
 #[inline]
 pub(crate) fn schedule(session: &Arc<Session>, queued: Queued) {
     // Behind another frame, and without enough for a large write, it leaves in that frame's flush.
@@ -76,7 +75,6 @@ pub(crate) fn schedule(session: &Arc<Session>, queued: Queued) {
     if queued.first && !is_noted {
         session.outbox().wake_owner();
     }
-    note_dropped(session, queued);
 }
 
 /// Schedules the flush of a frame that a handler may have sent to another peer: it counts as
@@ -95,14 +93,6 @@ pub(crate) fn schedule_published(session: &Arc<Session>, queued: Queued, length:
 pub(crate) fn schedule_alone(session: &Arc<Session>, queued: Queued) {
     if !is_noted(session, queued) && queued.first {
         session.outbox().flush();
-    }
-    note_dropped(session, queued);
-}
-
-#[inline]
-fn note_dropped(session: &Arc<Session>, queued: Queued) {
-    if queued.dropped > 0 {
-        session.outbox().note_overflow();
     }
 }
 

@@ -61,12 +61,8 @@ fn push_or(session: &Arc<Session>, frame: Frame, policy: OverflowPolicy) -> Over
         Overflow::Queued(queued) => flush::schedule(session, queued),
         // Recorded once, even if more frames follow before the task ends the connection.
         Overflow::Disconnect if session.end_state().is_asked() => return Overflow::Closed,
-        Overflow::Disconnect => {
-            session.outbox().note_overflow();
-            session.end(CloseReason::SlowConsumer);
-        }
-        Overflow::Refused => session.outbox().note_overflow(),
-        Overflow::Closed => {}
+        Overflow::Disconnect => session.end(CloseReason::SlowConsumer),
+        Overflow::Refused | Overflow::Closed => {}
     }
     overflow
 }

@@ -246,22 +246,6 @@ impl Outbox {
         self.congested.load(Ordering::Relaxed)
     }
 
-    /// Notes that a frame found no room. The first note since the outbox was empty wakes the
-    /// connection's task, which [takes](Outbox::take_overflow) it.
-    pub(crate) fn note_overflow(&self) {
-        let owner = {
-            let mut state = self.state.lock();
-            if std::mem::replace(&mut state.overflowing, true) {
-                return;
-            }
-            state.overflow_noted = true;
-            state.owner.clone()
-        };
-        if let Some(owner) = owner {
-            owner.wake();
-        }
-    }
-
     /// Returns whether the outbox has begun to overflow since the last call.
     pub(crate) fn take_overflow(&self) -> bool {
         std::mem::take(&mut self.state.lock().overflow_noted)

@@ -99,7 +99,8 @@ impl Outbox {
                 // A smaller value may have taken the place of a larger one.
                 let waiters =
                     if gone.is_empty() { Vec::new() } else { self.take_room_waiters(&mut state) };
-                let owner = state.record_waiting();
+                let overflow = if queued.dropped > 0 { state.note_overflow() } else { None };
+                let owner = state.record_waiting().or(overflow);
                 drop(state);
                 wake_all(waiters.into_iter().chain(owner));
                 return Push::Queued(queued);
@@ -175,13 +176,15 @@ impl Outbox {
         let refused = match pushed {
             Ok(queued) => {
                 let waiters = self.take_room_waiters(&mut state);
-                let owner = state.record_waiting();
+                let overflow = if queued.dropped > 0 { state.note_overflow() } else { None };
+                let owner = state.record_waiting().or(overflow);
                 drop(state);
                 wake_all(waiters.into_iter().chain(owner));
                 return Overflow::Queued(queued);
             }
             Err(frame) => frame,
         };
+        let owner = state.note_overflow();
         let outcome = if policy == OverflowPolicy::Disconnect {
             state.refuse(DropReason::SlowConsumer, code);
             // No frame may follow the gap, however long the peer's task takes to end the
@@ -189,11 +192,12 @@ impl Outbox {
             state.sealed = true;
             let waiters: Vec<_> = state.room_waiters.take().collect();
             drop(state);
-            wake_all(waiters);
+            wake_all(waiters.into_iter().chain(owner));
             Overflow::Disconnect
         } else {
             state.refuse(DropReason::Policy, code);
             drop(state);
+            wake_all(owner);
             Overflow::Refused
         };
         drop(refused);

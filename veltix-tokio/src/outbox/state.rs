@@ -243,6 +243,18 @@ impl State {
         }
     }
 
+    /// Notes that a frame found no room. The first note since the outbox was empty returns the waker
+    /// of the connection's task, which [takes](super::Outbox::take_overflow) the note and reports it.
+    /// The frame is counted under the same lock, so the task's last look at the outbox sees both.
+    #[must_use = "wake the task, outside the lock"]
+    pub(super) fn note_overflow(&mut self) -> Option<Waker> {
+        if std::mem::replace(&mut self.overflowing, true) {
+            return None;
+        }
+        self.overflow_noted = true;
+        self.owner.clone()
+    }
+
     /// Counts frames that were removed from the queue in favour of other frames.
     pub(super) fn record_dropped<'a>(
         &mut self,

@@ -72,3 +72,23 @@ fn what_a_flusher_holds_at_the_end_is_counted_by_type() {
     assert_eq!(by_type(&of_side(&outbox)), [(200, 0, 0, 1), (201, 0, 0, 1)]);
     assert!(outbox.take_dropped().is_empty());
 }
+
+/// A task that leaves after the push finds the overflow, without a further call of the sender.
+#[test]
+fn an_overflow_is_noted_by_the_push_that_finds_no_room() {
+    for policy in
+        [OverflowPolicy::DropNewest, OverflowPolicy::DropOldest, OverflowPolicy::Disconnect]
+    {
+        let (_socket, outbox) = full_of_broadcasts(OverflowPolicy::DropOldest);
+        let (wakes, waker) = Wakes::new();
+        let mut cx = Context::from_waker(&waker);
+        let _ = turn(&outbox, &mut cx);
+        outbox.take_overflow();
+        wakes.take();
+        let _ = outbox.push_or(frame(201, 7, 100), policy);
+        let _ = outbox.push_or(frame(201, 8, 100), policy);
+        assert_eq!(wakes.take(), 1, "{policy:?}");
+        assert!(outbox.take_overflow(), "{policy:?}");
+        assert!(!outbox.take_overflow(), "once until the outbox is empty");
+    }
+}
