@@ -41,7 +41,7 @@
 //! | test | [testing](_guide::testing) |
 //! | operate a server | [network](_guide::network), [limits](_guide::limits), [shutdown](_guide::shutdown_operation), [events and logs](_guide::events) |
 //! | choose features | [features](_guide::features) |
-//! | rely on it | [guarantees](_guide::promises) |
+//! | rely on it | [guarantees](_guide::guarantees) |
 //!
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

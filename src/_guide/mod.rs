@@ -6,7 +6,7 @@
 //! | communication | [sending], [targets], [requests], [clients], [Python peers](python) |
 //! | connections | [lifecycle], [identity], [TLS](tls), [transports] |
 //! | operation | [limits], [network], [shutdown], [shutdown in operation](shutdown_operation), [events and logs](events), [features] |
-//! | quality | [testing], [guarantees](promises) |
+//! | quality | [testing], [guarantees] |
 
 // The links of the pages resolve in this scope.
 #[allow(unused_imports, reason = "links are no use of an import for the compiler")]
@@ -59,5 +59,5 @@ pages! {
     events "events.md"
     features "../../docs/features.md"
     testing "testing.md"
-    promises "promises.md"
+    guarantees "guarantees.md"
 }
