@@ -4,6 +4,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 addr=${VELTIX_ADDR:-127.0.0.1:8080}
+if [ "${addr##*:}" = 0 ]; then
+    echo "VELTIX_ADDR=$addr: choose a port, because the commands that join the chat name it" >&2
+    exit 2
+fi
 echo "building the chat: about a minute the first time"
 # The name of the package keeps the features away that only the tests need.
 cargo build --package veltix --example chat_server --example chat_client

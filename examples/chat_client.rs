@@ -108,7 +108,9 @@ async fn command(client: &Client, name: &str, room: &Room, line: &str) -> veltix
             println!("{}: {} here", roster.room, roster.members);
             *room.lock().expect("no holder panics") = Some(roster.room);
         }
-        _ => eprintln!("* there is no command {line:?}: /help lists the commands"),
+        ("/join", _) => eprintln!("* usage: /join ROOM"),
+        (word @ ("/ping" | "/help"), _) => eprintln!("* {word} takes no argument"),
+        (word, _) => eprintln!("* there is no command {word:?}: /help lists the commands"),
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use veltix::{Server, ServerConfig};
 
 #[tokio::main]
 async fn main() -> veltix::Result<()> {
-    // Colours are for a terminal: in a file or a pipe they would be noise.
+    // Colours are for a terminal. A file or pipe gets no colour codes.
     let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt().with_writer(stderr).with_ansi(colours).init();
     let addr = std::env::var("VELTIX_ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());

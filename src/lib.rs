@@ -41,7 +41,7 @@
 //! | test | [testing](_guide::testing) |
 //! | operate a server | [network](_guide::network), [limits](_guide::limits), [shutdown](_guide::shutdown_operation), [events and logs](_guide::events) |
 //! | choose features | [features](_guide::features) |
-//! | rely on it | [guarantees](_guide::promises) |
+//! | rely on it | [guarantees](_guide::guarantees) |
 //!
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -54,6 +54,9 @@ pub mod request;
 pub mod stats;
 pub mod tags;
 pub mod text;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))))]
+pub mod tls;
 pub mod typed;
 
 pub use veltix_core::{
@@ -132,10 +135,6 @@ pub use veltix_tokio::stop_signal;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use veltix_tokio::testing;
-
-#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
-#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))))]
-pub use veltix_tokio::tls;
 
 #[doc(hidden)]
 pub mod __private {

@@ -68,7 +68,7 @@ fn remember_name(peer: &Peer, message: &Message) -> veltix::Result<()> {
     }
 
     if let Ok(Line { from }) = message.json() {
-        // Terminals obey control characters.
+        // A terminal executes control characters, so they are removed.
         let name: String = from.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect();
         peer.set_tag(("name", name))?;
     }

@@ -6,15 +6,16 @@
 //! | communication | [sending], [targets], [requests], [clients], [Python peers](python) |
 //! | connections | [lifecycle], [identity], [TLS](tls), [transports] |
 //! | operation | [limits], [network], [shutdown], [shutdown in operation](shutdown_operation), [events and logs](events), [features] |
-//! | quality | [testing], [guarantees](promises) |
+//! | quality | [testing], [guarantees] |
 
 // The links of the pages resolve in this scope.
 #[allow(unused_imports, reason = "links are no use of an import for the compiler")]
 use crate::{handler::*, layer::*, request::*, stats::*, typed::*, *};
 
-/// Adds a page. In a build without a feature, links to its items lead to the page of features.
+/// Adds a page. A second file stands behind the first, for links that only rustdoc resolves. In a
+/// build without a feature, links to its items lead to the page of features.
 macro_rules! pages {
-    ($($page:ident $file:literal)*) => {$(
+    ($($page:ident $file:literal $($more:literal)?)*) => {$(
         #[cfg_attr(feature = "signal", doc = "[`stop_signal`]: crate::stop_signal")]
         #[cfg_attr(not(feature = "signal"), doc = "[`stop_signal`]: crate::_guide::features")]
         #[cfg_attr(feature = "testing", doc = "[testing]: crate::testing")]
@@ -31,6 +32,7 @@ macro_rules! pages {
 [`ServerTls`]: crate::_guide::features")]
         #[doc = ""]
         #[doc = include_str!($file)]
+        $(#[doc = include_str!($more)])?
         pub mod $page {}
     )*};
 }
@@ -52,12 +54,12 @@ pages! {
     identity "identity.md"
     tls "tls.md"
     transports "transports.md"
-    limits "../../docs/limits.md"
+    limits "../../docs/limits.md" "setters.md"
     network "../../docs/network.md"
     shutdown "shutdown.md"
     shutdown_operation "../../docs/shutdown.md"
     events "events.md"
     features "../../docs/features.md"
     testing "testing.md"
-    promises "promises.md"
+    guarantees "guarantees.md"
 }

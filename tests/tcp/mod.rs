@@ -101,6 +101,17 @@ async fn nobody_there_is_told_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_missing_port_is_named() {
+    for addr in ["localhost", "127.0.0.1", "[::1]"] {
+        let expected = format!("`{addr}` has no port: write host:port");
+        let error = connect(addr).await.unwrap_err();
+        assert_eq!(error.source().expect("a cause").to_string(), expected);
+        let bound = Server::bind(ServerConfig::default().addr(addr), Router::new()).await;
+        assert_eq!(bound.unwrap_err().source().expect("a cause").to_string(), expected);
+    }
+}
+
+#[tokio::test]
 async fn another_version_is_told_on_both_sides() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap().to_string();

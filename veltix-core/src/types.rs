@@ -23,7 +23,7 @@ pub const FIRST_APPLICATION_CODE: u16 = 200;
 /// Is the first code that is meant for plugins.
 pub const FIRST_PLUGIN_CODE: u16 = 500;
 
-/// The class of a code tells who may define messages with it.
+/// The class of a code: protocol, application or plugin.
 ///
 /// Codes 0–199 belong to the protocol, 200–499 to the application, and 500 and above to plugins.
 /// Only the first boundary is enforced. The second is a convention that keeps an application and

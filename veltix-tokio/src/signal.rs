@@ -18,7 +18,7 @@ const INTERRUPTED: i32 = 130;
 const TERMINATED: i32 = 143;
 
 /// Waits until a signal asks the process to end: SIGTERM or Ctrl-C (SIGINT). The next such signal
-/// ends the process at once, in whatever state it is. The future is for
+/// ends the process at once, in any state. The future is for
 /// [`Server::run_until`](crate::Server::run_until):
 ///
 /// ```no_run

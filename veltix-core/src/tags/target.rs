@@ -92,8 +92,8 @@ pub fn peers(peers: impl IntoIterator<Item: Into<PeerId>>) -> Target {
     Target(Expression::peers(peers.into_iter().map(Into::into)))
 }
 
-/// Creates the target that matches every peer with a tag of this name, whatever its value.
-/// [`TagTarget::is`] and the methods beside it narrow it to some values.
+/// Creates the target that matches every peer with a tag of this name, with any value.
+/// [`TagTarget::is`] and its other methods narrow it to some values.
 ///
 /// ```
 /// use veltix::{Target, tag};

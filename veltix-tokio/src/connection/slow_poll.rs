@@ -28,7 +28,7 @@ impl ConnectionTask {
         let handlers = names[..names.len().min(NAMED)].join(" or ");
         tracing::warn!(
             peer = %self.peer, handlers = %printable(&handlers), took = ?slow.took,
-            "a handler held up its worker thread and whoever shares it: use `on_blocking`, or await"
+            "a handler blocked its worker thread, and the other connections on this thread waited: use `on_blocking`, or await"
         );
     }
 }

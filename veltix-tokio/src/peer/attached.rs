@@ -46,7 +46,7 @@ impl Peer {
     /// Returns the identity of the peer, as [`Router::authenticate`](crate::Router::authenticate)
     /// has established it. It is `None` without such a hook, for another type, on a client, and
     /// after the connection has ended and `on_disconnect` has run. The identity does not change
-    /// during the connection. Values that change are better [attached](Peer::attach).
+    /// during the connection. Store changing values with [`Peer::attach`].
     #[must_use]
     pub fn identity<I: Send + Sync + 'static>(&self) -> Option<Arc<I>> {
         self.0.attached().get(Established::kind_of::<I>())?.downcast().ok()

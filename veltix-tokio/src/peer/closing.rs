@@ -18,9 +18,9 @@ pub struct Closing {
 
 impl Peer {
     /// Closes the connection: cancels its handlers, writes what is queued (for at most 1 s), and
-    /// ends. It takes effect at once. The future need not be awaited; it resolves to how the
-    /// connection ended. If a handler of this same connection awaits it, that handler is cancelled
-    /// there.
+    /// ends. It takes effect at once. The future need not be awaited; it returns the final
+    /// result of the connection. If a handler of this same connection awaits it, that handler is
+    /// cancelled there.
     ///
     /// # Cancel safety
     /// Dropping the future only ends the waiting.

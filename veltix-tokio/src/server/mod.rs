@@ -148,6 +148,7 @@ impl Server {
     }
 
     /// Returns the address on which the server listens, with the port that the system chose.
+    /// [`run`](Server::run) takes the server: keep the address with `to_string()`.
     #[must_use]
     pub fn local_addr(&self) -> &PeerAddr {
         self.endpoint.local_addr()

@@ -24,9 +24,12 @@
 //!         })
 //! }
 //!
-//! // Its test: `#[tokio::test]`.
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() { rooms_are_separate().await }
+//! // Its test.
+//! # /*
+//! #[tokio::test]
+//! # */
 //! async fn rooms_are_separate() {
 //!     let server = TestServer::start(router()).await;
 //!     let mut ann = server.client("ann").await;
@@ -75,8 +78,9 @@
 //! The clock accounts for tasks and for the blocking handlers of routers, during which it stands
 //! still. It does not account for other threads, processes and sockets: for example, while a
 //! handler waits for a database, all tasks wait, and time jumps on. Replace such services by
-//! stand-ins, or wait for them inside [`spawn_blocking`](tokio::task::spawn_blocking), during which
-//! the clock also stands still.
+//! stand-ins, or wait for them inside [`spawn_blocking`], during which the clock also stands still.
+//!
+//! [`spawn_blocking`]: https://docs.rs/tokio/1/tokio/task/fn.spawn_blocking.html
 //!
 //! # Reproducibility
 //!

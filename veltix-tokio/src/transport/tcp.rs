@@ -53,6 +53,15 @@ impl TcpOptions {
     }
 }
 
+/// Names the missing port of an address, which the error of the standard library does not.
+fn explained(addr: &str, error: io::Error) -> io::Error {
+    let has_port = addr.contains(':') && !addr.ends_with(']');
+    if has_port || error.kind() != io::ErrorKind::InvalidInput {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("`{addr}` has no port: write host:port"))
+}
+
 fn stream_of(socket: TcpStream, addr: SocketAddr) -> Stream {
     let (reader, writer) = socket.into_split();
     Stream::new(reader, writer, PeerAddr::Tcp(addr))
@@ -73,7 +82,7 @@ impl TcpAcceptor {
     /// would let a second server take half of this server's connections without an error.
     pub(crate) async fn bind(addr: &str, options: TcpOptions) -> io::Result<Self> {
         let mut last = None;
-        for addr in lookup_host(addr).await? {
+        for addr in lookup_host(addr).await.map_err(|error| explained(addr, error))? {
             match Self::listen(addr, options) {
                 Ok(listener) => {
                     let local_addr = listener.local_addr()?;
@@ -135,7 +144,8 @@ pub(crate) struct TcpConnector {
 
 impl Connector for TcpConnector {
     async fn connect(&self) -> io::Result<Stream> {
-        let socket = TcpStream::connect(&self.addr).await?;
+        let socket =
+            TcpStream::connect(&self.addr).await.map_err(|error| explained(&self.addr, error))?;
         let addr = socket.peer_addr()?;
         self.options.apply(&socket)?;
         Ok(stream_of(socket, addr))
