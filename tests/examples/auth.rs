@@ -1,4 +1,4 @@
-//! Who gets in, and who may do what, in the example `auth`.
+//! Admission and permissions in the example `auth`.
 
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ async fn only_an_admin_kicks() {
     assert!(matches!(oneself, Err(RequestError::Remote(_))), "{oneself:?}");
 }
 
-/// What cannot be read as a `Kick` is answered too, in the words of the rejection.
+/// A message that cannot be read as a `Kick` is answered too, with the text of the rejection.
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_denied() {
     use veltix::typed::TypedMessage;

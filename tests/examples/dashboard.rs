@@ -39,7 +39,7 @@ async fn rates_and_totals_survive_the_peers() {
     catch_up(&mut board, &mut events, &server).await;
     assert_eq!((board.total, board.rate), (flow(3, 3), flow(3, 3)));
 
-    // What happens between the last look and the end counts too, and only once.
+    // Messages between the last reading and the end count too, and only once.
     let bob = server.client("bob").await;
     bob.request(&Echo("hello".into())).await;
     ann.request(&Echo("hello".into())).await;

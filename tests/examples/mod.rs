@@ -11,7 +11,7 @@ mod game;
 mod programs;
 mod rooms;
 
-/// What must happen within a minute of the test's time.
+/// Waits for something that must happen within a minute of the test's time.
 async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), what).await.expect("it happens")
 }

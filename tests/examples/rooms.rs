@@ -1,4 +1,4 @@
-//! Who is meant by what, in the example `rooms`.
+//! The peers that each message of the example `rooms` reaches.
 
 use veltix::testing::{TestClient, TestServer};
 use veltix::{ClientConfig, Msg, Router, WatchEvent};

@@ -91,7 +91,7 @@ impl Alone {
         self
     }
 
-    /// What this machine lacks for it.
+    /// The part that this machine lacks for it.
     fn lacks(&self) -> Option<String> {
         let fails = |words: &[&str]| {
             let (program, rest) = words.split_first()?;

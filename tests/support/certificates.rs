@@ -8,7 +8,7 @@ use veltix::tls::{Certificate, ClientTls, Roots, ServerTls};
 /// The name in certificates that have no other.
 pub const NAME: &str = "server.test";
 
-/// Who issues certificates.
+/// The issuer of certificates.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,

@@ -1,4 +1,4 @@
-//! What the tests share: a server in memory, and a peer made of raw bytes.
+//! Parts that the tests share: a server in memory, and a peer made of raw bytes.
 
 pub mod alone;
 #[cfg(feature = "tls")]
@@ -148,13 +148,13 @@ impl RawServer {
     }
 }
 
-/// What a Python peer says of itself.
+/// The hello of a Python peer.
 pub const PYTHON: &str = r#"{"v": "3.3.0", "pv": "1.0", "meta": {}}"#;
 
-/// What a peer of ours says that has nothing to offer.
+/// The hello of a peer of ours without any extension.
 pub const NATIVE: &str = r#"{"v": "0.1.0", "pv": "1.0", "meta": {"veltix": {}}}"#;
 
-/// What a peer of ours says that listens when its server goes away.
+/// The hello of a peer of ours that listens for the notice of a server that goes away.
 pub const LISTENING: &str =
     r#"{"v": "0.1.0", "pv": "1.0", "meta": {"veltix": {"going_away": true}}}"#;
 
@@ -255,7 +255,7 @@ impl RawPeer {
     }
 
     /// Reads to the end as [`rest`](RawPeer::rest) does, but what is not a frame fails the test.
-    /// What is left of a frame that was cut stays in the buffer.
+    /// The rest of a frame that was cut stays in the buffer.
     pub async fn all(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         loop {
@@ -315,11 +315,11 @@ pub fn frame(code: u16, id: u16, body: impl Into<Bytes>) -> BytesMut {
 /// Longer than anything that a test waits for: what has not come by then never comes.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What this takes from the first event that it takes anything from; other events are skipped.
+/// Returns the first value that `take` returns for an event, and skips the events before it.
 pub async fn until<T>(events: &mut EventStream, take: impl Fn(Event) -> Option<T>) -> T {
     let taken = async {
         loop {
-            let event = events.next().await.expect("whoever tells events is there");
+            let event = events.next().await.expect("the emitter of the events is there");
             if let Some(taken) = take(event) {
                 return taken;
             }
@@ -365,7 +365,7 @@ impl Drop for TempDir {
     }
 }
 
-/// Where handlers wait until the test lets them through.
+/// A gate at which handlers wait until the test lets them through.
 #[derive(Clone)]
 pub struct Door(Arc<Semaphore>);
 
@@ -378,7 +378,7 @@ impl Door {
         self.0.acquire().await.expect("doors are never taken away").forget();
     }
 
-    /// Lets so many through, now or later.
+    /// Lets this number of handlers through, now or later.
     pub fn open(&self, many: usize) {
         self.0.add_permits(many);
     }

@@ -101,8 +101,9 @@ async fn little_is_sent_again_over_tcp() {
     assert!((LENGTH as u64..=most).contains(&carried), "{carried} bytes for {LENGTH}");
 }
 
-/// A port that leads to another one. The first connections are cut when they have carried so many
-/// bytes there; when the one after them has ended too, the task says what all have carried.
+/// Listens on a port that leads to another one. Each entry of `cuts` is the number of bytes after
+/// which a connection is cut. The connection after these is not cut; when it has ended, the task
+/// returns the bytes that all connections have carried.
 async fn cutting_proxy<const N: usize>(to: String, cuts: [u64; N]) -> (String, JoinHandle<u64>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap().to_string();
@@ -118,7 +119,8 @@ async fn cutting_proxy<const N: usize>(to: String, cuts: [u64; N]) -> (String, J
     (addr, proxy)
 }
 
-/// Carries bytes until either side ends, or so many were carried to the far side; how many were.
+/// Carries bytes until either side ends, or until `limit` bytes were carried to the far side.
+/// Returns the number of bytes that were carried there.
 async fn carry(near: TcpStream, far: TcpStream, limit: u64) -> u64 {
     let ((near_in, mut near_out), (mut far_in, mut far_out)) =
         (near.into_split(), far.into_split());

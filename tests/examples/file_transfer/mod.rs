@@ -34,7 +34,7 @@ impl Disk {
         Self(TempDir::new())
     }
 
-    /// A file of the sender's, of so many bytes, no chunk of which is like another.
+    /// Writes a file of the sender, with `length` bytes, all chunks of which differ.
     fn file(&self, name: &str, length: usize) -> PathBuf {
         let path = self.0.path().join(name);
         fs::write(&path, bytes(length)).expect("the disk has room");
@@ -49,7 +49,7 @@ impl Disk {
         self.0.path().join("inbox")
     }
 
-    /// What the receiver has, sorted.
+    /// The files of the receiver, sorted.
     fn received(&self) -> Vec<String> {
         let entries = fs::read_dir(self.inbox()).expect("it was made");
         let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();

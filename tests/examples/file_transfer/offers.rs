@@ -1,4 +1,4 @@
-//! What a receiver takes, and what it refuses.
+//! Offers that a receiver accepts, and offers that it refuses.
 
 use std::fs;
 

@@ -61,7 +61,7 @@ impl Crate {
         let mut ends = Vec::new();
         for start in starts {
             let Found::Module(module) = start else {
-                // What follows an item is a variant or an associated item of it.
+                // A segment behind an item is a variant or an associated item of it.
                 ends.push(start);
                 continue;
             };
