@@ -106,10 +106,14 @@ async fn chat_notices_reach_the_others_and_unknown_commands_nobody() {
     };
     ann.find("bob has joined", joined).await;
 
-    for unknown in ["/jion den", "/join", "/ping twice", "/"] {
-        ann.write(unknown).await;
-        ann.line(&format!("stderr: * there is no command {unknown:?}: /help lists the commands"))
-            .await;
+    for (wrong, answer) in [
+        ("/jion den", "there is no command \"/jion\": /help lists the commands"),
+        ("/", "there is no command \"/\": /help lists the commands"),
+        ("/join", "usage: /join ROOM"),
+        ("/ping twice", "/ping takes no argument"),
+    ] {
+        ann.write(wrong).await;
+        ann.line(&format!("stderr: * {answer}")).await;
     }
     ann.write("hello").await;
     bob.line("ann: hello").await;
