@@ -46,9 +46,10 @@ pub enum CloseReason {
     /// The peer's outbox was full when a broadcast arrived that may not be dropped.
     SlowConsumer,
     /// The server's [memory budget](crate::ServerConfig::memory_budget) was used up, and this peer
-    /// held the most of it.
+    /// held the most of it. Its running handlers still finished, and its waiting messages were
+    /// discarded.
     Evicted,
-    /// A handler panicked.
+    /// A handler panicked. The peer's other handlers, and its received messages, still finished.
     HandlerPanicked,
     /// The task was aborted, for example by dropping the future of `run()`.
     Aborted,
@@ -63,8 +64,8 @@ impl CloseReason {
         }
     }
 
-    /// Returns whether running handlers, and received messages, are still finished. Only a close by
-    /// this side cancels them.
+    /// Returns whether running handlers are still finished, and received messages as well, except
+    /// after an eviction. Only a close by this side cancels handlers.
     pub(crate) const fn lets_handlers_finish(&self) -> bool {
         !matches!(
             self,
@@ -72,7 +73,6 @@ impl CloseReason {
                 | Self::ClosedFor(_)
                 | Self::Refused(_)
                 | Self::ConnectTimeout
-                | Self::HandlerPanicked
                 | Self::Aborted
         )
     }
@@ -165,8 +165,8 @@ pub struct Received {
     pub discarded_unknown: u64,
     /// The number of answers without a waiting call.
     pub discarded_late: u64,
-    /// The number of messages that were still waiting when this side closed the connection, or
-    /// whose handler was cancelled by the close.
+    /// The number of messages that were still waiting when this side closed the connection or
+    /// evicted the peer, or whose handler was cancelled by the close.
     pub discarded_closed: u64,
     /// The number of new messages that arrived while the server was shutting down.
     pub discarded_shutdown: u64,

@@ -45,6 +45,9 @@ impl ConnectionTask {
                 receipts.handled.add(1);
                 self.report_panic(code, &message);
                 self.begin_end(CloseReason::HandlerPanicked);
+                if fault!("panic_cancels") {
+                    self.cut_off();
+                }
             }
             Failure::Unclaimed => self.on_unknown(code),
         }

@@ -82,6 +82,29 @@ impl ConnectionTask {
         }
     }
 
+    /// Dispatches the rest of the last batch after an end has begun that lets received messages run.
+    /// Such an end may begin in the middle of a batch, for example by a handler's panic, or while the
+    /// inbox is full.
+    pub(super) fn dispatch_received(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) {
+        if !self.phase.is_ending() || !self.reading.has_unhandled() {
+            return;
+        }
+        let mut batch = self.reading.take_unhandled();
+        while !batch.is_empty() && !self.is_cut_off() && budget.goes_on(scope) {
+            let Some(message) = batch.next_ref() else { break };
+            budget.spend(message.code(), message.body().len());
+            self.dispatch(cx, message, false, budget);
+        }
+        if !batch.is_empty() && !self.is_cut_off() {
+            self.reading.keep_unhandled(batch);
+        }
+    }
+
     /// Handles a message as its code and id ask for: `directly` if nothing waits and nothing ends.
     #[inline]
     fn dispatch(

@@ -49,8 +49,9 @@ impl ConnectionTask {
             self.reading.end_memory_wait();
         }
         if reason == CloseReason::Evicted {
-            // This releases the read buffer.
+            // This releases the read buffer, and the messages behind the running handlers.
             self.reading.close();
+            self.discard_waiting();
             self.record_received(0);
         }
         let (peer, limits) = (&self.peer, self.limits());
@@ -79,8 +80,21 @@ impl ConnectionTask {
         }
     }
 
+    /// Discards and counts the received messages that wait for their handler.
+    fn discard_waiting(&mut self) {
+        let mut messages = self.handlers.discard_waiting();
+        let receipts = self.peer.session().receipts();
+        let mut batch = self.reading.take_unhandled();
+        while batch.next_ref().is_some() {
+            receipts.received.add(1);
+            messages += 1;
+        }
+        receipts.closed.add(messages);
+    }
+
     /// Cancels running handlers and waiting messages.
     pub(super) fn cut_off(&mut self) {
+        drop(self.reading.take_unhandled());
         let cancelled = self.cancel_handlers();
         self.phase.cut_off(cancelled.handlers, Instant::now());
     }

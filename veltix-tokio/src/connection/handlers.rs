@@ -240,6 +240,13 @@ impl Handlers {
         self.turns
     }
 
+    /// Drops the messages that wait for their handler, and returns their number. Running handlers
+    /// continue.
+    pub(super) fn discard_waiting(&mut self) -> u64 {
+        self.serial.inbox_charge = 0;
+        std::mem::take(&mut self.serial.inbox).len() as u64
+    }
+
     /// Cancels all handlers and drops the messages that wait.
     pub(super) fn cancel(&mut self) -> Cancelled {
         let Serial { running, parked, inbox, .. } = std::mem::take(&mut self.serial);

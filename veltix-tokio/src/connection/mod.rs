@@ -187,6 +187,7 @@ impl ConnectionTask {
                 }
                 self.end_reading(cx, budget, read);
             }
+            self.dispatch_received(cx, &scope, budget);
             self.turn_left(&scope, budget)
         } else {
             // Frames of an earlier turn are written before anything new is handled.
@@ -266,7 +267,7 @@ impl ConnectionTask {
     fn has_ended(&self) -> bool {
         // A close by this side overtakes any other end: it cancels handlers that an earlier end let
         // finish.
-        self.phase.is_ending() && self.handlers.is_empty()
+        self.phase.is_ending() && self.handlers.is_empty() && !self.reading.has_unhandled()
     }
 
     fn session(&self) -> &Session {

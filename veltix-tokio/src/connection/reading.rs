@@ -109,6 +109,11 @@ impl Reading {
         std::mem::take(&mut self.unhandled)
     }
 
+    /// Returns whether there are frames that are not dispatched yet.
+    pub(super) fn has_unhandled(&self) -> bool {
+        !self.unhandled.is_empty()
+    }
+
     /// Keeps frames that are not dispatched yet.
     #[inline]
     pub(super) fn keep_unhandled(&mut self, batch: FrameBatch) {
