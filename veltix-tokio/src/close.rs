@@ -212,12 +212,14 @@ pub struct ShutdownReport {
     pub dropped: u64,
     /// The number of handlers that the deadline cancelled.
     pub aborted_handlers: u64,
+    /// The number of threads of [`SocketCore::Threading`](crate::SocketCore::Threading) that a handler
+    /// still blocked at the deadline. Nothing can end such a handler, so its thread is left alone.
+    pub blocked_threads: u64,
     /// The duration of the shutdown.
     pub took: Duration,
     /// True if every connection has ended. It is `false` in three cases. Inside a handler, the
-    /// shutdown cannot wait for the handler that awaits it. At the deadline, a handler without [its
-    /// own thread](crate::Router::route_blocking) may still block a thread, and nothing can stop
-    /// it. And dropping the future of `run()` aborts the remaining connections. No sum includes
+    /// shutdown cannot wait for the handler that awaits it. At the deadline, a handler may still block
+    /// the thread of its connection, and nothing can stop it. And dropping the future of `run()` aborts the remaining connections. No sum includes
     /// connections that have not ended.
     pub complete: bool,
 }

@@ -138,10 +138,11 @@ impl Drain {
         ShutdownReport { took, ..state.report }
     }
 
-    /// Ends the shutdown: every connection has ended or was aborted. The first call makes the final
-    /// report, and every call returns it.
-    pub(crate) fn finish(&self, complete: bool) -> ShutdownReport {
-        let report = ShutdownReport { complete, ..self.report() };
+    /// Ends the shutdown: every connection has ended or was aborted, and handlers still block this
+    /// number of threads. The first call makes the final report, and every call returns it.
+    pub(crate) fn finish(&self, complete: bool, blocked_threads: u64) -> ShutdownReport {
+        let complete = complete && blocked_threads == 0;
+        let report = ShutdownReport { complete, blocked_threads, ..self.report() };
         self.done.send_if_modified(|done| done.is_none() && done.replace(report).is_none());
         self.done.borrow().unwrap_or(report)
     }
@@ -169,8 +170,8 @@ mod tests {
         assert!(drain.is_closing());
         assert!(!drain.begin(Duration::from_secs(9)));
         assert_eq!(drain.deadline(), deadline);
-        let first = drain.finish(true);
-        assert_eq!(drain.finish(false), first, "the first report is the report");
+        let first = drain.finish(true, 0);
+        assert_eq!(drain.finish(false, 0), first, "the first report is the report");
     }
 
     /// A write of another thread may still hold a frame of a task that was aborted.

@@ -16,12 +16,10 @@ use super::control::Control;
 use super::dial::Dialer;
 use super::messages::Messages;
 use crate::close::CloseReason;
-use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::hub::Event;
 use crate::transport::Connector;
-use crate::workers::on_thread;
 
 /// The task of a client. It runs until the client ends, whether the client is connected or not.
 pub(super) struct ClientTask<C> {
@@ -161,10 +159,7 @@ impl<C: Connector> ClientTask<C> {
                 }
             }
         });
-        match self.dialer.endpoint.limits().socket_core {
-            SocketCore::Async => task.run().await,
-            SocketCore::Threading => on_thread(task.run()).await,
-        }
+        task.run().await;
         if since.elapsed() >= RECONNECT_RESET {
             self.attempts.reset();
         } else if *self.control.status().borrow() == ClientStatus::Connected {
@@ -265,7 +260,7 @@ impl<C: Connector> ClientTask<C> {
 impl<C> Drop for ClientTask<C> {
     /// Notifies all waiters, even if the task ends with the runtime.
     fn drop(&mut self) {
-        self.dialer.endpoint.drain().finish(true);
+        self.dialer.endpoint.drain().finish(true, 0);
         if let Some(messages) = &self.messages {
             messages.end();
         }

@@ -5,13 +5,43 @@ use veltix_core::RequestId;
 use veltix_core::text::printable;
 
 use super::ConnectionTask;
+use super::budget::Budget;
 use super::handlers::Origin;
 use crate::close::CloseReason;
+use crate::flush::{self, FlushScope};
 use crate::hub::Event;
 use crate::router::{Failure, Outcome, Reply};
 use crate::sync::text_of;
 
 impl ConnectionTask {
+    /// Completes the calls of handlers that have ended on their thread.
+    pub(super) fn finish_on_thread(&mut self, scope: &FlushScope, budget: &mut Budget) {
+        // While a reply waits for room, the next ones wait on the thread's side, which pauses then.
+        while !self.handlers.is_parked()
+            && !budget.is_done(scope)
+            && budget.goes_on(scope)
+            && let Some((origin, outcome)) = self.take_ended()
+        {
+            budget.spend(origin.code(), 0);
+            self.complete(origin, outcome);
+        }
+    }
+
+    /// Takes a call that has ended on the handlers' thread, and counts those that sent no reply.
+    pub(super) fn take_ended(&mut self) -> Option<(Origin, Outcome)> {
+        let thread = self.handlers.thread()?;
+        let ended = thread.take_ended();
+        let (silent, published) = thread.take_counts();
+        let died = thread.has_died();
+        self.session().receipts().handled.add(silent);
+        flush::published_apart(published);
+        if died {
+            tracing::error!(peer = %self.peer, "the thread of a peer's handlers panicked: please report this bug");
+            self.begin_end(CloseReason::Aborted);
+        }
+        ended
+    }
+
     /// Completes a call of a handler.
     pub(super) fn complete(&mut self, origin: Origin, outcome: Outcome) {
         match origin {

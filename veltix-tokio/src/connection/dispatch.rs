@@ -32,6 +32,8 @@ impl ConnectionTask {
                 self.handlers.keep_waited_future(origin, &self.routes, future, &outcome);
                 self.complete(origin, outcome);
             }
+        } else if self.handlers.thread().is_some() {
+            self.finish_on_thread(scope, budget);
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.

@@ -7,8 +7,10 @@ use veltix_core::RequestId;
 use veltix_core::text::printable;
 
 use super::ConnectionTask;
+use super::handler_thread::HandlerThread;
 use super::handlers::Origin;
 use crate::close::CloseReason;
+use crate::config::SocketCore;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
 use crate::router::{Context, Failure, Outcome, Started};
@@ -22,12 +24,18 @@ impl ConnectionTask {
         if fault!("listed_before_on_connect") {
             self.endpoint.peers().admit(&self.peer);
         }
+        if self.limits().socket_core == SocketCore::Threading && !self.start_thread() {
+            return;
+        }
         let routes = Arc::clone(&self.routes);
         let Some(on_connect) = routes.on_connect() else {
             self.admit();
             return;
         };
-        let scope = FlushScope::enter(self.peer.session(), self.own_only());
+        if let Some(thread) = self.handlers.thread() {
+            return thread.connect();
+        }
+        let scope = FlushScope::enter(self.peer.session());
         let cx = Context::new(&self.peer, routes.hub(), 0, RequestId::default());
         match on_connect.start(&cx, (), None) {
             Started::Done(outcome) => self.complete_connect(outcome),
@@ -35,6 +43,24 @@ impl ConnectionTask {
         }
         finish_shared_batch(&scope);
         self.flushes.extend(scope.leave(Instant::now()));
+    }
+
+    /// Starts a thread for the handlers. Without one the connection ends.
+    pub(super) fn start_thread(&mut self) -> bool {
+        match HandlerThread::start(&self.peer, &self.routes) {
+            Ok(thread) => {
+                self.handlers.run_on(thread);
+                true
+            }
+            Err(error) => {
+                tracing::error!(
+                    peer = %self.peer, %error,
+                    "no thread for a peer's handlers could be started, so its connection is closed: check the limits of threads"
+                );
+                self.begin_end(CloseReason::Aborted);
+                false
+            }
+        }
     }
 
     fn admit(&mut self) {

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use thiserror::Error;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 use veltix_core::limits::{CLOSE_FLUSH, LINGER};
@@ -13,14 +14,17 @@ use veltix_core::text::printable;
 use veltix_core::{GOING_AWAY, GoingAway, RequestId};
 
 use super::ConnectionTask;
-use super::handlers::Cancelled;
+use super::handler_thread::HandlerThread;
+use super::handlers::{Cancelled, Origin};
 use super::phase::Ending;
 use crate::close::{CloseReason, Disconnected};
+use crate::config::Role;
 use crate::drain::Closed;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
 use crate::outbox::{DropReason, Dropped};
-use crate::router::{Context, Failure, Outcome, Started, poll_caught};
+use crate::peer::Peer;
+use crate::router::{Context, Erased, Failure, Outcome, Routes, Started, poll_caught};
 use crate::sync::text_of;
 
 /// The number of bytes that one read discards while the connection lingers.
@@ -101,6 +105,12 @@ impl ConnectionTask {
 
     /// Cancels the handlers, and counts the handlers, messages and replies that this ends.
     fn cancel_handlers(&mut self) -> Cancelled {
+        while let Some((origin, outcome)) = self.take_ended() {
+            // These messages were handled before. A peer is not admitted any more.
+            if matches!(origin, Origin::Message { .. }) {
+                self.complete(origin, outcome);
+            }
+        }
         let mut cancelled = self.handlers.cancel();
         let session = self.session();
         session.receipts().closed.add(cancelled.messages);
@@ -148,6 +158,25 @@ impl ConnectionTask {
         }
         if lingers {
             self.linger().await;
+        }
+        self.end_threads().await;
+    }
+
+    /// Ends the task, and waits for the threads of its handlers. A server's connection keeps its place
+    /// until then, so that peers that come back do not make more and more threads block. A client
+    /// may connect again.
+    async fn end_threads(mut self) {
+        let ends = self.handlers.take_thread_ends();
+        if self.handlers.thread().is_some_and(HandlerThread::is_running) {
+            tracing::warn!(peer = %self.peer, "a handler still blocks its thread after its connection has ended");
+        }
+        let waits = self.endpoint.services().role() == Role::Server;
+        drop(self);
+        if waits {
+            for end in ends {
+                // The sender is dropped with the thread.
+                let _ = end.await;
+            }
         }
     }
 
@@ -220,33 +249,16 @@ impl ConnectionTask {
         let endpoint = Arc::clone(&self.endpoint);
         let routes = Arc::clone(&self.routes);
         let Some(handler) = routes.on_disconnect() else { return };
-        let (peer, own_only) = (self.peer.clone(), self.own_only());
-        let started = {
-            let scope = FlushScope::enter(peer.session(), own_only);
-            let context = Context::new(&peer, routes.hub(), 0, RequestId::default());
-            let started = handler.start(&context, outcome, None);
-            finish_shared_batch(&scope);
-            drop(scope);
-            started
+        let peer = self.peer.clone();
+        let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);
+        let outcome = if self.handlers.thread().is_some() {
+            timeout_at(limit, self.run_on_disconnect_on_thread(outcome)).await
+        } else {
+            timeout_at(limit, run_on_disconnect(&peer, &routes, handler, outcome)).await
         };
-        let outcome = match started {
-            Started::Done(outcome) => outcome,
-            Started::Running(mut future) => {
-                let run = poll_fn(|cx| {
-                    let scope = FlushScope::enter(peer.session(), own_only);
-                    let poll = poll_caught(&mut future, cx);
-                    finish_shared_batch(&scope);
-                    poll
-                });
-                let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);
-                match timeout_at(limit, run).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        tracing::warn!(%peer, "on_disconnect did not return in time");
-                        return;
-                    }
-                }
-            }
+        let Ok(outcome) = outcome else {
+            tracing::warn!(%peer, "on_disconnect did not return in time");
+            return;
         };
         let Outcome::Failure(failure) = outcome else { return };
         match *failure {
@@ -271,6 +283,19 @@ impl ConnectionTask {
         }
     }
 
+    /// Runs `on_disconnect` on the handlers' thread, or on another one if a handler still blocks that.
+    async fn run_on_disconnect_on_thread(&mut self, outcome: Disconnected) -> Outcome {
+        let is_blocked = self.handlers.thread().is_none_or(HandlerThread::is_running);
+        if is_blocked && !self.start_thread() {
+            return Outcome::failed(NoThread);
+        }
+        let done = self.handlers.thread().map(|thread| thread.disconnect(outcome));
+        match done {
+            Some(done) => done.await.unwrap_or_else(|_| Outcome::failed(NoThread)),
+            None => Outcome::failed(NoThread),
+        }
+    }
+
     /// Reads and discards the bytes that the peer still sends, until the peer ends too: see
     /// [`LINGER`](veltix_core::limits::LINGER).
     async fn linger(&mut self) {
@@ -290,6 +315,38 @@ impl ConnectionTask {
         let _ = pin!(timeout_at(limit, to_the_end)).await;
     }
 }
+
+/// Runs `on_disconnect` in the connection's task.
+async fn run_on_disconnect(
+    peer: &Peer,
+    routes: &Routes,
+    handler: &dyn Erased<Disconnected>,
+    outcome: Disconnected,
+) -> Outcome {
+    let started = {
+        let scope = FlushScope::enter(peer.session());
+        let context = Context::new(peer, routes.hub(), 0, RequestId::default());
+        let started = handler.start(&context, outcome, None);
+        finish_shared_batch(&scope);
+        started
+    };
+    let mut future = match started {
+        Started::Done(outcome) => return outcome,
+        Started::Running(future) => future,
+    };
+    poll_fn(|cx| {
+        let scope = FlushScope::enter(peer.session());
+        let poll = poll_caught(&mut future, cx);
+        finish_shared_batch(&scope);
+        poll
+    })
+    .await
+}
+
+/// The error of an `on_disconnect` that was not run.
+#[derive(Debug, Error)]
+#[error("no thread could be started for on_disconnect: raise the limit of threads")]
+struct NoThread;
 
 impl Drop for ConnectionTask {
     /// However the task ends, no other task waits for it any more, and the descriptor is closed.

@@ -8,6 +8,7 @@ use veltix_core::{Frame, Message, RequestId};
 
 use super::concurrent::Concurrent;
 use super::future_pool::FuturePool;
+use super::handler_thread::{HandlerThread, ThreadEnd};
 use crate::router::{Outcome, PooledFuture, RouteId, Routes, poll_caught};
 use crate::sync::drop_caught;
 
@@ -47,13 +48,23 @@ pub(super) struct Handlers {
 /// Handlers in order and one at a time, with the inbox before them.
 #[derive(Default)]
 struct Serial {
-    running: Option<(Origin, PooledFuture)>,
+    running: Running,
     /// Replies that found no room in the peer's outbox: no other handler is started until they
     /// have. So there is at most one for each handler that ran when the first was parked.
     parked: VecDeque<Frame>,
     inbox: VecDeque<(RouteId, Message)>,
     /// Bytes of the inbox, each message with its overhead.
     inbox_charge: usize,
+}
+
+/// The serial handler that runs. The thread of `SocketCore::Threading` stands here as well: then nothing
+/// is ever handled in place, and the common case pays for no further question.
+#[derive(Default)]
+enum Running {
+    #[default]
+    Nothing,
+    Call(Origin, PooledFuture),
+    Thread(Box<HandlerThread>),
 }
 
 /// Work that was cancelled.
@@ -71,12 +82,34 @@ impl Handlers {
     #[inline]
     pub(super) fn is_free(&self) -> bool {
         let Serial { running, parked, inbox, .. } = &self.serial;
-        running.is_none() && parked.is_empty() && inbox.is_empty()
+        matches!(running, Running::Nothing) && parked.is_empty() && inbox.is_empty()
     }
 
     /// Returns whether no handler runs and no message waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.is_free() && self.concurrent.is_empty()
+        match self.thread() {
+            Some(thread) => thread.is_idle() && !self.is_parked(),
+            None => self.is_free() && self.concurrent.is_empty(),
+        }
+    }
+
+    /// Lets all handlers run on this thread.
+    pub(super) fn run_on(&mut self, mut thread: HandlerThread) {
+        thread.add_ends(self.take_thread_ends());
+        self.serial.running = Running::Thread(Box::new(thread));
+    }
+
+    /// Takes the ends of the threads that have run handlers.
+    pub(super) fn take_thread_ends(&mut self) -> Vec<ThreadEnd> {
+        match &mut self.serial.running {
+            Running::Thread(thread) => thread.take_ends(),
+            Running::Nothing | Running::Call(..) => Vec::new(),
+        }
+    }
+
+    /// Returns the thread that runs the handlers, if they have one.
+    pub(super) fn thread(&self) -> Option<&HandlerThread> {
+        if let Running::Thread(thread) = &self.serial.running { Some(thread) } else { None }
     }
 
     /// Returns whether concurrent calls run.
@@ -92,8 +125,8 @@ impl Handlers {
 
     /// Runs a serial handler that waits.
     pub(super) fn run(&mut self, origin: Origin, future: PooledFuture) {
-        debug_assert!(self.serial.running.is_none(), "handlers run one at a time");
-        self.serial.running = Some((origin, future));
+        debug_assert!(matches!(self.serial.running, Running::Nothing), "one handler at a time");
+        self.serial.running = Running::Call(origin, future);
     }
 
     /// Runs a concurrent handler that waits.
@@ -108,7 +141,7 @@ impl Handlers {
 
     /// Returns the code of the running serial handler's message.
     pub(super) fn running_code(&self) -> Option<u16> {
-        self.serial.running.as_ref().map(|(origin, _)| origin.code())
+        if let Running::Call(origin, _) = &self.serial.running { Some(origin.code()) } else { None }
     }
 
     /// Returns the codes of the concurrent calls.
@@ -118,10 +151,12 @@ impl Handlers {
 
     /// Polls the running serial handler.
     pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndedCall>> {
-        let Some((_, future)) = &mut self.serial.running else { return Poll::Ready(None) };
+        let Running::Call(_, future) = &mut self.serial.running else { return Poll::Ready(None) };
         let outcome = ready!(poll_caught(future, cx));
-        let running = self.serial.running.take();
-        Poll::Ready(running.map(|(origin, future)| (origin, outcome, future)))
+        Poll::Ready(match std::mem::take(&mut self.serial.running) {
+            Running::Call(origin, future) => Some((origin, outcome, future)),
+            Running::Nothing | Running::Thread(_) => None,
+        })
     }
 
     /// Polls the concurrent calls; returns the next one that has ended.
@@ -158,13 +193,16 @@ impl Handlers {
     /// out of it.
     pub(super) fn wait(&mut self, route: RouteId, message: Message) {
         let message = message.detach_below(DETACH_BELOW);
+        if let Some(thread) = self.thread() {
+            return thread.wait(route, message);
+        }
         self.serial.inbox_charge += charge(&message);
         self.serial.inbox.push_back((route, message));
     }
 
     /// Returns the route of the next message in the inbox, if nothing is before it.
     pub(super) fn next_route(&self) -> Option<RouteId> {
-        if self.serial.running.is_some() || self.is_parked() {
+        if !matches!(self.serial.running, Running::Nothing) || self.is_parked() {
             return None;
         }
         self.serial.inbox.front().map(|(route, _)| *route)
@@ -188,18 +226,21 @@ impl Handlers {
 
     /// Returns the bytes of the inbox, each message with its overhead.
     #[inline]
-    pub(super) const fn inbox_charge(&self) -> usize {
-        self.serial.inbox_charge
+    pub(super) fn inbox_charge(&self) -> usize {
+        self.thread().map_or(self.serial.inbox_charge, HandlerThread::charge)
     }
 
     /// Returns whether the inbox has room for another message.
     pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
-        self.serial.inbox.len() < messages && self.serial.inbox_charge < bytes
+        match self.thread() {
+            Some(thread) => thread.has_room(messages, bytes),
+            None => self.serial.inbox.len() < messages && self.serial.inbox_charge < bytes,
+        }
     }
 
     /// Returns whether the inbox has room while a call of this side waits for its answer.
-    pub(super) const fn has_room_while_calling(&self) -> bool {
-        self.serial.inbox_charge < INBOX_BYTES_WHILE_CALLING
+    pub(super) fn has_room_while_calling(&self) -> bool {
+        self.has_room(usize::MAX, INBOX_BYTES_WHILE_CALLING)
     }
 
     /// Returns a pooled future for this route, if there is one.
@@ -243,6 +284,9 @@ impl Handlers {
     /// Drops the messages that wait for their handler, and returns their number. Running handlers
     /// continue.
     pub(super) fn discard_waiting(&mut self) -> u64 {
+        if let Some(thread) = self.thread() {
+            return thread.discard_waiting();
+        }
         self.serial.inbox_charge = 0;
         std::mem::take(&mut self.serial.inbox).len() as u64
     }
@@ -250,12 +294,22 @@ impl Handlers {
     /// Cancels all handlers and drops the messages that wait.
     pub(super) fn cancel(&mut self) -> Cancelled {
         let Serial { running, parked, inbox, .. } = std::mem::take(&mut self.serial);
-        let concurrent = self.concurrent.cancel();
-        let handlers = u64::from(running.is_some()) + concurrent;
-        let in_handler = matches!(running, Some((Origin::Message { .. }, _)));
-        drop_caught(running);
-        let messages = inbox.len() as u64 + u64::from(in_handler) + concurrent;
         let replies = parked.iter().map(Frame::code).collect();
+        let concurrent = self.concurrent.cancel();
+        let in_handler = matches!(running, Running::Call(Origin::Message { .. }, _));
+        let handlers = match running {
+            Running::Nothing => concurrent,
+            Running::Call(_, future) => {
+                drop_caught(future);
+                1 + concurrent
+            }
+            Running::Thread(thread) => {
+                let cancelled = thread.cancel();
+                self.serial.running = Running::Thread(thread);
+                return Cancelled { replies, ..cancelled };
+            }
+        };
+        let messages = inbox.len() as u64 + u64::from(in_handler) + concurrent;
         if fault!("cancelled_uncounted") {
             return Cancelled { handlers: concurrent, messages: concurrent, replies: Vec::new() };
         }
@@ -263,6 +317,7 @@ impl Handlers {
     }
 }
 
-fn charge(message: &Message) -> usize {
+/// Returns the bytes of a waiting message, with its overhead.
+pub(super) fn charge(message: &Message) -> usize {
     message.body().len() + FRAME_OVERHEAD
 }

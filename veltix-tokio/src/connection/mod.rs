@@ -20,6 +20,7 @@ mod dispatch;
 mod enter;
 mod finish;
 mod future_pool;
+mod handler_thread;
 mod handlers;
 mod liveness;
 mod memory_wait;
@@ -46,7 +47,7 @@ use veltix_core::{Hello, IdSpace};
 
 use crate::admission::Slot;
 use crate::close::CloseReason;
-use crate::config::{Limits, SocketCore};
+use crate::config::Limits;
 use crate::flush::{FlushList, FlushScope};
 use crate::hub::{Endpoint, finish_shared_batch};
 use crate::peer::Peer;
@@ -172,7 +173,7 @@ impl ConnectionTask {
     /// One turn: writes what is queued, finishes handlers, reads batches of frames and dispatches them,
     /// then flushes each outbox that was filled, once.
     fn turn(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Turn {
-        let scope = FlushScope::enter(self.peer.session(), self.own_only());
+        let scope = FlushScope::enter(self.peer.session());
 
         self.write_queued(cx);
         self.begin_requested_end();
@@ -276,11 +277,6 @@ impl ConnectionTask {
 
     fn limits(&self) -> &Limits {
         self.endpoint.limits()
-    }
-
-    /// Returns whether other peers' outboxes are left to their own tasks: this one has a thread of its own.
-    fn own_only(&self) -> bool {
-        matches!(self.limits().socket_core, SocketCore::Threading)
     }
 }
 

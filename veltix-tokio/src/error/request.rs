@@ -33,6 +33,12 @@ pub enum RequestError<E = Infallible> {
         "the connection ended before an answer arrived, and the peer may have handled the message: repeat the call on the next connection if that is safe"
     )]
     ConnectionLost,
+    /// A plain handler waited for the call. It holds the task that would receive the answer, so the
+    /// call would never complete. The message was not sent, unless the call had begun before.
+    #[error(
+        "a plain handler cannot wait for a call, since it holds the task that receives the answer: use `on_blocking` or `route_blocking`, or an async handler"
+    )]
+    InPlainHandler,
     /// The connection had ended before the call, so the message was not sent.
     #[error(
         "the connection is closed, so the message was not sent: connect again, and send it then"
@@ -78,6 +84,7 @@ impl<E> RequestError<E> {
             Self::Body(error) => RequestError::Body(error),
             Self::Timeout { after } => RequestError::Timeout { after },
             Self::ConnectionLost => RequestError::ConnectionLost,
+            Self::InPlainHandler => RequestError::InPlainHandler,
             Self::Closed => RequestError::Closed,
             Self::Congested { limit } => RequestError::Congested { limit },
             Self::UnexpectedReply { code, expected } => {

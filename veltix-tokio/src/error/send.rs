@@ -17,6 +17,12 @@ pub enum SendError {
         "the peer's outbox is full, since the peer reads too slowly: await `send` for room, or send less"
     )]
     Full,
+    /// A plain handler waited for room in the peer's outbox. It holds a task that writes, so there may
+    /// never be room.
+    #[error(
+        "the peer's outbox is full, and a plain handler cannot wait for room: use `try_send`, `on_blocking` or `route_blocking`, or an async handler"
+    )]
+    InPlainHandler,
     /// The message could not be encoded.
     #[error("the message could not be encoded")]
     Encode(#[from] EncodeError),

@@ -194,6 +194,11 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     fn send(&mut self, frame: &Frame) {
         for (index, entry) in self.asked.iter_mut().enumerate() {
             let sink = ReplySink::Survey { index, answers: self.sender.clone() };
+            if flush::is_in_plain_handler() {
+                let failed = Response::Failed(RequestError::InPlainHandler);
+                self.ready.push_back((index, failed));
+                continue;
+            }
             let begun = entry.peer.session().calls().lock().begin_open(frame.code(), sink);
             let Begun { call, must_wake, .. } = match begun {
                 Ok(begun) => begun,

@@ -115,6 +115,9 @@ impl Future for Call {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if flush::is_in_plain_handler() {
+            return Poll::Ready(Err(RequestError::InPlainHandler));
+        }
         if let Some(message) = this.message.take() {
             this.begin(message?)?;
         }

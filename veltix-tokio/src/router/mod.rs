@@ -31,7 +31,8 @@ pub use extract::{
     Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
     Text,
 };
-use handler::{Bound, Erased};
+use handler::Bound;
+pub(crate) use handler::Erased;
 pub use handler::{Called, Handler, marker};
 pub(crate) use handler::{PooledFuture, Started, poll_caught};
 use layer::RouteLayer;

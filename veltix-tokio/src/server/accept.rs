@@ -14,7 +14,6 @@ use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
 use crate::admission::{Full, Pace, Slot, Slots, Ticket};
 use crate::close::CloseReason;
-use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
 use crate::handshake::{Failure, HelloCache, Welcome, welcome};
 use crate::hub::Endpoint;
@@ -22,7 +21,6 @@ use crate::hub::{Event, HandshakeFailure};
 use crate::router::Routes;
 use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, Stream};
-use crate::workers::on_thread;
 
 /// The time after the drain deadline in which connections may still write. Afterwards their tasks
 /// are aborted.
@@ -92,11 +90,19 @@ pub(super) async fn serve(mut listener: impl Listener, mut pace: Option<Pace>, e
             "the drain deadline has passed: the remaining connections are aborted; raise `drain_timeout` if handlers need more time"
         );
         // A handler that blocks its thread cannot be stopped, so the wait for it is bounded.
-        let ended = timeout(ABORT_AFTER, connections.shutdown()).await.is_ok();
-        // Tasks may have ended while threads of `SocketCore::Threading` still run.
-        complete = ended && endpoint.peers().entered().is_empty();
+        complete = timeout(ABORT_AFTER, connections.shutdown()).await.is_ok();
     }
-    let report = endpoint.drain().finish(complete);
+    // Tasks may have ended while handlers still block threads of `SocketCore::Threading`.
+    let threads = endpoint.services().handler_threads();
+    let _ = timeout(ABORT_AFTER, threads.ended()).await;
+    let blocked = threads.running();
+    if blocked > 0 {
+        tracing::warn!(
+            threads = blocked,
+            "handlers still block threads after the drain deadline: the threads are left alone"
+        );
+    }
+    let report = endpoint.drain().finish(complete, blocked as u64);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
 }
 
@@ -158,12 +164,7 @@ fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet
         tokio::spawn(connection);
         return;
     }
-    // Two separate spawns: one future for both cases would reserve the room of the larger one
-    // twice.
-    match endpoint.limits().socket_core {
-        SocketCore::Async => connections.spawn(connection),
-        SocketCore::Threading => connections.spawn(on_thread(connection)),
-    };
+    connections.spawn(connection);
 }
 
 /// Performs the handshake, and returns the connection's task with the slot that the connection

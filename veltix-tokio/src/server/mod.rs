@@ -208,7 +208,7 @@ impl Drop for Server {
         // This aborts the remaining connections. They end a little later, when the runtime drops
         // their tasks, so the report cannot be complete.
         drop(self.serve.take());
-        self.endpoint.drain().finish(false);
+        self.endpoint.drain().finish(false, 0);
         self.endpoint.services().tags().end_watches();
         self.endpoint.events().end();
     }

@@ -9,7 +9,7 @@ use crate::drain::{Drain, Spreads};
 use crate::log::Logs;
 use crate::memory::Memory;
 use crate::outbox::Drops;
-use crate::workers::Workers;
+use crate::workers::{HandlerThreads, Workers};
 
 /// The limits, memory, threads and counters that all sessions of one side use. It holds no session.
 pub(crate) struct Services {
@@ -17,6 +17,7 @@ pub(crate) struct Services {
     limits: Limits,
     memory: Arc<Memory>,
     workers: Workers,
+    handler_threads: HandlerThreads,
     /// Dropped frames of all outboxes, by type.
     drops: Arc<Drops>,
     tags: TagTable,
@@ -37,6 +38,7 @@ impl Services {
             limits,
             memory,
             workers: Workers::new(max_workers),
+            handler_threads: HandlerThreads::default(),
             drops: Arc::default(),
             tags: TagTable::default(),
             drain: Drain::new(spreads),
@@ -58,6 +60,10 @@ impl Services {
 
     pub(crate) const fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    pub(crate) const fn handler_threads(&self) -> &HandlerThreads {
+        &self.handler_threads
     }
 
     pub(crate) const fn drops(&self) -> &Arc<Drops> {

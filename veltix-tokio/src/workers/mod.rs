@@ -1,12 +1,12 @@
 //! [`Workers`]: the pool of named threads for blocking handlers.
 
-mod connection_thread;
+mod handler_threads;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-pub(crate) use connection_thread::on_thread;
+pub(crate) use handler_threads::HandlerThreads;
 
 /// A handler's call that can run on any thread. It does not panic: the panic of a handler is caught
 /// inside it.
