@@ -10,6 +10,7 @@ mod layers;
 mod merge;
 mod rate_limit;
 mod survey;
+mod threads;
 mod timeout;
 mod typed;
 

@@ -161,6 +161,9 @@ impl Client {
             spreads: Spreads::default(),
         };
         let endpoint = Endpoint::new(side, limits);
+        if !endpoint.services().runtime().remember() {
+            return Err(ConnectError::NoRuntime);
+        }
         let routes = Arc::new(Routes::new(router, None));
         let addr = connector.target();
         let credentials = config.credentials;

@@ -74,6 +74,9 @@ pub enum ConnectError {
         /// The reason.
         reason: String,
     },
+    /// No Tokio runtime surrounds the call.
+    #[error("no Tokio runtime drives the client: connect inside one, as `#[tokio::main]` does")]
+    NoRuntime,
     /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -91,7 +94,7 @@ impl ConnectError {
             | Self::Token { .. } => true,
             Self::Handshake { source, .. } => source.is_transient(),
             Self::Tls { source, .. } => source.is_transient(),
-            Self::GivenUp { .. } | Self::Config(_) => false,
+            Self::GivenUp { .. } | Self::NoRuntime | Self::Config(_) => false,
         }
     }
 

@@ -99,6 +99,7 @@ pub(crate) fn schedule_published(session: &Arc<Session>, queued: Queued, length:
 /// flushed at once.
 pub(crate) fn schedule_alone(session: &Arc<Session>, queued: Queued) {
     if !is_noted(session, queued) && queued.first {
+        let _inside = session.services().runtime().enter();
         session.outbox().flush();
     }
 }

@@ -180,6 +180,7 @@ impl Endpoint {
 
     /// Begins the shutdown, once.
     pub(crate) fn begin_shutdown(&self) {
+        let _inside = self.services.runtime().enter();
         if self.drain().begin(self.limits().drain_timeout) {
             tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
             self.events.emit(|| Event::Draining);

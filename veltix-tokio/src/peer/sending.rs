@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::Sleep;
 use veltix_core::limits::SEND_GRACE;
 use veltix_core::{Frame, ToMessage};
 
@@ -99,7 +99,8 @@ impl Future for Sending {
             Push::Full(frame) => {
                 let stall = peer.0.limits().write_stall;
                 if this.patience.is_none() {
-                    this.patience = stall.map(|stall| Box::pin(sleep(stall + SEND_GRACE)));
+                    let runtime = peer.0.services().runtime();
+                    this.patience = stall.map(|stall| Box::pin(runtime.sleep(stall + SEND_GRACE)));
                 }
                 let late = this.patience.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
                 this.step = Some(Ok((peer, frame)));

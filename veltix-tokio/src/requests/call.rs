@@ -72,7 +72,9 @@ impl Call {
     /// Registers the call. This precedes sending, so that no answer can arrive too early.
     fn begin(&mut self, message: Message) -> Result<(), RequestError> {
         let (sender, answer) = oneshot::channel();
-        let mut calls = self.peer.session().calls().lock();
+        let session = self.peer.session();
+        let _inside = session.services().runtime().enter();
+        let mut calls = session.calls().lock();
         let must_check = calls.space().must_check_type();
         if must_check && self.expected.first().is_none() {
             return Err(RequestError::TypeNeeded);
@@ -165,6 +167,7 @@ impl Future for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.session().outbox().leave_queue(&self.position);
+        let _inside = self.session().services().runtime().enter();
         let caller = match self.state {
             State::Unsent | State::Ended => None,
             State::WaitingForRoom { call, .. } => self.session().calls().lock().take_back(call),

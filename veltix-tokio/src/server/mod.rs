@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use config::ServerConfig;
+use tokio::runtime::Handle;
 use veltix_core::Rate;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
 
@@ -60,9 +61,12 @@ impl Server {
     /// TLS and an authentication of the peers prevent it.
     ///
     /// # Errors
-    /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::Config`].
+    /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::NoRuntime`], [`BindError::Config`].
     pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
         config.check()?;
+        if Handle::try_current().is_err() {
+            return Err(BindError::NoRuntime);
+        }
         let options = config.connection.tcp_options();
         let addr = config.addr.clone();
         let acceptor =
@@ -163,8 +167,9 @@ impl Server {
     /// Serves until [`Hub::shutdown`] has drained all connections.
     ///
     /// # Errors
-    /// None at present: the server retries after a temporary failure of the system, for example
-    /// when no file descriptor is free. The type leaves room for a final failure.
+    /// [`BindError::NoRuntime`] if no Tokio runtime drives the future. The server retries after a
+    /// temporary failure of the system, for example when no file descriptor is free. The type leaves
+    /// room for a final failure.
     ///
     /// # Cancel safety
     /// Dropping the future aborts every connection: queued frames are lost, and `on_disconnect`
@@ -192,6 +197,9 @@ impl Server {
     pub async fn run_until(mut self, stop: impl Future) -> Result<()> {
         // The future is always present here: only `drop` takes it out.
         let Some(serve) = &mut self.serve else { return Ok(()) };
+        if !self.endpoint.services().runtime().remember() {
+            return Err(BindError::NoRuntime.into());
+        }
         tokio::select! {
             biased;
             () = &mut *serve => return Ok(()),

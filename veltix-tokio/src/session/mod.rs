@@ -5,6 +5,7 @@ mod attached;
 mod calls;
 mod end;
 mod receipts;
+mod runtime;
 mod services;
 mod tag_table;
 
@@ -21,6 +22,7 @@ pub(crate) use calls::{
 };
 pub(crate) use end::End;
 pub(crate) use receipts::Receipts;
+pub(crate) use runtime::Runtime;
 pub(crate) use services::Services;
 pub(crate) use tag_table::TagTable;
 

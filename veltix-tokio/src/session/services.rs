@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::TagTable;
+use super::{Runtime, TagTable};
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::log::Logs;
@@ -14,6 +14,7 @@ use crate::workers::{HandlerThreads, Workers};
 /// The limits, memory, threads and counters that all sessions of one side use. It holds no session.
 pub(crate) struct Services {
     role: Role,
+    runtime: Runtime,
     limits: Limits,
     memory: Arc<Memory>,
     workers: Workers,
@@ -35,6 +36,7 @@ impl Services {
     ) -> Arc<Self> {
         Arc::new(Self {
             role,
+            runtime: Runtime::default(),
             limits,
             memory,
             workers: Workers::new(max_workers),
@@ -48,6 +50,10 @@ impl Services {
 
     pub(crate) const fn role(&self) -> Role {
         self.role
+    }
+
+    pub(crate) const fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     pub(crate) const fn limits(&self) -> &Limits {

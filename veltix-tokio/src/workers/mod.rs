@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
+use tokio::runtime::Handle;
+
 pub(crate) use handler_threads::HandlerThreads;
 
 /// A handler's call that can run on any thread. It does not panic: the panic of a handler is caught
@@ -79,9 +81,14 @@ impl Workers {
 
     fn start(&self, number: usize) {
         let shared = Arc::clone(&self.shared);
-        let thread = thread::Builder::new()
-            .name(format!("veltix-worker-{number}"))
-            .spawn(move || shared.work());
+        // The first message of a connection starts the thread, so this is inside a runtime. Code in a
+        // handler may spawn tasks and create timers there, as anywhere else.
+        let runtime = Handle::try_current();
+        let thread =
+            thread::Builder::new().name(format!("veltix-worker-{number}")).spawn(move || {
+                let _inside = runtime.as_ref().map(Handle::enter);
+                shared.work();
+            });
         if let Err(error) = thread {
             tracing::error!(
                 %error,

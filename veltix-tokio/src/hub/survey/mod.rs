@@ -1,5 +1,8 @@
 //! [`Survey`]: one question to many peers, and the status of each peer.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
@@ -11,7 +14,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use tokio::sync::mpsc;
-use tokio::time::{Sleep, sleep};
+use tokio::time::Sleep;
 use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
@@ -192,6 +195,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     /// Sends the question to all peers. Each call has an id of its own, and the frames share the
     /// body.
     fn send(&mut self, frame: &Frame) {
+        let runtime = self.endpoint.services().runtime();
+        let _inside = runtime.enter();
         for (index, entry) in self.asked.iter_mut().enumerate() {
             let sink = ReplySink::Survey { index, answers: self.sender.clone() };
             if flush::is_in_plain_handler() {
@@ -233,7 +238,10 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 self.ready.push_back((index, response));
             }
         }
-        self.deadline = Some(Box::pin(sleep(self.timeout.min(FAR_FUTURE))));
+        // Without a peer, the runtime may not be known yet.
+        if !self.asked.is_empty() {
+            self.deadline = Some(Box::pin(runtime.sleep(self.timeout.min(FAR_FUTURE))));
+        }
     }
 
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Peer, ResponseTo<Q>)>> {
@@ -268,6 +276,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     /// Cancels the calls whose deadline has passed. A call that cannot be cancelled has already
     /// completed: its answer, or the end of its connection, is in the channel and still counts.
     fn time_out(&mut self) {
+        let _inside = self.endpoint.services().runtime().enter();
         for (index, entry) in self.asked.iter_mut().enumerate() {
             let Some(call) = entry.call.take() else { continue };
             let caller = entry.peer.session().calls().lock().give_up(call);
@@ -317,6 +326,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
 
     /// Cancels the calls without an answer, so that their ids rest.
     fn give_up(&mut self) {
+        let _inside = self.endpoint.services().runtime().enter();
         for entry in &mut self.asked {
             if entry.status == SurveyStatus::Waiting {
                 entry.status = SurveyStatus::GivenUp;
@@ -406,49 +416,5 @@ impl<R, E> Responses<R, E> {
             Response::Reply(reply) => Some((peer, reply)),
             _ => None,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use veltix_core::{MessageType, all};
-
-    use super::*;
-    use crate::session::Reception;
-    use crate::transport::memory;
-    use crate::{Client, ClientConfig, Router, Server, ServerConfig};
-
-    /// An answer is first removed from its call and then sent to the survey. The deadline may fall
-    /// between the two steps. The answer then still counts, exactly once.
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_on_its_way_at_the_deadline_counts_once() {
-        let (listener, connector) = memory(1 << 16);
-        let server = Server::with_listener(listener, ServerConfig::default(), Router::new());
-        let server = server.expect("the config works");
-        let hub = server.hub();
-        let running = tokio::spawn(server.run());
-        let connect = Client::connect_with(connector, ClientConfig::default(), Router::new());
-        let client = connect.await.expect("it connects");
-        let question = Message::empty(MessageType::new(200, "question", ""));
-        let limit = Duration::from_secs(1);
-        let mut survey = hub.to(all()).request(&question).expect("it is encoded").timeout(limit);
-        let cx = &mut Context::from_waker(Waker::noop());
-        assert!(survey.poll_response(cx).is_pending());
-        let (peer, id) = (survey.asked[0].peer.clone(), survey.asked[0].call.expect("asked").id);
-        let received = peer.session().calls().lock().receive(question.with_id(id));
-        let Reception::Answer(completed) = received else {
-            panic!("it is an answer: {received:?}")
-        };
-        tokio::time::advance(2 * limit).await;
-        assert!(survey.poll_response(cx).is_pending(), "it has not timed out");
-        completed.complete();
-        let Poll::Ready(Some((_, response))) = survey.poll_response(cx) else {
-            panic!("the answer is returned")
-        };
-        assert!(matches!(response, Response::Reply(_)), "{response:?}");
-        assert!(matches!(survey.poll_response(cx), Poll::Ready(None)));
-        drop((client, running));
     }
 }
