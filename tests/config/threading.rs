@@ -155,7 +155,7 @@ async fn every_connection_has_a_thread_which_is_joined_at_shutdown() {
     for _ in 0..CLIENTS {
         let client = connect(&addr, SocketCore::Async, Router::new()).await;
         let answer = client.request(&Message::empty(ECHO)).timeout(PATIENCE).await.unwrap();
-        assert_eq!(answer.text().unwrap(), "veltix-connection");
+        assert_eq!(answer.text().unwrap(), "veltix-handlers");
         clients.push(client);
     }
     assert_eq!(threads.lock().unwrap().len(), CLIENTS);

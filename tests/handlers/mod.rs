@@ -13,6 +13,7 @@ mod survey;
 mod threads;
 mod timeout;
 mod typed;
+mod waiting;
 
 use std::time::Duration;
 

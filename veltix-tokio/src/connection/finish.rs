@@ -167,7 +167,7 @@ impl ConnectionTask {
     /// may connect again.
     async fn end_threads(mut self) {
         let ends = self.handlers.take_thread_ends();
-        if self.handlers.thread().is_some_and(HandlerThread::is_running) {
+        if self.handlers.thread().is_some_and(HandlerThread::is_busy) {
             tracing::warn!(peer = %self.peer, "a handler still blocks its thread after its connection has ended");
         }
         let waits = self.endpoint.services().role() == Role::Server;
@@ -186,6 +186,14 @@ impl ConnectionTask {
             let peer = &self.peer;
             tracing::warn!(%peer, "the peer reads too slowly and its outbox is full");
             self.endpoint.events().emit(|| Event::SlowConsumer { peer: peer.clone() });
+        }
+    }
+
+    /// Reports the calls of this side that ended late.
+    pub(super) fn emit_late_calls(&self) {
+        for code in self.session().take_late_calls() {
+            let peer = &self.peer;
+            self.endpoint.events().emit(|| Event::RequestTimedOut { peer: peer.clone(), code });
         }
     }
 
@@ -225,6 +233,7 @@ impl ConnectionTask {
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
         self.emit_overflow();
         self.emit_dropped();
+        self.emit_late_calls();
         if was_admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().emit(event);
@@ -283,9 +292,9 @@ impl ConnectionTask {
         }
     }
 
-    /// Runs `on_disconnect` on the handlers' thread, or on another one if a handler still blocks that.
+    /// Runs `on_disconnect` on the handlers' thread, or on another one if a handler may still block that.
     async fn run_on_disconnect_on_thread(&mut self, outcome: Disconnected) -> Outcome {
-        let is_blocked = self.handlers.thread().is_none_or(HandlerThread::is_running);
+        let is_blocked = self.handlers.thread().is_none_or(HandlerThread::is_busy);
         if is_blocked && !self.start_thread() {
             return Outcome::failed(NoThread);
         }

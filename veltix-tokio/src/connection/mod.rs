@@ -245,6 +245,7 @@ impl ConnectionTask {
         if status.dropped {
             self.emit_dropped();
         }
+        self.emit_late_calls();
         self.liveness.note_progress(&status, session.limits().drain_timeout);
     }
 

@@ -14,7 +14,7 @@ use crate::error::RequestError;
 use crate::flush;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::session::{CallFailed, CallId, Expected, Session};
+use crate::session::{CallFailed, CallId, Expected, Session, set_alarm};
 use crate::sync::QueuePosition;
 
 /// A call whose answer is not read yet. Nothing is sent before it is first polled.
@@ -82,9 +82,13 @@ impl Call {
         let must_be = must_check.then_some(self.expected);
         let begun = calls.begin(message.code(), sender, self.timeout, must_be)?;
         let call = begun.call;
+        drop(calls);
         (self.must_wake, self.is_alone) = (begun.must_wake, begun.is_alone);
         let frame = Frame::new(message.code(), call.id, message.into_body());
         self.state = State::WaitingForRoom { call, frame, answer };
+        if let Some(at) = begun.alarm {
+            set_alarm(self.peer.session(), at);
+        }
         Ok(())
     }
 

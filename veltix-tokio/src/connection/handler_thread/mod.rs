@@ -107,9 +107,9 @@ impl HandlerThread {
         self.shared.is_idle()
     }
 
-    /// Returns whether a handler runs now, and may block the thread.
-    pub(super) fn is_running(&self) -> bool {
-        self.shared.is_running()
+    /// Returns whether a handler may block the thread now: one runs, or a cancelled one has not ended.
+    pub(super) fn is_busy(&self) -> bool {
+        self.shared.is_busy()
     }
 
     /// Returns whether the thread has ended by a panic of the library.

@@ -48,7 +48,7 @@ impl Wake for Unpark {
 impl<'a> ThreadHandlers<'a> {
     pub(super) fn new(shared: &'a Shared, peer: Peer, routes: Arc<Routes>) -> Self {
         let scope = ThreadScope::enter(peer.session());
-        let round = shared.round();
+        let round = shared.follow();
         Self { shared, peer, routes, scope, serial: None, concurrent: Concurrent::default(), round }
     }
 
@@ -86,7 +86,7 @@ impl<'a> ThreadHandlers<'a> {
 
     /// Drops the calls that the task has cancelled.
     fn follow_cancellation(&mut self) {
-        let round = self.shared.round();
+        let round = self.shared.follow();
         if round != self.round {
             self.round = round;
             drop_caught(self.serial.take());

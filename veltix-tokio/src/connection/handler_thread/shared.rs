@@ -63,6 +63,8 @@ struct State {
     running_messages: u64,
     /// The number of cancellations. The outcome of a call of an earlier round is discarded.
     round: u32,
+    /// The cancellations that the thread has followed. A thread that a handler blocks follows none.
+    followed: u32,
     /// The task has found no room for a message, and is woken when half of the room is free.
     task_waits: Option<(usize, usize)>,
     closed: bool,
@@ -130,8 +132,9 @@ impl Shared {
         state.jobs.is_empty() && state.running == 0 && !state.has_news()
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        self.state.lock().running > 0
+    pub(super) fn is_busy(&self) -> bool {
+        let state = self.state.lock();
+        state.running > 0 || state.followed != state.round
     }
 
     pub(super) fn has_died(&self) -> bool {
@@ -219,9 +222,12 @@ impl Shared {
         Next::Job(job)
     }
 
-    /// Returns the number of cancellations.
-    pub(super) fn round(&self) -> u32 {
-        self.state.lock().round
+    /// Returns the number of cancellations. The thread has dropped, or drops now, the calls of earlier
+    /// rounds.
+    pub(super) fn follow(&self) -> u32 {
+        let mut state = self.state.lock();
+        state.followed = state.round;
+        state.round
     }
 
     /// Records the end of a call that began in this round, and wakes the task for it.

@@ -1,7 +1,8 @@
 //! [`Calls`]: the pending calls of a connection, with their reply sinks and deadlines.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -9,18 +10,15 @@ use tokio::time::Instant;
 use veltix_core::limits::{DETACH_BELOW, FAR_FUTURE};
 use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
 
+use super::timeouts::{Alarm, STALE_DEADLINES, Timeouts};
 use crate::error::RequestError;
-
-/// The number of deadlines kept beyond those of pending calls before stale ones are removed.
-const STALE_DEADLINES: usize = 64;
 
 /// The pending calls of one connection, with their deadlines.
 #[derive(Debug)]
 pub(crate) struct Calls {
     pending: Pending<Caller>,
-    /// Deadlines, earliest first. The deadline of a completed call is stale until it is removed or
-    /// due.
-    deadlines: BinaryHeap<Reverse<(Instant, u16)>>,
+    /// `None` for a connection without deadlines, since most make no calls.
+    timeouts: Option<Box<Timeouts>>,
     /// The number of calls made, which is the number of the latest one.
     made: u64,
     /// The connection has ended, and no call may wait any more.
@@ -38,6 +36,8 @@ pub(crate) struct Begun {
     pub(crate) call: CallId,
     /// The connection's task must check the calls because of this one.
     pub(crate) must_wake: bool,
+    /// The time for which an alarm is to be set.
+    pub(crate) alarm: Option<Instant>,
     /// No other call is pending, and this call does not follow a group of calls: callers that were
     /// answered together are likely to call again together.
     pub(crate) is_alone: bool,
@@ -148,7 +148,7 @@ impl Calls {
     pub(crate) fn new(space: IdSpace) -> Self {
         Self {
             pending: Pending::new(space),
-            deadlines: BinaryHeap::new(),
+            timeouts: None,
             made: 0,
             ended: false,
             wake_for_first: false,
@@ -172,9 +172,8 @@ impl Calls {
         self.pending.len()
     }
 
-    /// Begins a call. The connection's task must check it if its deadline has become the
-    /// [next](Self::next_deadline), or if it is the first pending call while the task [waits for
-    /// one](Self::is_calling).
+    /// Begins a call. The connection's task must check it if it is the first pending call while the
+    /// task [waits for one](Self::is_calling).
     pub(crate) fn begin(
         &mut self,
         code: u16,
@@ -185,12 +184,11 @@ impl Calls {
         let now = Instant::now();
         let deadline = now + timeout.min(FAR_FUTURE);
         let begun = self.register(code, ReplySink::Alone(answer), now, deadline, must_be)?;
-        if self.deadlines.len() >= 2 * self.pending.len() + STALE_DEADLINES {
-            self.sweep();
+        let timeouts = self.timeouts.get_or_insert_default();
+        if timeouts.len() >= 2 * self.pending.len() + STALE_DEADLINES {
+            timeouts.sweep(|deadline, id| is_live(&self.pending, deadline, id));
         }
-        let is_next = self.next_deadline().is_none_or(|next| deadline < next);
-        self.deadlines.push(Reverse((deadline, begun.call.id.value())));
-        Ok(Begun { must_wake: begun.must_wake || is_next, ..begun })
+        Ok(Begun { alarm: timeouts.add(deadline, begun.call.id.value()), ..begun })
     }
 
     /// Begins a call whose sink watches its deadline. A survey has one deadline for all its calls.
@@ -220,24 +218,17 @@ impl Calls {
         Ok(Begun {
             call: CallId { id, number },
             must_wake,
+            alarm: None,
             is_alone: is_first && !overlapped_before,
         })
-    }
-
-    /// Removes the deadlines of completed calls, so that their number stays within a constant
-    /// factor of the number of pending calls.
-    fn sweep(&mut self) {
-        let mut deadlines = std::mem::take(&mut self.deadlines);
-        deadlines.retain(|Reverse((deadline, id))| self.is_live(*deadline, *id));
-        self.deadlines = deadlines;
     }
 
     /// Completes the call that the message answers, if there is one.
     pub(crate) fn receive(&mut self, mut message: Message) -> Reception {
         if fault!("late_reply_accepted")
-            && let Some(Reverse((_, id))) = self.deadlines.peek()
+            && let Some(id) = self.timeouts.as_ref().and_then(|timeouts| timeouts.any())
         {
-            message = message.with_id(RequestId::new(*id));
+            message = message.with_id(RequestId::new(id));
         }
         if let Some(Caller { must_be: Some(expected), .. }) = self.pending.waiter(message.id())
             && !expected.allows(message.code())
@@ -258,36 +249,39 @@ impl Calls {
         }
     }
 
-    /// Returns the time of the next [check](Self::expire) for calls whose deadline has passed. The
-    /// deadline of a completed call counts too: one useless check at most per timeout costs less
-    /// than the removal of each deadline.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
-    }
-
-    /// Ends the calls whose deadline has passed.
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<CompletedCall> {
-        let mut completed = Vec::new();
-        while let Some(&Reverse((deadline, id))) = self.deadlines.peek() {
-            let live = self.is_live(deadline, id);
-            if live && deadline > now {
-                break;
-            }
-            self.deadlines.pop();
-            if live && let Some(caller) = self.pending.give_up(RequestId::new(id), now.into_std()) {
-                completed.push(CompletedCall { caller, result: Err(CallFailed::Timeout) });
+    /// Ends the calls whose deadline has passed, after the alarm has rung. Returns them with the time
+    /// of the next alarm.
+    pub(super) fn expire(&mut self, now: Instant) -> Expired {
+        let Some(timeouts) = &mut self.timeouts else { return Expired::default() };
+        let mut expired = Expired { rung: timeouts.take_alarm(), ..Expired::default() };
+        while let Some(id) =
+            timeouts.take_due(now, |deadline, id| is_live(&self.pending, deadline, id))
+        {
+            if let Some(caller) = self.pending.give_up(RequestId::new(id), now.into_std()) {
+                expired.calls.push(CompletedCall { caller, result: Err(CallFailed::Timeout) });
             }
         }
-        if self.deadlines.is_empty() {
-            // A connection that makes no more calls holds no memory for them.
-            self.deadlines = BinaryHeap::new();
-        }
-        completed
+        timeouts.note_late(expired.calls.iter().map(CompletedCall::code));
+        expired.next = timeouts.next();
+        self.release();
+        expired
     }
 
-    fn is_live(&self, deadline: Instant, id: u16) -> bool {
-        let caller = self.pending.waiter(RequestId::new(id));
-        caller.is_some_and(|caller| caller.deadline == deadline)
+    /// Keeps an alarm that was set. Returns an alarm that is not needed.
+    pub(super) fn keep_alarm(&mut self, alarm: Alarm) -> Option<Alarm> {
+        if self.ended { Some(alarm) } else { self.timeouts.get_or_insert_default().set(alarm) }
+    }
+
+    /// Takes the codes of late calls of which nobody was told.
+    pub(super) fn take_late(&mut self) -> Vec<u16> {
+        let late = self.timeouts.as_mut().map(|timeouts| timeouts.take_late());
+        self.release();
+        late.unwrap_or_default()
+    }
+
+    /// Releases the memory of a connection that makes no more calls.
+    fn release(&mut self) {
+        self.timeouts.take_if(|timeouts| timeouts.is_empty());
     }
 
     /// Takes back a call that was never sent. The caller is returned so that it is dropped outside
@@ -310,7 +304,9 @@ impl Calls {
     /// Fails every call: too many bytes precede the answers, and reading has to stop. The
     /// answers are still on their way, so the ids rest.
     pub(crate) fn fail_congested(&mut self) -> Vec<CompletedCall> {
-        self.deadlines.clear();
+        if let Some(timeouts) = &mut self.timeouts {
+            timeouts.clear();
+        }
         // The task reads no further, and has to fail the next call as well.
         self.wake_for_first = true;
         let callers = self.pending.give_up_all(Instant::now().into_std());
@@ -318,121 +314,34 @@ impl Calls {
     }
 
     /// Fails every call, now and from now on: the connection has ended.
-    pub(crate) fn end(&mut self) -> Vec<CompletedCall> {
-        if fault!("lost_calls_wait") {
-            return Vec::new();
-        }
-        if self.ended {
-            return Vec::new();
+    pub(super) fn end(&mut self) -> Expired {
+        if self.ended || fault!("lost_calls_wait") {
+            return Expired::default();
         }
         self.ended = true;
-        self.deadlines = BinaryHeap::new();
-        failed(self.pending.end(), CallFailed::ConnectionLost)
+        let rung = self.timeouts.as_mut().and_then(|timeouts| {
+            timeouts.clear();
+            timeouts.take_alarm()
+        });
+        self.release();
+        Expired { calls: failed(self.pending.end(), CallFailed::ConnectionLost), next: None, rung }
     }
+}
+
+/// Calls that have ended since their deadline has passed.
+#[derive(Debug, Default)]
+pub(super) struct Expired {
+    pub(super) calls: Vec<CompletedCall>,
+    pub(super) next: Option<Instant>,
+    /// The alarm that has rung. It is dropped outside the lock.
+    pub(super) rung: Option<Alarm>,
+}
+
+fn is_live(pending: &Pending<Caller>, deadline: Instant, id: u16) -> bool {
+    let caller = pending.waiter(RequestId::new(id));
+    caller.is_some_and(|caller| caller.deadline == deadline)
 }
 
 fn failed(callers: Vec<Caller>, failure: CallFailed) -> Vec<CompletedCall> {
     callers.into_iter().map(|caller| CompletedCall { caller, result: Err(failure) }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use veltix_core::limits::REQUEST_TIMEOUT;
-
-    fn begin(calls: &mut Calls, timeout: Duration) -> (CallId, bool) {
-        let begun = calls.begin(200, oneshot::channel().0, timeout, None).expect("ids are free");
-        (begun.call, begun.must_wake)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_task_looks_for_the_first_call_and_for_earlier_deadlines() {
-        let calls = &mut Calls::new(IdSpace::client());
-        let (first, must_wake) = begin(calls, REQUEST_TIMEOUT);
-        assert!(must_wake);
-        let due = calls.next_deadline();
-        assert!(!begin(calls, REQUEST_TIMEOUT).1 && calls.next_deadline() == due);
-        let (earlier, must_wake) = begin(calls, REQUEST_TIMEOUT / 2);
-        assert!(must_wake && calls.next_deadline() < due);
-        assert!(!begin(calls, REQUEST_TIMEOUT).1);
-        tokio::time::advance(REQUEST_TIMEOUT / 2).await;
-        let over = calls.expire(Instant::now());
-        assert!(over.len() == 1 && calls.give_up(earlier).is_none() && calls.len() == 3);
-        assert_eq!(calls.next_deadline(), due);
-        assert!(calls.give_up(first).is_some() && !begin(calls, REQUEST_TIMEOUT).1);
-        calls.fail_congested();
-        assert!(begin(calls, REQUEST_TIMEOUT).1, "the first again, with a deadline like others");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_call_must_wake_a_task_that_reads_on_only_then() {
-        let calls = &mut Calls::new(IdSpace::client());
-        let (call, _) = begin(calls, REQUEST_TIMEOUT);
-        assert!(calls.is_calling());
-        calls.take_back(call);
-        let (call, must_wake) = begin(calls, REQUEST_TIMEOUT);
-        assert!(!must_wake, "the task has not checked in vain");
-        calls.take_back(call);
-        assert!(!calls.is_calling());
-        assert!(begin(calls, REQUEST_TIMEOUT).1);
-        assert!(!begin(calls, REQUEST_TIMEOUT).1, "the second call needs no check");
-        assert!(calls.is_calling());
-        calls.fail_congested();
-        let open =
-            calls.begin_open(200, ReplySink::Alone(oneshot::channel().0)).expect("ids are free");
-        assert!(open.must_wake, "the task has stopped reading and needs the wake-up");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_call_is_alone_unless_others_are_there_or_were_there_just_now() {
-        let calls = &mut Calls::new(IdSpace::client());
-        let mut begin = || calls.begin_open(200, ReplySink::Alone(oneshot::channel().0)).unwrap();
-        let first = begin();
-        let second = begin();
-        assert_eq!((first.is_alone, second.is_alone), (true, false));
-        for begun in [first, second] {
-            calls.take_back(begun.call).expect("it waits");
-        }
-        for is_alone in [false, true, true] {
-            let begun = calls.begin_open(200, ReplySink::Alone(oneshot::channel().0)).unwrap();
-            assert_eq!(begun.is_alone, is_alone);
-            calls.take_back(begun.call).expect("it waits");
-        }
-    }
-
-    /// The table of calls doubles when seven eighths of it are used, which happens at 28 672 of the
-    /// 32 767 ids. The last eighth pays for twice the table and therefore exceeds 256 bytes per
-    /// call.
-    #[test]
-    fn r36_a_call_in_flight_costs_at_most_256_bytes() {
-        for (calls_made, most) in [(28_672, 256), (32_767, 320)] {
-            let mut calls = Calls::new(IdSpace::server());
-            let mut answers = Vec::with_capacity(calls_made);
-            let held = allocation_counter::measure(|| {
-                for _ in 0..calls_made {
-                    let (sender, receiver) = oneshot::channel();
-                    calls.begin(200, sender, REQUEST_TIMEOUT, None).expect("ids are free");
-                    answers.push(receiver);
-                }
-            });
-            let each = held.bytes_current / calls_made as i64;
-            println!("row R36: {each} bytes for each of {calls_made} calls");
-            assert!(each <= most, "{each} bytes for each of {calls_made} calls");
-            let failed = calls.end().len();
-            assert_eq!((failed, calls.len(), calls.deadlines.capacity()), (calls_made, 0, 0));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn deadlines_of_calls_that_are_over_are_few_and_go() {
-        let calls = &mut Calls::new(IdSpace::client());
-        for _ in 0..10 * STALE_DEADLINES {
-            let (call, _) = begin(calls, REQUEST_TIMEOUT);
-            assert!(calls.take_back(call).is_some());
-        }
-        assert!((1..=STALE_DEADLINES).contains(&calls.deadlines.len()));
-        tokio::time::advance(REQUEST_TIMEOUT).await;
-        assert!(calls.expire(Instant::now()).is_empty());
-        assert_eq!((calls.next_deadline(), calls.deadlines.capacity()), (None, 0));
-    }
 }
