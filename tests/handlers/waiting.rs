@@ -13,8 +13,8 @@ use tokio::time::{Instant, timeout};
 use veltix::handler::Handler;
 use veltix::request::Response;
 use veltix::{
-    BoxError, Client, CloseReason, Event, Hub, Message, Peer, RequestError, Router, SendError,
-    ServerConfig, SocketCore, Text, all,
+    BoxError, Client, CloseReason, Event, EventStream, Hub, Message, Peer, RequestError, Router,
+    SendError, ServerConfig, SocketCore, Text, all,
 };
 
 use super::THIRD;
@@ -31,6 +31,16 @@ fn threading() -> ServerConfig {
 
 async fn soon<T>(wait: impl Future<Output = T>) -> T {
     timeout(LONG, wait).await.expect("it ends in time")
+}
+
+/// Returns the next peer that the server lists. On several threads that is later than the client's
+/// own connect.
+async fn next_peer(events: &mut EventStream) -> Peer {
+    let connected = |event| match event {
+        Event::Connected { peer } => Some(peer),
+        _ => None,
+    };
+    soon(until(events, connected)).await
 }
 
 /// Creates a handler of `OTHER` that passes the result of `ask` on.
@@ -99,8 +109,9 @@ async fn while_a_handler_blocks_its_thread_the_connection_goes_on() {
     let (tell, mut heard) = unbounded_channel();
     let router = answering()
         .route(THIRD, move |body: Bytes| tell.send(body.len()).expect("the test listens"));
+    let mut events = world.hub.events();
     let client = world.client(router).await;
-    let peer = world.newest();
+    let peer = next_peer(&mut events).await;
     client.send(&Message::empty(THIRD)).await.unwrap();
     soon(blocked.begun.recv()).await.unwrap();
     // Answers to calls from elsewhere, their deadlines, and pings.
@@ -153,8 +164,9 @@ async fn a_shutdown_leaves_a_blocked_thread_alone_and_reports_it() {
 async fn a_peer_whose_handler_blocks_keeps_its_place_until_the_handler_returns() {
     let (router, mut blocked) = blocking();
     let world = World::with(threading().max_connections(1), PIPE, router);
+    let mut events = world.hub.events();
     let client = world.client(Router::new()).await;
-    let peer = world.newest();
+    let peer = next_peer(&mut events).await;
     client.send(&Message::empty(THIRD)).await.unwrap();
     soon(blocked.begun.recv()).await.unwrap();
     let outcome = soon(peer.close()).await;
@@ -182,14 +194,10 @@ async fn handlers_that_come_and_go_block_their_thread_alone() {
     let world =
         World::with(threading(), PIPE, Router::new().on_connect(connect).on_disconnect(leave));
     let mut events = world.hub.events();
-    let connected = |event| match event {
-        Event::Connected { peer } => Some(peer.id()),
-        _ => None,
-    };
     let one = world.client(answering()).await;
-    soon(until(&mut events, connected)).await;
+    next_peer(&mut events).await;
     let two = world.client(answering()).await;
-    let id = soon(until(&mut events, connected)).await;
+    let id = next_peer(&mut events).await.id();
     soon(two.close()).await;
     assert_eq!(soon(leaves.recv()).await, Some((id, vec![true])));
     drop(one);
@@ -211,7 +219,8 @@ async fn a_thread_keeps_the_promises_of_handlers() {
         .fallback(|Text(text): Text| async move { Err::<(), _>(BoxError::from(text)) });
     let world = World::with(threading(), PIPE, router);
     let mut events = world.hub.events();
-    let (mut raw, peer) = world.join().await;
+    let mut raw = world.raw().await;
+    let peer = next_peer(&mut events).await;
     for number in 0..300_u16 {
         raw.send(ECHO.code(), number, number.to_be_bytes().to_vec()).await.unwrap();
         raw.send(OTHER.code(), 0, vec![0; 1]).await.unwrap();
@@ -302,8 +311,9 @@ async fn a_call_ends_at_its_deadline_although_the_connection_s_task_is_blocked()
         }
     };
     let world = World::new(Router::new().route(OTHER, handler));
+    let mut events = world.hub.events();
     let client: Client = world.client(answering()).await;
-    let peer = world.newest();
+    let peer = next_peer(&mut events).await;
     client.send(&Message::empty(OTHER)).await.unwrap();
     soon(begun.recv()).await.unwrap();
     let start = Instant::now();
