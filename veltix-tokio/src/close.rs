@@ -23,8 +23,11 @@ pub enum CloseReason {
     ClosedFor(Box<str>),
     /// The server is shutting down.
     Shutdown,
-    /// `on_connect` refused the peer. The text is that of its error.
+    /// `on_connect` refused the peer for now, or failed. The text is that of its error.
     Refused(Box<str>),
+    /// `on_connect` refused the peer for good, by [`Refuse::new`](crate::Refuse::new). The text is
+    /// the reason.
+    RefusedForGood(Box<str>),
     /// `on_connect` did not return in time.
     ConnectTimeout,
     /// The stream failed, for example by a reset.
@@ -71,6 +74,7 @@ impl CloseReason {
             Self::Closed
                 | Self::ClosedFor(_)
                 | Self::Refused(_)
+                | Self::RefusedForGood(_)
                 | Self::ConnectTimeout
                 | Self::HandlerPanicked
                 | Self::Aborted
@@ -86,6 +90,7 @@ impl CloseReason {
                 | Self::ClosedFor(_)
                 | Self::Shutdown
                 | Self::Refused(_)
+                | Self::RefusedForGood(_)
                 | Self::ConnectTimeout
                 | Self::Protocol(_)
                 | Self::UnknownCodes
@@ -93,6 +98,12 @@ impl CloseReason {
                 | Self::SlowFrame
                 | Self::HandlerPanicked
         )
+    }
+
+    /// Returns whether a client whose connection ended for this reason must not reconnect: this side
+    /// has decided that the connection ends.
+    pub(crate) const fn ends_reconnecting(&self) -> bool {
+        matches!(self, Self::Closed | Self::ClosedFor(_) | Self::RefusedForGood(_) | Self::Aborted)
     }
 
     /// Returns the drop reason of the frames that are still queued at the end.
@@ -113,6 +124,7 @@ impl fmt::Display for CloseReason {
             Self::ClosedFor(reason) => write!(f, "closed by this side: {reason}"),
             Self::Shutdown => f.write_str("the server shut down"),
             Self::Refused(reason) => write!(f, "refused by on_connect: {reason}"),
+            Self::RefusedForGood(reason) => write!(f, "refused for good by on_connect: {reason}"),
             Self::ConnectTimeout => f.write_str("on_connect did not return in time"),
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Tls(error) => error.fmt(f),

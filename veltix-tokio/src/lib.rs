@@ -38,13 +38,15 @@ pub mod tls;
 pub mod transport;
 mod workers;
 
-pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
+pub use client::{
+    Client, ClientConfig, ClientHandle, ClientStatus, ClosingClient, MessageStream, Reconnect,
+};
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
 pub use error::{
-    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, RequestError,
-    Result, SendError, TlsConfigError, TlsError,
+    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, NotConnected,
+    RequestError, Result, SendError, TlsConfigError, TlsError,
 };
 pub use hub::{
     Broadcast, Delivery, Draining, Event, EventStream, HandshakeFailure, Hub, Response, Responses,

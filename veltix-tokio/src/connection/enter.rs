@@ -11,6 +11,7 @@ use super::handlers::Origin;
 use crate::close::CloseReason;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
+use crate::identity::Refuse;
 use crate::router::{Context, Failure, Outcome, Started};
 use crate::sync::text_of;
 
@@ -50,18 +51,25 @@ impl ConnectionTask {
     /// Admits the peer, or refuses it, as `on_connect` has decided.
     pub(super) fn complete_connect(&mut self, outcome: Outcome) {
         let Outcome::Failure(failure) = outcome else { return self.admit() };
+        let mut is_final = false;
         let reason = match *failure {
             Failure::Unclaimed => return self.admit(),
             Failure::Rejected(rejection, _) => text_of(&rejection),
-            Failure::Failed(error, _) => text_of(&*error),
+            Failure::Failed(error, _) => {
+                is_final = Refuse::is_final(&*error);
+                text_of(&*error)
+            }
             Failure::Panicked(message) => {
                 self.report_panic(0, &message);
                 "on_connect panicked".to_owned()
             }
         };
-        tracing::info!(peer = %self.peer, reason = %printable(&reason), "refused");
+        tracing::info!(peer = %self.peer, reason = %printable(&reason), is_final, "refused");
         let ends_already = self.phase.is_ending();
-        self.begin_end(CloseReason::Refused(reason.into()));
+        self.begin_end(match is_final {
+            true => CloseReason::RefusedForGood(reason.into()),
+            false => CloseReason::Refused(reason.into()),
+        });
         if ends_already {
             // That end lets received messages be handled, but not those of a peer that is refused.
             self.cut_off();

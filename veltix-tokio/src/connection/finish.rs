@@ -187,7 +187,9 @@ impl ConnectionTask {
             endpoint.events().emit(event);
         } else {
             let reason = match &outcome.reason {
-                CloseReason::Refused(text) => Some(text.to_string()),
+                CloseReason::Refused(text) | CloseReason::RefusedForGood(text) => {
+                    Some(text.to_string())
+                }
                 late @ CloseReason::ConnectTimeout => Some(late.to_string()),
                 _ => None,
             };

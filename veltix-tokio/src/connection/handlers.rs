@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
 use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING};
-use veltix_core::{Frame, Message, RequestId};
+use veltix_core::{Frame, IdSpace, Message, RequestId};
 
 use super::concurrent::Concurrent;
 use super::future_pool::FuturePool;
@@ -184,6 +184,13 @@ impl Handlers {
             serial.inbox = VecDeque::new();
         }
         Some((route, message))
+    }
+
+    /// Returns whether a call of the peer waits in the inbox. The peer numbers its calls and has one
+    /// plain id for all else, and `ours` is that of this side.
+    pub(super) fn holds_call_beside(&self, ours: RequestId) -> bool {
+        let plain = [IdSpace::client().plain(), IdSpace::server().plain(), ours];
+        self.serial.inbox.iter().any(|(_, message)| !plain.contains(&message.id()))
     }
 
     /// Returns the bytes of the inbox, each message with its overhead.

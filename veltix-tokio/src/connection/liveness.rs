@@ -201,11 +201,27 @@ impl ConnectionTask {
     /// Completes the calls whose time has passed.
     fn expire_calls(&self, now: Instant) {
         let completed = self.session().calls().lock().expire(now);
-        for call in completed {
+        if completed.is_empty() {
+            return;
+        }
+        let both_connect = self.is_connecting_both();
+        for mut call in completed {
+            if both_connect {
+                call.note_both_connecting();
+            }
             let (peer, code) = (&self.peer, call.code());
             self.endpoint.events().emit(|| Event::RequestTimedOut { peer: peer.clone(), code });
             call.complete();
         }
+    }
+
+    /// Returns whether a call of the peer waits for this side's `on_connect`. Other peers than those of
+    /// this crate number all of their messages, so their calls cannot be told from these.
+    fn is_connecting_both(&self) -> bool {
+        let is_connecting = self.phase.connect_deadline().is_some();
+        is_connecting
+            && self.peer.hello().is_native()
+            && self.handlers.holds_call_beside(self.session().ids().plain())
     }
 
     /// Returns the time until which this side may keep silent while it does not read, for want of room or

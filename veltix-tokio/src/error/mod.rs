@@ -1,5 +1,6 @@
 //! The errors of the IO side: one enum per operation. Each text says what to do.
 
+mod connect;
 mod tls;
 
 use std::convert::Infallible;
@@ -10,8 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
-use veltix_core::{AnswerError, BodyError, EncodeError, HandshakeError, IdsExhausted, TargetError};
+use veltix_core::{AnswerError, BodyError, EncodeError, IdsExhausted, TargetError};
 
+pub use connect::{ConnectError, NotConnected};
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 
 /// Any error that a handler may return.
@@ -164,102 +166,6 @@ pub enum BindError {
     Config(#[from] ConfigError),
 }
 
-/// The reason why a client could not connect.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The server could not be reached.
-    #[error("{addr} cannot be reached: check the address, and whether the server runs")]
-    Unreachable {
-        /// The address.
-        addr: String,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// The server did not complete the connection or the handshake in time.
-    #[error(
-        "{addr} did not finish the handshake within {limit:?}: check that it is a Veltix server, or raise `handshake_timeout`"
-    )]
-    Timeout {
-        /// The address.
-        addr: String,
-        /// The configured `handshake_timeout`.
-        limit: Duration,
-    },
-    /// The handshake failed.
-    #[error("the handshake with {addr} failed: {source}")]
-    Handshake {
-        /// The address.
-        addr: String,
-        /// The reason.
-        source: HandshakeError,
-    },
-    /// TLS failed: for example, the server's certificate is not accepted, or the server does not
-    /// accept the client's. The client did not continue without TLS.
-    #[error("TLS with {addr} failed: {source}")]
-    Tls {
-        /// The address.
-        addr: String,
-        /// The reason.
-        source: TlsError,
-    },
-    /// The stream failed during the handshake.
-    #[error(
-        "the connection to {addr} failed during the handshake: check the network and the server's log"
-    )]
-    Io {
-        /// The address.
-        addr: String,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// The function of [`ClientConfig::token_with`](crate::ClientConfig::token_with) returned no
-    /// token.
-    #[error("`token_with` provided no token for {addr}: {source}")]
-    Token {
-        /// The address.
-        addr: String,
-        /// The error of the function.
-        source: BoxError,
-    },
-    /// This side's `on_connect` refused the server, or the client was closed meanwhile.
-    #[error("the client closed the connection to {addr} before it was ready: {reason}")]
-    GivenUp {
-        /// The address.
-        addr: String,
-        /// The reason.
-        reason: String,
-    },
-    /// The configuration is invalid.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
-impl ConnectError {
-    /// Returns whether another attempt may succeed although nobody has changed anything. A wrong
-    /// protocol version or a refusal is permanent, while a full server may have room later.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
-            | Self::Io { .. }
-            | Self::Token { .. } => true,
-            Self::Handshake { source, .. } => source.is_transient(),
-            Self::Tls { source, .. } => source.is_transient(),
-            Self::GivenUp { .. } | Self::Config(_) => false,
-        }
-    }
-
-    /// Returns whether this error ends the reconnecting of a client that was connected before.
-    /// Until TLS has accepted the server, the received bytes are not trustworthy: an attacker on
-    /// the network path can cut a connection and answer the next attempt with an alert. Also,
-    /// expired certificates, on either side, are renewed.
-    pub(crate) const fn ends_reconnecting(&self) -> bool {
-        !self.is_transient() && !matches!(self, Self::Tls { .. })
-    }
-}
-
 /// The reason why a message was not accepted for sending.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -300,6 +206,15 @@ pub enum RequestError<E = Infallible> {
         "no answer arrived within {after:?}, and the peer may have handled the message: raise the timeout, or repeat the call if that is safe"
     )]
     Timeout {
+        /// The timeout of the call.
+        after: Duration,
+    },
+    /// No answer arrived in time, and meanwhile a call of the peer waited until this side's
+    /// `on_connect` returns. If both sides call in `on_connect`, they wait for each other.
+    #[error(
+        "no answer arrived within {after:?}, while `on_connect` ran and a call of the peer waited for its end: if both sides call in `on_connect`, they wait for each other, so let one of them spawn its call"
+    )]
+    BothConnecting {
         /// The timeout of the call.
         after: Duration,
     },
@@ -353,6 +268,7 @@ impl<E> RequestError<E> {
             Self::Remote(error) => RequestError::Remote(change(error)),
             Self::Body(error) => RequestError::Body(error),
             Self::Timeout { after } => RequestError::Timeout { after },
+            Self::BothConnecting { after } => RequestError::BothConnecting { after },
             Self::ConnectionLost => RequestError::ConnectionLost,
             Self::Closed => RequestError::Closed,
             Self::Congested { limit } => RequestError::Congested { limit },
@@ -395,6 +311,9 @@ pub enum Error {
     /// An error of [`Client::connect`](crate::Client::connect).
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// An error of [`Client::connected`](crate::Client::connected).
+    #[error(transparent)]
+    NotConnected(#[from] NotConnected),
     /// An error of a `send`.
     #[error(transparent)]
     Send(#[from] SendError),

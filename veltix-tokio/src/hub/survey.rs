@@ -299,7 +299,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     fn read(&self, answer: Result<Message, CallFailed>) -> ResponseTo<Q> {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(CallFailed::Timeout) => return Response::TimedOut,
+            Err(CallFailed::Timeout | CallFailed::BothConnecting) => return Response::TimedOut,
             Err(CallFailed::ConnectionLost) => return Response::Left,
             Err(CallFailed::Congested) => {
                 let limit = INBOX_BYTES_WHILE_CALLING;

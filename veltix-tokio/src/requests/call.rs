@@ -98,6 +98,7 @@ impl Call {
         self.state = State::Ended;
         let message = result.map_err(|failure| match failure {
             CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
+            CallFailed::BothConnecting => RequestError::BothConnecting { after: self.timeout },
             CallFailed::ConnectionLost => RequestError::ConnectionLost,
             CallFailed::Congested => RequestError::Congested { limit: INBOX_BYTES_WHILE_CALLING },
         })?;

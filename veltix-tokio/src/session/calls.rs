@@ -104,6 +104,8 @@ impl Expected {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CallFailed {
     Timeout,
+    /// The timeout passed while a call of the peer waited for this side's `on_connect`.
+    BothConnecting,
     ConnectionLost,
     Congested,
 }
@@ -121,6 +123,11 @@ impl CompletedCall {
     /// Returns the code of the question.
     pub(crate) const fn code(&self) -> u16 {
         self.caller.code
+    }
+
+    /// Notes that a call of the peer waited for this side's `on_connect` when the timeout passed.
+    pub(crate) fn note_both_connecting(&mut self) {
+        self.result = Err(CallFailed::BothConnecting);
     }
 
     /// Passes the result to the reply sink. A sink whose future was dropped has given up its id, or
