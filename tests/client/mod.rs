@@ -2,6 +2,7 @@
 
 mod admission;
 mod connect;
+mod dropped;
 mod going_away;
 mod handles;
 mod ids;

@@ -166,15 +166,20 @@ pub struct Disconnected {
 pub struct Received {
     /// The number of decoded frames.
     pub received: u64,
-    /// The number of messages that a handler received, whether it succeeded or failed, and of
-    /// messages that the connection itself answered or matched to a call.
+    /// The number of messages that a handler received, whether it succeeded or failed, that were
+    /// taken from a [`MessageStream`](crate::MessageStream), and of messages that the connection
+    /// itself answered or matched to a call.
     pub handled: u64,
     /// The number of messages whose body did not match the handler's type.
     pub rejected: u64,
-    /// The number of messages that wait for their handler, or that their handler processes now.
+    /// The number of messages that wait for their handler, that their handler processes now, or that
+    /// wait in a [`MessageStream`](crate::MessageStream).
     pub waiting: u64,
     /// The number of messages with an unknown code, or without a matching route.
     pub discarded_unknown: u64,
+    /// The number of messages that a [`MessageStream`](crate::MessageStream) had no room for while
+    /// it was not read, or that it held when it was dropped.
+    pub discarded_unread: u64,
     /// The number of answers without a waiting call.
     pub discarded_late: u64,
     /// The number of messages that were still waiting when this side closed the connection, or
@@ -193,6 +198,7 @@ impl Received {
     #[must_use]
     pub const fn discarded(&self) -> u64 {
         self.discarded_unknown
+            + self.discarded_unread
             + self.discarded_late
             + self.discarded_closed
             + self.discarded_shutdown

@@ -76,8 +76,12 @@ impl Control {
     }
 
     pub(super) fn close(&self) {
+        let peer = self.peer();
+        // A program that drops its client and ends gives the connection's task no other turn, so the
+        // frames that the stream accepts now are written here.
+        peer.session().outbox().flush();
         self.request(|requests| requests.closed = true);
-        drop(self.peer().close());
+        drop(peer.close());
     }
 
     pub(super) fn stop_retry(&self) {

@@ -6,7 +6,6 @@ mod control;
 mod credentials;
 mod dial;
 mod handle;
-mod messages;
 mod task;
 
 use std::fmt;
@@ -18,11 +17,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::{oneshot, watch};
-use veltix_core::{Ask, Message, ToMessage};
+use veltix_core::{Ask, ToMessage};
 
 pub use config::{ClientConfig, Reconnect};
 pub use handle::ClientHandle;
-pub use messages::MessageStream;
 
 use crate::close::Disconnected;
 use crate::config::Role;
@@ -42,7 +40,6 @@ use attempts::Attempts;
 use control::Control;
 use dial::Dialer;
 use handle::Shared;
-use messages::Messages;
 use task::ClientTask;
 
 /// A connection to a server.
@@ -50,7 +47,18 @@ use task::ClientTask;
 /// A clone is cheap and refers to the same connection. The clones own the connection together: when
 /// the last one is dropped, the client writes the queued frames (for at most 1 s), and the
 /// connection closes. A program that ends right afterwards must await [`Client::close`], which
-/// waits for that.
+/// waits for that: with the runtime the writing ends, too. Messages that are lost in this way are
+/// counted as undelivered, and named in a warning of the log.
+///
+/// ```no_run
+/// # use veltix::{Client, ClientConfig, Message, MessageType, Router};
+/// # const SAY: MessageType = MessageType::new(200, "say", "");
+/// # async fn f() -> veltix::Result<()> {
+/// let client = Client::connect(ClientConfig::default(), Router::new()).await?;
+/// client.send(&Message::from_text(SAY, "hello")).await?; // queued
+/// client.close().await; // written
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Client(Arc<Owner>);
 
@@ -58,7 +66,6 @@ pub struct Client(Arc<Owner>);
 struct Owner {
     handle: ClientHandle,
     shared: Arc<Shared>,
-    messages: Option<Messages>,
 }
 
 /// The status of a client's connection to its server.
@@ -151,7 +158,7 @@ impl Client {
         }
         config.credentials.check_length()?;
         let limits = config.connection.limits(None)?;
-        let (router, messages) = with_messages(router);
+        let messages = router.feed();
         let side = Side {
             role: Role::Client,
             // No peer connects to a client, so its address is a placeholder.
@@ -174,11 +181,8 @@ impl Client {
         let first = attempts.first(&dialer).await?;
         let (admitted, entered) = oneshot::channel();
         let shared = Shared::new(endpoint, Control::new(first.peer().clone(), admitted));
-        let owner = Owner {
-            handle: ClientHandle::new(Arc::clone(&shared)),
-            shared: Arc::clone(&shared),
-            messages: messages.clone(),
-        };
+        let owner =
+            Owner { handle: ClientHandle::new(Arc::clone(&shared)), shared: Arc::clone(&shared) };
         let client = Self(Arc::new(owner));
         tokio::spawn(ClientTask { dialer, shared, attempts, messages }.run(first));
         match entered.await {
@@ -204,7 +208,8 @@ impl Client {
         self.0.handle.peer()
     }
 
-    /// Sends a message to the server and waits for room in the outbox, as [`Peer::send`] does.
+    /// Sends a message to the server and waits for room in the outbox, as [`Peer::send`] does. Before
+    /// the program ends, [`close`](Client::close) waits until the message is written.
     ///
     /// # Errors
     /// As [`Peer::send`]; [`SendError::Closed`] while there is no connection.
@@ -232,15 +237,6 @@ impl Client {
     /// Pings the server and resolves to the round-trip time, as [`Peer::ping`] does.
     pub fn ping(&self) -> Ping {
         self.peer().ping()
-    }
-
-    /// Returns the messages that no route took, as a stream, to the first caller. Returns `None` if
-    /// the stream was taken before, or if the router has a fallback, which takes all messages. The
-    /// stream ends when the client is [`Lost`](ClientStatus::Lost). The next connection brings a
-    /// new stream.
-    #[must_use]
-    pub fn messages(&self) -> Option<MessageStream> {
-        self.0.messages.as_ref()?.take()
     }
 
     /// Returns a stream of all events from now on.
@@ -321,17 +317,6 @@ impl fmt::Debug for ClosingClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClosingClient").finish_non_exhaustive()
     }
-}
-
-/// Adds a fallback that feeds [`Client::messages`] to a router without one.
-fn with_messages(router: Router) -> (Router, Option<Messages>) {
-    if router.has_fallback() {
-        return (router, None);
-    }
-    let messages = Messages::new();
-    let feed = messages.clone();
-    let router = router.fallback(move |message: Message| feed.clone().offer(message));
-    (router, Some(messages))
 }
 
 impl Drop for Owner {

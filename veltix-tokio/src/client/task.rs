@@ -12,12 +12,12 @@ use super::ClientStatus;
 use super::attempts::Attempts;
 use super::dial::Dialer;
 use super::handle::Shared;
-use super::messages::Messages;
 use crate::close::CloseReason;
 use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::hub::Event;
+use crate::router::Messages;
 use crate::transport::Connector;
 use crate::workers::on_thread;
 

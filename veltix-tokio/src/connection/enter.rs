@@ -53,7 +53,7 @@ impl ConnectionTask {
         let Outcome::Failure(failure) = outcome else { return self.admit() };
         let mut is_final = false;
         let reason = match *failure {
-            Failure::Unclaimed => return self.admit(),
+            Failure::Unclaimed | Failure::Unread => return self.admit(),
             Failure::Rejected(rejection, _) => text_of(&rejection),
             Failure::Failed(error, _) => {
                 is_final = Refuse::is_final(&*error);

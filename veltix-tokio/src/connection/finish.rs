@@ -16,6 +16,7 @@ use super::ConnectionTask;
 use super::handlers::Cancelled;
 use super::phase::Ending;
 use crate::close::{CloseReason, Disconnected};
+use crate::config::Role;
 use crate::drain::Closed;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
@@ -180,6 +181,12 @@ impl ConnectionTask {
         }
         let why = &outcome.reason;
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
+        if undelivered > 0 && self.is_ended_client(why) {
+            tracing::warn!(
+                %peer, undelivered,
+                "the client ended before all of its messages were sent: await `Client::close`"
+            );
+        }
         self.emit_overflow();
         self.emit_dropped();
         if was_admitted {
@@ -201,6 +208,13 @@ impl ConnectionTask {
         self.phase.leave();
         self.peer.session().end_state().complete(outcome.clone());
         outcome
+    }
+
+    /// Returns whether this is the connection of a client that this side has ended: by a close, by
+    /// dropping the client, or with the runtime.
+    fn is_ended_client(&self, reason: &CloseReason) -> bool {
+        self.endpoint.services().role() == Role::Client
+            && matches!(reason, CloseReason::Closed | CloseReason::Aborted)
     }
 
     /// Runs the application's `on_disconnect` within the drain deadline.
@@ -255,7 +269,7 @@ impl ConnectionTask {
                 let message = panic;
                 endpoint.events().emit(|| Event::HandlerPanicked { peer, code: 0, message });
             }
-            Failure::Unclaimed => {}
+            Failure::Unclaimed | Failure::Unread => {}
         }
     }
 

@@ -103,6 +103,11 @@ pub enum ConfigError {
         "a client cannot use a router with `authenticate`: serve this router with a `Server`, and identify the server with TLS (`ClientConfig::tls`)"
     )]
     AuthenticateOnClient,
+    /// A server has a router whose fallback is a stream.
+    #[error(
+        "a server cannot use a router with `messages`, whose stream does not name the sender: set a fallback that takes `Peer` and `Message`"
+    )]
+    MessagesOnServer,
     /// A handler has a parameter that this side does not provide.
     #[error(
         "the handler of {route} takes a `Hub`, which only a server has: use `Peer` in a client, or serve this router with a `Server`"
@@ -229,9 +234,10 @@ pub enum RequestError<E = Infallible> {
         "the connection is closed, so the message was not sent: connect again, and send it then"
     )]
     Closed,
-    /// More bytes arrived before the answer than may be buffered, so reading had to stop.
+    /// More bytes waited on this side than may be buffered: messages that arrived before the answer
+    /// while a handler was busy, so that reading had to stop, or unread answers to the same survey.
     #[error(
-        "more than {limit} bytes of messages arrived before the answer while a handler was busy: let handlers finish sooner, or spawn the call instead of awaiting it in a handler"
+        "more than {limit} bytes waited on this side: let handlers finish sooner, spawn the call instead of awaiting it in a handler, or read the answers to a survey as they arrive"
     )]
     Congested {
         /// The limit, in bytes.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
-use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use veltix_core::limits::{FAR_FUTURE, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
 use super::Endpoint;
@@ -22,7 +22,7 @@ use crate::flush;
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer};
+use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer, SurveyAnswers};
 
 /// A question to many peers. Created by [`Broadcast::request`](crate::Broadcast::request).
 ///
@@ -46,9 +46,9 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
     code: u16,
     /// Responses of peers to which the question could not be sent. They are returned first.
     ready: VecDeque<(usize, ResponseTo<Q>)>,
-    /// Unbounded, but each peer sends at most one answer.
+    /// Each peer sends at most one answer, and the sender bounds their bytes.
     answers: mpsc::UnboundedReceiver<SurveyAnswer>,
-    sender: mpsc::UnboundedSender<SurveyAnswer>,
+    sender: Arc<SurveyAnswers>,
     timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: usize,
@@ -130,7 +130,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         frame: Frame,
         peers: impl IntoIterator<Item = Peer>,
     ) -> Self {
-        let (sender, answers) = mpsc::unbounded_channel();
+        let (sender, answers) = SurveyAnswers::new();
         let entry = |peer| Asked { peer, call: None, status: SurveyStatus::Waiting };
         let asked: Vec<_> = peers.into_iter().map(entry).collect();
         Self {
@@ -193,7 +193,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     /// body.
     fn send(&mut self, frame: &Frame) {
         for (index, entry) in self.asked.iter_mut().enumerate() {
-            let sink = ReplySink::Survey { index, answers: self.sender.clone() };
+            let sink = ReplySink::Survey { index, answers: Arc::clone(&self.sender) };
             let begun = entry.peer.session().calls().lock().begin_open(frame.code(), sink);
             let Begun { call, must_wake, .. } = match begun {
                 Ok(begun) => begun,
@@ -245,6 +245,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         }
         // The survey itself holds a sender, so the channel does not close.
         if let Poll::Ready(Some((index, answer))) = self.answers.poll_recv(cx) {
+            self.sender.note_read(&answer);
             let response = self.read(answer);
             return Poll::Ready(Some(self.respond(index, response)));
         }
@@ -301,8 +302,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
             Ok(answer) => answer,
             Err(CallFailed::Timeout | CallFailed::BothConnecting) => return Response::TimedOut,
             Err(CallFailed::ConnectionLost) => return Response::Left,
-            Err(CallFailed::Congested) => {
-                let limit = INBOX_BYTES_WHILE_CALLING;
+            Err(CallFailed::Congested { limit }) => {
                 return Response::Failed(RequestError::Congested { limit });
             }
         };

@@ -7,6 +7,7 @@ mod extract;
 mod handler;
 mod layer;
 mod life;
+mod messages;
 mod options;
 mod outcome;
 mod reply;
@@ -37,6 +38,8 @@ pub use handler::{Called, Handler, marker};
 pub(crate) use handler::{PooledFuture, Started, poll_caught};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
+pub use messages::MessageStream;
+pub(crate) use messages::Messages;
 pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
@@ -51,6 +54,8 @@ pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRej
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
     fallback: Option<Unbound<S, Message>>,
+    /// The stream that the fallback feeds, if it feeds one.
+    messages: Option<Messages>,
     types: Option<DeclaredTypes>,
     authenticate: Option<Box<dyn Authenticate>>,
     on_connect: Option<Unbound<S, ()>>,
@@ -100,6 +105,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Self {
             routes: Vec::new(),
             fallback: None,
+            messages: None,
             types: None,
             authenticate: None,
             on_connect: None,
@@ -215,6 +221,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             self.push(route);
         }
         merge_one(&mut self.fallback, other.fallback, "fallback");
+        self.messages = self.messages.or(other.messages);
         self.types = match (self.types, other.types) {
             (Some(ours), Some(theirs)) => Some(ours.merge(theirs)),
             (ours, theirs) => ours.or(theirs),
@@ -298,6 +305,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         T: 'static,
     {
         self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));
+        self.messages = None;
         self
     }
 
@@ -357,6 +365,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Router {
             routes: routes.collect(),
             fallback: self.fallback.map(|handler| handler.with_state(&state)),
+            messages: self.messages,
             types: self.types,
             authenticate: self.authenticate,
             on_connect: self.on_connect.map(|handler| handler.with_state(&state)),
@@ -387,6 +396,7 @@ impl Router<()> {
         self.on_connect.is_some()
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) const fn has_fallback(&self) -> bool {
         self.fallback.is_some()
     }

@@ -2,13 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-use veltix_core::limits::{DETACH_BELOW, FAR_FUTURE};
+use veltix_core::limits::{DETACH_BELOW, FAR_FUTURE, INBOX_BYTES_WHILE_CALLING};
 use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
 
+use super::answers::{CallFailed, SurveyAnswers};
 use crate::error::RequestError;
 
 /// The number of deadlines kept beyond those of pending calls before stale ones are removed.
@@ -63,16 +65,13 @@ pub(crate) struct Caller {
     must_be: Option<Expected>,
 }
 
-/// An answer for a survey, with the index of its peer there.
-pub(crate) type SurveyAnswer = (usize, Result<Message, CallFailed>);
-
 /// The receiver of an answer.
 #[derive(Debug)]
 pub(crate) enum ReplySink {
     /// A single call.
     Alone(oneshot::Sender<Result<Message, CallFailed>>),
     /// A survey, with the index of this call in it.
-    Survey { index: usize, answers: mpsc::UnboundedSender<SurveyAnswer> },
+    Survey { index: usize, answers: Arc<SurveyAnswers> },
 }
 
 /// The codes that an answer may have.
@@ -100,16 +99,6 @@ impl Expected {
     }
 }
 
-/// The reason why a call ended without an answer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum CallFailed {
-    Timeout,
-    /// The timeout passed while a call of the peer waited for this side's `on_connect`.
-    BothConnecting,
-    ConnectionLost,
-    Congested,
-}
-
 /// A completed call with its result. It is passed on outside the lock of the calls, since that
 /// wakes tasks.
 #[derive(Debug)]
@@ -135,7 +124,7 @@ impl CompletedCall {
     pub(crate) fn complete(self) {
         match self.caller.sink {
             ReplySink::Alone(answer) => drop(answer.send(self.result)),
-            ReplySink::Survey { index, answers } => drop(answers.send((index, self.result))),
+            ReplySink::Survey { index, answers } => answers.send(index, self.result),
         }
     }
 }
@@ -321,7 +310,7 @@ impl Calls {
         // The task reads no further, and has to fail the next call as well.
         self.wake_for_first = true;
         let callers = self.pending.give_up_all(Instant::now().into_std());
-        failed(callers, CallFailed::Congested)
+        failed(callers, CallFailed::Congested { limit: INBOX_BYTES_WHILE_CALLING })
     }
 
     /// Fails every call, now and from now on: the connection has ended.

@@ -1,6 +1,7 @@
 //! [`Session`]: the state that the handles and the task of one connection share. [`Services`]: the
 //! state that the sessions of one side share.
 
+mod answers;
 mod attached;
 mod calls;
 mod end;
@@ -15,10 +16,9 @@ use tokio::sync::Semaphore;
 use veltix_core::limits::HEADER_LEN;
 use veltix_core::{EncodeError, Hello, IdSpace, Message, PeerId, ToMessage};
 
+pub(crate) use answers::{CallFailed, SurveyAnswer, SurveyAnswers};
 pub(crate) use attached::Attached;
-pub(crate) use calls::{
-    Begun, CallFailed, CallId, Calls, CompletedCall, Expected, Reception, ReplySink, SurveyAnswer,
-};
+pub(crate) use calls::{Begun, CallId, Calls, CompletedCall, Expected, Reception, ReplySink};
 pub(crate) use end::End;
 pub(crate) use receipts::Receipts;
 pub(crate) use services::Services;
@@ -68,7 +68,7 @@ impl Session {
             services: Arc::clone(services),
             calls: Mutex::new(Calls::new(ids)),
             ids,
-            receipts: Receipts::default(),
+            receipts: Receipts::new(services.role()),
             reading: Holding::new(memory),
             end: End::default(),
             attached: Attached::default(),
