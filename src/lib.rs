@@ -121,11 +121,11 @@ pub use veltix_macros::debug_handler;
 pub use veltix_macros::message;
 pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
-    ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected, Error, Event,
-    EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json, MessageStream,
-    Msg, Peer, Reconnect, Refuse, Rejection, Reply, RequestError, Result, Router, SendError,
-    Server, ServerConfig, ShutdownReport, SocketCore, State, Text, TlsConfigError, TlsError, Watch,
-    WatchEvent, transport,
+    ClientHandle, ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected,
+    Error, Event, EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json,
+    MessageStream, Msg, NotConnected, Peer, Reconnect, Refuse, Rejection, Reply, RequestError,
+    Result, Router, SendError, Server, ServerConfig, ShutdownReport, SocketCore, State, Text,
+    TlsConfigError, TlsError, Watch, WatchEvent, transport,
 };
 
 #[cfg(feature = "signal")]

@@ -1,7 +1,10 @@
 //! Client-only behaviour: it reconnects, stops, streams messages, and respects its server's ids.
 
+mod admission;
 mod connect;
+mod dropped;
 mod going_away;
+mod handles;
 mod ids;
 mod messages;
 mod reconnect;

@@ -1,6 +1,7 @@
 //! Handlers: their arguments, the execution of their routes, their layers, their replies, and
 //! surveys of many peers.
 
+mod bytes;
 mod concurrent;
 mod crowd;
 mod ends;

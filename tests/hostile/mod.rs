@@ -13,6 +13,7 @@ mod handlers;
 mod handshakes;
 mod honest;
 mod logged;
+mod lost;
 mod memory;
 pub(crate) mod memory_budget;
 mod network;

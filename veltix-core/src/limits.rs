@@ -88,6 +88,19 @@ pub const INBOX_MESSAGES: usize = 64;
 /// Limits the bytes of these messages. One message always fits.
 pub const INBOX_BYTES: usize = 1024 * 1024;
 
+/// Is the time after which a full stream of messages counts as not read: then further messages are
+/// dropped, so that messages with a route go on. A reader that handles one message per second
+/// still misses none.
+pub const UNREAD_GRACE: Duration = Duration::from_secs(1);
+
+/// Limits the bytes of the messages whose concurrent handlers run, for each peer, unless its inbox
+/// may hold more. Further messages wait in the inbox. One message always fits.
+pub const CONCURRENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// Limits the bytes of the answers to a survey that were not read yet. A burst of 10 000 answers of
+/// 3 KiB fits. One answer always fits, and one without room fails as congested.
+pub const SURVEY_BYTES: usize = 32 * 1024 * 1024;
+
 /// Limits the bytes of these messages while a call to the peer is pending. The answer may stand
 /// behind messages for which the inbox has no room, so reading continues up to this limit. Then the
 /// call fails as congested.

@@ -23,8 +23,11 @@ pub enum CloseReason {
     ClosedFor(Box<str>),
     /// The server is shutting down.
     Shutdown,
-    /// `on_connect` refused the peer. The text is that of its error.
+    /// `on_connect` refused the peer for now, or failed. The text is that of its error.
     Refused(Box<str>),
+    /// `on_connect` refused the peer for good, by [`Refuse::new`](crate::Refuse::new). The text is
+    /// the reason.
+    RefusedForGood(Box<str>),
     /// `on_connect` did not return in time.
     ConnectTimeout,
     /// The stream failed, for example by a reset.
@@ -72,6 +75,7 @@ impl CloseReason {
             Self::Closed
                 | Self::ClosedFor(_)
                 | Self::Refused(_)
+                | Self::RefusedForGood(_)
                 | Self::ConnectTimeout
                 | Self::Aborted
         )
@@ -86,6 +90,7 @@ impl CloseReason {
                 | Self::ClosedFor(_)
                 | Self::Shutdown
                 | Self::Refused(_)
+                | Self::RefusedForGood(_)
                 | Self::ConnectTimeout
                 | Self::Protocol(_)
                 | Self::UnknownCodes
@@ -93,6 +98,12 @@ impl CloseReason {
                 | Self::SlowFrame
                 | Self::HandlerPanicked
         )
+    }
+
+    /// Returns whether a client whose connection ended for this reason must not reconnect: this side
+    /// has decided that the connection ends.
+    pub(crate) const fn ends_reconnecting(&self) -> bool {
+        matches!(self, Self::Closed | Self::ClosedFor(_) | Self::RefusedForGood(_) | Self::Aborted)
     }
 
     /// Returns the drop reason of the frames that are still queued at the end.
@@ -113,6 +124,7 @@ impl fmt::Display for CloseReason {
             Self::ClosedFor(reason) => write!(f, "closed by this side: {reason}"),
             Self::Shutdown => f.write_str("the server shut down"),
             Self::Refused(reason) => write!(f, "refused by on_connect: {reason}"),
+            Self::RefusedForGood(reason) => write!(f, "refused for good by on_connect: {reason}"),
             Self::ConnectTimeout => f.write_str("on_connect did not return in time"),
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Tls(error) => error.fmt(f),
@@ -154,15 +166,20 @@ pub struct Disconnected {
 pub struct Received {
     /// The number of decoded frames.
     pub received: u64,
-    /// The number of messages that a handler received, whether it succeeded or failed, and of
-    /// messages that the connection itself answered or matched to a call.
+    /// The number of messages that a handler received, whether it succeeded or failed, that were
+    /// taken from a [`MessageStream`](crate::MessageStream), and of messages that the connection
+    /// itself answered or matched to a call.
     pub handled: u64,
     /// The number of messages whose body did not match the handler's type.
     pub rejected: u64,
-    /// The number of messages that wait for their handler, or that their handler processes now.
+    /// The number of messages that wait for their handler, that their handler processes now, or that
+    /// wait in a [`MessageStream`](crate::MessageStream).
     pub waiting: u64,
     /// The number of messages with an unknown code, or without a matching route.
     pub discarded_unknown: u64,
+    /// The number of messages that a [`MessageStream`](crate::MessageStream) had no room for while
+    /// it was not read, or that it held when it was dropped.
+    pub discarded_unread: u64,
     /// The number of answers without a waiting call.
     pub discarded_late: u64,
     /// The number of messages that were still waiting when this side closed the connection or
@@ -181,6 +198,7 @@ impl Received {
     #[must_use]
     pub const fn discarded(&self) -> u64 {
         self.discarded_unknown
+            + self.discarded_unread
             + self.discarded_late
             + self.discarded_closed
             + self.discarded_shutdown

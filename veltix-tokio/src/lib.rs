@@ -38,13 +38,13 @@ pub mod tls;
 pub mod transport;
 mod workers;
 
-pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
+pub use client::{Client, ClientConfig, ClientHandle, ClientStatus, ClosingClient, Reconnect};
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
 pub use error::{
-    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, RequestError,
-    Result, SendError, TlsConfigError, TlsError,
+    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, NotConnected,
+    RequestError, Result, SendError, TlsConfigError, TlsError,
 };
 pub use hub::{
     Broadcast, Delivery, Draining, Event, EventStream, HandshakeFailure, Hub, Response, Responses,
@@ -56,8 +56,8 @@ pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};
 pub use router::{
     AnswerTo, Configured, Context, Extension, FromContext, FromInput, FromMessage, FromRef,
-    Handler, Inbound, InboundService, IntoReply, Json, MessageService, Msg, Rejection, Reply,
-    Router, State, Text,
+    Handler, Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg,
+    Rejection, Reply, Router, State, Text,
 };
 pub use server::{Server, ServerConfig};
 #[cfg(feature = "signal")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use veltix_core::{Hello, IdSpace};
 
-use super::credentials::{Credentials, NoToken};
+use super::credentials::Credentials;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::handshake::{Failure, introduce};
@@ -38,10 +38,8 @@ impl<C: Connector> Dialer<C> {
         let addr = || self.connector.target();
         let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr(), source };
         // The token is fetched before the stream is opened, so that no server waits for it.
-        let token = self.credentials.token().await.map_err(|none| match none {
-            NoToken::Config(error) => ConnectError::Config(error),
-            NoToken::Asked(source) => ConnectError::Token { addr: addr(), source },
-        })?;
+        let token = self.credentials.token().await;
+        let token = token.map_err(|source| ConnectError::Token { addr: addr(), source })?;
         let mut stream = self.connector.connect().await.map_err(unreachable)?;
         let failed = |failure: Failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },

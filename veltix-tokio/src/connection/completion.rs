@@ -1,6 +1,7 @@
 //! Handlers that did not succeed: their failures are counted, reported, and answered where the message
 //! declares an error.
 
+use tokio::time::Instant;
 use veltix_core::RequestId;
 use veltix_core::text::printable;
 
@@ -80,6 +81,13 @@ impl ConnectionTask {
                 }
             }
             Failure::Unclaimed => self.on_unknown(code),
+            Failure::Unread => {
+                receipts.lose_unread();
+                if self.endpoint.services().logs().unread.is_due(Instant::now()) {
+                    tracing::warn!(%peer, code, "the stream of messages is full and not read: dropped");
+                }
+                events.emit(|| Event::Unread { peer: peer.clone(), code });
+            }
         }
     }
 

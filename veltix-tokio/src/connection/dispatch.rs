@@ -4,7 +4,7 @@ use std::task::{self, Poll};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
-use veltix_core::limits::DETACH_BELOW;
+use veltix_core::limits::{CONCURRENT_BYTES, DETACH_BELOW};
 use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, MessageRef, RequestId};
 
 use super::ConnectionTask;
@@ -166,6 +166,9 @@ impl ConnectionTask {
         } else if self.handlers.is_free() && self.has_turn(route) {
             self.handle(cx, route, message);
         } else {
+            if self.phase.connect_deadline().is_some() {
+                self.note_call_behind_connect(message.id());
+            }
             self.handlers.wait(route, message.into_message());
         }
     }
@@ -203,6 +206,7 @@ impl ConnectionTask {
         let (code, id) = (message.code(), message.id());
         let bound = self.routes.route(route);
         let concurrent = bound.concurrent.is_some();
+        let charge = message.body().len();
         let pooled =
             if bound.is_async { self.handlers.take_future(route, &self.routes) } else { None };
         let context = Context::new(&self.peer, self.routes.hub(), code, id);
@@ -224,7 +228,7 @@ impl ConnectionTask {
                     future = PooledFuture::new(future.instrument(span.clone()));
                 }
                 if concurrent {
-                    self.handlers.run_concurrently(route, origin, future);
+                    self.handlers.run_concurrently(route, origin, charge, future);
                 } else {
                     self.handlers.run(origin, future);
                 }
@@ -258,7 +262,8 @@ impl ConnectionTask {
         let Some(limit) = bound.concurrent else { return true };
         let per_peer = || self.endpoint.services().workers().per_peer();
         let limit = if bound.blocking { limit.min(per_peer()) } else { limit };
-        !self.handlers.is_full(route, limit)
+        let bytes = self.limits().inbox_bytes.max(CONCURRENT_BYTES);
+        !self.handlers.is_full(route, limit) && self.handlers.concurrent_charge() < bytes
     }
 
     /// Completes a message: records the outcome of its handler, and sends the reply.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use veltix_core::RequestId;
 use veltix_core::text::printable;
+use veltix_core::{IdSpace, RequestId};
 
 use super::ConnectionTask;
 use super::handler_thread::HandlerThread;
@@ -13,6 +13,7 @@ use crate::close::CloseReason;
 use crate::config::SocketCore;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
+use crate::identity::Refuse;
 use crate::router::{Context, Failure, Outcome, Started};
 use crate::sync::text_of;
 
@@ -73,21 +74,41 @@ impl ConnectionTask {
         }
     }
 
+    /// Notes a call of the peer that waits for this side's `on_connect`: if that calls as well, the two
+    /// may wait for each other. The peer numbers its calls and has one plain id for all else. Other peers
+    /// than those of this crate number all of their messages, so their calls cannot be told from these.
+    #[cold]
+    pub(super) fn note_call_behind_connect(&self, id: RequestId) {
+        let session = self.session();
+        let plain = [IdSpace::client().plain(), IdSpace::server().plain(), session.ids().plain()];
+        if self.peer.hello().is_native() && !plain.contains(&id) {
+            session.calls().lock().note_peer_waits(true);
+        }
+    }
+
     /// Admits the peer, or refuses it, as `on_connect` has decided.
     pub(super) fn complete_connect(&mut self, outcome: Outcome) {
+        self.session().calls().lock().note_peer_waits(false);
         let Outcome::Failure(failure) = outcome else { return self.admit() };
+        let mut is_final = false;
         let reason = match *failure {
-            Failure::Unclaimed => return self.admit(),
+            Failure::Unclaimed | Failure::Unread => return self.admit(),
             Failure::Rejected(rejection, _) => text_of(&rejection),
-            Failure::Failed(error, _) => text_of(&*error),
+            Failure::Failed(error, _) => {
+                is_final = Refuse::is_final(&*error);
+                text_of(&*error)
+            }
             Failure::Panicked(message) => {
                 self.report_panic(0, &message);
                 "on_connect panicked".to_owned()
             }
         };
-        tracing::info!(peer = %self.peer, reason = %printable(&reason), "refused");
+        tracing::info!(peer = %self.peer, reason = %printable(&reason), is_final, "refused");
         let ends_already = self.phase.is_ending();
-        self.begin_end(CloseReason::Refused(reason.into()));
+        self.begin_end(match is_final {
+            true => CloseReason::RefusedForGood(reason.into()),
+            false => CloseReason::Refused(reason.into()),
+        });
         if ends_already {
             // That end lets received messages be handled, but not those of a peer that is refused.
             self.cut_off();

@@ -231,6 +231,12 @@ impl ConnectionTask {
         }
         let why = &outcome.reason;
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
+        if undelivered > 0 && self.is_ended_client(why) {
+            tracing::warn!(
+                %peer, undelivered,
+                "the client ended before all of its messages were sent: await `Client::close`"
+            );
+        }
         self.emit_overflow();
         self.emit_dropped();
         self.emit_late_calls();
@@ -239,7 +245,9 @@ impl ConnectionTask {
             endpoint.events().emit(event);
         } else {
             let reason = match &outcome.reason {
-                CloseReason::Refused(text) => Some(text.to_string()),
+                CloseReason::Refused(text) | CloseReason::RefusedForGood(text) => {
+                    Some(text.to_string())
+                }
                 late @ CloseReason::ConnectTimeout => Some(late.to_string()),
                 _ => None,
             };
@@ -251,6 +259,13 @@ impl ConnectionTask {
         self.phase.leave();
         self.peer.session().end_state().complete(outcome.clone());
         outcome
+    }
+
+    /// Returns whether this is the connection of a client that this side has ended: by a close, by
+    /// dropping the client, or with the runtime.
+    fn is_ended_client(&self, reason: &CloseReason) -> bool {
+        self.endpoint.services().role() == Role::Client
+            && matches!(reason, CloseReason::Closed | CloseReason::Aborted)
     }
 
     /// Runs the application's `on_disconnect` within the drain deadline.
@@ -288,7 +303,7 @@ impl ConnectionTask {
                 let message = panic;
                 endpoint.events().emit(|| Event::HandlerPanicked { peer, code: 0, message });
             }
-            Failure::Unclaimed => {}
+            Failure::Unclaimed | Failure::Unread => {}
         }
     }
 

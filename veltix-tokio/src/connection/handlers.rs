@@ -123,20 +123,26 @@ impl Handlers {
         self.concurrent.is_full(route, limit)
     }
 
+    /// Returns the bytes of the messages whose concurrent handlers run.
+    pub(super) fn concurrent_charge(&self) -> usize {
+        self.concurrent.charge()
+    }
+
     /// Runs a serial handler that waits.
     pub(super) fn run(&mut self, origin: Origin, future: PooledFuture) {
         debug_assert!(matches!(self.serial.running, Running::Nothing), "one handler at a time");
         self.serial.running = Running::Call(origin, future);
     }
 
-    /// Runs a concurrent handler that waits.
+    /// Runs a concurrent handler that waits. Its message has `charge` bytes.
     pub(super) fn run_concurrently(
         &mut self,
         route: RouteId,
         origin: Origin,
+        charge: usize,
         future: PooledFuture,
     ) {
-        self.concurrent.run(route, origin, future);
+        self.concurrent.run(route, origin, charge, future);
     }
 
     /// Returns the code of the running serial handler's message.

@@ -16,7 +16,7 @@ use veltix_core::{BodyError, EncodeError, TargetError};
 
 pub use bind::BindError;
 pub use config::ConfigError;
-pub use connect::ConnectError;
+pub use connect::{ConnectError, NotConnected};
 pub use request::RequestError;
 pub use send::SendError;
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
@@ -35,6 +35,9 @@ pub enum Error {
     /// An error of [`Client::connect`](crate::Client::connect).
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// An error of [`Client::connected`](crate::Client::connected).
+    #[error(transparent)]
+    NotConnected(#[from] NotConnected),
     /// An error of a `send`.
     #[error(transparent)]
     Send(#[from] SendError),

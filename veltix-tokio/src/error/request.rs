@@ -27,6 +27,15 @@ pub enum RequestError<E = Infallible> {
         /// The timeout of the call.
         after: Duration,
     },
+    /// No answer arrived in time, and meanwhile a call of the peer waited until this side's
+    /// `on_connect` returns. If both sides call in `on_connect`, they wait for each other.
+    #[error(
+        "no answer arrived within {after:?}, while `on_connect` ran and a call of the peer waited for its end: if both sides call in `on_connect`, they wait for each other, so let one of them spawn its call"
+    )]
+    BothConnecting {
+        /// The timeout of the call.
+        after: Duration,
+    },
     /// The connection ended before the answer arrived. It is unknown whether the peer handled the
     /// message.
     #[error(
@@ -44,9 +53,10 @@ pub enum RequestError<E = Infallible> {
         "the connection is closed, so the message was not sent: connect again, and send it then"
     )]
     Closed,
-    /// More bytes arrived before the answer than may be buffered, so reading had to stop.
+    /// More bytes waited on this side than may be buffered: messages that arrived before the answer
+    /// while a handler was busy, so that reading had to stop, or unread answers to the same survey.
     #[error(
-        "more than {limit} bytes of messages arrived before the answer while a handler was busy: let handlers finish sooner, or spawn the call instead of awaiting it in a handler"
+        "more than {limit} bytes waited on this side: let handlers finish sooner, spawn the call instead of awaiting it in a handler, or read the answers to a survey as they arrive"
     )]
     Congested {
         /// The limit, in bytes.
@@ -83,6 +93,7 @@ impl<E> RequestError<E> {
             Self::Remote(error) => RequestError::Remote(change(error)),
             Self::Body(error) => RequestError::Body(error),
             Self::Timeout { after } => RequestError::Timeout { after },
+            Self::BothConnecting { after } => RequestError::BothConnecting { after },
             Self::ConnectionLost => RequestError::ConnectionLost,
             Self::InPlainHandler => RequestError::InPlainHandler,
             Self::Closed => RequestError::Closed,

@@ -17,6 +17,8 @@ pub(crate) struct Logs {
     pub(crate) rate: RateLimitedLog,
     /// Peers that were disconnected because of their memory.
     pub(crate) evictions: RateLimitedLog,
+    /// Messages that a stream, which is not read, had no room for.
+    pub(crate) unread: RateLimitedLog,
     /// Peers that `authenticate` refused.
     pub(crate) refusals: RateLimitedLog,
 }

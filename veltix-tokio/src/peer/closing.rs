@@ -22,6 +22,10 @@ impl Peer {
     /// result of the connection. If a handler of this same connection awaits it, that handler is
     /// cancelled there.
     ///
+    /// On a client, this side has decided that the connection ends: the client does not reconnect and
+    /// is [`Lost`](crate::ClientStatus::Lost). [`Client::retry`](crate::Client::retry) after this call
+    /// makes it a reconnect.
+    ///
     /// # Cancel safety
     /// Dropping the future only ends the waiting.
     pub fn close(&self) -> Closing {

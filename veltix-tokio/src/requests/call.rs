@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use veltix_core::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use veltix_core::limits::REQUEST_TIMEOUT;
 use veltix_core::{EncodeError, Frame, Message, ToMessage};
 
 use crate::error::RequestError;
@@ -104,8 +104,9 @@ impl Call {
         self.state = State::Ended;
         let message = result.map_err(|failure| match failure {
             CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
+            CallFailed::BothConnecting => RequestError::BothConnecting { after: self.timeout },
             CallFailed::ConnectionLost => RequestError::ConnectionLost,
-            CallFailed::Congested => RequestError::Congested { limit: INBOX_BYTES_WHILE_CALLING },
+            CallFailed::Congested { limit } => RequestError::Congested { limit },
         })?;
         match self.expected.first() {
             Some(expected) if !self.expected.allows(message.code()) => {

@@ -6,6 +6,8 @@ mod declared;
 mod extract;
 mod handler;
 mod layer;
+mod life;
+mod messages;
 mod options;
 mod outcome;
 mod reply;
@@ -37,6 +39,8 @@ pub use handler::{Called, Handler, marker};
 pub(crate) use handler::{PooledFuture, Started, poll_caught};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
+pub use messages::MessageStream;
+pub(crate) use messages::Messages;
 pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
@@ -51,6 +55,8 @@ pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRej
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
     fallback: Option<Unbound<S, Message>>,
+    /// The stream that the fallback feeds, if it feeds one.
+    messages: Option<Messages>,
     types: Option<DeclaredTypes>,
     authenticate: Option<Box<dyn Authenticate>>,
     on_connect: Option<Unbound<S, ()>>,
@@ -100,6 +106,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Self {
             routes: Vec::new(),
             fallback: None,
+            messages: None,
             types: None,
             authenticate: None,
             on_connect: None,
@@ -215,6 +222,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             self.push(route);
         }
         merge_one(&mut self.fallback, other.fallback, "fallback");
+        self.messages = self.messages.or(other.messages);
         self.types = match (self.types, other.types) {
             (Some(ours), Some(theirs)) => Some(ours.merge(theirs)),
             (ours, theirs) => ours.or(theirs),
@@ -298,6 +306,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         T: 'static,
     {
         self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));
+        self.messages = None;
         self
     }
 
@@ -345,34 +354,6 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Sets the handler that is called after a peer's handshake and before its first message is handled.
-    /// The handler may send, request and tag. The peer is listed once the handler has returned `Ok`. It is
-    /// refused if the handler returns an error, panics, or takes longer than the
-    /// [`on_connect_timeout`](crate::ServerConfig::on_connect_timeout), by default 10 s.
-    #[must_use]
-    pub fn on_connect<H, T>(mut self, handler: H) -> Self
-    where
-        H: Handler<T, S, ()>,
-        T: 'static,
-    {
-        self.on_connect = Some(Unbound::<_, ()>::new::<_, _, ()>(handler));
-        self
-    }
-
-    /// Sets the handler that is called once for each peer that `on_connect` accepted, after its last
-    /// message was handled. [`Disconnected`] as the last argument reports how the connection ended. The
-    /// time limit is that of a [drain](crate::ServerConfig::drain_timeout), by default 10 s. An error or a
-    /// panic of the handler is only logged and emitted as an event.
-    #[must_use]
-    pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
-    where
-        H: Handler<T, S, Disconnected>,
-        T: 'static,
-    {
-        self.on_disconnect = Some(Unbound::<_, Disconnected>::new::<_, _, Disconnected>(handler));
-        self
-    }
-
     /// Sets the state of the handlers.
     #[must_use]
     pub fn with_state<S2>(self, state: S) -> Router<S2> {
@@ -385,6 +366,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Router {
             routes: routes.collect(),
             fallback: self.fallback.map(|handler| handler.with_state(&state)),
+            messages: self.messages,
             types: self.types,
             authenticate: self.authenticate,
             on_connect: self.on_connect.map(|handler| handler.with_state(&state)),
@@ -415,6 +397,7 @@ impl Router<()> {
         self.on_connect.is_some()
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) const fn has_fallback(&self) -> bool {
         self.fallback.is_some()
     }

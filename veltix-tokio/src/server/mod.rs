@@ -23,7 +23,7 @@ use crate::admission::Pace;
 use crate::config::Role;
 use crate::config::bounded;
 use crate::drain::Spreads;
-use crate::error::{BindError, Result};
+use crate::error::{BindError, ConfigError, Result};
 use crate::handshake::HelloCache;
 use crate::hub::Hub;
 use crate::hub::{Endpoint, Side};
@@ -120,6 +120,9 @@ impl Server {
         router: Router,
     ) -> Result<Self, BindError> {
         config.check()?;
+        if router.feed().is_some() {
+            return Err(ConfigError::MessagesOnServer.into());
+        }
         let mut limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
         limits.peer_rate = config.peer_rate.filter(Rate::is_limited);
         limits.publish_limit = config.publish_limit;

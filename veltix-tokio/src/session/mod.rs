@@ -1,6 +1,7 @@
 //! [`Session`]: the state that the handles and the task of one connection share. [`Services`]: the
 //! state that the sessions of one side share.
 
+mod answers;
 mod attached;
 mod calls;
 mod end;
@@ -18,11 +19,10 @@ use tokio::sync::Semaphore;
 use veltix_core::limits::HEADER_LEN;
 use veltix_core::{EncodeError, Hello, IdSpace, Message, PeerId, ToMessage};
 
+pub(crate) use answers::{CallFailed, SurveyAnswer, SurveyAnswers};
 pub(crate) use attached::Attached;
 use calls::Expired;
-pub(crate) use calls::{
-    Begun, CallFailed, CallId, Calls, CompletedCall, Expected, Reception, ReplySink, SurveyAnswer,
-};
+pub(crate) use calls::{Begun, CallId, Calls, CompletedCall, Expected, Reception, ReplySink};
 pub(crate) use end::End;
 pub(crate) use receipts::Receipts;
 pub(crate) use runtime::Runtime;
@@ -77,7 +77,7 @@ impl Session {
             calls: Mutex::new(Calls::new(ids)),
             has_late_calls: AtomicBool::new(false),
             ids,
-            receipts: Receipts::default(),
+            receipts: Receipts::new(services.role()),
             reading: Holding::new(memory),
             end: End::default(),
             attached: Attached::default(),

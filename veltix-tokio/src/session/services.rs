@@ -1,7 +1,8 @@
 //! [`Services`]: the state that the sessions of one side share.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::{Runtime, TagTable};
 use crate::config::{Limits, Role};
@@ -24,6 +25,8 @@ pub(crate) struct Services {
     tags: TagTable,
     drain: Drain,
     logs: Logs,
+    /// The client of this side, which is above this room. A server has none.
+    client: OnceLock<Weak<dyn Any + Send + Sync>>,
 }
 
 impl Services {
@@ -45,6 +48,7 @@ impl Services {
             tags: TagTable::default(),
             drain: Drain::new(spreads),
             logs: Logs::default(),
+            client: OnceLock::new(),
         })
     }
 
@@ -86,6 +90,17 @@ impl Services {
 
     pub(crate) const fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// Sets the client of this side, once.
+    pub(crate) fn set_client(&self, client: Weak<dyn Any + Send + Sync>) {
+        // A client sets it when it is created.
+        let _ = self.client.set(client);
+    }
+
+    /// Returns the client of this side, while it exists.
+    pub(crate) fn client(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.client.get()?.upgrade()
     }
 }
 

@@ -7,6 +7,7 @@ use std::thread::{self, Thread};
 use tokio::sync::oneshot;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
+use veltix_core::limits::CONCURRENT_BYTES;
 use veltix_core::{Message, RequestId};
 
 use super::shared::{Job, Next, Shared};
@@ -99,7 +100,8 @@ impl<'a> ThreadHandlers<'a> {
         let Some(limit) = bound.concurrent else { return true };
         let per_peer = || self.peer.session().services().workers().per_peer();
         let limit = if bound.blocking { limit.min(per_peer()) } else { limit };
-        !self.concurrent.is_full(route, limit)
+        let bytes = self.peer.session().limits().inbox_bytes.max(CONCURRENT_BYTES);
+        !self.concurrent.is_full(route, limit) && self.concurrent.charge() < bytes
     }
 
     fn start(&mut self, cx: &mut Context<'_>, job: Job) {
@@ -129,7 +131,7 @@ impl<'a> ThreadHandlers<'a> {
     }
 
     fn handle(&mut self, cx: &mut Context<'_>, route: RouteId, mut message: Message) {
-        let (code, id) = (message.code(), message.id());
+        let (code, id, charge) = (message.code(), message.id(), message.body().len());
         let span = if LevelFilter::current() >= LevelFilter::DEBUG {
             let name = self.routes.name(code);
             tracing::debug_span!("message", peer = %self.peer, name)
@@ -150,7 +152,7 @@ impl<'a> ThreadHandlers<'a> {
         match poll_caught(&mut future, cx) {
             Poll::Ready(outcome) => self.complete(Caller::Task(origin), outcome),
             Poll::Pending if bound.concurrent.is_some() => {
-                self.concurrent.run(route, origin, future);
+                self.concurrent.run(route, origin, charge, future);
             }
             Poll::Pending => self.serial = Some((Caller::Task(origin), future)),
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
-use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use veltix_core::limits::{FAR_FUTURE, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
 use super::Endpoint;
@@ -25,7 +25,7 @@ use crate::flush;
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer};
+use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer, SurveyAnswers};
 
 /// A question to many peers. Created by [`Broadcast::request`](crate::Broadcast::request).
 ///
@@ -49,9 +49,9 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
     code: u16,
     /// Responses of peers to which the question could not be sent. They are returned first.
     ready: VecDeque<(usize, ResponseTo<Q>)>,
-    /// Unbounded, but each peer sends at most one answer.
+    /// Each peer sends at most one answer, and the sender bounds their bytes.
     answers: mpsc::UnboundedReceiver<SurveyAnswer>,
-    sender: mpsc::UnboundedSender<SurveyAnswer>,
+    sender: Arc<SurveyAnswers>,
     timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: usize,
@@ -133,7 +133,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         frame: Frame,
         peers: impl IntoIterator<Item = Peer>,
     ) -> Self {
-        let (sender, answers) = mpsc::unbounded_channel();
+        let (sender, answers) = SurveyAnswers::new();
         let entry = |peer| Asked { peer, call: None, status: SurveyStatus::Waiting };
         let asked: Vec<_> = peers.into_iter().map(entry).collect();
         Self {
@@ -198,7 +198,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         let runtime = self.endpoint.services().runtime();
         let _inside = runtime.enter();
         for (index, entry) in self.asked.iter_mut().enumerate() {
-            let sink = ReplySink::Survey { index, answers: self.sender.clone() };
+            let sink = ReplySink::Survey { index, answers: Arc::clone(&self.sender) };
             if flush::is_in_plain_handler() {
                 let failed = Response::Failed(RequestError::InPlainHandler);
                 self.ready.push_back((index, failed));
@@ -258,6 +258,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         }
         // The survey itself holds a sender, so the channel does not close.
         if let Poll::Ready(Some((index, answer))) = self.answers.poll_recv(cx) {
+            self.sender.note_read(&answer);
             let response = self.read(answer);
             return Poll::Ready(Some(self.respond(index, response)));
         }
@@ -313,10 +314,9 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     fn read(&self, answer: Result<Message, CallFailed>) -> ResponseTo<Q> {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(CallFailed::Timeout) => return Response::TimedOut,
+            Err(CallFailed::Timeout | CallFailed::BothConnecting) => return Response::TimedOut,
             Err(CallFailed::ConnectionLost) => return Response::Left,
-            Err(CallFailed::Congested) => {
-                let limit = INBOX_BYTES_WHILE_CALLING;
+            Err(CallFailed::Congested { limit }) => {
                 return Response::Failed(RequestError::Congested { limit });
             }
         };

@@ -210,6 +210,11 @@ pub enum Rejection {
     /// A handler on a client takes a [`Hub`](crate::Hub).
     #[error("a client has no `Hub`: use `Peer` for the other end of the connection")]
     NoHub,
+    /// A handler on a server takes a [`ClientHandle`](crate::ClientHandle).
+    #[error(
+        "a server has no client: use `Hub` for the server, or take an `Option` of `ClientHandle`"
+    )]
+    NoClient,
     /// The error of an application's own extractor.
     #[error(transparent)]
     Other(BoxError),

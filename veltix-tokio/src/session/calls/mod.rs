@@ -3,13 +3,15 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-use veltix_core::limits::{DETACH_BELOW, FAR_FUTURE};
+use veltix_core::limits::{DETACH_BELOW, FAR_FUTURE, INBOX_BYTES_WHILE_CALLING};
 use veltix_core::{Answer, IdSpace, Message, Pending, RequestId};
 
+use super::answers::{CallFailed, SurveyAnswers};
 use super::timeouts::{Alarm, STALE_DEADLINES, Timeouts};
 use crate::error::RequestError;
 
@@ -26,6 +28,8 @@ pub(crate) struct Calls {
     /// The connection's task continues to read only if there are calls, and there were none at its
     /// last check.
     wake_for_first: bool,
+    /// A call of the peer waits for this side's `on_connect`.
+    peer_waits: bool,
     /// More than one call was pending at some moment since the table was last empty.
     overlapped: bool,
 }
@@ -63,16 +67,13 @@ pub(crate) struct Caller {
     must_be: Option<Expected>,
 }
 
-/// An answer for a survey, with the index of its peer there.
-pub(crate) type SurveyAnswer = (usize, Result<Message, CallFailed>);
-
 /// The receiver of an answer.
 #[derive(Debug)]
 pub(crate) enum ReplySink {
     /// A single call.
     Alone(oneshot::Sender<Result<Message, CallFailed>>),
     /// A survey, with the index of this call in it.
-    Survey { index: usize, answers: mpsc::UnboundedSender<SurveyAnswer> },
+    Survey { index: usize, answers: Arc<SurveyAnswers> },
 }
 
 /// The codes that an answer may have.
@@ -100,14 +101,6 @@ impl Expected {
     }
 }
 
-/// The reason why a call ended without an answer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum CallFailed {
-    Timeout,
-    ConnectionLost,
-    Congested,
-}
-
 /// A completed call with its result. It is passed on outside the lock of the calls, since that
 /// wakes tasks.
 #[derive(Debug)]
@@ -128,7 +121,7 @@ impl CompletedCall {
     pub(crate) fn complete(self) {
         match self.caller.sink {
             ReplySink::Alone(answer) => drop(answer.send(self.result)),
-            ReplySink::Survey { index, answers } => drop(answers.send((index, self.result))),
+            ReplySink::Survey { index, answers } => answers.send(index, self.result),
         }
     }
 }
@@ -152,6 +145,7 @@ impl Calls {
             made: 0,
             ended: false,
             wake_for_first: false,
+            peer_waits: false,
             overlapped: false,
         }
     }
@@ -253,12 +247,14 @@ impl Calls {
     /// of the next alarm.
     pub(super) fn expire(&mut self, now: Instant) -> Expired {
         let Some(timeouts) = &mut self.timeouts else { return Expired::default() };
+        let failure =
+            if self.peer_waits { CallFailed::BothConnecting } else { CallFailed::Timeout };
         let mut expired = Expired { rung: timeouts.take_alarm(), ..Expired::default() };
         while let Some(id) =
             timeouts.take_due(now, |deadline, id| is_live(&self.pending, deadline, id))
         {
             if let Some(caller) = self.pending.give_up(RequestId::new(id), now.into_std()) {
-                expired.calls.push(CompletedCall { caller, result: Err(CallFailed::Timeout) });
+                expired.calls.push(CompletedCall { caller, result: Err(failure) });
             }
         }
         timeouts.note_late(expired.calls.iter().map(CompletedCall::code));
@@ -270,6 +266,11 @@ impl Calls {
     /// Keeps an alarm that was set. Returns an alarm that is not needed.
     pub(super) fn keep_alarm(&mut self, alarm: Alarm) -> Option<Alarm> {
         if self.ended { Some(alarm) } else { self.timeouts.get_or_insert_default().set(alarm) }
+    }
+
+    /// Notes whether a call of the peer waits for this side's `on_connect`.
+    pub(crate) const fn note_peer_waits(&mut self, waits: bool) {
+        self.peer_waits = waits;
     }
 
     /// Takes the codes of late calls of which nobody was told.
@@ -310,7 +311,7 @@ impl Calls {
         // The task reads no further, and has to fail the next call as well.
         self.wake_for_first = true;
         let callers = self.pending.give_up_all(Instant::now().into_std());
-        failed(callers, CallFailed::Congested)
+        failed(callers, CallFailed::Congested { limit: INBOX_BYTES_WHILE_CALLING })
     }
 
     /// Fails every call, now and from now on: the connection has ended.
