@@ -1,17 +1,18 @@
 //! The errors of the IO side: one enum per operation. Each text says what to do.
 
+mod server;
 mod tls;
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
 use veltix_core::{AnswerError, BodyError, EncodeError, HandshakeError, IdsExhausted, TargetError};
 
+pub use server::{BindError, ServeError};
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 
 /// Any error that a handler may return.
@@ -111,59 +112,6 @@ pub enum ConfigError {
     },
 }
 
-/// The reason why a server could not be bound.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// Another socket listens on this address.
-    #[error(
-        "{addr} is in use: stop the other server, or bind another port (port 0 lets the system choose)"
-    )]
-    AddressInUse {
-        /// The address.
-        addr: String,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// Another server listens at this path of a Unix socket.
-    #[error("another server listens at {}: stop it, or bind another path", path.display())]
-    SocketInUse {
-        /// The path.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// Another kind of file exists at the path of the Unix socket. The file stays as it is.
-    #[error(
-        "{} exists and is not a socket: remove it, or bind another path", path.display()
-    )]
-    NotASocket {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The path is not valid for a Unix socket.
-    #[error(
-        "a Unix socket cannot be at {}: choose a shorter path (at most 107 bytes on Linux, 103 on macOS and the BSDs)", path.display()
-    )]
-    SocketPath {
-        /// The path.
-        path: PathBuf,
-        /// The reason why the path is not valid.
-        source: io::Error,
-    },
-    /// The system refused the address for another reason.
-    #[error("{addr} cannot be bound: check the address, and whether this user may bind it")]
-    Io {
-        /// The address.
-        addr: String,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// The configuration is invalid.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
 /// The reason why a client could not connect.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -237,14 +185,16 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Returns whether another attempt may succeed although nobody has changed anything. A wrong
-    /// protocol version or a refusal is permanent, while a full server may have room later.
+    /// protocol version, a refusal, and an address that no system accepts
+    /// ([`io::ErrorKind::InvalidInput`] or [`io::ErrorKind::Unsupported`]) are permanent, while a
+    /// full server may have room later.
     #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
-            | Self::Io { .. }
-            | Self::Token { .. } => true,
+            Self::Unreachable { source, .. } => {
+                !matches!(source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+            }
+            Self::Timeout { .. } | Self::Io { .. } | Self::Token { .. } => true,
             Self::Handshake { source, .. } => source.is_transient(),
             Self::Tls { source, .. } => source.is_transient(),
             Self::GivenUp { .. } | Self::Config(_) => false,
@@ -255,7 +205,7 @@ impl ConnectError {
     /// Until TLS has accepted the server, the received bytes are not trustworthy: an attacker on
     /// the network path can cut a connection and answer the next attempt with an alert. Also,
     /// expired certificates, on either side, are renewed.
-    pub(crate) const fn ends_reconnecting(&self) -> bool {
+    pub(crate) fn ends_reconnecting(&self) -> bool {
         !self.is_transient() && !matches!(self, Self::Tls { .. })
     }
 }
@@ -392,6 +342,9 @@ pub enum Error {
     /// An error of [`Server::bind`](crate::Server::bind).
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// An error of [`Server::run`](crate::Server::run).
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// An error of [`Client::connect`](crate::Client::connect).
     #[error(transparent)]
     Connect(#[from] ConnectError),
