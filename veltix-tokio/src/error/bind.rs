@@ -1,4 +1,4 @@
-//! The errors of a server: of its listeners, and of its run.
+//! [`BindError`]: a server that could not be bound.
 
 use std::io;
 use std::path::PathBuf;
@@ -58,21 +58,4 @@ pub enum BindError {
     /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-}
-
-/// The reason why a running server ended by itself.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// The last listener has failed for good, so no peer could connect any more. The server has
-    /// drained its connections.
-    #[error(
-        "{addr} accepts no more connections, and the server has no other listener: bind it again"
-    )]
-    NoListener {
-        /// The address of the last listener.
-        addr: String,
-        /// The error of the listener.
-        source: io::Error,
-    },
 }
