@@ -22,7 +22,7 @@ pub enum ConnectError {
     },
     /// The server did not complete the connection or the handshake in time.
     #[error(
-        "{addr} did not finish the handshake within {limit:?}: check that it is a Veltix server, or raise `handshake_timeout`"
+        "{addr} did not finish the handshake within {limit:?}: check that it is a Veltix server and not one of another protocol, enable TLS if it uses TLS, or raise `handshake_timeout`"
     )]
     Timeout {
         /// The address.
@@ -100,8 +100,13 @@ impl ConnectError {
     /// Returns whether this error ends the reconnecting of a client that was connected before.
     /// Until TLS has accepted the server, the received bytes are not trustworthy: an attacker on
     /// the network path can cut a connection and answer the next attempt with an alert. Also,
-    /// expired certificates, on either side, are renewed.
+    /// expired certificates, on either side, are renewed, and the server of another protocol that
+    /// took the port of a server that restarts may leave again.
     pub(crate) fn ends_reconnecting(&self) -> bool {
-        !self.is_transient() && !matches!(self, Self::Tls { .. })
+        let may_pass = matches!(
+            self,
+            Self::Tls { .. } | Self::Handshake { source: HandshakeError::NotVeltix { .. }, .. }
+        );
+        !self.is_transient() && !may_pass
     }
 }
