@@ -57,6 +57,7 @@ pub mod text;
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))))]
 pub mod tls;
+pub mod transport;
 pub mod typed;
 
 pub use veltix_core::{
@@ -124,8 +125,8 @@ pub use veltix_tokio::{
     ClientHandle, ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected,
     Error, Event, EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json,
     MessageStream, Msg, NotConnected, Peer, Reconnect, Refuse, Rejection, Reply, RequestError,
-    Result, Router, SendError, Server, ServerConfig, ShutdownReport, SocketCore, State, Text,
-    TlsConfigError, TlsError, Watch, WatchEvent, transport,
+    Result, Router, SendError, ServeError, Server, ServerConfig, ShutdownReport, SocketCore, State,
+    Text, TlsConfigError, TlsError, Watch, WatchEvent,
 };
 
 #[cfg(feature = "signal")]

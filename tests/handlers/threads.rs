@@ -106,7 +106,7 @@ fn client_calls(client: &Client) {
     client.try_send(&ask).unwrap();
     client.stop_retry();
     client.retry(1);
-    assert!(client.is_connected() && client.messages().is_some());
+    assert!(client.is_connected());
     assert_eq!(*client.status().borrow(), ClientStatus::Connected);
 }
 

@@ -12,8 +12,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use veltix::transport::{PeerAddr, Stream};
 use veltix::{
     BindError, Client, ClientConfig, CloseReason, ConnectError, Disconnected, Event,
-    HandshakeError, HandshakeFailure, Hub, Message, Peer, Router, SendError, Server, ServerConfig,
-    all,
+    HandshakeError, HandshakeFailure, Hub, Message, Peer, Reconnect, Router, SendError, Server,
+    ServerConfig, all,
 };
 
 use crate::support::{ECHO, OTHER, PYTHON, RawPeer, bind_again, frame, said, until};
@@ -104,7 +104,11 @@ async fn nobody_there_is_told_and_what_to_do() {
 async fn a_missing_port_is_named() {
     for addr in ["localhost", "127.0.0.1", "[::1]"] {
         let expected = format!("`{addr}` has no port: write host:port");
-        let error = connect(addr).await.unwrap_err();
+        // No attempt can ever succeed, so the client makes no other one.
+        let reconnect = Reconnect::fixed(Duration::ZERO).initial(true);
+        let config = ClientConfig::default().addr(addr).reconnect(reconnect);
+        let error = Client::connect(config, Router::new()).await.unwrap_err();
+        assert!(!error.is_transient());
         assert_eq!(error.source().expect("a cause").to_string(), expected);
         let bound = Server::bind(ServerConfig::default().addr(addr), Router::new()).await;
         assert_eq!(bound.unwrap_err().source().expect("a cause").to_string(), expected);

@@ -261,6 +261,14 @@ pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Is the backlog of the listener: the usual upper limit of `net.core.somaxconn`.
 pub const BACKLOG: u32 = 4_096;
 
+/// Limits the search for a port that is free on all addresses of a server's name. A port that is
+/// free on one address is rarely taken on another one.
+pub const SAME_PORT_ATTEMPTS: u32 = 32;
+
+/// Is the pause after which a client tries the next address of its server's name, while the earlier
+/// ones go on (source: RFC 8305, section 8).
+pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
+
 /// Is the default of the burst under a [`Rate`](crate::Rate), as a time at that rate. A quiet peer
 /// may send this amount at once, because traffic comes in bursts, for example when a page opens.
 pub const RATE_BURST: Duration = Duration::from_secs(1);

@@ -44,7 +44,7 @@ pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
 pub use error::{
     BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, NotConnected,
-    RequestError, Result, SendError, TlsConfigError, TlsError,
+    RequestError, Result, SendError, ServeError, TlsConfigError, TlsError,
 };
 pub use hub::{
     Broadcast, Delivery, Draining, Event, EventStream, HandshakeFailure, Hub, Response, Responses,
@@ -59,7 +59,7 @@ pub use router::{
     Handler, Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg,
     Rejection, Reply, Router, State, Text,
 };
-pub use server::{Server, ServerConfig};
+pub use server::{IntoListener, Listening, Server, ServerConfig, Tcp};
 #[cfg(feature = "signal")]
 pub use signal::stop_signal;
 

@@ -75,3 +75,37 @@ fn ids_beside(server: &Hello) -> IdSpace {
     }
     ids
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use crate::transport::{Resolver, TcpConnector};
+    use crate::{Client, ClientConfig, Reconnect, Router, Server, ServerConfig};
+
+    /// A server that accepts connections and is silent is not tried again and again.
+    #[tokio::test]
+    async fn the_attempt_after_a_silent_server_begins_at_another_address() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let silent_addr = silent.local_addr().expect("it is bound");
+        let config = ServerConfig::default().addr("[::1]:0");
+        let server = Server::bind(config, Router::new()).await.expect("a port is free");
+        let addr = server.local_addr().socket_addr().expect("it is TCP");
+        tokio::spawn(server.run());
+        let config = ClientConfig::default()
+            .handshake_timeout(Duration::from_millis(200))
+            .reconnect(Reconnect::fixed(Duration::ZERO).initial(true));
+        let addrs: [SocketAddr; 2] = [silent_addr, addr];
+        let connector = TcpConnector::new(
+            "name:1".to_owned(),
+            config.connection.tcp_options(),
+            Resolver::Fixed(addrs.into()),
+        );
+        let client = Client::connect_over(connector, None, config, Router::new()).await;
+        assert_eq!(client.expect("it is served").peer().addr().socket_addr(), Some(addr));
+        assert!(silent.accept().await.is_ok(), "it was tried first");
+    }
+}

@@ -35,7 +35,7 @@ use crate::router::{Router, Routes};
 use crate::tls::Dial;
 #[cfg(unix)]
 use crate::transport::UnixSocketConnector;
-use crate::transport::{Connector, PeerAddr, TcpConnector};
+use crate::transport::{Connector, PeerAddr, Resolver, TcpConnector};
 use attempts::Attempts;
 use control::Control;
 use dial::Dialer;
@@ -103,7 +103,7 @@ impl Client {
     /// Cancel safe: dropping the future closes the connection that it has opened.
     pub async fn connect(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
         let options = config.connection.tcp_options();
-        let connector = TcpConnector { addr: config.addr.clone(), options };
+        let connector = TcpConnector::new(config.addr.clone(), options, Resolver::System);
         let tls = config.dial_tls(Some(&config.addr))?;
         // The check comes before the first connection.
         config.credentials.check(tls.is_some())?;

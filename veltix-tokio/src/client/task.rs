@@ -37,7 +37,7 @@ enum Lost {
 
 impl Lost {
     /// Returns whether another attempt would meet the same decision.
-    const fn is_final(&self) -> bool {
+    fn is_final(&self) -> bool {
         match self {
             Self::Ended(reason) => reason.ends_reconnecting(),
             Self::Failed(error) => error.ends_reconnecting(),

@@ -22,7 +22,7 @@ pub enum ConnectError {
     },
     /// The server did not complete the connection or the handshake in time.
     #[error(
-        "{addr} did not finish the handshake within {limit:?}: check that it is a Veltix server, or raise `handshake_timeout`"
+        "{addr} did not finish the handshake within {limit:?}: check that it is a Veltix server and not one of another protocol, enable TLS if it uses TLS, or raise `handshake_timeout`"
     )]
     Timeout {
         /// The address.
@@ -88,15 +88,17 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Returns whether another attempt may succeed although nobody has changed anything. A wrong
-    /// protocol version or a refusal for good is permanent, while a full server may have room later,
-    /// and an error of `on_connect` may pass. [`Reconnect`](crate::Reconnect) lists all cases.
+    /// protocol version, a refusal for good, and an address that no system accepts
+    /// ([`io::ErrorKind::InvalidInput`] or [`io::ErrorKind::Unsupported`]) are permanent, while a
+    /// full server may have room later, and an error of `on_connect` may pass.
+    /// [`Reconnect`](crate::Reconnect) lists all cases.
     #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
-            | Self::Io { .. }
-            | Self::Token { .. } => true,
+            Self::Unreachable { source, .. } => {
+                !matches!(source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+            }
+            Self::Timeout { .. } | Self::Io { .. } | Self::Token { .. } => true,
             Self::Handshake { source, .. } => source.is_transient(),
             Self::Tls { source, .. } => source.is_transient(),
             Self::GivenUp { is_final, .. } => !*is_final,
@@ -112,7 +114,7 @@ impl ConnectError {
     /// expired certificates, on either side, are renewed. Bytes that are no handshake are no decision
     /// of the server, whose address was right before: they come, for example, from a proxy in front
     /// of it while it starts again.
-    pub(crate) const fn ends_reconnecting(&self) -> bool {
+    pub(crate) fn ends_reconnecting(&self) -> bool {
         match self {
             Self::Handshake { source, .. } => matches!(
                 source,

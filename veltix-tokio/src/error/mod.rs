@@ -5,6 +5,7 @@ mod config;
 mod connect;
 mod request;
 mod send;
+mod serve;
 mod tls;
 
 use std::error::Error as StdError;
@@ -19,6 +20,7 @@ pub use config::ConfigError;
 pub use connect::{ConnectError, NotConnected};
 pub use request::RequestError;
 pub use send::SendError;
+pub use serve::ServeError;
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 
 /// Any error that a handler may return.
@@ -32,6 +34,9 @@ pub enum Error {
     /// An error of [`Server::bind`](crate::Server::bind).
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// An error of [`Server::run`](crate::Server::run).
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// An error of [`Client::connect`](crate::Client::connect).
     #[error(transparent)]
     Connect(#[from] ConnectError),

@@ -24,6 +24,8 @@ use crate::transport::PeerAddr;
 pub(crate) struct Endpoint {
     services: Arc<Services>,
     local_addr: PeerAddr,
+    /// The addresses of a server's further listeners.
+    more_addrs: Mutex<Vec<PeerAddr>>,
     peers: Peers,
     slots: Slots,
     handshakes: Handshakes,
@@ -52,6 +54,7 @@ impl Panics {
 /// The settings of an endpoint that are not settings of each connection.
 pub(crate) struct Side {
     pub(crate) role: Role,
+    /// The address of the first listener.
     pub(crate) local_addr: PeerAddr,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: Option<usize>,
@@ -69,6 +72,7 @@ impl Endpoint {
             Services::new(side.role, limits, side.memory, side.max_workers, side.spreads);
         Arc::new(Self {
             local_addr: side.local_addr,
+            more_addrs: Mutex::default(),
             peers: Peers::new(Arc::clone(&services)),
             services,
             slots: Slots::new(side.max_connections, side.max_connections_per_address),
@@ -96,6 +100,18 @@ impl Endpoint {
 
     pub(crate) const fn local_addr(&self) -> &PeerAddr {
         &self.local_addr
+    }
+
+    /// Adds the address of a further listener.
+    pub(crate) fn add_local_addr(&self, addr: PeerAddr) {
+        self.more_addrs.lock().push(addr);
+    }
+
+    /// Returns the addresses of all listeners.
+    pub(crate) fn local_addrs(&self) -> Vec<PeerAddr> {
+        let mut addrs = vec![self.local_addr.clone()];
+        addrs.extend_from_slice(&self.more_addrs.lock());
+        addrs
     }
 
     pub(crate) const fn peers(&self) -> &Peers {

@@ -177,10 +177,17 @@ impl Hub {
         self.0.services().drops().snapshot()
     }
 
-    /// Returns the address at which the server listens.
+    /// Returns the address at which the server listens: the first one of several.
     #[must_use]
     pub fn local_addr(&self) -> &PeerAddr {
         self.0.local_addr()
+    }
+
+    /// Returns all addresses at which the server listens, as
+    /// [`Server::local_addrs`](crate::Server::local_addrs) does.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<PeerAddr> {
+        self.0.local_addrs()
     }
 
     /// Returns a stream of all events from now on.

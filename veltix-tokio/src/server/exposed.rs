@@ -27,11 +27,11 @@ fn advice(addr: &PeerAddr, protection: Protection) -> Option<&'static str> {
     }
     match (protection.tls, protection.identity) {
         (true, true) => None,
-        (false, true) => Some("enable TLS (ServerConfig::tls)"),
+        (false, true) => Some("enable TLS (ServerConfig::tls, or Tcp::tls)"),
         (true, false) => Some("authenticate the peers (Router::authenticate)"),
-        (false, false) => {
-            Some("enable TLS (ServerConfig::tls) and authenticate the peers (Router::authenticate)")
-        }
+        (false, false) => Some(
+            "enable TLS (ServerConfig::tls, or Tcp::tls) and authenticate the peers (Router::authenticate)",
+        ),
     }
 }
 
