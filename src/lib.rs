@@ -147,6 +147,7 @@ pub mod __private {
     }
 
     pub use veltix_core::__private::serde;
+    pub use veltix_core::limits::MAX_TYPED_BODY;
     pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
         AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageRef, MessageType, NoError,

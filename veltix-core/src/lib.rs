@@ -16,6 +16,7 @@ mod handshake;
 mod heartbeat;
 #[cfg(test)]
 mod hostile;
+mod json;
 pub mod limits;
 mod message;
 mod pending;

@@ -175,7 +175,9 @@ macro_rules! connection_setters {
 
         /// Sets the size of the largest body that `Msg`, `Text` and `Json` parse, in bytes, unless
         /// a typed message has a limit of its own. Default: 1 MiB. A larger body is rejected before
-        /// it is parsed, and the connection stays open.
+        /// it is parsed, and the connection stays open. A larger typed message is not sent either:
+        /// see [`EncodeError::BodyTooLarge`](veltix_core::EncodeError::BodyTooLarge). So both sides
+        /// need the same value.
         #[must_use]
         pub const fn max_typed_body(mut self, bytes: usize) -> Self {
             self.connection.max_typed_body = bytes;

@@ -297,7 +297,11 @@ impl ConnectionTask {
             session.receipts().unanswered.add(1);
             return Ok(());
         }
-        check_size(reply.body().len(), session.limits().max_message_size)?;
+        let (size, limits) = (reply.body().len(), session.limits());
+        check_size(size, limits.max_message_size)?;
+        if size > limits.max_typed_body && reply.is_typed() {
+            return Err(EncodeError::BodyTooLarge { size, limit: limits.max_typed_body });
+        }
         let (message, same_code) = reply.into_parts();
         let code = if same_code { code } else { message.code() };
         self.push_reply(Frame::of(message, code, id));

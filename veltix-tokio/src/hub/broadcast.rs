@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use veltix_core::{Ask, Frame, PeerId, Target, ToMessage};
+use veltix_core::{Ask, EncodeError, Frame, Message, PeerId, Target, ToMessage};
 
 use super::shared_batch::with_open_batch;
 use super::{Delivery, Endpoint, Survey};
@@ -37,7 +37,7 @@ impl Broadcast {
     /// no peer receives the message.
     pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         let endpoint = &self.endpoint;
-        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
+        let message = encode(endpoint, message)?;
         let plain = endpoint.plain_id();
         let mut frame = Frame::from(message.with_id(plain));
         let policy = endpoint.limits().overflow;
@@ -69,11 +69,20 @@ impl Broadcast {
     /// [`SendError::Encode`] and [`SendError::Target`]. In both cases no peer is asked.
     pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<Survey<Q>, SendError> {
         let endpoint = &self.endpoint;
-        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
+        let message = encode(endpoint, message)?;
         // Each peer's frame gets the id of its own call.
         let frame = Frame::new(message.code(), endpoint.plain_id(), message.into_body());
         let matching = endpoint.peers().matching(&self.target)?;
         let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
         Ok(Survey::new(Arc::clone(endpoint), frame, asked.cloned()))
     }
+}
+
+/// Encodes a message within the size limits of this side.
+fn encode(
+    endpoint: &Endpoint,
+    message: &(impl ToMessage + ?Sized),
+) -> Result<Message, EncodeError> {
+    let limits = endpoint.limits();
+    within(message.to_message_within(limits.max_typed_body)?, limits.max_message_size)
 }

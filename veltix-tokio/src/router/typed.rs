@@ -3,13 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use veltix_core::{Message, MessageRef, NoError, NoReply, Told, TypedMessage};
+use veltix_core::{EncodeError, Message, MessageRef, NoError, NoReply, Told, TypedMessage};
 
 use super::extract::Rejection;
 use super::outcome::{Failure, Outcome};
 use super::reply::{IntoReply, Reply};
 use crate::close::Disconnected;
 use crate::error::BoxError;
+use crate::sync::text_of;
 
 /// The input of a handler of [`Router::on`](crate::Router::on): a message that is an `M`.
 #[derive(Debug)]
@@ -69,8 +70,10 @@ impl Reject for Disconnected {
 
 impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
     fn reject(rejection: Rejection) -> Outcome {
-        let reply = M::Error::tell(&rejection);
-        Failure::Rejected(rejection, reply).into()
+        match M::Error::tell(&rejection) {
+            Ok(reply) => Failure::Rejected(rejection, reply).into(),
+            Err(source) => Outcome::failed(UntoldError { error: text_of(&rejection), source }),
+        }
     }
 }
 
@@ -82,20 +85,23 @@ impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
             read is answered with it"
 )]
 pub trait TellsRejection {
-    /// Returns the reply to the sender of the rejected message.
-    fn tell(rejection: &Rejection) -> Option<Reply>;
+    /// Returns the reply to the sender of the rejected message, or none.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the reply cannot be encoded.
+    fn tell(rejection: &Rejection) -> Result<Option<Reply>, EncodeError>;
 }
 
 impl TellsRejection for NoError {
-    fn tell(_rejection: &Rejection) -> Option<Reply> {
-        None
+    fn tell(_rejection: &Rejection) -> Result<Option<Reply>, EncodeError> {
+        Ok(None)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<E: TypedMessage + for<'a> From<&'a Rejection>> TellsRejection for Told<E> {
-    fn tell(rejection: &Rejection) -> Option<Reply> {
-        Some(E::from(rejection).to_message().ok()?.into())
+    fn tell(rejection: &Rejection) -> Result<Option<Reply>, EncodeError> {
+        Reply::typed(&E::from(rejection)).map(Some)
     }
 }
 
@@ -141,8 +147,8 @@ impl<Error, E: FailWith<Error>> AnswerTo<NoReply, Error> for Result<(), E> {
 
 impl<T: TypedMessage, Error> AnswerTo<T, Error> for T {
     fn answer(self) -> Outcome {
-        match self.to_message() {
-            Ok(message) => Outcome::Reply(message.into()),
+        match Reply::typed(&self) {
+            Ok(reply) => Outcome::Reply(reply),
             Err(error) => Outcome::failed(error),
         }
     }
@@ -175,10 +181,10 @@ impl<E: Into<BoxError>> FailWith<NoError> for E {
 
 impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
     fn fail(self) -> Outcome {
-        let error = ToldError(format!("{self:?}")).into();
-        match self.to_message() {
-            Ok(message) => Failure::Failed(error, Some(message.into())).into(),
-            Err(error) => Outcome::failed(error),
+        let error = ToldError(format!("{self:?}"));
+        match Reply::typed(&self) {
+            Ok(reply) => Failure::Failed(error.into(), Some(reply)).into(),
+            Err(source) => Outcome::failed(UntoldError { error: error.0, source }),
         }
     }
 }
@@ -187,3 +193,11 @@ impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct ToldError(String);
+
+/// A declared error that the peer does not receive, because it cannot be encoded.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}, which cannot be sent to the peer")]
+struct UntoldError {
+    error: String,
+    source: EncodeError,
+}

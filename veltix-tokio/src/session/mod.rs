@@ -142,12 +142,13 @@ impl Session {
         self.threads.get_or_init(all)
     }
 
-    /// Encodes a message within the size limit of this side.
+    /// Encodes a message within the size limits of this side.
     pub(crate) fn encode(
         &self,
         message: &(impl ToMessage + ?Sized),
     ) -> Result<Message, EncodeError> {
-        within(message.to_message()?, self.limits().max_message_size)
+        let limits = self.limits();
+        within(message.to_message_within(limits.max_typed_body)?, limits.max_message_size)
     }
 
     pub(crate) const fn end_state(&self) -> &End {

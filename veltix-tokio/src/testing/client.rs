@@ -161,7 +161,7 @@ impl TestClient {
         &mut self,
         message: &(impl ToMessage + ?Sized),
     ) -> impl Future<Output = Message> {
-        let expected = match message.to_message() {
+        let expected = match message.to_message_within(usize::MAX) {
             Ok(message) => message,
             Err(error) => {
                 panic!("could not encode the message that {} expects: {error}", self.name())
