@@ -38,7 +38,7 @@ impl Services {
             memory,
             workers: Workers::new(max_workers),
             drops: Arc::default(),
-            tags: TagTable::default(),
+            tags: TagTable::new(limits.tags),
             drain: Drain::new(spreads),
             logs: Logs::default(),
         })
