@@ -121,7 +121,10 @@ mod tests {
     #[test]
     fn texts_with_one_hash_differ() {
         let [a, b] = ["a", "b"].map(|text| StoredValue::Text { hash: 7, text: text.into() });
-        assert!(a < b && b > a && a == a.clone());
+        assert_eq!(
+            (a.cmp(&b), b.cmp(&a), a.cmp(&a)),
+            (Ordering::Less, Ordering::Greater, Ordering::Equal)
+        );
     }
 
     #[test]
