@@ -98,5 +98,9 @@ pub(crate) fn name(peer: &Peer) -> String {
 
 /// Returns the text of one of the peer's tags, or an empty text.
 fn of(peer: &Peer, tag: &str) -> String {
-    peer.get_tag(tag).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    peer.get_tag(tag)
+        .ok()
+        .flatten()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

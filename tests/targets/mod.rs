@@ -1,5 +1,6 @@
 //! Operations of a hub on the peers that match a target.
 
+mod rooms;
 mod watch;
 
 use tokio::time::Instant;

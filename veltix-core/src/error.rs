@@ -323,12 +323,30 @@ pub enum TagError {
         /// Holds the limit.
         limit: usize,
     },
-    /// The peer has reached the limit for tags.
-    #[error("the peer already has {limit} tags: remove one first")]
+    /// The peer has reached the limit for names of tags and sets.
+    #[error("the peer already has {limit} tags: remove one first, or raise max_tags")]
     TooMany {
         /// Holds the limit.
         limit: usize,
     },
+    /// The peer has reached the limit for values of its sets.
+    #[error(
+        "the sets of the peer already have {limit} values: leave one first, or raise max_values"
+    )]
+    TooManyValues {
+        /// Holds the limit.
+        limit: usize,
+    },
+    /// The name has a set of values, and the call is for a tag with one value.
+    #[error(
+        "the peer has joined a set of this name, which has no single value: read it with rooms, change it with join and leave, or use another name for the tag"
+    )]
+    IsSet,
+    /// The name has a tag with one value, and the call is for a set.
+    #[error(
+        "the peer has a tag of this name with one value, which is not a set: use another name for the set, or remove the tag first"
+    )]
+    IsNotSet,
     /// The target that selects the peers cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),

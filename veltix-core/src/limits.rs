@@ -139,8 +139,19 @@ pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 /// Limits this time on the client, whatever the server sends.
 pub const MAX_RECONNECT_SPREAD: Duration = Duration::from_secs(5 * 60);
 
-/// Limits the tags of one peer.
+/// Is the default limit for the names of one peer's tags and sets.
 pub const TAGS_PER_PEER: usize = 64;
+
+/// Limits this setting. The names of a peer are searched one after the other.
+pub const MAX_TAGS_PER_PEER: usize = 1024;
+
+/// Is the default limit for the values in all sets of one peer. An application often lets peers
+/// choose their rooms, so the default is no more than a person uses.
+pub const VALUES_PER_PEER: usize = 64;
+
+/// Limits this setting. A peer that connects or leaves enters or leaves all its sets in one step,
+/// under the lock of the tags. That takes some 30 ms for 100 000 values.
+pub const MAX_VALUES_PER_PEER: usize = 100_000;
 
 /// Limits the name of a tag in bytes.
 pub const TAG_NAME_LEN: usize = 128;

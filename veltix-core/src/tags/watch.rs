@@ -5,8 +5,8 @@ use std::mem;
 use std::sync::Arc;
 
 use super::peer_id::PeerId;
-use super::tag::Tag;
 use super::target::Target;
+use super::view::TagsView;
 use crate::limits::WATCH_QUEUE;
 
 /// Limits the changes that a watch keeps. The limit is low in tests, so that they reach it.
@@ -74,7 +74,7 @@ enum Change {
 pub(super) type Memberships = Vec<(WatchId, bool)>;
 
 impl Watches {
-    pub(super) fn begin(&mut self, target: Target) -> WatchId {
+    pub(super) fn begin(&mut self, target: Target, nothing: TagsView<'_>) -> WatchId {
         self.next += 1;
         let id = WatchId(self.next);
         target.0.visit_names(&mut |name| {
@@ -82,7 +82,7 @@ impl Watches {
         });
         // No peer has this id and no tags. Targets that name peers are handled by `names_peers`.
         let nobody = PeerId::new(u64::MAX);
-        if target.0.names_peers() || target.0.matches(nobody, &[]) {
+        if target.0.names_peers() || target.0.matches(nobody, nothing) {
             self.open.insert(id);
         }
         self.watches.insert(id, Watched { target, changes: VecDeque::new(), reset: true });
@@ -103,7 +103,7 @@ impl Watches {
     }
 
     /// Returns the memberships before a change of the peer's tag of this name.
-    pub(super) fn memberships(&self, peer: PeerId, tags: &[Tag], name: &str) -> Memberships {
+    pub(super) fn memberships(&self, peer: PeerId, tags: TagsView<'_>, name: &str) -> Memberships {
         match self.by_name.get(name) {
             Some(ids) => self.inside(ids.iter().copied(), peer, tags, true),
             None => Vec::new(),
@@ -111,7 +111,7 @@ impl Watches {
     }
 
     /// Returns the memberships before an admitted peer loses all its tags.
-    pub(super) fn memberships_by_tags(&self, peer: PeerId, tags: &[Tag]) -> Memberships {
+    pub(super) fn memberships_by_tags(&self, peer: PeerId, tags: TagsView<'_>) -> Memberships {
         self.inside(self.about(tags).into_iter(), peer, tags, true)
     }
 
@@ -120,7 +120,7 @@ impl Watches {
     pub(super) fn memberships_of_peer(
         &self,
         peer: PeerId,
-        tags: &[Tag],
+        tags: TagsView<'_>,
         reached: bool,
     ) -> Memberships {
         let mut ids = self.about(tags);
@@ -129,11 +129,11 @@ impl Watches {
     }
 
     /// Returns the watches that depend on a tag of one of these names.
-    fn about(&self, tags: &[Tag]) -> BTreeSet<WatchId> {
+    fn about(&self, tags: TagsView<'_>) -> BTreeSet<WatchId> {
         if self.by_name.is_empty() {
             return BTreeSet::new();
         }
-        let ids = tags.iter().filter_map(|tag| self.by_name.get(tag.name()));
+        let ids = tags.entries.iter().filter_map(|tag| self.by_name.get(&tag.name));
         ids.flatten().copied().collect()
     }
 
@@ -141,7 +141,7 @@ impl Watches {
         &self,
         ids: impl Iterator<Item = WatchId>,
         peer: PeerId,
-        tags: &[Tag],
+        tags: TagsView<'_>,
         reached: bool,
     ) -> Memberships {
         let watched = ids.filter_map(|id| Some((id, self.watches.get(&id)?)));
@@ -153,7 +153,7 @@ impl Watches {
 
     /// Records the change for the watches of `before`. The peer now has these tags, or targets do
     /// not reach it any more if there are none.
-    pub(super) fn record(&mut self, peer: PeerId, tags: Option<&[Tag]>, before: Memberships) {
+    pub(super) fn record(&mut self, peer: PeerId, tags: Option<TagsView<'_>>, before: Memberships) {
         for (id, was_inside) in before {
             let Some(watched) = self.watches.get_mut(&id) else { continue };
             let is_inside = tags.is_some_and(|tags| watched.target.0.matches(peer, tags));

@@ -55,6 +55,16 @@ pub enum ConfigError {
         /// The name of the setting.
         name: &'static str,
     },
+    /// A limit is higher than allowed.
+    #[error("{name} is {value}: choose at most {max}")]
+    TooHigh {
+        /// The name of the setting.
+        name: &'static str,
+        /// The configured value.
+        value: usize,
+        /// The largest valid value.
+        max: usize,
+    },
     /// The server's name is not valid in a certificate.
     #[error(
         "\"{name}\" is neither a DNS name nor an IP address: use a name in the server's certificate"

@@ -7,6 +7,7 @@ mod events;
 mod peers;
 mod shared_batch;
 mod survey;
+mod tags;
 mod watch;
 
 use std::fmt;
@@ -15,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use veltix_core::{PeerId, Tag, TagError, Target, TargetError, ToMessage, all};
+use veltix_core::{PeerId, Target, TargetError, ToMessage, all};
 
 pub use broadcast::Broadcast;
 pub use delivery::Delivery;
@@ -90,23 +91,6 @@ impl Hub {
     /// Those of [`list`](Hub::list).
     pub fn count(&self, target: impl Into<Target>) -> Result<usize, TargetError> {
         self.0.peers().count(&target.into())
-    }
-
-    /// Tags the peers that a target matches and returns their number. The tag replaces a tag of the
-    /// same name. After an error, no peer is tagged.
-    ///
-    /// ```
-    /// # use veltix::{Hub, TagError, tag};
-    /// # fn level_up(hub: Hub) -> Result<(), TagError> {
-    /// let levelled = hub.tag(tag("score").at_least(1_000), ("level", 2))?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`TagError`] if the target or the tag exceeds a limit, or if one of the peers would exceed
-    /// one.
-    pub fn tag(&self, target: impl Into<Target>, tag: impl Into<Tag>) -> Result<usize, TagError> {
-        self.0.services().tags().set_all(&target.into(), tag.into())
     }
 
     /// Closes the connections of the peers that a target matches and returns their number. As with

@@ -2,6 +2,7 @@
 
 mod attached;
 mod closing;
+mod rooms;
 mod sending;
 mod tags;
 

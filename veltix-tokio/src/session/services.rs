@@ -45,7 +45,7 @@ impl Services {
             workers: Workers::new(max_workers),
             handler_threads: HandlerThreads::default(),
             drops: Arc::default(),
-            tags: TagTable::default(),
+            tags: TagTable::new(limits.tags),
             drain: Drain::new(spreads),
             logs: Logs::default(),
             client: OnceLock::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::task::AtomicWaker;
-use veltix_core::{Tag, TagError, TagStore, Target, TargetError, WatchId, WatchStep};
+use veltix_core::{TagLimits, TagStore, Target, TargetError, WatchId, WatchStep};
 
 use crate::sync::{AtomicU64, Mutex};
 
@@ -20,6 +20,14 @@ pub(crate) struct TagTable {
 }
 
 impl TagTable {
+    pub(crate) fn new(limits: TagLimits) -> Self {
+        Self {
+            store: Mutex::new(TagStore::new(limits)),
+            version: AtomicU64::new(0),
+            watchers: Mutex::default(),
+        }
+    }
+
     /// Reads all tags. The lock is held for one call of the store, and never while another lock is
     /// taken or the caller's code runs.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&TagStore) -> R) -> R {
@@ -51,11 +59,6 @@ impl TagTable {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Tags every admitted peer that the target matches, or none.
-    pub(crate) fn set_all(&self, target: &Target, tag: Tag) -> Result<usize, TagError> {
-        self.change(|store| store.set_all(target, tag))
-    }
-
     /// Begins a watch; returns it with the waker of its reader.
     pub(crate) fn watch(
         &self,
@@ -80,15 +83,5 @@ impl TagTable {
     /// Ends all watches: the server has ended, and no peer is left.
     pub(crate) fn end_watches(&self) {
         self.change(TagStore::end_watches);
-    }
-}
-
-impl Default for TagTable {
-    fn default() -> Self {
-        Self {
-            store: Mutex::new(TagStore::default()),
-            version: AtomicU64::new(0),
-            watchers: Mutex::default(),
-        }
     }
 }

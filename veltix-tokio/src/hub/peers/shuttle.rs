@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 use ::shuttle::thread::{self, JoinHandle};
-use veltix_core::{Hello, IdSpace, Tag, TagStore, WatchId, WatchStep, tag};
+use veltix_core::{Hello, IdSpace, TagStore, WatchId, WatchStep, tag};
 
 use super::*;
 use crate::config::ConnectionConfig;
@@ -101,7 +101,8 @@ fn look(endpoint: &Endpoint) {
     let (peers, tags) = (endpoint.peers(), endpoint.services().tags());
     let found = peers.matching(&lobby()).expect("it is valid");
     assert!(found.len() <= CONNECTIONS && peers.len() <= CONNECTIONS);
-    let tagged = tags.set_all(&lobby(), Tag::from(("greeted", "yes"))).expect("there is room");
+    let tagged =
+        tags.change(|tags| tags.set_all(&lobby(), ("greeted", "yes"))).expect("there is room");
     assert!(tagged <= CONNECTIONS);
     let (watch, _) = tags.watch(&lobby()).expect("it is valid");
     tags.unwatch(watch);

@@ -70,8 +70,8 @@ impl<'a> Context<'a> {
 /// impl<S> FromContext<S> for Admin {
 ///     fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
 ///         match cx.peer().get_tag("admin") {
-///             Some(name) => Ok(Self(name.to_string())),
-///             None => Err(Rejection::other("only for admins")),
+///             Ok(Some(name)) => Ok(Self(name.to_string())),
+///             _ => Err(Rejection::other("only for admins")),
 ///         }
 ///     }
 /// }

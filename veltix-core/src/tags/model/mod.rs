@@ -1,14 +1,34 @@
 //! Compares the tag store with a model that has no index: every form of a target, every change of
 //! peers, and watches, whose steps are replayed.
 
+mod tree;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use self::tree::{NAMES, Tree, many_values, name, small_tree, tree, value, values};
 use super::*;
 use crate::error::TagError;
 
-type Tags = BTreeMap<&'static str, TagValue>;
+type Tags = BTreeMap<&'static str, Held>;
+
+/// The value of a tag, or those of a set.
+#[derive(Clone, Debug)]
+enum Held {
+    One(TagValue),
+    Set(BTreeSet<TagValue>),
+}
+
+impl Held {
+    fn values(&self) -> impl Iterator<Item = &TagValue> {
+        let (one, set) = match self {
+            Self::One(one) => (Some(one), None),
+            Self::Set(set) => (None, Some(set)),
+        };
+        one.into_iter().chain(set.into_iter().flatten())
+    }
+}
 
 /// The model is the simplest store without an index: for each peer, whether it is admitted, and its
 /// tags.
@@ -29,14 +49,19 @@ struct Watcher {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Join,
+    Enter,
     Admit,
     Retire,
-    Leave,
+    Forget,
     Add(&'static str, TagValue),
     Set(&'static str, TagValue),
     SetAll(Tree, &'static str, TagValue),
     Remove(&'static str),
+    RemoveAll(Tree, &'static str),
+    Join(&'static str, TagValue),
+    JoinAll(Tree, &'static str, TagValue),
+    Leave(&'static str, TagValue),
+    LeaveAll(Tree, &'static str, TagValue),
     Clear,
     Check(Tree),
     Watch(Tree),
@@ -45,83 +70,13 @@ enum Step {
     Follow(prop::sample::Index, usize),
 }
 
-/// A tree is the structure of a target, and defines its meaning.
-#[derive(Clone, Debug)]
-enum Tree {
-    All,
-    Nobody,
-    Has(&'static str),
-    Is(&'static str, TagValue),
-    AnyOf(&'static str, Vec<TagValue>),
-    Compare(&'static str, Compare, f64),
-    Peers(Vec<u64>),
-    Not(Box<Self>),
-    And(Box<Self>, Box<Self>),
-    Or(Box<Self>, Box<Self>),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Compare {
-    AtLeast,
-    AtMost,
-    Above,
-    Below,
-}
-
-impl Tree {
-    fn target(&self) -> Target {
-        match self {
-            Self::All => all(),
-            Self::Nobody => nobody(),
-            Self::Has(name) => tag(name).into(),
-            Self::Is(name, value) => tag(name).is(value.clone()),
-            Self::AnyOf(name, values) => tag(name).any_of(values.iter().cloned()),
-            Self::Compare(name, Compare::AtLeast, number) => tag(name).at_least(*number),
-            Self::Compare(name, Compare::AtMost, number) => tag(name).at_most(*number),
-            Self::Compare(name, Compare::Above, number) => tag(name).above(*number),
-            Self::Compare(name, Compare::Below, number) => tag(name).below(*number),
-            Self::Peers(ids) => peers(ids.iter().copied().map(PeerId::new)),
-            Self::Not(tree) => !tree.target(),
-            Self::And(left, right) => left.target() & right.target(),
-            Self::Or(left, right) => left.target() | right.target(),
-        }
-    }
-
-    fn means(&self, peer: PeerId, tags: &Tags) -> bool {
-        match self {
-            Self::All => true,
-            Self::Nobody => false,
-            Self::Has(name) => tags.contains_key(name),
-            Self::Is(name, value) => tags.get(name) == Some(value),
-            Self::AnyOf(name, values) => tags.get(name).is_some_and(|tag| values.contains(tag)),
-            Self::Compare(name, compare, number) => {
-                let value = match tags.get(name) {
-                    Some(TagValue::Int(value)) => *value as f64,
-                    Some(TagValue::Float(value)) => *value,
-                    _ => return false,
-                };
-                match compare {
-                    Compare::AtLeast => value >= *number,
-                    Compare::AtMost => value <= *number,
-                    Compare::Above => value > *number,
-                    Compare::Below => value < *number,
-                }
-            }
-            Self::Peers(ids) => ids.contains(&peer.value()),
-            Self::Not(tree) => !tree.means(peer, tags),
-            Self::And(left, right) => left.means(peer, tags) && right.means(peer, tags),
-            Self::Or(left, right) => left.means(peer, tags) || right.means(peer, tags),
-        }
-    }
-}
-
 impl Model {
     /// Applies the step, and checks that the store and the model agree.
     fn step(&mut self, store: &mut TagStore, peer: PeerId, step: Step) {
         let entry = self.peers.get_mut(&peer);
         match step {
-            Step::Join => {
-                store.join(peer);
+            Step::Enter => {
+                store.enter(peer);
                 self.peers.entry(peer).or_default();
             }
             Step::Admit => {
@@ -132,35 +87,70 @@ impl Model {
                 store.retire(peer);
                 entry.into_iter().for_each(|(admitted, _)| *admitted = false);
             }
-            Step::Leave => {
-                store.leave(peer);
+            Step::Forget => {
+                store.forget(peer);
                 self.peers.remove(&peer);
             }
             Step::Add(name, value) => {
-                let expected = entry.ok_or(TagError::Closed).map(|(_, tags)| {
-                    let added = !tags.contains_key(name);
-                    tags.entry(name).or_insert_with(|| value.clone());
-                    added
+                let expected = entry.ok_or(TagError::Closed).and_then(|(_, tags)| {
+                    match tags.get(name) {
+                        Some(Held::Set(_)) => return Err(TagError::IsSet),
+                        Some(Held::One(_)) => return Ok(false),
+                        None => tags.insert(name, Held::One(value.clone())),
+                    };
+                    Ok(true)
                 });
                 assert_eq!(store.add(peer, (name, value)), expected);
             }
             Step::Set(name, value) => {
-                let expected = entry.ok_or(TagError::Closed).map(|(_, tags)| {
-                    tags.insert(name, value.clone());
+                let expected = entry.ok_or(TagError::Closed).and_then(|(_, tags)| {
+                    if let Some(Held::Set(_)) = tags.get(name) {
+                        return Err(TagError::IsSet);
+                    }
+                    tags.insert(name, Held::One(value.clone()));
+                    Ok(())
                 });
                 assert_eq!(store.set(peer, (name, value)), expected);
             }
             Step::SetAll(tree, name, value) => {
-                let expected = self.members(&tree);
-                let members = self.peers.iter_mut().filter(|(peer, _)| expected.contains(peer));
-                members.for_each(|(_, (_, tags))| {
-                    tags.insert(name, value.clone());
+                let is_set = |held: Option<&Held>| matches!(held, Some(Held::Set(_)));
+                let expected = self.change_all(&tree, TagError::IsSet, |tags| {
+                    if is_set(tags.get(name)) {
+                        return None;
+                    }
+                    tags.insert(name, Held::One(value.clone()));
+                    Some(true)
                 });
-                assert_eq!(store.set_all(&tree.target(), (name, value)), Ok(expected.len()));
+                assert_eq!(store.set_all(&tree.target(), (name, value.clone())), expected);
             }
             Step::Remove(name) => {
                 let expected = entry.is_some_and(|(_, tags)| tags.remove(name).is_some());
                 assert_eq!(store.remove(peer, name), expected);
+            }
+            Step::RemoveAll(tree, name) => {
+                let expected = self
+                    .change_all(&tree, TagError::Closed, |tags| Some(tags.remove(name).is_some()));
+                assert_eq!(store.remove_all(&tree.target(), name).ok(), expected.ok());
+            }
+            Step::Join(name, value) => {
+                let joined = entry
+                    .ok_or(TagError::Closed)
+                    .and_then(|(_, tags)| join(tags, name, &value).ok_or(TagError::IsNotSet));
+                assert_eq!(store.join(peer, name, value), joined);
+            }
+            Step::JoinAll(tree, name, value) => {
+                let expected =
+                    self.change_all(&tree, TagError::IsNotSet, |tags| join(tags, name, &value));
+                assert_eq!(store.join_all(&tree.target(), name, value), expected);
+            }
+            Step::Leave(name, value) => {
+                let left = entry.map_or(Some(false), |(_, tags)| leave(tags, name, &value));
+                assert_eq!(store.leave(peer, name, value), left.ok_or(TagError::IsNotSet));
+            }
+            Step::LeaveAll(tree, name, value) => {
+                let expected =
+                    self.change_all(&tree, TagError::IsNotSet, |tags| leave(tags, name, &value));
+                assert_eq!(store.leave_all(&tree.target(), name, value), expected);
             }
             Step::Clear => {
                 let expected = entry.map_or(0, |(_, tags)| std::mem::take(tags).len());
@@ -191,9 +181,46 @@ impl Model {
         }
     }
 
-    /// Checks every target of one tag that could differ.
+    /// Changes the tags of each member, and returns the number of those for which `change` returns
+    /// true. If it returns `None` for one of them, nothing has changed, and the error is returned.
+    fn change_all(
+        &mut self,
+        tree: &Tree,
+        error: TagError,
+        change: impl Fn(&mut Tags) -> Option<bool>,
+    ) -> Result<usize, TagError> {
+        let (mut peers, mut changed) = (self.peers.clone(), 0);
+        for peer in self.members(tree) {
+            let (_, tags) = peers.get_mut(&peer).expect("a member has entered");
+            changed += usize::from(change(tags).ok_or(error)?);
+        }
+        self.peers = peers;
+        Ok(changed)
+    }
+
+    /// Checks the tags of each peer, and every target of one tag that could differ.
     fn check(&self, store: &TagStore) {
         self.check_target(store, &Tree::All);
+        for (&peer, (_, tags)) in &self.peers {
+            for name in NAMES {
+                let held = tags.get(name);
+                let mut found: Vec<_> = store.values(peer, name).collect();
+                found.sort_unstable();
+                let expected: Vec<_> = held.into_iter().flat_map(Held::values).cloned().collect();
+                assert_eq!(found, expected);
+                assert_eq!(store.has(peer, name), held.is_some());
+                let one = match held {
+                    None => Ok(None),
+                    Some(Held::One(value)) => Ok(Some(value.clone())),
+                    Some(Held::Set(_)) => Err(TagError::IsSet),
+                };
+                assert_eq!(store.value(peer, name), one);
+                for value in values() {
+                    let is_in = store.is_in(peer, name, value.clone());
+                    assert_eq!(is_in, expected.contains(&value), "{name} {value}");
+                }
+            }
+        }
         let mut in_use = 0;
         for name in NAMES {
             self.check_target(store, &Tree::Has(name));
@@ -236,6 +263,25 @@ impl Model {
     }
 }
 
+/// Joins a set of the model. Returns `None` if the name has one value.
+fn join(tags: &mut Tags, name: &'static str, value: &TagValue) -> Option<bool> {
+    match tags.entry(name).or_insert_with(|| Held::Set(BTreeSet::new())) {
+        Held::Set(set) => Some(set.insert(value.clone())),
+        Held::One(_) => None,
+    }
+}
+
+/// Leaves a set of the model, which ends with its last value.
+fn leave(tags: &mut Tags, name: &'static str, value: &TagValue) -> Option<bool> {
+    let Some(held) = tags.get_mut(name) else { return Some(false) };
+    let Held::Set(set) = held else { return None };
+    let was_in = set.remove(value);
+    if set.is_empty() {
+        tags.remove(name);
+    }
+    Some(was_in)
+}
+
 impl Watcher {
     fn follow(&mut self, store: &mut TagStore, many: usize) {
         for _ in 0..many {
@@ -255,69 +301,25 @@ impl Watcher {
     }
 }
 
-const NAMES: [&str; 3] = ["a", "b", "c"];
-
-/// Returns values that differ from each other.
-fn values() -> Vec<TagValue> {
-    vec![().into(), true.into(), 1.into(), 1.5.into(), f64::NAN.into(), "1".into(), "x".into()]
-}
-
-fn name() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(NAMES.to_vec())
-}
-
-fn value() -> impl Strategy<Value = TagValue> + Clone {
-    let mut values = values();
-    values.push(1.0.into());
-    prop::sample::select(values)
-}
-
-/// Generates trees over these values of tags and ids of peers.
-fn tree(
-    value: impl Strategy<Value = TagValue> + Clone + 'static,
-    number: impl Strategy<Value = f64> + 'static,
-    peers: u64,
-) -> impl Strategy<Value = Tree> {
-    use Compare::{Above, AtLeast, AtMost, Below};
-    let compare = prop::sample::select(vec![AtLeast, AtMost, Above, Below]);
-    let leaf = prop_oneof![
-        1 => Just(Tree::All),
-        1 => Just(Tree::Nobody),
-        3 => name().prop_map(Tree::Has),
-        4 => (name(), value.clone()).prop_map(|(name, value)| Tree::Is(name, value)),
-        3 => (name(), prop::collection::vec(value, 0..5))
-            .prop_map(|(name, values)| Tree::AnyOf(name, values)),
-        4 => (name(), compare, number)
-            .prop_map(|(name, compare, number)| Tree::Compare(name, compare, number)),
-        2 => prop::collection::vec(0..peers + 2, 0..6).prop_map(Tree::Peers),
-    ];
-    leaf.prop_recursive(5, 24, 2, |tree| {
-        let pair = || (tree.clone().prop_map(Box::new), tree.clone().prop_map(Box::new));
-        prop_oneof![
-            tree.clone().prop_map(|tree| Tree::Not(Box::new(tree))),
-            pair().prop_map(|(left, right)| Tree::And(left, right)),
-            pair().prop_map(|(left, right)| Tree::Or(left, right)),
-        ]
-    })
-}
-
-fn small_tree() -> impl Strategy<Value = Tree> {
-    let numbers = vec![0.0, 1.0, 1.25, 1.5, 2.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
-    tree(value(), prop::sample::select(numbers), 6)
-}
-
 fn step() -> impl Strategy<Value = Step> {
     let at = any::<prop::sample::Index>;
     prop_oneof![
-        4 => Just(Step::Join),
+        4 => Just(Step::Enter),
         4 => Just(Step::Admit),
         1 => Just(Step::Retire),
-        1 => Just(Step::Leave),
+        1 => Just(Step::Forget),
         4 => (name(), value()).prop_map(|(name, value)| Step::Add(name, value)),
         4 => (name(), value()).prop_map(|(name, value)| Step::Set(name, value)),
         1 => (small_tree(), name(), value())
             .prop_map(|(tree, name, value)| Step::SetAll(tree, name, value)),
         2 => name().prop_map(Step::Remove),
+        1 => (small_tree(), name()).prop_map(|(tree, name)| Step::RemoveAll(tree, name)),
+        8 => (name(), value()).prop_map(|(name, value)| Step::Join(name, value)),
+        1 => (small_tree(), name(), value())
+            .prop_map(|(tree, name, value)| Step::JoinAll(tree, name, value)),
+        5 => (name(), value()).prop_map(|(name, value)| Step::Leave(name, value)),
+        1 => (small_tree(), name(), value())
+            .prop_map(|(tree, name, value)| Step::LeaveAll(tree, name, value)),
         1 => Just(Step::Clear),
         4 => small_tree().prop_map(Step::Check),
         2 => small_tree().prop_map(Step::Watch),
@@ -338,9 +340,10 @@ proptest! {
         }
         model.check_watches(&mut store);
         for peer in 1..6 {
-            model.step(&mut store, PeerId::new(peer), Step::Leave);
+            model.step(&mut store, PeerId::new(peer), Step::Forget);
         }
         prop_assert_eq!((store.index_len(), store.count(&all())), (0, Ok(0)));
+        prop_assert!(store.index_is_empty());
         model.check_watches(&mut store);
         model.watches.into_iter().for_each(|watcher| store.unwatch(watcher.id));
         prop_assert!(store.watches_nobody());
@@ -365,24 +368,28 @@ proptest! {
             (random >> 33) % most
         };
         for peer in (0..400).map(PeerId::new) {
-            model.step(&mut store, peer, Step::Join);
+            model.step(&mut store, peer, Step::Enter);
             for (name, share) in [("a", 1), ("b", 2), ("c", 10)] {
                 if below(share) == 0 {
-                    // There are few values of "a", and as many of "b" as peers.
-                    let value = if name == "a" { below(3) } else { below(200) };
-                    model.step(&mut store, peer, Step::Set(name, (value as u32).into()));
+                    // There are few values of "a", and as many of "b" as peers. "b" is a set for some
+                    // peers, and one value for the others.
+                    let many = if name == "a" { 3 } else { 200 };
+                    let mut value = || TagValue::from(below(many) as u32);
+                    let step = match name {
+                        "b" if peer.value() % 2 == 0 => Step::Join,
+                        _ => Step::Set,
+                    };
+                    for _ in 0..3 {
+                        model.step(&mut store, peer, step(name, value()));
+                    }
                 }
             }
             model.step(&mut store, peer, Step::Admit);
         }
         trees.iter().for_each(|tree| model.check_target(&store, tree));
         for peer in leaving {
-            model.step(&mut store, PeerId::new(peer), Step::Leave);
+            model.step(&mut store, PeerId::new(peer), Step::Forget);
         }
         trees.iter().for_each(|tree| model.check_target(&store, tree));
     }
-}
-
-fn many_values() -> impl Strategy<Value = TagValue> + Clone {
-    prop_oneof![0..4_i32, 0..200_i32].prop_map(Into::into)
 }
