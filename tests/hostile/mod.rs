@@ -12,6 +12,7 @@ mod frames;
 mod handlers;
 mod handshakes;
 mod honest;
+mod log_floods;
 mod logged;
 mod memory;
 pub(crate) mod memory_budget;

@@ -20,6 +20,7 @@ use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::hub::Event;
+use crate::log::log_or_debug;
 use crate::transport::Connector;
 use crate::workers::on_thread;
 
@@ -104,7 +105,11 @@ impl Attempts {
             let pause = self.pauses.next_delay(fastrand::f64());
             let error = error.to_string();
             let error = printable(&error);
-            tracing::info!(%error, attempt = self.made, ?pause, "connecting failed: connecting again after the pause");
+            let due = dialer.endpoint.services().logs().reconnects.decide(Instant::now());
+            log_or_debug!(
+                info, due, %error, attempt = self.made, ?pause,
+                "connecting failed: connecting again after the pause"
+            );
             sleep(pause).await;
         }
     }
@@ -229,7 +234,8 @@ impl<C: Connector> ClientTask<C> {
         let delay = self.attempts.pause(away);
         self.control.set_status(ClientStatus::Reconnecting { attempt });
         self.dialer.endpoint.events().emit(|| Event::Reconnecting { attempt, delay });
-        tracing::info!(attempt, ?delay, "reconnecting");
+        let due = self.dialer.endpoint.services().logs().reconnects.decide(Instant::now());
+        log_or_debug!(info, due, attempt, ?delay, "reconnecting");
         tokio::select! {
             // A request that arrives together with the end of the pause still interrupts.
             biased;

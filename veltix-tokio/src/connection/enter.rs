@@ -11,6 +11,7 @@ use super::handlers::Origin;
 use crate::close::CloseReason;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
+use crate::log::log_or_debug;
 use crate::router::{Context, Failure, Outcome, Started};
 use crate::sync::text_of;
 
@@ -53,13 +54,14 @@ impl ConnectionTask {
         let reason = match *failure {
             Failure::Unclaimed => return self.admit(),
             Failure::Rejected(rejection, _) => text_of(&rejection),
-            Failure::Failed(error, _) => text_of(&*error),
+            Failure::Failed(error) => text_of(&*error),
             Failure::Panicked(message) => {
                 self.report_panic(0, &message);
                 "on_connect panicked".to_owned()
             }
         };
-        tracing::info!(peer = %self.peer, reason = %printable(&reason), "refused");
+        let due = self.endpoint.services().logs().refused.decide(Instant::now());
+        log_or_debug!(info, due, peer = %self.peer, reason = %printable(&reason), "refused");
         let ends_already = self.phase.is_ending();
         self.begin_end(CloseReason::Refused(reason.into()));
         if ends_already {

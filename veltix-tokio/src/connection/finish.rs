@@ -19,6 +19,7 @@ use crate::close::{CloseReason, Disconnected};
 use crate::drain::Closed;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
+use crate::log::log_or_debug;
 use crate::outbox::{DropReason, Dropped};
 use crate::router::{Context, Failure, Outcome, Started, poll_caught};
 use crate::sync::text_of;
@@ -141,7 +142,8 @@ impl ConnectionTask {
     pub(super) fn emit_overflow(&self) {
         if self.session().outbox().take_overflow() {
             let peer = &self.peer;
-            tracing::warn!(%peer, "the peer reads too slowly and its outbox is full");
+            let due = self.endpoint.services().logs().slow_consumers.decide(Instant::now());
+            log_or_debug!(warn, due, %peer, "the peer reads too slowly and its outbox is full");
             self.endpoint.events().emit(|| Event::SlowConsumer { peer: peer.clone() });
         }
     }
@@ -154,7 +156,10 @@ impl ConnectionTask {
         }
         let peer = &self.peer;
         let frames: u64 = dropped.iter().map(Dropped::total).sum();
-        tracing::info!(%peer, frames, "frames were dropped while the peer read too slowly");
+        let due = self.endpoint.services().logs().dropped.decide(Instant::now());
+        log_or_debug!(
+            info, due, %peer, frames, "frames were dropped while the peer read too slowly"
+        );
         self.endpoint.events().emit(|| Event::Dropped { peer: peer.clone(), dropped });
     }
 
@@ -204,6 +209,7 @@ impl ConnectionTask {
     /// Runs the application's `on_disconnect` within the drain deadline.
     async fn on_disconnect(&mut self, outcome: Disconnected) {
         let endpoint = Arc::clone(&self.endpoint);
+        let logs = &endpoint.services().logs().disconnects;
         let routes = Arc::clone(&self.routes);
         let Some(handler) = routes.on_disconnect() else { return };
         let (peer, own_only) = (self.peer.clone(), self.own_only());
@@ -228,7 +234,8 @@ impl ConnectionTask {
                 match timeout_at(limit, run).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
-                        tracing::warn!(%peer, "on_disconnect did not return in time");
+                        let due = logs.late.decide(Instant::now());
+                        log_or_debug!(warn, due, %peer, "on_disconnect did not return in time");
                         return;
                     }
                 }
@@ -236,20 +243,23 @@ impl ConnectionTask {
         };
         let Outcome::Failure(failure) = outcome else { return };
         match *failure {
-            Failure::Failed(error, _) => {
+            Failure::Failed(error) => {
                 let error = printable(&text_of(&*error)).to_string();
-                tracing::warn!(%peer, %error, "on_disconnect failed");
+                let due = logs.failed.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, %error, "on_disconnect failed");
                 endpoint.events().emit(|| Event::HandlerFailed { peer, code: 0, error });
             }
             Failure::Rejected(rejection, _) => {
                 let reason = printable(&text_of(&rejection)).to_string();
-                tracing::warn!(%peer, %reason, "on_disconnect was not called");
+                let due = logs.rejected.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, %reason, "on_disconnect was not called");
                 endpoint.events().emit(|| Event::Rejected { peer, code: 0, reason });
             }
             Failure::Panicked(panic) => {
                 endpoint.panics().add();
                 let panic = printable(&panic).to_string();
-                tracing::error!(%peer, %panic, "on_disconnect panicked");
+                let due = logs.panicked.decide(Instant::now());
+                log_or_debug!(error, due, %peer, %panic, "on_disconnect panicked");
                 let message = panic;
                 endpoint.events().emit(|| Event::HandlerPanicked { peer, code: 0, message });
             }

@@ -3,6 +3,7 @@
 mod bind;
 mod config;
 mod connect;
+mod convert;
 mod request;
 mod send;
 mod tls;
@@ -17,6 +18,7 @@ use veltix_core::{BodyError, EncodeError, TargetError};
 pub use bind::BindError;
 pub use config::ConfigError;
 pub use connect::ConnectError;
+pub use convert::{FromErrors, from_error};
 pub use request::RequestError;
 pub use send::SendError;
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};

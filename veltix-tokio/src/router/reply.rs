@@ -17,13 +17,24 @@ pub struct Reply {
     message: Message,
     /// True if the reply uses the code of the request; the code in `message` has no meaning.
     same_code: bool,
+    /// True if it is the error that the message declares.
+    is_error: bool,
 }
 
 impl Reply {
     /// Creates a reply with the code of the request.
     pub fn same(body: impl Into<Bytes>) -> Self {
         let message = Message::from_parts(0, RequestId::default(), body.into());
-        Self { message, same_code: true }
+        Self { message, same_code: true, is_error: false }
+    }
+
+    /// Creates the answer of a handler that returned its declared error.
+    pub(crate) const fn error(message: Message) -> Self {
+        Self { message, same_code: false, is_error: true }
+    }
+
+    pub(crate) const fn is_error(&self) -> bool {
+        self.is_error
     }
 
     pub(crate) const fn body(&self) -> &Bytes {
@@ -39,7 +50,7 @@ impl Reply {
 
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
-        Self { message, same_code: false }
+        Self { message, same_code: false, is_error: false }
     }
 }
 

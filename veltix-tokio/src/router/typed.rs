@@ -1,6 +1,5 @@
 //! Handlers of typed messages: their inputs, their replies and their errors.
 
-use std::fmt;
 use std::marker::PhantomData;
 
 use veltix_core::{Message, MessageRef, NoError, NoReply, Told, TypedMessage};
@@ -173,17 +172,13 @@ impl<E: Into<BoxError>> FailWith<NoError> for E {
     }
 }
 
-impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
+/// A declared error is an answer, as the reply is: the asker receives it, and nobody else has to hear
+/// of it.
+impl<E: TypedMessage> FailWith<Told<E>> for E {
     fn fail(self) -> Outcome {
-        let error = ToldError(format!("{self:?}")).into();
         match self.to_message() {
-            Ok(message) => Failure::Failed(error, Some(message.into())).into(),
+            Ok(message) => Outcome::Reply(Reply::error(message)),
             Err(error) => Outcome::failed(error),
         }
     }
 }
-
-/// The `Debug` text of a declared error, for the event and the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ToldError(String);

@@ -19,6 +19,7 @@ use crate::connection::ConnectionTask;
 use crate::handshake::{Failure, HelloCache, Welcome, welcome};
 use crate::hub::Endpoint;
 use crate::hub::{Event, HandshakeFailure};
+use crate::log::{RateLimitedLog, log_limited, log_or_debug};
 use crate::router::Routes;
 use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, Stream};
@@ -31,6 +32,9 @@ const ABORT_AFTER: Duration = Duration::from_millis(250);
 /// The interval at which ended tasks are removed while no client connects. Waking the loop at the
 /// end of each task would cost as much as a tenth of a short connection.
 const REAP_EVERY: Duration = Duration::from_secs(1);
+
+/// The log of tasks that panicked, for all servers of the process.
+static TASK_PANICS: RateLimitedLog = RateLimitedLog::new();
 
 /// The shared state that turns a new stream into a connection task.
 pub(super) struct Entrance {
@@ -133,7 +137,10 @@ fn reap(connections: &mut JoinSet<()>) {
     while let Some(ended) = connections.try_join_next() {
         if let Err(error) = ended {
             // Tasks catch the panics of handlers, so this panic is a bug of the library.
-            tracing::error!(%error, "the task of a connection panicked: please report this bug");
+            let due = TASK_PANICS.decide(Instant::now());
+            log_limited!(
+                error, due, %error, "the task of a connection panicked: please report this bug"
+            );
         }
     }
 }
@@ -238,16 +245,17 @@ async fn welcome_in_time(
 fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
     let text = reason.to_string();
     let text = printable(&text);
+    let (logs, now) = (endpoint.services().logs(), Instant::now);
     match &reason {
         HandshakeFailure::Panicked { .. } => {
             endpoint.panics().add();
-            tracing::error!(%addr, reason = %text, "the handshake failed");
+            let due = logs.handshake_panics.decide(now());
+            log_or_debug!(error, due, %addr, reason = %text, "the handshake failed");
         }
         // The rate limit keeps a peer that guesses tokens from filling the log.
-        HandshakeFailure::Refused { .. }
-            if endpoint.services().logs().refusals.is_due(Instant::now()) =>
-        {
-            tracing::warn!(%addr, reason = %text, "the handshake failed");
+        HandshakeFailure::Refused { .. } => {
+            let due = logs.refusals.decide(now());
+            log_or_debug!(warn, due, %addr, reason = %text, "the handshake failed");
         }
         _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
     }

@@ -6,13 +6,24 @@ use std::thread;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::log::{RateLimitedLog, log_limited};
+
+/// The log of connections without a thread, for all sides of the process.
+static NO_THREAD: RateLimitedLog = RateLimitedLog::new();
+
+/// The log of threads that panicked, for all sides of the process.
+static PANICKED: RateLimitedLog = RateLimitedLog::new();
 
 /// Runs a task on a separate thread, and returns when the task has ended. Dropping the future ends
 /// the task at its next await.
 pub(crate) async fn on_thread(task: impl Future<Output = ()> + Send + 'static) {
     match start(task) {
         Ok(thread) => thread.joined().await,
-        Err(error) => tracing::error!(
+        Err(error) => log_limited!(
+            error,
+            NO_THREAD.decide(Instant::now()),
             %error,
             "no thread for a connection could be started, so it is closed: check the limits of threads"
         ),
@@ -52,7 +63,11 @@ impl Thread {
         let _ = self.done.await;
         // Sending the notification was the thread's last instruction, so the join does not wait.
         if self.handle.join().is_err() {
-            tracing::error!("the thread of a connection panicked: please report this bug");
+            log_limited!(
+                error,
+                PANICKED.decide(Instant::now()),
+                "the thread of a connection panicked: please report this bug"
+            );
         }
     }
 }
