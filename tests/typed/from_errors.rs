@@ -37,7 +37,7 @@ impl From<std::num::ParseIntError> for NotBought {
 async fn buy(peer: Peer, Msg(buy): Msg<Buy>) -> Result<Bought, NotBought> {
     match &*buy.item {
         "name" => drop(peer.set_tag(("n".repeat(1_000), "too long"))?),
-        "call" => drop(peer.request(&buy).await?),
+        "call" => _ = peer.request(&buy).await?,
         "body" => drop(Message::from_text(Shop::TYPES[0], "{").json::<u8>()?),
         number => drop(number.parse::<u8>()?),
     }
