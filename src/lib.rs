@@ -151,8 +151,11 @@ pub mod __private {
     pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
         AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageRef, MessageType, NoError,
-        NoReply, OverflowPolicy, Registry, ToMessage, Told, Typed, TypedMessage, UnknownCode,
+        NoReply, OverflowPolicy, Registry, TagError, TargetError, ToMessage, Told, Typed,
+        TypedMessage, UnknownCode,
     };
+    pub use veltix_tokio::__private::from_error;
+    pub use veltix_tokio::{BindError, ConnectError, RequestError, SendError, TlsConfigError};
 }
 
 /// Compiles the code of the README.

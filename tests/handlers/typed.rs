@@ -1,5 +1,6 @@
 //! Handlers of typed messages, whose traits are implemented by hand here.
 
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use veltix::handler::MessageRef;
 use veltix::typed::{AnswerError, Ask, NoError, NoReply, ToMessage, Told, Typed, TypedMessage};
@@ -111,12 +112,31 @@ fn the_declared_reply_is_what_the_asker_gets() {
 fn a_declared_error_is_told_to_the_asker() {
     paused(async {
         let world = World::new(Router::new().on(divide));
-        let mut events = world.hub.events();
         let client = world.client(Router::new()).await;
+        let mut events = world.hub.events();
         let refused = client.request(&Divide(1, 0)).await;
         assert!(matches!(refused, Err(RequestError::Remote(Fault::ByZero))), "{refused:?}");
-        assert_eq!(failure(&mut events).await, "ByZero");
+        // An answer is no failure.
+        assert_eq!(events.next().now_or_never().map(|event| format!("{event:?}")), None);
         assert_eq!(world.newest().stats().received.handled, 1);
+    });
+}
+
+/// Nobody hears an answer to a message that asks nothing, so the error is a failure.
+#[test]
+fn a_declared_error_that_cannot_be_told_is_a_failure() {
+    paused(async {
+        let world = World::new(Router::new().on(divide));
+        let (mut raw, peer) = world.join().await;
+        let mut events = world.hub.events();
+        // An answer to a message of the server that asked nothing.
+        let plain = veltix_core::IdSpace::server().plain().value();
+        raw.send(Divide::TYPE.code(), plain, "[1,0]").await.unwrap();
+        let text = failure(&mut events).await;
+        assert!(text.contains("asks for no answer"), "{text}");
+        let received = peer.stats().received;
+        assert_eq!((received.handled, received.replies_discarded), (1, 1));
+        assert_eq!(peer.stats().sent.accepted, 0, "the peer hears nothing");
     });
 }
 

@@ -12,6 +12,7 @@ mod frames;
 mod handlers;
 mod handshakes;
 mod honest;
+mod log_floods;
 mod logged;
 mod lost;
 mod memory;

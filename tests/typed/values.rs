@@ -140,7 +140,7 @@ proptest! {
         let mut store = TagStore::default();
         for (value, number) in values.iter().zip(1..) {
             let peer = veltix::PeerId::new(number);
-            store.join(peer);
+            store.enter(peer);
             store.admit(peer);
             store.set(peer, ("n", value.clone())).unwrap();
         }

@@ -66,6 +66,7 @@ pub use signal::stop_signal;
 #[doc(hidden)]
 pub mod __private {
     //! Names that public signatures or macros mention and that no application writes.
+    pub use crate::error::{FromErrors, from_error};
     #[cfg(veltix_planted_bugs)]
     pub use crate::fault::plant;
     pub use crate::router::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use veltix_core::limits::EARLY_FRAME_RETRIES;
 use veltix_core::text::printable;
 use veltix_core::{Backoff, GoingAway, HandshakeError};
@@ -11,6 +11,7 @@ use super::config::Reconnect;
 use super::dial::Dialer;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
+use crate::log::log_or_debug;
 use crate::transport::Connector;
 
 /// The attempts to connect in a row.
@@ -112,7 +113,11 @@ impl Attempts {
             let pause = self.pause(None);
             let error = error.to_string();
             let error = printable(&error);
-            tracing::info!(%error, attempt, ?pause, "connecting failed: connecting again after the pause");
+            let due = dialer.endpoint.services().logs().reconnects.decide(Instant::now());
+            log_or_debug!(
+                info, due, %error, attempt, ?pause,
+                "connecting failed: connecting again after the pause"
+            );
             sleep(pause).await;
         }
     }

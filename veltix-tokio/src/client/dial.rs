@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use veltix_core::{Hello, IdSpace};
 
 use super::credentials::Credentials;
@@ -11,6 +11,7 @@ use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::handshake::{Failure, introduce};
 use crate::hub::Endpoint;
+use crate::log::{RateLimitedLog, log_limited};
 use crate::router::Routes;
 use crate::tls::Dial;
 use crate::transport::Connector;
@@ -57,18 +58,20 @@ impl<C: Connector> Dialer<C> {
         self.credentials.check_for(&stream)?;
         let types = self.routes.types();
         let (hello, surplus) = introduce(&mut stream, token, types).await.map_err(failed)?;
-        let ids = ids_beside(&hello);
+        let ids = ids_beside(&hello, &self.endpoint.services().logs().id_windows);
         let routes = Arc::clone(&self.routes);
         Ok(ConnectionTask::new(&self.endpoint, routes, stream, Arc::new(hello), surplus, ids))
     }
 }
 
 /// Returns the ids to use with this server, which may number its own messages from 0.
-fn ids_beside(server: &Hello) -> IdSpace {
+fn ids_beside(server: &Hello, log: &RateLimitedLog) -> IdSpace {
     let Some(window) = server.id_window() else { return IdSpace::client() };
     let ids = IdSpace::client_beside(window);
     if ids.must_check_type() {
-        tracing::warn!(
+        log_limited!(
+            warn,
+            log.decide(Instant::now()),
             window,
             "this server's own messages may carry the ids of calls: name the type of each call's answer with `.expect(TYPE)`"
         );

@@ -16,6 +16,7 @@ use crate::close::CloseReason;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::hub::Event;
+use crate::log::log_or_debug;
 use crate::router::Messages;
 use crate::transport::Connector;
 
@@ -171,7 +172,8 @@ impl<C: Connector> ClientTask<C> {
         let delay = self.attempts.pause(away);
         control.set_status(ClientStatus::Reconnecting { attempt });
         self.dialer.endpoint.events().emit(|| Event::Reconnecting { attempt, delay });
-        tracing::info!(attempt, ?delay, "reconnecting");
+        let due = self.dialer.endpoint.services().logs().reconnects.decide(Instant::now());
+        log_or_debug!(info, due, attempt, ?delay, "reconnecting");
         tokio::select! {
             // A request that arrives together with the end of the pause still interrupts.
             biased;

@@ -11,6 +11,7 @@ use super::handlers::Origin;
 use crate::close::CloseReason;
 use crate::flush::{self, FlushScope};
 use crate::hub::Event;
+use crate::log::log_or_debug;
 use crate::router::{Failure, Outcome, Reply};
 use crate::sync::text_of;
 
@@ -64,13 +65,9 @@ impl ConnectionTask {
                 events.emit(|| Event::Rejected { peer: peer.clone(), code, reason });
                 self.answer_with_error(code, id, answer);
             }
-            Failure::Failed(error, answer) => {
+            Failure::Failed(error) => {
                 receipts.handled.add(1);
-                let error = printable(&text_of(&*error)).to_string();
-                let name = self.routes.name(code);
-                tracing::warn!(%peer, message = name, code, %error, "the handler failed");
-                events.emit(|| Event::HandlerFailed { peer: peer.clone(), code, error });
-                self.answer_with_error(code, id, answer);
+                self.report_failure(code, printable(&text_of(&*error)).to_string());
             }
             Failure::Panicked(message) => {
                 receipts.handled.add(1);
@@ -83,9 +80,8 @@ impl ConnectionTask {
             Failure::Unclaimed => self.on_unknown(code),
             Failure::Unread => {
                 receipts.lose_unread();
-                if self.endpoint.services().logs().unread.is_due(Instant::now()) {
-                    tracing::warn!(%peer, code, "the stream of messages is full and not read: dropped");
-                }
+                let due = self.endpoint.services().logs().unread.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, code, "the stream of messages is full and not read: dropped");
                 events.emit(|| Event::Unread { peer: peer.clone(), code });
             }
         }
@@ -95,15 +91,27 @@ impl ConnectionTask {
     fn answer_with_error(&mut self, code: u16, id: RequestId, answer: Option<Reply>) {
         let Some(answer) = answer else { return };
         if let Err(error) = self.reply(code, id, answer) {
-            tracing::warn!(peer = %self.peer, code, %error, "the error could not be sent");
+            let due = self.endpoint.services().logs().unsent.decide(code, Instant::now());
+            log_or_debug!(warn, due, peer = %self.peer, code, %error, "the error could not be sent");
         }
+    }
+
+    #[cold]
+    pub(super) fn report_failure(&self, code: u16, error: String) {
+        let (peer, name) = (&self.peer, self.routes.name(code));
+        let due = self.endpoint.services().logs().failures.decide(code, Instant::now());
+        log_or_debug!(warn, due, %peer, message = name, code, %error, "the handler failed");
+        self.endpoint.events().emit(|| Event::HandlerFailed { peer: peer.clone(), code, error });
     }
 
     pub(super) fn report_panic(&self, code: u16, message: &str) {
         let peer = &self.peer;
         let message = printable(message).to_string();
         let name = self.routes.name(code);
-        tracing::error!(%peer, handler = name, code, panic = %message, "the handler panicked");
+        let due = self.endpoint.services().logs().panics.decide(code, Instant::now());
+        log_or_debug!(
+            error, due, %peer, handler = name, code, panic = %message, "the handler panicked"
+        );
         self.endpoint.panics().add();
         let event = || Event::HandlerPanicked { peer: peer.clone(), code, message };
         self.endpoint.events().emit(event);

@@ -17,6 +17,9 @@ use crate::router::{
 };
 use crate::session::check_size;
 
+/// The text of a failure about which nobody can be told.
+const UNHEARD: &str = "the handler returned its declared error, but the message asks for no answer";
+
 impl ConnectionTask {
     /// Goes on with running handlers and with waiting messages, as far as the budget allows.
     pub(super) fn finish_handlers(
@@ -280,7 +283,7 @@ impl ConnectionTask {
     fn complete_with_reply(&mut self, code: u16, id: RequestId, reply: Reply) {
         match self.reply(code, id, reply) {
             Ok(()) => self.session().receipts().handled.add(1),
-            Err(error) => self.complete_with_failure(code, id, Failure::Failed(error.into(), None)),
+            Err(error) => self.complete_with_failure(code, id, Failure::Failed(error.into())),
         }
     }
 
@@ -295,6 +298,9 @@ impl ConnectionTask {
         let session = self.session();
         if id == session.ids().plain() {
             session.receipts().unanswered.add(1);
+            if reply.is_error() {
+                self.report_failure(code, UNHEARD.to_owned());
+            }
             return Ok(());
         }
         let (size, limits) = (reply.body().len(), session.limits());

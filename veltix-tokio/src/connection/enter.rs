@@ -14,6 +14,7 @@ use crate::config::SocketCore;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
 use crate::identity::Refuse;
+use crate::log::log_or_debug;
 use crate::router::{Context, Failure, Outcome, Started};
 use crate::sync::text_of;
 
@@ -94,7 +95,7 @@ impl ConnectionTask {
         let reason = match *failure {
             Failure::Unclaimed | Failure::Unread => return self.admit(),
             Failure::Rejected(rejection, _) => text_of(&rejection),
-            Failure::Failed(error, _) => {
+            Failure::Failed(error) => {
                 is_final = Refuse::is_final(&*error);
                 text_of(&*error)
             }
@@ -103,7 +104,8 @@ impl ConnectionTask {
                 "on_connect panicked".to_owned()
             }
         };
-        tracing::info!(peer = %self.peer, reason = %printable(&reason), is_final, "refused");
+        let due = self.endpoint.services().logs().refused.decide(Instant::now());
+        log_or_debug!(info, due, peer = %self.peer, reason = %printable(&reason), is_final, "refused");
         let ends_already = self.phase.is_ending();
         self.begin_end(match is_final {
             true => CloseReason::RefusedForGood(reason.into()),

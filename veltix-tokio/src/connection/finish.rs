@@ -22,6 +22,7 @@ use crate::config::Role;
 use crate::drain::Closed;
 use crate::flush::FlushScope;
 use crate::hub::{Event, finish_shared_batch};
+use crate::log::log_or_debug;
 use crate::outbox::{DropReason, Dropped};
 use crate::peer::Peer;
 use crate::router::{Context, Erased, Failure, Outcome, Routes, Started, poll_caught};
@@ -184,7 +185,8 @@ impl ConnectionTask {
     pub(super) fn emit_overflow(&self) {
         if self.session().outbox().take_overflow() {
             let peer = &self.peer;
-            tracing::warn!(%peer, "the peer reads too slowly and its outbox is full");
+            let due = self.endpoint.services().logs().slow_consumers.decide(Instant::now());
+            log_or_debug!(warn, due, %peer, "the peer reads too slowly and its outbox is full");
             self.endpoint.events().emit(|| Event::SlowConsumer { peer: peer.clone() });
         }
     }
@@ -205,7 +207,10 @@ impl ConnectionTask {
         }
         let peer = &self.peer;
         let frames: u64 = dropped.iter().map(Dropped::total).sum();
-        tracing::info!(%peer, frames, "frames were dropped while the peer read too slowly");
+        let due = self.endpoint.services().logs().dropped.decide(Instant::now());
+        log_or_debug!(
+            info, due, %peer, frames, "frames were dropped while the peer read too slowly"
+        );
         self.endpoint.events().emit(|| Event::Dropped { peer: peer.clone(), dropped });
     }
 
@@ -271,6 +276,7 @@ impl ConnectionTask {
     /// Runs the application's `on_disconnect` within the drain deadline.
     async fn on_disconnect(&mut self, outcome: Disconnected) {
         let endpoint = Arc::clone(&self.endpoint);
+        let logs = &endpoint.services().logs().disconnects;
         let routes = Arc::clone(&self.routes);
         let Some(handler) = routes.on_disconnect() else { return };
         let peer = self.peer.clone();
@@ -281,25 +287,29 @@ impl ConnectionTask {
             timeout_at(limit, run_on_disconnect(&peer, &routes, handler, outcome)).await
         };
         let Ok(outcome) = outcome else {
-            tracing::warn!(%peer, "on_disconnect did not return in time");
+            let due = logs.late.decide(Instant::now());
+            log_or_debug!(warn, due, %peer, "on_disconnect did not return in time");
             return;
         };
         let Outcome::Failure(failure) = outcome else { return };
         match *failure {
-            Failure::Failed(error, _) => {
+            Failure::Failed(error) => {
                 let error = printable(&text_of(&*error)).to_string();
-                tracing::warn!(%peer, %error, "on_disconnect failed");
+                let due = logs.failed.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, %error, "on_disconnect failed");
                 endpoint.events().emit(|| Event::HandlerFailed { peer, code: 0, error });
             }
             Failure::Rejected(rejection, _) => {
                 let reason = printable(&text_of(&rejection)).to_string();
-                tracing::warn!(%peer, %reason, "on_disconnect was not called");
+                let due = logs.rejected.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, %reason, "on_disconnect was not called");
                 endpoint.events().emit(|| Event::Rejected { peer, code: 0, reason });
             }
             Failure::Panicked(panic) => {
                 endpoint.panics().add();
                 let panic = printable(&panic).to_string();
-                tracing::error!(%peer, %panic, "on_disconnect panicked");
+                let due = logs.panicked.decide(Instant::now());
+                log_or_debug!(error, due, %peer, %panic, "on_disconnect panicked");
                 let message = panic;
                 endpoint.events().emit(|| Event::HandlerPanicked { peer, code: 0, message });
             }

@@ -12,6 +12,7 @@ use super::ConnectionTask;
 use crate::close::CloseReason;
 use crate::flush::{FlushScope, Published};
 use crate::hub::Event;
+use crate::log::log_limited;
 
 /// The debt of one peer. A connection has a throttle once it needs one.
 #[derive(Default)]
@@ -101,9 +102,11 @@ impl ConnectionTask {
 
     fn warn_of_rate(&self, now: Instant) {
         let peer = &self.peer;
-        if self.endpoint.services().logs().rate.is_due(now) {
-            tracing::warn!(%peer, "the peer sends faster than its rate and is slowed down");
-        }
+        log_limited!(
+            warn,
+            self.endpoint.services().logs().rate.decide(now),
+            %peer, "the peer sends faster than its rate and is slowed down"
+        );
         self.endpoint.events().emit(|| Event::RateExceeded { peer: peer.clone() });
     }
 

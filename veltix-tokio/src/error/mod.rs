@@ -3,6 +3,7 @@
 mod bind;
 mod config;
 mod connect;
+mod convert;
 mod request;
 mod send;
 mod serve;
@@ -18,6 +19,7 @@ use veltix_core::{BodyError, EncodeError, TargetError};
 pub use bind::BindError;
 pub use config::ConfigError;
 pub use connect::{ConnectError, NotConnected};
+pub use convert::{FromErrors, from_error};
 pub use request::RequestError;
 pub use send::SendError;
 pub use serve::ServeError;

@@ -15,6 +15,7 @@ use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
+use crate::log::log_limited;
 use crate::memory::{Look, Memory};
 use crate::session::Services;
 use crate::sync::Mutex;
@@ -182,13 +183,13 @@ impl Endpoint {
                 continue;
             }
             excess = excess.saturating_sub(held);
-            if self.services.logs().evictions.is_due(now) {
-                tracing::warn!(
-                    %peer, held,
-                    "the memory budget is used up: the peer that holds the most is disconnected; \
-                     raise `memory_budget` or lower the limits of each connection"
-                );
-            }
+            log_limited!(
+                warn,
+                self.services.logs().evictions.decide(now),
+                %peer, held,
+                "the memory budget is used up: the peer that holds the most is disconnected; \
+                 raise `memory_budget` or lower the limits of each connection"
+            );
             self.events.emit(|| Event::Evicted { peer: peer.clone(), held });
             peer.session().end(CloseReason::Evicted);
         }

@@ -261,7 +261,7 @@ impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Failure::Rejected(rejection, _) => rejection.fmt(f),
-            Failure::Failed(error, _) => error.fmt(f),
+            Failure::Failed(error) => error.fmt(f),
             Failure::Panicked(text) => write!(f, "the handler panicked: {text}"),
             Failure::Unclaimed => {
                 f.write_str("no handler takes the message: add a route or a fallback for its code")
@@ -275,7 +275,7 @@ impl StdError for HandlerError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0 {
             Failure::Rejected(rejection, _) => rejection.source(),
-            Failure::Failed(error, _) => error.source(),
+            Failure::Failed(error) => error.source(),
             Failure::Panicked(_) | Failure::Unclaimed | Failure::Unread => None,
         }
     }

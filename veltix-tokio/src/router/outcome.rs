@@ -28,7 +28,7 @@ impl Outcome {
 
     /// Returns the outcome of a handler that returned an error.
     pub(crate) fn failed(error: impl Into<BoxError>) -> Self {
-        Failure::Failed(error.into(), None).into()
+        Failure::Failed(error.into()).into()
     }
 }
 
@@ -45,9 +45,8 @@ pub enum Failure {
     /// An argument could not be made, and the handler was not called. The sender receives the reply
     /// that its message declares for this case, if any.
     Rejected(Rejection, Option<Reply>),
-    /// The handler returned an error. The sender receives the reply that its message declares for this
-    /// case, if any.
-    Failed(BoxError, Option<Reply>),
+    /// The handler returned an error that its message does not declare.
+    Failed(BoxError),
     /// The handler panicked, with this text.
     Panicked(String),
     /// No handler takes the message.
@@ -60,7 +59,7 @@ impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(rejection, _) => f.debug_tuple("Rejected").field(rejection).finish(),
-            Self::Failed(error, _) => f.debug_tuple("Failed").field(error).finish(),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
             Self::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
             Self::Unclaimed => f.write_str("Unclaimed"),
             Self::Unread => f.write_str("Unread"),

@@ -1,6 +1,5 @@
 //! Handlers of typed messages: their inputs, their replies and their errors.
 
-use std::fmt;
 use std::marker::PhantomData;
 
 use veltix_core::{EncodeError, Message, MessageRef, NoError, NoReply, Told, TypedMessage};
@@ -179,20 +178,18 @@ impl<E: Into<BoxError>> FailWith<NoError> for E {
     }
 }
 
-impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
+/// A declared error is an answer, as the reply is: the asker receives it, and nobody else has to hear
+/// of it.
+impl<E: TypedMessage> FailWith<Told<E>> for E {
     fn fail(self) -> Outcome {
-        let error = ToldError(format!("{self:?}"));
-        match Reply::typed(&self) {
-            Ok(reply) => Failure::Failed(error.into(), Some(reply)).into(),
-            Err(source) => Outcome::failed(UntoldError { error: error.0, source }),
+        match Reply::error(&self) {
+            Ok(reply) => Outcome::Reply(reply),
+            Err(source) => {
+                Outcome::failed(UntoldError { error: "the declared error".to_owned(), source })
+            }
         }
     }
 }
-
-/// The `Debug` text of a declared error, for the event and the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ToldError(String);
 
 /// A declared error that the peer does not receive, because it cannot be encoded.
 #[derive(Debug, thiserror::Error)]

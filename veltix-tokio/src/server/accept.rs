@@ -14,6 +14,7 @@ use crate::admission::Pace;
 use crate::close::CloseReason;
 use crate::error::ServeError;
 use crate::hub::{Endpoint, Event};
+use crate::log::{RateLimitedLog, log_limited};
 
 /// The time after the drain deadline in which connections may still write. Afterwards their tasks
 /// are aborted.
@@ -22,6 +23,9 @@ const ABORT_AFTER: Duration = Duration::from_millis(250);
 /// The interval at which ended tasks are removed while no client connects. Waking the loop at the
 /// end of each task would cost as much as a tenth of a short connection.
 const REAP_EVERY: Duration = Duration::from_secs(1);
+
+/// The log of tasks that panicked, for all servers of the process.
+static TASK_PANICS: RateLimitedLog = RateLimitedLog::new();
 
 /// Accepts connections until a shutdown begins, or until no listener is left, then waits until they
 /// have ended. The future owns their tasks: dropping it aborts them.
@@ -140,7 +144,10 @@ fn reap(connections: &mut JoinSet<()>) {
     while let Some(ended) = connections.try_join_next() {
         if let Err(error) = ended {
             // Tasks catch the panics of handlers, so this panic is a bug of the library.
-            tracing::error!(%error, "the task of a connection panicked: please report this bug");
+            let due = TASK_PANICS.decide(Instant::now());
+            log_limited!(
+                error, due, %error, "the task of a connection panicked: please report this bug"
+            );
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::connection::ConnectionTask;
 use crate::handshake::{Failure, HelloCache, Welcome, welcome};
 use crate::hub::Endpoint;
 use crate::hub::{Event, HandshakeFailure};
+use crate::log::log_or_debug;
 use crate::router::Routes;
 use crate::tls::ServerTls;
 use crate::transport::{PeerAddr, Stream};
@@ -122,16 +123,17 @@ async fn welcome_in_time(
 fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
     let text = reason.to_string();
     let text = printable(&text);
+    let (logs, now) = (endpoint.services().logs(), Instant::now);
     match &reason {
         HandshakeFailure::Panicked { .. } => {
             endpoint.panics().add();
-            tracing::error!(%addr, reason = %text, "the handshake failed");
+            let due = logs.handshake_panics.decide(now());
+            log_or_debug!(error, due, %addr, reason = %text, "the handshake failed");
         }
         // The rate limit keeps a peer that guesses tokens from filling the log.
-        HandshakeFailure::Refused { .. }
-            if endpoint.services().logs().refusals.is_due(Instant::now()) =>
-        {
-            tracing::warn!(%addr, reason = %text, "the handshake failed");
+        HandshakeFailure::Refused { .. } => {
+            let due = logs.refusals.decide(now());
+            log_or_debug!(warn, due, %addr, reason = %text, "the handshake failed");
         }
         _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
     }

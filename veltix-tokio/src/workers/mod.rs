@@ -7,8 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 pub(crate) use handler_threads::HandlerThreads;
+
+use crate::log::{RateLimitedLog, log_limited};
 
 /// A handler's call that can run on any thread. It does not panic: the panic of a handler is caught
 /// inside it.
@@ -23,6 +26,8 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct Workers {
     shared: Arc<Shared>,
     max: usize,
+    /// Threads that could not be started. Each message for them tries again.
+    log: RateLimitedLog,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +56,7 @@ impl std::fmt::Debug for State {
 
 impl Workers {
     pub(crate) fn new(max: usize) -> Self {
-        Self { shared: Arc::default(), max: max.max(1) }
+        Self { shared: Arc::default(), max: max.max(1), log: RateLimitedLog::new() }
     }
 
     /// Returns the number of threads that one peer may use: all but one, so that it cannot block
@@ -90,7 +95,9 @@ impl Workers {
                 shared.work();
             });
         if let Err(error) = thread {
-            tracing::error!(
+            log_limited!(
+                error,
+                self.log.decide(Instant::now()),
                 %error,
                 "a thread for blocking handlers could not be started: check the limits of threads and memory"
             );
