@@ -15,6 +15,7 @@ mod connection;
 mod drain;
 mod error;
 mod flush;
+mod handlers;
 mod handshake;
 mod hub;
 mod identity;

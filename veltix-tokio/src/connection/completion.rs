@@ -7,9 +7,9 @@ use veltix_core::text::printable;
 
 use super::ConnectionTask;
 use super::budget::Budget;
-use super::handlers::Origin;
 use crate::close::CloseReason;
 use crate::flush::{self, FlushScope};
+use crate::handlers::Origin;
 use crate::hub::Event;
 use crate::log::log_or_debug;
 use crate::router::{Failure, Outcome, Reply};

@@ -9,8 +9,8 @@ use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, MessageRef, Reques
 
 use super::ConnectionTask;
 use super::budget::Budget;
-use super::handlers::Origin;
 use crate::flush::{self, FlushScope};
+use crate::handlers::Origin;
 use crate::outbox::{DropReason, Push};
 use crate::router::{
     Context, Failure, Outcome, PooledFuture, Reply, RouteId, Started, poll_caught,

@@ -7,11 +7,11 @@ use veltix_core::text::printable;
 use veltix_core::{IdSpace, RequestId};
 
 use super::ConnectionTask;
-use super::handler_thread::HandlerThread;
-use super::handlers::Origin;
 use crate::close::CloseReason;
 use crate::config::SocketCore;
 use crate::flush::FlushScope;
+use crate::handlers::HandlerThread;
+use crate::handlers::Origin;
 use crate::hub::{Event, finish_shared_batch};
 use crate::identity::Refuse;
 use crate::log::log_or_debug;

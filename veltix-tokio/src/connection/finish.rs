@@ -14,13 +14,13 @@ use veltix_core::text::printable;
 use veltix_core::{GOING_AWAY, GoingAway, RequestId};
 
 use super::ConnectionTask;
-use super::handler_thread::HandlerThread;
-use super::handlers::{Cancelled, Origin};
 use super::phase::Ending;
 use crate::close::{CloseReason, Disconnected};
 use crate::config::Role;
 use crate::drain::Closed;
 use crate::flush::FlushScope;
+use crate::handlers::HandlerThread;
+use crate::handlers::{Cancelled, Origin};
 use crate::hub::{Event, finish_shared_batch};
 use crate::log::log_or_debug;
 use crate::outbox::{DropReason, Dropped};

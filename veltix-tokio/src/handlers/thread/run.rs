@@ -11,9 +11,9 @@ use veltix_core::limits::CONCURRENT_BYTES;
 use veltix_core::{Message, RequestId};
 
 use super::shared::{Job, Next, Shared};
-use crate::connection::concurrent::Concurrent;
-use crate::connection::handlers::Origin;
 use crate::flush::ThreadScope;
+use crate::handlers::Origin;
+use crate::handlers::concurrent::Concurrent;
 use crate::peer::Peer;
 use crate::router::{self, Outcome, PooledFuture, RouteId, Routes, Started, poll_caught};
 use crate::sync::drop_caught;

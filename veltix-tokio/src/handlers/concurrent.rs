@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::handlers::{EndedCall, Origin};
+use super::{EndedCall, Origin};
 use crate::router::{PooledFuture, RouteId, poll_caught};
 use crate::sync::drop_caught;
 

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use veltix_core::Message;
 
-use super::handlers::{Cancelled, Origin};
+use super::{Cancelled, Origin};
 use crate::close::Disconnected;
 use crate::flush::PublishedApart;
 use crate::peer::Peer;
@@ -24,10 +24,10 @@ use run::ThreadHandlers;
 use shared::{Job, Shared};
 
 /// The end of a thread of handlers: ready once the thread has ended.
-pub(super) type ThreadEnd = oneshot::Receiver<()>;
+pub(crate) type ThreadEnd = oneshot::Receiver<()>;
 
 /// The connection's end of the thread. Dropping it lets the thread end as soon as no handler blocks it.
-pub(super) struct HandlerThread {
+pub(crate) struct HandlerThread {
     shared: Arc<Shared>,
     thread: Thread,
     /// The ends of this thread, and of an earlier one that a handler blocks.
@@ -36,7 +36,7 @@ pub(super) struct HandlerThread {
 
 impl HandlerThread {
     /// Starts the thread.
-    pub(super) fn start(peer: &Peer, routes: &Arc<Routes>) -> io::Result<Self> {
+    pub(crate) fn start(peer: &Peer, routes: &Arc<Routes>) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(Arc::clone(peer.session())));
         let (ended, end) = oneshot::channel();
         let runtime = Handle::current();
@@ -56,29 +56,29 @@ impl HandlerThread {
     }
 
     /// Takes the ends of the threads.
-    pub(super) fn take_ends(&mut self) -> Vec<ThreadEnd> {
+    pub(crate) fn take_ends(&mut self) -> Vec<ThreadEnd> {
         std::mem::take(&mut self.ends)
     }
 
     /// Adds the ends of earlier threads.
-    pub(super) fn add_ends(&mut self, earlier: Vec<ThreadEnd>) {
+    pub(crate) fn add_ends(&mut self, earlier: Vec<ThreadEnd>) {
         self.ends.extend(earlier);
     }
 
     /// Runs `on_connect`, before every message.
-    pub(super) fn connect(&self) {
+    pub(crate) fn connect(&self) {
         self.push(Job::Connect);
     }
 
     /// Runs `on_disconnect`, and passes its outcome on.
-    pub(super) fn disconnect(&self, outcome: Disconnected) -> oneshot::Receiver<Outcome> {
+    pub(crate) fn disconnect(&self, outcome: Disconnected) -> oneshot::Receiver<Outcome> {
         let (done, receiver) = oneshot::channel();
         self.push(Job::Disconnect { outcome: Box::new(outcome), done });
         receiver
     }
 
     /// Queues a message behind those that wait.
-    pub(super) fn wait(&self, route: RouteId, message: Message) {
+    pub(crate) fn wait(&self, route: RouteId, message: Message) {
         self.push(Job::Message { route, message });
     }
 
@@ -88,7 +88,7 @@ impl HandlerThread {
     }
 
     /// Returns the next call that has ended, with a reply or a failure.
-    pub(super) fn take_ended(&self) -> Option<(Origin, Outcome)> {
+    pub(crate) fn take_ended(&self) -> Option<(Origin, Outcome)> {
         let (ended, was_full) = self.shared.take_ended();
         if was_full {
             self.thread.unpark();
@@ -98,43 +98,43 @@ impl HandlerThread {
 
     /// Returns the number of messages since the last call whose handlers sent no reply, and the bytes
     /// that handlers have published.
-    pub(super) fn take_counts(&self) -> (u64, PublishedApart) {
+    pub(crate) fn take_counts(&self) -> (u64, PublishedApart) {
         self.shared.take_counts()
     }
 
     /// Returns whether no job waits or runs, and no outcome waits for the task.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.shared.is_idle()
     }
 
     /// Returns whether a handler may block the thread now: one runs, or a cancelled one has not ended.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.shared.is_busy()
     }
 
     /// Returns whether the thread has ended by a panic of the library.
-    pub(super) fn has_died(&self) -> bool {
+    pub(crate) fn has_died(&self) -> bool {
         self.shared.has_died()
     }
 
     /// Returns the bytes of the messages that wait, each with its overhead.
-    pub(super) fn charge(&self) -> usize {
+    pub(crate) fn charge(&self) -> usize {
         self.shared.charge()
     }
 
     /// Returns whether another message may wait. Without room the task is woken when there is some.
-    pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
+    pub(crate) fn has_room(&self, messages: usize, bytes: usize) -> bool {
         self.shared.has_room(messages, bytes)
     }
 
     /// Drops the messages that wait, and returns their number.
-    pub(super) fn discard_waiting(&self) -> u64 {
+    pub(crate) fn discard_waiting(&self) -> u64 {
         self.shared.discard_waiting()
     }
 
     /// Cancels all handlers and drops the messages that wait. A handler that blocks the thread cannot be
     /// ended: its outcome is discarded.
-    pub(super) fn cancel(&self) -> Cancelled {
+    pub(crate) fn cancel(&self) -> Cancelled {
         let cancelled = self.shared.cancel();
         self.thread.unpark();
         cancelled

@@ -1,20 +1,25 @@
 //! [`Handlers`]: the running handlers of a connection, and the messages that wait for theirs.
 
+mod concurrent;
+mod future_pool;
+mod thread;
+
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
 use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD, INBOX_BYTES_WHILE_CALLING};
 use veltix_core::{Frame, Message, RequestId};
 
-use super::concurrent::Concurrent;
-use super::future_pool::FuturePool;
-use super::handler_thread::{HandlerThread, ThreadEnd};
+use concurrent::Concurrent;
+use future_pool::FuturePool;
+pub(crate) use thread::{HandlerThread, ThreadEnd};
+
 use crate::router::{Outcome, PooledFuture, RouteId, Routes, poll_caught};
 use crate::sync::drop_caught;
 
 /// The reason for which a handler was called.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// The peer has just connected.
     Connect,
     /// A message.
@@ -23,7 +28,7 @@ pub(super) enum Origin {
 
 impl Origin {
     /// Returns the message's code, or 0.
-    pub(super) const fn code(&self) -> u16 {
+    pub(crate) const fn code(&self) -> u16 {
         match self {
             Self::Connect => 0,
             Self::Message { code, .. } => *code,
@@ -32,11 +37,11 @@ impl Origin {
 }
 
 /// A handler that has ended, with its outcome and its future, which can be used again.
-pub(super) type EndedCall = (Origin, Outcome, PooledFuture);
+pub(crate) type EndedCall = (Origin, Outcome, PooledFuture);
 
 /// The handlers of a connection.
 #[derive(Default)]
-pub(super) struct Handlers {
+pub(crate) struct Handlers {
     serial: Serial,
     /// Calls of routes that gave up order.
     concurrent: Concurrent,
@@ -69,24 +74,24 @@ enum Running {
 
 /// Work that was cancelled.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cancelled {
-    pub(super) handlers: u64,
+pub(crate) struct Cancelled {
+    pub(crate) handlers: u64,
     /// Messages whose handler ran, or that waited for theirs.
-    pub(super) messages: u64,
+    pub(crate) messages: u64,
     /// The codes of replies that had found no room yet.
-    pub(super) replies: Vec<u16>,
+    pub(crate) replies: Vec<u16>,
 }
 
 impl Handlers {
     /// Returns whether a message may be handled at once: no serial handler runs, and nothing waits.
     #[inline]
-    pub(super) fn is_free(&self) -> bool {
+    pub(crate) fn is_free(&self) -> bool {
         let Serial { running, parked, inbox, .. } = &self.serial;
         matches!(running, Running::Nothing) && parked.is_empty() && inbox.is_empty()
     }
 
     /// Returns whether no handler runs and no message waits.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         match self.thread() {
             Some(thread) => thread.is_idle() && !self.is_parked(),
             None => self.is_free() && self.concurrent.is_empty(),
@@ -94,13 +99,13 @@ impl Handlers {
     }
 
     /// Lets all handlers run on this thread.
-    pub(super) fn run_on(&mut self, mut thread: HandlerThread) {
+    pub(crate) fn run_on(&mut self, mut thread: HandlerThread) {
         thread.add_ends(self.take_thread_ends());
         self.serial.running = Running::Thread(Box::new(thread));
     }
 
     /// Takes the ends of the threads that have run handlers.
-    pub(super) fn take_thread_ends(&mut self) -> Vec<ThreadEnd> {
+    pub(crate) fn take_thread_ends(&mut self) -> Vec<ThreadEnd> {
         match &mut self.serial.running {
             Running::Thread(thread) => thread.take_ends(),
             Running::Nothing | Running::Call(..) => Vec::new(),
@@ -108,34 +113,34 @@ impl Handlers {
     }
 
     /// Returns the thread that runs the handlers, if they have one.
-    pub(super) fn thread(&self) -> Option<&HandlerThread> {
+    pub(crate) fn thread(&self) -> Option<&HandlerThread> {
         if let Running::Thread(thread) = &self.serial.running { Some(thread) } else { None }
     }
 
     /// Returns whether concurrent calls run.
     #[inline]
-    pub(super) const fn has_concurrent(&self) -> bool {
+    pub(crate) const fn has_concurrent(&self) -> bool {
         !self.concurrent.is_empty()
     }
 
     /// Returns whether the route has `limit` concurrent calls.
-    pub(super) fn is_full(&self, route: RouteId, limit: usize) -> bool {
+    pub(crate) fn is_full(&self, route: RouteId, limit: usize) -> bool {
         self.concurrent.is_full(route, limit)
     }
 
     /// Returns the bytes of the messages whose concurrent handlers run.
-    pub(super) fn concurrent_charge(&self) -> usize {
+    pub(crate) fn concurrent_charge(&self) -> usize {
         self.concurrent.charge()
     }
 
     /// Runs a serial handler that waits.
-    pub(super) fn run(&mut self, origin: Origin, future: PooledFuture) {
+    pub(crate) fn run(&mut self, origin: Origin, future: PooledFuture) {
         debug_assert!(matches!(self.serial.running, Running::Nothing), "one handler at a time");
         self.serial.running = Running::Call(origin, future);
     }
 
     /// Runs a concurrent handler that waits. Its message has `charge` bytes.
-    pub(super) fn run_concurrently(
+    pub(crate) fn run_concurrently(
         &mut self,
         route: RouteId,
         origin: Origin,
@@ -146,17 +151,17 @@ impl Handlers {
     }
 
     /// Returns the code of the running serial handler's message.
-    pub(super) fn running_code(&self) -> Option<u16> {
+    pub(crate) fn running_code(&self) -> Option<u16> {
         if let Running::Call(origin, _) = &self.serial.running { Some(origin.code()) } else { None }
     }
 
     /// Returns the codes of the concurrent calls.
-    pub(super) fn concurrent_codes(&self) -> impl Iterator<Item = u16> {
+    pub(crate) fn concurrent_codes(&self) -> impl Iterator<Item = u16> {
         self.concurrent.codes()
     }
 
     /// Polls the running serial handler.
-    pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndedCall>> {
+    pub(crate) fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndedCall>> {
         let Running::Call(_, future) = &mut self.serial.running else { return Poll::Ready(None) };
         let outcome = ready!(poll_caught(future, cx));
         Poll::Ready(match std::mem::take(&mut self.serial.running) {
@@ -166,27 +171,27 @@ impl Handlers {
     }
 
     /// Polls the concurrent calls; returns the next one that has ended.
-    pub(super) fn poll_concurrent(&mut self, cx: &mut Context<'_>) -> Poll<EndedCall> {
+    pub(crate) fn poll_concurrent(&mut self, cx: &mut Context<'_>) -> Poll<EndedCall> {
         self.concurrent.poll_ended(cx)
     }
 
     /// Returns whether a reply waits for room.
-    pub(super) fn is_parked(&self) -> bool {
+    pub(crate) fn is_parked(&self) -> bool {
         !self.serial.parked.is_empty()
     }
 
     /// Holds a reply until the peer's outbox has room, behind the replies that wait already.
-    pub(super) fn park(&mut self, reply: Frame) {
+    pub(crate) fn park(&mut self, reply: Frame) {
         self.serial.parked.push_back(reply);
     }
 
     /// Holds a reply that was taken too early.
-    pub(super) fn park_again(&mut self, reply: Frame) {
+    pub(crate) fn park_again(&mut self, reply: Frame) {
         self.serial.parked.push_front(reply);
     }
 
     /// Returns the reply that has waited longest.
-    pub(super) fn take_parked(&mut self) -> Option<Frame> {
+    pub(crate) fn take_parked(&mut self) -> Option<Frame> {
         let reply = self.serial.parked.pop_front()?;
         if self.serial.parked.is_empty() {
             // An idle connection holds no memory for replies.
@@ -197,7 +202,7 @@ impl Handlers {
 
     /// Queues a message in the inbox. It outlives the read buffer's batch, so a short body is copied
     /// out of it.
-    pub(super) fn wait(&mut self, route: RouteId, message: Message) {
+    pub(crate) fn wait(&mut self, route: RouteId, message: Message) {
         let message = message.detach_below(DETACH_BELOW);
         if let Some(thread) = self.thread() {
             return thread.wait(route, message);
@@ -207,7 +212,7 @@ impl Handlers {
     }
 
     /// Returns the route of the next message in the inbox, if nothing is before it.
-    pub(super) fn next_route(&self) -> Option<RouteId> {
+    pub(crate) fn next_route(&self) -> Option<RouteId> {
         if !matches!(self.serial.running, Running::Nothing) || self.is_parked() {
             return None;
         }
@@ -215,7 +220,7 @@ impl Handlers {
     }
 
     /// Takes the next message of the inbox, if nothing is before it.
-    pub(super) fn next(&mut self) -> Option<(RouteId, Message)> {
+    pub(crate) fn next(&mut self) -> Option<(RouteId, Message)> {
         self.next_route()?;
         let serial = &mut self.serial;
         if fault!("serial_reorders") {
@@ -232,12 +237,12 @@ impl Handlers {
 
     /// Returns the bytes of the inbox, each message with its overhead.
     #[inline]
-    pub(super) fn inbox_charge(&self) -> usize {
+    pub(crate) fn inbox_charge(&self) -> usize {
         self.thread().map_or(self.serial.inbox_charge, HandlerThread::charge)
     }
 
     /// Returns whether the inbox has room for another message.
-    pub(super) fn has_room(&self, messages: usize, bytes: usize) -> bool {
+    pub(crate) fn has_room(&self, messages: usize, bytes: usize) -> bool {
         match self.thread() {
             Some(thread) => thread.has_room(messages, bytes),
             None => self.serial.inbox.len() < messages && self.serial.inbox_charge < bytes,
@@ -245,24 +250,24 @@ impl Handlers {
     }
 
     /// Returns whether the inbox has room while a call of this side waits for its answer.
-    pub(super) fn has_room_while_calling(&self) -> bool {
+    pub(crate) fn has_room_while_calling(&self) -> bool {
         self.has_room(usize::MAX, INBOX_BYTES_WHILE_CALLING)
     }
 
     /// Returns a pooled future for this route, if there is one.
     #[inline]
-    pub(super) fn take_future(&mut self, route: RouteId, routes: &Routes) -> Option<PooledFuture> {
+    pub(crate) fn take_future(&mut self, route: RouteId, routes: &Routes) -> Option<PooledFuture> {
         self.pool.take(route, routes)
     }
 
     /// Keeps the future of a handler that ended at its first poll.
     #[inline]
-    pub(super) fn keep_future(&mut self, route: RouteId, routes: &Routes, future: PooledFuture) {
+    pub(crate) fn keep_future(&mut self, route: RouteId, routes: &Routes, future: PooledFuture) {
         self.pool.keep(route, routes, future);
     }
 
     /// Keeps the future of a handler that had to wait.
-    pub(super) fn keep_waited_future(
+    pub(crate) fn keep_waited_future(
         &mut self,
         origin: Origin,
         routes: &Routes,
@@ -275,21 +280,21 @@ impl Handlers {
     }
 
     /// Gives the kept future back to its route: an idle connection holds none.
-    pub(super) fn give_back_future(&mut self, routes: &Routes) {
+    pub(crate) fn give_back_future(&mut self, routes: &Routes) {
         if !self.pool.is_empty() {
             self.pool.give_back(routes);
         }
     }
 
     /// Counts a turn; returns its number.
-    pub(super) const fn count_turn(&mut self) -> u8 {
+    pub(crate) const fn count_turn(&mut self) -> u8 {
         self.turns = self.turns.wrapping_add(1);
         self.turns
     }
 
     /// Drops the messages that wait for their handler, and returns their number. Running handlers
     /// continue.
-    pub(super) fn discard_waiting(&mut self) -> u64 {
+    pub(crate) fn discard_waiting(&mut self) -> u64 {
         if let Some(thread) = self.thread() {
             return thread.discard_waiting();
         }
@@ -298,7 +303,7 @@ impl Handlers {
     }
 
     /// Cancels all handlers and drops the messages that wait.
-    pub(super) fn cancel(&mut self) -> Cancelled {
+    pub(crate) fn cancel(&mut self) -> Cancelled {
         let Serial { running, parked, inbox, .. } = std::mem::take(&mut self.serial);
         let replies = parked.iter().map(Frame::code).collect();
         let concurrent = self.concurrent.cancel();
@@ -324,6 +329,6 @@ impl Handlers {
 }
 
 /// Returns the bytes of a waiting message, with its overhead.
-pub(super) fn charge(message: &Message) -> usize {
+pub(crate) fn charge(message: &Message) -> usize {
     message.body().len() + FRAME_OVERHEAD
 }

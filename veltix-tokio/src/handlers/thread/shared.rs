@@ -9,8 +9,8 @@ use veltix_core::Message;
 use veltix_core::limits::{DETACH_BELOW, INBOX_BYTES, INBOX_MESSAGES};
 
 use crate::close::Disconnected;
-use crate::connection::handlers::{Cancelled, Origin, charge};
 use crate::flush::PublishedApart;
+use crate::handlers::{Cancelled, Origin, charge};
 use crate::router::{Outcome, RouteId};
 use crate::session::Session;
 use crate::sync::{Mutex, drop_caught};
