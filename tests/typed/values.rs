@@ -146,7 +146,7 @@ proptest! {
         }
         for (value, number) in values.iter().zip(1..) {
             let read = store.value(veltix::PeerId::new(number), "n").unwrap();
-            prop_assert_eq!(format!("{:?}", read), format!("{:?}", value));
+            prop_assert_eq!(format!("{:?}", read), format!("{:?}", Some(value)));
         }
     }
 }
