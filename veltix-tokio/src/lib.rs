@@ -38,7 +38,9 @@ pub mod tls;
 pub mod transport;
 mod workers;
 
-pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
+pub use client::{
+    Client, ClientConfig, ClientStatus, ClosingClient, Connecting, MessageStream, Reconnect,
+};
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
@@ -59,7 +61,7 @@ pub use router::{
     Handler, Inbound, InboundService, IntoReply, Json, MessageService, Msg, Rejection, Reply,
     Router, State, Text,
 };
-pub use server::{Server, ServerConfig};
+pub use server::{Binding, Server, ServerConfig};
 #[cfg(feature = "signal")]
 pub use signal::stop_signal;
 
@@ -70,7 +72,8 @@ pub mod __private {
     #[cfg(veltix_planted_bugs)]
     pub use crate::fault::plant;
     pub use crate::router::{
-        Asked, BorrowBody, Called, FailWith, Failure, Input, MessageInput, Outcome, Reject,
-        RouteOptions, TellsRejection, check, marker,
+        Asked, BlockingHandler, BorrowBody, Called, ConnectHandler, DisconnectHandler, FailWith,
+        Failure, Input, MessageHandler, MessageInput, Outcome, Reject, RouteOptions, Served,
+        StateFor, TellsRejection, TypedHandler, check, marker,
     };
 }

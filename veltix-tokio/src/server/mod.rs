@@ -1,6 +1,7 @@
 //! [`Server`]: binds an address, accepts connections, serves them, and drains.
 
 mod accept;
+mod binding;
 mod config;
 mod exposed;
 
@@ -18,6 +19,7 @@ use veltix_core::Rate;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
 
 use self::accept::Entrance;
+pub use self::binding::Binding;
 use self::exposed::{Protection, warn_if_exposed};
 use crate::admission::Pace;
 use crate::config::Role;
@@ -28,7 +30,7 @@ use crate::handshake::HelloCache;
 use crate::hub::Hub;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
-use crate::router::{Router, Routes};
+use crate::router::{Router, Routes, Served};
 use crate::tls::ServerTls;
 #[cfg(unix)]
 use crate::transport::UnixSocketListener;
@@ -62,7 +64,11 @@ impl Server {
     ///
     /// # Errors
     /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::NoRuntime`], [`BindError::Config`].
-    pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
+    pub fn bind(config: ServerConfig, router: impl Served) -> Binding {
+        Binding::new(Self::bind_tcp(config, router.into_router()))
+    }
+
+    async fn bind_tcp(config: ServerConfig, router: Router) -> Result<Self, BindError> {
         config.check()?;
         if Handle::try_current().is_err() {
             return Err(BindError::NoRuntime);
@@ -100,7 +106,7 @@ impl Server {
     pub fn bind_unix(
         path: impl AsRef<Path>,
         config: ServerConfig,
-        router: Router,
+        router: impl Served,
     ) -> Result<Self, BindError> {
         // The config is checked before the socket file exists.
         config.check()?;
@@ -117,8 +123,9 @@ impl Server {
     pub fn with_listener(
         listener: impl Listener,
         config: ServerConfig,
-        router: Router,
+        router: impl Served,
     ) -> Result<Self, BindError> {
+        let router = router.into_router();
         config.check()?;
         let mut limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
         limits.peer_rate = config.peer_rate.filter(Rate::is_limited);
