@@ -18,6 +18,8 @@
 //!
 //! | future | method |
 //! |---|---|
+//! | [`Binding`] | [`Server::bind`](crate::Server::bind) |
+//! | [`Connecting`] | [`Client::connect`](crate::Client::connect) |
 //! | [`Sending`] | [`Peer::send`](crate::Peer::send) |
 //! | [`Closing`] | [`Peer::close`](crate::Peer::close) |
 //! | [`ClosingClient`] | [`Client::close`](crate::Client::close) |
@@ -25,4 +27,4 @@
 //!
 //! Requests, pings and surveys are in [`request`](crate::request).
 
-pub use veltix_tokio::{Closing, ClosingClient, Draining, Sending};
+pub use veltix_tokio::{Binding, Closing, ClosingClient, Connecting, Draining, Sending};

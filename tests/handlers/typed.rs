@@ -1,5 +1,8 @@
 //! Handlers of typed messages, whose traits are implemented by hand here.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use veltix::handler::MessageRef;
@@ -277,6 +280,33 @@ async fn a_blocking_one_answers_alike() {
     assert!(matches!(refused, Err(RequestError::Remote(Fault::ByZero))), "{refused:?}");
     let unread = client.request(&Message::from_text(Divide::TYPE, "")).await.unwrap();
     assert_eq!(unread.code(), Fault::TYPE.code());
+}
+
+/// Each call works on a clone of the closure, so what it captures may be shared or taken.
+#[test]
+fn an_async_closure_may_capture() {
+    paused(async {
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        let taken = vec![1, 2, 3];
+        let half = async move |peer: Peer, Msg(Half(n)): Msg<Half>| {
+            peer.ping().await.expect("a pong");
+            counted.fetch_add(1, Ordering::Relaxed);
+            Quotient(n / 2)
+        };
+        let sum = move || async move {
+            let sum: i32 = taken.into_iter().sum();
+            sum.to_string()
+        };
+        let world = World::new(Router::new().on(half).route(super::OTHER, sum));
+        let client = world.client(Router::new()).await;
+        for n in 1..=3 {
+            assert_eq!(client.request(&Half(2 * n)).await.unwrap(), Quotient(n));
+            let answer = client.request(&Message::empty(super::OTHER)).await.unwrap();
+            assert_eq!(answer.text().unwrap(), "6");
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+    });
 }
 
 #[test]

@@ -39,7 +39,9 @@ pub mod tls;
 pub mod transport;
 mod workers;
 
-pub use client::{Client, ClientConfig, ClientHandle, ClientStatus, ClosingClient, Reconnect};
+pub use client::{
+    Client, ClientConfig, ClientHandle, ClientStatus, ClosingClient, Connecting, Reconnect,
+};
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
@@ -60,7 +62,7 @@ pub use router::{
     Handler, Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg,
     Rejection, Reply, Router, State, Text,
 };
-pub use server::{IntoListener, Listening, Server, ServerConfig, Tcp};
+pub use server::{Binding, IntoListener, Listening, Server, ServerConfig, Tcp};
 #[cfg(feature = "signal")]
 pub use signal::stop_signal;
 
@@ -71,7 +73,8 @@ pub mod __private {
     #[cfg(veltix_planted_bugs)]
     pub use crate::fault::plant;
     pub use crate::router::{
-        Asked, BorrowBody, Called, FailWith, Failure, Input, MessageInput, Outcome, Reject,
-        RouteOptions, TellsRejection, check, marker,
+        Asked, BlockingHandler, BorrowBody, Called, ConnectHandler, DisconnectHandler, FailWith,
+        Failure, Input, MessageHandler, MessageInput, Outcome, Reject, RouteOptions, Served,
+        StateFor, TellsRejection, TypedHandler, check, marker,
     };
 }

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod config;
+mod connecting;
 mod control;
 mod credentials;
 mod dial;
@@ -20,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 use veltix_core::{Ask, ToMessage};
 
 pub use config::{ClientConfig, Reconnect};
+pub use connecting::Connecting;
 pub use handle::ClientHandle;
 
 use crate::close::Disconnected;
@@ -31,7 +33,7 @@ use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::peer::{Peer, Sending};
 use crate::requests::{Ping, Request};
-use crate::router::{Router, Routes};
+use crate::router::{Router, Routes, Served};
 use crate::tls::Dial;
 #[cfg(unix)]
 use crate::transport::UnixSocketConnector;
@@ -101,7 +103,11 @@ impl Client {
     ///
     /// # Cancel safety
     /// Cancel safe: dropping the future closes the connection that it has opened.
-    pub async fn connect(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
+    pub fn connect(config: ClientConfig, router: impl Served) -> Connecting {
+        Connecting::new(Self::connect_tcp(config, router.into_router()))
+    }
+
+    async fn connect_tcp(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
         let options = config.connection.tcp_options();
         let connector = TcpConnector::new(config.addr.clone(), options, Resolver::System);
         let tls = config.dial_tls(Some(&config.addr))?;
@@ -119,12 +125,12 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::connect`].
     #[cfg(unix)]
-    pub async fn connect_unix(
+    pub fn connect_unix(
         path: impl Into<PathBuf>,
         config: ClientConfig,
-        router: Router,
-    ) -> Result<Self, ConnectError> {
-        Self::connect_with(UnixSocketConnector::new(path), config, router).await
+        router: impl Served,
+    ) -> Connecting {
+        Self::connect_with(UnixSocketConnector::new(path), config, router)
     }
 
     /// Connects over another transport: in memory, for tests, or one of your own. The address in
@@ -135,13 +141,16 @@ impl Client {
     ///
     /// # Cancel safety
     /// As [`Client::connect`].
-    pub async fn connect_with(
+    pub fn connect_with(
         connector: impl Connector,
         config: ClientConfig,
-        router: Router,
-    ) -> Result<Self, ConnectError> {
-        let tls = config.dial_tls(None)?;
-        Self::connect_over(connector, tls, config, router).await
+        router: impl Served,
+    ) -> Connecting {
+        let router = router.into_router();
+        Connecting::new(async move {
+            let tls = config.dial_tls(None)?;
+            Self::connect_over(connector, tls, config, router).await
+        })
     }
 
     async fn connect_over(

@@ -1,6 +1,6 @@
 //! The handlers of a connection's beginning and end.
 
-use super::handler::Handler;
+use super::kinds::{ConnectHandler, DisconnectHandler};
 use super::{Router, Unbound};
 use crate::close::Disconnected;
 #[cfg(doc)]
@@ -21,7 +21,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn on_connect<H, T>(mut self, handler: H) -> Self
     where
-        H: Handler<T, S, ()>,
+        H: ConnectHandler<T, S>,
         T: 'static,
     {
         self.on_connect = Some(Unbound::<_, ()>::new::<_, _, ()>(handler));
@@ -35,7 +35,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
     where
-        H: Handler<T, S, Disconnected>,
+        H: DisconnectHandler<T, S>,
         T: 'static,
     {
         self.on_disconnect = Some(Unbound::<_, Disconnected>::new::<_, _, Disconnected>(handler));

@@ -5,6 +5,7 @@ pub mod check;
 mod declared;
 mod extract;
 mod handler;
+mod kinds;
 mod layer;
 mod life;
 mod messages;
@@ -12,7 +13,9 @@ mod options;
 mod outcome;
 mod reply;
 mod routes;
+mod served;
 mod typed;
+mod unbound;
 mod wrap;
 
 use std::fmt;
@@ -33,10 +36,10 @@ pub use extract::{
     Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
     Text,
 };
-use handler::Bound;
 pub(crate) use handler::Erased;
 pub use handler::{Called, Handler, marker};
 pub(crate) use handler::{PooledFuture, Started, poll_caught};
+pub use kinds::{BlockingHandler, ConnectHandler, DisconnectHandler, MessageHandler, TypedHandler};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
 pub use messages::MessageStream;
@@ -45,7 +48,9 @@ pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
 pub(crate) use routes::{RouteId, Routes};
+pub use served::{Served, StateFor};
 pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRejection};
+use unbound::Unbound;
 
 /// The routes of an application, and its handlers for connecting and disconnecting peers.
 ///
@@ -68,35 +73,6 @@ struct Route<S> {
     handler: Unbound<S, Message>,
     blocking: bool,
     added_at: &'static Location<'static>,
-}
-
-/// A handler that is not bound to its state yet. `R` is the input that the connection receives for it.
-struct Unbound<S, R: Input> {
-    bind: Box<dyn FnOnce(S) -> Box<dyn Erased<R>> + Send>,
-    needs_hub: bool,
-    is_async: bool,
-    options: RouteOptions,
-}
-
-impl<S: Clone + Send + Sync + 'static, R: Input> Unbound<S, R> {
-    /// Creates it. `I` is the handler's view of the input.
-    fn new<H, T, I>(handler: H) -> Self
-    where
-        H: Handler<T, S, I>,
-        T: 'static,
-        I: for<'a> Input<Given<'a> = R::Given<'a>>,
-    {
-        let options = handler.options();
-        let bind = |state| Box::new(Bound::new(handler, state)) as Box<dyn Erased<R>>;
-        Self { bind: Box::new(bind), needs_hub: H::NEEDS_HUB, is_async: H::IS_ASYNC, options }
-    }
-
-    /// Binds the state, for a router whose state is known.
-    fn with_state<S2>(self, state: &S) -> Unbound<S2, R> {
-        let Self { bind, needs_hub, is_async, options } = self;
-        let state = state.clone();
-        Unbound { bind: Box::new(|_| bind(state)), needs_hub, is_async, options }
-    }
 }
 
 impl<S: Clone + Send + Sync + 'static> Router<S> {
@@ -123,7 +99,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[track_caller]
     pub fn route<H, T>(self, message_type: impl Into<MessageType>, handler: H) -> Self
     where
-        H: Handler<T, S>,
+        H: MessageHandler<T, S>,
         T: 'static,
     {
         self.add(message_type.into(), Unbound::<_, Message>::new::<_, _, Message>(handler), false)
@@ -141,7 +117,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     pub fn on<M, H, T>(self, handler: H) -> Self
     where
         M: TypedMessage<Error: TellsRejection>,
-        H: Handler<T, S, Asked<M>>,
+        H: TypedHandler<T, S, M>,
         T: 'static,
     {
         self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), false)
@@ -157,7 +133,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     pub fn on_blocking<M, H, V, T>(self, handler: H) -> Self
     where
         M: TypedMessage<Error: TellsRejection>,
-        H: Handler<(marker::Plain, V, T), S, Asked<M>>,
+        H: BlockingHandler<V, T, S, Asked<M>>,
         V: 'static,
         T: 'static,
     {
@@ -173,7 +149,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[track_caller]
     pub fn route_blocking<H, V, T>(self, message_type: impl Into<MessageType>, handler: H) -> Self
     where
-        H: Handler<(marker::Plain, V, T), S>,
+        H: BlockingHandler<V, T, S, Message>,
         V: 'static,
         T: 'static,
     {
@@ -302,7 +278,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
-        H: Handler<T, S>,
+        H: MessageHandler<T, S>,
         T: 'static,
     {
         self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));
@@ -354,9 +330,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Sets the state of the handlers.
+    /// Sets the state of the handlers. It is the `S` of their [`State<S>`], or a state of which that is a
+    /// part, by [`FromRef`]. A trait object is given with its type, as in
+    /// `.with_state(Arc::new(db) as Arc<dyn Db>)`.
     #[must_use]
-    pub fn with_state<S2>(self, state: S) -> Router<S2> {
+    pub fn with_state<S2>(self, state: impl StateFor<S>) -> Router<S2> {
+        let state = state.into_state();
         let routes = self.routes.into_iter().map(|route| Route {
             message_type: route.message_type,
             handler: route.handler.with_state(&state),

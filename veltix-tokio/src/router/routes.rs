@@ -2,12 +2,13 @@
 
 use veltix_core::{Message, MessageType, Registry};
 
+use super::Router;
 use super::declared::DeclaredTypes;
 use super::handler::Erased;
 use super::layer::Layered;
 use super::typed::Input;
+use super::unbound::Unbound;
 use super::wrap::{Blocking, Publishing, Timed};
-use super::{Router, Unbound};
 use crate::close::Disconnected;
 use crate::flush::PublishLimit;
 use crate::hub::Hub;

@@ -3,6 +3,7 @@
 mod accept;
 mod accepting;
 mod backoff;
+mod binding;
 mod config;
 mod entrance;
 mod exposed;
@@ -25,6 +26,7 @@ use veltix_core::Rate;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
 
 use self::accepting::erased;
+pub use self::binding::Binding;
 use self::entrance::Entrance;
 use self::exposed::{Protection, warn_if_exposed};
 use self::listeners::{ListenerState, Listeners};
@@ -38,7 +40,7 @@ use crate::handshake::HelloCache;
 use crate::hub::Hub;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
-use crate::router::{Router, Routes};
+use crate::router::{Router, Routes, Served};
 use crate::tls::ServerTls;
 #[cfg(unix)]
 use crate::transport::UnixSocketListener;
@@ -79,7 +81,11 @@ impl Server {
     ///
     /// # Errors
     /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::NoRuntime`], [`BindError::Config`].
-    pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
+    pub fn bind(config: ServerConfig, router: impl Served) -> Binding {
+        Binding::new(Self::bind_tcp(config, router.into_router()))
+    }
+
+    async fn bind_tcp(config: ServerConfig, router: Router) -> Result<Self, BindError> {
         config.check()?;
         if Handle::try_current().is_err() {
             return Err(BindError::NoRuntime);
@@ -107,7 +113,7 @@ impl Server {
     pub fn bind_unix(
         path: impl AsRef<Path>,
         config: ServerConfig,
-        router: Router,
+        router: impl Served,
     ) -> Result<Self, BindError> {
         // The config is checked before the socket file exists.
         config.check()?;
@@ -125,8 +131,9 @@ impl Server {
     pub fn with_listener(
         listener: impl IntoListener,
         config: ServerConfig,
-        router: Router,
+        router: impl Served,
     ) -> Result<Self, BindError> {
+        let router = router.into_router();
         config.check()?;
         if router.feed().is_some() {
             return Err(ConfigError::MessagesOnServer.into());

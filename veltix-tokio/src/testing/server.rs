@@ -19,7 +19,7 @@ use crate::config::SocketCore;
 use crate::error::ConnectError;
 use crate::hub::Hub;
 use crate::peer::Peer;
-use crate::router::Router;
+use crate::router::{Router, Served};
 use crate::server::{Server, ServerConfig};
 
 /// The time after which a test client that lost its connection reconnects.
@@ -42,7 +42,7 @@ impl TestServer {
     /// # Panics
     /// Panics unless the runtime has one thread, as that of `#[tokio::test]` has.
     #[track_caller]
-    pub fn start(router: Router) -> impl Future<Output = Self> {
+    pub fn start(router: impl Served) -> impl Future<Output = Self> {
         Self::start_with(ServerConfig::default(), router)
     }
 
@@ -52,7 +52,8 @@ impl TestServer {
     /// # Panics
     /// Panics as [`start`](TestServer::start) does, and if the config is invalid.
     #[track_caller]
-    pub fn start_with(config: ServerConfig, router: Router) -> impl Future<Output = Self> {
+    pub fn start_with(config: ServerConfig, router: impl Served) -> impl Future<Output = Self> {
+        let router = router.into_router();
         clock::begin();
         let (switchboard, listener) = Switchboard::new();
         let config = config.socket_core(SocketCore::Async);
