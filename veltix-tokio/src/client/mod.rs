@@ -174,10 +174,10 @@ impl Client {
         let endpoint = Endpoint::new(side, limits);
         let routes = Arc::new(Routes::new(router, None));
         let addr = connector.target();
+        let mut attempts = Attempts::new(config.reconnecting());
         let credentials = config.credentials;
         let dialer =
             Dialer { connector, tls, credentials, endpoint: Arc::clone(&endpoint), routes };
-        let mut attempts = Attempts::new(config.reconnect);
         let first = attempts.first(&dialer).await?;
         let (admitted, entered) = oneshot::channel();
         let shared = Shared::new(endpoint, Control::new(first.peer().clone(), admitted));
