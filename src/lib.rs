@@ -46,6 +46,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod _guide;
+pub mod client;
 pub mod codec;
 pub mod future;
 pub mod handler;
@@ -123,9 +124,9 @@ pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
     ClientHandle, ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected,
     Error, Event, EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json,
-    MessageStream, Msg, NotConnected, Peer, Reconnect, Refuse, Rejection, Reply, RequestError,
-    Result, Router, SendError, Server, ServerConfig, ShutdownReport, SocketCore, State, Text,
-    TlsConfigError, TlsError, Watch, WatchEvent, transport,
+    MessageStream, Msg, Peer, Reconnect, Refuse, Rejection, Reply, RequestError, Result, Router,
+    SendError, Server, ServerConfig, ShutdownReport, SocketCore, State, Text, TlsConfigError,
+    TlsError, Watch, WatchEvent, transport,
 };
 
 #[cfg(feature = "signal")]

@@ -4,6 +4,7 @@ mod bind;
 mod config;
 mod connect;
 mod request;
+mod restore;
 mod send;
 mod tls;
 
@@ -18,6 +19,7 @@ pub use bind::BindError;
 pub use config::ConfigError;
 pub use connect::{ConnectError, NotConnected};
 pub use request::RequestError;
+pub use restore::RestoreError;
 pub use send::SendError;
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 
@@ -38,6 +40,9 @@ pub enum Error {
     /// An error of [`Client::connected`](crate::Client::connected).
     #[error(transparent)]
     NotConnected(#[from] NotConnected),
+    /// An error of [`Client::restore`](crate::Client::restore).
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// An error of a `send`.
     #[error(transparent)]
     Send(#[from] SendError),
