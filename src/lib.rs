@@ -46,6 +46,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod _guide;
+pub mod client;
 pub mod codec;
 pub mod future;
 pub mod handler;
@@ -124,9 +125,9 @@ pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
     ClientHandle, ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected,
     Error, Event, EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json,
-    MessageStream, Msg, NotConnected, Peer, Reconnect, Refuse, Rejection, Reply, RequestError,
-    Result, Router, SendError, ServeError, Server, ServerConfig, ShutdownReport, SocketCore, State,
-    Text, TlsConfigError, TlsError, Watch, WatchEvent,
+    MessageStream, Msg, Peer, Reconnect, Refuse, Rejection, Reply, RequestError, Result, Router,
+    SendError, ServeError, Server, ServerConfig, ShutdownReport, SocketCore, State, Text,
+    TlsConfigError, TlsError, Watch, WatchEvent,
 };
 
 #[cfg(feature = "signal")]

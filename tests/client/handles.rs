@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep, timeout};
+use veltix::client::NotConnected;
 use veltix::{
-    Client, ClientHandle, ClientStatus, CloseReason, Message, NotConnected, Peer, Reconnect,
-    RequestError, Router, State,
+    Client, ClientHandle, ClientStatus, CloseReason, Message, Peer, Reconnect, RequestError,
+    Router, State,
 };
 
 use super::{accept, break_and_accept, config, connected, gave_up, lost, seconds};

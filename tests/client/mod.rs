@@ -8,6 +8,7 @@ mod handles;
 mod ids;
 mod messages;
 mod reconnect;
+mod restored;
 mod retry;
 
 use std::time::Duration;

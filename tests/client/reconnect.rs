@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
+use veltix::client::NotConnected;
 use veltix::testing::{TestClient, TestServer};
 use veltix::{
-    ClientConfig, ClientStatus, CloseReason, Event, EventStream, Message, NotConnected, Reconnect,
-    Refuse, RequestError, Router, SendError,
+    ClientConfig, ClientStatus, CloseReason, Event, EventStream, Message, Reconnect, Refuse,
+    RequestError, Router, SendError,
 };
 
 use super::{accept, attempt, break_and_accept, config, connected, gave_up, lost, next, seconds};

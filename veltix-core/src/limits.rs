@@ -131,6 +131,13 @@ pub const RECONNECT_RESET: Duration = Duration::from_secs(10);
 /// [`HandshakeError::FrameBeforeHandshake`](crate::HandshakeError::FrameBeforeHandshake).
 pub const EARLY_FRAME_RETRIES: u32 = 3;
 
+/// Limits the messages that a client restores on each connection. All of them are queued at once, so
+/// they must fit an outbox of the server, and a reconnect must not flood it.
+pub const RESTORED_MESSAGES: usize = 512;
+
+/// Limits the bytes of these messages.
+pub const RESTORED_BYTES: usize = 1024 * 1024;
+
 /// Is the default time over which the clients of an ending server reconnect. 10 000 clients then
 /// cause 200 handshakes per tenth of a second on its successor, a fraction of its capacity, and no
 /// client waits much longer than a process takes to end and to start.

@@ -47,7 +47,7 @@ pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
 pub use error::{
     BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, NotConnected,
-    RequestError, Result, SendError, ServeError, TlsConfigError, TlsError,
+    RequestError, RestoreError, Result, SendError, ServeError, TlsConfigError, TlsError,
 };
 pub use hub::{
     Broadcast, Delivery, Draining, Event, EventStream, HandshakeFailure, Hub, Response, Responses,

@@ -16,7 +16,8 @@ use crate::tls::{ClientTls, Dial};
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     pub(super) addr: String,
-    pub(super) reconnect: Reconnect,
+    /// `None` unless it was set.
+    reconnect: Option<Reconnect>,
     pub(super) tls: Option<ClientTls>,
     pub(super) credentials: Credentials,
     pub(crate) connection: ConnectionConfig,
@@ -33,8 +34,19 @@ impl ClientConfig {
     /// Sets the behaviour after the connection is lost. Default: [`Reconnect::off`].
     #[must_use]
     pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
-        self.reconnect = reconnect;
+        self.reconnect = Some(reconnect);
         self
+    }
+
+    /// Sets the behaviour after the connection is lost, unless it was set before.
+    #[cfg(feature = "testing")]
+    pub(crate) fn reconnect_by_default(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect.get_or_insert(reconnect);
+        self
+    }
+
+    pub(super) fn reconnecting(&self) -> Reconnect {
+        self.reconnect.unwrap_or_default()
     }
 
     /// Connects over TLS only, on every transport and at every reconnect. Default: no TLS.
@@ -114,7 +126,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             addr: "127.0.0.1:8080".to_owned(),
-            reconnect: Reconnect::off(),
+            reconnect: None,
             tls: None,
             credentials: Credentials::default(),
             connection: ConnectionConfig::new(None),

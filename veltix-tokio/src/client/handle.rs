@@ -5,10 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::watch;
+use veltix_core::ToMessage;
 
 use super::control::Control;
+use super::restored::Restored;
 use super::{ClientStatus, ClosingClient};
-use crate::error::NotConnected;
+use crate::error::{NotConnected, RestoreError};
 use crate::flush;
 use crate::hub::{Endpoint, EventStream};
 use crate::peer::Peer;
@@ -18,11 +20,12 @@ use crate::router::{Context, FromContext, Rejection};
 pub(super) struct Shared {
     endpoint: Arc<Endpoint>,
     control: Control,
+    restored: Restored,
 }
 
 impl Shared {
     pub(super) fn new(endpoint: Arc<Endpoint>, control: Control) -> Arc<Self> {
-        let shared = Arc::new(Self { endpoint, control });
+        let shared = Arc::new(Self { endpoint, control, restored: Restored::default() });
         // Weak: a session holds its services, and the shared state holds a session.
         let weak: Weak<dyn Any + Send + Sync> = Arc::downgrade(&shared) as _;
         shared.endpoint.services().set_client(weak);
@@ -35,6 +38,10 @@ impl Shared {
 
     pub(super) const fn control(&self) -> &Control {
         &self.control
+    }
+
+    pub(super) const fn restored(&self) -> &Restored {
+        &self.restored
     }
 }
 
@@ -122,6 +129,27 @@ impl ClientHandle {
                 return Err(NotConnected::Closed);
             }
         }
+    }
+
+    /// Registers a message for each later connection, as
+    /// [`Client::restore`](crate::Client::restore) does.
+    ///
+    /// # Errors
+    /// Those of [`Client::restore`](crate::Client::restore).
+    pub fn restore(
+        &self,
+        key: impl Into<Box<str>>,
+        message: &(impl ToMessage + ?Sized),
+    ) -> Result<(), RestoreError> {
+        // Encoded before the lock is taken: that runs the caller's code.
+        let message = self.peer().session().encode(message)?;
+        self.0.restored.set(key.into(), message)
+    }
+
+    /// Removes a message from those that are restored, as
+    /// [`Client::forget`](crate::Client::forget) does.
+    pub fn forget(&self, key: &str) -> bool {
+        self.0.restored.remove(key)
     }
 
     /// Stops reconnecting, as [`Client::stop_retry`](crate::Client::stop_retry) does.

@@ -7,6 +7,7 @@ mod control;
 mod credentials;
 mod dial;
 mod handle;
+mod restored;
 mod task;
 
 use std::fmt;
@@ -27,7 +28,7 @@ pub use handle::ClientHandle;
 use crate::close::Disconnected;
 use crate::config::Role;
 use crate::drain::Spreads;
-use crate::error::{ConfigError, ConnectError, NotConnected, SendError};
+use crate::error::{ConfigError, ConnectError, NotConnected, RestoreError, SendError};
 use crate::hub::EventStream;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
@@ -186,10 +187,10 @@ impl Client {
         }
         let routes = Arc::new(Routes::new(router, None));
         let addr = connector.target();
+        let mut attempts = Attempts::new(config.reconnecting());
         let credentials = config.credentials;
         let dialer =
             Dialer { connector, tls, credentials, endpoint: Arc::clone(&endpoint), routes };
-        let mut attempts = Attempts::new(config.reconnect);
         let first = attempts.first(&dialer).await?;
         let (admitted, entered) = oneshot::channel();
         let shared = Shared::new(endpoint, Control::new(first.peer().clone(), admitted));
@@ -281,6 +282,60 @@ impl Client {
     /// Cancel safe.
     pub async fn connected(&self) -> Result<Peer, NotConnected> {
         self.0.handle.connected().await
+    }
+
+    /// Registers a message that the client sends on each later connection: after `on_connect` has
+    /// returned `Ok`, in the order of the registration, and before
+    /// [`connected`](Client::connected) returns and [`status`](Client::status) is
+    /// [`Connected`](ClientStatus::Connected). So the server handles these messages before any later
+    /// one, for example to bring the client back into its rooms. A message takes the place of the one
+    /// with the same key. The key never leaves the client.
+    ///
+    /// It is not sent on the present connection: send it there, after the registration, so that a
+    /// reconnect in between loses nothing. It is sent as by [`send`](Client::send), so an answer goes to
+    /// the route of its type. To ask and to check the answer, use a request in
+    /// [`on_connect`](Router::on_connect) instead.
+    ///
+    /// ```
+    /// use veltix::Client;
+    ///
+    /// #[veltix::message]
+    /// enum Rooms {
+    ///     #[message(code = 200)]
+    ///     Join { room: String },
+    ///     #[message(code = 201)]
+    ///     Leave { room: String },
+    /// }
+    ///
+    /// async fn join(client: &Client, room: String) -> veltix::Result<()> {
+    ///     let join = Join { room };
+    ///     client.restore(join.room.as_str(), &join)?;
+    ///     client.send(&join).await?;
+    ///     Ok(())
+    /// }
+    ///
+    /// async fn leave(client: &Client, room: String) -> veltix::Result<()> {
+    ///     client.forget(&room);
+    ///     client.send(&Leave { room }).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RestoreError::Full`] if the client has 512 messages or 1 MiB of them, and
+    /// [`RestoreError::Encode`]. In both cases an older message with this key stays.
+    pub fn restore(
+        &self,
+        key: impl Into<Box<str>>,
+        message: &(impl ToMessage + ?Sized),
+    ) -> Result<(), RestoreError> {
+        self.0.handle.restore(key, message)
+    }
+
+    /// Removes the message with this key from those that the client [restores](Client::restore).
+    /// Returns false if there was none.
+    pub fn forget(&self, key: &str) -> bool {
+        self.0.handle.forget(key)
     }
 
     /// Stops reconnecting, now and after later losses, until [`Client::retry`] is called.

@@ -17,6 +17,7 @@ use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::hub::Event;
 use crate::log::log_or_debug;
+use crate::peer::Peer;
 use crate::router::Messages;
 use crate::transport::Connector;
 
@@ -214,7 +215,9 @@ impl<C: Connector> ClientTask<C> {
 }
 
 /// Reports a connection whose `on_connect` has returned `Ok`.
-fn admit(shared: &Shared, peer: &crate::peer::Peer) {
+fn admit(shared: &Shared, peer: &Peer) {
+    // Before the status, so that no later message of the application overtakes them.
+    shared.restored().send(peer);
     shared.control().set_status(ClientStatus::Connected);
     match shared.control().take_first() {
         // The caller of `connect` may have dropped its future.

@@ -5,6 +5,7 @@ mod config;
 mod connect;
 mod convert;
 mod request;
+mod restore;
 mod send;
 mod serve;
 mod tls;
@@ -21,6 +22,7 @@ pub use config::ConfigError;
 pub use connect::{ConnectError, NotConnected};
 pub use convert::{FromErrors, from_error};
 pub use request::RequestError;
+pub use restore::RestoreError;
 pub use send::SendError;
 pub use serve::ServeError;
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
@@ -45,6 +47,9 @@ pub enum Error {
     /// An error of [`Client::connected`](crate::Client::connected).
     #[error(transparent)]
     NotConnected(#[from] NotConnected),
+    /// An error of [`Client::restore`](crate::Client::restore).
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// An error of a `send`.
     #[error(transparent)]
     Send(#[from] SendError),
