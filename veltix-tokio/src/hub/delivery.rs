@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use veltix_core::limits::DETACH_BELOW;
-use veltix_core::{Frame, OverflowPolicy};
+use veltix_core::{EncodeError, Frame, OverflowPolicy};
 
 use crate::close::CloseReason;
 use crate::flush;
@@ -19,8 +20,12 @@ pub struct Delivery {
     pub matched: usize,
     /// Matched peers whose outbox has the message now.
     pub queued: usize,
-    /// Matched peers whose outbox had no room, or whose connection had ended.
+    /// Matched peers whose outbox had no room, whose connection had ended, or for which the message is
+    /// too large.
     pub dropped: usize,
+    /// Those of the dropped for which the message is too large: they announced a smaller
+    /// `max_message_size` than that of this side. The log has a warning, at most once a second.
+    pub too_large: usize,
 }
 
 impl Delivery {
@@ -30,6 +35,27 @@ impl Delivery {
             Overflow::Queued(_) => self.queued += 1,
             Overflow::Refused | Overflow::Disconnect | Overflow::Closed => self.dropped += 1,
         }
+    }
+
+    /// Counts a peer that does not accept a frame of this size.
+    pub(super) fn refuse_too_large(&mut self, peer: &Peer, code: u16, error: &EncodeError) {
+        self.matched += 1;
+        self.dropped += 1;
+        if !peer.session().outbox().refuse_too_large(code) {
+            return;
+        }
+        self.too_large += 1;
+        if peer.session().services().logs().too_large.is_due(Instant::now()) {
+            tracing::warn!(%peer, code, %error, "a broadcast is too large for a peer");
+        }
+    }
+
+    /// Adds the peers of another part of the broadcast.
+    pub(super) const fn add(&mut self, other: Self) {
+        self.matched += other.matched;
+        self.queued += other.queued;
+        self.dropped += other.dropped;
+        self.too_large += other.too_large;
     }
 }
 

@@ -19,4 +19,6 @@ pub(crate) struct Logs {
     pub(crate) evictions: RateLimitedLog,
     /// Peers that `authenticate` refused.
     pub(crate) refusals: RateLimitedLog,
+    /// Broadcasts that are too large for a peer.
+    pub(crate) too_large: RateLimitedLog,
 }

@@ -25,6 +25,8 @@ pub struct Sent {
     pub dropped_superseded: u64,
     /// Frames dropped because the deadline of a shutdown passed first.
     pub dropped_shutdown: u64,
+    /// Frames of broadcasts that were larger than the peer's `max_message_size`.
+    pub dropped_too_large: u64,
 }
 
 impl Sent {
@@ -36,6 +38,7 @@ impl Sent {
             + self.dropped_policy
             + self.dropped_superseded
             + self.dropped_shutdown
+            + self.dropped_too_large
     }
 }
 
@@ -48,6 +51,7 @@ impl Sent {
             DropReason::Policy => &mut self.dropped_policy,
             DropReason::Superseded => &mut self.dropped_superseded,
             DropReason::Shutdown => &mut self.dropped_shutdown,
+            DropReason::TooLarge => &mut self.dropped_too_large,
         }
     }
 }

@@ -13,8 +13,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use config::ServerConfig;
-use veltix_core::Rate;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
+use veltix_core::{Rate, ServerHandshake};
 
 use self::accept::Entrance;
 use self::exposed::{Protection, warn_if_exposed};
@@ -137,11 +137,14 @@ impl Server {
         let hub = Hub::new(Arc::clone(&endpoint));
         tracing::info!(addr = %endpoint.local_addr(), "listening");
         let pace = config.accept_rate.map(|(per_second, burst)| Pace::new(per_second, burst));
+        let routes = Arc::new(Routes::new(router, Some(hub)));
+        let types = routes.types().map(|types| &**types.fingerprints());
+        let hello = ServerHandshake::hello_with(endpoint.limits().max_message_size, types);
         let entrance = Entrance {
             endpoint: Arc::clone(&endpoint),
-            routes: Arc::new(Routes::new(router, Some(hub))),
+            routes,
             tls: config.tls,
-            hello_cache: HelloCache::default(),
+            hello_cache: HelloCache::new(hello),
         };
         let serve = Box::pin(accept::serve(listener, pace, entrance));
         Ok(Self { endpoint, serve: Some(serve) })

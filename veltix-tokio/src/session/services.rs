@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::TagTable;
 use crate::config::{Limits, Role};
@@ -22,6 +23,8 @@ pub(crate) struct Services {
     tags: TagTable,
     drain: Drain,
     logs: Logs,
+    /// The longest body that every peer until now has accepted, if that is less than this side's limit.
+    least_body: AtomicU32,
 }
 
 impl Services {
@@ -41,6 +44,7 @@ impl Services {
             tags: TagTable::default(),
             drain: Drain::new(spreads),
             logs: Logs::default(),
+            least_body: AtomicU32::new(u32::MAX),
         })
     }
 
@@ -70,6 +74,18 @@ impl Services {
 
     pub(crate) const fn drain(&self) -> &Drain {
         &self.drain
+    }
+
+    /// Notes the longest body that a peer accepts. It precedes every message to the peer.
+    pub(super) fn note_peer_limit(&self, body: u32) {
+        self.least_body.fetch_min(body, Ordering::Relaxed);
+    }
+
+    /// Returns whether a body of this length may be too long for a peer. Most sides have no such peer,
+    /// so that a broadcast need not ask each of them.
+    #[inline]
+    pub(crate) fn may_exceed_a_peer(&self, body: usize) -> bool {
+        body > self.least_body.load(Ordering::Relaxed) as usize
     }
 
     pub(crate) const fn logs(&self) -> &Logs {
