@@ -42,6 +42,8 @@ const KEPT_META: usize = 1024;
 pub struct Hello {
     version: String,
     meta: Map<String, Value>,
+    /// Holds the announced limit, so that a sender need not search `meta`.
+    max_message_size: Option<u32>,
     differing_types: Vec<u16>,
 }
 
@@ -62,7 +64,9 @@ impl Hello {
             PROTOCOL_ERROR: true,
         });
         meta.insert("veltix".to_owned(), native);
-        Self { version: env!("CARGO_PKG_VERSION").to_owned(), meta, ..Self::default() }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let max_message_size = announced_limit(&meta);
+        Self { version, meta, max_message_size, ..Self::default() }
     }
 
     /// Returns the version of the peer's package. The text comes from the peer: escape it before
@@ -102,10 +106,10 @@ impl Hello {
     /// Returns the largest message that the peer accepts, in bytes with the header: its
     /// `max_message_size`. It is at least the length of a header. Returns `None` for a peer that does
     /// not announce it, such as a Python peer.
+    #[inline]
     #[must_use]
     pub fn max_message_size(&self) -> Option<usize> {
-        let limit = self.native(MAX_MESSAGE_SIZE)?.as_u64()?;
-        Some(usize::try_from(limit).unwrap_or(usize::MAX).max(limits::HEADER_LEN))
+        self.max_message_size.map(|limit| limit as usize)
     }
 
     /// Returns an entry of the `veltix` object.
@@ -206,7 +210,8 @@ impl Hello {
         let differing_types = types
             .and_then(|ours| Some(ours.differing(&Fingerprints::read(theirs?)?)))
             .unwrap_or_default();
-        Ok(Self { version, meta: known_meta(meta), differing_types })
+        let max_message_size = announced_limit(&meta);
+        Ok(Self { version, meta: known_meta(meta), max_message_size, differing_types })
     }
 }
 
@@ -219,6 +224,13 @@ fn take_token(object: &mut Map<String, Value>) -> Option<Token> {
         Value::String(token) if !token.is_empty() => Some(Token::from(token)),
         _ => None,
     }
+}
+
+/// Returns the limit for whole frames in a `meta`. No length field expresses more than 32 bits, and
+/// no frame is shorter than a header.
+fn announced_limit(meta: &Map<String, Value>) -> Option<u32> {
+    let limit = meta.get("veltix")?.get(MAX_MESSAGE_SIZE)?.as_u64()?;
+    Some(u32::try_from(limit).unwrap_or(u32::MAX).max(limits::HEADER_LEN as u32))
 }
 
 /// Keeps the parts of a `meta` that this crate knows.

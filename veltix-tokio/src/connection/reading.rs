@@ -39,7 +39,8 @@ pub(super) struct Reading {
     throttle: Option<Box<Throttle>>,
     /// A frame has begun for which there is no memory.
     memory_wait: Option<Box<MemoryWait>>,
-    unknown: UnknownCodes,
+    /// Boxed: few connections receive an unknown code.
+    unknown: Option<Box<UnknownCodes>>,
     /// The peer's report that it cannot read this side's stream. Boxed: few connections have one.
     report: Option<Box<ProtocolReport>>,
 }
@@ -87,7 +88,7 @@ impl Reading {
             begun: None,
             throttle: Throttle::new(limits.peer_rate.as_ref(), now),
             memory_wait: None,
-            unknown: UnknownCodes::default(),
+            unknown: None,
             report: None,
         }
     }
@@ -134,8 +135,8 @@ impl Reading {
         self.unhandled = batch;
     }
 
-    pub(super) const fn unknown(&mut self) -> &mut UnknownCodes {
-        &mut self.unknown
+    pub(super) fn unknown(&mut self) -> &mut UnknownCodes {
+        self.unknown.get_or_insert_default()
     }
 
     /// Returns whether reading pauses although the inbox has room: the peer is too fast, or there is no

@@ -23,7 +23,7 @@ pub(crate) enum DropReason {
 }
 
 impl DropReason {
-    const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::SlowConsumer,
         Self::Disconnected,
         Self::Policy,

@@ -41,8 +41,6 @@ pub(crate) struct Session {
     calls: Mutex<Calls>,
     /// The id space of `calls`, readable without the lock.
     ids: IdSpace,
-    /// The longest body that both sides accept.
-    max_body: u32,
     receipts: Receipts,
     /// Memory that holds received bytes and messages.
     reading: Holding,
@@ -61,7 +59,11 @@ impl Session {
         writer: Box<dyn StreamWriter>,
         ids: IdSpace,
     ) -> Arc<Self> {
-        let max_body = max_body(services, &hello);
+        if let Some(limit) = hello.max_message_size()
+            && limit < services.limits().max_message_size
+        {
+            services.note_peer_limit(limit);
+        }
         let (drops, memory) = (Arc::clone(services.drops()), Arc::clone(services.memory()));
         Arc::new(Self {
             id,
@@ -71,7 +73,6 @@ impl Session {
             services: Arc::clone(services),
             calls: Mutex::new(Calls::new(ids)),
             ids,
-            max_body,
             receipts: Receipts::default(),
             reading: Holding::new(memory),
             end: End::default(),
@@ -150,14 +151,12 @@ impl Session {
     /// Refuses a body whose frame one of the two sides does not accept.
     #[inline]
     pub(crate) fn check_size(&self, body: usize) -> Result<(), EncodeError> {
-        if body > self.max_body as usize { Err(self.over_limit(body)) } else { Ok(()) }
-    }
-
-    #[cold]
-    fn over_limit(&self, body: usize) -> EncodeError {
-        let limit = self.hello.max_message_size().unwrap_or(usize::MAX);
-        let ours = check_size(body, self.limits().max_message_size);
-        ours.err().unwrap_or(EncodeError::OverPeerLimit { size: HEADER_LEN + body, limit })
+        check_size(body, self.limits().max_message_size)?;
+        let size = HEADER_LEN + body;
+        match self.hello.max_message_size() {
+            Some(limit) if size > limit => Err(EncodeError::OverPeerLimit { size, limit }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) const fn end_state(&self) -> &End {
@@ -197,18 +196,6 @@ impl fmt::Debug for Session {
             .field("addr", &self.link.addr)
             .finish_non_exhaustive()
     }
-}
-
-/// Returns the longest body that this side and the peer with this hello accept. A limit below this
-/// side's is noted for broadcasts.
-fn max_body(services: &Services, hello: &Hello) -> u32 {
-    let body = |limit: usize| u32::try_from(limit.saturating_sub(HEADER_LEN)).unwrap_or(u32::MAX);
-    let ours = body(services.limits().max_message_size);
-    let theirs = hello.max_message_size().map_or(ours, body);
-    if theirs < ours {
-        services.note_peer_limit(theirs);
-    }
-    ours.min(theirs)
 }
 
 /// Refuses a message whose frame exceeds the limit.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::TagTable;
 use crate::config::{Limits, Role};
@@ -23,8 +23,8 @@ pub(crate) struct Services {
     tags: TagTable,
     drain: Drain,
     logs: Logs,
-    /// The longest body that every peer until now has accepted, if that is less than this side's limit.
-    least_body: AtomicU32,
+    /// The least `max_message_size` of all peers until now, if one was below that of this side.
+    least_limit: AtomicUsize,
 }
 
 impl Services {
@@ -44,7 +44,7 @@ impl Services {
             tags: TagTable::default(),
             drain: Drain::new(spreads),
             logs: Logs::default(),
-            least_body: AtomicU32::new(u32::MAX),
+            least_limit: AtomicUsize::new(usize::MAX),
         })
     }
 
@@ -76,16 +76,16 @@ impl Services {
         &self.drain
     }
 
-    /// Notes the longest body that a peer accepts. It precedes every message to the peer.
-    pub(super) fn note_peer_limit(&self, body: u32) {
-        self.least_body.fetch_min(body, Ordering::Relaxed);
+    /// Notes the `max_message_size` of a peer. It precedes every message to the peer.
+    pub(super) fn note_peer_limit(&self, limit: usize) {
+        self.least_limit.fetch_min(limit, Ordering::Relaxed);
     }
 
-    /// Returns whether a body of this length may be too long for a peer. Most sides have no such peer,
+    /// Returns whether a frame of this length may be too large for a peer. Most sides have no such peer,
     /// so that a broadcast need not ask each of them.
     #[inline]
-    pub(crate) fn may_exceed_a_peer(&self, body: usize) -> bool {
-        body > self.least_body.load(Ordering::Relaxed) as usize
+    pub(crate) fn may_exceed_a_peer(&self, frame: usize) -> bool {
+        frame > self.least_limit.load(Ordering::Relaxed)
     }
 
     pub(crate) const fn logs(&self) -> &Logs {
