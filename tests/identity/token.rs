@@ -89,7 +89,7 @@ async fn a_python_server_gets_it_in_meta_where_it_ignores_it() {
             (raw, hello)
         });
     client.expect("it connects");
-    assert!(hello.1.contains(r#""veltix":{"going_away":true,"token":"swordfish"}"#), "{}", hello.1);
+    assert!(hello.1.contains(r#""protocol_error":true,"token":"swordfish"}"#), "{}", hello.1);
 }
 
 #[test]

@@ -183,7 +183,7 @@ pub(crate) fn dropping_the_future_of_run_ends_every_connection_at_once() {
         let drops = Drops::default();
         let (left, mut leaves) = unbounded_channel();
         let router = Router::new().route(ECHO, drops.stuck()).on_disconnect(move || left.send(()));
-        let world = World::with(ServerConfig::default(), 100, router);
+        let world = World::with(ServerConfig::default(), 150, router);
         let mut silent = world.silent().await;
         let mut peers = Vec::new();
         for _ in 0..10 {

@@ -20,6 +20,7 @@ mod json;
 pub mod limits;
 mod message;
 mod pending;
+mod protocol_report;
 mod rate;
 mod registry;
 mod tags;
@@ -43,6 +44,7 @@ pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};
 pub use heartbeat::{Heartbeat, Pulse};
 pub use message::{IdSpace, Message, RequestId, ToMessage};
 pub use pending::{Answer, IdsExhausted, Pending};
+pub use protocol_report::ProtocolReport;
 pub use rate::{Rate, RateLimiter, TokenBucket, Verdict};
 pub use registry::Registry;
 pub use tags::{
@@ -53,6 +55,7 @@ pub use token::Token;
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};
 pub use types::{
     CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, GOING_AWAY, MessageType, PING, PONG,
+    PROTOCOL_ERROR,
 };
 
 #[doc(hidden)]

@@ -34,8 +34,12 @@ pub enum CloseReason {
     Io(io::ErrorKind),
     /// The TLS stream failed: it was cut, or its bytes were changed in transit.
     Tls(TlsError),
-    /// The peer sent bytes that are not frames.
+    /// The peer sent bytes that are not frames, or a frame over the limit of this side.
     Protocol(ProtocolError),
+    /// The peer reported that it could not read this side's bytes any further, and closed the
+    /// connection. Only peers of this crate report it. Messages that were written after the reported
+    /// ones are lost, although they count as written.
+    ReportedByPeer(ProtocolError),
     /// The peer sent more unknown codes than a server accepts.
     UnknownCodes,
     /// The peer continued to send above its [rate](crate::ServerConfig::peer_rate).
@@ -129,6 +133,13 @@ impl fmt::Display for CloseReason {
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Tls(error) => error.fmt(f),
             Self::Protocol(error) => error.fmt(f),
+            Self::ReportedByPeer(ProtocolError::Oversize { total, limit }) => write!(
+                f,
+                "the peer closed the connection, since it received a frame of {total} bytes and accepts {limit}: raise max_message_size on the peer's side, or send smaller messages"
+            ),
+            Self::ReportedByPeer(error) => {
+                write!(f, "the peer closed the connection and reported: {error}")
+            }
             Self::UnknownCodes => f.write_str("the peer sent too many unknown message codes"),
             Self::RateExceeded => f.write_str("the peer continued to send above its rate"),
             Self::SlowFrame => f.write_str("a begun frame was not complete in time"),

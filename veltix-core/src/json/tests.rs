@@ -18,7 +18,7 @@ struct Everything {
     single: f32,
     doubles: Vec<f64>,
     maybe: Option<f64>,
-    nested: Option<Box<Everything>>,
+    nested: Option<Box<Self>>,
     large: (i128, u128),
     numbers: (i8, i64, u64),
     letter: char,
@@ -244,9 +244,9 @@ fn a_some_that_prints_as_null_is_named() {
 #[derive(Debug, Serialize, Deserialize)]
 enum Chain {
     End,
-    Next(Box<Chain>),
-    Named { next: Box<Chain> },
-    Pair(Box<Chain>, u8),
+    Next(Box<Self>),
+    Named { next: Box<Self> },
+    Pair(Box<Self>, u8),
 }
 
 /// Writing refuses the depth at which reading begins to fail, for each form of nesting.

@@ -57,7 +57,9 @@ impl<C: Connector> Dialer<C> {
         }
         self.credentials.check_for(&stream)?;
         let types = self.routes.types();
-        let (hello, surplus) = introduce(&mut stream, token, types).await.map_err(failed)?;
+        let limit = self.endpoint.limits().max_message_size;
+        let introduced = introduce(&mut stream, token, types, limit).await;
+        let (hello, surplus) = introduced.map_err(failed)?;
         let ids = ids_beside(&hello, &self.endpoint.services().logs().id_windows);
         let routes = Arc::clone(&self.routes);
         Ok(ConnectionTask::new(&self.endpoint, routes, stream, Arc::new(hello), surplus, ids))

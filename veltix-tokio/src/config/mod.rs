@@ -185,6 +185,9 @@ macro_rules! connection_setters {
         /// as its header has arrived, and its connection closes. A value below the size of a
         /// header, or above 32 bits, is a [`ConfigError`](crate::ConfigError) when the config is
         /// used.
+        ///
+        /// The handshake announces the limit to peers of this crate, for which a larger message is
+        /// an [`EncodeError::OverPeerLimit`](veltix_core::EncodeError::OverPeerLimit).
         #[must_use]
         pub const fn max_message_size(mut self, bytes: usize) -> Self {
             self.connection.max_message_size = bytes;

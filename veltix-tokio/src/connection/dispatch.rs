@@ -15,7 +15,6 @@ use crate::outbox::{DropReason, Push};
 use crate::router::{
     Context, Failure, Outcome, PooledFuture, Reply, RouteId, Started, poll_caught,
 };
-use crate::session::check_size;
 
 /// The text of a failure about which nobody can be told.
 const UNHEARD: &str = "the handler returned its declared error, but the message asks for no answer";
@@ -303,10 +302,13 @@ impl ConnectionTask {
             }
             return Ok(());
         }
-        let (size, limits) = (reply.body().len(), session.limits());
-        check_size(size, limits.max_message_size)?;
-        if size > limits.max_typed_body && reply.is_typed() {
-            return Err(EncodeError::BodyTooLarge { size, limit: limits.max_typed_body });
+        let size = reply.body().len();
+        session.check_size(size)?;
+        if reply.is_typed() {
+            let limit = session.limits().max_typed_body;
+            if size > limit {
+                return Err(EncodeError::BodyTooLarge { size, limit });
+            }
         }
         let (message, same_code) = reply.into_parts();
         let code = if same_code { code } else { message.code() };

@@ -11,7 +11,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 use veltix_core::limits::{CLOSE_FLUSH, LINGER};
 use veltix_core::text::printable;
-use veltix_core::{GOING_AWAY, GoingAway, RequestId};
+use veltix_core::{
+    GOING_AWAY, GoingAway, PROTOCOL_ERROR, ProtocolError, ProtocolReport, RequestId,
+};
 
 use super::ConnectionTask;
 use super::phase::Ending;
@@ -37,6 +39,7 @@ impl ConnectionTask {
         if self.phase.is_ending() {
             return;
         }
+        let reason = self.reading.explain(reason);
         let peer = &self.peer;
         tracing::debug!(%peer, reason = %printable(&reason.to_string()), "ending");
         // Other senders notice the end by the outbox; this makes `is_closed` true.
@@ -67,8 +70,10 @@ impl ConnectionTask {
             _ => deadline,
         };
         let sent_before = peer.session().outbox().sent();
-        if reason == CloseReason::Shutdown {
-            self.send_going_away();
+        match &reason {
+            CloseReason::Shutdown => self.send_going_away(),
+            CloseReason::Protocol(error) => self.report(*error),
+            _ => {}
         }
         self.phase.begin_end(Ending { reason, deadline, sent_before, aborted_handlers: 0 });
         if !finishes || fault!("any_end_cancels") {
@@ -95,6 +100,14 @@ impl ConnectionTask {
             messages += 1;
         }
         receipts.closed.add(messages);
+    }
+
+    /// Reports why nothing more is read to a peer that understands it. The message is behind the queued
+    /// frames, and before the frames that handlers still send.
+    fn report(&self, error: ProtocolError) {
+        if self.peer.hello().knows_protocol_report() {
+            self.send_plain(PROTOCOL_ERROR.code(), ProtocolReport(error).body());
+        }
     }
 
     /// Cancels running handlers and waiting messages.

@@ -30,7 +30,9 @@ impl Broadcast {
         self
     }
 
-    /// Sends the message. It is encoded once, for any number of peers, and sending never waits.
+    /// Sends the message. It is encoded once, for any number of peers, and sending never waits. Peers
+    /// that accept only smaller messages are counted in [`Delivery::too_large`], and the others
+    /// receive the message.
     ///
     /// # Errors
     /// [`SendError::Encode`], or [`SendError::Target`] if the target exceeds a limit. In both cases
@@ -44,8 +46,14 @@ impl Broadcast {
         frame.set_class(frame.class().clone().resolve(policy));
         let Self { target, except, .. } = self;
         with_open_batch(|open_batch| {
-            let targets = open_batch.find(endpoint, target, except)?;
-            Ok(open_batch.send(targets, frame, policy))
+            let mut targets = open_batch.find(endpoint, target, except)?;
+            if !endpoint.services().may_exceed_a_peer(frame.len()) {
+                return Ok(open_batch.send(targets, frame, policy));
+            }
+            let refused = targets.refuse_too_large(&frame);
+            let mut delivery = open_batch.send(targets, frame, policy);
+            delivery.add(refused);
+            Ok(delivery)
         })
     }
 

@@ -69,6 +69,8 @@ pub(crate) struct Logs {
     pub(crate) going_away: RateLimitedLog,
     /// Servers beside whose ids this client has no room for its own.
     pub(crate) id_windows: RateLimitedLog,
+    /// Broadcasts that are too large for a peer.
+    pub(crate) too_large: RateLimitedLog,
     /// Attempts of this client to connect again.
     pub(crate) reconnects: RateLimitedLog,
 }
@@ -101,6 +103,7 @@ impl Default for Logs {
             dropped: RateLimitedLog::new(),
             going_away: RateLimitedLog::new(),
             id_windows: RateLimitedLog::new(),
+            too_large: RateLimitedLog::new(),
             reconnects: RateLimitedLog::new(),
         }
     }

@@ -22,8 +22,8 @@ pub use config::ServerConfig;
 pub use listening::{IntoListener, Listening};
 pub use tcp::Tcp;
 use tokio::runtime::Handle;
-use veltix_core::Rate;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
+use veltix_core::{Rate, ServerHandshake};
 
 use self::accepting::erased;
 pub use self::binding::Binding;
@@ -159,12 +159,16 @@ impl Server {
         };
         let endpoint = Endpoint::new(side, limits);
         let hub = Hub::new(Arc::clone(&endpoint));
+        let has_identity = router.has_authenticate() || router.has_on_connect();
+        let routes = Arc::new(Routes::new(router, Some(hub)));
+        let types = routes.types().map(|types| &**types.fingerprints());
+        let hello = ServerHandshake::hello_with(endpoint.limits().max_message_size, types);
         let server = Self {
             options: config.connection.tcp_options(),
-            has_identity: router.has_authenticate() || router.has_on_connect(),
+            has_identity,
             pace: config.accept_rate.map(|(per_second, burst)| Pace::new(per_second, burst)),
-            routes: Arc::new(Routes::new(router, Some(hub))),
-            hello_cache: Arc::default(),
+            hello_cache: Arc::new(HelloCache::new(hello)),
+            routes,
             listeners: Listeners::default(),
             endpoint,
         };

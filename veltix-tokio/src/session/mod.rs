@@ -67,6 +67,11 @@ impl Session {
         writer: Box<dyn StreamWriter>,
         ids: IdSpace,
     ) -> Arc<Self> {
+        if let Some(limit) = hello.max_message_size()
+            && limit < services.limits().max_message_size
+        {
+            services.note_peer_limit(limit);
+        }
         let (drops, memory) = (Arc::clone(services.drops()), Arc::clone(services.memory()));
         Arc::new(Self {
             id,
@@ -147,8 +152,20 @@ impl Session {
         &self,
         message: &(impl ToMessage + ?Sized),
     ) -> Result<Message, EncodeError> {
-        let limits = self.limits();
-        within(message.to_message_within(limits.max_typed_body)?, limits.max_message_size)
+        let message = message.to_message_within(self.limits().max_typed_body)?;
+        self.check_size(message.body().len())?;
+        Ok(message)
+    }
+
+    /// Refuses a body whose frame one of the two sides does not accept.
+    #[inline]
+    pub(crate) fn check_size(&self, body: usize) -> Result<(), EncodeError> {
+        check_size(body, self.limits().max_message_size)?;
+        let size = HEADER_LEN + body;
+        match self.hello.max_message_size() {
+            Some(limit) if size > limit => Err(EncodeError::OverPeerLimit { size, limit }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) const fn end_state(&self) -> &End {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::{Runtime, TagTable};
@@ -27,6 +28,8 @@ pub(crate) struct Services {
     logs: Logs,
     /// The client of this side, which is above this room. A server has none.
     client: OnceLock<Weak<dyn Any + Send + Sync>>,
+    /// The least `max_message_size` of all peers until now, if one was below that of this side.
+    least_limit: AtomicUsize,
 }
 
 impl Services {
@@ -49,6 +52,7 @@ impl Services {
             drain: Drain::new(spreads),
             logs: Logs::default(),
             client: OnceLock::new(),
+            least_limit: AtomicUsize::new(usize::MAX),
         })
     }
 
@@ -86,6 +90,18 @@ impl Services {
 
     pub(crate) const fn drain(&self) -> &Drain {
         &self.drain
+    }
+
+    /// Notes the `max_message_size` of a peer. It precedes every message to the peer.
+    pub(super) fn note_peer_limit(&self, limit: usize) {
+        self.least_limit.fetch_min(limit, Ordering::Relaxed);
+    }
+
+    /// Returns whether a frame of this length may be too large for a peer. Most sides have no such peer,
+    /// so that a broadcast need not ask each of them.
+    #[inline]
+    pub(crate) fn may_exceed_a_peer(&self, frame: usize) -> bool {
+        frame > self.least_limit.load(Ordering::Relaxed)
     }
 
     pub(crate) const fn logs(&self) -> &Logs {

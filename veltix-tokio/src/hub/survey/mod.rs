@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
-use veltix_core::limits::{FAR_FUTURE, REQUEST_TIMEOUT};
+use veltix_core::limits::{FAR_FUTURE, HEADER_LEN, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
 use super::Endpoint;
@@ -204,8 +204,10 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 self.ready.push_back((index, failed));
                 continue;
             }
-            let begun = entry.peer.session().calls().lock().begin_open(frame.code(), sink);
-            let Begun { call, must_wake, .. } = match begun {
+            let session = entry.peer.session();
+            let begin = |()| session.calls().lock().begin_open(frame.code(), sink);
+            let begun = session.check_size(frame.len() - HEADER_LEN).map_err(RequestError::from);
+            let Begun { call, must_wake, .. } = match begun.and_then(begin) {
                 Ok(begun) => begun,
                 Err(RequestError::Closed) => {
                     self.ready.push_back((index, Response::Left));
@@ -216,14 +218,13 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                     continue;
                 }
             };
-            let response = match entry.peer.session().outbox().push(frame.clone().with_id(call.id))
-            {
+            let response = match session.outbox().push(frame.clone().with_id(call.id)) {
                 Push::Queued(queued) => {
-                    flush::schedule_published(entry.peer.session(), queued, frame.len());
+                    flush::schedule_published(session, queued, frame.len());
                     if must_wake {
                         // The connection's task may have to read on for the answer, beyond the
                         // inbox limit.
-                        entry.peer.session().outbox().wake_owner();
+                        session.outbox().wake_owner();
                     }
                     entry.call = Some(call);
                     continue;
@@ -231,7 +232,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 Push::Full(_) => Response::Full,
                 Push::Closed => Response::Left,
             };
-            let caller = entry.peer.session().calls().lock().take_back(call);
+            let caller = session.calls().lock().take_back(call);
             // If the call is missing, the connection has ended in between, and its failure is
             // already in the channel.
             if caller.is_some() {
