@@ -50,6 +50,7 @@ pub mod codec;
 pub mod future;
 pub mod handler;
 pub mod layer;
+pub mod presence;
 pub mod request;
 pub mod stats;
 pub mod tags;
@@ -124,8 +125,8 @@ pub use veltix_tokio::{
     ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected, Error, Event,
     EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json, MessageStream,
     Msg, Peer, Reconnect, Refuse, Rejection, Reply, RequestError, Result, Router, SendError,
-    Server, ServerConfig, ShutdownReport, SocketCore, State, Text, TlsConfigError, TlsError, Watch,
-    WatchEvent, transport,
+    Server, ServerConfig, ShutdownReport, SocketCore, State, Text, TlsConfigError, TlsError,
+    transport,
 };
 
 #[cfg(feature = "signal")]
