@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::{FutureExt, Stream};
 use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
-use veltix::presence::{Member, Watch, WatchEvent};
+use veltix::presence::{GroupEvent, Member, Watch, WatchEvent};
 use veltix::{Hub, Peer, PeerId, Router, Target, all, limits, peers, tag};
 
 use super::room;
@@ -297,6 +297,25 @@ async fn changes_on_many_threads_are_told_in_their_order() {
             }
         })
     });
+    let mut levels = hub.watch(all()).by("a").grace(Duration::from_millis(2)).start().unwrap();
+    let groups = {
+        let done = Arc::clone(&done);
+        tokio::spawn(async move {
+            let mut known = BTreeSet::new();
+            loop {
+                match timeout(Duration::from_millis(5), levels.next()).await {
+                    Ok(Some(GroupEvent::Reset(groups))) => {
+                        known = groups.into_iter().map(|group| group.key).collect();
+                    }
+                    Ok(Some(GroupEvent::Joined(group))) => assert!(known.insert(group.key)),
+                    Ok(Some(GroupEvent::Left(group))) => assert!(known.remove(&group.key)),
+                    Err(_) if done.load(Ordering::Acquire) => return known,
+                    Err(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        })
+    };
     let mut raws = Vec::new();
     for _ in 0..8 {
         raws.push(world.raw().await);
@@ -338,6 +357,9 @@ async fn changes_on_many_threads_are_told_in_their_order() {
         tokio::task::yield_now().await;
     }
     done.store(true, Ordering::Release);
+    let listed = hub.list(all()).expect("it is valid");
+    let expected = listed.iter().filter_map(|peer| peer.get_tag("a").expect("it is no set"));
+    assert_eq!(groups.await.expect("each event changes the state"), expected.collect());
     for (reader, target) in readers.into_iter().zip(targets) {
         let mut replay = reader.await.expect("each event changes the state");
         let listed = hub.list(&target).expect("it is valid");

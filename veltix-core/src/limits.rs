@@ -133,7 +133,7 @@ pub const MAX_TAGS_PER_PEER: usize = 1024;
 pub const VALUES_PER_PEER: usize = 64;
 
 /// Limits this setting. A peer that connects or leaves enters or leaves all its sets in one step,
-/// under the lock of the tags. That takes some 30 ms for 100 000 values.
+/// under the lock of the tags. That takes some 8 ms for 100 000 values.
 pub const MAX_VALUES_PER_PEER: usize = 100_000;
 
 /// Limits the name of a tag in bytes.
