@@ -51,6 +51,7 @@ pub mod codec;
 pub mod future;
 pub mod handler;
 pub mod layer;
+pub mod presence;
 pub mod request;
 pub mod stats;
 pub mod tags;
@@ -127,7 +128,7 @@ pub use veltix_tokio::{
     Error, Event, EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json,
     MessageStream, Msg, Peer, Reconnect, Refuse, Rejection, Reply, RequestError, Result, Router,
     SendError, ServeError, Server, ServerConfig, ShutdownReport, SocketCore, State, Text,
-    TlsConfigError, TlsError, Watch, WatchEvent,
+    TlsConfigError, TlsError,
 };
 
 #[cfg(feature = "signal")]

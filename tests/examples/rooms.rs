@@ -1,7 +1,8 @@
 //! The peers that each message of the example `rooms` reaches.
 
+use veltix::presence::WatchEvent;
 use veltix::testing::{TestClient, TestServer};
-use veltix::{ClientConfig, Msg, Router, WatchEvent};
+use veltix::{ClientConfig, Msg, Router};
 
 use super::soon;
 
@@ -76,15 +77,16 @@ async fn a_vote_needs_its_quorum() {
 }
 
 #[tokio::test]
-async fn who_enters_a_watched_room_has_a_name() {
+async fn a_member_of_a_watched_room_has_a_name() {
     let server = TestServer::start(router()).await;
-    let mut lobby = server.hub().watch(room("lobby")).unwrap();
+    let lobby = server.hub().watch(room("lobby")).with_tags(["name"]);
+    let mut lobby = lobby.start().unwrap();
     assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Reset(Vec::new())));
     let ann = enters(&server, "ann", "lobby", 1).await;
     let peer = server.peer(&ann);
-    assert_eq!(app::name(&peer), "ann");
-    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Entered(peer.clone())));
+    let Some(WatchEvent::Entered(entered)) = soon(lobby.next()).await else { panic!("it entered") };
+    assert_eq!((entered.peer, entered.tag("name")), (peer.id(), Some(&"ann".into())));
     let enter = Enter { name: "ann".into(), room: "hall".into(), level: 1 };
     ann.request(&enter).await;
-    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Left(peer.id())));
+    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Left(entered)));
 }

@@ -24,7 +24,7 @@ fn meddle(hub: &Hub, number: usize) {
         3 => drop(hub.broadcast(&Message::empty(OTHER))),
         4 => drop(hub.to(tag(name)).except(peer).send(&Message::empty(OTHER))),
         5 => drop(hub.tag(tag("b"), "c")),
-        6 => drop(hub.watch(tag(name))),
+        6 => drop((hub.watch(tag(name)).start(), hub.watch(tag(name)).by("d").start())),
         7 => drop(peer.join(name, number as i64)),
         8 => drop(hub.leave(tag(name), name, number as i64)),
         9 => drop((hub.join(tag("b"), "d", 1), hub.untag(tag("d"), "d"))),

@@ -339,7 +339,7 @@ pub(crate) fn code_of_the_application_may_call_anything_from_anywhere() {
             let meddler = Meddler { hub: world.hub.clone(), peer: peer.clone() };
             let waker = meddler.waker();
             let cx = &mut Context::from_waker(&waker);
-            let mut watch = world.hub.watch(tag("a")).expect("the target is valid");
+            let mut watch = world.hub.watch(tag("a")).start().expect("the target is valid");
             while watch.next().boxed().poll_unpin(cx).is_ready() {}
             raw.send(ECHO.code(), 1, "").await.expect("the server reads");
             raw.send(ECHO.code(), 2, "").await.expect("the server reads");

@@ -50,8 +50,9 @@ pub use error::{
     RequestError, RestoreError, Result, SendError, ServeError, TlsConfigError, TlsError,
 };
 pub use hub::{
-    Broadcast, Delivery, Draining, Event, EventStream, HandshakeFailure, Hub, Response, Responses,
-    Survey, SurveyStatus, Watch, WatchEvent,
+    Broadcast, Delivery, Draining, Event, EventStream, GroupEvent, GroupWatch, GroupWatchBuilder,
+    HandshakeFailure, Hub, Response, Responses, Survey, SurveyStatus, Watch, WatchBuilder,
+    WatchEvent,
 };
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};

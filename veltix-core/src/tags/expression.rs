@@ -164,32 +164,6 @@ impl Expression {
             Self::Or(terms) => terms.list.iter().any(|term| term.matches(peer, tags)),
         }
     }
-
-    /// Returns whether the expression names peers. Then their tags alone do not decide whether they
-    /// match.
-    pub(super) fn names_peers(&self) -> bool {
-        match self {
-            Self::Peers(_) => true,
-            Self::Not(term) => term.names_peers(),
-            Self::And(terms) | Self::Or(terms) => terms.list.iter().any(Self::names_peers),
-            _ => false,
-        }
-    }
-
-    /// Calls `visit` with the name of each tag in the expression, once per occurrence.
-    pub(super) fn visit_names(&self, visit: &mut impl FnMut(&Arc<str>)) {
-        match self {
-            Self::Has(name)
-            | Self::Is(name, _)
-            | Self::AnyOf(name, _)
-            | Self::Compare(name, _, _) => visit(name),
-            Self::Not(term) => term.visit_names(visit),
-            Self::And(terms) | Self::Or(terms) => {
-                terms.list.iter().for_each(|term| term.visit_names(visit));
-            }
-            Self::All | Self::Nobody | Self::Peers(_) | Self::Invalid(_) => {}
-        }
-    }
 }
 
 /// Wraps a single term.

@@ -31,4 +31,4 @@ pub use store::{TagLimits, TagStore};
 pub use tag::Tag;
 pub use target::{TagTarget, Target, all, nobody, peers, tag};
 pub use value::TagValue;
-pub use watch::{WatchId, WatchStep};
+pub use watch::{Group, GroupStep, Member, WatchId, WatchStep};

@@ -39,6 +39,11 @@ impl StoredValue {
         }
     }
 
+    /// Returns the bytes that the value takes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + if let Self::Text { text, .. } = self { text.len() } else { 0 }
+    }
+
     pub(super) const fn is_number(&self) -> bool {
         matches!(self, Self::Int(_) | Self::Float(_))
     }

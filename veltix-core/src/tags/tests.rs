@@ -224,27 +224,6 @@ fn sets_share_texts_whether_they_are_staged_or_admitted() {
 }
 
 #[test]
-fn watches_are_over_when_the_last_peer_has_left_and_it_was_told() {
-    let mut store = store();
-    let [everybody, nobody] = [all(), nobody()].map(|target| store.watch(&target).unwrap());
-    assert_eq!(store.next_change(everybody), WatchStep::Reset(vec![PEER]));
-    assert_eq!(store.next_change(nobody), WatchStep::Reset(Vec::new()));
-    store.end_watches();
-    assert_eq!(store.next_change(nobody), WatchStep::Idle, "a peer is left");
-    assert_eq!(store.take_woken(), []);
-    store.forget(PEER);
-    let woken = store.take_woken();
-    assert!([everybody, nobody].iter().all(|watch| woken.contains(watch)), "{woken:?}");
-    assert_eq!(store.next_change(everybody), WatchStep::Left(PEER));
-    for watch in [everybody, nobody] {
-        assert_eq!(store.next_change(watch), WatchStep::Ended);
-    }
-    let late = store.watch(&all()).unwrap();
-    assert_eq!(store.next_change(late), WatchStep::Reset(Vec::new()));
-    assert_eq!(store.next_change(late), WatchStep::Ended);
-}
-
-#[test]
 fn who_is_over_the_limit_keeps_all_from_being_tagged() {
     let mut store = store();
     let full = PeerId::new(2);
@@ -272,7 +251,7 @@ fn the_deepest_target_fits_a_small_stack() {
         }
         assert_eq!(store.count(&deepest), Ok(0));
         assert_eq!(store.select(&(&deepest & !tag("a"))), Ok(Vec::new()));
-        let watch = store.watch(&deepest).unwrap();
+        let watch = store.watch(&deepest, ["a"]).unwrap();
         for (name, inside) in [("a", false), ("b", true), ("c", true)] {
             store.set(PEER, name).unwrap();
             assert_eq!(store.matches(PEER, &deepest), Ok(inside), "{deepest}");

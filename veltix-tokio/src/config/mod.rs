@@ -311,7 +311,7 @@ macro_rules! connection_setters {
         /// Joining and leaving cost nearly the same at any number. A value takes up to 150 bytes,
         /// and 1 KiB more if it is a text of that length. A peer that disconnects leaves all its
         /// sets in one step, during which no other peer can be tagged or targeted: about 1 ms for
-        /// each 3 000 values.
+        /// each 10 000 values.
         #[must_use]
         pub const fn max_values(mut self, values: usize) -> Self {
             self.connection.max_values = values;

@@ -5,10 +5,10 @@ mod delivery;
 mod endpoint;
 mod events;
 mod peers;
+mod presence;
 mod shared_batch;
 mod survey;
 mod tags;
-mod watch;
 
 use std::fmt;
 use std::future::Future;
@@ -24,9 +24,9 @@ pub(crate) use endpoint::{Endpoint, Side};
 pub(crate) use events::Events;
 pub use events::{Event, EventStream, HandshakeFailure};
 pub(crate) use peers::Peers;
+pub use presence::{GroupEvent, GroupWatch, GroupWatchBuilder, Watch, WatchBuilder, WatchEvent};
 pub(crate) use shared_batch::finish_shared_batch;
 pub use survey::{Response, Responses, Survey, SurveyStatus};
-pub use watch::{Watch, WatchEvent};
 
 use crate::close::{CloseReason, ShutdownReport};
 use crate::error::SendError;
@@ -111,18 +111,6 @@ impl Hub {
         let reason = reason.into();
         peers.iter().for_each(|peer| peer.session().cancel(CloseReason::ClosedFor(reason.clone())));
         Ok(peers.len())
-    }
-
-    /// Watches which peers a target matches, from now on. The first event lists the current
-    /// members.
-    ///
-    /// A tag change costs extra only if a watch depends on a tag of that name. A peer that connects
-    /// or disconnects costs extra only for the watches that it may belong to.
-    ///
-    /// # Errors
-    /// Those of [`list`](Hub::list).
-    pub fn watch(&self, target: impl Into<Target>) -> Result<Watch, TargetError> {
-        Watch::new(Arc::clone(&self.0), &target.into())
     }
 
     /// Returns the peer with this id while it is connected.

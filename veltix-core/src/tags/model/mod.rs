@@ -2,12 +2,15 @@
 //! peers, and watches, whose steps are replayed.
 
 mod tree;
+mod watcher;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
 use self::tree::{NAMES, Tree, many_values, name, small_tree, tree, value, values};
+use self::watcher::{Kind, Watcher};
 use super::*;
 use crate::error::TagError;
 
@@ -30,21 +33,20 @@ impl Held {
     }
 }
 
-/// The model is the simplest store without an index: for each peer, whether it is admitted, and its
-/// tags.
-#[derive(Default)]
+/// The simplest store without an index: for each peer, whether it is admitted, and its tags.
+type Peers = BTreeMap<PeerId, (bool, Tags)>;
+
+/// The model is the simplest store, and the readers of watches.
 struct Model {
-    peers: BTreeMap<PeerId, (bool, Tags)>,
+    peers: Peers,
     watches: Vec<Watcher>,
+    now: Instant,
 }
 
-/// A watcher is a watch as its user sees it.
-struct Watcher {
-    id: WatchId,
-    target: Tree,
-    members: BTreeSet<PeerId>,
-    /// Is true if the watch has to be asked: it is new, or was woken since it was last idle.
-    awake: bool,
+impl Default for Model {
+    fn default() -> Self {
+        Self { peers: Peers::new(), watches: Vec::new(), now: Instant::now() }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -64,15 +66,29 @@ enum Step {
     LeaveAll(Tree, &'static str, TagValue),
     Clear,
     Check(Tree),
-    Watch(Tree),
+    Watch(Tree, Kind),
     Unwatch(prop::sample::Index),
     /// Takes this number of steps of a watch.
     Follow(prop::sample::Index, usize),
+    /// Lets this number of seconds pass.
+    Wait(u64),
 }
 
 impl Model {
     /// Applies the step, and checks that the store and the model agree.
     fn step(&mut self, store: &mut TagStore, peer: PeerId, step: Step) {
+        if store.needs_time() {
+            store.set_time(self.now);
+        }
+        self.apply(store, peer, step);
+        let woken = store.take_woken();
+        for watcher in &mut self.watches {
+            watcher.observe(&self.peers, self.now);
+            watcher.awake |= woken.contains(&watcher.id);
+        }
+    }
+
+    fn apply(&mut self, store: &mut TagStore, peer: PeerId, step: Step) {
         let entry = self.peers.get_mut(&peer);
         match step {
             Step::Enter => {
@@ -157,27 +173,21 @@ impl Model {
                 assert_eq!(store.clear(peer), expected);
             }
             Step::Check(tree) => self.check_target(store, &tree),
-            Step::Watch(target) => {
-                let id = store.watch(&target.target()).unwrap();
-                let members = BTreeSet::new();
-                self.watches.push(Watcher { id, target, members, awake: true });
+            Step::Watch(target, kind) => {
+                self.watches.push(Watcher::new(store, &self.peers, target, kind, self.now));
             }
-            Step::Unwatch(_) if self.watches.is_empty() => {}
+            Step::Unwatch(_) | Step::Follow(..) if self.watches.is_empty() => {}
             Step::Unwatch(at) => {
                 let watcher = self.watches.swap_remove(at.index(self.watches.len()));
                 store.unwatch(watcher.id);
                 assert_eq!(store.next_change(watcher.id), WatchStep::Ended);
+                assert_eq!(store.next_group(watcher.id, self.now), GroupStep::Ended);
             }
-            Step::Follow(_, _) if self.watches.is_empty() => {}
             Step::Follow(at, many) => {
                 let at = at.index(self.watches.len());
-                self.watches[at].follow(store, many);
+                self.watches[at].follow(store, self.now, many);
             }
-        }
-        for woken in store.take_woken() {
-            for watcher in self.watches.iter_mut().filter(|watcher| watcher.id == woken) {
-                watcher.awake = true;
-            }
+            Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
         }
     }
 
@@ -253,13 +263,9 @@ impl Model {
         assert_eq!(store.count(&target), Ok(members.len()), "{target}");
     }
 
-    /// Checks that each watch learns the current members.
+    /// Checks that each watch reports everything that it has to.
     fn check_watches(&mut self, store: &mut TagStore) {
-        for mut watcher in std::mem::take(&mut self.watches) {
-            watcher.follow(store, usize::MAX);
-            assert_eq!(watcher.members, self.members(&watcher.target), "{:?}", watcher.target);
-            self.watches.push(watcher);
-        }
+        self.watches.iter_mut().for_each(|watcher| watcher.follow(store, self.now, usize::MAX));
     }
 }
 
@@ -282,23 +288,11 @@ fn leave(tags: &mut Tags, name: &'static str, value: &TagValue) -> Option<bool> 
     Some(was_in)
 }
 
-impl Watcher {
-    fn follow(&mut self, store: &mut TagStore, many: usize) {
-        for _ in 0..many {
-            let step = store.next_change(self.id);
-            assert!(self.awake || step == WatchStep::Idle, "no watch was woken for {step:?}");
-            match step {
-                WatchStep::Reset(peers) => {
-                    self.members = peers.iter().copied().collect();
-                    assert_eq!(self.members.len(), peers.len(), "{peers:?}");
-                }
-                WatchStep::Entered(peer) => assert!(self.members.insert(peer), "{peer} twice"),
-                WatchStep::Left(peer) => assert!(self.members.remove(&peer), "{peer} twice"),
-                WatchStep::Idle => return self.awake = false,
-                WatchStep::Ended => panic!("the watch has not ended"),
-            }
-        }
-    }
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        prop::collection::vec(name(), 0..3).prop_map(Kind::Members),
+        (name(), 0..4_u64).prop_map(|(by, grace)| Kind::Groups(by, Duration::from_secs(grace))),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -322,15 +316,16 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(tree, name, value)| Step::LeaveAll(tree, name, value)),
         1 => Just(Step::Clear),
         4 => small_tree().prop_map(Step::Check),
-        2 => small_tree().prop_map(Step::Watch),
+        3 => (small_tree(), kind()).prop_map(|(tree, kind)| Step::Watch(tree, kind)),
         1 => at().prop_map(Step::Unwatch),
         3 => (at(), 1..9_usize).prop_map(|(at, many)| Step::Follow(at, many)),
+        3 => (0..3_u64).prop_map(Step::Wait),
     ]
 }
 
 proptest! {
     #[test]
-    fn the_index_is_as_good_as_a_scan_and_watches_never_lie(
+    fn the_index_is_as_good_as_a_scan_and_watches_report_each_change_once(
         steps in prop::collection::vec((1..6_u64, step()), 1..80),
     ) {
         let (mut store, mut model) = (TagStore::default(), Model::default());

@@ -11,6 +11,7 @@ use crate::tags::stored::StoredValue;
 use crate::tags::tag::Tag;
 use crate::tags::value::TagValue;
 use crate::tags::view::TagsView;
+use crate::tags::watch::{Affected, Change};
 
 impl TagStore {
     /// Adds a tag to the peer. Returns `Ok(false)` and changes nothing if the peer has a tag of
@@ -38,12 +39,16 @@ impl TagStore {
         let PeerTags { entries, slot } = self.peers.get_mut(&peer).ok_or(TagError::Closed)?;
         let tags = TagsView { entries, index: &self.index };
         check_set(self.limits, tags, &name)?;
-        let before = slot.map(|_| self.watches.memberships(peer, tags, &name));
+        let value = StoredValue::from(value);
+        let affected = match slot {
+            Some(_) => self.watches.before_change(peer, tags, Change::Set(&name, &value)),
+            None => Affected::default(),
+        };
         let at = position(entries, &name);
         if let Some(at) = at {
             self.index.remove(*slot, &entries[at]);
         }
-        let mut entry = Entry { name, values: Values::One(value.into()) };
+        let mut entry = Entry { name, values: Values::One(value) };
         if let Some(slot) = *slot {
             self.index.admit(slot, &mut entry);
         }
@@ -52,7 +57,7 @@ impl TagStore {
             None => push(entries, entry),
         }
         let tags = TagsView { entries, index: &self.index };
-        self.watches.record(peer, Some(tags), before.unwrap_or_default());
+        self.watches.record(peer, Some(tags), affected);
         Ok(())
     }
 
@@ -61,11 +66,14 @@ impl TagStore {
         let Some(PeerTags { entries, slot }) = self.peers.get_mut(&peer) else { return false };
         let Some(at) = position(entries, name) else { return false };
         let tags = TagsView { entries, index: &self.index };
-        let before = slot.map(|_| self.watches.memberships(peer, tags, name));
+        let affected = match slot {
+            Some(_) => self.watches.before_change(peer, tags, Change::Remove(name)),
+            None => Affected::default(),
+        };
         let entry = entries.remove(at);
         self.index.remove(*slot, &entry);
         let tags = TagsView { entries, index: &self.index };
-        self.watches.record(peer, Some(tags), before.unwrap_or_default());
+        self.watches.record(peer, Some(tags), affected);
         true
     }
 
@@ -73,11 +81,14 @@ impl TagStore {
     pub fn clear(&mut self, peer: PeerId) -> usize {
         let Some(PeerTags { entries, slot }) = self.peers.get_mut(&peer) else { return 0 };
         let tags = TagsView { entries, index: &self.index };
-        let before = slot.map(|_| self.watches.memberships_by_tags(peer, tags));
+        let affected = match slot {
+            Some(_) => self.watches.before_all(peer, tags, true),
+            None => Affected::default(),
+        };
         let entries = mem::take(entries);
         entries.iter().for_each(|entry| self.index.remove(*slot, entry));
         let tags = TagsView::empty(&self.index);
-        self.watches.record(peer, Some(tags), before.unwrap_or_default());
+        self.watches.record(peer, Some(tags), affected);
         entries.len()
     }
 
@@ -105,7 +116,10 @@ impl TagStore {
         if !check_join(self.limits, tags, name, &value)? {
             return Ok(false);
         }
-        let before = slot.map(|_| self.watches.memberships(peer, tags, name));
+        let affected = match slot {
+            Some(_) => self.watches.before_change(peer, tags, Change::Join(name, &value)),
+            None => Affected::default(),
+        };
         let at = position(entries, name).unwrap_or_else(|| {
             push(entries, Entry { name: name.into(), values: Values::Set(Box::default()) });
             entries.len() - 1
@@ -114,7 +128,7 @@ impl TagStore {
             self.index.join(*slot, name, ids, value);
         }
         let tags = TagsView { entries, index: &self.index };
-        self.watches.record(peer, Some(tags), before.unwrap_or_default());
+        self.watches.record(peer, Some(tags), affected);
         Ok(true)
     }
 
@@ -140,12 +154,15 @@ impl TagStore {
         if is_last {
             return Ok(self.remove(peer, name));
         }
-        let before = slot.map(|_| self.watches.memberships(peer, tags, name));
+        let affected = match slot {
+            Some(_) => self.watches.before_change(peer, tags, Change::Leave(name, &value)),
+            None => Affected::default(),
+        };
         if let Values::Set(ids) = &mut entries[at].values {
             self.index.leave(*slot, name, ids, &value);
         }
         let tags = TagsView { entries, index: &self.index };
-        self.watches.record(peer, Some(tags), before.unwrap_or_default());
+        self.watches.record(peer, Some(tags), affected);
         Ok(true)
     }
 }

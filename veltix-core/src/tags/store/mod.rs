@@ -90,13 +90,13 @@ impl TagStore {
             return;
         }
         let tags = TagsView { entries, index: &self.index };
-        let before = self.watches.memberships_of_peer(peer, tags, false);
+        let affected = self.watches.before_all(peer, tags, false);
         // Memory ends long before a `u32` overflows.
         let number = self.slots.len() as u32;
         *slot = Some(number);
         self.slots.push(peer);
         entries.iter_mut().for_each(|entry| self.index.admit(number, entry));
-        self.watches.record(peer, Some(TagsView { entries, index: &self.index }), before);
+        self.watches.record(peer, Some(TagsView { entries, index: &self.index }), affected);
     }
 
     /// Retires the peer, so that targets match it no more. Its tags can be read until it is
@@ -105,9 +105,9 @@ impl TagStore {
         let Some(PeerTags { entries, slot }) = self.peers.get_mut(&peer) else { return };
         let Some(number) = slot.take() else { return };
         let tags = TagsView { entries, index: &self.index };
-        let before = self.watches.memberships_of_peer(peer, tags, true);
+        let affected = self.watches.before_all(peer, tags, true);
         entries.iter().for_each(|entry| self.index.retire(number, entry));
-        self.watches.record(peer, None, before);
+        self.watches.record(peer, None, affected);
 
         self.slots.swap_remove(number as usize);
         if let Some(moved) = self.slots.get(number as usize)
@@ -230,6 +230,12 @@ impl TagStore {
     #[cfg(test)]
     pub(super) fn index_is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+
+    /// Returns how often a watch was compared with a change.
+    #[cfg(test)]
+    pub(super) const fn compared(&self) -> usize {
+        self.watches.compared
     }
 
     #[cfg(test)]

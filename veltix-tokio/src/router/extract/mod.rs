@@ -2,9 +2,7 @@
 
 mod body;
 #[cfg(feature = "__tls")]
-mod certificates;
 mod context;
-mod identity;
 
 use thiserror::Error;
 use veltix_core::{BodyError, Message, MessageRef, RequestId};
