@@ -55,9 +55,9 @@ pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};
 pub use router::{
-    AnswerTo, Configured, Context, Extension, FromContext, FromInput, FromMessage, FromRef,
-    Handler, Inbound, InboundService, IntoReply, Json, MessageService, Msg, Rejection, Reply,
-    Router, State, Text,
+    AnswerTo, Authenticator, Configured, Context, Extension, FromContext, FromInput, FromMessage,
+    FromRef, Handler, Inbound, InboundService, IntoReply, Json, MessageService, Msg, Rejection,
+    Reply, Router, State, Text,
 };
 pub use server::{IntoListener, Listening, Server, ServerConfig, Tcp};
 #[cfg(feature = "signal")]
