@@ -306,8 +306,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Handlers take it as [`Identity<I>`](crate::Identity); [`Peer::identity`](crate::Peer::identity)
     /// returns it. An error, a panic, or no result by the handshake's
     /// [deadline](crate::ServerConfig::handshake_timeout), by default 5 s, refuses the peer, and the hub
-    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`] for the reason that the
-    /// peer receives.
+    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`](crate::Refuse) for the
+    /// reason that the peer receives.
     ///
     /// The function is also called for peers without a [token](crate::ClientConfig::token), for example
     /// Python peers. It takes the state as a handler does, and the info by value, so that its future owns
