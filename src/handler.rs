@@ -41,6 +41,7 @@
 //! | item | purpose |
 //! |---|---|
 //! | [`Handler`] | a function that handles a message; its methods set options of the route |
+//! | [`Authenticator`] | a function that authenticates a peer |
 //! | [`Configured`] | a handler with options, the result of these methods |
 //! | [`Context`] | the peer and the hub, as an extractor sees them |
 //! | [`FromContext`], [`FromMessage`] | extractors without and with the body |
@@ -53,5 +54,6 @@
 
 pub use veltix_core::MessageRef;
 pub use veltix_tokio::{
-    Configured, Context, FromContext, FromInput, FromMessage, FromRef, Handler, IntoReply,
+    Authenticator, Configured, Context, FromContext, FromInput, FromMessage, FromRef, Handler,
+    IntoReply,
 };

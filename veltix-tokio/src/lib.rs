@@ -59,8 +59,8 @@ pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Peer, PeerStats, Sending};
 pub use requests::{Ping, Request};
 pub use router::{
-    AnswerTo, Configured, Context, Extension, FromContext, FromInput, FromMessage, FromRef,
-    Handler, Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg,
+    AnswerTo, Authenticator, Configured, Context, Extension, FromContext, FromInput, FromMessage,
+    FromRef, Handler, Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg,
     Rejection, Reply, Router, State, Text,
 };
 pub use server::{Binding, IntoListener, Listening, Server, ServerConfig, Tcp};

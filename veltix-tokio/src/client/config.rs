@@ -24,7 +24,10 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// Sets the address of the server, as `host:port`. Default: `127.0.0.1:8080`.
+    /// Sets the address of the server, as `host:port`. If a name has several addresses, the client
+    /// starts a connection to the next one every 250 ms, or as soon as one has failed, and uses the
+    /// first that is established. The next attempt begins at another address. Default:
+    /// `127.0.0.1:8080`.
     #[must_use]
     pub fn addr(mut self, addr: impl Into<String>) -> Self {
         self.addr = addr.into();
@@ -62,12 +65,17 @@ impl ClientConfig {
     /// receives the token. All other servers, Python servers included, ignore it. The token appears
     /// in no log, event or `Debug` output of this crate.
     ///
-    /// The token is sent over TLS only, to a server whose certificate was accepted. Without TLS,
-    /// connecting over a network fails with
-    /// [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken), on loopback too. Unix
-    /// sockets and streams in memory do not leave the machine, so they need no TLS. A transport of
-    /// your own counts as a network. Over a Unix socket, the process that listens there receives
-    /// the token: put the socket into a directory to which no other user may write.
+    /// Over a network the token is sent over TLS only, to a server whose certificate was accepted.
+    /// Without TLS, connecting fails with
+    /// [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken). Streams that do not
+    /// leave the machine need no TLS: memory, Unix sockets, and TCP between loopback addresses. The
+    /// addresses of the established connection decide about TCP, and not the name. A transport of
+    /// your own counts as a network.
+    ///
+    /// Without TLS nothing identifies the server: the process that listens there receives the
+    /// token. Put a Unix socket into a directory to which no other user may write. A loopback port
+    /// belongs to the first process of any user that binds it, and a tunnel or proxy may forward it
+    /// to another machine.
     #[must_use]
     pub fn token(mut self, token: impl Into<Token>) -> Self {
         self.credentials.show(token.into());

@@ -12,6 +12,7 @@ mod task;
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -38,7 +39,7 @@ use crate::router::{Router, Routes, Served};
 use crate::tls::Dial;
 #[cfg(unix)]
 use crate::transport::UnixSocketConnector;
-use crate::transport::{Connector, PeerAddr, Resolver, TcpConnector};
+use crate::transport::{Connector, PeerAddr, Resolver, TcpConnector, is_loopback};
 use attempts::Attempts;
 use control::Control;
 use dial::Dialer;
@@ -112,8 +113,13 @@ impl Client {
         let options = config.connection.tcp_options();
         let connector = TcpConnector::new(config.addr.clone(), options, Resolver::System);
         let tls = config.dial_tls(Some(&config.addr))?;
-        // The check comes before the first connection.
-        config.credentials.check(tls.is_some())?;
+        // A name is checked when it is connected: only then its address is known.
+        if let Ok(addr) = config.addr.parse::<SocketAddr>()
+            && !is_loopback(addr.ip())
+            && !addr.ip().is_unspecified()
+        {
+            config.credentials.check(tls.is_some())?;
+        }
         Self::connect_over(connector, tls, config, router).await
     }
 

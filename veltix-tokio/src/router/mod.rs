@@ -1,5 +1,6 @@
 //! [`Router`]: the assignment of messages to handlers.
 
+mod authenticator;
 mod borrow;
 pub mod check;
 mod declared;
@@ -19,7 +20,6 @@ mod unbound;
 mod wrap;
 
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
@@ -28,8 +28,9 @@ use tower_layer::Layer;
 use veltix_core::{CodeClass, Message, MessageType, TypedMessage};
 
 use crate::close::Disconnected;
-use crate::identity::{Authenticate, HandshakeInfo, Hook, Refuse};
 
+pub use authenticator::Authenticator;
+use authenticator::UnboundHook;
 pub use borrow::BorrowBody;
 pub(crate) use declared::DeclaredTypes;
 pub use extract::{
@@ -63,7 +64,7 @@ pub struct Router<S = ()> {
     /// The stream that the fallback feeds, if it feeds one.
     messages: Option<Messages>,
     types: Option<DeclaredTypes>,
-    authenticate: Option<Box<dyn Authenticate>>,
+    authenticate: Option<UnboundHook<S>>,
     on_connect: Option<Unbound<S, ()>>,
     on_disconnect: Option<Unbound<S, Disconnected>>,
 }
@@ -291,12 +292,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Handlers take it as [`Identity<I>`](crate::Identity); [`Peer::identity`](crate::Peer::identity)
     /// returns it. An error, a panic, or no result by the handshake's
     /// [deadline](crate::ServerConfig::handshake_timeout), by default 5 s, refuses the peer, and the hub
-    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`] for the reason that the
-    /// peer receives.
+    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`](crate::Refuse) for the
+    /// reason that the peer receives.
     ///
     /// The function is also called for peers without a [token](crate::ClientConfig::token), for example
-    /// Python peers. It takes the info by value, so that its future owns its data; other values are
-    /// captured. It may run for as many peers at once as there are [pending
+    /// Python peers. It takes the state as a handler does, and the info by value, so that its future owns
+    /// its data: see [`Authenticator`]. It may run for as many peers at once as there are [pending
     /// handshakes](crate::ServerConfig::max_pending_handshakes). Its future is dropped when the handshake
     /// is aborted.
     ///
@@ -304,29 +305,24 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// use std::collections::HashMap;
     /// use std::sync::Arc;
     ///
-    /// use veltix::{HandshakeInfo, Refuse, Router};
+    /// use veltix::{HandshakeInfo, Refuse, Router, State};
     ///
     /// struct User(String);
     ///
+    /// type Users = Arc<HashMap<&'static str, &'static str>>;
+    ///
+    /// async fn authenticate(State(users): State<Users>, info: HandshakeInfo) -> Result<User, Refuse> {
+    ///     let token = info.require_token()?;
+    ///     let name = users.get(token.expose()).ok_or_else(|| Refuse::new("the token is wrong"))?;
+    ///     Ok(User((*name).to_owned()))
+    /// }
+    ///
     /// let users = HashMap::from([("swordfish", "ann"), ("marlin", "bob")]);
-    /// let users = Arc::new(users);
-    /// let router: Router = Router::new().authenticate(move |info: HandshakeInfo| {
-    ///     let users = Arc::clone(&users);
-    ///     async move {
-    ///         let token = info.require_token()?;
-    ///         let name = users.get(token.expose()).ok_or_else(|| Refuse::new("the token is wrong"))?;
-    ///         Ok(User((*name).to_owned()))
-    ///     }
-    /// });
+    /// let router: Router = Router::new().authenticate(authenticate).with_state(Arc::new(users));
     /// ```
     #[must_use]
-    pub fn authenticate<F, Fut, I>(mut self, hook: F) -> Self
-    where
-        F: Fn(HandshakeInfo) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<I, Refuse>> + Send + 'static,
-        I: Send + Sync + 'static,
-    {
-        self.authenticate = Some(Box::new(Hook(hook)));
+    pub fn authenticate<T>(mut self, hook: impl Authenticator<T, S>) -> Self {
+        self.authenticate = Some(UnboundHook::new(hook));
         self
     }
 
@@ -347,7 +343,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             fallback: self.fallback.map(|handler| handler.with_state(&state)),
             messages: self.messages,
             types: self.types,
-            authenticate: self.authenticate,
+            authenticate: self.authenticate.map(|hook| hook.with_state(&state)),
             on_connect: self.on_connect.map(|handler| handler.with_state(&state)),
             on_disconnect: self.on_disconnect.map(|handler| handler.with_state(&state)),
         }

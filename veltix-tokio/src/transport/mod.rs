@@ -24,7 +24,7 @@ use tokio::io::AsyncRead;
 #[cfg(feature = "testing")]
 pub(crate) use memory::memory_pair_of;
 pub use memory::{MemoryConnector, MemoryListener, memory, memory_pair};
-pub(crate) use tcp::{Resolver, TcpAcceptor, TcpConnector, TcpOptions};
+pub(crate) use tcp::{Resolver, TcpAcceptor, TcpConnector, TcpOptions, is_loopback};
 pub use unix::{UnixAddr, UnixCredentials};
 #[cfg(unix)]
 pub use unix::{UnixSocketConnector, UnixSocketListener};
@@ -80,7 +80,8 @@ pub struct Stream {
     pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
     pub(crate) writer: Box<dyn StreamWriter>,
     pub(crate) link: Link,
-    /// True if the bytes do not leave this machine. Only streams that this module creates set it.
+    /// True if the bytes do not leave this machine. Only streams that this module creates set it:
+    /// those in memory, of Unix sockets, and of TCP clients whose two ends are on the loopback.
     pub(crate) stays_here: bool,
 }
 

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::race::race;
 use super::rotation::Rotation;
-use super::{Resolver, TcpOptions, stream_of};
+use super::{Resolver, TcpOptions, is_loopback, stream_of};
 use crate::sync::Mutex;
 use crate::transport::{Connector, Stream};
 
@@ -51,9 +51,11 @@ impl Connector for TcpConnector {
             // The race is boxed, so that clients of one address do not reserve its memory.
             addrs => Box::pin(self.connect_first(addrs)).await?,
         };
-        let addr = socket.peer_addr()?;
+        let (addr, local_addr) = (socket.peer_addr()?, socket.local_addr()?);
         self.options.apply(&socket)?;
-        Ok(stream_of(socket, addr))
+        // The name does not tell: it may resolve to another machine.
+        let stays_here = is_loopback(addr.ip()) && is_loopback(local_addr.ip());
+        Ok(Stream { stays_here, ..stream_of(socket, addr) })
     }
 
     fn target(&self) -> String {
@@ -106,6 +108,16 @@ mod tests {
         let connector = connector(&[v6, v4]);
         for expected in [v6, v4, v6, v4] {
             assert_eq!(connected(&connector).await, expected);
+        }
+    }
+
+    /// A token may be sent over such a stream.
+    #[tokio::test]
+    async fn a_stream_between_loopback_addresses_stays_on_this_machine() {
+        for host in ["127.0.0.1", "127.1.2.3", "::1"] {
+            let (_listener, addr) = listener(host).await;
+            let stream = connector(&[addr]).connect().await.expect("it listens");
+            assert!(stream.is_private(), "{host}");
         }
     }
 

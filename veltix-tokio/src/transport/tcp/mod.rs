@@ -7,7 +7,7 @@ mod resolver;
 mod rotation;
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -60,6 +60,12 @@ impl TcpOptions {
         }
         Ok(())
     }
+}
+
+/// Returns whether this is an address of the loopback interface, IPv4 addresses written as IPv6
+/// included.
+pub(crate) const fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
 }
 
 fn stream_of(socket: TcpStream, addr: SocketAddr) -> Stream {
