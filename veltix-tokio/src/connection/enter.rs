@@ -53,7 +53,7 @@ impl ConnectionTask {
         let Outcome::Failure(failure) = outcome else { return self.admit() };
         let reason = match *failure {
             Failure::Unclaimed => return self.admit(),
-            Failure::Rejected(rejection, _) => text_of(&rejection),
+            Failure::Rejected(rejection) => text_of(&rejection),
             Failure::Failed(error) => text_of(&*error),
             Failure::Panicked(message) => {
                 self.report_panic(0, &message);

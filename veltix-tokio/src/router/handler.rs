@@ -19,7 +19,7 @@ use super::layer::{InboundService, MessageService};
 use super::options::{Configured, RouteOptions};
 use super::outcome::{Failure, Outcome};
 use super::reply::IntoReply;
-use super::typed::{Input, MessageInput, Reject};
+use super::typed::{Input, MessageInput};
 use crate::sync::{Mutex, panic_text};
 
 /// A function that can handle a message: async or plain, with up to eight extractors as arguments. The
@@ -234,7 +234,7 @@ macro_rules! extract {
     ($type:ident, $how:expr) => {
         match $how {
             Ok(value) => value,
-            Err(rejection) => return Called::Done(I::reject(rejection)),
+            Err(rejection) => return Called::Done(Outcome::rejected(rejection)),
         }
     };
 }
@@ -252,7 +252,7 @@ macro_rules! impl_handler {
             F: FnOnce($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
             Fut: Future<Output = R> + Send + 'static,
             R: IntoReply<I> + 'static,
-            I: Reject,
+            I: Input,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {
@@ -280,7 +280,7 @@ macro_rules! impl_handler {
         where
             F: Fn($($part,)* $($last)?) -> R + Clone + Send + Sync + 'static,
             R: IntoReply<I>,
-            I: Reject,
+            I: Input,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {

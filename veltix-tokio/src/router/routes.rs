@@ -6,7 +6,7 @@ use super::Router;
 use super::declared::DeclaredTypes;
 use super::handler::Erased;
 use super::layer::Layered;
-use super::typed::Input;
+use super::typed::{Input, Tell};
 use super::unbound::Unbound;
 use super::wrap::{Blocking, Publishing, Timed};
 use crate::close::Disconnected;
@@ -46,6 +46,8 @@ pub(crate) struct BoundRoute {
     pub(crate) is_async: bool,
     /// True if the handler runs on the pool of threads.
     pub(crate) blocking: bool,
+    /// Makes the answer to a rejected message, if the message declares an error.
+    pub(crate) tell: Option<Tell>,
 }
 
 impl BoundRoute {
@@ -53,6 +55,7 @@ impl BoundRoute {
         route: RouteId,
         handler: Unbound<(), Message>,
         blocking: bool,
+        tell: Option<Tell>,
         hub: Option<&Hub>,
     ) -> Self {
         let Unbound { options, is_async, .. } = handler;
@@ -76,7 +79,7 @@ impl BoundRoute {
             let limit = PublishLimit { route: route.0, bytes_per_second };
             erased = Box::new(Publishing { handler: erased, limit });
         }
-        Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking }
+        Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking, tell }
     }
 }
 
@@ -105,11 +108,17 @@ impl Routes {
             let added = registry.register(route.message_type);
             debug_assert!(added.is_ok(), "`Router::push` refused doubles");
             let id = RouteId(handlers.len() as u16);
-            handlers.push(BoundRoute::new(id, route.handler, route.blocking, hub.as_ref()));
+            handlers.push(BoundRoute::new(
+                id,
+                route.handler,
+                route.blocking,
+                route.tell,
+                hub.as_ref(),
+            ));
         }
         let fallback = router.fallback.map(|fallback| {
             let id = RouteId(handlers.len() as u16);
-            handlers.push(BoundRoute::new(id, fallback, false, hub.as_ref()));
+            handlers.push(BoundRoute::new(id, fallback, false, None, hub.as_ref()));
             id
         });
         Self {
@@ -131,6 +140,11 @@ impl Routes {
             Some(&index) if index != NO_ROUTE => Some(RouteId(index)),
             _ => self.fallback,
         }
+    }
+
+    /// Returns the function that makes the answer to a rejected message of this code, if there is one.
+    pub(crate) fn tell(&self, code: u16) -> Option<Tell> {
+        self.route(self.find(code)?).tell
     }
 
     pub(crate) fn route(&self, id: RouteId) -> &BoundRoute {

@@ -6,6 +6,8 @@ mod certificates;
 mod context;
 mod identity;
 
+use std::time::Duration;
+
 use thiserror::Error;
 use veltix_core::{BodyError, Message, MessageRef, RequestId};
 
@@ -210,6 +212,15 @@ pub enum Rejection {
     /// A handler on a client takes a [`Hub`](crate::Hub).
     #[error("a client has no `Hub`: use `Peer` for the other end of the connection")]
     NoHub,
+    /// The peer sends too fast. A layer or an extractor that limits rates returns it, and so does a
+    /// [`peer_rate`](crate::ServerConfig::peer_rate) that [tells its peers](veltix_core::Rate::tell_peers).
+    /// The sender receives the error that its message declares; a message that asks nothing is not
+    /// answered.
+    #[error("the peer sends too fast: wait for {retry_after:?} before the next call")]
+    TooFast {
+        /// The time after which the peer may try again.
+        retry_after: Duration,
+    },
     /// The error of an application's own extractor.
     #[error(transparent)]
     Other(BoxError),
