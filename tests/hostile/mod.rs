@@ -30,6 +30,7 @@ mod slow;
 mod starved;
 mod storm;
 mod tags;
+mod told;
 mod trickle;
 
 use std::io;

@@ -318,6 +318,10 @@ pub const RATE_DISCONNECT_AFTER: Duration = Duration::from_secs(30);
 /// continues to send too fast is slowed again at its next read.
 pub const RATE_REST: Duration = Duration::from_secs(1);
 
+/// Is the least time between two calls of a peer above its rate that are answered with the reason. A
+/// peer that waits as long as the answer says needs no more of them, and each costs it a call.
+pub const TELL_PAUSE: Duration = Duration::from_secs(1);
+
 /// Limits a debt to a `TokenBucket`. The end of a peer is not noticed while
 /// reading from it pauses, so one enormous message at a tiny rate must not pause it for hours.
 pub const MAX_DEBT: Duration = Duration::from_secs(60);

@@ -75,7 +75,7 @@ pub mod __private {
     pub use crate::fault::plant;
     pub use crate::router::{
         Asked, BlockingHandler, BorrowBody, Called, ConnectHandler, DisconnectHandler, FailWith,
-        Failure, Input, MessageHandler, MessageInput, Outcome, Reject, RouteOptions, Served,
-        StateFor, TellsRejection, TypedHandler, check, marker,
+        Failure, Input, MessageHandler, MessageInput, Outcome, RouteOptions, Served, StateFor,
+        Tell, TellsRejection, TypedHandler, check, marker,
     };
 }

@@ -1,6 +1,8 @@
 //! Handlers that did not succeed: their failures are counted, reported, and answered where the message
 //! declares an error.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tokio::time::Instant;
 use veltix_core::RequestId;
 use veltix_core::text::printable;
@@ -12,8 +14,8 @@ use crate::flush::{self, FlushScope};
 use crate::handlers::Origin;
 use crate::hub::Event;
 use crate::log::log_or_debug;
-use crate::router::{Failure, Outcome, Reply};
-use crate::sync::text_of;
+use crate::router::{Failure, Outcome, Rejection};
+use crate::sync::{panic_text, text_of};
 
 impl ConnectionTask {
     /// Completes the calls of handlers that have ended on their thread.
@@ -57,13 +59,13 @@ impl ConnectionTask {
         let (peer, events) = (&self.peer, self.endpoint.events());
         let receipts = peer.session().receipts();
         match failure {
-            Failure::Rejected(rejection, answer) => {
+            Failure::Rejected(rejection) => {
                 receipts.rejected.add(1);
                 let reason = printable(&text_of(&rejection)).to_string();
                 let name = self.routes.name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
                 events.emit(|| Event::Rejected { peer: peer.clone(), code, reason });
-                self.answer_with_error(code, id, answer);
+                self.tell_rejection(code, id, &rejection);
             }
             Failure::Failed(error) => {
                 receipts.handled.add(1);
@@ -88,9 +90,21 @@ impl ConnectionTask {
     }
 
     /// Answers with the reason for which there is no reply, if the message declares an error.
-    fn answer_with_error(&mut self, code: u16, id: RequestId, answer: Option<Reply>) {
-        let Some(answer) = answer else { return };
-        if let Err(error) = self.reply(code, id, answer) {
+    fn tell_rejection(&mut self, code: u16, id: RequestId, rejection: &Rejection) {
+        let Some(tell) = self.routes.tell(code) else { return };
+        // A sender that waits for no answer hears of nothing that it would have to hear again and again.
+        if matches!(rejection, Rejection::TooFast { .. }) && !self.is_asked(id) {
+            return;
+        }
+        // The conversion is code of the application, as the handler is.
+        let sent = match catch_unwind(AssertUnwindSafe(|| tell(rejection))) {
+            Ok(answer) => answer.and_then(|answer| self.reply(code, id, answer)),
+            Err(panic) => {
+                self.report_panic(code, &panic_text(&*panic));
+                return self.begin_end(CloseReason::HandlerPanicked);
+            }
+        };
+        if let Err(error) = sent {
             let due = self.endpoint.services().logs().unsent.decide(code, Instant::now());
             log_or_debug!(warn, due, peer = %self.peer, code, %error, "the error could not be sent");
         }

@@ -126,6 +126,8 @@ impl ConnectionTask {
             if let Some(mut message) = self.take_answer(message.into_message(), budget) {
                 self.route(cx, message.by_ref());
             }
+        } else if self.reading.has_refusal() && self.refuse_too_fast(&message) {
+            // The peer hears that it is too fast, and the message is not handled.
         } else if directly
             && let Some(route) = self.routes.find(message.code())
             && self.has_turn(route)

@@ -94,7 +94,7 @@ impl ConnectionTask {
         let mut is_final = false;
         let reason = match *failure {
             Failure::Unclaimed | Failure::Unread => return self.admit(),
-            Failure::Rejected(rejection, _) => text_of(&rejection),
+            Failure::Rejected(rejection) => text_of(&rejection),
             Failure::Failed(error) => {
                 is_final = Refuse::is_final(&*error);
                 text_of(&*error)

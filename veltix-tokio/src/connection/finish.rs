@@ -312,7 +312,7 @@ impl ConnectionTask {
                 log_or_debug!(warn, due, %peer, %error, "on_disconnect failed");
                 endpoint.events().emit(|| Event::HandlerFailed { peer, code: 0, error });
             }
-            Failure::Rejected(rejection, _) => {
+            Failure::Rejected(rejection) => {
                 let reason = printable(&text_of(&rejection)).to_string();
                 let due = logs.rejected.decide(Instant::now());
                 log_or_debug!(warn, due, %peer, %reason, "on_disconnect was not called");

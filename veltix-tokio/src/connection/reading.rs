@@ -156,6 +156,12 @@ impl Reading {
         self.throttle.as_ref().is_some_and(|throttle| throttle.until().is_some())
     }
 
+    /// Returns whether the peer is to hear that it is too fast.
+    #[inline]
+    pub(super) fn has_refusal(&self) -> bool {
+        self.throttle.as_ref().is_some_and(|throttle| throttle.has_refusal())
+    }
+
     /// Returns the throttle, if the peer has one.
     pub(super) fn throttle(&mut self) -> Option<&mut Throttle> {
         self.throttle.as_deref_mut()

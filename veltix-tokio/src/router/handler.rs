@@ -19,7 +19,7 @@ use super::layer::{InboundService, MessageService};
 use super::options::{Configured, RouteOptions};
 use super::outcome::{Failure, Outcome};
 use super::reply::IntoReply;
-use super::typed::{Input, MessageInput, Reject};
+use super::typed::{Input, MessageInput};
 use crate::flush;
 use crate::sync::{Mutex, panic_text};
 
@@ -235,7 +235,7 @@ macro_rules! extract {
     ($type:ident, $how:expr) => {
         match $how {
             Ok(value) => value,
-            Err(rejection) => return Called::Done(I::reject(rejection)),
+            Err(rejection) => return Called::Done(Outcome::rejected(rejection)),
         }
     };
 }
@@ -253,7 +253,7 @@ macro_rules! impl_handler {
             F: FnOnce($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
             Fut: Future<Output = R> + Send + 'static,
             R: IntoReply<I> + 'static,
-            I: Reject,
+            I: Input,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {
@@ -281,7 +281,7 @@ macro_rules! impl_handler {
         where
             F: Fn($($part,)* $($last)?) -> R + Clone + Send + Sync + 'static,
             R: IntoReply<I>,
-            I: Reject,
+            I: Input,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {

@@ -16,7 +16,6 @@ mod reply;
 mod routes;
 mod served;
 mod typed;
-mod unbound;
 mod wrap;
 
 use std::fmt;
@@ -48,10 +47,10 @@ pub(crate) use messages::Messages;
 pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
+use routes::Unbound;
 pub(crate) use routes::{RouteId, Routes};
 pub use served::{Served, StateFor};
-pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRejection};
-use unbound::Unbound;
+pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Tell, TellsRejection};
 
 /// The routes of an application, and its handlers for connecting and disconnecting peers.
 ///
@@ -73,6 +72,8 @@ struct Route<S> {
     message_type: MessageType,
     handler: Unbound<S, Message>,
     blocking: bool,
+    /// Makes the answer to a rejected message, if the message declares an error.
+    tell: Option<Tell>,
     added_at: &'static Location<'static>,
 }
 
@@ -103,7 +104,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: MessageHandler<T, S>,
         T: 'static,
     {
-        self.add(message_type.into(), Unbound::<_, Message>::new::<_, _, Message>(handler), false)
+        self.add(
+            message_type.into(),
+            Unbound::<_, Message>::new::<_, _, Message>(handler),
+            false,
+            None,
+        )
     }
 
     /// Assigns the messages of a typed message to a handler that ends with [`Msg`]: that argument
@@ -121,7 +127,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         H: TypedHandler<T, S, M>,
         T: 'static,
     {
-        self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), false)
+        self.add(
+            M::TYPE,
+            Unbound::<_, Message>::new::<_, _, Asked<M>>(handler),
+            false,
+            M::Error::TELL,
+        )
     }
 
     /// Adds a route like [`Router::on`], for a plain function that may block its thread: see
@@ -138,7 +149,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         V: 'static,
         T: 'static,
     {
-        self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), true)
+        self.add(
+            M::TYPE,
+            Unbound::<_, Message>::new::<_, _, Asked<M>>(handler),
+            true,
+            M::Error::TELL,
+        )
     }
 
     /// Assigns the messages of a type to a plain function that may block its thread: it runs on a pool of
@@ -154,7 +170,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         V: 'static,
         T: 'static,
     {
-        self.add(message_type.into(), Unbound::<_, Message>::new::<_, _, Message>(handler), true)
+        self.add(
+            message_type.into(),
+            Unbound::<_, Message>::new::<_, _, Message>(handler),
+            true,
+            None,
+        )
     }
 
     #[track_caller]
@@ -163,13 +184,14 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         message_type: MessageType,
         handler: Unbound<S, Message>,
         blocking: bool,
+        tell: Option<Tell>,
     ) -> Self {
         assert!(
             message_type.class() != CodeClass::System,
             "messages of {message_type:?} never reach a handler: give your type a code from 200 up"
         );
         let added_at = Location::caller();
-        self.push(Route { message_type, handler, blocking, added_at });
+        self.push(Route { message_type, handler, blocking, tell, added_at });
         self
     }
 
@@ -336,6 +358,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             message_type: route.message_type,
             handler: route.handler.with_state(&state),
             blocking: route.blocking,
+            tell: route.tell,
             added_at: route.added_at,
         });
         Router {
@@ -347,34 +370,6 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             on_connect: self.on_connect.map(|handler| handler.with_state(&state)),
             on_disconnect: self.on_disconnect.map(|handler| handler.with_state(&state)),
         }
-    }
-}
-
-impl Router<()> {
-    /// Returns the name of the first handler that needs a server.
-    pub(crate) fn hub_needed_by(&self) -> Option<String> {
-        let by_route = self.routes.iter().find(|route| route.handler.needs_hub);
-        let others = [
-            (self.fallback.as_ref().is_some_and(|handler| handler.needs_hub), "the fallback"),
-            (self.on_connect.as_ref().is_some_and(|handler| handler.needs_hub), "on_connect"),
-            (self.on_disconnect.as_ref().is_some_and(|handler| handler.needs_hub), "on_disconnect"),
-        ];
-        by_route.map(|route| format!("route {:?}", route.message_type)).or_else(|| {
-            others.iter().find(|(needs_hub, _)| *needs_hub).map(|(_, name)| (*name).to_owned())
-        })
-    }
-
-    pub(crate) const fn has_authenticate(&self) -> bool {
-        self.authenticate.is_some()
-    }
-
-    pub(crate) const fn has_on_connect(&self) -> bool {
-        self.on_connect.is_some()
-    }
-
-    #[cfg(feature = "testing")]
-    pub(crate) const fn has_fallback(&self) -> bool {
-        self.fallback.is_some()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The states of a router: [`StateFor`] the handlers that take parts of it, and [`Served`] once it
-//! has one. Both are implemented for one type each; their purpose is a message of the compiler.
+//! The state of a router: [`StateFor`] its handlers, and [`Served`] once it has one. Each of the two traits is
+//! implemented once, for the message of the compiler.
 
 use super::Router;
 
@@ -35,5 +35,32 @@ pub trait Served: Send {
 impl Served for Router {
     fn into_router(self) -> Router {
         self
+    }
+}
+
+impl Router<()> {
+    /// Returns the name of the first handler that needs a server.
+    pub(crate) fn hub_needed_by(&self) -> Option<String> {
+        let by_route = self.routes.iter().find(|route| route.handler.needs_hub);
+        let others = [
+            (self.fallback.as_ref().is_some_and(|handler| handler.needs_hub), "the fallback"),
+            (self.on_connect.as_ref().is_some_and(|handler| handler.needs_hub), "on_connect"),
+            (self.on_disconnect.as_ref().is_some_and(|handler| handler.needs_hub), "on_disconnect"),
+        ];
+        by_route.map(|route| format!("route {:?}", route.message_type)).or_else(|| {
+            others.iter().find(|(needs_hub, _)| *needs_hub).map(|(_, name)| (*name).to_owned())
+        })
+    }
+
+    pub(crate) const fn has_authenticate(&self) -> bool {
+        self.authenticate.is_some()
+    }
+
+    pub(crate) const fn has_on_connect(&self) -> bool {
+        self.on_connect.is_some()
+    }
+
+    pub(crate) const fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
     }
 }

@@ -4,6 +4,8 @@ mod body;
 #[cfg(feature = "__tls")]
 mod context;
 
+use std::time::Duration;
+
 use thiserror::Error;
 use veltix_core::{BodyError, Message, MessageRef, RequestId};
 
@@ -213,6 +215,15 @@ pub enum Rejection {
         "a server has no client: use `Hub` for the server, or take an `Option` of `ClientHandle`"
     )]
     NoClient,
+    /// The peer sends too fast. A layer or an extractor that limits rates returns it, and so does a
+    /// [`peer_rate`](crate::ServerConfig::peer_rate) that [tells its peers](veltix_core::Rate::tell_peers).
+    /// The sender receives the error that its message declares; a message that asks nothing is not
+    /// answered.
+    #[error("the peer sends too fast: wait for {retry_after:?} before the next call")]
+    TooFast {
+        /// The time after which the peer may try again.
+        retry_after: Duration,
+    },
     /// The error of an application's own extractor.
     #[error(transparent)]
     Other(BoxError),
