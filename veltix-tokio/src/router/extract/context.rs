@@ -1,6 +1,7 @@
 //! Extractors that do not need the body.
 
 use std::any::type_name;
+#[cfg(feature = "__tls")]
 use std::sync::Arc;
 
 use veltix_core::RequestId;
@@ -9,6 +10,7 @@ use super::{Context, FromContext, Rejection};
 use crate::hub::Hub;
 use crate::identity::Identity;
 use crate::peer::Peer;
+#[cfg(feature = "__tls")]
 use crate::tls::PeerCertificates;
 
 impl<S> FromContext<S> for Peer {
@@ -38,6 +40,7 @@ impl<S, I: Send + Sync + 'static> FromContext<S> for Identity<I> {
     }
 }
 
+#[cfg(feature = "__tls")]
 impl<S> FromContext<S> for PeerCertificates {
     fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
         match cx.peer().tls() {

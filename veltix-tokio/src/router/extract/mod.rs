@@ -1,7 +1,6 @@
 //! Extractors: the possible arguments of a handler.
 
 mod body;
-#[cfg(feature = "__tls")]
 mod context;
 
 use std::time::Duration;
