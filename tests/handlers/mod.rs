@@ -2,6 +2,7 @@
 //! surveys of many peers.
 
 mod bytes;
+mod closing;
 mod concurrent;
 mod crowd;
 mod ends;

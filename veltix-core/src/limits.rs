@@ -208,6 +208,10 @@ pub const ON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Limits the time that closing a connection waits for its queued frames.
 pub const CLOSE_FLUSH: Duration = Duration::from_secs(1);
 
+/// How long a connection that takes over waits for the `on_disconnect` of the older one: the flush of a
+/// close takes up to [`CLOSE_FLUSH`], and the handler has as long again.
+pub const TAKE_OVER: Duration = Duration::from_secs(2);
+
 /// Is the time for which the peer's bytes are read and discarded after this side has shut its end
 /// of the stream. Closing with unread input would reset the connection and lose the last frames
 /// (RFC 9112, section 9.6).

@@ -21,6 +21,9 @@ pub enum CloseReason {
     /// This side closed the connection by [`Hub::close`](crate::Hub::close), for this reason of the
     /// application.
     ClosedFor(Box<str>),
+    /// A newer connection of the same user took over, see
+    /// [`Peer::take_over`](crate::Peer::take_over).
+    TakenOver,
     /// The server is shutting down.
     Shutdown,
     /// `on_connect` refused the peer for now, or failed. The text is that of its error.
@@ -78,6 +81,7 @@ impl CloseReason {
             self,
             Self::Closed
                 | Self::ClosedFor(_)
+                | Self::TakenOver
                 | Self::Refused(_)
                 | Self::RefusedForGood(_)
                 | Self::ConnectTimeout
@@ -92,6 +96,7 @@ impl CloseReason {
             Self::PeerClosed
                 | Self::Closed
                 | Self::ClosedFor(_)
+                | Self::TakenOver
                 | Self::Shutdown
                 | Self::Refused(_)
                 | Self::RefusedForGood(_)
@@ -126,6 +131,7 @@ impl fmt::Display for CloseReason {
             Self::PeerClosed => f.write_str("the peer closed the connection"),
             Self::Closed => f.write_str("closed by this side"),
             Self::ClosedFor(reason) => write!(f, "closed by this side: {reason}"),
+            Self::TakenOver => f.write_str("a newer connection of the same user took over"),
             Self::Shutdown => f.write_str("the server shut down"),
             Self::Refused(reason) => write!(f, "refused by on_connect: {reason}"),
             Self::RefusedForGood(reason) => write!(f, "refused for good by on_connect: {reason}"),
@@ -241,6 +247,8 @@ pub struct ShutdownReport {
     pub dropped: u64,
     /// The number of handlers that the deadline cancelled.
     pub aborted_handlers: u64,
+    /// The number of tasks of [`Hub::spawn`](crate::Hub::spawn) that the deadline ended.
+    pub aborted_tasks: u64,
     /// The number of threads of [`SocketCore::Threading`](crate::SocketCore::Threading) that a handler
     /// still blocked at the deadline. Nothing can end such a handler, so its thread is left alone.
     pub blocked_threads: u64,

@@ -47,7 +47,8 @@ pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
 pub use error::{
     BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, NotConnected,
-    RequestError, RestoreError, Result, SendError, ServeError, TlsConfigError, TlsError,
+    RequestError, RestoreError, Result, SendError, ServeError, TakeOverError, TlsConfigError,
+    TlsError,
 };
 pub use hub::{
     Broadcast, Delivery, Draining, Event, EventStream, GroupEvent, GroupWatch, GroupWatchBuilder,
@@ -56,7 +57,7 @@ pub use hub::{
 };
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
-pub use peer::{Closing, Peer, PeerStats, Sending};
+pub use peer::{Closing, Leaving, Peer, PeerStats, Sending, TakeOver};
 pub use requests::{Ping, Request};
 pub use router::{
     AnswerTo, Authenticator, Configured, Context, Extension, FromContext, FromInput, FromMessage,

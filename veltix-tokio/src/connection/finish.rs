@@ -148,7 +148,9 @@ impl ConnectionTask {
         self.peer.session().end_calls();
         if reason.lets_queue_flush() && !fault!("queue_not_flushed") {
             let limit = match reason {
-                CloseReason::Closed | CloseReason::ClosedFor(_) => Instant::now() + CLOSE_FLUSH,
+                CloseReason::Closed | CloseReason::ClosedFor(_) | CloseReason::TakenOver => {
+                    Instant::now() + CLOSE_FLUSH
+                }
                 _ => deadline.max(Instant::now() + CLOSE_FLUSH),
             };
             let limit = self.within_drain(limit);
@@ -170,6 +172,8 @@ impl ConnectionTask {
         if was_admitted {
             self.on_disconnect(outcome).await;
         }
+        // A newer connection of the same user waits for this.
+        self.peer.session().attached().end();
         if lingers {
             self.linger().await;
         }

@@ -8,6 +8,7 @@ mod request;
 mod restore;
 mod send;
 mod serve;
+mod take_over;
 mod tls;
 
 use std::error::Error as StdError;
@@ -25,6 +26,7 @@ pub use request::RequestError;
 pub use restore::RestoreError;
 pub use send::SendError;
 pub use serve::ServeError;
+pub use take_over::TakeOverError;
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 
 /// Any error that a handler may return.
@@ -62,6 +64,9 @@ pub enum Error {
     /// An error of encoding a message.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// An error of [`Peer::take_over`](crate::Peer::take_over).
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     /// An error of a tag.
     #[error(transparent)]
     Tag(#[from] veltix_core::TagError),

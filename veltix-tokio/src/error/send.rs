@@ -7,9 +7,10 @@ use veltix_core::{EncodeError, TargetError};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The connection has ended, or there is none at the moment.
+    /// The connection or, for a broadcast, the server has ended, or there is no connection at the
+    /// moment.
     #[error(
-        "the connection is closed, so the message was not sent: connect again, and send it then"
+        "the connection is closed or the server has ended, so the message was not sent: connect again, and send it then"
     )]
     Closed,
     /// The outbox of the peer is full.

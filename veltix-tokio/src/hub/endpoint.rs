@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use veltix_core::{GoingAway, IdSpace, RequestId};
 
 use super::Peers;
+use super::tasks::Tasks;
 use super::{Event, Events};
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
@@ -36,6 +37,7 @@ pub(crate) struct Endpoint {
     /// a server.
     away: Mutex<Option<GoingAway>>,
     panics: Panics,
+    tasks: Tasks,
 }
 
 /// A counter of the handlers that have panicked.
@@ -84,6 +86,7 @@ impl Endpoint {
             events: Events::new(),
             away: Mutex::default(),
             panics: Panics::default(),
+            tasks: Tasks::default(),
         })
     }
 
@@ -133,6 +136,10 @@ impl Endpoint {
 
     pub(crate) const fn away(&self) -> &Mutex<Option<GoingAway>> {
         &self.away
+    }
+
+    pub(crate) const fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     pub(crate) const fn panics(&self) -> &Panics {

@@ -9,6 +9,7 @@ mod presence;
 mod shared_batch;
 mod survey;
 mod tags;
+mod tasks;
 
 use std::fmt;
 use std::future::Future;
@@ -16,6 +17,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use veltix_core::text::printable;
 use veltix_core::{PeerId, Target, TargetError, ToMessage, all};
 
 pub use broadcast::Broadcast;
@@ -31,14 +35,16 @@ pub use survey::{Response, Responses, Survey, SurveyStatus};
 use crate::close::{CloseReason, ShutdownReport};
 use crate::error::SendError;
 use crate::flush;
+use crate::log::log_limited;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
+use crate::sync::panic_text;
 use crate::transport::PeerAddr;
 
 /// A handle of a running server, for its handlers and for the rest of the application.
 ///
 /// A clone is cheap and refers to the same server. A `Hub` does not keep the server alive: after
-/// the server has ended, the hub lists no peers, and a message that it sends reaches no peer.
+/// the server has ended, the hub lists no peers, and sending is [`SendError::Closed`].
 #[derive(Clone)]
 pub struct Hub(Arc<Endpoint>);
 
@@ -58,7 +64,8 @@ impl Hub {
     /// [`OverflowPolicy`](veltix_core::OverflowPolicy), which by default disconnects that peer.
     ///
     /// # Errors
-    /// [`SendError::Encode`]. In this case no peer receives the message.
+    /// [`SendError::Closed`] after the server has ended, and [`SendError::Encode`]. In both cases no
+    /// peer receives the message.
     pub fn broadcast(&self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         self.to(all()).send(message)
     }
@@ -166,6 +173,64 @@ impl Hub {
     #[must_use]
     pub fn events(&self) -> EventStream {
         self.0.events().subscribe()
+    }
+
+    /// Runs a task that belongs to this server, for work that outlives a handler. The drain waits for
+    /// it and cancels it at its deadline, as a handler; a drop of the future of
+    /// [`Server::run`](crate::Server::run) cancels it at once. A task that runs until the server ends
+    /// selects on [`closing`](Hub::closing), so that the drain does not wait for it.
+    ///
+    /// ```
+    /// # use veltix::{Hub, Message, MessageType};
+    /// # const TICK: MessageType = MessageType::new(200, "tick", "");
+    /// fn tick(hub: &Hub) {
+    ///     let clock = hub.clone();
+    ///     hub.spawn(async move {
+    ///         let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
+    ///         loop {
+    ///             tokio::select! {
+    ///                 _ = ticks.tick() => _ = clock.broadcast(&Message::empty(TICK)),
+    ///                 () = clock.closing() => return,
+    ///             }
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// A panic of the task is logged and counted as that of a handler
+    /// ([`handler_panics`](Hub::handler_panics)). After the end of the server the future is dropped,
+    /// and the returned handle reports that it has finished.
+    ///
+    /// # Panics
+    /// Panics if the server does not run yet and no Tokio runtime surrounds the call.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let endpoint = Arc::clone(&self.0);
+        self.0.tasks().spawn(&self.0.services().runtime().handle(), task, move |panic| {
+            endpoint.panics().add();
+            let panic = panic_text(&*panic);
+            let due = endpoint.services().logs().task_panics.decide(Instant::now());
+            log_limited!(error, due, panic = %printable(&panic), "a task of `Hub::spawn` panicked");
+        })
+    }
+
+    /// Waits until the server begins to drain, or ends without a drain. It is ready at once if that
+    /// has happened. A task of the application selects on it and ends.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub fn closing(&self) -> impl Future<Output = ()> + Send + use<> {
+        let services = Arc::clone(self.0.services());
+        async move { services.drain().begun().await }
+    }
+
+    /// Waits until the server has ended, and returns the report of its shutdown. A handler must not
+    /// wait for it, since the drain waits for the handler: await [`closing`](Hub::closing) there.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub fn closed(&self) -> impl Future<Output = ShutdownReport> + Send + use<> {
+        let services = Arc::clone(self.0.services());
+        async move { services.drain().finished().await }
     }
 
     /// Shuts the server down. It accepts no more peers, handlers finish, queues are written, and

@@ -47,6 +47,8 @@ pub(crate) struct Logs {
     pub(crate) panics: RateLimitedCodeLog,
     /// Declared errors that could not be sent, per code.
     pub(crate) unsent: RateLimitedCodeLog,
+    /// Panics of the application's own tasks.
+    pub(crate) task_panics: RateLimitedLog,
     /// Peers that exceed their rate.
     pub(crate) rate: RateLimitedLog,
     /// Peers that were disconnected because of their memory.
@@ -92,6 +94,7 @@ impl Default for Logs {
             failures: RateLimitedCodeLog::new(PEER_LOG_PAUSE),
             panics: RateLimitedCodeLog::new(PEER_LOG_PAUSE),
             unsent: RateLimitedCodeLog::new(PEER_LOG_PAUSE),
+            task_panics: RateLimitedLog::new(),
             rate: RateLimitedLog::new(),
             evictions: RateLimitedLog::new(),
             unread: RateLimitedLog::new(),

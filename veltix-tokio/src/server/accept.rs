@@ -93,8 +93,13 @@ pub(super) async fn serve(
         tracing::warn!(
             "the drain deadline has passed: the remaining connections are aborted; raise `drain_timeout` if handlers need more time"
         );
+        endpoint.drain().abort_tasks(endpoint.tasks().end());
         // A handler that blocks its thread cannot be stopped, so the wait for it is bounded.
-        complete = timeout(ABORT_AFTER, connections.shutdown()).await.is_ok();
+        let aborted = async {
+            connections.shutdown().await;
+            endpoint.tasks().finished().await;
+        };
+        complete = timeout(ABORT_AFTER, aborted).await.is_ok();
     }
     // Tasks may have ended while handlers still block threads of `SocketCore::Threading`.
     let threads = endpoint.services().handler_threads();
@@ -106,6 +111,7 @@ pub(super) async fn serve(
             "handlers still block threads after the drain deadline: the threads are left alone"
         );
     }
+    endpoint.tasks().end();
     let report = endpoint.drain().finish(complete, blocked as u64);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
     result
@@ -118,10 +124,12 @@ async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
     loop {
         tokio::select! {
             biased;
-            ended = connections.join_next() => if ended.is_none() { return },
+            ended = connections.join_next() => if ended.is_none() { break },
             () = &mut closing, if !closed => closed = true,
         }
     }
+    // Handlers may have spawned tasks until now.
+    endpoint.tasks().finished().await;
 }
 
 /// Closes one connection after the other, evenly over the configured `drain_spread`.

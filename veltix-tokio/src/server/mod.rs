@@ -309,6 +309,7 @@ impl Drop for Server {
         // connections. They end a little later, when the runtime drops their tasks, so the report
         // cannot be complete.
         drop(mem::take(&mut self.listeners));
+        self.endpoint.tasks().end();
         self.endpoint.drain().finish(false, 0);
         self.endpoint.services().tags().end_watches();
         self.endpoint.events().end();

@@ -23,6 +23,14 @@ impl Runtime {
         })
     }
 
+    /// Returns this runtime, or that of the caller before it is known.
+    ///
+    /// # Panics
+    /// Panics if neither is known.
+    pub(crate) fn handle(&self) -> Handle {
+        self.0.get().cloned().unwrap_or_else(Handle::current)
+    }
+
     /// Returns a timer of this runtime, also on a thread that is outside of it.
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
         // A side has no peer before its runtime is known, and only calls of peers need a timer.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::{Runtime, TagTable};
+use super::{Holders, Runtime, TagTable};
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::log::Logs;
@@ -24,6 +24,7 @@ pub(crate) struct Services {
     /// Dropped frames of all outboxes, by type.
     drops: Arc<Drops>,
     tags: TagTable,
+    holders: Holders,
     drain: Drain,
     logs: Logs,
     /// The client of this side, which is above this room. A server has none.
@@ -49,6 +50,7 @@ impl Services {
             handler_threads: HandlerThreads::default(),
             drops: Arc::default(),
             tags: TagTable::new(limits.tags),
+            holders: Holders::default(),
             drain: Drain::new(spreads),
             logs: Logs::default(),
             client: OnceLock::new(),
@@ -86,6 +88,10 @@ impl Services {
 
     pub(crate) const fn tags(&self) -> &TagTable {
         &self.tags
+    }
+
+    pub(crate) const fn holders(&self) -> &Holders {
+        &self.holders
     }
 
     pub(crate) const fn drain(&self) -> &Drain {
