@@ -245,6 +245,29 @@ fn json_without_a_type_is_checked_as_well() {
     assert!(matches!(error, EncodeError::SomeIsNull { .. }), "{error:?}");
 }
 
+/// A raw value is written as it is: `null` is `None` for its reader, and its depth does not count.
+#[test]
+fn a_raw_null_in_a_some_is_refused() {
+    use serde_json::value::RawValue;
+
+    #[veltix::message]
+    enum Raw {
+        #[message(code = 470)]
+        Held { raw: Option<Box<RawValue>>, text: Option<String> },
+    }
+    let held = |json: &str| Held {
+        raw: Some(RawValue::from_string(json.to_owned()).unwrap()),
+        text: Some("null".to_owned()),
+    };
+    let Err(EncodeError::SomeIsNull { field }) = held("null").to_message() else { panic!("sent") };
+    assert!(field.starts_with("raw"), "{field}");
+    let deep = "[".repeat(300) + &"]".repeat(300);
+    for json in [r#""null""#, "[null]", "985.6906946328695", &deep] {
+        let read = Held::from_message(held(json).to_message().unwrap(), ROOM).unwrap();
+        assert_eq!((read.raw.unwrap().get(), read.text.as_deref()), (json, Some("null")));
+    }
+}
+
 /// Serde writes these forms and does not read them. Debug builds and the test kit notice that.
 mod proved {
     use super::*;

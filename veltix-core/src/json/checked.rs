@@ -8,7 +8,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::rule::{self, Problem};
+use super::rule::{self, InSome, Problem};
 
 /// Passes a value on to `inner`, and refuses the parts of it that a reader takes for another value
 /// or does not accept.
@@ -25,22 +25,21 @@ pub(super) struct Checked<S> {
 struct Place {
     /// Counts the arrays and objects that may still be nested in this place.
     depth: u8,
-    /// Is true directly in a `Some`, where `null` would be read as `None`.
-    in_some: bool,
+    in_some: InSome,
 }
 
 impl<S: Serializer> Checked<S> {
     pub(super) const fn new(inner: S) -> Self {
-        Self { inner, place: Place { depth: rule::MAX_DEPTH, in_some: false } }
+        Self { inner, place: Place { depth: rule::MAX_DEPTH, in_some: InSome::No } }
     }
 
     /// Returns the place of the parts of an array or object that begins here.
     #[inline(always)]
     fn enter(&self, name: &'static str) -> Result<Place, S::Error> {
         match self.place.depth.checked_sub(1) {
-            Some(depth) => Ok(Place { depth, in_some: false }),
+            Some(depth) => Ok(Place { depth, in_some: InSome::No }),
             None => rule::pseudo_depth(name)
-                .map(|depth| Place { depth, in_some: false })
+                .map(|depth| Place { depth, in_some: InSome::No })
                 .ok_or_else(|| refusal(Problem::TooDeep)),
         }
     }
@@ -48,7 +47,7 @@ impl<S: Serializer> Checked<S> {
     /// Refuses a `null` in a `Some`.
     #[inline(always)]
     fn check_null(&self) -> Result<(), S::Error> {
-        if self.place.in_some { Err(refusal(Problem::SomeIsNull)) } else { Ok(()) }
+        if self.place.in_some == InSome::Yes { Err(refusal(Problem::SomeIsNull)) } else { Ok(()) }
     }
 }
 
@@ -98,10 +97,18 @@ impl<S: Serializer> Serializer for Checked<S> {
     type SerializeStructVariant = Compound<S::SerializeStructVariant>;
 
     pass_on! {
-        serialize_bool(bool), serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]),
+        serialize_bool(bool), serialize_char(char), serialize_bytes(&[u8]),
         serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
         serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
         serialize_i128(i128), serialize_u128(u128),
+    }
+
+    #[inline]
+    fn serialize_str(self, text: &str) -> Result<S::Ok, S::Error> {
+        if self.place.in_some.is_raw_null(text) {
+            return Err(refusal(Problem::SomeIsNull));
+        }
+        self.inner.serialize_str(text)
     }
 
     #[inline]
@@ -131,7 +138,7 @@ impl<S: Serializer> Serializer for Checked<S> {
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        let place = Place { in_some: true, ..self.place };
+        let place = Place { in_some: InSome::Yes, ..self.place };
         self.inner.serialize_some(&Part { value, place })
     }
 
@@ -226,7 +233,8 @@ impl<S: Serializer> Serializer for Checked<S> {
         name: &'static str,
         length: usize,
     ) -> Result<Self::SerializeStruct, S::Error> {
-        let place = self.enter(name)?;
+        let in_some = self.place.in_some.inside(name);
+        let place = Place { in_some, ..self.enter(name)? };
         Ok(Compound { inner: self.inner.serialize_struct(name, length)?, place })
     }
 
@@ -259,7 +267,7 @@ impl<S: Serializer> Checked<S> {
     #[inline(always)]
     fn enter_variant(&self) -> Result<Place, S::Error> {
         match self.place.depth.checked_sub(2) {
-            Some(depth) => Ok(Place { depth, in_some: false }),
+            Some(depth) => Ok(Place { depth, in_some: InSome::No }),
             None => Err(refusal(Problem::TooDeep)),
         }
     }

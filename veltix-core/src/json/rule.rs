@@ -28,6 +28,30 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Tells whether a value is directly in a `Some`, where `null` would be read as `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InSome {
+    No,
+    Yes,
+    /// The value is the text of a `RawValue` of serde_json, which is written as it is.
+    Raw,
+}
+
+impl InSome {
+    /// Returns the place of the parts of a struct of this name.
+    #[inline(always)]
+    pub(super) fn inside(self, name: &str) -> Self {
+        const RAW_VALUE: &str = "$serde_json::private::RawValue";
+        if self == Self::Yes && name == RAW_VALUE { Self::Raw } else { Self::No }
+    }
+
+    /// Returns whether this text is a raw `null` in a `Some`.
+    #[inline(always)]
+    pub(super) fn is_raw_null(self, text: &str) -> bool {
+        self == Self::Raw && text == "null"
+    }
+}
+
 /// Returns the depth below a struct of this name at the limit, if serde_json takes the struct for
 /// one of its own types, which are written without a nested object.
 #[cold]
