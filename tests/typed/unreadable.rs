@@ -122,12 +122,12 @@ fn a_some_that_is_read_as_none_is_refused() {
 async fn a_value_is_as_deep_as_a_receiver_reads() {
     let world = World::new(Router::new().on(|_: Msg<Deep>| {}));
     let client = world.client(Router::new()).await;
-    client.send(&nested(limits::JSON_DEPTH)).await.unwrap();
-    for levels in [limits::JSON_DEPTH + 1, 200] {
+    client.send(&nested(limits::BODY_DEPTH)).await.unwrap();
+    for levels in [limits::BODY_DEPTH + 1, 200] {
         let sent = client.send(&nested(levels)).await;
         let Err(SendError::Encode(error)) = sent else { panic!("{sent:?}") };
         assert!(matches!(error, EncodeError::TooDeep { .. }), "{error:?}");
-        assert!(error.to_string().contains("more than 127 arrays"), "{error}");
+        assert!(error.to_string().contains("more than 127 levels"), "{error}");
     }
     crate::support::quiet().await;
     let received = world.newest().stats().received;

@@ -15,7 +15,10 @@ use super::rule::{self, InSome, Problem};
 ///
 /// The checks are a few comparisons beside the work of `inner`. The path to a refused part is not
 /// tracked here: [`find`](super::find::find) walks the value again.
-pub(super) struct Checked<S> {
+///
+/// Without `JSON`, only the depth is checked, for a format that can express every value: there a
+/// `Some` is a level of its own, and a variant is one level.
+pub(crate) struct Checked<S, const JSON: bool> {
     inner: S,
     place: Place,
 }
@@ -28,8 +31,8 @@ struct Place {
     in_some: InSome,
 }
 
-impl<S: Serializer> Checked<S> {
-    pub(super) const fn new(inner: S) -> Self {
+impl<S: Serializer, const JSON: bool> Checked<S, JSON> {
+    pub(crate) const fn new(inner: S) -> Self {
         Self { inner, place: Place { depth: rule::MAX_DEPTH, in_some: InSome::No } }
     }
 
@@ -57,20 +60,20 @@ fn refusal<E: ser::Error>(problem: Problem) -> E {
 }
 
 /// Is a part of a value, in its place.
-struct Part<'a, T: ?Sized> {
+struct Part<'a, T: ?Sized, const JSON: bool> {
     value: &'a T,
     place: Place,
 }
 
-impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+impl<T: Serialize + ?Sized, const JSON: bool> Serialize for Part<'_, T, JSON> {
     #[inline]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Checked { inner, place: self.place })
+        self.value.serialize(Checked::<S, JSON> { inner, place: self.place })
     }
 }
 
 /// Is an array or object that is being written.
-pub(super) struct Compound<C> {
+pub(crate) struct Compound<C, const JSON: bool> {
     inner: C,
     /// Is the place of its parts.
     place: Place,
@@ -85,16 +88,16 @@ macro_rules! pass_on {
     )*};
 }
 
-impl<S: Serializer> Serializer for Checked<S> {
+impl<S: Serializer, const JSON: bool> Serializer for Checked<S, JSON> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Compound<S::SerializeSeq>;
-    type SerializeTuple = Compound<S::SerializeTuple>;
-    type SerializeTupleStruct = Compound<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Compound<S::SerializeTupleVariant>;
-    type SerializeMap = Compound<S::SerializeMap>;
-    type SerializeStruct = Compound<S::SerializeStruct>;
-    type SerializeStructVariant = Compound<S::SerializeStructVariant>;
+    type SerializeSeq = Compound<S::SerializeSeq, JSON>;
+    type SerializeTuple = Compound<S::SerializeTuple, JSON>;
+    type SerializeTupleStruct = Compound<S::SerializeTupleStruct, JSON>;
+    type SerializeTupleVariant = Compound<S::SerializeTupleVariant, JSON>;
+    type SerializeMap = Compound<S::SerializeMap, JSON>;
+    type SerializeStruct = Compound<S::SerializeStruct, JSON>;
+    type SerializeStructVariant = Compound<S::SerializeStructVariant, JSON>;
 
     pass_on! {
         serialize_bool(bool), serialize_char(char), serialize_bytes(&[u8]),
@@ -113,10 +116,10 @@ impl<S: Serializer> Serializer for Checked<S> {
 
     #[inline]
     fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
-        if !value.is_finite() {
+        if JSON && !value.is_finite() {
             return Err(refusal(Problem::NotFinite));
         }
-        if rule::needs_double(value) {
+        if JSON && rule::needs_double(value) {
             return self.inner.serialize_f64(value.into());
         }
         self.inner.serialize_f32(value)
@@ -124,7 +127,7 @@ impl<S: Serializer> Serializer for Checked<S> {
 
     #[inline]
     fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
-        if !value.is_finite() {
+        if JSON && !value.is_finite() {
             return Err(refusal(Problem::NotFinite));
         }
         self.inner.serialize_f64(value)
@@ -138,8 +141,9 @@ impl<S: Serializer> Serializer for Checked<S> {
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        let place = Place { in_some: InSome::Yes, ..self.place };
-        self.inner.serialize_some(&Part { value, place })
+        let place =
+            if JSON { Place { in_some: InSome::Yes, ..self.place } } else { self.enter("")? };
+        self.inner.serialize_some(&Part::<T, JSON> { value, place })
     }
 
     #[inline]
@@ -170,7 +174,7 @@ impl<S: Serializer> Serializer for Checked<S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_newtype_struct(name, &Part { value, place: self.place })
+        self.inner.serialize_newtype_struct(name, &Part::<T, JSON> { value, place: self.place })
     }
 
     #[inline]
@@ -182,7 +186,12 @@ impl<S: Serializer> Serializer for Checked<S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let place = self.enter(name)?;
-        self.inner.serialize_newtype_variant(name, index, variant, &Part { value, place })
+        self.inner.serialize_newtype_variant(
+            name,
+            index,
+            variant,
+            &Part::<T, JSON> { value, place },
+        )
     }
 
     #[inline]
@@ -263,10 +272,10 @@ impl<S: Serializer> Serializer for Checked<S> {
     }
 }
 
-impl<S: Serializer> Checked<S> {
+impl<S: Serializer, const JSON: bool> Checked<S, JSON> {
     #[inline(always)]
     fn enter_variant(&self) -> Result<Place, S::Error> {
-        match self.place.depth.checked_sub(2) {
+        match self.place.depth.checked_sub(rule::variant_levels(JSON)) {
             Some(depth) => Ok(Place { depth, in_some: InSome::No }),
             None => Err(refusal(Problem::TooDeep)),
         }
@@ -275,13 +284,13 @@ impl<S: Serializer> Checked<S> {
 
 macro_rules! elements {
     ($($name:ident::$method:ident),* $(,)?) => {$(
-        impl<C: $name> $name for Compound<C> {
+        impl<C: $name, const JSON: bool> $name for Compound<C, JSON> {
             type Ok = C::Ok;
             type Error = C::Error;
 
             #[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-                self.inner.$method(&Part { value, place: self.place })
+                self.inner.$method(&Part::<T, JSON> { value, place: self.place })
             }
 
             #[inline]
@@ -301,7 +310,7 @@ elements! {
 
 macro_rules! fields {
     ($($name:ident),* $(,)?) => {$(
-        impl<C: $name> $name for Compound<C> {
+        impl<C: $name, const JSON: bool> $name for Compound<C, JSON> {
             type Ok = C::Ok;
             type Error = C::Error;
 
@@ -311,7 +320,7 @@ macro_rules! fields {
                 key: &'static str,
                 value: &T,
             ) -> Result<(), C::Error> {
-                self.inner.serialize_field(key, &Part { value, place: self.place })
+                self.inner.serialize_field(key, &Part::<T, JSON> { value, place: self.place })
             }
 
             #[inline]
@@ -330,7 +339,7 @@ macro_rules! fields {
 fields!(SerializeStruct, SerializeStructVariant);
 
 /// Keys are texts, and `inner` checks them: it refuses floats that are not finite.
-impl<C: SerializeMap> SerializeMap for Compound<C> {
+impl<C: SerializeMap, const JSON: bool> SerializeMap for Compound<C, JSON> {
     type Ok = C::Ok;
     type Error = C::Error;
 
@@ -341,7 +350,7 @@ impl<C: SerializeMap> SerializeMap for Compound<C> {
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        self.inner.serialize_value(&Part { value, place: self.place })
+        self.inner.serialize_value(&Part::<T, JSON> { value, place: self.place })
     }
 
     #[inline]
@@ -350,7 +359,7 @@ impl<C: SerializeMap> SerializeMap for Compound<C> {
         key: &K,
         value: &V,
     ) -> Result<(), C::Error> {
-        self.inner.serialize_entry(key, &Part { value, place: self.place })
+        self.inner.serialize_entry(key, &Part::<V, JSON> { value, place: self.place })
     }
 
     #[inline]

@@ -14,8 +14,8 @@ use super::rule::{self, InSome, Problem};
 /// Walks a value that was refused, and returns its first problem with the path to it. It returns
 /// `None` if the value breaks no rule, which means that it was refused for another reason.
 #[cold]
-pub(super) fn find<T: Serialize + ?Sized>(value: &T) -> Option<(Problem, Path)> {
-    let walk = Walk { depth: rule::MAX_DEPTH, in_some: InSome::No };
+pub(super) fn find<T: Serialize + ?Sized>(value: &T, json: bool) -> Option<(Problem, Path)> {
+    let walk = Walk { json, depth: rule::MAX_DEPTH, in_some: InSome::No };
     let Found { problem, path } = value.serialize(walk).err()?;
     problem.map(|problem| (problem, path))
 }
@@ -24,6 +24,7 @@ pub(super) fn find<T: Serialize + ?Sized>(value: &T) -> Option<(Problem, Path)> 
 /// nothing.
 #[derive(Clone, Copy)]
 struct Walk {
+    json: bool,
     depth: u8,
     in_some: InSome,
 }
@@ -66,7 +67,11 @@ impl Walk {
     fn enter(self, levels: u8, name: &str) -> Result<Parts, Found> {
         let depth = self.depth.checked_sub(levels).or_else(|| rule::pseudo_depth(name));
         let depth = depth.ok_or(Found::new(Problem::TooDeep))?;
-        Ok(Parts { walk: Self { depth, in_some: InSome::No }, index: 0, key: String::new() })
+        Ok(Parts {
+            walk: Self { depth, in_some: InSome::No, ..self },
+            index: 0,
+            key: String::new(),
+        })
     }
 
     fn check_null(self) -> Result<(), Found> {
@@ -128,7 +133,7 @@ impl Serializer for Walk {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Found> {
-        if value.is_finite() { Ok(()) } else { Err(Found::new(Problem::NotFinite)) }
+        if value.is_finite() || !self.json { Ok(()) } else { Err(Found::new(Problem::NotFinite)) }
     }
 
     fn serialize_none(self) -> Result<(), Found> {
@@ -136,7 +141,10 @@ impl Serializer for Walk {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Found> {
-        value.serialize(Self { in_some: InSome::Yes, ..self })
+        match self.json {
+            true => value.serialize(Self { in_some: InSome::Yes, ..self }),
+            false => value.serialize(self.enter(1, "")?.walk),
+        }
     }
 
     fn serialize_unit(self) -> Result<(), Found> {
@@ -193,7 +201,7 @@ impl Serializer for Walk {
         _variant: &'static str,
         _length: usize,
     ) -> Result<Parts, Found> {
-        self.enter(2, "")
+        self.enter(rule::variant_levels(self.json), "")
     }
 
     fn serialize_map(self, _length: Option<usize>) -> Result<Parts, Found> {
@@ -213,7 +221,7 @@ impl Serializer for Walk {
         _variant: &'static str,
         _length: usize,
     ) -> Result<Parts, Found> {
-        self.enter(2, "")
+        self.enter(rule::variant_levels(self.json), "")
     }
 
     fn collect_str<T: Display + ?Sized>(self, _value: &T) -> Result<(), Found> {

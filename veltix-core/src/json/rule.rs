@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::limits::JSON_DEPTH;
+use crate::limits::BODY_DEPTH;
 
 /// Is the number of arrays and objects that may be nested.
-pub(super) const MAX_DEPTH: u8 = JSON_DEPTH as u8;
+pub(super) const MAX_DEPTH: u8 = BODY_DEPTH as u8;
 
 /// A problem is the reason why a value cannot be read back from JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,12 @@ impl fmt::Display for Problem {
             Self::TooDeep => "arrays and objects are nested too deep",
         })
     }
+}
+
+/// Returns the levels of a variant with several fields. JSON writes it as an array or object in an
+/// object.
+pub(super) const fn variant_levels(json: bool) -> u8 {
+    if json { 2 } else { 1 }
 }
 
 /// Tells whether a value is directly in a `Some`, where `null` would be read as `None`.
