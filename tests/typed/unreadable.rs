@@ -122,12 +122,12 @@ fn a_some_that_is_read_as_none_is_refused() {
 async fn a_value_is_as_deep_as_a_receiver_reads() {
     let world = World::new(Router::new().on(|_: Msg<Deep>| {}));
     let client = world.client(Router::new()).await;
-    client.send(&nested(limits::JSON_DEPTH)).await.unwrap();
-    for levels in [limits::JSON_DEPTH + 1, 200] {
+    client.send(&nested(limits::BODY_DEPTH)).await.unwrap();
+    for levels in [limits::BODY_DEPTH + 1, 200] {
         let sent = client.send(&nested(levels)).await;
         let Err(SendError::Encode(error)) = sent else { panic!("{sent:?}") };
         assert!(matches!(error, EncodeError::TooDeep { .. }), "{error:?}");
-        assert!(error.to_string().contains("more than 127 arrays"), "{error}");
+        assert!(error.to_string().contains("more than 127 levels"), "{error}");
     }
     crate::support::quiet().await;
     let received = world.newest().stats().received;
@@ -243,6 +243,29 @@ fn json_without_a_type_is_checked_as_well() {
     assert!(matches!(&error, EncodeError::NotFinite { field } if &**field == "k"), "{error:?}");
     let error = veltix::text::encode_json(&Some(())).unwrap_err();
     assert!(matches!(error, EncodeError::SomeIsNull { .. }), "{error:?}");
+}
+
+/// A raw value is written as it is: `null` is `None` for its reader, and its depth does not count.
+#[test]
+fn a_raw_null_in_a_some_is_refused() {
+    use serde_json::value::RawValue;
+
+    #[veltix::message]
+    enum Raw {
+        #[message(code = 470)]
+        Held { raw: Option<Box<RawValue>>, text: Option<String> },
+    }
+    let held = |json: &str| Held {
+        raw: Some(RawValue::from_string(json.to_owned()).unwrap()),
+        text: Some("null".to_owned()),
+    };
+    let Err(EncodeError::SomeIsNull { field }) = held("null").to_message() else { panic!("sent") };
+    assert!(field.starts_with("raw"), "{field}");
+    let deep = "[".repeat(300) + &"]".repeat(300);
+    for json in [r#""null""#, "[null]", "985.6906946328695", &deep] {
+        let read = Held::from_message(held(json).to_message().unwrap(), ROOM).unwrap();
+        assert_eq!((read.raw.unwrap().get(), read.text.as_deref()), (json, Some("null")));
+    }
 }
 
 /// Serde writes these forms and does not read them. Debug builds and the test kit notice that.

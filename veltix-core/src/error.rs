@@ -163,11 +163,11 @@ pub enum EncodeError {
         /// Holds the path to the option, cut to 128 characters.
         field: Box<str>,
     },
-    /// Arrays and objects are nested deeper than a reader of JSON accepts:
-    /// [`JSON_DEPTH`](crate::limits::JSON_DEPTH) levels.
+    /// The parts of the value are nested deeper than a reader accepts:
+    /// [`BODY_DEPTH`](crate::limits::BODY_DEPTH) levels.
     #[error(
-        "{field} is nested in more than {} arrays and objects, which no receiver reads: send a list of parts that refer to each other",
-        crate::limits::JSON_DEPTH
+        "{field} is nested in more than {} levels, which no receiver reads: send a list of parts that refer to each other",
+        crate::limits::BODY_DEPTH
     )]
     TooDeep {
         /// Holds the path to the first part below the limit, cut to 128 characters.
@@ -222,6 +222,15 @@ pub enum BodyError {
     #[cfg(feature = "postcard")]
     #[error("the body is not the postcard that was expected")]
     Postcard(#[from] postcard::Error),
+    /// The parts of a postcard body are nested in more than
+    /// [`BODY_DEPTH`](crate::limits::BODY_DEPTH) levels. For a JSON body this is
+    /// [`BodyError::Json`].
+    #[cfg(feature = "postcard")]
+    #[error(
+        "the body has more than {} nested levels: send a list of parts that refer to each other",
+        crate::limits::BODY_DEPTH
+    )]
+    TooDeep,
     /// The body is not UTF-8.
     #[error("the body is not UTF-8 text")]
     Utf8(#[from] Utf8Error),

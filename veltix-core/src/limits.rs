@@ -14,9 +14,10 @@ pub const MAX_MESSAGE_SIZE: usize = 10 * 1024 * 1024;
 /// asks for it.
 pub const MAX_TYPED_BODY: usize = 1024 * 1024;
 
-/// Limits the arrays and objects in a JSON body that are nested in each other. serde_json reads no
-/// deeper ones, because its parser recurses. So deeper bodies are not sent either.
-pub const JSON_DEPTH: usize = 127;
+/// Limits the levels of a body: arrays and objects that are nested in each other, and in postcard the
+/// same parts of the value and each `Some`. Readers recurse, and serde_json reads no deeper values. So
+/// deeper ones are not sent either.
+pub const BODY_DEPTH: usize = 127;
 
 /// Limits a handshake message in bytes, inclusive (source: PROTOCOL.md, "The handshake").
 pub const MAX_HANDSHAKE_LEN: usize = 30 * 1024;

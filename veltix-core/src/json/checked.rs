@@ -8,14 +8,17 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::rule::{self, Problem};
+use super::rule::{self, InSome, Problem};
 
 /// Passes a value on to `inner`, and refuses the parts of it that a reader takes for another value
 /// or does not accept.
 ///
 /// The checks are a few comparisons beside the work of `inner`. The path to a refused part is not
 /// tracked here: [`find`](super::find::find) walks the value again.
-pub(super) struct Checked<S> {
+///
+/// Without `JSON`, only the depth is checked, for a format that can express every value: there a
+/// `Some` is a level of its own, and a variant is one level.
+pub(crate) struct Checked<S, const JSON: bool> {
     inner: S,
     place: Place,
 }
@@ -25,22 +28,21 @@ pub(super) struct Checked<S> {
 struct Place {
     /// Counts the arrays and objects that may still be nested in this place.
     depth: u8,
-    /// Is true directly in a `Some`, where `null` would be read as `None`.
-    in_some: bool,
+    in_some: InSome,
 }
 
-impl<S: Serializer> Checked<S> {
-    pub(super) const fn new(inner: S) -> Self {
-        Self { inner, place: Place { depth: rule::MAX_DEPTH, in_some: false } }
+impl<S: Serializer, const JSON: bool> Checked<S, JSON> {
+    pub(crate) const fn new(inner: S) -> Self {
+        Self { inner, place: Place { depth: rule::MAX_DEPTH, in_some: InSome::No } }
     }
 
     /// Returns the place of the parts of an array or object that begins here.
     #[inline(always)]
     fn enter(&self, name: &'static str) -> Result<Place, S::Error> {
         match self.place.depth.checked_sub(1) {
-            Some(depth) => Ok(Place { depth, in_some: false }),
+            Some(depth) => Ok(Place { depth, in_some: InSome::No }),
             None => rule::pseudo_depth(name)
-                .map(|depth| Place { depth, in_some: false })
+                .map(|depth| Place { depth, in_some: InSome::No })
                 .ok_or_else(|| refusal(Problem::TooDeep)),
         }
     }
@@ -48,7 +50,7 @@ impl<S: Serializer> Checked<S> {
     /// Refuses a `null` in a `Some`.
     #[inline(always)]
     fn check_null(&self) -> Result<(), S::Error> {
-        if self.place.in_some { Err(refusal(Problem::SomeIsNull)) } else { Ok(()) }
+        if self.place.in_some == InSome::Yes { Err(refusal(Problem::SomeIsNull)) } else { Ok(()) }
     }
 }
 
@@ -58,20 +60,20 @@ fn refusal<E: ser::Error>(problem: Problem) -> E {
 }
 
 /// Is a part of a value, in its place.
-struct Part<'a, T: ?Sized> {
+struct Part<'a, T: ?Sized, const JSON: bool> {
     value: &'a T,
     place: Place,
 }
 
-impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+impl<T: Serialize + ?Sized, const JSON: bool> Serialize for Part<'_, T, JSON> {
     #[inline]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Checked { inner, place: self.place })
+        self.value.serialize(Checked::<S, JSON> { inner, place: self.place })
     }
 }
 
 /// Is an array or object that is being written.
-pub(super) struct Compound<C> {
+pub(crate) struct Compound<C, const JSON: bool> {
     inner: C,
     /// Is the place of its parts.
     place: Place,
@@ -86,30 +88,38 @@ macro_rules! pass_on {
     )*};
 }
 
-impl<S: Serializer> Serializer for Checked<S> {
+impl<S: Serializer, const JSON: bool> Serializer for Checked<S, JSON> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Compound<S::SerializeSeq>;
-    type SerializeTuple = Compound<S::SerializeTuple>;
-    type SerializeTupleStruct = Compound<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Compound<S::SerializeTupleVariant>;
-    type SerializeMap = Compound<S::SerializeMap>;
-    type SerializeStruct = Compound<S::SerializeStruct>;
-    type SerializeStructVariant = Compound<S::SerializeStructVariant>;
+    type SerializeSeq = Compound<S::SerializeSeq, JSON>;
+    type SerializeTuple = Compound<S::SerializeTuple, JSON>;
+    type SerializeTupleStruct = Compound<S::SerializeTupleStruct, JSON>;
+    type SerializeTupleVariant = Compound<S::SerializeTupleVariant, JSON>;
+    type SerializeMap = Compound<S::SerializeMap, JSON>;
+    type SerializeStruct = Compound<S::SerializeStruct, JSON>;
+    type SerializeStructVariant = Compound<S::SerializeStructVariant, JSON>;
 
     pass_on! {
-        serialize_bool(bool), serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]),
+        serialize_bool(bool), serialize_char(char), serialize_bytes(&[u8]),
         serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
         serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
         serialize_i128(i128), serialize_u128(u128),
     }
 
     #[inline]
+    fn serialize_str(self, text: &str) -> Result<S::Ok, S::Error> {
+        if self.place.in_some.is_raw_null(text) {
+            return Err(refusal(Problem::SomeIsNull));
+        }
+        self.inner.serialize_str(text)
+    }
+
+    #[inline]
     fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
-        if !value.is_finite() {
+        if JSON && !value.is_finite() {
             return Err(refusal(Problem::NotFinite));
         }
-        if rule::needs_double(value) {
+        if JSON && rule::needs_double(value) {
             return self.inner.serialize_f64(value.into());
         }
         self.inner.serialize_f32(value)
@@ -117,7 +127,7 @@ impl<S: Serializer> Serializer for Checked<S> {
 
     #[inline]
     fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
-        if !value.is_finite() {
+        if JSON && !value.is_finite() {
             return Err(refusal(Problem::NotFinite));
         }
         self.inner.serialize_f64(value)
@@ -131,8 +141,9 @@ impl<S: Serializer> Serializer for Checked<S> {
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        let place = Place { in_some: true, ..self.place };
-        self.inner.serialize_some(&Part { value, place })
+        let place =
+            if JSON { Place { in_some: InSome::Yes, ..self.place } } else { self.enter("")? };
+        self.inner.serialize_some(&Part::<T, JSON> { value, place })
     }
 
     #[inline]
@@ -163,7 +174,7 @@ impl<S: Serializer> Serializer for Checked<S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.inner.serialize_newtype_struct(name, &Part { value, place: self.place })
+        self.inner.serialize_newtype_struct(name, &Part::<T, JSON> { value, place: self.place })
     }
 
     #[inline]
@@ -175,7 +186,12 @@ impl<S: Serializer> Serializer for Checked<S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let place = self.enter(name)?;
-        self.inner.serialize_newtype_variant(name, index, variant, &Part { value, place })
+        self.inner.serialize_newtype_variant(
+            name,
+            index,
+            variant,
+            &Part::<T, JSON> { value, place },
+        )
     }
 
     #[inline]
@@ -226,7 +242,8 @@ impl<S: Serializer> Serializer for Checked<S> {
         name: &'static str,
         length: usize,
     ) -> Result<Self::SerializeStruct, S::Error> {
-        let place = self.enter(name)?;
+        let in_some = self.place.in_some.inside(name);
+        let place = Place { in_some, ..self.enter(name)? };
         Ok(Compound { inner: self.inner.serialize_struct(name, length)?, place })
     }
 
@@ -255,11 +272,11 @@ impl<S: Serializer> Serializer for Checked<S> {
     }
 }
 
-impl<S: Serializer> Checked<S> {
+impl<S: Serializer, const JSON: bool> Checked<S, JSON> {
     #[inline(always)]
     fn enter_variant(&self) -> Result<Place, S::Error> {
-        match self.place.depth.checked_sub(2) {
-            Some(depth) => Ok(Place { depth, in_some: false }),
+        match self.place.depth.checked_sub(rule::variant_levels(JSON)) {
+            Some(depth) => Ok(Place { depth, in_some: InSome::No }),
             None => Err(refusal(Problem::TooDeep)),
         }
     }
@@ -267,13 +284,13 @@ impl<S: Serializer> Checked<S> {
 
 macro_rules! elements {
     ($($name:ident::$method:ident),* $(,)?) => {$(
-        impl<C: $name> $name for Compound<C> {
+        impl<C: $name, const JSON: bool> $name for Compound<C, JSON> {
             type Ok = C::Ok;
             type Error = C::Error;
 
             #[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-                self.inner.$method(&Part { value, place: self.place })
+                self.inner.$method(&Part::<T, JSON> { value, place: self.place })
             }
 
             #[inline]
@@ -293,7 +310,7 @@ elements! {
 
 macro_rules! fields {
     ($($name:ident),* $(,)?) => {$(
-        impl<C: $name> $name for Compound<C> {
+        impl<C: $name, const JSON: bool> $name for Compound<C, JSON> {
             type Ok = C::Ok;
             type Error = C::Error;
 
@@ -303,7 +320,7 @@ macro_rules! fields {
                 key: &'static str,
                 value: &T,
             ) -> Result<(), C::Error> {
-                self.inner.serialize_field(key, &Part { value, place: self.place })
+                self.inner.serialize_field(key, &Part::<T, JSON> { value, place: self.place })
             }
 
             #[inline]
@@ -322,7 +339,7 @@ macro_rules! fields {
 fields!(SerializeStruct, SerializeStructVariant);
 
 /// Keys are texts, and `inner` checks them: it refuses floats that are not finite.
-impl<C: SerializeMap> SerializeMap for Compound<C> {
+impl<C: SerializeMap, const JSON: bool> SerializeMap for Compound<C, JSON> {
     type Ok = C::Ok;
     type Error = C::Error;
 
@@ -333,7 +350,7 @@ impl<C: SerializeMap> SerializeMap for Compound<C> {
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        self.inner.serialize_value(&Part { value, place: self.place })
+        self.inner.serialize_value(&Part::<T, JSON> { value, place: self.place })
     }
 
     #[inline]
@@ -342,7 +359,7 @@ impl<C: SerializeMap> SerializeMap for Compound<C> {
         key: &K,
         value: &V,
     ) -> Result<(), C::Error> {
-        self.inner.serialize_entry(key, &Part { value, place: self.place })
+        self.inner.serialize_entry(key, &Part::<V, JSON> { value, place: self.place })
     }
 
     #[inline]

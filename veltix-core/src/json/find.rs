@@ -9,13 +9,13 @@ use serde::ser::{
 };
 
 use super::path::{Path, Step};
-use super::rule::{self, Problem};
+use super::rule::{self, InSome, Problem};
 
 /// Walks a value that was refused, and returns its first problem with the path to it. It returns
 /// `None` if the value breaks no rule, which means that it was refused for another reason.
 #[cold]
-pub(super) fn find<T: Serialize + ?Sized>(value: &T) -> Option<(Problem, Path)> {
-    let walk = Walk { depth: rule::MAX_DEPTH, in_some: false };
+pub(super) fn find<T: Serialize + ?Sized>(value: &T, json: bool) -> Option<(Problem, Path)> {
+    let walk = Walk { json, depth: rule::MAX_DEPTH, in_some: InSome::No };
     let Found { problem, path } = value.serialize(walk).err()?;
     problem.map(|problem| (problem, path))
 }
@@ -24,8 +24,9 @@ pub(super) fn find<T: Serialize + ?Sized>(value: &T) -> Option<(Problem, Path)> 
 /// nothing.
 #[derive(Clone, Copy)]
 struct Walk {
+    json: bool,
     depth: u8,
-    in_some: bool,
+    in_some: InSome,
 }
 
 /// Ends the walk.
@@ -66,11 +67,15 @@ impl Walk {
     fn enter(self, levels: u8, name: &str) -> Result<Parts, Found> {
         let depth = self.depth.checked_sub(levels).or_else(|| rule::pseudo_depth(name));
         let depth = depth.ok_or(Found::new(Problem::TooDeep))?;
-        Ok(Parts { walk: Self { depth, in_some: false }, index: 0, key: String::new() })
+        Ok(Parts {
+            walk: Self { depth, in_some: InSome::No, ..self },
+            index: 0,
+            key: String::new(),
+        })
     }
 
-    const fn check_null(self) -> Result<(), Found> {
-        if self.in_some { Err(Found::new(Problem::SomeIsNull)) } else { Ok(()) }
+    fn check_null(self) -> Result<(), Found> {
+        if self.in_some == InSome::Yes { Err(Found::new(Problem::SomeIsNull)) } else { Ok(()) }
     }
 }
 
@@ -113,10 +118,14 @@ impl Serializer for Walk {
     type SerializeStructVariant = Parts;
 
     accept! {
-        serialize_bool(bool), serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]),
+        serialize_bool(bool), serialize_char(char), serialize_bytes(&[u8]),
         serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
         serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
         serialize_i128(i128), serialize_u128(u128),
+    }
+
+    fn serialize_str(self, text: &str) -> Result<(), Found> {
+        if self.in_some.is_raw_null(text) { Err(Found::new(Problem::SomeIsNull)) } else { Ok(()) }
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Found> {
@@ -124,7 +133,7 @@ impl Serializer for Walk {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Found> {
-        if value.is_finite() { Ok(()) } else { Err(Found::new(Problem::NotFinite)) }
+        if value.is_finite() || !self.json { Ok(()) } else { Err(Found::new(Problem::NotFinite)) }
     }
 
     fn serialize_none(self) -> Result<(), Found> {
@@ -132,7 +141,10 @@ impl Serializer for Walk {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Found> {
-        value.serialize(Self { in_some: true, ..self })
+        match self.json {
+            true => value.serialize(Self { in_some: InSome::Yes, ..self }),
+            false => value.serialize(self.enter(1, "")?.walk),
+        }
     }
 
     fn serialize_unit(self) -> Result<(), Found> {
@@ -189,7 +201,7 @@ impl Serializer for Walk {
         _variant: &'static str,
         _length: usize,
     ) -> Result<Parts, Found> {
-        self.enter(2, "")
+        self.enter(rule::variant_levels(self.json), "")
     }
 
     fn serialize_map(self, _length: Option<usize>) -> Result<Parts, Found> {
@@ -197,7 +209,9 @@ impl Serializer for Walk {
     }
 
     fn serialize_struct(self, name: &'static str, _length: usize) -> Result<Parts, Found> {
-        self.enter(1, name)
+        let mut parts = self.enter(1, name)?;
+        parts.walk.in_some = self.in_some.inside(name);
+        Ok(parts)
     }
 
     fn serialize_struct_variant(
@@ -207,7 +221,7 @@ impl Serializer for Walk {
         _variant: &'static str,
         _length: usize,
     ) -> Result<Parts, Found> {
-        self.enter(2, "")
+        self.enter(rule::variant_levels(self.json), "")
     }
 
     fn collect_str<T: Display + ?Sized>(self, _value: &T) -> Result<(), Found> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use self::checked::Checked;
+pub(crate) use self::checked::Checked;
 use self::rule::Problem;
 use crate::error::EncodeError;
 
@@ -39,16 +39,20 @@ where
 {
     let mut json = Vec::with_capacity(FIRST_CAPACITY);
     let mut serializer = Serializer::with_formatter(&mut json, formatter);
-    match value.serialize(Checked::new(&mut serializer)) {
+    match value.serialize(Checked::<_, true>::new(&mut serializer)) {
         Ok(()) => Ok(json),
-        Err(error) => Err(explain(value, error)),
+        Err(error) => Err(explain(value, error.into(), true)),
     }
 }
 
-/// Returns the error of a value that was refused.
+/// Returns the error of a value that was refused, for a value in JSON or of which only the depth is
+/// limited.
 #[cold]
-fn explain<T: Serialize + ?Sized>(value: &T, error: serde_json::Error) -> EncodeError {
-    let Some((problem, path)) = find::find(value) else { return EncodeError::Json(error) };
+pub(crate) fn explain<T>(value: &T, error: EncodeError, json: bool) -> EncodeError
+where
+    T: Serialize + ?Sized,
+{
+    let Some((problem, path)) = find::find(value, json) else { return error };
     let field = path.into_text();
     match problem {
         Problem::NotFinite => EncodeError::NotFinite { field },

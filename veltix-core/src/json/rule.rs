@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::limits::JSON_DEPTH;
+use crate::limits::BODY_DEPTH;
 
 /// Is the number of arrays and objects that may be nested.
-pub(super) const MAX_DEPTH: u8 = JSON_DEPTH as u8;
+pub(super) const MAX_DEPTH: u8 = BODY_DEPTH as u8;
 
 /// A problem is the reason why a value cannot be read back from JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,36 @@ impl fmt::Display for Problem {
             Self::SomeIsNull => "a `Some` contains `null`",
             Self::TooDeep => "arrays and objects are nested too deep",
         })
+    }
+}
+
+/// Returns the levels of a variant with several fields. JSON writes it as an array or object in an
+/// object.
+pub(super) const fn variant_levels(json: bool) -> u8 {
+    if json { 2 } else { 1 }
+}
+
+/// Tells whether a value is directly in a `Some`, where `null` would be read as `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InSome {
+    No,
+    Yes,
+    /// The value is the text of a `RawValue` of serde_json, which is written as it is.
+    Raw,
+}
+
+impl InSome {
+    /// Returns the place of the parts of a struct of this name.
+    #[inline(always)]
+    pub(super) fn inside(self, name: &str) -> Self {
+        const RAW_VALUE: &str = "$serde_json::private::RawValue";
+        if self == Self::Yes && name == RAW_VALUE { Self::Raw } else { Self::No }
+    }
+
+    /// Returns whether this text is a raw `null` in a `Some`.
+    #[inline(always)]
+    pub(super) fn is_raw_null(self, text: &str) -> bool {
+        self == Self::Raw && text == "null"
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::*;
-use crate::limits::JSON_DEPTH;
+use crate::limits::BODY_DEPTH;
 
 /// A value of each kind that serde knows. Floats are compared by their bits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -257,7 +257,7 @@ fn the_depth_of_a_value_is_that_which_is_read() {
         [(Chain::Next, 1), (|next| Chain::Named { next }, 2), (|next| Chain::Pair(next, 0), 2)];
     for (wrap, levels) in wraps {
         let chain = |length| (0..length).fold(Chain::End, |inner, _| wrap(Box::new(inner)));
-        let limit = JSON_DEPTH / levels;
+        let limit = BODY_DEPTH / levels;
         let json = write(&chain(limit)).unwrap();
         serde_json::from_slice::<Chain>(&json).unwrap();
         let json = serde_json::to_vec(&chain(limit + 1)).unwrap();
@@ -265,11 +265,11 @@ fn the_depth_of_a_value_is_that_which_is_read() {
         assert!(matches!(write(&chain(limit + 1)), Err(EncodeError::TooDeep { .. })));
     }
     let list = |depth| (1..depth).fold(Value::Array(vec![]), |inner, _| Value::Array(vec![inner]));
-    serde_json::from_slice::<Value>(&write(&list(JSON_DEPTH)).unwrap()).unwrap();
-    refused(&list(JSON_DEPTH + 1), "deep [0][0][0]");
+    serde_json::from_slice::<Value>(&write(&list(BODY_DEPTH)).unwrap()).unwrap();
+    refused(&list(BODY_DEPTH + 1), "deep [0][0][0]");
     let map = |depth| (1..depth).fold(Value::Null, |inner, _| serde_json::json!({ "a": inner }));
-    serde_json::from_slice::<Value>(&write(&map(JSON_DEPTH + 1)).unwrap()).unwrap();
-    refused(&map(JSON_DEPTH + 2), "deep a.a.a.a.a");
+    serde_json::from_slice::<Value>(&write(&map(BODY_DEPTH + 1)).unwrap()).unwrap();
+    refused(&map(BODY_DEPTH + 2), "deep a.a.a.a.a");
 }
 
 #[test]

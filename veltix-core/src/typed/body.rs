@@ -1,9 +1,14 @@
 //! The encodings of bodies.
 
+#[cfg(feature = "postcard")]
+use std::cell::Cell;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "postcard")]
+use super::limited::Limited;
 use crate::error::{BodyError, EncodeError};
 use crate::frame_batch::MessageRef;
 use crate::json;
@@ -131,6 +136,17 @@ pub trait Encoding {
     fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError>;
 }
 
+/// Is a value whose depth is checked while it is written.
+#[cfg(feature = "postcard")]
+struct Shallow<'a, T: ?Sized>(&'a T);
+
+#[cfg(feature = "postcard")]
+impl<T: Serialize + ?Sized> Serialize for Shallow<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(json::Checked::<S, false>::new(serializer))
+    }
+}
+
 #[cfg(feature = "postcard")]
 impl Encoding for Postcard {
     fn encode<T, Back>(value: &T, limit: usize) -> Result<Bytes, EncodeError>
@@ -138,7 +154,9 @@ impl Encoding for Postcard {
         T: Serialize + ?Sized,
         Back: DeserializeOwned,
     {
-        let body = sized(postcard::to_allocvec(value)?, limit)?;
+        let written = postcard::to_allocvec(&Shallow(value));
+        let body = written.map_err(|error| json::explain(value, error.into(), false))?;
+        let body = sized(body, limit)?;
         if PROVES {
             prove(Self::decode::<Back>(&body))?;
         }
@@ -146,7 +164,10 @@ impl Encoding for Postcard {
     }
 
     fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
-        Ok(postcard::from_bytes(body)?)
+        let exceeded = Cell::new(false);
+        let mut bytes = postcard::Deserializer::from_bytes(body);
+        T::deserialize(Limited::new(&mut bytes, &exceeded))
+            .map_err(|error| if exceeded.get() { BodyError::TooDeep } else { error.into() })
     }
 }
 

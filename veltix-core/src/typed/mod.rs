@@ -4,6 +4,8 @@
 
 #[doc(hidden)]
 pub mod body;
+#[cfg(feature = "postcard")]
+mod limited;
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
