@@ -105,6 +105,11 @@ fn read(store: &mut TagStore, watch: WatchId) {
     while !matches!(store.next_group(watch, now), GroupStep::Idle(_) | GroupStep::Ended) {}
 }
 
+/// Returns the number of rounds: one if the bench is only tried out, by the argument `--test`.
+fn rounds() -> usize {
+    if std::env::args().any(|argument| argument == "--test") { 1 } else { ROUNDS }
+}
+
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
@@ -122,7 +127,7 @@ fn main() {
         let (mut one, mut many) = (Watched::new(1, begin), Watched::new(1_000, begin));
         for (name, change) in changes {
             let (mut with_one, mut with_many) = (Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
+            for _ in 0..rounds() {
                 with_one.push(one.round(change));
                 with_many.push(many.round(change));
             }
@@ -132,7 +137,7 @@ fn main() {
                 "{name}, watches of {kind}: {with_one:?} with one, {with_many:?} with 1 000: \
                  {ratio:.2} times (limit 2)"
             );
-            assert!(ratio <= 2.0, "watches on other rooms must cost nothing");
+            assert!(rounds() == 1 || ratio <= 2.0, "watches on other rooms must cost nothing");
         }
     }
 }
