@@ -17,10 +17,11 @@ const LIMITS: TagLimits =
     TagLimits { tags: limits::TAGS_PER_PEER, values: limits::MAX_VALUES_PER_PEER };
 
 /// The joins and leaves of one round.
-const ROUND: usize = 2_000;
+const ROUND: usize = 1_000;
 
-/// The rounds of each side, which take turns. Their median counts.
-const ROUNDS: usize = 31;
+/// The rounds of each side, which take turns. The fastest counts: other processes of the machine slow
+/// the others down.
+const ROUNDS: usize = 101;
 
 const MEMBERSHIPS: u64 = 1_000_000;
 
@@ -32,6 +33,12 @@ struct Joined {
     store: TagStore,
     rooms: Vec<TagValue>,
     random: u64,
+}
+
+/// A room as a message names it.
+enum Near {
+    Text(String),
+    Number(TagValue),
 }
 
 impl Joined {
@@ -50,14 +57,22 @@ impl Joined {
     /// Measures leaving and joining pseudorandom rooms by the first peer.
     fn round(&mut self) -> Duration {
         let peer = PeerId::new(0);
+        // The names come from messages, so they are near, and they are not the shared texts.
+        let near = |value: &TagValue| match value {
+            TagValue::Text(text) => Near::Text(text.to_string()),
+            number => Near::Number(number.clone()),
+        };
+        let rooms: Vec<_> = (0..ROUND)
+            .map(|_| {
+                self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                near(&self.rooms[(self.random >> 33) as usize % self.rooms.len()])
+            })
+            .collect();
         let begun = Instant::now();
-        for _ in 0..ROUND {
-            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let room = &self.rooms[(self.random >> 33) as usize % self.rooms.len()];
-            // A program has a `&str`, and not a shared text.
+        for room in &rooms {
             let value = || match room {
-                TagValue::Text(text) => TagValue::from(&**text),
-                number => number.clone(),
+                Near::Text(text) => TagValue::from(text),
+                Near::Number(number) => number.clone(),
             };
             let left = black_box(self.store.leave(peer, "room", value()));
             let joined = black_box(self.store.join(peer, "room", value()));
@@ -67,25 +82,24 @@ impl Joined {
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+/// Returns the number of rounds: one if the bench is only tried out, by the argument `--test`.
+fn rounds() -> usize {
+    if std::env::args().any(|argument| argument == "--test") { 1 } else { ROUNDS }
 }
 
 fn join_and_leave(kind: &str, peers: u64, room: impl Fn(i64) -> TagValue) {
     let [mut few, mut many] =
         [10, 10_000].map(|rooms| Joined::new(peers, (0..rooms).map(&room).collect()));
-    let (mut at_few, mut at_many) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        at_few.push(few.round());
-        at_many.push(many.round());
+    let (mut at_few, mut at_many) = (Duration::MAX, Duration::MAX);
+    for _ in 0..rounds() {
+        at_few = at_few.min(few.round());
+        at_many = at_many.min(many.round());
     }
-    let (at_few, at_many) = (median(at_few), median(at_many));
     let ratio = at_many.as_secs_f64() / at_few.as_secs_f64();
     eprintln!(
         "join and leave {kind}: {at_few:?} at 10, {at_many:?} at 10 000: {ratio:.2} times (limit 2)"
     );
-    assert!(ratio <= 2.0, "joining must not depend on the number of rooms");
+    assert!(rounds() == 1 || ratio <= 2.0, "joining must not depend on the number of rooms");
 }
 
 /// Measures the longest steps that the lock of the tags is held for: a peer in 100 000 rooms connects

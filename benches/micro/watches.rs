@@ -14,10 +14,11 @@ use veltix_core::{PeerId, TagStore, Target, WatchId, all, tag};
 const PEER: PeerId = PeerId::new(0);
 
 /// The changes of one round.
-const ROUND: u32 = 2_000;
+const ROUND: u32 = 500;
 
-/// The rounds of each side, which take turns. Their median counts.
-const ROUNDS: usize = 31;
+/// The rounds of each side, which take turns. The fastest counts: other processes of the machine slow
+/// the others down.
+const ROUNDS: usize = 101;
 
 /// How a watch of one room begins.
 type Begin = fn(&mut TagStore, i64) -> WatchId;
@@ -105,9 +106,9 @@ fn read(store: &mut TagStore, watch: WatchId) {
     while !matches!(store.next_group(watch, now), GroupStep::Idle(_) | GroupStep::Ended) {}
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+/// Returns the number of rounds: one if the bench is only tried out, by the argument `--test`.
+fn rounds() -> usize {
+    if std::env::args().any(|argument| argument == "--test") { 1 } else { ROUNDS }
 }
 
 fn main() {
@@ -121,18 +122,17 @@ fn main() {
     for (kind, begin) in kinds {
         let (mut one, mut many) = (Watched::new(1, begin), Watched::new(1_000, begin));
         for (name, change) in changes {
-            let (mut with_one, mut with_many) = (Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
-                with_one.push(one.round(change));
-                with_many.push(many.round(change));
+            let (mut with_one, mut with_many) = (Duration::MAX, Duration::MAX);
+            for _ in 0..rounds() {
+                with_one = with_one.min(one.round(change));
+                with_many = with_many.min(many.round(change));
             }
-            let (with_one, with_many) = (median(with_one), median(with_many));
             let ratio = with_many.as_secs_f64() / with_one.as_secs_f64();
             eprintln!(
                 "{name}, watches of {kind}: {with_one:?} with one, {with_many:?} with 1 000: \
                  {ratio:.2} times (limit 2)"
             );
-            assert!(ratio <= 2.0, "watches on other rooms must cost nothing");
+            assert!(rounds() == 1 || ratio <= 2.0, "watches on other rooms must cost nothing");
         }
     }
 }

@@ -7,7 +7,10 @@
 
 mod app;
 
-use app::{Announce, Ballot, Enter, Heard, Mute, Say, Vote, audience, name, room, router, vote};
+use app::{
+    Announce, Ballot, Enter, Follow, Heard, Mute, Post, Say, Vote, audience, name, room, router,
+    vote,
+};
 use veltix::presence::{Member, Watch, WatchEvent};
 use veltix::{Client, ClientConfig, Hub, Msg, Router, Server, ServerConfig, tag};
 
@@ -51,6 +54,16 @@ async fn act(hub: &Hub, addr: &str) -> veltix::Result<()> {
     let passed = bob.request(&Announce { rooms, level: 8, text }).await?;
     arrived(&everyone).await?;
     println!("bob is heard by {}", passed.to);
+
+    println!("\n- To the peers that follow a topic, among many: `peer.join`, `.is`");
+    for topic in ["tea", "cake"] {
+        cat.send(&Follow { topic: topic.into() }).await?;
+    }
+    dan.send(&Follow { topic: "cake".into() }).await?;
+    arrived(&everyone).await?;
+    let post = Post { topic: "cake".into(), text: "there is cake".into() };
+    println!("ann is heard by {}", ann.request(&post).await?.to);
+    arrived(&everyone).await?;
 
     println!("\n- A tag for many peers at once: `hub.tag(target, tag)`");
     let newcomers = room("lobby") & tag("level").below(5);

@@ -10,7 +10,8 @@ use super::soon;
 mod app;
 
 use app::{
-    Announce, Ballot, Enter, Heard, Mute, Passed, Roster, Say, Vote, audience, room, router, vote,
+    Announce, Ballot, Enter, Follow, Heard, Mute, Passed, Post, Roster, Say, Vote, audience, room,
+    router, vote,
 };
 
 async fn enters(server: &TestServer, name: &str, room: &str, level: u32) -> TestClient {
@@ -63,6 +64,33 @@ async fn an_announcement_is_for_a_level_and_the_staff() {
     cat.expect_message(&heard).await;
     bob.expect_nothing().await;
     dan.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn a_post_is_for_those_who_follow_its_topic() {
+    let server = TestServer::start(router()).await;
+    let mut ann = enters(&server, "ann", "lobby", 1).await;
+    let mut bob = enters(&server, "bob", "hall", 1).await;
+    let mut cat = enters(&server, "cat", "hall", 1).await;
+    for (client, topics) in [(&bob, &["tea", "cake"][..]), (&cat, &["tea"])] {
+        for topic in topics {
+            client.send(&Follow { topic: (*topic).into() }).await;
+        }
+    }
+    server.settle().await;
+    for (topic, expected) in [("cake", 1), ("tea", 2), ("jam", 0)] {
+        let post = Post { topic: topic.into(), text: topic.into() };
+        assert_eq!(ann.request(&post).await.to, expected);
+    }
+    for (client, texts) in [(&mut bob, &["cake", "tea"][..]), (&mut cat, &["tea"])] {
+        for text in texts {
+            let heard = Heard { from: "ann".into(), text: (*text).into() };
+            client.expect_message(&heard).await;
+        }
+    }
+    for client in [&mut ann, &mut bob, &mut cat] {
+        client.expect_nothing().await;
+    }
 }
 
 #[tokio::test]

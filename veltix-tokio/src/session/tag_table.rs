@@ -85,9 +85,9 @@ impl TagTable {
     }
 
     pub(crate) fn unwatch(&self, watch: WatchId) {
-        self.read_watch(|store| store.unwatch(watch));
+        let ended = self.read_watch(|store| store.unwatch(watch));
         let watcher = self.watchers.lock().remove(&watch);
-        drop(watcher);
+        drop((ended, watcher));
     }
 
     /// Ends all watches: the server has ended, and no peer is left.

@@ -340,7 +340,7 @@ proptest! {
         prop_assert_eq!((store.index_len(), store.count(&all())), (0, Ok(0)));
         prop_assert!(store.index_is_empty());
         model.check_watches(&mut store);
-        model.watches.into_iter().for_each(|watcher| store.unwatch(watcher.id));
+        model.watches.into_iter().for_each(|watcher| drop(store.unwatch(watcher.id)));
         prop_assert!(store.watches_nobody());
     }
 

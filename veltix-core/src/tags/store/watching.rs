@@ -51,9 +51,10 @@ impl TagStore {
         Ok(self.watches.watch_groups(target.clone(), by.into(), grace, keys))
     }
 
-    /// Ends a watch. It changes nothing if the watch has ended.
-    pub fn unwatch(&mut self, watch: WatchId) {
-        self.watches.end(watch);
+    /// Ends a watch. It changes nothing if the watch has ended. The result is the memory of the
+    /// watch, which a caller with a lock drops after it: it may have an entry for each group.
+    pub fn unwatch(&mut self, watch: WatchId) -> impl Sized + use<> {
+        self.watches.end(watch)
     }
 
     /// Returns the next step of a watch of members.

@@ -48,7 +48,7 @@ pub(super) struct Watches {
 }
 
 #[derive(Debug)]
-struct Watched {
+pub(super) struct Watched {
     target: Target,
     reader: Reader,
 }
@@ -113,10 +113,12 @@ impl Watches {
         id
     }
 
-    pub(super) fn end(&mut self, id: WatchId) {
-        let Some(Watched { target, reader }) = self.watches.remove(&id) else { return };
-        self.interest.remove(id, &target.0, reader.by());
-        self.graced -= usize::from(reader.has_grace());
+    /// Ends a watch, and returns its memory.
+    pub(super) fn end(&mut self, id: WatchId) -> Option<Watched> {
+        let watched = self.watches.remove(&id)?;
+        self.interest.remove(id, &watched.target.0, watched.reader.by());
+        self.graced -= usize::from(watched.reader.has_grace());
+        Some(watched)
     }
 
     /// Returns the watches that a change of one name of an admitted peer may concern.

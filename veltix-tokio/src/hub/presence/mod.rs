@@ -61,7 +61,8 @@ impl WatchBuilder {
 
     /// Watches groups of peers in place of peers: those that have the same value of this tag. A peer
     /// with a [set](crate::Peer::join) of this name is in the group of each of its values, and a
-    /// peer without the tag is in no group.
+    /// peer without the tag is in no group. A group has no tags, so those of
+    /// [`with_tags`](Self::with_tags) are not used.
     pub fn by(self, name: impl Into<String>) -> GroupWatchBuilder {
         GroupWatchBuilder::new(self.endpoint, self.target, name.into())
     }
