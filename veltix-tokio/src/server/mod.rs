@@ -23,7 +23,7 @@ pub use tcp::Tcp;
 use veltix_core::Rate;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
 
-use self::accepting::erased;
+use self::accepting::Accepting;
 use self::entrance::Entrance;
 use self::exposed::{Protection, warn_if_exposed};
 use self::listeners::{ListenerState, Listeners};
@@ -195,13 +195,13 @@ impl Server {
         });
         for socket in sockets {
             let addr = socket.addr;
-            let accepting = match socket.source {
+            let accepting: Box<dyn Accepting> = match socket.source {
                 Source::Tcp(mut acceptor) => {
                     acceptor
                         .set_options(self.options)
                         .map_err(|source| BindError::Io { addr: addr.to_string(), source })?;
                     warn_if_exposed(&addr, protection);
-                    erased(acceptor)
+                    Box::new(acceptor)
                 }
                 Source::Other(accepting) => accepting,
             };
