@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::entrance::admit;
-use super::listeners::{Incoming, Listeners};
+use super::listeners::{FailedListener, Listeners};
 use crate::admission::Pace;
 use crate::close::CloseReason;
 use crate::error::ServeError;
@@ -49,12 +48,10 @@ pub(super) async fn serve(
                 reap(&mut connections);
                 reaping.as_mut().reset(Instant::now() + REAP_EVERY);
             }
-            incoming = listeners.next(endpoint.slots()) => match incoming {
-                Incoming::Stream(stream, entrance) => {
+            accepted = listeners.next(endpoint.slots()) => match accepted {
+                Ok(stream) => {
                     reap(&mut connections);
-                    admit(stream, entrance, &mut connections);
-                    // A listener of an application may always be ready.
-                    consume_budget().await;
+                    admit(stream, listeners.entrance(), &mut connections);
                     if let Some(next) = pace.as_mut().and_then(Pace::accepted) {
                         tokio::select! {
                             () = &mut begun => break,
@@ -62,22 +59,23 @@ pub(super) async fn serve(
                         }
                     }
                 }
-                Incoming::Failed(failed) => {
+                Err(failed) => {
+                    let FailedListener { addr, label, error: source } = *failed;
                     tracing::error!(
-                        addr = %failed.addr,
-                        error = %failed.error,
+                        %addr,
+                        label = label.as_deref(),
+                        error = %source,
                         others = listeners.len(),
                         "a listener has failed for good: restart the server to listen there again"
                     );
-                    let error = failed.error.to_string();
-                    let addr = failed.addr.to_string();
-                    endpoint.events().emit(|| Event::ListenerFailed {
-                        addr: failed.addr,
-                        label: failed.label,
-                        error,
-                    });
+                    let event = || Event::ListenerFailed {
+                        addr: addr.clone(),
+                        label,
+                        error: source.to_string(),
+                    };
+                    endpoint.events().emit(event);
                     if listeners.is_empty() {
-                        result = Err(ServeError::NoListener { addr, source: failed.error });
+                        result = Err(ServeError::NoListener { addr: addr.to_string(), source });
                         endpoint.begin_shutdown();
                         break;
                     }

@@ -3,9 +3,10 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use tokio::task::coop::cooperative;
 use tokio_util::sync::ReusableBoxFuture;
 
-use crate::transport::{Listener, Stream};
+use crate::transport::{Listener, Stream, TcpAcceptor};
 
 /// The reason why a listener accepted no connection.
 #[derive(Debug)]
@@ -16,10 +17,23 @@ pub(super) enum AcceptError {
     Final(io::Error),
 }
 
+impl AcceptError {
+    const fn new(is_final: bool, error: io::Error) -> Self {
+        if is_final { Self::Final(error) } else { Self::Temporary(error) }
+    }
+}
+
 /// A listener of any kind.
 pub(super) trait Accepting: Send {
     /// Waits for the next connection.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stream, AcceptError>>;
+}
+
+/// A socket needs no future.
+impl Accepting for TcpAcceptor {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stream, AcceptError>> {
+        self.poll_accept_stream(cx).map_err(|error| AcceptError::new(self.is_final(&error), error))
+    }
 }
 
 type Accepted<L> = (L, Result<Stream, AcceptError>);
@@ -34,11 +48,9 @@ pub(super) fn erased(listener: impl Listener) -> Box<dyn Accepting> {
 }
 
 async fn accept<L: Listener>(mut listener: L) -> Accepted<L> {
-    let accepted = match listener.accept().await {
-        Ok(stream) => Ok(stream),
-        Err(error) if listener.is_final(&error) => Err(AcceptError::Final(error)),
-        Err(error) => Err(AcceptError::Temporary(error)),
-    };
+    // A listener of an application may always be ready, and must not keep other tasks from running.
+    let accepted = cooperative(listener.accept()).await;
+    let accepted = accepted.map_err(|error| AcceptError::new(listener.is_final(&error), error));
     (listener, accepted)
 }
 

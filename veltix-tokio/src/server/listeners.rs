@@ -21,6 +21,8 @@ pub(super) struct Listeners {
     all: Vec<ListenerState>,
     /// The number of the listener that is asked first.
     turn: usize,
+    /// The number of the listener that accepted the last connection.
+    last: usize,
 }
 
 /// A listener and the state of its accepts.
@@ -32,14 +34,6 @@ pub(super) struct ListenerState {
     backoff: AcceptBackoff,
     /// The pause after a failed accept.
     pause: Option<Pin<Box<Sleep>>>,
-}
-
-/// The next event of the listeners.
-pub(super) enum Incoming<'a> {
-    /// A connection, and the entrance of its listener.
-    Stream(Stream, &'a Arc<Entrance>),
-    /// A listener has failed for good and is not listed any more.
-    Failed(FailedListener),
 }
 
 /// A listener that accepts no connection any more.
@@ -62,51 +56,53 @@ impl Listeners {
         self.all.is_empty()
     }
 
-    /// Waits for the next connection or the final failure of a listener.
+    /// Returns the entrance of the last connection.
+    pub(super) fn entrance(&self) -> &Arc<Entrance> {
+        &self.all[self.last].entrance
+    }
+
+    /// Waits for the next connection, or the final failure of a listener, which is then not listed
+    /// any more.
     ///
     /// # Cancel safety
     /// Cancel safe: no connection is lost.
-    pub(super) async fn next(&mut self, slots: &Slots) -> Incoming<'_> {
-        let (at, accepted) = poll_fn(|cx| self.poll_next(slots, cx)).await;
-        match accepted {
-            Ok(stream) => Incoming::Stream(stream, &self.all[at].entrance),
-            Err(error) => {
-                let ListenerState { addr, label, .. } = self.all.remove(at);
-                self.note_failing(slots);
-                Incoming::Failed(FailedListener { addr, label, error })
-            }
-        }
+    pub(super) fn next(
+        &mut self,
+        slots: &Slots,
+    ) -> impl Future<Output = Result<Stream, Box<FailedListener>>> {
+        poll_fn(|cx| self.poll_next(slots, cx))
     }
 
     fn poll_next(
         &mut self,
         slots: &Slots,
         cx: &mut Context<'_>,
-    ) -> Poll<(usize, io::Result<Stream>)> {
-        let count = self.all.len();
-        for step in 0..count {
-            let at = (self.turn + step) % count;
-            loop {
-                let listener = &mut self.all[at];
-                match listener.poll_accept(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(Ok(stream)) => {
-                        if listener.backoff.reset() {
+    ) -> Poll<Result<Stream, Box<FailedListener>>> {
+        let mut at = self.turn;
+        for _ in 0..self.all.len() {
+            if at >= self.all.len() {
+                at = 0;
+            }
+            while let Poll::Ready(accepted) = self.all[at].poll_accept(cx) {
+                match accepted {
+                    Ok(stream) => {
+                        if self.all[at].backoff.reset() {
                             slots.set_accept_failing(false);
                         }
-                        self.turn = at + 1;
-                        return Poll::Ready((at, Ok(stream)));
+                        (self.last, self.turn) = (at, at + 1);
+                        return Poll::Ready(Ok(stream));
                     }
-                    Poll::Ready(Err(AcceptError::Final(error))) => {
-                        self.turn = at;
-                        return Poll::Ready((at, Err(error)));
-                    }
-                    Poll::Ready(Err(AcceptError::Temporary(error))) => {
-                        listener.pause(&error);
+                    Err(AcceptError::Temporary(error)) => self.all[at].pause(&error),
+                    Err(AcceptError::Final(error)) => {
+                        let ListenerState { addr, label, .. } = self.all.remove(at);
                         self.note_failing(slots);
+                        self.turn = at;
+                        return Poll::Ready(Err(Box::new(FailedListener { addr, label, error })));
                     }
                 }
+                self.note_failing(slots);
             }
+            at += 1;
         }
         Poll::Pending
     }

@@ -56,7 +56,7 @@ impl Listening {
     /// Creates one listener of these sockets, at least one.
     pub(super) fn tcp(acceptors: Vec<TcpAcceptor>) -> Self {
         let socket = |acceptor: TcpAcceptor| Socket {
-            addr: acceptor.local_addr(),
+            addr: PeerAddr::Tcp(acceptor.local_addr()),
             source: Source::Tcp(acceptor),
         };
         let sockets = acceptors.into_iter().map(socket).collect();

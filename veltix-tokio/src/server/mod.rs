@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
 use veltix_core::{Rate, ServerHandshake};
 
-use self::accepting::erased;
+use self::accepting::Accepting;
 pub use self::binding::Binding;
 use self::entrance::Entrance;
 use self::exposed::{Protection, warn_if_exposed};
@@ -213,13 +213,13 @@ impl Server {
         });
         for socket in sockets {
             let addr = socket.addr;
-            let accepting = match socket.source {
+            let accepting: Box<dyn Accepting> = match socket.source {
                 Source::Tcp(mut acceptor) => {
                     acceptor
                         .set_options(self.options)
                         .map_err(|source| BindError::Io { addr: addr.to_string(), source })?;
                     warn_if_exposed(&addr, protection);
-                    erased(acceptor)
+                    Box::new(acceptor)
                 }
                 Source::Other(accepting) => accepting,
             };

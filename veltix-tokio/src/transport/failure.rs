@@ -10,13 +10,15 @@ use std::io::{self, ErrorKind};
 /// accepted, and the network errors of that connection, which Linux passes on.
 pub(crate) fn is_final(error: &io::Error) -> bool {
     #[cfg(unix)]
-    const FINAL: [i32; 4] = [libc::EBADF, libc::EINVAL, libc::ENOTSOCK, libc::EOPNOTSUPP];
-    // `WSAEBADF`, `WSAEINVAL`, `WSAENOTSOCK` and `WSAEOPNOTSUPP`.
+    const NO_SOCKET: [i32; 3] = [libc::EBADF, libc::ENOTSOCK, libc::EOPNOTSUPP];
+    // `WSAEBADF`, `WSAENOTSOCK` and `WSAEOPNOTSUPP`.
     #[cfg(windows)]
-    const FINAL: [i32; 4] = [10_009, 10_022, 10_038, 10_045];
+    const NO_SOCKET: [i32; 3] = [10_009, 10_038, 10_045];
     #[cfg(not(any(unix, windows)))]
-    const FINAL: [i32; 0] = [];
-    error.raw_os_error().is_some_and(|code| FINAL.contains(&code))
+    const NO_SOCKET: [i32; 0] = [];
+    // `InvalidInput` is the kind of `EINVAL`: the socket does not listen.
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
+        || error.raw_os_error().is_some_and(|code| NO_SOCKET.contains(&code))
 }
 
 /// Returns whether the error concerns the one connection that would have been accepted. The next
@@ -52,7 +54,14 @@ mod tests {
         for code in [libc::ECONNABORTED, libc::EINTR, libc::EHOSTUNREACH, libc::ENETUNREACH] {
             assert!(!is_final(&error(code)) && is_of_one_connection(&error(code)), "{code}");
         }
-        // A listener of the application names its final errors itself.
-        assert!(!is_final(&ErrorKind::InvalidInput.into()) && !is_final(&io::Error::other("gone")));
+        // A listener of an application has errors without a number.
+        for kind in [ErrorKind::InvalidInput, ErrorKind::Unsupported] {
+            assert!(is_final(&kind.into()), "{kind}");
+        }
+        // A peer may cause these, and must not end a listener.
+        for kind in [ErrorKind::InvalidData, ErrorKind::UnexpectedEof, ErrorKind::BrokenPipe] {
+            assert!(!is_final(&kind.into()), "{kind}");
+        }
+        assert!(!is_final(&io::Error::other("gone")), "the listener names such an error itself");
     }
 }

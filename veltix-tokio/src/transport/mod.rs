@@ -50,9 +50,11 @@ pub trait Listener: Send + 'static {
     /// drains its connections and ends with [`ServeError`](crate::ServeError).
     ///
     /// The default is `true` for the errors by which a system reports that a socket does not listen
-    /// or is no socket (`EBADF`, `EINVAL`, `ENOTSOCK`, `EOPNOTSUPP`), and `false` for all others, for
-    /// example when no descriptor is free. A listener with errors of its own must return `true` for
-    /// those that stay: the server repeats every other call of `accept` for ever.
+    /// or is no socket (`EBADF`, `EINVAL`, `ENOTSOCK`, `EOPNOTSUPP`, and so the kinds
+    /// [`io::ErrorKind::InvalidInput`] and [`io::ErrorKind::Unsupported`]), and `false` for all
+    /// others, for example when no descriptor is free. A listener with errors of its own must return
+    /// `true` for those that stay: the server repeats every other call of `accept` for ever. No peer
+    /// may be able to cause a final error.
     fn is_final(&self, error: &io::Error) -> bool {
         failure::is_final(error)
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -9,8 +10,8 @@ use veltix_core::limits::{BACKLOG, SAME_PORT_ATTEMPTS};
 
 use super::{INHERITED, Resolver, TcpOptions, stream_of};
 use crate::error::BindError;
+use crate::transport::Stream;
 use crate::transport::failure::{is_final, is_of_one_connection};
-use crate::transport::{Listener, PeerAddr, Stream};
 
 /// A bound TCP listener.
 #[derive(Debug)]
@@ -44,8 +45,7 @@ impl TcpAcceptor {
         })
     }
 
-    #[cfg(test)]
-    pub(super) const fn socket_addr(&self) -> SocketAddr {
+    pub(crate) const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
@@ -55,22 +55,39 @@ impl TcpAcceptor {
         if INHERITED { options.apply(&self.listener) } else { Ok(()) }
     }
 
-    /// Returns the next connection, with the options set.
-    pub(super) async fn accept_socket(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    /// Waits for the next connection.
+    pub(crate) fn poll_accept_stream(&self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        let (socket, addr) = ready!(self.poll_accept(cx))?;
+        Poll::Ready(Ok(stream_of(socket, addr)))
+    }
+
+    /// Waits for the next connection, and sets its options.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         loop {
-            let (socket, addr) = match self.listener.accept().await {
+            let (socket, addr) = match ready!(self.listener.poll_accept(cx)) {
                 Ok(accepted) => accepted,
                 // A peer that closed before it was accepted is no reason to pause.
                 Err(error) if is_of_one_connection(&error) => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Poll::Ready(Err(error)),
             };
             match if INHERITED { Ok(()) } else { self.options.apply(&socket) } {
-                Ok(()) => return Ok((socket, addr)),
+                Ok(()) => return Poll::Ready(Ok((socket, addr))),
                 Err(error) => {
                     tracing::debug!(%addr, %error, "the peer closed the connection before it was accepted");
                 }
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        std::future::poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// Returns whether this error of accepting is final.
+    pub(crate) fn is_final(&self, error: &io::Error) -> bool {
+        // Linux also passes on `EOPNOTSUPP` as an error of one connection.
+        is_final(error) && !self.listens()
     }
 
     /// Returns whether the system still accepts connections for this socket. Without a way to ask,
@@ -80,22 +97,6 @@ impl TcpAcceptor {
         return SockRef::from(&self.listener).is_listener().unwrap_or(false);
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         return false;
-    }
-}
-
-impl Listener for TcpAcceptor {
-    async fn accept(&mut self) -> io::Result<Stream> {
-        let (socket, addr) = self.accept_socket().await?;
-        Ok(stream_of(socket, addr))
-    }
-
-    fn local_addr(&self) -> PeerAddr {
-        PeerAddr::Tcp(self.local_addr)
-    }
-
-    fn is_final(&self, error: &io::Error) -> bool {
-        // Linux also passes on `EOPNOTSUPP` as an error of one connection.
-        is_final(error) && !self.listens()
     }
 }
 
@@ -218,7 +219,7 @@ mod tests {
 
     fn bound(addrs: &[SocketAddr]) -> Vec<SocketAddr> {
         let acceptors = bind_all(addrs, OPTIONS).expect("a port is free");
-        acceptors.iter().map(TcpAcceptor::socket_addr).collect()
+        acceptors.iter().map(TcpAcceptor::local_addr).collect()
     }
 
     #[tokio::test]
@@ -226,10 +227,10 @@ mod tests {
         let name = addrs(&["127.0.0.1:0", "[::1]:0"]);
         let acceptors = bind_all(&name, OPTIONS).expect("a port is free");
         let [v4, v6] = &acceptors[..] else { panic!("{acceptors:?}") };
-        assert_eq!(v4.socket_addr().port(), v6.socket_addr().port());
+        assert_eq!(v4.local_addr().port(), v6.local_addr().port());
         for acceptor in &acceptors {
-            let socket = TcpStream::connect(acceptor.socket_addr()).await;
-            let accepted = acceptor.accept_socket().await.expect("it was connected").1;
+            let socket = TcpStream::connect(acceptor.local_addr()).await;
+            let accepted = acceptor.accept().await.expect("it was connected").1;
             assert_eq!(socket.expect("it listens").local_addr().ok(), Some(accepted));
         }
     }
@@ -261,7 +262,7 @@ mod tests {
             (&["127.0.0.1:0", "[::1]:0"], ["[::1]:0", "127.0.0.1:0"]),
         ] {
             let first = bind_all(&addrs(mine), OPTIONS).expect("a port is free");
-            let port = first[0].socket_addr().port();
+            let port = first[0].local_addr().port();
             let mut second = addrs(&theirs);
             second.iter_mut().for_each(|addr| addr.set_port(port));
             let resolver = Resolver::Fixed(second.into());
@@ -300,8 +301,8 @@ mod tests {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[tokio::test]
     async fn a_socket_that_listens_no_more_has_failed_for_good() {
-        let mut acceptors = bind_all(&addrs(&["127.0.0.1:0"]), OPTIONS).expect("a port is free");
-        let acceptor = &mut acceptors[0];
+        let acceptors = bind_all(&addrs(&["127.0.0.1:0"]), OPTIONS).expect("a port is free");
+        let acceptor = &acceptors[0];
         let foreign = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
         assert!(acceptor.accept().now_or_never().is_none());
         assert!(!acceptor.is_final(&foreign), "it is the error of one connection");

@@ -32,7 +32,11 @@ impl TcpConnector {
         let order = self.with_rotation(|rotation| rotation.order(addrs));
         let connected = race(order, |addr| {
             self.with_rotation(|rotation| rotation.note_start(addr));
-            TcpStream::connect(addr)
+            async move {
+                TcpStream::connect(addr).await.inspect_err(|error| {
+                    tracing::debug!(%addr, %error, "one of several addresses cannot be reached");
+                })
+            }
         });
         let (addr, socket) = connected.await.map_err(all_failed)?;
         self.with_rotation(|rotation| rotation.note_connected(addr));

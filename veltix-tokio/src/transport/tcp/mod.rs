@@ -114,9 +114,9 @@ mod tests {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let acceptors = TcpAcceptor::bind(&Resolver::System, host, options).await;
             let acceptor = acceptors.expect("a port is free").remove(0);
-            let socket = TcpStream::connect(acceptor.socket_addr()).await.expect("it listens");
+            let socket = TcpStream::connect(acceptor.local_addr()).await.expect("it listens");
             options.apply(&socket).expect("it is connected");
-            let (accepted, _) = acceptor.accept_socket().await.expect("it was connected");
+            let (accepted, _) = acceptor.accept().await.expect("it was connected");
             assert_in_force(options, &accepted);
             assert_in_force(options, &socket);
         }
