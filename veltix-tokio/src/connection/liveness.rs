@@ -215,6 +215,18 @@ impl ConnectionTask {
         }
     }
 
+    /// Fails every call: no answer will arrive.
+    pub(super) fn end_calls(&self) {
+        let both_connect = self.is_connecting_both();
+        let completed = self.session().calls().lock().end();
+        for mut call in completed {
+            if both_connect {
+                call.note_both_connecting();
+            }
+            call.complete();
+        }
+    }
+
     /// Returns whether a call of the peer waits for this side's `on_connect`. Other peers than those of
     /// this crate number all of their messages, so their calls cannot be told from these.
     fn is_connecting_both(&self) -> bool {

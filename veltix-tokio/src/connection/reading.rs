@@ -317,7 +317,7 @@ impl ConnectionTask {
             self.reading.close();
         }
         // No answer will come.
-        self.session().end_calls();
+        self.end_calls();
         self.begin_end(reason);
         self.record_received(0);
     }

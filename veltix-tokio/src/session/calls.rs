@@ -114,7 +114,7 @@ impl CompletedCall {
         self.caller.code
     }
 
-    /// Notes that a call of the peer waited for this side's `on_connect` when the timeout passed.
+    /// Notes that a call of the peer waited for this side's `on_connect` when this one failed.
     pub(crate) fn note_both_connecting(&mut self) {
         self.result = Err(CallFailed::BothConnecting);
     }
