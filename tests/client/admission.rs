@@ -2,10 +2,12 @@
 //! end the attempts.
 
 use std::future::pending;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::{Instant, sleep};
+use veltix::transport::{Connector, MemoryConnector, Stream};
 use veltix::{
     BoxError, Client, ClientConfig, CloseReason, ConnectError, Event, PONG, Peer, Reconnect,
     Refuse, Router,
@@ -244,6 +246,56 @@ async fn a_token_of_a_wrong_length_is_asked_for_again() {
     drop(raw);
     assert_eq!(attempt(&mut events).await.0, 1);
     assert_eq!(attempt(&mut events).await.0, 2);
+    let mut raw = accept(&mut server).await;
+    raw.welcome(PYTHON).await.expect("the handshake works");
+    connected(&client).await;
+}
+
+/// Fails in the ways of a name that does not resolve, of a network that is down, of a full backlog, and
+/// of a bug.
+#[derive(Clone)]
+struct Unlucky {
+    connector: MemoryConnector,
+    made: Arc<AtomicUsize>,
+}
+
+impl Connector for Unlucky {
+    async fn connect(&self) -> io::Result<Stream> {
+        let kind = match self.made.fetch_add(1, Ordering::Relaxed) {
+            0 | 7.. => return self.connector.connect().await,
+            1 => io::ErrorKind::NotFound,
+            2 => io::ErrorKind::NetworkUnreachable,
+            3 => io::ErrorKind::ConnectionRefused,
+            4 => io::ErrorKind::InvalidInput,
+            5 => io::ErrorKind::PermissionDenied,
+            _ => panic!("planned"),
+        };
+        Err(kind.into())
+    }
+
+    fn target(&self) -> String {
+        "memory".to_owned()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_failure_of_the_connector_is_final() {
+    let mut server = RawServer::new(PIPE);
+    let connector = Unlucky { connector: server.connector.clone(), made: Arc::default() };
+    let reconnect = config(Reconnect::fixed(seconds(1)));
+    let connect = Client::connect_with(connector, reconnect, Router::new());
+    let welcome = async {
+        let mut raw = accept(&mut server).await;
+        raw.welcome(PYTHON).await.expect("the handshake works");
+        raw
+    };
+    let (client, raw) = tokio::join!(connect, welcome);
+    let client = client.expect("it connects");
+    let mut events = client.events();
+    drop(raw);
+    for number in 1..=7 {
+        assert_eq!(attempt(&mut events).await.0, number);
+    }
     let mut raw = accept(&mut server).await;
     raw.welcome(PYTHON).await.expect("the handshake works");
     connected(&client).await;

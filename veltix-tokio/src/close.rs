@@ -110,9 +110,10 @@ impl CloseReason {
     }
 
     /// Returns whether a client whose connection ended for this reason must not reconnect: this side
-    /// has decided that the connection ends.
+    /// has decided that the connection ends. An aborted task is no decision while the client lives: the
+    /// system had no thread for it.
     pub(crate) const fn ends_reconnecting(&self) -> bool {
-        matches!(self, Self::Closed | Self::ClosedFor(_) | Self::RefusedForGood(_) | Self::Aborted)
+        matches!(self, Self::Closed | Self::ClosedFor(_) | Self::RefusedForGood(_))
     }
 
     /// Returns the drop reason of the frames that are still queued at the end.

@@ -1,7 +1,10 @@
 //! [`Attempts`]: the attempts of a client to connect, in a row.
 
+use std::io;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::{Instant, sleep};
 use veltix_core::limits::EARLY_FRAME_RETRIES;
 use veltix_core::text::printable;
@@ -12,6 +15,7 @@ use super::dial::Dialer;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::log::log_or_debug;
+use crate::sync::panic_text;
 use crate::transport::Connector;
 
 /// The attempts to connect in a row.
@@ -79,7 +83,13 @@ impl Attempts {
         dialer: &Dialer<C>,
     ) -> Result<ConnectionTask, ConnectError> {
         loop {
-            let result = dialer.dial().await;
+            // A connector of the application may panic. That ends the attempt, and not the client.
+            let attempt = AssertUnwindSafe(dialer.dial()).catch_unwind().await;
+            let result = attempt.unwrap_or_else(|panic| {
+                let text = format!("the connector panicked: {}", panic_text(&*panic));
+                let source = io::Error::other(text);
+                Err(ConnectError::Unreachable { addr: dialer.connector.target(), source })
+            });
             if let Err(ConnectError::Handshake { source, .. }) = &result
                 && *source == HandshakeError::FrameBeforeHandshake
                 && self.at_once < EARLY_FRAME_RETRIES

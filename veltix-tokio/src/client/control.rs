@@ -107,8 +107,8 @@ impl Control {
         *self.requests.lock()
     }
 
-    /// Stops the attempts on behalf of the task, after a decision that is final. A `retry` of this
-    /// moment was not asked in view of that decision, but it wins over the end that it has seen.
+    /// Stops the attempts on behalf of the task, after a decision that is final. A `retry` that was
+    /// called after the end had begun is the later wish, and wins.
     pub(super) fn stop_for_good(&self) {
         let mut requests = self.requests.lock();
         requests.retry_stopped |= !requests.retry_after_end;

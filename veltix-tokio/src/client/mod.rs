@@ -54,6 +54,9 @@ use task::ClientTask;
 /// waits for that: with the runtime the writing ends, too. Messages that are lost in this way are
 /// counted as undelivered, and named in a warning of the log.
 ///
+/// A `Client` in the state of its own router would keep the connection open for ever. Handlers take a
+/// [`ClientHandle`] instead, which may also be stored there.
+///
 /// ```no_run
 /// # use veltix::{Client, ClientConfig, Message, MessageType, Router};
 /// # const SAY: MessageType = MessageType::new(200, "say", "");

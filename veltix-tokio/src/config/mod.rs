@@ -254,7 +254,7 @@ macro_rules! connection_setters {
         /// Sets the size of the inbox of one peer: the messages that wait for their handler before
         /// reading pauses, in messages and in bytes, where each message counts 256 bytes in
         /// addition to its own. Default: 64 messages and 1 MiB. One message always fits. Zero is an
-        /// error.
+        /// error. A [`MessageStream`](crate::MessageStream) of a client holds as many in addition.
         #[must_use]
         pub const fn inbox(mut self, messages: usize, bytes: usize) -> Self {
             self.connection.inbox_messages = messages;

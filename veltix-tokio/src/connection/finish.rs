@@ -46,7 +46,7 @@ impl ConnectionTask {
         peer.session().end(reason.clone());
         if reason != CloseReason::Shutdown {
             // Nothing more is read, so no answer will arrive.
-            peer.session().end_calls();
+            self.session().end_calls();
         }
         if !reason.lets_queue_flush() {
             // Nothing more is written, so tasks that wait for room are woken.

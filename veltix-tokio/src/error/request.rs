@@ -27,15 +27,13 @@ pub enum RequestError<E = Infallible> {
         /// The timeout of the call.
         after: Duration,
     },
-    /// No answer arrived in time, and meanwhile a call of the peer waited until this side's
-    /// `on_connect` returns. If both sides call in `on_connect`, they wait for each other.
+    /// No answer arrived before the timeout or the end of the connection, and meanwhile a call of the
+    /// peer waited until this side's `on_connect` returns. If both sides call in `on_connect`, they
+    /// wait for each other.
     #[error(
-        "no answer arrived within {after:?}, while `on_connect` ran and a call of the peer waited for its end: if both sides call in `on_connect`, they wait for each other, so let one of them spawn its call"
+        "no answer arrived while `on_connect` ran and a call of the peer waited for its end: if both sides call in `on_connect`, they wait for each other, so let one of them spawn its call"
     )]
-    BothConnecting {
-        /// The timeout of the call.
-        after: Duration,
-    },
+    BothConnecting,
     /// The connection ended before the answer arrived. It is unknown whether the peer handled the
     /// message.
     #[error(
@@ -93,7 +91,7 @@ impl<E> RequestError<E> {
             Self::Remote(error) => RequestError::Remote(change(error)),
             Self::Body(error) => RequestError::Body(error),
             Self::Timeout { after } => RequestError::Timeout { after },
-            Self::BothConnecting { after } => RequestError::BothConnecting { after },
+            Self::BothConnecting => RequestError::BothConnecting,
             Self::ConnectionLost => RequestError::ConnectionLost,
             Self::InPlainHandler => RequestError::InPlainHandler,
             Self::Closed => RequestError::Closed,

@@ -104,7 +104,7 @@ impl Call {
         self.state = State::Ended;
         let message = result.map_err(|failure| match failure {
             CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
-            CallFailed::BothConnecting => RequestError::BothConnecting { after: self.timeout },
+            CallFailed::BothConnecting => RequestError::BothConnecting,
             CallFailed::ConnectionLost => RequestError::ConnectionLost,
             CallFailed::Congested { limit } => RequestError::Congested { limit },
         })?;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use veltix_core::Message;
 use veltix_core::limits::{DETACH_BELOW, FRAME_OVERHEAD, UNREAD_GRACE};
 
@@ -17,6 +17,10 @@ use super::reply::IntoReply;
 use super::{Router, Unbound};
 use crate::peer::Peer;
 use crate::sync::Mutex;
+
+/// The steps in which [`UNREAD_GRACE`] passes. A pause of the whole process ends one step at most, so the
+/// reader then still has the others to take a message.
+const GRACE_STEPS: u32 = 10;
 
 /// The end of the queue that the router fills. Dropping the last clone ends the stream.
 #[derive(Clone)]
@@ -43,8 +47,8 @@ struct Queue {
     /// False after the stream was dropped.
     has_reader: bool,
     reader: Option<Waker>,
-    /// The time since which messages find no room, unless one was taken since then.
-    full_since: Option<Instant>,
+    /// The number of steps for which a message has found no room since one was taken.
+    full_steps: u32,
     /// The number of messages that found no room for too long.
     missed: u64,
 }
@@ -58,8 +62,8 @@ struct Unread {
 /// The outcome of an attempt to queue a message.
 enum Offer {
     Ended(Offered),
-    /// There is no room. The message may wait until this time.
-    Full(Message, Instant),
+    /// There is no room. The message may wait for another step.
+    Full(Message),
 }
 
 /// The outcome of offering a message to the stream.
@@ -91,7 +95,7 @@ impl Messages {
             is_open: true,
             has_reader: true,
             reader: None,
-            full_since: None,
+            full_steps: 0,
             missed: 0,
         };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), room: Notify::new() });
@@ -115,15 +119,13 @@ impl Messages {
         let mut message = message.detach_below(DETACH_BELOW);
         loop {
             let room = shared.room.notified();
-            let until = match shared.push(&peer, message) {
+            match shared.push(&peer, message) {
                 Offer::Ended(offered) => return offered,
-                Offer::Full(unsent, until) => {
-                    message = unsent;
-                    until
-                }
-            };
-            // At that time the next attempt ends.
-            let _ = timeout_at(until, room).await;
+                Offer::Full(unsent) => message = unsent,
+            }
+            if timeout(UNREAD_GRACE / GRACE_STEPS, room).await.is_err() {
+                shared.queue.lock().full_steps += 1;
+            }
         }
     }
 }
@@ -140,10 +142,8 @@ impl Shared {
             let has_room =
                 queue.messages.len() < limits.inbox_messages && queue.bytes < limits.inbox_bytes;
             if !has_room {
-                let now = Instant::now();
-                let until = *queue.full_since.get_or_insert(now) + UNREAD_GRACE;
-                if now < until {
-                    return Offer::Full(message, until);
+                if queue.full_steps < GRACE_STEPS {
+                    return Offer::Full(message);
                 }
                 queue.missed += 1;
                 return Offer::Ended(Offered::Unread);
@@ -178,7 +178,7 @@ impl Shared {
                 return Poll::Pending;
             };
             queue.bytes -= charge(&unread.message);
-            queue.full_since = None;
+            queue.full_steps = 0;
             if queue.messages.is_empty() {
                 // A stream without messages holds no memory for them.
                 queue.messages = VecDeque::new();

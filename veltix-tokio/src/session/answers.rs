@@ -11,7 +11,8 @@ use veltix_core::limits::SURVEY_BYTES;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CallFailed {
     Timeout,
-    /// The timeout passed while a call of the peer waited for this side's `on_connect`.
+    /// The timeout passed, or the connection ended, while a call of the peer waited for this side's
+    /// `on_connect`.
     BothConnecting,
     ConnectionLost,
     /// More than this number of bytes waited on this side.

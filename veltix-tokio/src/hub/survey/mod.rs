@@ -315,8 +315,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
     fn read(&self, answer: Result<Message, CallFailed>) -> ResponseTo<Q> {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(CallFailed::Timeout | CallFailed::BothConnecting) => return Response::TimedOut,
-            Err(CallFailed::ConnectionLost) => return Response::Left,
+            Err(CallFailed::Timeout) => return Response::TimedOut,
+            Err(CallFailed::ConnectionLost | CallFailed::BothConnecting) => return Response::Left,
             Err(CallFailed::Congested { limit }) => {
                 return Response::Failed(RequestError::Congested { limit });
             }

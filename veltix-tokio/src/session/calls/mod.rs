@@ -247,8 +247,7 @@ impl Calls {
     /// of the next alarm.
     pub(super) fn expire(&mut self, now: Instant) -> Expired {
         let Some(timeouts) = &mut self.timeouts else { return Expired::default() };
-        let failure =
-            if self.peer_waits { CallFailed::BothConnecting } else { CallFailed::Timeout };
+        let failure = failure_beside(self.peer_waits, CallFailed::Timeout);
         let mut expired = Expired { rung: timeouts.take_alarm(), ..Expired::default() };
         while let Some(id) =
             timeouts.take_due(now, |deadline, id| is_live(&self.pending, deadline, id))
@@ -325,7 +324,8 @@ impl Calls {
             timeouts.take_alarm()
         });
         self.release();
-        Expired { calls: failed(self.pending.end(), CallFailed::ConnectionLost), next: None, rung }
+        let failure = failure_beside(self.peer_waits, CallFailed::ConnectionLost);
+        Expired { calls: failed(self.pending.end(), failure), next: None, rung }
     }
 }
 
@@ -336,6 +336,11 @@ pub(super) struct Expired {
     pub(super) next: Option<Instant>,
     /// The alarm that has rung. It is dropped outside the lock.
     pub(super) rung: Option<Alarm>,
+}
+
+/// Returns the failure of a call that has ended, perhaps since the peer waits for this side's `on_connect`.
+const fn failure_beside(peer_waits: bool, failure: CallFailed) -> CallFailed {
+    if peer_waits { CallFailed::BothConnecting } else { failure }
 }
 
 fn is_live(pending: &Pending<Caller>, deadline: Instant, id: u16) -> bool {
