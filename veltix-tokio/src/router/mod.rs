@@ -5,15 +5,14 @@ pub mod check;
 mod declared;
 mod extract;
 mod handler;
-mod kinds;
 mod layer;
 mod options;
 mod outcome;
 mod reply;
 mod routes;
-mod served;
+mod signature;
+mod state;
 mod typed;
-mod unbound;
 mod wrap;
 
 use std::fmt;
@@ -36,16 +35,16 @@ pub use extract::{
 };
 pub use handler::{Called, Handler, marker};
 pub(crate) use handler::{PooledFuture, Started, poll_caught};
-pub use kinds::{BlockingHandler, ConnectHandler, DisconnectHandler, MessageHandler, TypedHandler};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
 pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
 pub(crate) use routes::{RouteId, Routes};
-pub use served::{Served, StateFor};
+pub use signature::{BlockingHandler, CallAs, Returned, Signature};
+use state::Unbound;
+pub use state::{Served, StateFor};
 pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Tell, TellsRejection};
-use unbound::Unbound;
 
 /// The routes of an application, and its handlers for connecting and disconnecting peers.
 ///
@@ -93,7 +92,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[track_caller]
     pub fn route<H, T>(self, message_type: impl Into<MessageType>, handler: H) -> Self
     where
-        H: MessageHandler<T, S>,
+        H: Signature<T> + Handler<T, S>,
         T: 'static,
     {
         self.add(
@@ -116,7 +115,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     pub fn on<M, H, T>(self, handler: H) -> Self
     where
         M: TypedMessage<Error: TellsRejection>,
-        H: TypedHandler<T, S, M>,
+        H: Signature<T> + Handler<T, S, Asked<M>>,
         T: 'static,
     {
         self.add(
@@ -292,7 +291,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
-        H: MessageHandler<T, S>,
+        H: Signature<T> + Handler<T, S>,
         T: 'static,
     {
         self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));
@@ -350,7 +349,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn on_connect<H, T>(mut self, handler: H) -> Self
     where
-        H: ConnectHandler<T, S>,
+        H: Signature<T> + Handler<T, S, ()>,
         T: 'static,
     {
         self.on_connect = Some(Unbound::<_, ()>::new::<_, _, ()>(handler));
@@ -364,7 +363,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
     where
-        H: DisconnectHandler<T, S>,
+        H: Signature<T> + Handler<T, S, Disconnected>,
         T: 'static,
     {
         self.on_disconnect = Some(Unbound::<_, Disconnected>::new::<_, _, Disconnected>(handler));
