@@ -22,7 +22,8 @@ use super::typed::{Input, MessageInput};
 use crate::sync::{Mutex, panic_text};
 
 /// A function that can handle a message: async or plain, with up to eight extractors as arguments. The
-/// extractor that takes the body comes last. The return value is the reply, see [`IntoReply`].
+/// extractor that takes the body comes last. The return value is the reply, see
+/// [`IntoReply`](super::IntoReply).
 ///
 /// ```
 /// # use std::convert::Infallible as AppError;
