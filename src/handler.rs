@@ -12,8 +12,10 @@
 //!
 //! impl<S> FromContext<S> for Admin {
 //!     fn from_context(cx: &Context<'_>, _: &S) -> Result<Self, Rejection> {
-//!         let name = cx.peer().get_tag("admin");
-//!         name.map(|name| Self(name.to_string())).ok_or_else(|| Rejection::other("not an admin"))
+//!         match cx.peer().get_tag("admin") {
+//!             Ok(Some(name)) => Ok(Self(name.to_string())),
+//!             _ => Err(Rejection::other("not an admin")),
+//!         }
 //!     }
 //! }
 //!

@@ -196,25 +196,6 @@ async fn a_server_of_another_protocol_does_not_end_reconnecting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_on_connect_that_says_no_gives_the_connection_up() {
-    let world = World::new(Router::new());
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&calls);
-    let router = Router::new().on_connect(move || {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Err::<(), _>("not this server")
-    });
-    let reconnect = config(Reconnect::fixed(seconds(1)).initial(true));
-    let result = Client::connect_with(world.connector.clone(), reconnect, router).await;
-    let Err(ConnectError::GivenUp { addr, reason }) = result else { panic!("{result:?}") };
-    assert_eq!(
-        (addr.as_str(), reason.as_str()),
-        ("memory", "refused by on_connect: not this server")
-    );
-    assert_eq!(calls.load(Ordering::Relaxed), 1, "no other attempt is made");
-}
-
-#[tokio::test(start_paused = true)]
 async fn connecting_ends_after_on_connect() {
     let world = World::new(Router::new().route(crate::support::ECHO, |body: bytes::Bytes| body));
     let seen = Arc::new(AtomicUsize::new(0));

@@ -69,8 +69,8 @@ async fn the_last_listener_takes_the_server_with_it_after_a_drain() {
     let ((first, one), (second, two)) = (failing(1), failing(2));
     let (hub, running) = serve(first, [Listening::new(second)]);
     let mut events = hub.events();
-    let client = one.client().await;
-    let mut messages = client.messages().expect("nobody has taken them");
+    let (router, mut messages) = Router::new().messages();
+    let client = one.client_with(router).await;
     let mut seen = client.events();
     one.break_down();
     one.closed().await;

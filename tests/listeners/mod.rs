@@ -36,7 +36,11 @@ fn failing(number: u64) -> (Failing, Door) {
 
 impl Door {
     async fn client(&self) -> Client {
-        let (config, router) = (ClientConfig::default(), Router::new());
+        self.client_with(Router::new()).await
+    }
+
+    async fn client_with(&self, router: Router) -> Client {
+        let config = ClientConfig::default();
         Client::connect_with(self.connector.clone(), config, router).await.expect("it connects")
     }
 

@@ -6,7 +6,8 @@ use futures::future::join_all;
 use tokio::time::timeout;
 use veltix::transport::{Tcp, memory};
 use veltix::{
-    Client, ClientConfig, Event, HandshakeFailure, Hub, Message, Router, Server, ServerConfig, all,
+    Client, ClientConfig, Event, HandshakeFailure, Hub, Message, MessageStream, Router, Server,
+    ServerConfig, all,
 };
 
 use crate::support::{ECHO, OTHER, PIPE, TempDir, bind_again, until};
@@ -15,6 +16,7 @@ use crate::support::{ECHO, OTHER, PIPE, TempDir, bind_again, until};
 struct Scene {
     hub: Hub,
     clients: Vec<Client>,
+    streams: Vec<MessageStream>,
     running: tokio::task::JoinHandle<veltix::Result<()>>,
     _dir: TempDir,
 }
@@ -36,25 +38,30 @@ async fn scene(config: ServerConfig) -> Scene {
     let hub = server.hub();
     assert_eq!(hub.local_addrs(), addrs);
     let running = tokio::spawn(server.run());
-    let mut clients = Vec::new();
+    let (mut clients, mut streams) = (Vec::new(), Vec::new());
+    let mut router = || {
+        let (router, messages) = Router::new().messages();
+        streams.push(messages);
+        router
+    };
     for addr in &addrs[..2] {
         let config = ClientConfig::default().addr(addr.to_string());
-        clients.push(Client::connect(config, Router::new()).await.unwrap());
+        clients.push(Client::connect(config, router()).await.unwrap());
     }
     let config = ClientConfig::default();
-    clients.push(Client::connect_with(connector, config.clone(), Router::new()).await.unwrap());
+    clients.push(Client::connect_with(connector, config.clone(), router()).await.unwrap());
     #[cfg(unix)]
-    clients.push(Client::connect_unix(path, config, Router::new()).await.unwrap());
+    clients.push(Client::connect_unix(path, config, router()).await.unwrap());
     for client in &clients {
         client.request(&Message::from_text(ECHO, "listed?")).await.expect("it answers");
     }
-    Scene { hub, clients, running, _dir: dir }
+    Scene { hub, clients, streams, running, _dir: dir }
 }
 
 #[tokio::test]
 async fn one_broadcast_and_one_shutdown_reach_the_peers_of_all_listeners() {
-    let scene = scene(ServerConfig::default()).await;
-    let mut streams: Vec<_> = scene.clients.iter().filter_map(Client::messages).collect();
+    let mut scene = scene(ServerConfig::default()).await;
+    let mut streams = std::mem::take(&mut scene.streams);
     assert_eq!(streams.len(), scene.clients.len());
     let delivery = scene.hub.broadcast(&Message::from_text(OTHER, "to all")).unwrap();
     assert_eq!(delivery.queued, scene.clients.len());

@@ -207,9 +207,15 @@ async fn a_hundred_clients_come_chat_and_leave() {
     let config = ServerConfig::default().max_pending_handshakes(CLIENTS, CLIENTS);
     let (hub, addr) = serve(config, chat()).await;
     let mut events = hub.events();
-    let clients = try_join_all((0..CLIENTS).map(|_| connect(&addr))).await.unwrap();
+    let connects = (0..CLIENTS).map(|_| async {
+        // One client is read after the other, and each stream has room for all numbers until then.
+        let config = ClientConfig::default().addr(&addr).inbox(CLIENTS, 1 << 20);
+        let (router, messages) = Router::new().messages();
+        Ok::<_, ConnectError>((Client::connect(config, router).await?, messages))
+    });
+    let clients = try_join_all(connects).await.unwrap();
+    let (clients, mut heard): (Vec<_>, Vec<_>) = clients.into_iter().unzip();
     assert_eq!(hub.count(all()), Ok(CLIENTS));
-    let mut heard: Vec<_> = clients.iter().map(|client| client.messages().unwrap()).collect();
     for (number, client) in clients.iter().enumerate() {
         client.send(&Message::from_text(OTHER, number.to_string())).await.unwrap();
     }

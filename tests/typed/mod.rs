@@ -3,12 +3,15 @@
 mod ask;
 mod bodies;
 mod classes;
+mod from_errors;
 mod generics;
 #[cfg(feature = "postcard")]
 mod postcard;
 mod refused;
 mod round_trip;
 mod served;
+mod unreadable;
+mod values;
 
 use std::collections::BTreeMap;
 

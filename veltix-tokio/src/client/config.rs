@@ -16,7 +16,8 @@ use crate::tls::{ClientTls, Dial};
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     pub(super) addr: String,
-    pub(super) reconnect: Reconnect,
+    /// `None` unless it was set.
+    reconnect: Option<Reconnect>,
     pub(super) tls: Option<ClientTls>,
     pub(super) credentials: Credentials,
     pub(crate) connection: ConnectionConfig,
@@ -36,8 +37,19 @@ impl ClientConfig {
     /// Sets the behaviour after the connection is lost. Default: [`Reconnect::off`].
     #[must_use]
     pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
-        self.reconnect = reconnect;
+        self.reconnect = Some(reconnect);
         self
+    }
+
+    /// Sets the behaviour after the connection is lost, unless it was set before.
+    #[cfg(feature = "testing")]
+    pub(crate) fn reconnect_by_default(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect.get_or_insert(reconnect);
+        self
+    }
+
+    pub(super) fn reconnecting(&self) -> Reconnect {
+        self.reconnect.unwrap_or_default()
     }
 
     /// Connects over TLS only, on every transport and at every reconnect. Default: no TLS.
@@ -122,7 +134,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             addr: "127.0.0.1:8080".to_owned(),
-            reconnect: Reconnect::off(),
+            reconnect: None,
             tls: None,
             credentials: Credentials::default(),
             connection: ConnectionConfig::new(None),
@@ -135,10 +147,25 @@ impl Default for ClientConfig {
 /// The routes stay, and `on_connect` runs again. Ids, tags and calls in flight belong to the
 /// connection and end with it. No message is kept while there is no connection: sending fails.
 ///
-/// A refusal and another protocol version end the attempts. A TLS failure does not end them once
-/// the client has been connected: an attacker on the network path can send an alert, and a
-/// certificate can be renewed. Without TLS, an attacker on the network path can also send a
-/// refusal.
+/// Only a decision ends the attempts. Any other failure passes, and the next attempt follows:
+///
+/// | failure | first connect with [`initial`](Reconnect::initial) | later |
+/// |---|---|---|
+/// | the address is not reachable, its name does not resolve, the handshake takes too long | passes | passes |
+/// | the server is full, or closes the connection during the handshake (a [`Refuse::for_now`](crate::Refuse::for_now), a restart) | passes | passes |
+/// | `on_connect` of this side fails: an error, its timeout, a panic; or the connection ends while it runs | passes | passes |
+/// | `token_with` fails | passes | passes |
+/// | TLS fails: a certificate, an alert | ends | passes |
+/// | the answer is no handshake: another service, a proxy | ends | passes |
+/// | the server refuses ([`Refuse::new`](crate::Refuse::new)), speaks another protocol version, or has other types and a side is strict | ends | ends |
+/// | `on_connect` of this side returns [`Refuse::new`](crate::Refuse::new) | ends | ends |
+/// | this side calls [`Peer::close`](crate::Peer::close) | ends | ends |
+/// | the configuration does not allow the connection, for example a token without TLS | ends | ends |
+///
+/// At the first connect a wrong address or a wrong certificate is reported at once. Later the
+/// address was right before, a certificate can be renewed, and an attacker on the network path can
+/// send an alert. Without TLS, an attacker on the network path can also send a refusal.
+/// [`Client::retry`](crate::Client::retry) begins new attempts after any end.
 ///
 /// A server of this crate that shuts down announces the period over which its clients shall
 /// reconnect ([`Event::GoingAway`](crate::Event::GoingAway)). The first attempt then takes place at

@@ -3,14 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use veltix_core::{Hello, IdSpace};
 
-use super::credentials::{Credentials, NoToken};
+use super::credentials::Credentials;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::handshake::{Failure, introduce};
 use crate::hub::Endpoint;
+use crate::log::{RateLimitedLog, log_limited};
 use crate::router::Routes;
 use crate::tls::Dial;
 use crate::transport::Connector;
@@ -38,10 +39,8 @@ impl<C: Connector> Dialer<C> {
         let addr = || self.connector.target();
         let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr(), source };
         // The token is fetched before the stream is opened, so that no server waits for it.
-        let token = self.credentials.token().await.map_err(|none| match none {
-            NoToken::Config(error) => ConnectError::Config(error),
-            NoToken::Asked(source) => ConnectError::Token { addr: addr(), source },
-        })?;
+        let token = self.credentials.token().await;
+        let token = token.map_err(|source| ConnectError::Token { addr: addr(), source })?;
         let mut stream = self.connector.connect().await.map_err(unreachable)?;
         let failed = |failure: Failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
@@ -58,19 +57,23 @@ impl<C: Connector> Dialer<C> {
         }
         self.credentials.check_for(&stream)?;
         let types = self.routes.types();
-        let (hello, surplus) = introduce(&mut stream, token, types).await.map_err(failed)?;
-        let ids = ids_beside(&hello);
+        let limit = self.endpoint.limits().max_message_size;
+        let introduced = introduce(&mut stream, token, types, limit).await;
+        let (hello, surplus) = introduced.map_err(failed)?;
+        let ids = ids_beside(&hello, &self.endpoint.services().logs().id_windows);
         let routes = Arc::clone(&self.routes);
         Ok(ConnectionTask::new(&self.endpoint, routes, stream, Arc::new(hello), surplus, ids))
     }
 }
 
 /// Returns the ids to use with this server, which may number its own messages from 0.
-fn ids_beside(server: &Hello) -> IdSpace {
+fn ids_beside(server: &Hello, log: &RateLimitedLog) -> IdSpace {
     let Some(window) = server.id_window() else { return IdSpace::client() };
     let ids = IdSpace::client_beside(window);
     if ids.must_check_type() {
-        tracing::warn!(
+        log_limited!(
+            warn,
+            log.decide(Instant::now()),
             window,
             "this server's own messages may carry the ids of calls: name the type of each call's answer with `.expect(TYPE)`"
         );

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use veltix_core::{Frame, GOING_AWAY, GoingAway, Message, PING, PONG};
+use veltix_core::{
+    Frame, GOING_AWAY, GoingAway, Message, PING, PONG, PROTOCOL_ERROR, ProtocolReport,
+};
 
 use super::ConnectionTask;
 use super::budget::Budget;
@@ -10,6 +12,7 @@ use crate::close::CloseReason;
 use crate::config::Role;
 use crate::flush;
 use crate::hub::Event;
+use crate::log::{log_limited, log_or_debug};
 use crate::outbox::Push;
 use crate::session::Reception;
 
@@ -35,13 +38,31 @@ impl ConnectionTask {
     /// Handles a message of the protocol that neither asks nor answers.
     #[cold]
     fn receive_notice(&mut self, message: &Message) {
-        let peer = &self.peer;
-        let is_known = message.code() == GOING_AWAY.code()
-            && self.endpoint.services().role() == Role::Client
-            && peer.hello().knows_going_away();
-        if !is_known {
-            return self.on_unknown(message.code());
+        let (hello, code) = (self.peer.hello(), message.code());
+        let is_client = self.endpoint.services().role() == Role::Client;
+        if code == GOING_AWAY.code() && is_client && hello.knows_going_away() {
+            self.receive_going_away(message);
+        } else if code == PROTOCOL_ERROR.code() && hello.knows_protocol_report() {
+            self.receive_report(message);
+        } else {
+            self.on_unknown(code);
         }
+    }
+
+    /// Keeps the peer's report until its stream ends, since answers may follow it.
+    fn receive_report(&mut self, message: &Message) {
+        let receipts = self.session().receipts();
+        match ProtocolReport::read(message.body()) {
+            Some(report) => {
+                receipts.handled.add(1);
+                self.reading.keep_report(report);
+            }
+            None => receipts.rejected.add(1),
+        }
+    }
+
+    fn receive_going_away(&self, message: &Message) {
+        let peer = &self.peer;
         let receipts = peer.session().receipts();
         let Some(going) = GoingAway::read(message.body()) else {
             return receipts.rejected.add(1);
@@ -51,7 +72,8 @@ impl ConnectionTask {
         let known = self.endpoint.away().lock().replace(going);
         // Reported once: a server that repeats it fills no log.
         if known.is_none() {
-            tracing::info!(%peer, ?spread, "the server is about to end");
+            let due = self.endpoint.services().logs().going_away.decide(Instant::now());
+            log_or_debug!(info, due, %peer, ?spread, "the server is about to end");
             self.endpoint.events().emit(|| Event::GoingAway { peer: peer.clone(), spread });
         }
     }
@@ -83,9 +105,11 @@ impl ConnectionTask {
         let peer = &self.peer;
         peer.session().receipts().unknown.add(1);
         let now = Instant::now();
-        if self.endpoint.services().logs().unknown.is_due(code, now) {
-            tracing::info!(%peer, code, "no route takes messages of this code: dropped");
-        }
+        log_limited!(
+            info,
+            self.endpoint.services().logs().unknown.decide(code, now),
+            %peer, code, "no route takes messages of this code: dropped"
+        );
         self.endpoint.events().emit(|| Event::UnknownCode { peer: peer.clone(), code });
         let max = self.limits().max_unknown;
         if self.reading.unknown().is_flood(now, max) {

@@ -8,6 +8,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServeError {
+    /// No Tokio runtime surrounds the call.
+    #[error("no Tokio runtime drives the server: run it inside one, as `#[tokio::main]` does")]
+    NoRuntime,
     /// The last listener has failed for good, so no peer could connect any more. The server has
     /// drained its connections.
     #[error(

@@ -9,15 +9,17 @@ use super::{FIRST_READ, Failure, read_more};
 use crate::router::DeclaredTypes;
 use crate::transport::{Stream, write_all};
 
-/// Performs the client's side. Returns the server's hello, and the bytes of its first frames that
+/// Performs the client's side, and announces the largest message that it accepts. Returns the server's hello, and the bytes of its first frames that
 /// were read along with it.
 pub(crate) async fn introduce(
     stream: &mut Stream,
     token: Option<Token>,
     types: Option<&DeclaredTypes>,
+    max_message_size: usize,
 ) -> Result<(Hello, BytesMut), Failure> {
     let ours = types.map(|types| Arc::clone(types.fingerprints()));
-    let mut handshake = ClientHandshake::with_token(token).types(ours);
+    let mut handshake =
+        ClientHandshake::with_token(token).types(ours).max_message_size(max_message_size);
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
     loop {
         match handshake.receive(&mut buffer)? {

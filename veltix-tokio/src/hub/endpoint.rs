@@ -10,11 +10,13 @@ use tokio::time::{Instant, sleep_until};
 use veltix_core::{GoingAway, IdSpace, RequestId};
 
 use super::Peers;
+use super::tasks::Tasks;
 use super::{Event, Events};
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
+use crate::log::log_limited;
 use crate::memory::{Look, Memory};
 use crate::session::Services;
 use crate::sync::Mutex;
@@ -35,6 +37,7 @@ pub(crate) struct Endpoint {
     /// a server.
     away: Mutex<Option<GoingAway>>,
     panics: Panics,
+    tasks: Tasks,
 }
 
 /// A counter of the handlers that have panicked.
@@ -83,6 +86,7 @@ impl Endpoint {
             events: Events::new(),
             away: Mutex::default(),
             panics: Panics::default(),
+            tasks: Tasks::default(),
         })
     }
 
@@ -134,6 +138,10 @@ impl Endpoint {
         &self.away
     }
 
+    pub(crate) const fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
     pub(crate) const fn panics(&self) -> &Panics {
         &self.panics
     }
@@ -182,13 +190,13 @@ impl Endpoint {
                 continue;
             }
             excess = excess.saturating_sub(held);
-            if self.services.logs().evictions.is_due(now) {
-                tracing::warn!(
-                    %peer, held,
-                    "the memory budget is used up: the peer that holds the most is disconnected; \
-                     raise `memory_budget` or lower the limits of each connection"
-                );
-            }
+            log_limited!(
+                warn,
+                self.services.logs().evictions.decide(now),
+                %peer, held,
+                "the memory budget is used up: the peer that holds the most is disconnected; \
+                 raise `memory_budget` or lower the limits of each connection"
+            );
             self.events.emit(|| Event::Evicted { peer: peer.clone(), held });
             peer.session().end(CloseReason::Evicted);
         }
@@ -196,6 +204,7 @@ impl Endpoint {
 
     /// Begins the shutdown, once.
     pub(crate) fn begin_shutdown(&self) {
+        let _inside = self.services.runtime().enter();
         if self.drain().begin(self.limits().drain_timeout) {
             tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
             self.events.emit(|| Event::Draining);

@@ -86,6 +86,14 @@ pub enum Event {
         /// The code.
         code: u16,
     },
+    /// A message was dropped, since the client's [`MessageStream`](crate::MessageStream) was full
+    /// and not read.
+    Unread {
+        /// The server.
+        peer: Peer,
+        /// The code.
+        code: u16,
+    },
     /// The outbox of a peer was full. The peer is disconnected, or frames for it are dropped.
     /// Emitted once, at the first frame without room, until the outbox has been empty again.
     SlowConsumer {

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::time::Instant;
-use veltix_core::{Fingerprints, HandshakeError, Hello, Registry, ServerHandshake, TypeError};
+use veltix_core::{Fingerprints, HandshakeError, Hello, Registry, TypeError};
 
 use super::Router;
-use crate::log::RateLimitedLog;
+use crate::log::{RateLimitedLog, log_limited};
 
 impl<S> Router<S> {
     /// Declares the message types that this side and its peers share, so that both sides detect in the
@@ -78,11 +77,6 @@ impl DeclaredTypes {
         &self.fingerprints
     }
 
-    /// Returns the hello of a server.
-    pub(crate) fn hello(&self) -> Bytes {
-        ServerHandshake::hello_with(&self.fingerprints)
-    }
-
     /// Checks the types in a peer's hello.
     pub(crate) fn judge(
         &self,
@@ -97,14 +91,14 @@ impl DeclaredTypes {
             return Err(HandshakeError::TypesDiffer { codes: codes.to_vec() });
         }
         // Any number of peers with the other types may connect again and again.
-        if self.log.is_due(Instant::now()) {
-            tracing::warn!(
-                %peer,
-                ?codes,
-                "the peer uses these message codes for other types: \
-                 build both sides from the same definitions"
-            );
-        }
+        log_limited!(
+            warn,
+            self.log.decide(Instant::now()),
+            %peer,
+            ?codes,
+            "the peer uses these message codes for other types: \
+             build both sides from the same definitions"
+        );
         Ok(())
     }
 }

@@ -19,7 +19,8 @@ use super::layer::{InboundService, MessageService};
 use super::options::{Configured, RouteOptions};
 use super::outcome::{Failure, Outcome};
 use super::reply::IntoReply;
-use super::typed::{Input, MessageInput, Reject};
+use super::typed::{Input, MessageInput};
+use crate::flush;
 use crate::sync::{Mutex, panic_text};
 
 /// A function that can handle a message: async or plain, with up to eight extractors as arguments. The
@@ -61,13 +62,27 @@ use crate::sync::{Mutex, panic_text};
 ///     .route(SAY, |peer: Peer, text: &str| println!("{peer}: {text}"));
 /// ```
 ///
+/// Each call of an async closure works on a clone of it, so that its future may take or lend what it
+/// captures: a shared value belongs in an `Arc`.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # use veltix::{MessageType, Router, Text};
+/// # const SAY: MessageType = MessageType::new(200, "say", "");
+/// let count = Arc::new(AtomicU64::new(0));
+/// let router: Router = Router::new().route(SAY, async move |Text(text): Text| {
+///     format!("{text}, as number {}", count.fetch_add(1, Ordering::Relaxed))
+/// });
+/// ```
+///
 /// An async function must not block its thread: all other tasks on the same thread would wait. Use
 /// [`Router::route_blocking`](crate::Router::route_blocking) for blocking code.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot handle this",
     label = "not a handler",
-    note = "a handler is a function of up to eight extractors (`Hub`, `Peer`, `State<S>`, `RequestId`, \
-            `Extension<T>`), of which only the last may take the body (`Message`, `Msg<T>`, `Text`, `Json<T>`, \
+    note = "a handler is a function of up to eight extractors (`Hub`, `Peer`, `State<S>`, `Identity<I>`, \
+            `Extension<T>`, `RequestId`), of which only the last may take the body (`Message`, `Msg<T>`, `Text`, `Json<T>`, \
             `Bytes`, in a plain function `&[u8]` and `&str`); `on_connect` takes no body",
     note = "it returns nothing, a reply (`Message`, `Text`, `Json<T>`, `Bytes`, `String`; for `Router::on` what \
             the message declares), or a `Result` of one of them whose error is an `Error`",
@@ -220,7 +235,7 @@ macro_rules! extract {
     ($type:ident, $how:expr) => {
         match $how {
             Ok(value) => value,
-            Err(rejection) => return Called::Done(I::reject(rejection)),
+            Err(rejection) => return Called::Done(Outcome::rejected(rejection)),
         }
     };
 }
@@ -235,10 +250,10 @@ macro_rules! impl_handler {
         impl<F, Fut, R, S, I, $($marker,)? $($part,)* $($last)?>
             Handler<(marker::Async, $via, ($($part,)* $($last,)?)), S, I> for F
         where
-            F: Fn($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
+            F: FnOnce($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
             Fut: Future<Output = R> + Send + 'static,
             R: IntoReply<I> + 'static,
-            I: Reject,
+            I: Input,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {
@@ -254,7 +269,7 @@ macro_rules! impl_handler {
             ) -> Called<Self::Future> {
                 $(let $part = extract!($part, $part::from_context(cx, state));)*
                 $(let $last = extract!($last, $last::from_input(cx, state, given));)?
-                let future = self($($part,)* $($last)?);
+                let future = self.clone()($($part,)* $($last)?);
                 Called::Future(Answering { future, input: PhantomData })
             }
         }
@@ -266,7 +281,7 @@ macro_rules! impl_handler {
         where
             F: Fn($($part,)* $($last)?) -> R + Clone + Send + Sync + 'static,
             R: IntoReply<I>,
-            I: Reject,
+            I: Input,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
         {
@@ -384,7 +399,8 @@ pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>)
     if fault!("panic_escapes") {
         return Pin::new(future).poll(cx);
     }
-    match catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx))) {
+    let poll = || catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx)));
+    match flush::polling(poll) {
         Ok(poll) => poll,
         Err(panic) => Poll::Ready(panicked(&*panic)),
     }

@@ -1,14 +1,15 @@
-//! [`Routes`]: a router that is ready to serve.
+//! [`Routes`]: a router that is ready to serve; and [`Unbound`]: one of its handlers before it has its state.
 
 use veltix_core::{Message, MessageType, Registry};
 
+use super::Router;
 use super::authenticator::UnboundHook;
 use super::declared::DeclaredTypes;
-use super::handler::Erased;
+use super::handler::{Bound, Erased, Handler};
 use super::layer::Layered;
-use super::typed::Input;
+use super::options::RouteOptions;
+use super::typed::{Input, Tell};
 use super::wrap::{Blocking, Publishing, Timed};
-use super::{Router, Unbound};
 use crate::close::Disconnected;
 use crate::flush::PublishLimit;
 use crate::hub::Hub;
@@ -46,6 +47,8 @@ pub(crate) struct BoundRoute {
     pub(crate) is_async: bool,
     /// True if the handler runs on the pool of threads.
     pub(crate) blocking: bool,
+    /// Makes the answer to a rejected message, if the message declares an error.
+    pub(crate) tell: Option<Tell>,
 }
 
 impl BoundRoute {
@@ -53,6 +56,7 @@ impl BoundRoute {
         route: RouteId,
         handler: Unbound<(), Message>,
         blocking: bool,
+        tell: Option<Tell>,
         hub: Option<&Hub>,
     ) -> Self {
         let Unbound { options, is_async, .. } = handler;
@@ -76,7 +80,7 @@ impl BoundRoute {
             let limit = PublishLimit { route: route.0, bytes_per_second };
             erased = Box::new(Publishing { handler: erased, limit });
         }
-        Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking }
+        Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking, tell }
     }
 }
 
@@ -105,11 +109,17 @@ impl Routes {
             let added = registry.register(route.message_type);
             debug_assert!(added.is_ok(), "`Router::push` refused doubles");
             let id = RouteId(handlers.len() as u16);
-            handlers.push(BoundRoute::new(id, route.handler, route.blocking, hub.as_ref()));
+            handlers.push(BoundRoute::new(
+                id,
+                route.handler,
+                route.blocking,
+                route.tell,
+                hub.as_ref(),
+            ));
         }
         let fallback = router.fallback.map(|fallback| {
             let id = RouteId(handlers.len() as u16);
-            handlers.push(BoundRoute::new(id, fallback, false, hub.as_ref()));
+            handlers.push(BoundRoute::new(id, fallback, false, None, hub.as_ref()));
             id
         });
         Self {
@@ -131,6 +141,11 @@ impl Routes {
             Some(&index) if index != NO_ROUTE => Some(RouteId(index)),
             _ => self.fallback,
         }
+    }
+
+    /// Returns the function that makes the answer to a rejected message of this code, if there is one.
+    pub(crate) fn tell(&self, code: u16) -> Option<Tell> {
+        self.route(self.find(code)?).tell
     }
 
     pub(crate) fn route(&self, id: RouteId) -> &BoundRoute {
@@ -161,5 +176,34 @@ impl Routes {
     /// Returns the name of a code's type, for logs.
     pub(crate) fn name(&self, code: u16) -> &'static str {
         self.registry.find(code).map_or("unknown", MessageType::name)
+    }
+}
+
+/// A handler that is not bound to its state yet. `R` is the input that the connection receives for it.
+pub(super) struct Unbound<S, R: Input> {
+    pub(super) bind: Box<dyn FnOnce(S) -> Box<dyn Erased<R>> + Send>,
+    pub(super) needs_hub: bool,
+    pub(super) is_async: bool,
+    pub(super) options: RouteOptions,
+}
+
+impl<S: Clone + Send + Sync + 'static, R: Input> Unbound<S, R> {
+    /// Creates it. `I` is the handler's view of the input.
+    pub(super) fn new<H, T, I>(handler: H) -> Self
+    where
+        H: Handler<T, S, I>,
+        T: 'static,
+        I: for<'a> Input<Given<'a> = R::Given<'a>>,
+    {
+        let options = handler.options();
+        let bind = |state| Box::new(Bound::new(handler, state)) as Box<dyn Erased<R>>;
+        Self { bind: Box::new(bind), needs_hub: H::NEEDS_HUB, is_async: H::IS_ASYNC, options }
+    }
+
+    /// Binds the state, for a router whose state is known.
+    pub(super) fn with_state<S2>(self, state: &S) -> Unbound<S2, R> {
+        let Self { bind, needs_hub, is_async, options } = self;
+        let state = state.clone();
+        Unbound { bind: Box::new(|_| bind(state)), needs_hub, is_async, options }
     }
 }

@@ -1,12 +1,11 @@
 //! Handlers of typed messages: their inputs, their replies and their errors.
 
-use std::fmt;
 use std::marker::PhantomData;
 
-use veltix_core::{Message, MessageRef, NoError, NoReply, Told, TypedMessage};
+use veltix_core::{EncodeError, Message, MessageRef, NoError, NoReply, Told, TypedMessage};
 
 use super::extract::Rejection;
-use super::outcome::{Failure, Outcome};
+use super::outcome::Outcome;
 use super::reply::{IntoReply, Reply};
 use crate::close::Disconnected;
 use crate::error::BoxError;
@@ -43,37 +42,6 @@ pub trait MessageInput: for<'a> Input<Given<'a> = MessageRef<'a>> {}
 
 impl<I: for<'a> Input<Given<'a> = MessageRef<'a>>> MessageInput for I {}
 
-/// The outcome of an input from which an argument could not be made.
-pub trait Reject: Input {
-    /// Returns the outcome.
-    fn reject(rejection: Rejection) -> Outcome;
-}
-
-impl Reject for () {
-    fn reject(rejection: Rejection) -> Outcome {
-        Outcome::rejected(rejection)
-    }
-}
-
-impl Reject for Message {
-    fn reject(rejection: Rejection) -> Outcome {
-        Outcome::rejected(rejection)
-    }
-}
-
-impl Reject for Disconnected {
-    fn reject(rejection: Rejection) -> Outcome {
-        Outcome::rejected(rejection)
-    }
-}
-
-impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
-    fn reject(rejection: Rejection) -> Outcome {
-        let reply = M::Error::tell(&rejection);
-        Failure::Rejected(rejection, reply).into()
-    }
-}
-
 /// The `error = E` of a message with respect to rejected arguments: `E` is made from the [`Rejection`].
 #[diagnostic::on_unimplemented(
     message = "the `error = …` of this message cannot be made from a `Rejection`: `{Self}`",
@@ -82,21 +50,20 @@ impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
             read is answered with it"
 )]
 pub trait TellsRejection {
-    /// Returns the reply to the sender of the rejected message.
-    fn tell(rejection: &Rejection) -> Option<Reply>;
+    /// Makes the answer to a rejected message, if the message declares an error.
+    const TELL: Option<Tell>;
 }
 
+/// Makes the answer to the sender of a rejected message.
+pub type Tell = fn(&Rejection) -> Result<Reply, EncodeError>;
+
 impl TellsRejection for NoError {
-    fn tell(_rejection: &Rejection) -> Option<Reply> {
-        None
-    }
+    const TELL: Option<Tell> = None;
 }
 
 #[diagnostic::do_not_recommend]
 impl<E: TypedMessage + for<'a> From<&'a Rejection>> TellsRejection for Told<E> {
-    fn tell(rejection: &Rejection) -> Option<Reply> {
-        Some(E::from(rejection).to_message().ok()?.into())
-    }
+    const TELL: Option<Tell> = Some(|rejection| Reply::typed(&E::from(rejection)));
 }
 
 impl<M, R> IntoReply<Asked<M>> for R
@@ -141,8 +108,8 @@ impl<Error, E: FailWith<Error>> AnswerTo<NoReply, Error> for Result<(), E> {
 
 impl<T: TypedMessage, Error> AnswerTo<T, Error> for T {
     fn answer(self) -> Outcome {
-        match self.to_message() {
-            Ok(message) => Outcome::Reply(message.into()),
+        match Reply::typed(&self) {
+            Ok(reply) => Outcome::Reply(reply),
             Err(error) => Outcome::failed(error),
         }
     }
@@ -173,17 +140,23 @@ impl<E: Into<BoxError>> FailWith<NoError> for E {
     }
 }
 
-impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
+/// A declared error is an answer, as the reply is: the asker receives it, and nobody else has to hear
+/// of it.
+impl<E: TypedMessage> FailWith<Told<E>> for E {
     fn fail(self) -> Outcome {
-        let error = ToldError(format!("{self:?}")).into();
-        match self.to_message() {
-            Ok(message) => Failure::Failed(error, Some(message.into())).into(),
-            Err(error) => Outcome::failed(error),
+        match Reply::error(&self) {
+            Ok(reply) => Outcome::Reply(reply),
+            Err(source) => {
+                Outcome::failed(UntoldError { error: "the declared error".to_owned(), source })
+            }
         }
     }
 }
 
-/// The `Debug` text of a declared error, for the event and the log.
+/// A declared error that the peer does not receive, because it cannot be encoded.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ToldError(String);
+#[error("{error}, which cannot be sent to the peer")]
+struct UntoldError {
+    error: String,
+    source: EncodeError,
+}

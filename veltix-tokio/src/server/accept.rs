@@ -13,6 +13,7 @@ use crate::admission::Pace;
 use crate::close::CloseReason;
 use crate::error::ServeError;
 use crate::hub::{Endpoint, Event};
+use crate::log::{RateLimitedLog, log_limited};
 
 /// The time after the drain deadline in which connections may still write. Afterwards their tasks
 /// are aborted.
@@ -21,6 +22,9 @@ const ABORT_AFTER: Duration = Duration::from_millis(250);
 /// The interval at which ended tasks are removed while no client connects. Waking the loop at the
 /// end of each task would cost as much as a tenth of a short connection.
 const REAP_EVERY: Duration = Duration::from_secs(1);
+
+/// The log of tasks that panicked, for all servers of the process.
+static TASK_PANICS: RateLimitedLog = RateLimitedLog::new();
 
 /// Accepts connections until a shutdown begins, or until no listener is left, then waits until they
 /// have ended. The future owns their tasks: dropping it aborts them.
@@ -87,12 +91,26 @@ pub(super) async fn serve(
         tracing::warn!(
             "the drain deadline has passed: the remaining connections are aborted; raise `drain_timeout` if handlers need more time"
         );
+        endpoint.drain().abort_tasks(endpoint.tasks().end());
         // A handler that blocks its thread cannot be stopped, so the wait for it is bounded.
-        let ended = timeout(ABORT_AFTER, connections.shutdown()).await.is_ok();
-        // Tasks may have ended while threads of `SocketCore::Threading` still run.
-        complete = ended && endpoint.peers().entered().is_empty();
+        let aborted = async {
+            connections.shutdown().await;
+            endpoint.tasks().finished().await;
+        };
+        complete = timeout(ABORT_AFTER, aborted).await.is_ok();
     }
-    let report = endpoint.drain().finish(complete);
+    // Tasks may have ended while handlers still block threads of `SocketCore::Threading`.
+    let threads = endpoint.services().handler_threads();
+    let _ = timeout(ABORT_AFTER, threads.ended()).await;
+    let blocked = threads.running();
+    if blocked > 0 {
+        tracing::warn!(
+            threads = blocked,
+            "handlers still block threads after the drain deadline: the threads are left alone"
+        );
+    }
+    endpoint.tasks().end();
+    let report = endpoint.drain().finish(complete, blocked as u64);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
     result
 }
@@ -104,10 +122,12 @@ async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
     loop {
         tokio::select! {
             biased;
-            ended = connections.join_next() => if ended.is_none() { return },
+            ended = connections.join_next() => if ended.is_none() { break },
             () = &mut closing, if !closed => closed = true,
         }
     }
+    // Handlers may have spawned tasks until now.
+    endpoint.tasks().finished().await;
 }
 
 /// Closes one connection after the other, evenly over the configured `drain_spread`.
@@ -130,7 +150,10 @@ fn reap(connections: &mut JoinSet<()>) {
     while let Some(ended) = connections.try_join_next() {
         if let Err(error) = ended {
             // Tasks catch the panics of handlers, so this panic is a bug of the library.
-            tracing::error!(%error, "the task of a connection panicked: please report this bug");
+            let due = TASK_PANICS.decide(Instant::now());
+            log_limited!(
+                error, due, %error, "the task of a connection panicked: please report this bug"
+            );
         }
     }
 }

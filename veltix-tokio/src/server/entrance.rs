@@ -9,15 +9,14 @@ use veltix_core::text::printable;
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
 use crate::admission::{Full, Slot, Ticket};
-use crate::config::SocketCore;
 use crate::connection::ConnectionTask;
 use crate::handshake::{Failure, HelloCache, Welcome, welcome};
 use crate::hub::Endpoint;
 use crate::hub::{Event, HandshakeFailure};
+use crate::log::log_or_debug;
 use crate::router::Routes;
 use crate::tls::ServerTls;
 use crate::transport::{PeerAddr, Stream};
-use crate::workers::on_thread;
 
 /// The state that turns a new stream of one listener into a connection task. The listeners of a
 /// server share everything but TLS. Each has a copy of its own, so that a pending handshake needs
@@ -49,12 +48,7 @@ pub(super) fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &
         tokio::spawn(connection);
         return;
     }
-    // Two separate spawns: one future for both cases would reserve the room of the larger one
-    // twice.
-    match endpoint.limits().socket_core {
-        SocketCore::Async => connections.spawn(connection),
-        SocketCore::Threading => connections.spawn(on_thread(connection)),
-    };
+    connections.spawn(connection);
 }
 
 /// Performs the handshake, and returns the connection's task with the slot that the connection
@@ -129,16 +123,17 @@ async fn welcome_in_time(
 fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
     let text = reason.to_string();
     let text = printable(&text);
+    let (logs, now) = (endpoint.services().logs(), Instant::now);
     match &reason {
         HandshakeFailure::Panicked { .. } => {
             endpoint.panics().add();
-            tracing::error!(%addr, reason = %text, "the handshake failed");
+            let due = logs.handshake_panics.decide(now());
+            log_or_debug!(error, due, %addr, reason = %text, "the handshake failed");
         }
         // The rate limit keeps a peer that guesses tokens from filling the log.
-        HandshakeFailure::Refused { .. }
-            if endpoint.services().logs().refusals.is_due(Instant::now()) =>
-        {
-            tracing::warn!(%addr, reason = %text, "the handshake failed");
+        HandshakeFailure::Refused { .. } => {
+            let due = logs.refusals.decide(now());
+            log_or_debug!(warn, due, %addr, reason = %text, "the handshake failed");
         }
         _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
     }

@@ -3,6 +3,7 @@
 mod accept;
 mod accepting;
 mod backoff;
+mod binding;
 mod config;
 mod entrance;
 mod exposed;
@@ -20,10 +21,12 @@ use std::sync::Arc;
 pub use config::ServerConfig;
 pub use listening::{IntoListener, Listening};
 pub use tcp::Tcp;
-use veltix_core::Rate;
+use tokio::runtime::Handle;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
+use veltix_core::{Rate, ServerHandshake};
 
 use self::accepting::Accepting;
+pub use self::binding::Binding;
 use self::entrance::Entrance;
 use self::exposed::{Protection, warn_if_exposed};
 use self::listeners::{ListenerState, Listeners};
@@ -32,12 +35,12 @@ use crate::admission::Pace;
 use crate::config::Role;
 use crate::config::bounded;
 use crate::drain::Spreads;
-use crate::error::{BindError, Result};
+use crate::error::{BindError, ConfigError, Result, ServeError};
 use crate::handshake::HelloCache;
 use crate::hub::Hub;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
-use crate::router::{Router, Routes};
+use crate::router::{Router, Routes, Served};
 use crate::tls::ServerTls;
 #[cfg(unix)]
 use crate::transport::UnixSocketListener;
@@ -77,9 +80,16 @@ impl Server {
     /// TLS and an authentication of the peers prevent it.
     ///
     /// # Errors
-    /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::Config`].
-    pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
+    /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::NoRuntime`], [`BindError::Config`].
+    pub fn bind(config: ServerConfig, router: impl Served) -> Binding {
+        Binding::new(Self::bind_tcp(config, router.into_router()))
+    }
+
+    async fn bind_tcp(config: ServerConfig, router: Router) -> Result<Self, BindError> {
         config.check()?;
+        if Handle::try_current().is_err() {
+            return Err(BindError::NoRuntime);
+        }
         let tcp = Tcp::bind_with(&config.addr, config.connection.tcp_options()).await?;
         warn_of_descriptors(config.max_connections);
         Self::with_listener(tcp, config, router)
@@ -103,7 +113,7 @@ impl Server {
     pub fn bind_unix(
         path: impl AsRef<Path>,
         config: ServerConfig,
-        router: Router,
+        router: impl Served,
     ) -> Result<Self, BindError> {
         // The config is checked before the socket file exists.
         config.check()?;
@@ -121,9 +131,13 @@ impl Server {
     pub fn with_listener(
         listener: impl IntoListener,
         config: ServerConfig,
-        router: Router,
+        router: impl Served,
     ) -> Result<Self, BindError> {
+        let router = router.into_router();
         config.check()?;
+        if router.feed().is_some() {
+            return Err(ConfigError::MessagesOnServer.into());
+        }
         let mut listener = listener.into_listener();
         listener.tls = listener.tls.or_else(|| config.tls.clone());
         let mut limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
@@ -145,12 +159,16 @@ impl Server {
         };
         let endpoint = Endpoint::new(side, limits);
         let hub = Hub::new(Arc::clone(&endpoint));
+        let has_identity = router.has_authenticate() || router.has_on_connect();
+        let routes = Arc::new(Routes::new(router, Some(hub)));
+        let types = routes.types().map(|types| &**types.fingerprints());
+        let hello = ServerHandshake::hello_with(endpoint.limits().max_message_size, types);
         let server = Self {
             options: config.connection.tcp_options(),
-            has_identity: router.has_authenticate() || router.has_on_connect(),
+            has_identity,
             pace: config.accept_rate.map(|(per_second, burst)| Pace::new(per_second, burst)),
-            routes: Arc::new(Routes::new(router, Some(hub))),
-            hello_cache: Arc::default(),
+            hello_cache: Arc::new(HelloCache::new(hello)),
+            routes,
             listeners: Listeners::default(),
             endpoint,
         };
@@ -239,6 +257,7 @@ impl Server {
     /// Serves until [`Hub::shutdown`] has drained all connections.
     ///
     /// # Errors
+    /// [`ServeError::NoRuntime`](crate::ServeError::NoRuntime) if no Tokio runtime drives the future.
     /// [`ServeError::NoListener`](crate::ServeError::NoListener) if the last listener has failed for
     /// good. The connections are drained first, as by [`Hub::shutdown`]. After a temporary failure
     /// of the system, for example when no file descriptor is free, the server continues.
@@ -267,6 +286,9 @@ impl Server {
     /// # Cancel safety
     /// As [`run`](Server::run).
     pub async fn run_until(mut self, stop: impl Future) -> Result<()> {
+        if !self.endpoint.services().runtime().remember() {
+            return Err(ServeError::NoRuntime.into());
+        }
         let listeners = mem::take(&mut self.listeners);
         let endpoint = Arc::clone(&self.endpoint);
         // It is dropped before `self`, so it aborts the connections before their waiters are told.
@@ -287,7 +309,8 @@ impl Drop for Server {
         // connections. They end a little later, when the runtime drops their tasks, so the report
         // cannot be complete.
         drop(mem::take(&mut self.listeners));
-        self.endpoint.drain().finish(false);
+        self.endpoint.tasks().end();
+        self.endpoint.drain().finish(false, 0);
         self.endpoint.services().tags().end_watches();
         self.endpoint.events().end();
     }

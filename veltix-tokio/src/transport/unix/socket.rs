@@ -62,7 +62,8 @@ impl UnixSocketListener {
     /// # Errors
     /// [`BindError::SocketInUse`] if a server listens there. [`BindError::NotASocket`] if another
     /// file has the path. [`BindError::SocketPath`] if the path is too long (107 bytes on Linux,
-    /// 103 on macOS and the BSDs). [`BindError::Io`] for an error of the system, for example a
+    /// 103 on macOS and the BSDs). [`BindError::NoRuntime`] outside of a Tokio runtime.
+    /// [`BindError::Io`] for an error of the system, for example a
     /// missing or read-only directory.
     pub fn bind(path: impl AsRef<Path>) -> Result<Self, BindError> {
         Self::bind_with_mode(path, OWNER_ONLY)
@@ -77,7 +78,7 @@ impl UnixSocketListener {
         let path = path.as_ref();
         let io_error = |source| BindError::Io { addr: path.display().to_string(), source };
         // `from_std` panics without a runtime.
-        tokio::runtime::Handle::try_current().map_err(|e| io_error(io::Error::other(e)))?;
+        tokio::runtime::Handle::try_current().map_err(|_| BindError::NoRuntime)?;
         let (socket, file) = file::listen(path, mode)?;
         let listener = UnixListener::from_std(socket).map_err(io_error)?;
         Ok(Self { file, listener })
