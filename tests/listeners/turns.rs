@@ -56,6 +56,26 @@ async fn a_flooded_listener_takes_every_other_turn() {
     running.abort();
 }
 
+/// The listeners share the rate, and still take turns.
+#[tokio::test(start_paused = true)]
+async fn a_flood_at_the_rate_of_accepting_leaves_every_other_turn() {
+    let (listener, connector) = memory(PIPE);
+    let config = ServerConfig::default().accept_rate(1, 1);
+    let flooded = Flooded { accepted: Arc::default() };
+    let server = Server::with_listener(flooded, config, Router::new()).unwrap();
+    let running = tokio::spawn(server.also_listen(listener).unwrap().run());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        let config = ClientConfig::default();
+        let client = Client::connect_with(connector.clone(), config, Router::new()).await;
+        client.expect("it is served").close().await;
+        let took = begun.elapsed();
+        assert!(took <= Duration::from_secs(2), "{took:?}");
+    }
+    running.abort();
+}
+
 /// The same over sockets, where the system has accepted the flood already.
 #[tokio::test]
 async fn a_flood_of_one_port_delays_no_client_of_another() {

@@ -167,3 +167,23 @@ impl From<Failure> for HandshakeFailure {
         }
     }
 }
+
+#[cfg(all(test, target_pointer_width = "64", not(feature = "__tls")))]
+mod tests {
+    use super::*;
+    use crate::router::Router;
+    use crate::server::{Server, ServerConfig};
+    use crate::transport::{memory, memory_pair};
+
+    /// With the feature `tls` it has 16 bytes more than that.
+    #[test]
+    fn the_future_of_a_handshake_fits_the_thread_cache_of_the_allocator() {
+        let (listener, _) = memory(1);
+        let server = Server::with_listener(listener, ServerConfig::default(), Router::new());
+        let server = server.expect("the config works");
+        let ticket = server.endpoint.handshakes().enter(None);
+        let entrance = Arc::clone(server.listeners.entrance());
+        let size = size_of_val(&enter(memory_pair(1).0, entrance, ticket));
+        assert!(size <= 1_032, "{size} bytes");
+    }
+}
