@@ -134,7 +134,7 @@ async fn without_an_identity_nothing_is_taken_over_and_the_error_says_why() {
         _ => None,
     };
     let reason = until(&mut events, refused).await;
-    assert!(reason.contains("let `Router::authenticate` give one"), "{reason}");
+    assert!(reason.contains("no identity of type") && reason.contains("User`"), "{reason}");
 }
 
 /// The entry of a user goes with the last connection, and a handler may take over as well.

@@ -122,7 +122,8 @@ impl ConnectError {
                     | HandshakeError::Refused { .. }
                     | HandshakeError::TypesDiffer { .. }
             ),
-            Self::Tls { .. } => false,
+            // The connector has reached the server before.
+            Self::Tls { .. } | Self::Unreachable { .. } => false,
             _ => !self.is_transient(),
         }
     }

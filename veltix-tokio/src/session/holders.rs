@@ -2,13 +2,14 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::watch;
 use veltix_core::PeerId;
 
 use super::{Services, Session};
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex};
 
 /// A key that one connection at a time holds: a text that was made from an identity of this type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +21,16 @@ pub(crate) struct HolderKey {
 /// The connections that hold each key: the newest one, and older ones that have not ended yet. Most
 /// servers have none.
 #[derive(Debug, Default)]
-pub(crate) struct Holders(Mutex<HashMap<HolderKey, Vec<Holder>>>);
+pub(crate) struct Holders {
+    by_key: Mutex<HashMap<HolderKey, Vec<Holder>>>,
+    next: AtomicU64,
+}
 
 /// A connection that holds a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Holder {
+    /// The number of the entry. A connection that takes the key again has another one.
+    number: u64,
     id: PeerId,
     session: Weak<Session>,
     ended: watch::Receiver<()>,
@@ -47,7 +53,7 @@ impl Holder {
 pub(crate) struct Hold {
     services: Weak<Services>,
     key: HolderKey,
-    id: PeerId,
+    number: u64,
     _ended: watch::Sender<()>,
 }
 
@@ -56,25 +62,24 @@ impl Holders {
     /// have not ended.
     pub(crate) fn take(&self, key: HolderKey, session: &Arc<Session>) -> (Hold, Vec<Holder>) {
         let (sender, ended) = watch::channel(());
-        let id = session.id();
-        let holder = Holder { id, session: Arc::downgrade(session), ended };
+        let (id, number) = (session.id(), self.next.fetch_add(1, Ordering::Relaxed));
+        let holder = Holder { number, id, session: Arc::downgrade(session), ended };
         let mut earlier = {
-            let mut holders = self.0.lock();
+            let mut holders = self.by_key.lock();
             let holders = holders.entry(key.clone()).or_default();
             let earlier = holders.clone();
-            holders.retain(|other| other.id != id);
             holders.push(holder);
             earlier
         };
         earlier.retain(|other| other.id != id);
         let services = Arc::downgrade(session.services());
-        (Hold { services, key, id, _ended: sender }, earlier)
+        (Hold { services, key, number, _ended: sender }, earlier)
     }
 
-    fn release(&self, key: &HolderKey, id: PeerId) {
-        let mut holders = self.0.lock();
+    fn release(&self, key: &HolderKey, number: u64) {
+        let mut holders = self.by_key.lock();
         if let Some(of_key) = holders.get_mut(key) {
-            of_key.retain(|holder| holder.id != id);
+            of_key.retain(|holder| holder.number != number);
             if of_key.is_empty() {
                 holders.remove(key);
             }
@@ -88,7 +93,7 @@ impl Holders {
 impl Drop for Hold {
     fn drop(&mut self) {
         if let Some(services) = self.services.upgrade() {
-            services.holders().release(&self.key, self.id);
+            services.holders().release(&self.key, self.number);
         }
     }
 }
