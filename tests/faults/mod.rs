@@ -4,6 +4,8 @@ mod flood;
 mod frames;
 mod handlers;
 mod handshakes;
+mod peer_limits;
+mod reports;
 mod sending;
 mod silence;
 mod unknown;

@@ -1,6 +1,8 @@
 //! Handlers: their arguments, the execution of their routes, their layers, their replies, and
 //! surveys of many peers.
 
+mod bytes;
+mod closing;
 mod concurrent;
 mod crowd;
 mod ends;
@@ -13,6 +15,7 @@ mod survey;
 mod threads;
 mod timeout;
 mod typed;
+mod waiting;
 
 use std::time::Duration;
 

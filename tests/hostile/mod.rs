@@ -14,6 +14,7 @@ mod handshakes;
 mod honest;
 mod log_floods;
 mod logged;
+mod lost;
 mod memory;
 pub(crate) mod memory_budget;
 mod network;

@@ -163,7 +163,8 @@ pub(crate) fn no_handle_keeps_the_state_of_a_router_alive() {
         while peer.stats().received.handled < 3 {
             sleep(Duration::from_millis(1)).await;
         }
-        let (closed, events, watch) = (peer.closed(), world.hub.events(), world.hub.watch(all()));
+        let (closed, events, watch) =
+            (peer.closed(), world.hub.events(), world.hub.watch(all()).start());
         assert_eq!(drops.count(), 0);
         world.hub.shutdown().await;
         drop(raw);
@@ -183,7 +184,7 @@ pub(crate) fn dropping_the_future_of_run_ends_every_connection_at_once() {
         let drops = Drops::default();
         let (left, mut leaves) = unbounded_channel();
         let router = Router::new().route(ECHO, drops.stuck()).on_disconnect(move || left.send(()));
-        let world = World::with(ServerConfig::default(), 100, router);
+        let world = World::with(ServerConfig::default(), 150, router);
         let mut silent = world.silent().await;
         let mut peers = Vec::new();
         for _ in 0..10 {

@@ -158,6 +158,10 @@ pub const NATIVE: &str = r#"{"v": "0.1.0", "pv": "1.0", "meta": {"veltix": {}}}"
 pub const LISTENING: &str =
     r#"{"v": "0.1.0", "pv": "1.0", "meta": {"veltix": {"going_away": true}}}"#;
 
+/// The hello of a peer of ours that listens for reports of protocol errors.
+pub const REPORTING: &str =
+    r#"{"v": "0.1.0", "pv": "1.0", "meta": {"veltix": {"protocol_error": true}}}"#;
+
 /// How a server ends a handshake, byte for byte.
 pub const ACK: &str = r#"{"result": "ok"}"#;
 

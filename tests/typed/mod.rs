@@ -10,6 +10,8 @@ mod postcard;
 mod refused;
 mod round_trip;
 mod served;
+mod unreadable;
+mod values;
 
 use std::collections::BTreeMap;
 

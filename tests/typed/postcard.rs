@@ -1,7 +1,7 @@
 //! Bodies in postcard.
 
-use veltix::BodyError;
 use veltix::typed::{ToMessage, Typed};
+use veltix::{BodyError, EncodeError, limits};
 
 use super::{ROOM, received};
 
@@ -38,4 +38,63 @@ fn what_is_not_postcard_is_refused() {
 fn what_follows_is_of_a_later_version() {
     let sample = Sample::from_message(received(300, &[1, 0, 0, 9, 9][..]), ROOM).unwrap();
     assert_eq!(sample, Sample { at: 1, values: vec![], tag: None });
+}
+
+/// A recursive type, whose bodies take one byte per level.
+#[veltix::message]
+#[derive(Clone, Debug)]
+enum Chains {
+    #[message(code = 310, postcard)]
+    Link(Chain),
+    #[message(code = 311, postcard)]
+    Optional(Nested),
+}
+
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+enum Chain {
+    End,
+    Next(Box<Self>),
+    Named { next: Box<Self> },
+    Pair(u8, Box<Self>),
+}
+
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Nested(Option<Box<Self>>);
+
+/// Without a limit, a body of one MiB ends the reader's stack, and with it the process.
+#[test]
+fn a_deep_body_is_refused() {
+    for byte in [1, 2] {
+        let error = Link::from_message(received(310, vec![byte; 1 << 20]), 1 << 20).unwrap_err();
+        assert!(matches!(error, BodyError::TooDeep), "{error:?}");
+    }
+    let body = [3, 0].repeat(1 << 19);
+    let error = Chains::from_message(received(310, body), 1 << 20).unwrap_err();
+    assert!(matches!(error, BodyError::TooDeep), "{error:?}");
+    let error = Optional::from_message(received(311, vec![1; 1 << 20]), 1 << 20).unwrap_err();
+    assert!(matches!(error, BodyError::TooDeep), "{error:?}");
+}
+
+/// Both directions have the same limit.
+#[test]
+fn a_value_is_sent_as_deep_as_it_is_read() {
+    let wraps: [fn(Box<Chain>) -> Chain; 3] =
+        [Chain::Next, |next| Chain::Named { next }, |next| Chain::Pair(0, next)];
+    for wrap in wraps {
+        let chain = |length| Link((0..length).fold(Chain::End, |inner, _| wrap(Box::new(inner))));
+        let deepest = chain(limits::BODY_DEPTH);
+        let read = Link::from_message(deepest.to_message().unwrap(), ROOM).unwrap();
+        assert_eq!(read.0, deepest.0);
+        let error = chain(limits::BODY_DEPTH + 1).to_message().unwrap_err();
+        assert!(matches!(error, EncodeError::TooDeep { .. }), "{error:?}");
+    }
+    let nested = |length| {
+        let inner = (0..length).fold(None, |inner, _| Some(Box::new(Nested(inner))));
+        Optional(Nested(inner))
+    };
+    let deepest = nested(limits::BODY_DEPTH);
+    let read = Optional::from_message(deepest.to_message().unwrap(), ROOM).unwrap();
+    assert_eq!(read.0, deepest.0);
+    let error = nested(limits::BODY_DEPTH + 1).to_message().unwrap_err();
+    assert!(matches!(error, EncodeError::TooDeep { .. }), "{error:?}");
 }

@@ -22,7 +22,7 @@ async fn who(Msg(who): Msg<Who>) -> Result<Roster, NoSuchRoom> {
 #[veltix::debug_handler(fallback)]
 fn others(Msg(chat): Msg<Chat>) -> Message {
     let said = format!("{:?}", chat.message_type().name());
-    Motd(said).to_message().unwrap()
+    Message::from_text(Motd::TYPE, said)
 }
 
 fn world() -> World {

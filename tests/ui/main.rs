@@ -42,3 +42,10 @@ fn debug_handler_attribute() {
     cases.compile_fail("debug_handler/fail/*.rs");
     cases.pass("debug_handler/pass/*.rs");
 }
+
+#[test]
+fn functions_that_authenticate() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("authenticate/fail/*.rs");
+    cases.pass("authenticate/pass/*.rs");
+}

@@ -85,6 +85,12 @@ pub enum HandshakeError {
         "the peer speaks TLS, and this side does not: enable TLS on both sides or on neither (`tls` in the config)"
     )]
     Tls,
+    /// The peer speaks another protocol, by its first bytes.
+    #[error("the peer speaks {protocol} and not Veltix: check the address and the port")]
+    NotVeltix {
+        /// Holds the name of the protocol: `HTTP`, `SSH`, `SMTP or FTP`, or `another protocol`.
+        protocol: &'static str,
+    },
     /// The handshake message is not a JSON object.
     #[error(
         "the handshake message is not a JSON object, so the peer does not speak Veltix: check its address"
@@ -108,6 +114,12 @@ pub enum HandshakeError {
         /// Lists the codes, at most eight of them.
         codes: Vec<u16>,
     },
+    /// The stream ended before the server had sent anything. The server of another protocol waits for
+    /// its client, and so does a server with TLS. A proxy without a backend closes at once.
+    #[error(
+        "the peer closed the connection before it sent anything: check that a Veltix server listens at this address, and enable TLS if the server uses it"
+    )]
+    NoHello,
     /// The stream ended before the handshake had ended.
     #[error(
         "the peer closed the connection during the handshake: try again later, in case the server has too many handshakes at once, and check that it accepts this protocol version"
@@ -119,7 +131,7 @@ impl HandshakeError {
     /// Returns whether a new attempt may succeed although nobody has changed anything.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Closed | Self::FrameBeforeHandshake | Self::ServerFull)
+        matches!(self, Self::Closed | Self::NoHello | Self::FrameBeforeHandshake | Self::ServerFull)
     }
 }
 
@@ -134,6 +146,49 @@ pub enum EncodeError {
     #[cfg(feature = "postcard")]
     #[error("the value cannot be written in postcard")]
     Postcard(#[from] postcard::Error),
+    /// A float is NaN or infinite. JSON has no form for it, and a reader would find `null`.
+    #[error(
+        "{field} is NaN or infinite, which JSON cannot express: use `None` for a missing number, or a body in postcard"
+    )]
+    NotFinite {
+        /// Holds the path to the float, for example `answers[2].score`, cut to 128 characters.
+        field: Box<str>,
+    },
+    /// A `Some` contains a value that JSON writes as `null`, which a reader takes for `None`:
+    /// `Some(None)`, `Some(())`.
+    #[error(
+        "{field} is a `Some` that JSON writes as `null`, and is read as `None`: use an enum in place of the inner value, or a body in postcard"
+    )]
+    SomeIsNull {
+        /// Holds the path to the option, cut to 128 characters.
+        field: Box<str>,
+    },
+    /// The parts of the value are nested deeper than a reader accepts:
+    /// [`BODY_DEPTH`](crate::limits::BODY_DEPTH) levels.
+    #[error(
+        "{field} is nested in more than {} levels, which no receiver reads: send a list of parts that refer to each other",
+        crate::limits::BODY_DEPTH
+    )]
+    TooDeep {
+        /// Holds the path to the first part below the limit, cut to 128 characters.
+        field: Box<str>,
+    },
+    /// The typed body is over the limit for bodies that are parsed, so the receiver would reject it.
+    #[error(
+        "the body of {size} bytes is over max_typed_body ({limit}): raise it on both sides, or set the limit of this message with `#[message(max = …)]`, or send a plain `Message`, which its receiver takes as Bytes"
+    )]
+    BodyTooLarge {
+        /// Holds the length of the body in bytes.
+        size: usize,
+        /// Holds the limit: that of the message's type, or this side's `max_typed_body`.
+        limit: usize,
+    },
+    /// The body cannot be read as the type that wrote it. Debug builds and the feature `testing`
+    /// decode every typed body again, so this error comes from them alone.
+    #[error(
+        "the body cannot be read back as its own type: change the form of the type (`#[serde(flatten)]` and `untagged` accept neither 128-bit integers nor keys that are not texts)"
+    )]
+    NotReadable(#[source] Box<BodyError>),
     /// The frame would be over the limit.
     #[error(
         "the message of {size} bytes is over max_message_size ({limit}): raise the limit on both sides, or send smaller messages"
@@ -142,6 +197,16 @@ pub enum EncodeError {
         /// Holds the length of header and payload together, in bytes.
         size: usize,
         /// Holds the limit.
+        limit: usize,
+    },
+    /// The frame would be over the limit that the peer announced in its handshake.
+    #[error(
+        "the message of {size} bytes is over the peer's max_message_size ({limit}): raise it on the peer's side, or send smaller messages"
+    )]
+    OverPeerLimit {
+        /// Holds the length of header and payload together, in bytes.
+        size: usize,
+        /// Holds the peer's limit.
         limit: usize,
     },
 }
@@ -157,6 +222,15 @@ pub enum BodyError {
     #[cfg(feature = "postcard")]
     #[error("the body is not the postcard that was expected")]
     Postcard(#[from] postcard::Error),
+    /// The parts of a postcard body are nested in more than
+    /// [`BODY_DEPTH`](crate::limits::BODY_DEPTH) levels. For a JSON body this is
+    /// [`BodyError::Json`].
+    #[cfg(feature = "postcard")]
+    #[error(
+        "the body has more than {} nested levels: send a list of parts that refer to each other",
+        crate::limits::BODY_DEPTH
+    )]
+    TooDeep,
     /// The body is not UTF-8.
     #[error("the body is not UTF-8 text")]
     Utf8(#[from] Utf8Error),
@@ -258,12 +332,30 @@ pub enum TagError {
         /// Holds the limit.
         limit: usize,
     },
-    /// The peer has reached the limit for tags.
-    #[error("the peer already has {limit} tags: remove one first")]
+    /// The peer has reached the limit for names of tags and sets.
+    #[error("the peer already has {limit} tags: remove one first, or raise max_tags")]
     TooMany {
         /// Holds the limit.
         limit: usize,
     },
+    /// The peer has reached the limit for values of its sets.
+    #[error(
+        "the sets of the peer already have {limit} values: leave one first, or raise max_values"
+    )]
+    TooManyValues {
+        /// Holds the limit.
+        limit: usize,
+    },
+    /// The name has a set of values, and the call is for a tag with one value.
+    #[error(
+        "the peer has joined a set of this name, which has no single value: read it with rooms, change it with join and leave, or use another name for the tag"
+    )]
+    IsSet,
+    /// The name has a tag with one value, and the call is for a set.
+    #[error(
+        "the peer has a tag of this name with one value, which is not a set: use another name for the set, or remove the tag first"
+    )]
+    IsNotSet,
     /// The target that selects the peers cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),

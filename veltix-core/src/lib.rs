@@ -16,9 +16,11 @@ mod handshake;
 mod heartbeat;
 #[cfg(test)]
 mod hostile;
+mod json;
 pub mod limits;
 mod message;
 mod pending;
+mod protocol_report;
 mod rate;
 mod registry;
 mod tags;
@@ -42,16 +44,18 @@ pub use handshake::{ClientHandshake, ClientStep, Hello, ServerHandshake};
 pub use heartbeat::{Heartbeat, Pulse};
 pub use message::{IdSpace, Message, RequestId, ToMessage};
 pub use pending::{Answer, IdsExhausted, Pending};
+pub use protocol_report::ProtocolReport;
 pub use rate::{Rate, RateLimiter, TokenBucket, Verdict};
 pub use registry::Registry;
 pub use tags::{
-    PeerId, Tag, TagNumber, TagStore, TagTarget, TagValue, Target, WatchId, WatchStep, all, nobody,
-    peers, tag,
+    Group, GroupStep, Member, PeerId, Tag, TagLimits, TagNumber, TagStore, TagTarget, TagValue,
+    Target, WatchId, WatchStep, all, nobody, peers, tag,
 };
 pub use token::Token;
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};
 pub use types::{
     CodeClass, FIRST_APPLICATION_CODE, FIRST_PLUGIN_CODE, GOING_AWAY, MessageType, PING, PONG,
+    PROTOCOL_ERROR,
 };
 
 #[doc(hidden)]

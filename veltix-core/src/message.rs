@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::delivery::{DeliveryClass, Key, OverflowPolicy};
 use crate::error::{BodyError, EncodeError};
+use crate::json;
 use crate::types::MessageType;
 
 /// Identifies a request, so that its answer can be matched to it: the answering side copies this
@@ -168,7 +169,8 @@ impl Message {
     ///
     /// # Errors
     /// Returns [`EncodeError::Json`] if the value cannot be written as JSON, for example a map
-    /// whose keys are not strings.
+    /// whose keys are not strings. Returns [`EncodeError::NotFinite`], [`EncodeError::SomeIsNull`]
+    /// or [`EncodeError::TooDeep`] if a receiver would read another value, or none.
     pub fn from_json<T>(
         message_type: impl Into<MessageType>,
         value: &T,
@@ -176,7 +178,7 @@ impl Message {
     where
         T: Serialize + ?Sized,
     {
-        Ok(Self::new(message_type, serde_json::to_vec(value)?))
+        Ok(Self::new(message_type, json::write(value)?))
     }
 
     /// Creates a message with any code and id, including system codes. The decoder uses it.
@@ -365,11 +367,26 @@ impl fmt::Debug for Message {
             `Message::from_text`, `Message::from_json` or `Message::new`"
 )]
 pub trait ToMessage {
-    /// Encodes the body. The id of the result is not used, because sending sets it.
+    /// Encodes the body, which may have up to
+    /// [`MAX_TYPED_BODY`](crate::limits::MAX_TYPED_BODY) bytes unless the type has its own limit.
+    /// The id of the result is not used, because sending sets it.
     ///
     /// # Errors
-    /// Returns the error of the body's encoding.
+    /// Returns the error of the body's encoding, or the reason why no receiver could read the body.
     fn to_message(&self) -> Result<Message, EncodeError>;
+
+    /// Encodes the body like [`to_message`](ToMessage::to_message), with up to `limit` bytes unless
+    /// the type has its own limit. Sending calls it with the `max_typed_body` of its side.
+    ///
+    /// `#[veltix::message]` implements this method. The provided one ignores the limit.
+    ///
+    /// # Errors
+    /// Returns the errors of [`to_message`](ToMessage::to_message).
+    #[inline]
+    fn to_message_within(&self, limit: usize) -> Result<Message, EncodeError> {
+        let _ = limit;
+        self.to_message()
+    }
 }
 
 impl ToMessage for Message {
@@ -381,5 +398,9 @@ impl ToMessage for Message {
 impl<T: ToMessage + ?Sized> ToMessage for &T {
     fn to_message(&self) -> Result<Message, EncodeError> {
         (**self).to_message()
+    }
+
+    fn to_message_within(&self, limit: usize) -> Result<Message, EncodeError> {
+        (**self).to_message_within(limit)
     }
 }

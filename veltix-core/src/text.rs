@@ -7,10 +7,10 @@ use std::io;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
 use crate::error::{BodyError, EncodeError};
+use crate::json;
 use crate::limits::LOGGED_CHARS;
 
 /// Formats a number of bytes for people, in steps of 1024, with at most four significant digits and
@@ -60,19 +60,18 @@ pub fn format_bytes(bytes: u64) -> String {
 ///
 /// Messages do not need this form, because [`Message::from_json`](crate::Message::from_json) is
 /// shorter on the wire. Use it for data that a Python peer compares or signs. NaN and the
-/// infinities become `null`, because JSON has no form for them, and the form that Python writes is
-/// not JSON.
+/// infinities are refused, because the form that Python writes is not JSON.
 ///
 /// # Errors
 /// Returns [`EncodeError::Json`] if the value cannot be written as JSON, for example a map whose
-/// keys are not strings, numbers or booleans.
+/// keys are not strings, numbers or booleans. Returns [`EncodeError::NotFinite`],
+/// [`EncodeError::SomeIsNull`] or [`EncodeError::TooDeep`] if a reader would find another value, or
+/// none.
 pub fn encode_json<T>(value: &T) -> Result<Bytes, EncodeError>
 where
     T: Serialize + ?Sized,
 {
-    let mut json = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut json, PythonFormatter))?;
-    Ok(json.into())
+    Ok(json::write_with(value, PythonFormatter)?.into())
 }
 
 /// Reads a value from JSON in UTF-8 without a byte order mark.
@@ -287,7 +286,7 @@ mod tests {
             r#"[[], {}, [[1]], {"k": {"l": []}}]"#,
         );
         check_json(&BTreeMap::from([(1, true), (2, false)]), r#"{"1": true, "2": false}"#);
-        check_json(&[f64::NAN, f64::INFINITY], "[null, null]");
+        assert!(encode_json(&[f64::NAN, f64::INFINITY]).is_err());
 
         #[derive(Serialize)]
         struct InOrder {

@@ -17,6 +17,11 @@ pub const PONG: MessageType = MessageType::system(1, "pong", "The peer is alive.
 pub const GOING_AWAY: MessageType =
     MessageType::system(2, "going_away", "The server is about to end.");
 
+/// Is the type of `ProtocolReport`, which a side sends when it cannot read the stream of a peer that
+/// knows it (source: PROTOCOL.md, "Order and end").
+pub const PROTOCOL_ERROR: MessageType =
+    MessageType::system(3, "protocol_error", "The stream cannot be read any further.");
+
 /// Is the first code that an application may use.
 pub const FIRST_APPLICATION_CODE: u16 = 200;
 

@@ -15,6 +15,7 @@ mod connection;
 mod drain;
 mod error;
 mod flush;
+mod handlers;
 mod handshake;
 mod hub;
 mod identity;
@@ -39,29 +40,31 @@ pub mod transport;
 mod workers;
 
 pub use client::{
-    Client, ClientConfig, ClientStatus, ClosingClient, Connecting, MessageStream, Reconnect,
+    Client, ClientConfig, ClientHandle, ClientStatus, ClosingClient, Connecting, Reconnect,
 };
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
 pub use error::{
-    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, RequestError,
-    Result, SendError, TlsConfigError, TlsError,
+    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, NotConnected,
+    RequestError, RestoreError, Result, SendError, ServeError, TakeOverError, TlsConfigError,
+    TlsError,
 };
 pub use hub::{
-    Broadcast, Delivery, Draining, Event, EventStream, HandshakeFailure, Hub, Response, Responses,
-    Survey, SurveyStatus, Watch, WatchEvent,
+    Broadcast, Delivery, Draining, Event, EventStream, GroupEvent, GroupWatch, GroupWatchBuilder,
+    HandshakeFailure, Hub, Response, Responses, Survey, SurveyStatus, Watch, WatchBuilder,
+    WatchEvent,
 };
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
-pub use peer::{Closing, Peer, PeerStats, Sending};
+pub use peer::{Closing, Leaving, Peer, PeerStats, Sending, TakeOver};
 pub use requests::{Ping, Request};
 pub use router::{
-    AnswerTo, Configured, Context, Extension, FromContext, FromInput, FromMessage, FromRef,
-    Handler, Inbound, InboundService, IntoReply, Json, MessageService, Msg, Rejection, Reply,
-    Router, State, Text,
+    AnswerTo, Authenticator, Configured, Context, Extension, FromContext, FromInput, FromMessage,
+    FromRef, Handler, Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg,
+    Rejection, Reply, Router, State, Text,
 };
-pub use server::{Binding, Server, ServerConfig};
+pub use server::{Binding, IntoListener, Listening, Server, ServerConfig, Tcp};
 #[cfg(feature = "signal")]
 pub use signal::stop_signal;
 

@@ -10,16 +10,18 @@ use super::hello::Hello;
 use super::wire::{SERVER_FULL, parse_object, take_message};
 use crate::error::HandshakeError;
 use crate::fingerprints::Fingerprints;
+use crate::limits;
 use crate::text::printable;
 use crate::token::Token;
 
 /// A client handshake runs the client's side. Pass received bytes to [`ClientHandshake::receive`],
 /// and carry out the step that it returns.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ClientHandshake {
     /// Holds the server's hello once it has been received and the client's hello is due.
     server: Option<Hello>,
-    /// Holds the token and the types for the client's hello.
+    /// Holds the limit, the token and the types for the client's hello.
+    max_message_size: usize,
     token: Option<Token>,
     types: Option<Arc<Fingerprints>>,
 }
@@ -47,11 +49,17 @@ impl fmt::Debug for ClientStep {
     }
 }
 
+impl Default for ClientHandshake {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ClientHandshake {
     /// Creates a handshake that has not begun.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self::with_token(None)
     }
 
     /// Creates a handshake that has not begun, for a client with this token. The token may have up
@@ -59,7 +67,15 @@ impl ClientHandshake {
     /// hello.
     #[must_use]
     pub const fn with_token(token: Option<Token>) -> Self {
-        Self { server: None, token, types: None }
+        Self { server: None, max_message_size: limits::MAX_MESSAGE_SIZE, token, types: None }
+    }
+
+    /// Announces the size of the largest message that this side accepts, header included. The
+    /// default is [`MAX_MESSAGE_SIZE`](limits::MAX_MESSAGE_SIZE).
+    #[must_use]
+    pub const fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes;
+        self
     }
 
     /// Declares this side's types and compares them with the server's: see
@@ -90,7 +106,9 @@ impl ClientHandshake {
             None => {
                 let types = self.types.as_deref();
                 self.server = Some(Hello::read(object, types)?);
-                Ok(ClientStep::Send(Hello::ours_with(self.token.take().as_ref(), types)))
+                let token = self.token.take();
+                let hello = Hello::ours_with(self.max_message_size, token.as_ref(), types);
+                Ok(ClientStep::Send(hello))
             }
             Some(server) if object.get("result").and_then(Value::as_str) == Some("ok") => {
                 Ok(ClientStep::Done(server))

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::wire::{framed, parse_object};
 use crate::error::HandshakeError;
 use crate::fingerprints::Fingerprints;
-use crate::limits::LOGGED_CHARS;
+use crate::limits::{self, LOGGED_CHARS};
 use crate::text::printable;
 use crate::token::Token;
 
@@ -20,6 +20,12 @@ const PROTOCOL_MAJOR: u64 = 1;
 /// Is the key in the `veltix` object by which the sender shows that it knows
 /// `GoingAway`.
 const GOING_AWAY: &str = "going_away";
+
+/// Is the key in the `veltix` object by which the sender shows that it knows `ProtocolReport`.
+const PROTOCOL_ERROR: &str = "protocol_error";
+
+/// Is the key of the sender's limit for whole frames in the `veltix` object.
+const MAX_MESSAGE_SIZE: &str = "max_message_size";
 
 /// Is the key of a client's token in the `veltix` object.
 const TOKEN: &str = "token";
@@ -36,17 +42,31 @@ const KEPT_META: usize = 1024;
 pub struct Hello {
     version: String,
     meta: Map<String, Value>,
+    /// Holds the announced limit, so that a sender need not search `meta`.
+    max_message_size: Option<u32>,
     differing_types: Vec<u16>,
 }
 
 impl Hello {
-    /// Creates the hello of this side: the version of this crate, and a `meta` that marks a Rust
-    /// peer. Python peers ignore `meta`.
+    /// Creates the hello of a side with the default limits: the version of this crate, and a `meta`
+    /// that marks a Rust peer. Python peers ignore `meta`.
     #[must_use]
     pub fn ours() -> Self {
+        Self::of_limit(limits::MAX_MESSAGE_SIZE)
+    }
+
+    /// Creates the hello of a side that accepts frames up to this size.
+    fn of_limit(max_message_size: usize) -> Self {
         let mut meta = Map::new();
-        meta.insert("veltix".to_owned(), json!({ GOING_AWAY: true }));
-        Self { version: env!("CARGO_PKG_VERSION").to_owned(), meta, ..Self::default() }
+        let native = json!({
+            GOING_AWAY: true,
+            MAX_MESSAGE_SIZE: max_message_size,
+            PROTOCOL_ERROR: true,
+        });
+        meta.insert("veltix".to_owned(), native);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let max_message_size = announced_limit(&meta);
+        Self { version, meta, max_message_size, ..Self::default() }
     }
 
     /// Returns the version of the peer's package. The text comes from the peer: escape it before
@@ -73,8 +93,28 @@ impl Hello {
     /// do. The message is sent to no other peer.
     #[must_use]
     pub fn knows_going_away(&self) -> bool {
-        let native = self.meta.get("veltix").and_then(Value::as_object);
-        native.and_then(|native| native.get(GOING_AWAY)).and_then(Value::as_bool) == Some(true)
+        self.native(GOING_AWAY).and_then(Value::as_bool) == Some(true)
+    }
+
+    /// Returns whether the peer sends or understands `ProtocolReport`. Rust peers do. The message is
+    /// sent to no other peer.
+    #[must_use]
+    pub fn knows_protocol_report(&self) -> bool {
+        self.native(PROTOCOL_ERROR).and_then(Value::as_bool) == Some(true)
+    }
+
+    /// Returns the largest message that the peer accepts, in bytes with the header: its
+    /// `max_message_size`. It is at least the length of a header. Returns `None` for a peer that does
+    /// not announce it, such as a Python peer.
+    #[inline]
+    #[must_use]
+    pub fn max_message_size(&self) -> Option<usize> {
+        self.max_message_size.map(|limit| limit as usize)
+    }
+
+    /// Returns an entry of the `veltix` object.
+    fn native(&self, key: &str) -> Option<&Value> {
+        self.meta.get("veltix")?.get(key)
     }
 
     /// Returns the message codes that the peer uses for other types than this side, the lowest
@@ -93,9 +133,14 @@ impl Hello {
         Some(u16::try_from(window).unwrap_or(u16::MAX))
     }
 
-    /// Returns the hello of this side on the wire, with the client's token and the declared types.
-    pub(super) fn ours_with(token: Option<&Token>, types: Option<&Fingerprints>) -> Bytes {
-        let mut hello = Self::ours();
+    /// Returns the hello of this side on the wire, with its limit, the client's token and the
+    /// declared types.
+    pub(super) fn ours_with(
+        max_message_size: usize,
+        token: Option<&Token>,
+        types: Option<&Fingerprints>,
+    ) -> Bytes {
+        let mut hello = Self::of_limit(max_message_size);
         let native = hello.meta.get_mut("veltix").and_then(Value::as_object_mut);
         if let (Some(token), Some(native)) = (token, native) {
             native.insert(TOKEN.to_owned(), Value::from(token.expose()));
@@ -165,7 +210,8 @@ impl Hello {
         let differing_types = types
             .and_then(|ours| Some(ours.differing(&Fingerprints::read(theirs?)?)))
             .unwrap_or_default();
-        Ok(Self { version, meta: known_meta(meta), differing_types })
+        let max_message_size = announced_limit(&meta);
+        Ok(Self { version, meta: known_meta(meta), max_message_size, differing_types })
     }
 }
 
@@ -178,6 +224,13 @@ fn take_token(object: &mut Map<String, Value>) -> Option<Token> {
         Value::String(token) if !token.is_empty() => Some(Token::from(token)),
         _ => None,
     }
+}
+
+/// Returns the limit for whole frames in a `meta`. No length field expresses more than 32 bits, and
+/// no frame is shorter than a header.
+fn announced_limit(meta: &Map<String, Value>) -> Option<u32> {
+    let limit = meta.get("veltix")?.get(MAX_MESSAGE_SIZE)?.as_u64()?;
+    Some(u32::try_from(limit).unwrap_or(u32::MAX).max(limits::HEADER_LEN as u32))
 }
 
 /// Keeps the parts of a `meta` that this crate knows.

@@ -1,7 +1,5 @@
 //! [`ServerHandshake`]: the server's side of the handshake.
 
-use std::sync::LazyLock;
-
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
@@ -9,7 +7,7 @@ use super::hello::Hello;
 use super::wire::{SERVER_FULL, framed, take_message};
 use crate::error::HandshakeError;
 use crate::fingerprints::Fingerprints;
-use crate::limits::LOGGED_CHARS;
+use crate::limits::{self, LOGGED_CHARS};
 
 /// Is the ack of a Python server with its length, byte for byte.
 const ACCEPTED: &[u8] = b"\x00\x10{\"result\": \"ok\"}";
@@ -28,17 +26,17 @@ impl ServerHandshake {
         Self { _private: () }
     }
 
-    /// Returns the first message of a server.
+    /// Returns the first message of a server with the default limits.
     #[must_use]
     pub fn hello() -> Bytes {
-        static HELLO: LazyLock<Bytes> = LazyLock::new(|| Hello::ours_with(None, None));
-        HELLO.clone()
+        Self::hello_with(limits::MAX_MESSAGE_SIZE, None)
     }
 
-    /// Returns the first message of a server that declares its types.
+    /// Returns the first message of a server that accepts messages up to this size, header
+    /// included, and declares these types.
     #[must_use]
-    pub fn hello_with(types: &Fingerprints) -> Bytes {
-        Hello::ours_with(None, Some(types))
+    pub fn hello_with(max_message_size: usize, types: Option<&Fingerprints>) -> Bytes {
+        Hello::ours_with(max_message_size, None, types)
     }
 
     /// Returns the message of a server without room. It is sent instead of the hello, or instead of

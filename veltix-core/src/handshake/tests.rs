@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::wire::framed;
 use super::*;
-use crate::limits::{LOGGED_CHARS, MAX_DECLARED_TYPES, MAX_HANDSHAKE_LEN, MAX_TOKEN_LEN};
+use crate::limits::{
+    LOGGED_CHARS, MAX_DECLARED_TYPES, MAX_HANDSHAKE_LEN, MAX_MESSAGE_SIZE, MAX_TOKEN_LEN,
+};
 use crate::{Fingerprints, HandshakeError, MessageType, Registry, Token};
 
 fn message(json: &str) -> BytesMut {
@@ -33,6 +35,27 @@ fn both_sides_of_ours_agree() {
     assert_eq!(ServerHandshake::accepted(), framed(br#"{"result": "ok"}"#));
     to_client.extend_from_slice(&ServerHandshake::accepted());
     assert_eq!(client.receive(&mut to_client), Ok(ClientStep::Done(Hello::ours())));
+}
+
+/// Each side announces the largest message that it accepts, and a Python peer announces nothing.
+#[test]
+fn both_sides_announce_their_limit() {
+    let mut client = ClientHandshake::new().max_message_size(2_000);
+    let hello = ServerHandshake::hello_with(1_000, None);
+    let mut to_client = BytesMut::from(&hello[..]);
+    let Ok(ClientStep::Send(hello)) = client.receive(&mut to_client) else { panic!() };
+    let seen = ServerHandshake::new().receive(&mut BytesMut::from(&hello[..])).unwrap().unwrap();
+    assert_eq!((seen.max_message_size(), seen.knows_protocol_report()), (Some(2_000), true));
+    assert_eq!(client.server().and_then(Hello::max_message_size), Some(1_000));
+    assert_eq!(Hello::ours().max_message_size(), Some(MAX_MESSAGE_SIZE));
+    for odd in [r#""7""#, "-1", "1.5", "null", "[1]"] {
+        let json =
+            format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"max_message_size": {odd}}}}}}}"#);
+        let hello = server_reads(&json).unwrap().unwrap();
+        assert_eq!((hello.max_message_size(), hello.knows_protocol_report()), (None, false));
+    }
+    let python = server_reads(r#"{"v": "3.3.0", "pv": "1.0", "meta": {}}"#).unwrap().unwrap();
+    assert_eq!((python.max_message_size(), python.knows_protocol_report()), (None, false));
 }
 
 #[test]
@@ -90,8 +113,7 @@ fn differing(
     server: Option<&Arc<Fingerprints>>,
     client: Option<&Arc<Fingerprints>>,
 ) -> (Vec<u16>, Vec<u16>) {
-    let hello =
-        server.map_or_else(ServerHandshake::hello, |types| ServerHandshake::hello_with(types));
+    let hello = ServerHandshake::hello_with(MAX_MESSAGE_SIZE, server.map(|types| &**types));
     let mut to_client = BytesMut::from(&hello[..]);
     let mut shaking = ClientHandshake::new().types(client.cloned());
     let Ok(ClientStep::Send(hello)) = shaking.receive(&mut to_client) else { panic!() };
@@ -121,7 +143,8 @@ fn r34_both_sides_notice_types_that_differ() {
 #[test]
 fn the_longest_token_and_the_most_types_fit_one_message() {
     let token = Token::from("\u{1}".repeat(MAX_TOKEN_LEN));
-    let hello = Hello::ours_with(Some(&token), Some(&types(&["x"; MAX_DECLARED_TYPES])));
+    let hello =
+        Hello::ours_with(usize::MAX, Some(&token), Some(&types(&["x"; MAX_DECLARED_TYPES])));
     assert!((MAX_HANDSHAKE_LEN - 512..2 + MAX_HANDSHAKE_LEN).contains(&hello.len()));
 }
 
@@ -163,6 +186,42 @@ fn bad_messages_are_told_apart() {
     // A message of 5 635 bytes begins with the same two bytes.
     assert_eq!(length(b"\x16\x03{"), Ok(None));
     assert_eq!(length(b"\x16\x03"), Ok(None));
+}
+
+#[test]
+fn other_protocols_are_named_by_their_first_bytes() {
+    let both = |bytes: &[u8]| {
+        let server = ServerHandshake::new().receive(&mut BytesMut::from(bytes)).map(|_| ());
+        let client = ClientHandshake::new().receive(&mut BytesMut::from(bytes)).map(|_| ());
+        assert_eq!(server, client);
+        server
+    };
+    for (bytes, protocol) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
+        ("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", "HTTP"),
+        ("POST /messages HTTP/1.1\r\n", "HTTP"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP"),
+        ("CONNECT example.org:443 HTTP/1.1\r\n", "HTTP"),
+        ("SSH-2.0-OpenSSH_9.9\r\n", "SSH"),
+        ("220 mail.example.org ESMTP\r\n", "SMTP or FTP"),
+        ("220-FTP\r\n", "SMTP or FTP"),
+        ("EHLO example.org\r\n", "another protocol"),
+        ("CAP LS 302\r\n", "another protocol"),
+    ] {
+        // The third byte is enough, however the bytes arrive.
+        let expected = Err(HandshakeError::NotVeltix { protocol });
+        for length in 3..=bytes.len() {
+            assert_eq!(both(&bytes.as_bytes()[..length]), expected, "{bytes} {length}");
+        }
+        assert_eq!(both(&bytes.as_bytes()[..2]), Ok(()), "{bytes}");
+    }
+    // Long hellos may have a length of two printable characters.
+    for json in ["{", " {", "\u{feff}{", "[", "nope", "\"", "-1", "\r\n{"] {
+        assert_eq!(both(format!("!~{json}").as_bytes()), Ok(()), "{json}");
+    }
+    // A short message in a wrong form is one of a peer that knows the frame.
+    let framed = both(&message("GET / HTTP/1.1"));
+    assert_eq!(framed, Err(HandshakeError::NotAnObject));
 }
 
 #[test]

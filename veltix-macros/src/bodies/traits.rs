@@ -34,15 +34,40 @@ pub(crate) fn expand(
 }
 
 /// Returns the expression that serializes `value`, an expression of a reference, as this variant's
-/// body.
+/// body. The variant's own type reads it back.
 pub(crate) fn encoded(variant: &Variant, value: &TokenStream, names: &Names) -> TokenStream {
-    let private = &names.private;
+    let (private, back, limit) = (&names.private, &variant.message, limit(variant));
     match &variant.options.encoding {
         Some(Encoding::Postcard(word)) => {
             let postcard = located_at(word.span(), &quote!(#private::body::Postcard));
-            quote!(<#postcard as #private::body::Encoding>::encode(#value)?)
+            quote!(<#postcard as #private::body::Encoding>::encode::<_, #back>(#value, #limit)?)
         }
-        _ => quote!(#private::body::to_json(#value)?),
+        _ => quote!(#private::body::to_json::<_, #back>(#value, #limit)?),
+    }
+}
+
+/// Returns the expression for the limit of this variant's body: its own, or the parameter
+/// `__limit`.
+fn limit(variant: &Variant) -> TokenStream {
+    match &variant.options.max {
+        Some(max) => quote!({ const __MAX: ::core::primitive::usize = #max; __MAX }),
+        None => quote!(__limit),
+    }
+}
+
+/// Returns the methods that encode: `encode` is the body of the one with a limit.
+pub(crate) fn encoding_methods(encode: &TokenStream, names: &Names) -> TokenStream {
+    let private = &names.private;
+    let result = quote!(::core::result::Result<#private::Message, #private::EncodeError>);
+    quote! {
+        fn to_message(&self) -> #result {
+            #private::ToMessage::to_message_within(self, #private::MAX_TYPED_BODY)
+        }
+
+        #[allow(unused_variables)]
+        fn to_message_within(&self, __limit: ::core::primitive::usize) -> #result {
+            #encode
+        }
     }
 }
 
@@ -55,15 +80,17 @@ pub(crate) fn encoded_field(
 ) -> TokenStream {
     let private = &names.private;
     let (ty, span) = (&field.ty, field.ty.span());
-    match &variant.options.encoding {
+    let body = match &variant.options.encoding {
         Some(Encoding::Text(_)) => {
             quote_spanned!(span=> <#ty as #private::body::TextBody>::to_body(#value))
         }
         Some(Encoding::Raw(_)) => {
             quote_spanned!(span=> <#ty as #private::body::RawBody>::to_body(#value))
         }
-        _ => encoded(variant, value, names),
-    }
+        _ => return encoded(variant, value, names),
+    };
+    let limit = limit(variant);
+    quote!(#private::body::sized(#body, #limit)?)
 }
 
 /// Returns a path whose errors are reported at `span`, but whose names are resolved as before.
@@ -146,31 +173,16 @@ fn to_message(variant: &Variant, names: &Names) -> TokenStream {
         None => quote!(&self.0),
     };
     let message = message(variant, body, field, names);
-    let generics = bounded(&variant.generics, &[quote!(Self: #private::serde::Serialize)]);
-    implementation(
-        variant,
-        &generics,
-        quote!(#private::ToMessage),
-        quote! {
-            fn to_message(&self) -> ::core::result::Result<
-                #private::Message,
-                #private::EncodeError,
-            > {
-                #message
-            }
-        },
-    )
+    let [is_a_body, _] = self_is_a_body(private);
+    let generics = bounded(&variant.generics, &[is_a_body]);
+    let methods = encoding_methods(&message, names);
+    implementation(variant, &generics, quote!(#private::ToMessage), methods)
 }
 
 fn typed(variant: &Variant, names: &Names) -> TokenStream {
     let private = &names.private;
     let Variant { code, name, options, .. } = variant;
-    let limit = match &options.max {
-        Some(max) => {
-            quote!({ const __MAX: ::core::primitive::usize = #max; __MAX })
-        }
-        None => quote!(__limit),
-    };
+    let limit = limit(variant);
     let body = quote!(__arrival.body());
     let read = match (&variant.shape, &options.encoding) {
         (Shape::Empty, _) => quote!(::core::result::Result::Ok(Self)),
@@ -227,6 +239,12 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
         Some(error) => quote!(#private::Told<#error>),
         None => quote!(#private::NoError),
     };
+    let max = options.max.as_ref().map(|_| {
+        let usize = quote!(::core::primitive::usize);
+        quote! {
+            const MAX: ::core::option::Option<#usize> = ::core::option::Option::Some(#limit);
+        }
+    });
     let cfgs = &variant.cfgs;
     let message = implementation(
         variant,
@@ -234,6 +252,7 @@ fn typed(variant: &Variant, names: &Names) -> TokenStream {
         quote!(#private::TypedMessage),
         quote! {
             const TYPE: #private::MessageType = #message_type;
+            #max
 
             type Reply = #reply;
             type Error = #error;

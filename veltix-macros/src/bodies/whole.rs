@@ -10,7 +10,7 @@ use super::attribute::Class;
 use super::check::{binding, latest_field};
 use super::generics::{bounded, serializable};
 use super::names::Names;
-use super::traits::{encoded, encoded_field, message};
+use super::traits::{encoded, encoded_field, encoding_methods, message};
 
 /// Returns all implementations.
 pub(crate) fn expand(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {
@@ -142,10 +142,14 @@ fn predicates(
     names: &Names,
     name: &TokenStream,
 ) -> Vec<TokenStream> {
+    let private = &names.private;
     let mut predicates = serialize_predicates(item, messages, names);
     for variant in messages.variants.iter().filter(|one| !one.generics.params.is_empty()) {
         let message = &variant.message;
         predicates.push(quote!(#message: #name));
+        if variant.has_serde() {
+            predicates.push(quote!(#message: #private::serde::de::DeserializeOwned));
+        }
         if needs_clone(variant) {
             let types = variant.fields().iter().map(|field| &field.ty);
             predicates.extend(types.map(|ty| quote!(#ty: ::core::clone::Clone)));
@@ -161,6 +165,7 @@ fn to_message(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStrea
         let (pattern, value) = arm(variant, names);
         quote!(#(#cfgs)* Self::#ident #pattern => #value,)
     });
+    let methods = encoding_methods(&quote!(match self { #(#arms)* }), names);
     let needed = predicates(item, messages, names, &quote!(#private::ToMessage));
     let generics = bounded(&item.generics, &needed);
     let this = &messages.this;
@@ -168,12 +173,7 @@ fn to_message(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStrea
     quote! {
         #[automatically_derived]
         impl #parameters #private::ToMessage for #this #predicates {
-            fn to_message(&self) -> ::core::result::Result<
-                #private::Message,
-                #private::EncodeError,
-            > {
-                match self { #(#arms)* }
-            }
+            #methods
         }
 
         #[automatically_derived]
@@ -212,7 +212,10 @@ fn arm(variant: &Variant, names: &Names) -> (TokenStream, TokenStream) {
     let (pattern, body) = match &variant.shape {
         Shape::Broken(_) => return (quote!({ .. }), quote!(::core::unreachable!())),
         Shape::Itself(_) => {
-            return (quote!((__message)), quote!(#private::ToMessage::to_message(__message)));
+            return (
+                quote!((__message)),
+                quote!(#private::ToMessage::to_message_within(__message, __limit)),
+            );
         }
         _ if needs_clone(variant) => return cloning_arm(variant, names),
         Shape::Empty => (TokenStream::new(), None),
@@ -250,7 +253,7 @@ fn cloning_arm(variant: &Variant, names: &Names) -> (TokenStream, TokenStream) {
         Shape::Named(_) => (quote!({ #(#patterns),* }), quote!(#ident { #(#values),* })),
         _ => (quote!((#(#patterns),*)), quote!(#ident(#(#values),*))),
     };
-    (pattern, quote!(#private::ToMessage::to_message(&#message)))
+    (pattern, quote!(#private::ToMessage::to_message_within(&#message, __limit)))
 }
 
 fn typed(item: &ItemEnum, messages: &Messages, names: &Names) -> TokenStream {

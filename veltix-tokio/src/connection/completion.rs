@@ -8,14 +8,44 @@ use veltix_core::RequestId;
 use veltix_core::text::printable;
 
 use super::ConnectionTask;
-use super::handlers::Origin;
+use super::budget::Budget;
 use crate::close::CloseReason;
+use crate::flush::{self, FlushScope};
+use crate::handlers::Origin;
 use crate::hub::Event;
 use crate::log::log_or_debug;
 use crate::router::{Failure, Outcome, Rejection};
 use crate::sync::{panic_text, text_of};
 
 impl ConnectionTask {
+    /// Completes the calls of handlers that have ended on their thread.
+    pub(super) fn finish_on_thread(&mut self, scope: &FlushScope, budget: &mut Budget) {
+        // While a reply waits for room, the next ones wait on the thread's side, which pauses then.
+        while !self.handlers.is_parked()
+            && !budget.is_done(scope)
+            && budget.goes_on(scope)
+            && let Some((origin, outcome)) = self.take_ended()
+        {
+            budget.spend(origin.code(), 0);
+            self.complete(origin, outcome);
+        }
+    }
+
+    /// Takes a call that has ended on the handlers' thread, and counts those that sent no reply.
+    pub(super) fn take_ended(&mut self) -> Option<(Origin, Outcome)> {
+        let thread = self.handlers.thread()?;
+        let ended = thread.take_ended();
+        let (silent, published) = thread.take_counts();
+        let died = thread.has_died();
+        self.session().receipts().handled.add(silent);
+        flush::published_apart(published);
+        if died {
+            tracing::error!(peer = %self.peer, "the thread of a peer's handlers panicked: please report this bug");
+            self.begin_end(CloseReason::Aborted);
+        }
+        ended
+    }
+
     /// Completes a call of a handler.
     pub(super) fn complete(&mut self, origin: Origin, outcome: Outcome) {
         match origin {
@@ -45,8 +75,17 @@ impl ConnectionTask {
                 receipts.handled.add(1);
                 self.report_panic(code, &message);
                 self.begin_end(CloseReason::HandlerPanicked);
+                if fault!("panic_cancels") {
+                    self.cut_off();
+                }
             }
             Failure::Unclaimed => self.on_unknown(code),
+            Failure::Unread => {
+                receipts.lose_unread();
+                let due = self.endpoint.services().logs().unread.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, code, "the stream of messages is full and not read: dropped");
+                events.emit(|| Event::Unread { peer: peer.clone(), code });
+            }
         }
     }
 

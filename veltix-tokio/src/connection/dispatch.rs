@@ -4,18 +4,17 @@ use std::task::{self, Poll};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
-use veltix_core::limits::DETACH_BELOW;
+use veltix_core::limits::{CONCURRENT_BYTES, DETACH_BELOW};
 use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, MessageRef, RequestId};
 
 use super::ConnectionTask;
 use super::budget::Budget;
-use super::handlers::Origin;
 use crate::flush::{self, FlushScope};
+use crate::handlers::Origin;
 use crate::outbox::{DropReason, Push};
 use crate::router::{
     Context, Failure, Outcome, PooledFuture, Reply, RouteId, Started, poll_caught,
 };
-use crate::session::check_size;
 
 /// The text of a failure about which nobody can be told.
 const UNHEARD: &str = "the handler returned its declared error, but the message asks for no answer";
@@ -35,6 +34,8 @@ impl ConnectionTask {
                 self.handlers.keep_waited_future(origin, &self.routes, future, &outcome);
                 self.complete(origin, outcome);
             }
+        } else if self.handlers.thread().is_some() {
+            self.finish_on_thread(scope, budget);
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
@@ -81,6 +82,29 @@ impl ConnectionTask {
             self.dispatch(cx, message, directly, budget);
         }
         if !batch.is_empty() {
+            self.reading.keep_unhandled(batch);
+        }
+    }
+
+    /// Dispatches the rest of the last batch after an end has begun that lets received messages run.
+    /// Such an end may begin in the middle of a batch, for example by a handler's panic, or while the
+    /// inbox is full.
+    pub(super) fn dispatch_received(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) {
+        if !self.phase.is_ending() || !self.reading.has_unhandled() {
+            return;
+        }
+        let mut batch = self.reading.take_unhandled();
+        while !batch.is_empty() && !self.is_cut_off() && budget.goes_on(scope) {
+            let Some(message) = batch.next_ref() else { break };
+            budget.spend(message.code(), message.body().len());
+            self.dispatch(cx, message, false, budget);
+        }
+        if !batch.is_empty() && !self.is_cut_off() {
             self.reading.keep_unhandled(batch);
         }
     }
@@ -146,6 +170,9 @@ impl ConnectionTask {
         } else if self.handlers.is_free() && self.has_turn(route) {
             self.handle(cx, route, message);
         } else {
+            if self.phase.connect_deadline().is_some() {
+                self.note_call_behind_connect(message.id());
+            }
             self.handlers.wait(route, message.into_message());
         }
     }
@@ -183,6 +210,7 @@ impl ConnectionTask {
         let (code, id) = (message.code(), message.id());
         let bound = self.routes.route(route);
         let concurrent = bound.concurrent.is_some();
+        let charge = message.body().len();
         let pooled =
             if bound.is_async { self.handlers.take_future(route, &self.routes) } else { None };
         let context = Context::new(&self.peer, self.routes.hub(), code, id);
@@ -204,7 +232,7 @@ impl ConnectionTask {
                     future = PooledFuture::new(future.instrument(span.clone()));
                 }
                 if concurrent {
-                    self.handlers.run_concurrently(route, origin, future);
+                    self.handlers.run_concurrently(route, origin, charge, future);
                 } else {
                     self.handlers.run(origin, future);
                 }
@@ -238,7 +266,8 @@ impl ConnectionTask {
         let Some(limit) = bound.concurrent else { return true };
         let per_peer = || self.endpoint.services().workers().per_peer();
         let limit = if bound.blocking { limit.min(per_peer()) } else { limit };
-        !self.handlers.is_full(route, limit)
+        let bytes = self.limits().inbox_bytes.max(CONCURRENT_BYTES);
+        !self.handlers.is_full(route, limit) && self.handlers.concurrent_charge() < bytes
     }
 
     /// Completes a message: records the outcome of its handler, and sends the reply.
@@ -275,7 +304,14 @@ impl ConnectionTask {
             }
             return Ok(());
         }
-        check_size(reply.body().len(), session.limits().max_message_size)?;
+        let size = reply.body().len();
+        session.check_size(size)?;
+        if reply.is_typed() {
+            let limit = session.limits().max_typed_body;
+            if size > limit {
+                return Err(EncodeError::BodyTooLarge { size, limit });
+            }
+        }
         let (message, same_code) = reply.into_parts();
         let code = if same_code { code } else { message.code() };
         self.push_reply(Frame::of(message, code, id));

@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::coop;
 use tokio::time::Instant;
 use tokio_util::codec::FramedRead;
-use veltix_core::FrameBatch;
 use veltix_core::limits::{DETACH_BELOW, FRAME_GRACE, FRAME_RATE, MEMORY_HOLES};
+use veltix_core::{FrameBatch, ProtocolReport};
 
 use super::ConnectionTask;
 use super::budget::Budget;
@@ -39,7 +39,10 @@ pub(super) struct Reading {
     throttle: Option<Box<Throttle>>,
     /// A frame has begun for which there is no memory.
     memory_wait: Option<Box<MemoryWait>>,
-    unknown: UnknownCodes,
+    /// Boxed: few connections receive an unknown code.
+    unknown: Option<Box<UnknownCodes>>,
+    /// The peer's report that it cannot read this side's stream. Boxed: few connections have one.
+    report: Option<Box<ProtocolReport>>,
 }
 
 /// A frame of which some bytes have arrived.
@@ -85,7 +88,24 @@ impl Reading {
             begun: None,
             throttle: Throttle::new(limits.peer_rate.as_ref(), now),
             memory_wait: None,
-            unknown: UnknownCodes::default(),
+            unknown: None,
+            report: None,
+        }
+    }
+
+    /// Keeps the peer's report for the end of the stream. The first report counts.
+    pub(super) fn keep_report(&mut self, report: ProtocolReport) {
+        self.report.get_or_insert_with(|| Box::new(report));
+    }
+
+    /// Returns the reason of an end: the peer's report, if the end is a consequence of it.
+    pub(super) fn explain(&self, reason: CloseReason) -> CloseReason {
+        use CloseReason::{HeartbeatTimeout, Io, PeerClosed, ReportedByPeer, WriteStalled};
+        match (&self.report, reason) {
+            (Some(report), PeerClosed | Io(_) | WriteStalled | HeartbeatTimeout) => {
+                ReportedByPeer(report.0)
+            }
+            (_, reason) => reason,
         }
     }
 
@@ -109,14 +129,19 @@ impl Reading {
         std::mem::take(&mut self.unhandled)
     }
 
+    /// Returns whether there are frames that are not dispatched yet.
+    pub(super) fn has_unhandled(&self) -> bool {
+        !self.unhandled.is_empty()
+    }
+
     /// Keeps frames that are not dispatched yet.
     #[inline]
     pub(super) fn keep_unhandled(&mut self, batch: FrameBatch) {
         self.unhandled = batch;
     }
 
-    pub(super) const fn unknown(&mut self) -> &mut UnknownCodes {
-        &mut self.unknown
+    pub(super) fn unknown(&mut self) -> &mut UnknownCodes {
+        self.unknown.get_or_insert_default()
     }
 
     /// Returns whether reading pauses although the inbox has room: the peer is too fast, or there is no

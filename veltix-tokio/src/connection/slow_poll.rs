@@ -13,10 +13,6 @@ impl ConnectionTask {
     /// Logs the handlers that may have held the worker, at a bounded rate.
     #[cold]
     pub(super) fn report_slow_poll(&self, mut slow: SlowPoll) {
-        if self.own_only() {
-            // The connection has a thread of its own, which it may block.
-            return;
-        }
         slow.codes.extend(self.handlers.concurrent_codes());
         slow.codes.sort_unstable();
         slow.codes.dedup();

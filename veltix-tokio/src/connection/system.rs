@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use veltix_core::{Frame, GOING_AWAY, GoingAway, Message, PING, PONG};
+use veltix_core::{
+    Frame, GOING_AWAY, GoingAway, Message, PING, PONG, PROTOCOL_ERROR, ProtocolReport,
+};
 
 use super::ConnectionTask;
 use super::budget::Budget;
@@ -36,13 +38,31 @@ impl ConnectionTask {
     /// Handles a message of the protocol that neither asks nor answers.
     #[cold]
     fn receive_notice(&mut self, message: &Message) {
-        let peer = &self.peer;
-        let is_known = message.code() == GOING_AWAY.code()
-            && self.endpoint.services().role() == Role::Client
-            && peer.hello().knows_going_away();
-        if !is_known {
-            return self.on_unknown(message.code());
+        let (hello, code) = (self.peer.hello(), message.code());
+        let is_client = self.endpoint.services().role() == Role::Client;
+        if code == GOING_AWAY.code() && is_client && hello.knows_going_away() {
+            self.receive_going_away(message);
+        } else if code == PROTOCOL_ERROR.code() && hello.knows_protocol_report() {
+            self.receive_report(message);
+        } else {
+            self.on_unknown(code);
         }
+    }
+
+    /// Keeps the peer's report until its stream ends, since answers may follow it.
+    fn receive_report(&mut self, message: &Message) {
+        let receipts = self.session().receipts();
+        match ProtocolReport::read(message.body()) {
+            Some(report) => {
+                receipts.handled.add(1);
+                self.reading.keep_report(report);
+            }
+            None => receipts.rejected.add(1),
+        }
+    }
+
+    fn receive_going_away(&self, message: &Message) {
+        let peer = &self.peer;
         let receipts = peer.session().receipts();
         let Some(going) = GoingAway::read(message.body()) else {
             return receipts.rejected.add(1);

@@ -1,8 +1,10 @@
-//! [`HelloCache`]: the hellos of peers, with one copy for all peers that send the same.
+//! [`HelloCache`]: the hellos of peers, with one copy for all peers that send the same, and the hello of
+//! this side.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use veltix_core::{Fingerprints, HandshakeError, Hello, Token};
 
 use crate::sync::Mutex;
@@ -16,8 +18,12 @@ const REMEMBERED_BYTES: usize = 1024;
 
 /// The cache of the latest hellos. Most peers send the same hello, which is then parsed once. A
 /// parsed hello takes more memory than all other state of an idle connection's task.
-#[derive(Debug, Default)]
-pub(crate) struct HelloCache(Mutex<VecDeque<Known>>);
+#[derive(Debug)]
+pub(crate) struct HelloCache {
+    /// The hello of this side, the same for every peer.
+    ours: Bytes,
+    known: Mutex<VecDeque<Known>>,
+}
 
 /// A hello and its JSON. The JSON is empty, as no message is, if it contained a token.
 #[derive(Debug)]
@@ -27,6 +33,16 @@ struct Known {
 }
 
 impl HelloCache {
+    /// Creates an empty cache for a server with this hello.
+    pub(crate) fn new(ours: Bytes) -> Self {
+        Self { ours, known: Mutex::default() }
+    }
+
+    /// Returns the hello of this side.
+    pub(crate) fn ours(&self) -> Bytes {
+        self.ours.clone()
+    }
+
     /// Returns the hello in this JSON, shared with all peers that sent the same, and the token in
     /// it, which is not cached. The hello's types are compared with `ours`, which are the same at
     /// each call.
@@ -35,11 +51,11 @@ impl HelloCache {
         json: &[u8],
         ours: Option<&Fingerprints>,
     ) -> Result<(Arc<Hello>, Option<Token>), HandshakeError> {
-        if let Some(same) = self.0.lock().iter().find(|known| *known.json == *json) {
+        if let Some(same) = self.known.lock().iter().find(|known| *known.json == *json) {
             return Ok((Arc::clone(&same.hello), None));
         }
         let (hello, token) = Hello::parse_with_token(json, ours)?;
-        let mut known = self.0.lock();
+        let mut known = self.known.lock();
         // Unknown parts of the JSON may differ from peer to peer, while the parsed hello is the
         // same.
         let same = known.iter().find(|known| *known.hello == hello);
@@ -71,29 +87,29 @@ mod tests {
 
     #[test]
     fn the_same_is_kept_once_and_no_more_than_a_few_are_remembered() {
-        let cache = HelloCache::default();
+        let cache = HelloCache::new(Bytes::new());
         let first = read(&cache, 0, "");
         assert!(Arc::ptr_eq(&first, &read(&cache, 0, "")));
-        assert_eq!(cache.0.lock().len(), 1);
+        assert_eq!(cache.known.lock().len(), 1);
         assert!(Arc::ptr_eq(&first, &read(&cache, 0, r#", "x": 1"#)), "the same in other words");
         for version in 1..=REMEMBERED {
             assert_eq!(read(&cache, version, "").version(), version.to_string());
         }
         assert_eq!(Arc::strong_count(&first), 1, "it is forgotten");
-        assert_eq!(cache.0.lock().len(), REMEMBERED);
+        assert_eq!(cache.known.lock().len(), REMEMBERED);
     }
 
     #[test]
     fn neither_a_bad_hello_nor_a_long_one_is_remembered() {
-        let cache = HelloCache::default();
+        let cache = HelloCache::new(Bytes::new());
         assert!(cache.read(b"{}", None).is_err());
         read(&cache, 0, &" ".repeat(REMEMBERED_BYTES));
-        assert!(cache.0.lock().is_empty());
+        assert!(cache.known.lock().is_empty());
     }
 
     #[test]
     fn no_token_is_remembered() {
-        let cache = HelloCache::default();
+        let cache = HelloCache::new(Bytes::new());
         let say = |token: &str| {
             let json = format!(r#"{{"pv": "1.0", "meta": {{"veltix": {{"token": "{token}"}}}}}}"#);
             cache.read(json.as_bytes(), None).expect("it is right")
@@ -105,7 +121,7 @@ mod tests {
             assert!(token.is_some_and(|token| token.is("marlin")), "each time it is its own");
             assert!(Arc::ptr_eq(&first, &second), "the rest is shared");
         }
-        let known = cache.0.lock();
+        let known = cache.known.lock();
         assert_eq!(known.len(), 1);
         assert!(known.iter().all(|known| known.json.is_empty()));
     }

@@ -8,7 +8,7 @@ use veltix_core::{Hello, ServerHandshake};
 use super::{FIRST_READ, Failure, HelloCache, read_more};
 use crate::admission::{Slot, Slots};
 use crate::identity::{Authenticate, AuthenticateError, Established, HandshakeInfo};
-use crate::router::{DeclaredTypes, Routes};
+use crate::router::Routes;
 use crate::transport::{Stream, write_all};
 
 /// The result of a server's handshake: the peer's hello, its identity if the server authenticates,
@@ -35,8 +35,7 @@ pub(crate) async fn welcome(
         write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
         return Err(Failure::Full(full));
     }
-    let hello = types.map_or_else(ServerHandshake::hello, DeclaredTypes::hello);
-    write_all(&mut *stream.writer, &hello).await?;
+    write_all(&mut *stream.writer, &hello_cache.ours()).await?;
     if fault!("byte_before_ack") {
         write_all(&mut *stream.writer, b"V").await?;
     }
@@ -114,7 +113,7 @@ mod tests {
         let bytes = [&length[..], hello, &padding, &[b'x'; 10_000]].concat();
         let (mut server, mut client) = memory_pair(64 * 1024);
         write_all(&mut *client.writer, &bytes).await.expect("there is room");
-        let (slots, hello_cache) = (Slots::new(1, None), HelloCache::default());
+        let (slots, hello_cache) = (Slots::new(1, None), HelloCache::new(ServerHandshake::hello()));
         let routes = Routes::new(Router::new(), None);
         let welcome =
             welcome(&mut server, &slots, &hello_cache, &routes).await.expect("it is a hello");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use veltix_core::{Ask, Frame, PeerId, Target, ToMessage};
+use veltix_core::{Ask, EncodeError, Frame, Message, PeerId, Target, ToMessage};
 
 use super::shared_batch::with_open_batch;
 use super::{Delivery, Endpoint, Survey};
@@ -30,22 +30,33 @@ impl Broadcast {
         self
     }
 
-    /// Sends the message. It is encoded once, for any number of peers, and sending never waits.
+    /// Sends the message. It is encoded once, for any number of peers, and sending never waits. Peers
+    /// that accept only smaller messages are counted in [`Delivery::too_large`], and the others
+    /// receive the message.
     ///
     /// # Errors
-    /// [`SendError::Encode`], or [`SendError::Target`] if the target exceeds a limit. In both cases
-    /// no peer receives the message.
+    /// [`SendError::Closed`] after the server has ended, [`SendError::Encode`], or
+    /// [`SendError::Target`] if the target exceeds a limit. No peer receives the message then.
     pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         let endpoint = &self.endpoint;
-        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
+        if endpoint.drain().has_ended() {
+            return Err(SendError::Closed);
+        }
+        let message = encode(endpoint, message)?;
         let plain = endpoint.plain_id();
         let mut frame = Frame::from(message.with_id(plain));
         let policy = endpoint.limits().overflow;
         frame.set_class(frame.class().clone().resolve(policy));
         let Self { target, except, .. } = self;
         with_open_batch(|open_batch| {
-            let targets = open_batch.find(endpoint, target, except)?;
-            Ok(open_batch.send(targets, frame, policy))
+            let mut targets = open_batch.find(endpoint, target, except)?;
+            if !endpoint.services().may_exceed_a_peer(frame.len()) {
+                return Ok(open_batch.send(targets, frame, policy));
+            }
+            let refused = targets.refuse_too_large(&frame);
+            let mut delivery = open_batch.send(targets, frame, policy);
+            delivery.add(refused);
+            Ok(delivery)
         })
     }
 
@@ -66,14 +77,26 @@ impl Broadcast {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Encode`] and [`SendError::Target`]. In both cases no peer is asked.
+    /// Those of [`send`](Self::send). No peer is asked then.
     pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<Survey<Q>, SendError> {
         let endpoint = &self.endpoint;
-        let message = within(message.to_message()?, endpoint.limits().max_message_size)?;
+        if endpoint.drain().has_ended() {
+            return Err(SendError::Closed);
+        }
+        let message = encode(endpoint, message)?;
         // Each peer's frame gets the id of its own call.
         let frame = Frame::new(message.code(), endpoint.plain_id(), message.into_body());
         let matching = endpoint.peers().matching(&self.target)?;
         let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
         Ok(Survey::new(Arc::clone(endpoint), frame, asked.cloned()))
     }
+}
+
+/// Encodes a message within the size limits of this side.
+fn encode(
+    endpoint: &Endpoint,
+    message: &(impl ToMessage + ?Sized),
+) -> Result<Message, EncodeError> {
+    let limits = endpoint.limits();
+    within(message.to_message_within(limits.max_typed_body)?, limits.max_message_size)
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use veltix_core::limits::DETACH_BELOW;
-use veltix_core::{Frame, OverflowPolicy};
+use veltix_core::{EncodeError, Frame, OverflowPolicy};
 
 use crate::close::CloseReason;
 use crate::flush;
+use crate::log::log_limited;
 use crate::outbox::{Overflow, charge};
 use crate::peer::Peer;
 use crate::session::Session;
@@ -19,8 +21,12 @@ pub struct Delivery {
     pub matched: usize,
     /// Matched peers whose outbox has the message now.
     pub queued: usize,
-    /// Matched peers whose outbox had no room, or whose connection had ended.
+    /// Matched peers whose outbox had no room, whose connection had ended, or for which the message is
+    /// too large.
     pub dropped: usize,
+    /// Those of the dropped for which the message is too large: they announced a smaller
+    /// `max_message_size` than that of this side. The log has a warning, at most once a second.
+    pub too_large: usize,
 }
 
 impl Delivery {
@@ -30,6 +36,26 @@ impl Delivery {
             Overflow::Queued(_) => self.queued += 1,
             Overflow::Refused | Overflow::Disconnect | Overflow::Closed => self.dropped += 1,
         }
+    }
+
+    /// Counts a peer that does not accept a frame of this size.
+    pub(super) fn refuse_too_large(&mut self, peer: &Peer, code: u16, error: &EncodeError) {
+        self.matched += 1;
+        self.dropped += 1;
+        if !peer.session().outbox().refuse_too_large(code) {
+            return;
+        }
+        self.too_large += 1;
+        let due = peer.session().services().logs().too_large.decide(Instant::now());
+        log_limited!(warn, due, %peer, code, %error, "a broadcast is too large for a peer");
+    }
+
+    /// Adds the peers of another part of the broadcast.
+    pub(super) const fn add(&mut self, other: Self) {
+        self.matched += other.matched;
+        self.queued += other.queued;
+        self.dropped += other.dropped;
+        self.too_large += other.too_large;
     }
 }
 

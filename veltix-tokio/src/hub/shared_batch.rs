@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES};
+use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, HEADER_LEN};
 use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
 use super::delivery::push_to;
@@ -77,6 +77,25 @@ impl Targets {
             && self.target == *target
             // One poll may broadcast to the peers of two servers.
             && self.peers.first().is_some_and(|peer| Arc::ptr_eq(peer.session().services(), endpoint.services()))
+    }
+
+    /// Removes and counts the peers that do not accept a frame of this size.
+    #[cold]
+    pub(crate) fn refuse_too_large(&mut self, frame: &Frame) -> Delivery {
+        let body = frame.len() - HEADER_LEN;
+        let mut refused = Delivery::default();
+        let mut accepting = Vec::with_capacity(self.peers.len());
+        for (_, peer) in self.iter() {
+            match peer.session().check_size(body) {
+                Ok(()) => accepting.push(peer.clone()),
+                Err(error) => refused.refuse_too_large(peer, frame.code(), &error),
+            }
+        }
+        // Without a change, the list stays the one that a shared batch may know.
+        if refused.matched > 0 {
+            self.peers = accepting.into();
+        }
+        refused
     }
 
     /// Pushes a frame to one peer after the other.

@@ -47,10 +47,14 @@ pub(crate) struct Logs {
     pub(crate) panics: RateLimitedCodeLog,
     /// Declared errors that could not be sent, per code.
     pub(crate) unsent: RateLimitedCodeLog,
+    /// Panics of the application's own tasks.
+    pub(crate) task_panics: RateLimitedLog,
     /// Peers that exceed their rate.
     pub(crate) rate: RateLimitedLog,
     /// Peers that were disconnected because of their memory.
     pub(crate) evictions: RateLimitedLog,
+    /// Messages that a stream, which is not read, had no room for.
+    pub(crate) unread: RateLimitedLog,
     /// Peers that `authenticate` refused.
     pub(crate) refusals: RateLimitedLog,
     /// Panics of `authenticate`.
@@ -67,6 +71,8 @@ pub(crate) struct Logs {
     pub(crate) going_away: RateLimitedLog,
     /// Servers beside whose ids this client has no room for its own.
     pub(crate) id_windows: RateLimitedLog,
+    /// Broadcasts that are too large for a peer.
+    pub(crate) too_large: RateLimitedLog,
     /// Attempts of this client to connect again.
     pub(crate) reconnects: RateLimitedLog,
 }
@@ -88,8 +94,10 @@ impl Default for Logs {
             failures: RateLimitedCodeLog::new(PEER_LOG_PAUSE),
             panics: RateLimitedCodeLog::new(PEER_LOG_PAUSE),
             unsent: RateLimitedCodeLog::new(PEER_LOG_PAUSE),
+            task_panics: RateLimitedLog::new(),
             rate: RateLimitedLog::new(),
             evictions: RateLimitedLog::new(),
+            unread: RateLimitedLog::new(),
             refusals: RateLimitedLog::new(),
             handshake_panics: RateLimitedLog::new(),
             refused: RateLimitedLog::new(),
@@ -98,6 +106,7 @@ impl Default for Logs {
             dropped: RateLimitedLog::new(),
             going_away: RateLimitedLog::new(),
             id_windows: RateLimitedLog::new(),
+            too_large: RateLimitedLog::new(),
             reconnects: RateLimitedLog::new(),
         }
     }

@@ -18,11 +18,19 @@ pub(crate) enum DropReason {
     Superseded,
     /// The deadline of a shutdown passed first.
     Shutdown,
+    /// The frame was larger than the peer accepts.
+    TooLarge,
 }
 
 impl DropReason {
-    const ALL: [Self; 5] =
-        [Self::SlowConsumer, Self::Disconnected, Self::Policy, Self::Superseded, Self::Shutdown];
+    pub(super) const ALL: [Self; 6] = [
+        Self::SlowConsumer,
+        Self::Disconnected,
+        Self::Policy,
+        Self::Superseded,
+        Self::Shutdown,
+        Self::TooLarge,
+    ];
 }
 
 /// The numbers of dropped frames of one message type, by reason: see [`Sent`](crate::Sent).
@@ -41,6 +49,8 @@ pub struct Dropped {
     pub superseded: u64,
     /// Frames dropped because the deadline of a shutdown passed first.
     pub shutdown: u64,
+    /// Frames of broadcasts that were larger than the peer's `max_message_size`.
+    pub too_large: u64,
 }
 
 impl Dropped {
@@ -51,7 +61,12 @@ impl Dropped {
     /// Returns the number of dropped frames for all reasons.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.slow_consumer + self.disconnected + self.policy + self.superseded + self.shutdown
+        self.slow_consumer
+            + self.disconnected
+            + self.policy
+            + self.superseded
+            + self.shutdown
+            + self.too_large
     }
 
     pub(super) const fn of(&mut self, reason: DropReason) -> &mut u64 {
@@ -61,6 +76,7 @@ impl Dropped {
             DropReason::Policy => &mut self.policy,
             DropReason::Superseded => &mut self.superseded,
             DropReason::Shutdown => &mut self.shutdown,
+            DropReason::TooLarge => &mut self.too_large,
         }
     }
 }
@@ -161,8 +177,9 @@ mod tests {
                 policy: 3,
                 superseded: 4,
                 shutdown: 5,
+                too_large: 6,
             };
-            assert_eq!((*dropped, dropped.total()), (expected, 15));
+            assert_eq!((*dropped, dropped.total()), (expected, 21));
         }
     }
 }

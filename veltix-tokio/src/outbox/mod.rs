@@ -282,7 +282,7 @@ impl Outbox {
     /// Returns the counts of accepted, written, dropped and queued frames.
     pub(crate) fn sent(&self) -> Sent {
         let state = self.lock();
-        Sent { queued: state.frames as u64, ..state.sent }
+        state.sent.with_queued(state.frames as u64)
     }
 }
 

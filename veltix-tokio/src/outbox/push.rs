@@ -204,6 +204,17 @@ impl Outbox {
         outcome
     }
 
+    /// Counts a broadcast's frame that is larger than the peer accepts; returns whether the connection
+    /// is open, without which it counts nothing.
+    pub(crate) fn refuse_too_large(&self, code: u16) -> bool {
+        let mut state = self.lock();
+        let is_open = !state.is_over();
+        if is_open {
+            state.refuse(DropReason::TooLarge, code);
+        }
+        is_open
+    }
+
     /// Counts a frame that was accepted for a connection that has ended.
     pub(crate) fn refuse(&self, reason: DropReason, code: u16) {
         self.state.lock().refuse(reason, code);

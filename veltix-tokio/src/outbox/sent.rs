@@ -25,6 +25,8 @@ pub struct Sent {
     pub dropped_superseded: u64,
     /// Frames dropped because the deadline of a shutdown passed first.
     pub dropped_shutdown: u64,
+    /// Frames of broadcasts that were larger than the peer's `max_message_size`.
+    pub dropped_too_large: u64,
 }
 
 impl Sent {
@@ -36,18 +38,37 @@ impl Sent {
             + self.dropped_policy
             + self.dropped_superseded
             + self.dropped_shutdown
+            + self.dropped_too_large
     }
 }
 
-impl Sent {
-    /// Returns the counter of dropped frames for this reason.
-    pub(super) const fn dropped_for(&mut self, reason: DropReason) -> &mut u64 {
-        match reason {
-            DropReason::SlowConsumer => &mut self.dropped_slow_consumer,
-            DropReason::Disconnected => &mut self.dropped_disconnected,
-            DropReason::Policy => &mut self.dropped_policy,
-            DropReason::Superseded => &mut self.dropped_superseded,
-            DropReason::Shutdown => &mut self.dropped_shutdown,
+/// The counters behind [`Sent`]. The number of queued frames is counted elsewhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) accepted: u64,
+    pub(super) written: u64,
+    dropped: [u64; DropReason::ALL.len()],
+}
+
+impl Counts {
+    /// Counts a dropped frame.
+    pub(super) const fn drop_for(&mut self, reason: DropReason) {
+        self.dropped[reason as usize] += 1;
+    }
+
+    /// Returns the counts with this number of queued frames.
+    pub(super) fn with_queued(&self, queued: u64) -> Sent {
+        let dropped = |reason| self.dropped[reason as usize];
+        Sent {
+            accepted: self.accepted,
+            written: self.written,
+            queued,
+            dropped_slow_consumer: dropped(DropReason::SlowConsumer),
+            dropped_disconnected: dropped(DropReason::Disconnected),
+            dropped_policy: dropped(DropReason::Policy),
+            dropped_superseded: dropped(DropReason::Superseded),
+            dropped_shutdown: dropped(DropReason::Shutdown),
+            dropped_too_large: dropped(DropReason::TooLarge),
         }
     }
 }

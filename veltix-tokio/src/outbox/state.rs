@@ -11,7 +11,7 @@ use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES};
 use super::drops::{DropReason, Dropped, Drops, Episode};
 use super::pending_write::PendingWrite;
 use super::queue::{Capacity, Queue, Queued, Written, charge};
-use super::sent::Sent;
+use super::sent::Counts;
 use super::shared_batch::{Membership, SharedBatch};
 use crate::memory::{Holding, Memory};
 use crate::sync::Waiters;
@@ -57,7 +57,7 @@ pub(super) struct State {
     /// outbound progress is a sign of life.
     pub(super) written: u64,
     pub(super) written_at: Option<Instant>,
-    pub(super) sent: Sent,
+    pub(super) sent: Counts,
     /// The dropped frames of all outboxes of the side, by type.
     pub(super) drops: Arc<Drops>,
     /// The frames that were dropped while the peer was slow, until they are reported. Boxed,
@@ -103,7 +103,7 @@ impl State {
             stalled_since: None,
             written: 0,
             written_at: None,
-            sent: Sent::default(),
+            sent: Counts::default(),
             drops,
             episode: None,
             closed_for: DropReason::Disconnected,
@@ -274,7 +274,7 @@ impl State {
         if reason == DropReason::Superseded && fault!("superseded_uncounted") {
             return;
         }
-        *self.sent.dropped_for(reason) += 1;
+        self.sent.drop_for(reason);
         self.drops.add(reason, code);
     }
 

@@ -42,7 +42,8 @@ impl Peer {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection has ended, [`SendError::Full`] if there was no room
-    /// until the limit above, and [`SendError::Encode`].
+    /// until the limit above, [`SendError::InPlainHandler`] if a plain handler would have to wait, and
+    /// [`SendError::Encode`].
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message was not accepted. A message is sent
@@ -91,6 +92,9 @@ impl Future for Sending {
             Push::Queued(queued) => {
                 flush::schedule_published(&peer.0, queued, length);
                 Poll::Ready(Ok(()))
+            }
+            Push::Full(_) if flush::is_in_plain_handler() => {
+                Poll::Ready(Err(SendError::InPlainHandler))
             }
             Push::Full(frame) => {
                 let stall = peer.0.limits().write_stall;

@@ -7,14 +7,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use veltix_core::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use veltix_core::limits::REQUEST_TIMEOUT;
 use veltix_core::{EncodeError, Frame, Message, ToMessage};
 
 use crate::error::RequestError;
 use crate::flush;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::session::{CallFailed, CallId, Expected, Session};
+use crate::session::{CallFailed, CallId, Expected, Session, set_alarm};
 use crate::sync::QueuePosition;
 
 /// A call whose answer is not read yet. Nothing is sent before it is first polled.
@@ -82,9 +82,13 @@ impl Call {
         let must_be = must_check.then_some(self.expected);
         let begun = calls.begin(message.code(), sender, self.timeout, must_be)?;
         let call = begun.call;
+        drop(calls);
         (self.must_wake, self.is_alone) = (begun.must_wake, begun.is_alone);
         let frame = Frame::new(message.code(), call.id, message.into_body());
         self.state = State::WaitingForRoom { call, frame, answer };
+        if let Some(at) = begun.alarm {
+            set_alarm(self.peer.session(), at);
+        }
         Ok(())
     }
 
@@ -100,8 +104,9 @@ impl Call {
         self.state = State::Ended;
         let message = result.map_err(|failure| match failure {
             CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
+            CallFailed::BothConnecting => RequestError::BothConnecting,
             CallFailed::ConnectionLost => RequestError::ConnectionLost,
-            CallFailed::Congested => RequestError::Congested { limit: INBOX_BYTES_WHILE_CALLING },
+            CallFailed::Congested { limit } => RequestError::Congested { limit },
         })?;
         match self.expected.first() {
             Some(expected) if !self.expected.allows(message.code()) => {
@@ -117,6 +122,9 @@ impl Future for Call {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if flush::is_in_plain_handler() {
+            return Poll::Ready(Err(RequestError::InPlainHandler));
+        }
         if let Some(message) = this.message.take() {
             this.begin(message?)?;
         }

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::time::Instant;
-use veltix_core::{Fingerprints, HandshakeError, Hello, Registry, ServerHandshake, TypeError};
+use veltix_core::{Fingerprints, HandshakeError, Hello, Registry, TypeError};
 
 use super::Router;
 use crate::log::{RateLimitedLog, log_limited};
@@ -76,11 +75,6 @@ impl DeclaredTypes {
 
     pub(crate) const fn fingerprints(&self) -> &Arc<Fingerprints> {
         &self.fingerprints
-    }
-
-    /// Returns the hello of a server.
-    pub(crate) fn hello(&self) -> Bytes {
-        ServerHandshake::hello_with(&self.fingerprints)
     }
 
     /// Checks the types in a peer's hello.

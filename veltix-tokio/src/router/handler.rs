@@ -19,6 +19,7 @@ use super::options::{Configured, RouteOptions};
 use super::outcome::{Failure, Outcome};
 use super::signature::{CallAs, Returned, Signature};
 use super::typed::{Input, MessageInput};
+use crate::flush;
 use crate::sync::{Mutex, panic_text};
 
 /// A function that can handle a message: async or plain, with up to eight extractors as arguments. The
@@ -381,7 +382,8 @@ pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>)
     if fault!("panic_escapes") {
         return Pin::new(future).poll(cx);
     }
-    match catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx))) {
+    let poll = || catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx)));
+    match flush::polling(poll) {
         Ok(poll) => poll,
         Err(panic) => Poll::Ready(panicked(&*panic)),
     }

@@ -277,6 +277,7 @@ impl fmt::Display for HandlerError {
             Failure::Unclaimed => {
                 f.write_str("no handler takes the message: add a route or a fallback for its code")
             }
+            Failure::Unread => f.write_str("the stream of messages is full and not read: read it"),
         }
     }
 }
@@ -286,7 +287,7 @@ impl StdError for HandlerError {
         match &self.0 {
             Failure::Rejected(rejection) => rejection.source(),
             Failure::Failed(error) => error.source(),
-            Failure::Panicked(_) | Failure::Unclaimed => None,
+            Failure::Panicked(_) | Failure::Unclaimed | Failure::Unread => None,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! [`Router`]: the assignment of messages to handlers.
 
+mod authenticator;
 mod borrow;
 pub mod check;
 mod declared;
 mod extract;
 mod handler;
 mod layer;
+mod life;
+mod messages;
 mod options;
 mod outcome;
 mod reply;
@@ -16,7 +19,6 @@ mod typed;
 mod wrap;
 
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
@@ -25,18 +27,22 @@ use tower_layer::Layer;
 use veltix_core::{CodeClass, Message, MessageType, TypedMessage};
 
 use crate::close::Disconnected;
-use crate::identity::{Authenticate, HandshakeInfo, Hook, Refuse};
 
+pub use authenticator::Authenticator;
+use authenticator::UnboundHook;
 pub use borrow::BorrowBody;
 pub(crate) use declared::DeclaredTypes;
 pub use extract::{
     Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
     Text,
 };
+pub(crate) use handler::Erased;
 pub use handler::{Called, Handler, marker};
 pub(crate) use handler::{PooledFuture, Started, poll_caught};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
+pub use messages::MessageStream;
+pub(crate) use messages::Messages;
 pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
@@ -54,8 +60,10 @@ pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Tell, TellsRejec
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
     fallback: Option<Unbound<S, Message>>,
+    /// The stream that the fallback feeds, if it feeds one.
+    messages: Option<Messages>,
     types: Option<DeclaredTypes>,
-    authenticate: Option<Box<dyn Authenticate>>,
+    authenticate: Option<UnboundHook<S>>,
     on_connect: Option<Unbound<S, ()>>,
     on_disconnect: Option<Unbound<S, Disconnected>>,
 }
@@ -76,6 +84,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Self {
             routes: Vec::new(),
             fallback: None,
+            messages: None,
             types: None,
             authenticate: None,
             on_connect: None,
@@ -212,6 +221,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             self.push(route);
         }
         merge_one(&mut self.fallback, other.fallback, "fallback");
+        self.messages = self.messages.or(other.messages);
         self.types = match (self.types, other.types) {
             (Some(ours), Some(theirs)) => Some(ours.merge(theirs)),
             (ours, theirs) => ours.or(theirs),
@@ -295,6 +305,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         T: 'static,
     {
         self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));
+        self.messages = None;
         self
     }
 
@@ -303,12 +314,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Handlers take it as [`Identity<I>`](crate::Identity); [`Peer::identity`](crate::Peer::identity)
     /// returns it. An error, a panic, or no result by the handshake's
     /// [deadline](crate::ServerConfig::handshake_timeout), by default 5 s, refuses the peer, and the hub
-    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`] for the reason that the
-    /// peer receives.
+    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`](crate::Refuse) for the
+    /// reason that the peer receives.
     ///
     /// The function is also called for peers without a [token](crate::ClientConfig::token), for example
-    /// Python peers. It takes the info by value, so that its future owns its data; other values are
-    /// captured. It may run for as many peers at once as there are [pending
+    /// Python peers. It takes the state as a handler does, and the info by value, so that its future owns
+    /// its data: see [`Authenticator`]. It may run for as many peers at once as there are [pending
     /// handshakes](crate::ServerConfig::max_pending_handshakes). Its future is dropped when the handshake
     /// is aborted.
     ///
@@ -316,57 +327,24 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// use std::collections::HashMap;
     /// use std::sync::Arc;
     ///
-    /// use veltix::{HandshakeInfo, Refuse, Router};
+    /// use veltix::{HandshakeInfo, Refuse, Router, State};
     ///
     /// struct User(String);
     ///
+    /// type Users = Arc<HashMap<&'static str, &'static str>>;
+    ///
+    /// async fn authenticate(State(users): State<Users>, info: HandshakeInfo) -> Result<User, Refuse> {
+    ///     let token = info.require_token()?;
+    ///     let name = users.get(token.expose()).ok_or_else(|| Refuse::new("the token is wrong"))?;
+    ///     Ok(User((*name).to_owned()))
+    /// }
+    ///
     /// let users = HashMap::from([("swordfish", "ann"), ("marlin", "bob")]);
-    /// let users = Arc::new(users);
-    /// let router: Router = Router::new().authenticate(move |info: HandshakeInfo| {
-    ///     let users = Arc::clone(&users);
-    ///     async move {
-    ///         let token = info.require_token()?;
-    ///         let name = users.get(token.expose()).ok_or_else(|| Refuse::new("the token is wrong"))?;
-    ///         Ok(User((*name).to_owned()))
-    ///     }
-    /// });
+    /// let router: Router = Router::new().authenticate(authenticate).with_state(Arc::new(users));
     /// ```
     #[must_use]
-    pub fn authenticate<F, Fut, I>(mut self, hook: F) -> Self
-    where
-        F: Fn(HandshakeInfo) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<I, Refuse>> + Send + 'static,
-        I: Send + Sync + 'static,
-    {
-        self.authenticate = Some(Box::new(Hook(hook)));
-        self
-    }
-
-    /// Sets the handler that is called after a peer's handshake and before its first message is handled.
-    /// The handler may send, request and tag. The peer is listed once the handler has returned `Ok`. It is
-    /// refused if the handler returns an error, panics, or takes longer than the
-    /// [`on_connect_timeout`](crate::ServerConfig::on_connect_timeout), by default 10 s.
-    #[must_use]
-    pub fn on_connect<H, T>(mut self, handler: H) -> Self
-    where
-        H: Signature<T> + Handler<T, S, ()>,
-        T: 'static,
-    {
-        self.on_connect = Some(Unbound::<_, ()>::new::<_, _, ()>(handler));
-        self
-    }
-
-    /// Sets the handler that is called once for each peer that `on_connect` accepted, after its last
-    /// message was handled. [`Disconnected`] as the last argument reports how the connection ended. The
-    /// time limit is that of a [drain](crate::ServerConfig::drain_timeout), by default 10 s. An error or a
-    /// panic of the handler is only logged and emitted as an event.
-    #[must_use]
-    pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
-    where
-        H: Signature<T> + Handler<T, S, Disconnected>,
-        T: 'static,
-    {
-        self.on_disconnect = Some(Unbound::<_, Disconnected>::new::<_, _, Disconnected>(handler));
+    pub fn authenticate<T>(mut self, hook: impl Authenticator<T, S>) -> Self {
+        self.authenticate = Some(UnboundHook::new(hook));
         self
     }
 
@@ -386,8 +364,9 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Router {
             routes: routes.collect(),
             fallback: self.fallback.map(|handler| handler.with_state(&state)),
+            messages: self.messages,
             types: self.types,
-            authenticate: self.authenticate,
+            authenticate: self.authenticate.map(|hook| hook.with_state(&state)),
             on_connect: self.on_connect.map(|handler| handler.with_state(&state)),
             on_disconnect: self.on_disconnect.map(|handler| handler.with_state(&state)),
         }

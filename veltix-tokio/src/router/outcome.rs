@@ -51,6 +51,8 @@ pub enum Failure {
     Panicked(String),
     /// No handler takes the message.
     Unclaimed,
+    /// The stream that takes the message is full and not read.
+    Unread,
 }
 
 impl fmt::Debug for Failure {
@@ -60,6 +62,7 @@ impl fmt::Debug for Failure {
             Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
             Self::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
             Self::Unclaimed => f.write_str("Unclaimed"),
+            Self::Unread => f.write_str("Unread"),
         }
     }
 }

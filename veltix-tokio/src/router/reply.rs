@@ -4,7 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use veltix_core::{Message, RequestId};
+use veltix_core::typed::body::to_any_json;
+use veltix_core::{EncodeError, Message, RequestId, TypedMessage};
 
 use super::extract::{Json, Text};
 use super::outcome::Outcome;
@@ -17,6 +18,8 @@ pub struct Reply {
     message: Message,
     /// True if the reply uses the code of the request; the code in `message` has no meaning.
     same_code: bool,
+    /// True if this side's `max_typed_body` limits the body, because its type has no limit of its own.
+    is_typed: bool,
     /// True if it is the error that the message declares.
     is_error: bool,
 }
@@ -25,12 +28,26 @@ impl Reply {
     /// Creates a reply with the code of the request.
     pub fn same(body: impl Into<Bytes>) -> Self {
         let message = Message::from_parts(0, RequestId::default(), body.into());
-        Self { message, same_code: true, is_error: false }
+        Self { message, same_code: true, is_typed: false, is_error: false }
     }
 
-    /// Creates the answer of a handler that returned its declared error.
-    pub(crate) const fn error(message: Message) -> Self {
-        Self { message, same_code: false, is_error: true }
+    /// Creates the reply that is this value.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the value cannot be encoded within the limit of its type.
+    #[inline]
+    pub(crate) fn typed<T: TypedMessage>(value: &T) -> Result<Self, EncodeError> {
+        // The value does not know the limit of its side, so the connection applies it.
+        let message = value.to_message_within(usize::MAX)?;
+        Ok(Self { message, same_code: false, is_typed: T::MAX.is_none(), is_error: false })
+    }
+
+    /// Creates the answer of a handler that returned this declared error.
+    ///
+    /// # Errors
+    /// As for [`typed`](Self::typed).
+    pub(crate) fn error<E: TypedMessage>(error: &E) -> Result<Self, EncodeError> {
+        Ok(Self { is_error: true, ..Self::typed(error)? })
     }
 
     pub(crate) const fn is_error(&self) -> bool {
@@ -39,6 +56,11 @@ impl Reply {
 
     pub(crate) const fn body(&self) -> &Bytes {
         self.message.body()
+    }
+
+    /// Returns whether this side's `max_typed_body` limits the body.
+    pub(crate) const fn is_typed(&self) -> bool {
+        self.is_typed
     }
 
     /// Returns the message, and whether its code is that of the request instead of its own.
@@ -50,7 +72,7 @@ impl Reply {
 
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
-        Self { message, same_code: false, is_error: false }
+        Self { message, same_code: false, is_typed: false, is_error: false }
     }
 }
 
@@ -124,7 +146,7 @@ impl IntoReply for Text {
 
 impl<T: Serialize> IntoReply for Json<T> {
     fn into_outcome(self) -> Outcome {
-        match serde_json::to_vec(&self.0) {
+        match to_any_json(&self.0) {
             Ok(body) => Outcome::Reply(Reply::same(body)),
             Err(error) => Outcome::failed(error),
         }

@@ -3,6 +3,7 @@
 use veltix_core::{Message, MessageType, Registry};
 
 use super::Router;
+use super::authenticator::UnboundHook;
 use super::declared::DeclaredTypes;
 use super::handler::Erased;
 use super::layer::Layered;
@@ -126,7 +127,7 @@ impl Routes {
             handlers,
             fallback,
             types: router.types,
-            authenticate: router.authenticate,
+            authenticate: router.authenticate.map(UnboundHook::bind),
             on_connect: router.on_connect.map(timed),
             on_disconnect: router.on_disconnect.map(timed),
             hub,

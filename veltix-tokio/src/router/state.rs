@@ -93,6 +93,7 @@ impl Router<()> {
         self.on_connect.is_some()
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) const fn has_fallback(&self) -> bool {
         self.fallback.is_some()
     }

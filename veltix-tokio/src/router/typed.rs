@@ -63,7 +63,7 @@ impl TellsRejection for NoError {
 
 #[diagnostic::do_not_recommend]
 impl<E: TypedMessage + for<'a> From<&'a Rejection>> TellsRejection for Told<E> {
-    const TELL: Option<Tell> = Some(|rejection| Ok(E::from(rejection).to_message()?.into()));
+    const TELL: Option<Tell> = Some(|rejection| Reply::typed(&E::from(rejection)));
 }
 
 impl<M, R> IntoReply<Asked<M>> for R
@@ -108,8 +108,8 @@ impl<Error, E: FailWith<Error>> AnswerTo<NoReply, Error> for Result<(), E> {
 
 impl<T: TypedMessage, Error> AnswerTo<T, Error> for T {
     fn answer(self) -> Outcome {
-        match self.to_message() {
-            Ok(message) => Outcome::Reply(message.into()),
+        match Reply::typed(&self) {
+            Ok(reply) => Outcome::Reply(reply),
             Err(error) => Outcome::failed(error),
         }
     }
@@ -144,9 +144,19 @@ impl<E: Into<BoxError>> FailWith<NoError> for E {
 /// of it.
 impl<E: TypedMessage> FailWith<Told<E>> for E {
     fn fail(self) -> Outcome {
-        match self.to_message() {
-            Ok(message) => Outcome::Reply(Reply::error(message)),
-            Err(error) => Outcome::failed(error),
+        match Reply::error(&self) {
+            Ok(reply) => Outcome::Reply(reply),
+            Err(source) => {
+                Outcome::failed(UntoldError { error: "the declared error".to_owned(), source })
+            }
         }
     }
+}
+
+/// A declared error that the peer does not receive, because it cannot be encoded.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}, which cannot be sent to the peer")]
+struct UntoldError {
+    error: String,
+    source: EncodeError,
 }

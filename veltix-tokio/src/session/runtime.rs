@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::{EnterGuard, Handle};
 use tokio::task;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// The runtime that drives the connections of one side. Handles may be used on any thread, and a
 /// thread outside the runtime has neither its timers nor its clock.
@@ -23,11 +23,25 @@ impl Runtime {
         })
     }
 
+    /// Returns this runtime, or that of the caller before it is known.
+    ///
+    /// # Panics
+    /// Panics if neither is known.
+    pub(crate) fn handle(&self) -> Handle {
+        self.0.get().cloned().unwrap_or_else(Handle::current)
+    }
+
     /// Returns a timer of this runtime, also on a thread that is outside of it.
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
         // A side has no peer before its runtime is known, and only calls of peers need a timer.
         let _inside = self.0.get().map(Handle::enter);
         sleep(duration)
+    }
+
+    /// Returns a timer for this time, as [`sleep`](Self::sleep) does.
+    pub(crate) fn sleep_until(&self, deadline: Instant) -> Sleep {
+        let _inside = self.0.get().map(Handle::enter);
+        sleep_until(deadline)
     }
 
     /// Enters this runtime on a thread that is outside of any, until the guard is dropped. Such a

@@ -1,15 +1,17 @@
 //! [`Services`]: the state that the sessions of one side share.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
-use super::{Runtime, TagTable};
+use super::{Holders, Runtime, TagTable};
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::log::Logs;
 use crate::memory::Memory;
 use crate::outbox::Drops;
-use crate::workers::Workers;
+use crate::workers::{HandlerThreads, Workers};
 
 /// The limits, memory, threads and counters that all sessions of one side use. It holds no session.
 pub(crate) struct Services {
@@ -18,11 +20,17 @@ pub(crate) struct Services {
     limits: Limits,
     memory: Arc<Memory>,
     workers: Workers,
+    handler_threads: HandlerThreads,
     /// Dropped frames of all outboxes, by type.
     drops: Arc<Drops>,
     tags: TagTable,
+    holders: Holders,
     drain: Drain,
     logs: Logs,
+    /// The client of this side, which is above this room. A server has none.
+    client: OnceLock<Weak<dyn Any + Send + Sync>>,
+    /// The least `max_message_size` of all peers until now, if one was below that of this side.
+    least_limit: AtomicUsize,
 }
 
 impl Services {
@@ -39,10 +47,14 @@ impl Services {
             limits,
             memory,
             workers: Workers::new(max_workers),
+            handler_threads: HandlerThreads::default(),
             drops: Arc::default(),
-            tags: TagTable::default(),
+            tags: TagTable::new(limits.tags),
+            holders: Holders::default(),
             drain: Drain::new(spreads),
             logs: Logs::default(),
+            client: OnceLock::new(),
+            least_limit: AtomicUsize::new(usize::MAX),
         })
     }
 
@@ -66,6 +78,10 @@ impl Services {
         &self.workers
     }
 
+    pub(crate) const fn handler_threads(&self) -> &HandlerThreads {
+        &self.handler_threads
+    }
+
     pub(crate) const fn drops(&self) -> &Arc<Drops> {
         &self.drops
     }
@@ -74,12 +90,39 @@ impl Services {
         &self.tags
     }
 
+    pub(crate) const fn holders(&self) -> &Holders {
+        &self.holders
+    }
+
     pub(crate) const fn drain(&self) -> &Drain {
         &self.drain
     }
 
+    /// Notes the `max_message_size` of a peer. It precedes every message to the peer.
+    pub(super) fn note_peer_limit(&self, limit: usize) {
+        self.least_limit.fetch_min(limit, Ordering::Relaxed);
+    }
+
+    /// Returns whether a frame of this length may be too large for a peer. Most sides have no such peer,
+    /// so that a broadcast need not ask each of them.
+    #[inline]
+    pub(crate) fn may_exceed_a_peer(&self, frame: usize) -> bool {
+        frame > self.least_limit.load(Ordering::Relaxed)
+    }
+
     pub(crate) const fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// Sets the client of this side, once.
+    pub(crate) fn set_client(&self, client: Weak<dyn Any + Send + Sync>) {
+        // A client sets it when it is created.
+        let _ = self.client.set(client);
+    }
+
+    /// Returns the client of this side, while it exists.
+    pub(crate) fn client(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.client.get()?.upgrade()
     }
 }
 

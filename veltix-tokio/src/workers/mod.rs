@@ -1,6 +1,6 @@
 //! [`Workers`]: the pool of named threads for blocking handlers.
 
-mod connection_thread;
+mod handler_threads;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-pub(crate) use connection_thread::on_thread;
+pub(crate) use handler_threads::HandlerThreads;
 
 use crate::log::{RateLimitedLog, log_limited};
 

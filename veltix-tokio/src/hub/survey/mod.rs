@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
-use veltix_core::limits::{FAR_FUTURE, INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use veltix_core::limits::{FAR_FUTURE, HEADER_LEN, REQUEST_TIMEOUT};
 use veltix_core::{Ask, Frame, Message};
 
 use super::Endpoint;
@@ -25,7 +25,7 @@ use crate::flush;
 use crate::memory::share;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer};
+use crate::session::{Begun, CallFailed, CallId, ReplySink, SurveyAnswer, SurveyAnswers};
 
 /// A question to many peers. Created by [`Broadcast::request`](crate::Broadcast::request).
 ///
@@ -49,9 +49,9 @@ pub struct Survey<Q: Ask + ?Sized = Message> {
     code: u16,
     /// Responses of peers to which the question could not be sent. They are returned first.
     ready: VecDeque<(usize, ResponseTo<Q>)>,
-    /// Unbounded, but each peer sends at most one answer.
+    /// Each peer sends at most one answer, and the sender bounds their bytes.
     answers: mpsc::UnboundedReceiver<SurveyAnswer>,
-    sender: mpsc::UnboundedSender<SurveyAnswer>,
+    sender: Arc<SurveyAnswers>,
     timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: usize,
@@ -133,7 +133,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         frame: Frame,
         peers: impl IntoIterator<Item = Peer>,
     ) -> Self {
-        let (sender, answers) = mpsc::unbounded_channel();
+        let (sender, answers) = SurveyAnswers::new();
         let entry = |peer| Asked { peer, call: None, status: SurveyStatus::Waiting };
         let asked: Vec<_> = peers.into_iter().map(entry).collect();
         Self {
@@ -198,9 +198,16 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         let runtime = self.endpoint.services().runtime();
         let _inside = runtime.enter();
         for (index, entry) in self.asked.iter_mut().enumerate() {
-            let sink = ReplySink::Survey { index, answers: self.sender.clone() };
-            let begun = entry.peer.session().calls().lock().begin_open(frame.code(), sink);
-            let Begun { call, must_wake, .. } = match begun {
+            let sink = ReplySink::Survey { index, answers: Arc::clone(&self.sender) };
+            if flush::is_in_plain_handler() {
+                let failed = Response::Failed(RequestError::InPlainHandler);
+                self.ready.push_back((index, failed));
+                continue;
+            }
+            let session = entry.peer.session();
+            let begin = |()| session.calls().lock().begin_open(frame.code(), sink);
+            let begun = session.check_size(frame.len() - HEADER_LEN).map_err(RequestError::from);
+            let Begun { call, must_wake, .. } = match begun.and_then(begin) {
                 Ok(begun) => begun,
                 Err(RequestError::Closed) => {
                     self.ready.push_back((index, Response::Left));
@@ -211,14 +218,13 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                     continue;
                 }
             };
-            let response = match entry.peer.session().outbox().push(frame.clone().with_id(call.id))
-            {
+            let response = match session.outbox().push(frame.clone().with_id(call.id)) {
                 Push::Queued(queued) => {
-                    flush::schedule_published(entry.peer.session(), queued, frame.len());
+                    flush::schedule_published(session, queued, frame.len());
                     if must_wake {
                         // The connection's task may have to read on for the answer, beyond the
                         // inbox limit.
-                        entry.peer.session().outbox().wake_owner();
+                        session.outbox().wake_owner();
                     }
                     entry.call = Some(call);
                     continue;
@@ -226,7 +232,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
                 Push::Full(_) => Response::Full,
                 Push::Closed => Response::Left,
             };
-            let caller = entry.peer.session().calls().lock().take_back(call);
+            let caller = session.calls().lock().take_back(call);
             // If the call is missing, the connection has ended in between, and its failure is
             // already in the channel.
             if caller.is_some() {
@@ -253,6 +259,7 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         }
         // The survey itself holds a sender, so the channel does not close.
         if let Poll::Ready(Some((index, answer))) = self.answers.poll_recv(cx) {
+            self.sender.note_read(&answer);
             let response = self.read(answer);
             return Poll::Ready(Some(self.respond(index, response)));
         }
@@ -309,9 +316,8 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         let answer = match answer {
             Ok(answer) => answer,
             Err(CallFailed::Timeout) => return Response::TimedOut,
-            Err(CallFailed::ConnectionLost) => return Response::Left,
-            Err(CallFailed::Congested) => {
-                let limit = INBOX_BYTES_WHILE_CALLING;
+            Err(CallFailed::ConnectionLost | CallFailed::BothConnecting) => return Response::Left,
+            Err(CallFailed::Congested { limit }) => {
                 return Response::Failed(RequestError::Congested { limit });
             }
         };

@@ -1,10 +1,7 @@
 //! Extractors: the possible arguments of a handler.
 
 mod body;
-#[cfg(feature = "__tls")]
-mod certificates;
 mod context;
-mod identity;
 
 use std::time::Duration;
 
@@ -72,8 +69,8 @@ impl<'a> Context<'a> {
 /// impl<S> FromContext<S> for Admin {
 ///     fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
 ///         match cx.peer().get_tag("admin") {
-///             Some(name) => Ok(Self(name.to_string())),
-///             None => Err(Rejection::other("only for admins")),
+///             Ok(Some(name)) => Ok(Self(name.to_string())),
+///             _ => Err(Rejection::other("only for admins")),
 ///         }
 ///     }
 /// }
@@ -213,6 +210,11 @@ pub enum Rejection {
     /// A handler on a client takes a [`Hub`](crate::Hub).
     #[error("a client has no `Hub`: use `Peer` for the other end of the connection")]
     NoHub,
+    /// A handler on a server takes a [`ClientHandle`](crate::ClientHandle).
+    #[error(
+        "a server has no client: use `Hub` for the server, or take an `Option` of `ClientHandle`"
+    )]
+    NoClient,
     /// The peer sends too fast. A layer or an extractor that limits rates returns it, and so does a
     /// [`peer_rate`](crate::ServerConfig::peer_rate) that [tells its peers](veltix_core::Rate::tell_peers).
     /// The sender receives the error that its message declares; a message that asks nothing is not

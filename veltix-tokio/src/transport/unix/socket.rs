@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use super::file::{self, SocketFile};
 use super::{UnixAddr, UnixCredentials};
 use crate::error::BindError;
+use crate::transport::failure::is_of_one_connection;
 use crate::transport::{Connector, Listener, PeerAddr, Stream, StreamWriter};
 
 /// Only the user of the server process may connect.
@@ -92,7 +93,7 @@ impl Listener for UnixSocketListener {
                     return Ok(wrap(stream, addr.as_pathname().map(Path::to_owned)));
                 }
                 // A peer that closed before it was accepted is no reason to pause.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => return Err(error),
             }
         }
