@@ -313,6 +313,37 @@ fn an_operation_that_needs_a_runtime_says_so() {
     assert!(!block_on(hub.shutdown()).complete, "the server has never run");
 }
 
+/// A thread that waits when the runtime ends learns that the connection has ended.
+#[test]
+fn the_end_of_the_runtime_ends_the_waiting_of_other_threads() {
+    for _ in 0..20 {
+        let own = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (world, _raws) = own.block_on(async {
+            let world = World::new(Router::new());
+            let mut raws = Vec::new();
+            for _ in 0..5 {
+                raws.push(world.raw().await);
+            }
+            // The server lists a peer a little after its handshake.
+            while world.hub.count(all()).unwrap() < 5 {
+                tokio::task::yield_now().await;
+            }
+            (world, raws)
+        });
+        let hub = world.hub.clone();
+        let mut survey = hub.to(all()).request(&question()).unwrap().timeout(seconds(60));
+        assert!(survey.next().now_or_never().is_none());
+        let waiting = thread::spawn(move || block_on(survey));
+        own.shutdown_background();
+        let responses = waiting.join().expect("it does not panic").responses;
+        let left = responses.iter().filter(|(_, it)| matches!(it, Response::Left)).count();
+        assert_eq!(left, 5, "{responses:?}");
+        // Another survey has no peer to ask, or one that is just leaving.
+        let later = block_on(hub.to(all()).request(&question()).unwrap());
+        assert_eq!(later.replies().count(), 0);
+    }
+}
+
 /// The parts of a test on one runtime are handles on another.
 #[test]
 fn handles_work_on_another_runtime() {

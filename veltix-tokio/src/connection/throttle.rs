@@ -132,7 +132,8 @@ impl ConnectionTask {
     #[cold]
     pub(super) fn refuse_too_fast(&mut self, message: &MessageRef<'_>) -> bool {
         let (code, id) = (message.code(), message.id());
-        if self.routes.tell(code).is_none() || !self.is_asked(id) {
+        // Nothing is answered before `on_connect` has admitted the peer.
+        if self.routes.tell(code).is_none() || !self.is_asked(id) || !self.phase.is_admitted() {
             return false;
         }
         let Some(throttle) = self.reading.throttle() else { return false };

@@ -218,7 +218,7 @@ pub enum Rejection {
     /// The peer sends too fast. A layer or an extractor that limits rates returns it, and so does a
     /// [`peer_rate`](crate::ServerConfig::peer_rate) that [tells its peers](veltix_core::Rate::tell_peers).
     /// The sender receives the error that its message declares; a message that asks nothing is not
-    /// answered.
+    /// answered. All messages of a Python peer look like calls.
     #[error("the peer sends too fast: wait for {retry_after:?} before the next call")]
     TooFast {
         /// The time after which the peer may try again.
