@@ -16,7 +16,7 @@ use crate::workers::{HandlerThreads, Workers};
 /// The limits, memory, threads and counters that all sessions of one side use. It holds no session.
 pub(crate) struct Services {
     role: Role,
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     limits: Limits,
     memory: Arc<Memory>,
     workers: Workers,
@@ -41,15 +41,16 @@ impl Services {
         max_workers: usize,
         spreads: Spreads,
     ) -> Arc<Self> {
+        let runtime: Arc<Runtime> = Arc::default();
         Arc::new(Self {
             role,
-            runtime: Runtime::default(),
+            runtime: Arc::clone(&runtime),
             limits,
             memory,
             workers: Workers::new(max_workers),
             handler_threads: HandlerThreads::default(),
             drops: Arc::default(),
-            tags: TagTable::new(limits.tags),
+            tags: TagTable::new(limits.tags, runtime),
             holders: Holders::default(),
             drain: Drain::new(spreads),
             logs: Logs::default(),
@@ -62,7 +63,7 @@ impl Services {
         self.role
     }
 
-    pub(crate) const fn runtime(&self) -> &Runtime {
+    pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 

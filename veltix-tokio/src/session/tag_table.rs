@@ -1,14 +1,13 @@
 //! [`TagTable`]: the tags of all peers of one side, and the watches on them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 
 use futures::task::AtomicWaker;
-use tokio::runtime::{EnterGuard, Handle};
-use tokio::time::Instant;
 use veltix_core::{TagLimits, TagStore, TargetError, WatchId};
 
+use super::runtime::Runtime;
 use crate::sync::{AtomicU64, Mutex};
 
 /// The tag store behind its lock.
@@ -19,17 +18,17 @@ pub(crate) struct TagTable {
     version: AtomicU64,
     /// The wakers of the readers of all watches.
     watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
-    /// The runtime of the connections, for the clock and the timers of threads outside of it.
-    runtime: OnceLock<Handle>,
+    /// The clock of the side, for changes by threads outside of its runtime.
+    runtime: Arc<Runtime>,
 }
 
 impl TagTable {
-    pub(crate) fn new(limits: TagLimits) -> Self {
+    pub(crate) fn new(limits: TagLimits, runtime: Arc<Runtime>) -> Self {
         Self {
             store: Mutex::new(TagStore::new(limits)),
             version: AtomicU64::new(0),
             watchers: Mutex::default(),
-            runtime: OnceLock::new(),
+            runtime,
         }
     }
 
@@ -49,7 +48,7 @@ impl TagTable {
             let mut store = self.store.lock();
             if store.needs_time() {
                 // Read under the lock, so that the times are in the order of the changes.
-                store.set_time(self.now().into_std());
+                store.set_time(self.runtime.now().into_std());
             }
             let result = change(&mut store);
             self.version.fetch_add(1, Ordering::Release);
@@ -93,28 +92,5 @@ impl TagTable {
     /// Ends all watches: the server has ended, and no peer is left.
     pub(crate) fn end_watches(&self) {
         self.change(TagStore::end_watches);
-    }
-
-    /// Remembers the runtime of the first connection.
-    pub(crate) fn note_runtime(&self) {
-        if self.runtime.get().is_none()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            // Another connection of the same runtime may have been faster.
-            let _ = self.runtime.set(runtime);
-        }
-    }
-
-    /// Enters the runtime of the connections, once there has been one. A timer that begins meanwhile
-    /// belongs to it.
-    pub(crate) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
-        self.runtime.get().map(Handle::enter)
-    }
-
-    /// Returns the time of the runtime of the connections. Its clock may be paused, which a thread
-    /// outside of it would not notice.
-    pub(crate) fn now(&self) -> Instant {
-        let _runtime = self.enter_runtime();
-        Instant::now()
     }
 }

@@ -88,7 +88,6 @@ impl Peers {
     }
 
     pub(crate) fn enter(&self, peer: &Peer) {
-        self.tags().note_runtime();
         self.tags().change(|tags| tags.enter(peer.id()));
         self.entered.insert(peer.id(), Entry { peer: peer.clone(), is_admitted: false });
     }

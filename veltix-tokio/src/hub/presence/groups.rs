@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use tokio::task::coop;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 use veltix_core::{Group, GroupStep, Target, TargetError};
 
 use super::Reader;
@@ -61,8 +61,8 @@ impl GroupWatchBuilder {
     /// [`TargetError`] if the target exceeds a limit. A target written by hand never does.
     pub fn start(self) -> Result<GroupWatch, TargetError> {
         let Self { endpoint, target, by, grace } = self;
+        let now = endpoint.services().runtime().now().into_std();
         let reader = Reader::new(endpoint, |tags| {
-            let now = tags.now().into_std();
             tags.watch(|store| store.watch_groups(&target, &by, grace, now))
         })?;
         Ok(GroupWatch { reader, timer: None, ended: false })
@@ -124,11 +124,10 @@ impl GroupWatch {
     /// Waits for the end of the next grace.
     fn poll_timer(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.as_ref().is_none_or(|timer| timer.deadline() != deadline) {
-            // A reader may be polled outside of the runtime, in which a timer cannot begin.
-            let _runtime = self.reader.tags().enter_runtime();
             match &mut self.timer {
                 Some(timer) => timer.as_mut().reset(deadline),
-                None => self.timer = Some(Box::pin(sleep_until(deadline))),
+                // A reader may be polled outside of the runtime.
+                None => self.timer = Some(Box::pin(self.reader.runtime().sleep_until(deadline))),
             }
         }
         self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
@@ -146,7 +145,7 @@ impl Stream for GroupWatch {
         self.reader.register(cx);
         let id = self.reader.id;
         let event = loop {
-            let now = self.reader.tags().now().into_std();
+            let now = self.reader.runtime().now().into_std();
             match self.reader.tags().read_watch(|store| store.next_group(id, now)) {
                 GroupStep::Reset(groups) => break Some(GroupEvent::Reset(groups)),
                 GroupStep::Joined(group) => break Some(GroupEvent::Joined(group)),

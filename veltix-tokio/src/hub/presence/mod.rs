@@ -14,7 +14,7 @@ pub use groups::{GroupEvent, GroupWatch, GroupWatchBuilder};
 pub use members::{Watch, WatchEvent};
 
 use super::{Endpoint, Hub};
-use crate::session::TagTable;
+use crate::session::{Runtime, TagTable};
 
 impl Hub {
     /// Begins a watch of the peers that a target matches. [`start`](WatchBuilder::start) returns it
@@ -99,6 +99,10 @@ impl Reader {
     ) -> Result<Self, TargetError> {
         let (id, waker) = begin(endpoint.services().tags())?;
         Ok(Self { endpoint, id, waker })
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.endpoint.services().runtime()
     }
 
     fn tags(&self) -> &TagTable {
