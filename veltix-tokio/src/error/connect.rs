@@ -122,7 +122,8 @@ impl ConnectError {
                     | HandshakeError::Refused { .. }
                     | HandshakeError::TypesDiffer { .. }
             ),
-            Self::Tls { .. } => false,
+            // The address was right before, whatever the system or a connector says of it now.
+            Self::Tls { .. } | Self::Unreachable { .. } => false,
             _ => !self.is_transient(),
         }
     }
