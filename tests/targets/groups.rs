@@ -175,6 +175,21 @@ async fn groups_end_with_the_server_and_wait_for_no_grace() {
     drop((raws, listed));
 }
 
+/// The clock of the server is paused, and a thread outside of its runtime has another one.
+#[tokio::test(start_paused = true)]
+async fn a_grace_is_measured_by_the_clock_of_the_server() {
+    let (world, _raws, listed) = room(1).await;
+    let peer = listed[0].clone();
+    peer.set_tag(("user", 1)).unwrap();
+    advance(Duration::from_secs(60)).await;
+    let mut watch = by_user(&world.hub, all());
+    assert_eq!(next(&mut watch).await, "= 1");
+    thread::spawn(move || peer.remove_tag("user")).join().unwrap();
+    let begun = Instant::now();
+    assert_eq!(next(&mut watch).await, "- 1");
+    assert_eq!(begun.elapsed(), GRACE);
+}
+
 /// Reads an event on a thread without a runtime.
 fn block_on(watch: &mut GroupWatch) -> String {
     struct Unpark(Thread);

@@ -75,8 +75,8 @@ pub mod __private {
     #[cfg(veltix_planted_bugs)]
     pub use crate::fault::plant;
     pub use crate::router::{
-        Asked, BlockingHandler, BorrowBody, Called, ConnectHandler, DisconnectHandler, FailWith,
-        Failure, Input, MessageHandler, MessageInput, Outcome, RouteOptions, Served, StateFor,
-        Tell, TellsRejection, TypedHandler, check, marker,
+        Asked, BlockingHandler, BorrowBody, CallAs, Called, FailWith, Failure, Input, MessageInput,
+        Outcome, Returned, RouteOptions, Served, Signature, StateFor, Tell, TellsRejection, check,
+        marker,
     };
 }

@@ -2,7 +2,8 @@
 
 use super::Error;
 
-/// A message with `#[message(from_errors)]`: each error of this crate becomes it, by way of [`Error`].
+/// A message with `#[message(from_errors)]`: each error of this crate becomes it, by way of
+/// [`Error`](enum@Error).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made from the errors of Veltix",
     label = "its `From<veltix::Error>` is missing",

@@ -1,6 +1,7 @@
 //! The handlers of a connection's beginning and end.
 
-use super::kinds::{ConnectHandler, DisconnectHandler};
+use super::handler::Handler;
+use super::signature::Signature;
 use super::{Router, Unbound};
 use crate::close::Disconnected;
 #[cfg(doc)]
@@ -21,7 +22,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn on_connect<H, T>(mut self, handler: H) -> Self
     where
-        H: ConnectHandler<T, S>,
+        H: Signature<T> + Handler<T, S, ()>,
         T: 'static,
     {
         self.on_connect = Some(Unbound::<_, ()>::new::<_, _, ()>(handler));
@@ -35,7 +36,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
     where
-        H: DisconnectHandler<T, S>,
+        H: Signature<T> + Handler<T, S, Disconnected>,
         T: 'static,
     {
         self.on_disconnect = Some(Unbound::<_, Disconnected>::new::<_, _, Disconnected>(handler));

@@ -6,7 +6,6 @@ pub mod check;
 mod declared;
 mod extract;
 mod handler;
-mod kinds;
 mod layer;
 mod life;
 mod messages;
@@ -14,7 +13,8 @@ mod options;
 mod outcome;
 mod reply;
 mod routes;
-mod served;
+mod signature;
+mod state;
 mod typed;
 mod wrap;
 
@@ -39,7 +39,6 @@ pub use extract::{
 pub(crate) use handler::Erased;
 pub use handler::{Called, Handler, marker};
 pub(crate) use handler::{PooledFuture, Started, poll_caught};
-pub use kinds::{BlockingHandler, ConnectHandler, DisconnectHandler, MessageHandler, TypedHandler};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
 pub use messages::MessageStream;
@@ -47,9 +46,10 @@ pub(crate) use messages::Messages;
 pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
-use routes::Unbound;
 pub(crate) use routes::{RouteId, Routes};
-pub use served::{Served, StateFor};
+pub use signature::{BlockingHandler, CallAs, Returned, Signature};
+use state::Unbound;
+pub use state::{Served, StateFor};
 pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Tell, TellsRejection};
 
 /// The routes of an application, and its handlers for connecting and disconnecting peers.
@@ -101,7 +101,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[track_caller]
     pub fn route<H, T>(self, message_type: impl Into<MessageType>, handler: H) -> Self
     where
-        H: MessageHandler<T, S>,
+        H: Signature<T> + Handler<T, S>,
         T: 'static,
     {
         self.add(
@@ -124,7 +124,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     pub fn on<M, H, T>(self, handler: H) -> Self
     where
         M: TypedMessage<Error: TellsRejection>,
-        H: TypedHandler<T, S, M>,
+        H: Signature<T> + Handler<T, S, Asked<M>>,
         T: 'static,
     {
         self.add(
@@ -301,7 +301,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
-        H: MessageHandler<T, S>,
+        H: Signature<T> + Handler<T, S>,
         T: 'static,
     {
         self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));

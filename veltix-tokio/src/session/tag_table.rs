@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use futures::task::AtomicWaker;
-use tokio::runtime::Handle;
+use tokio::runtime::{EnterGuard, Handle};
 use tokio::time::Instant;
 use veltix_core::{TagLimits, TagStore, TargetError, WatchId};
 
@@ -19,7 +19,7 @@ pub(crate) struct TagTable {
     version: AtomicU64,
     /// The wakers of the readers of all watches.
     watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
-    /// The runtime of the connections, for the timers of readers that run elsewhere.
+    /// The runtime of the connections, for the clock and the timers of threads outside of it.
     runtime: OnceLock<Handle>,
 }
 
@@ -49,7 +49,7 @@ impl TagTable {
             let mut store = self.store.lock();
             if store.needs_time() {
                 // Read under the lock, so that the times are in the order of the changes.
-                store.set_time(Instant::now().into_std());
+                store.set_time(self.now().into_std());
             }
             let result = change(&mut store);
             self.version.fetch_add(1, Ordering::Release);
@@ -105,8 +105,16 @@ impl TagTable {
         }
     }
 
-    /// Returns the runtime of the connections, once there has been one.
-    pub(crate) fn runtime(&self) -> Option<&Handle> {
-        self.runtime.get()
+    /// Enters the runtime of the connections, once there has been one. A timer that begins meanwhile
+    /// belongs to it.
+    pub(crate) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
+        self.runtime.get().map(Handle::enter)
+    }
+
+    /// Returns the time of the runtime of the connections. Its clock may be paused, which a thread
+    /// outside of it would not notice.
+    pub(crate) fn now(&self) -> Instant {
+        let _runtime = self.enter_runtime();
+        Instant::now()
     }
 }

@@ -48,8 +48,4 @@ fn main() {
     let _: Router = Router::new().route(OTHER, plain);
     let _: Router = Router::new().on_connect(|| "hello");
     let _: Router = Router::new().route(OTHER, "not a function");
-    let token = String::new();
-    let mut count = 0;
-    let _: Router = Router::new().route(OTHER, move || count += 1);
-    let _: Router = Router::new().route(OTHER, move || drop(token));
 }

@@ -61,8 +61,8 @@ impl GroupWatchBuilder {
     /// [`TargetError`] if the target exceeds a limit. A target written by hand never does.
     pub fn start(self) -> Result<GroupWatch, TargetError> {
         let Self { endpoint, target, by, grace } = self;
-        let now = Instant::now().into_std();
         let reader = Reader::new(endpoint, |tags| {
+            let now = tags.now().into_std();
             tags.watch(|store| store.watch_groups(&target, &by, grace, now))
         })?;
         Ok(GroupWatch { reader, timer: None, ended: false })
@@ -125,7 +125,7 @@ impl GroupWatch {
     fn poll_timer(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.as_ref().is_none_or(|timer| timer.deadline() != deadline) {
             // A reader may be polled outside of the runtime, in which a timer cannot begin.
-            let _context = self.reader.tags().runtime().map(|runtime| runtime.enter());
+            let _runtime = self.reader.tags().enter_runtime();
             match &mut self.timer {
                 Some(timer) => timer.as_mut().reset(deadline),
                 None => self.timer = Some(Box::pin(sleep_until(deadline))),
@@ -146,7 +146,7 @@ impl Stream for GroupWatch {
         self.reader.register(cx);
         let id = self.reader.id;
         let event = loop {
-            let now = Instant::now().into_std();
+            let now = self.reader.tags().now().into_std();
             match self.reader.tags().read_watch(|store| store.next_group(id, now)) {
                 GroupStep::Reset(groups) => break Some(GroupEvent::Reset(groups)),
                 GroupStep::Joined(group) => break Some(GroupEvent::Joined(group)),

@@ -130,7 +130,8 @@ pub trait FromMessage<S>: Sized {
     label = "not an extractor for this handler",
     note = "a message's handler ends with `Message`, `Msg<T>`, `Text`, `Json<T>`, `Bytes` or an argument that \
             does not need the body; one of `Router::on` ends with `Msg<T>`; `on_connect` takes no body; \
-            `on_disconnect` may end with `Disconnected`"
+            `on_disconnect` may end with `Disconnected`",
+    note = "`State<S>` takes the router's state, or a part of it with `FromRef`"
 )]
 pub trait FromInput<S, I: Input, Via>: Sized {
     /// True if the argument works only on a server, as [`FromContext::NEEDS_HUB`].
