@@ -40,7 +40,11 @@ impl ConnectionTask {
         self.session().receipts().handled.add(silent);
         flush::published_apart(published);
         if died {
-            tracing::error!(peer = %self.peer, "the thread of a peer's handlers panicked: please report this bug");
+            let due = self.endpoint.services().logs().dead_threads.decide(Instant::now());
+            log_or_debug!(
+                error, due, peer = %self.peer,
+                "the thread of a peer's handlers panicked: please report this bug"
+            );
             self.begin_end(CloseReason::Aborted);
         }
         ended

@@ -55,8 +55,9 @@ impl ConnectionTask {
                 true
             }
             Err(error) => {
-                tracing::error!(
-                    peer = %self.peer, %error,
+                let due = self.endpoint.services().logs().no_threads.decide(Instant::now());
+                log_or_debug!(
+                    error, due, peer = %self.peer, %error,
                     "no thread for a peer's handlers could be started, so its connection is closed: check the limits of threads"
                 );
                 self.begin_end(CloseReason::Aborted);

@@ -186,7 +186,11 @@ impl ConnectionTask {
     async fn end_threads(mut self) {
         let ends = self.handlers.take_thread_ends();
         if self.handlers.thread().is_some_and(HandlerThread::is_busy) {
-            tracing::warn!(peer = %self.peer, "a handler still blocks its thread after its connection has ended");
+            let due = self.endpoint.services().logs().blocked_threads.decide(Instant::now());
+            log_or_debug!(
+                warn, due, peer = %self.peer,
+                "a handler still blocks its thread after its connection has ended"
+            );
         }
         let waits = self.endpoint.services().role() == Role::Server;
         drop(self);
@@ -254,8 +258,9 @@ impl ConnectionTask {
         let why = &outcome.reason;
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
         if undelivered > 0 && self.is_ended_client(why) {
-            tracing::warn!(
-                %peer, undelivered,
+            let due = endpoint.services().logs().lost.decide(Instant::now());
+            log_or_debug!(
+                warn, due, %peer, undelivered,
                 "the client ended before all of its messages were sent: await `Client::close`"
             );
         }

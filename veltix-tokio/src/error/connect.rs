@@ -122,7 +122,7 @@ impl ConnectError {
                     | HandshakeError::Refused { .. }
                     | HandshakeError::TypesDiffer { .. }
             ),
-            // The connector has reached the server before.
+            // The address was right before, whatever the system or a connector says of it now.
             Self::Tls { .. } | Self::Unreachable { .. } => false,
             _ => !self.is_transient(),
         }

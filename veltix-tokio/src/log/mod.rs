@@ -73,6 +73,16 @@ pub(crate) struct Logs {
     pub(crate) id_windows: RateLimitedLog,
     /// Broadcasts that are too large for a peer.
     pub(crate) too_large: RateLimitedLog,
+    /// Older connections of a user that did not end in time.
+    pub(crate) take_overs: RateLimitedLog,
+    /// Handlers that block their thread beyond the end of their connection.
+    pub(crate) blocked_threads: RateLimitedLog,
+    /// Threads for the handlers of a peer that could not be started.
+    pub(crate) no_threads: RateLimitedLog,
+    /// Threads for the handlers of a peer that panicked.
+    pub(crate) dead_threads: RateLimitedLog,
+    /// Messages that a client lost at its end.
+    pub(crate) lost: RateLimitedLog,
     /// Attempts of this client to connect again.
     pub(crate) reconnects: RateLimitedLog,
 }
@@ -107,6 +117,11 @@ impl Default for Logs {
             going_away: RateLimitedLog::new(),
             id_windows: RateLimitedLog::new(),
             too_large: RateLimitedLog::new(),
+            take_overs: RateLimitedLog::new(),
+            blocked_threads: RateLimitedLog::new(),
+            no_threads: RateLimitedLog::new(),
+            dead_threads: RateLimitedLog::new(),
+            lost: RateLimitedLog::new(),
             reconnects: RateLimitedLog::new(),
         }
     }

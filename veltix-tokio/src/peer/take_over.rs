@@ -7,13 +7,14 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use veltix_core::limits::TAKE_OVER;
 use veltix_core::{EncodeError, Message, ToMessage};
 
 use super::Peer;
 use crate::close::CloseReason;
 use crate::error::TakeOverError;
+use crate::log::log_or_debug;
 use crate::session::{Holder, HolderKey};
 
 /// A connection that takes over from the older connections of the same user. Created by
@@ -117,7 +118,8 @@ impl TakeOver {
             }
         };
         if timeout(TAKE_OVER, ended).await.is_err() {
-            tracing::warn!(%peer, "an older connection of the same user has not ended in time");
+            let due = session.services().logs().take_overs.decide(Instant::now());
+            log_or_debug!(warn, due, %peer, "an older connection of the same user has not ended in time");
         }
         Ok(peers)
     }
