@@ -1,11 +1,10 @@
 //! A rate limit for each peer, as a tower layer around all routes: a token bucket, and a price for each
-//! type of message.
+//! type of message. A call above the rate is answered with the time to wait.
 //!
 //! Run it with `cargo run --example rate_limit`.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,20 +13,40 @@ use futures::future::{Either, Ready, ready};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use veltix::layer::Inbound;
-use veltix::{BoxError, Client, ClientConfig, Message, Reply, Router};
-use veltix::{Server, ServerConfig};
+use veltix::typed::TypedMessage;
+use veltix::{
+    BoxError, Client, ClientConfig, Msg, Rejection, Reply, RequestError, Router, Server,
+    ServerConfig,
+};
 
 #[veltix::message]
-enum Api {
+pub(crate) enum Api {
     /// Costs one token.
-    Look = 200,
+    #[message(code = 200, reply = Found, error = Refused)]
+    Look,
     /// Costs ten tokens.
-    Search = 201,
+    #[message(code = 201, reply = Found, error = Refused)]
+    Search,
+    #[message(code = 202, text)]
+    Found(String),
+    #[message(code = 203)]
+    Refused { why: String, retry_after_ms: u128 },
+}
+
+/// The layer's rejection becomes the answer of the route.
+impl From<&Rejection> for Refused {
+    fn from(rejection: &Rejection) -> Self {
+        let retry_after_ms = match rejection {
+            Rejection::TooFast { retry_after } => retry_after.as_millis(),
+            _ => 0,
+        };
+        Self { why: rejection.to_string(), retry_after_ms }
+    }
 }
 
 /// Returns the price of a message with this code.
 fn price(code: u16) -> f64 {
-    if code == Api::Search.code() { 10.0 } else { 1.0 }
+    if code == Search::TYPE.code() { 10.0 } else { 1.0 }
 }
 
 /// The rate at which the bucket of a peer fills, its capacity and the prices.
@@ -83,7 +102,9 @@ where
         let paid = bucket.lock().expect("no panic").pay(price, self.limit, Instant::now());
         match paid {
             Ok(()) => Either::Left(self.inner.call(inbound)),
-            Err(wait) => Either::Right(ready(Err(TooFast { wait }.into()))),
+            Err(retry_after) => {
+                Either::Right(ready(Err(Rejection::TooFast { retry_after }.into())))
+            }
         }
     }
 }
@@ -118,38 +139,24 @@ impl Bucket {
     }
 }
 
-/// The error for a peer above its rate. The hub emits it as `HandlerFailed`.
-#[derive(Debug)]
-pub(crate) struct TooFast {
-    wait: Duration,
-}
-
-impl fmt::Display for TooFast {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the peer is too fast by {:?}", self.wait)
-    }
-}
-
-impl std::error::Error for TooFast {}
-
 #[tokio::main]
 async fn main() -> veltix::Result<()> {
     let limit = RateLimit { per_second: 5.0, burst: 12.0, price };
     let router = Router::new()
-        .route(Api::Look, async || "a look")
-        .route(Api::Search, async || "a search result")
+        .on(async |_: Msg<Look>| Found("a look".to_owned()))
+        .on(async |_: Msg<Search>| Found("a search result".to_owned()))
         .layer(limit);
     let server = Server::bind(ServerConfig::default().addr("127.0.0.1:0"), router).await?;
     let (addr, hub) = (server.local_addr().to_string(), server.hub());
     let running = tokio::spawn(server.run());
 
     let client = Client::connect(ClientConfig::default().addr(addr), Router::new()).await?;
-    for question in [Api::Search, Api::Look, Api::Look, Api::Look, Api::Search] {
-        let patience = Duration::from_millis(200);
-        let asked = client.request(&Message::empty(question)).timeout(patience).await;
-        match asked {
-            Ok(answer) => println!("{question:?}: {}", answer.text()?),
-            Err(error) => println!("{question:?}: {error}"),
+    println!("search: {}", client.request(&Search).await?.0);
+    for _ in 0..3 {
+        match client.request(&Look).await {
+            Ok(Found(look)) => println!("look: {look}"),
+            Err(RequestError::Remote(refused)) => println!("look: {}", refused.why),
+            Err(error) => return Err(error.into()),
         }
     }
 

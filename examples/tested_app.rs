@@ -36,7 +36,7 @@ fn left(hub: Hub, peer: Peer, end: Disconnected) -> Result<(), SendError> {
 }
 
 fn send_to_room(hub: &Hub, peer: &Peer, message: &Message) -> Result<(), SendError> {
-    if let Some(room) = peer.get_tag("room") {
+    if let Ok(Some(room)) = peer.get_tag("room") {
         hub.to(tag("room").is(room)).except(peer).send(message)?;
     }
     Ok(())

@@ -12,8 +12,10 @@
 //!
 //! impl<S> FromContext<S> for Admin {
 //!     fn from_context(cx: &Context<'_>, _: &S) -> Result<Self, Rejection> {
-//!         let name = cx.peer().get_tag("admin");
-//!         name.map(|name| Self(name.to_string())).ok_or_else(|| Rejection::other("not an admin"))
+//!         match cx.peer().get_tag("admin") {
+//!             Ok(Some(name)) => Ok(Self(name.to_string())),
+//!             _ => Err(Rejection::other("not an admin")),
+//!         }
 //!     }
 //! }
 //!
@@ -39,6 +41,7 @@
 //! | item | purpose |
 //! |---|---|
 //! | [`Handler`] | a function that handles a message; its methods set options of the route |
+//! | [`Authenticator`] | a function that authenticates a peer |
 //! | [`Configured`] | a handler with options, the result of these methods |
 //! | [`Context`] | the peer and the hub, as an extractor sees them |
 //! | [`FromContext`], [`FromMessage`] | extractors without and with the body |
@@ -51,5 +54,6 @@
 
 pub use veltix_core::MessageRef;
 pub use veltix_tokio::{
-    Configured, Context, FromContext, FromInput, FromMessage, FromRef, Handler, IntoReply,
+    Authenticator, Configured, Context, FromContext, FromInput, FromMessage, FromRef, Handler,
+    IntoReply,
 };

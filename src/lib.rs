@@ -46,10 +46,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod _guide;
+pub mod client;
 pub mod codec;
 pub mod future;
 pub mod handler;
 pub mod layer;
+pub mod presence;
 pub mod request;
 pub mod stats;
 pub mod tags;
@@ -57,6 +59,7 @@ pub mod text;
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))))]
 pub mod tls;
+pub mod transport;
 pub mod typed;
 
 pub use veltix_core::{
@@ -121,11 +124,11 @@ pub use veltix_macros::debug_handler;
 pub use veltix_macros::message;
 pub use veltix_tokio::{
     BindError, BoxError, Broadcast, BufferSize, CertificateProblem, Client, ClientConfig,
-    ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected, Error, Event,
-    EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json, MessageStream,
-    Msg, Peer, Reconnect, Refuse, Rejection, Reply, RequestError, Result, Router, SendError,
-    Server, ServerConfig, ShutdownReport, SocketCore, State, Text, TlsConfigError, TlsError, Watch,
-    WatchEvent, transport,
+    ClientHandle, ClientStatus, CloseReason, ConfigError, ConnectError, Delivery, Disconnected,
+    Error, Event, EventStream, Extension, HandshakeFailure, HandshakeInfo, Hub, Identity, Json,
+    MessageStream, Msg, Peer, Reconnect, Refuse, Rejection, Reply, RequestError, Result, Router,
+    SendError, ServeError, Server, ServerConfig, ShutdownReport, SocketCore, State, Text,
+    TlsConfigError, TlsError,
 };
 
 #[cfg(feature = "signal")]
@@ -150,8 +153,11 @@ pub mod __private {
     pub use veltix_core::typed::{body, read_reply, read_reply_or_error};
     pub use veltix_core::{
         AnswerError, Ask, BodyError, EncodeError, Key, Message, MessageRef, MessageType, NoError,
-        NoReply, OverflowPolicy, Registry, ToMessage, Told, Typed, TypedMessage, UnknownCode,
+        NoReply, OverflowPolicy, Registry, TagError, TargetError, ToMessage, Told, Typed,
+        TypedMessage, UnknownCode,
     };
+    pub use veltix_tokio::__private::from_error;
+    pub use veltix_tokio::{BindError, ConnectError, RequestError, SendError, TlsConfigError};
 }
 
 /// Compiles the code of the README.

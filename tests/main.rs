@@ -13,6 +13,7 @@ mod handlers;
 mod hostile;
 mod identity;
 mod interop;
+mod listeners;
 mod promises;
 mod simulation;
 mod support;

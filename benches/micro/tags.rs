@@ -33,7 +33,7 @@ fn indexed() -> TagStore {
     let mut store = TagStore::default();
     for number in 0..PEERS {
         let peer = PeerId::new(number);
-        store.join(peer);
+        store.enter(peer);
         store.set(peer, ("room", room(number))).expect("the tag is within the limits");
         store.set(peer, ("number", number.to_string())).expect("the tag is within the limits");
         store.admit(peer);
@@ -94,10 +94,10 @@ fn churn(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("join, tag and leave among 10 000");
     group.bench_function("index", |bencher| {
         bencher.iter(|| {
-            store.join(peer);
+            store.enter(peer);
             store.admit(peer);
             let added = store.add(peer, ("room", black_box("large")));
-            store.leave(peer);
+            store.forget(peer);
             added
         });
     });
@@ -130,7 +130,7 @@ fn crowd() -> (TagStore, Scanned) {
     let (mut store, mut peers) = (TagStore::default(), Vec::new());
     for number in 0..CROWD {
         let peer = PeerId::new(number);
-        store.join(peer);
+        store.enter(peer);
         let mut tags = HashMap::new();
         for (name, value) in traits(number) {
             store.set(peer, (name, value)).expect("the tag is within the limits");

@@ -1,7 +1,6 @@
 //! The server: authentication, sessions and a route for administrators.
 
 use std::collections::HashMap;
-use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -72,15 +71,15 @@ impl Accounts {
     }
 }
 
-impl Accounts {
-    /// Returns the session for the token of a handshake. A wrong token is refused here. A peer without a
-    /// token is asked later, in `on_connect`.
-    fn known(&self, info: &HandshakeInfo) -> Result<Option<Session>, Refuse> {
-        let Some(token) = info.token() else { return Ok(None) };
-        let session =
-            self.0.get(token.expose()).ok_or_else(|| Refuse::new("nobody has this token"))?;
-        Ok(Some(session.clone()))
-    }
+/// Returns the session for the token of a handshake. A wrong token is refused here. A peer without a
+/// token is asked later, in `on_connect`.
+async fn authenticate(
+    State(accounts): State<Accounts>,
+    info: HandshakeInfo,
+) -> Result<Option<Session>, Refuse> {
+    let Some(token) = info.token() else { return Ok(None) };
+    let session = accounts.0.get(token.expose());
+    session.cloned().map(Some).ok_or_else(|| Refuse::new("nobody has this token"))
 }
 
 /// The actions of administrators.
@@ -177,8 +176,6 @@ async fn kick(
 }
 
 pub(crate) fn router(app: App) -> Router {
-    let accounts = app.accounts.clone();
-    let authenticate = move |info: HandshakeInfo| ready(accounts.known(&info));
     Router::new()
         .authenticate(authenticate)
         .on_connect(enter)

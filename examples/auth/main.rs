@@ -6,8 +6,8 @@
 //! `cargo run --example auth -- serve` it serves Rust and Python clients on `VELTIX_ADDR`, by default
 //! `127.0.0.1:8080`, until Ctrl-C. `examples/auth_client.py sesame-ann` is such a client.
 //!
-//! A token is sent in plain text. Without TLS, which the example `tls` shows, send it only over a path that
-//! nobody can read. Therefore the client must call `allow_plaintext_token`.
+//! Without TLS a token is sent in plain text. Therefore a client sends it over the loopback address only.
+//! On a network it needs TLS, which the example `tls` shows.
 
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
@@ -74,7 +74,6 @@ async fn kick(client: &Client, user: &str) -> veltix::Result<String> {
 async fn connect(addr: &str, token: &'static str) -> Result<Client, ConnectError> {
     let router = Router::new()
         .on(move |Msg(welcome): Msg<Welcome>| println!("{token}: welcome, {}", welcome.user));
-    // Only over the loopback address. On a network, configure `tls` instead.
-    let config = ClientConfig::default().addr(addr).token(token).allow_plaintext_token();
-    Client::connect(config, router).await
+    // On a network, configure `tls` too.
+    Client::connect(ClientConfig::default().addr(addr).token(token), router).await
 }

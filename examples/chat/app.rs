@@ -27,7 +27,7 @@ async fn greet(hub: Hub, peer: Peer) -> veltix::Result<()> {
 /// Passes the message on as it came: as a [`Message`], its body is not copied. Only the peer's first line is
 /// also parsed, for the name.
 async fn say(hub: Hub, peer: Peer, message: Message) -> veltix::Result<()> {
-    if peer.get_tag("name").is_none() {
+    if !peer.has_tag("name") {
         remember_name(&peer, &message)?;
     }
     hub.to(tag("room").is(room(&peer))).except(&peer).send(&message)?;
@@ -80,5 +80,5 @@ fn room(peer: &Peer) -> String {
 }
 
 fn text(peer: &Peer, name: &str) -> Option<String> {
-    peer.get_tag(name)?.as_str().map(str::to_owned)
+    peer.get_tag(name).ok()??.as_str().map(str::to_owned)
 }

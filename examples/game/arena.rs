@@ -82,7 +82,7 @@ fn leave(hub: Hub, peer: Peer) -> Result<(), SendError> {
 
 /// Sends a message to the other players of the peer's arena, if the peer is in one.
 fn send_to_others(hub: &Hub, peer: &Peer, what: &impl ToMessage) -> Result<(), SendError> {
-    if let Some(arena) = peer.get_tag("arena") {
+    if let Ok(Some(arena)) = peer.get_tag("arena") {
         hub.to(tag("arena").is(arena)).except(peer).send(what)?;
     }
     Ok(())
@@ -90,7 +90,7 @@ fn send_to_others(hub: &Hub, peer: &Peer, what: &impl ToMessage) -> Result<(), S
 
 /// Returns the player of a peer that has entered.
 pub(crate) fn player_of(peer: &Peer) -> Option<Player> {
-    let Some(TagValue::Text(name)) = peer.get_tag("name") else { return None };
+    let Ok(Some(TagValue::Text(name))) = peer.get_tag("name") else { return None };
     Some(Player { player: peer.id().value(), name: name.to_string() })
 }
 

@@ -31,6 +31,12 @@ pub(crate) enum Rooms {
     Vote { question: String },
     #[message(code = 208)]
     Ballot { yes: bool },
+    /// Follows a topic. A peer is in one room, and follows as many topics as it likes.
+    #[message(code = 209)]
+    Follow { topic: String },
+    /// A line for the other peers that follow a topic.
+    #[message(code = 210, reply = Passed)]
+    Post { topic: String, text: String },
 }
 
 /// Returns the target that matches the peers in a room. A target is a value; the hub finds the peers later.
@@ -64,6 +70,18 @@ async fn say(hub: Hub, peer: Peer, Msg(say): Msg<Say>) -> veltix::Result<Passed>
     Ok(Passed { to: delivery.queued })
 }
 
+/// Adds a value to the set of topics. A tag that is set has one value, and a set has many.
+async fn follow(peer: Peer, Msg(follow): Msg<Follow>) -> veltix::Result<()> {
+    peer.join("topic", follow.topic)?;
+    Ok(())
+}
+
+async fn post(hub: Hub, peer: Peer, Msg(post): Msg<Post>) -> veltix::Result<Passed> {
+    let heard = Heard { from: name(&peer), text: post.text };
+    let delivery = hub.to(tag("topic").is(post.topic)).except(&peer).send(&heard)?;
+    Ok(Passed { to: delivery.queued })
+}
+
 /// Sends a line to peers of at least this level, and to the staff with any level.
 async fn announce(hub: Hub, peer: Peer, Msg(what): Msg<Announce>) -> veltix::Result<Passed> {
     let entitled = tag("level").at_least(what.level) | tag("staff");
@@ -73,7 +91,7 @@ async fn announce(hub: Hub, peer: Peer, Msg(what): Msg<Announce>) -> veltix::Res
 }
 
 pub(crate) fn router() -> Router {
-    Router::new().on(enter).on(mute).on(say).on(announce)
+    Router::new().on(enter).on(mute).on(say).on(announce).on(follow).on(post)
 }
 
 /// Sends a question to all peers in a room and returns the number of yes votes after `quorum` answers. Returns
@@ -98,5 +116,9 @@ pub(crate) fn name(peer: &Peer) -> String {
 
 /// Returns the text of one of the peer's tags, or an empty text.
 fn of(peer: &Peer, tag: &str) -> String {
-    peer.get_tag(tag).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    peer.get_tag(tag)
+        .ok()
+        .flatten()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

@@ -7,18 +7,19 @@
 
 mod app;
 
-use std::collections::HashMap;
-
-use app::{Announce, Ballot, Enter, Heard, Mute, Say, Vote, audience, name, room, router, vote};
-use veltix::{
-    Client, ClientConfig, Hub, Msg, Router, Server, ServerConfig, Watch, WatchEvent, tag,
+use app::{
+    Announce, Ballot, Enter, Follow, Heard, Mute, Post, Say, Vote, audience, name, room, router,
+    vote,
 };
+use veltix::presence::{Member, Watch, WatchEvent};
+use veltix::{Client, ClientConfig, Hub, Msg, Router, Server, ServerConfig, tag};
 
 #[tokio::main]
 async fn main() -> veltix::Result<()> {
     let server = Server::bind(ServerConfig::default().addr("127.0.0.1:0"), router()).await?;
     let (addr, hub) = (server.local_addr().to_string(), server.hub());
-    let watching = tokio::spawn(print_members(hub.watch(room("lobby"))?));
+    let watching =
+        tokio::spawn(print_members(hub.watch(room("lobby")).with_tags(["name"]).start()?));
     let running = tokio::spawn(server.run());
 
     act(&hub, &addr).await?;
@@ -53,6 +54,16 @@ async fn act(hub: &Hub, addr: &str) -> veltix::Result<()> {
     let passed = bob.request(&Announce { rooms, level: 8, text }).await?;
     arrived(&everyone).await?;
     println!("bob is heard by {}", passed.to);
+
+    println!("\n- To the peers that follow a topic, among many: `peer.join`, `.is`");
+    for topic in ["tea", "cake"] {
+        cat.send(&Follow { topic: topic.into() }).await?;
+    }
+    dan.send(&Follow { topic: "cake".into() }).await?;
+    arrived(&everyone).await?;
+    let post = Post { topic: "cake".into(), text: "there is cake".into() };
+    println!("ann is heard by {}", ann.request(&post).await?.to);
+    arrived(&everyone).await?;
 
     println!("\n- A tag for many peers at once: `hub.tag(target, tag)`");
     let newcomers = room("lobby") & tag("level").below(5);
@@ -114,22 +125,17 @@ async fn enter(
 
 /// Prints the peers that enter and leave, until the server has ended.
 async fn print_members(mut lobby: Watch) {
-    // `Left` has only the number of a peer, because its tags end with the connection.
-    let mut names = HashMap::new();
+    let name = |member: &Member| match member.tag("name") {
+        Some(name) => name.as_str().unwrap_or_default().to_owned(),
+        None => String::new(),
+    };
     while let Some(event) = lobby.next().await {
         match event {
             // At the start, and each time this loop has fallen behind.
-            WatchEvent::Reset(peers) => {
-                names = peers.iter().map(|peer| (peer.id(), name(peer))).collect();
-                println!("* {} in the lobby", names.len());
-            }
-            WatchEvent::Entered(peer) => {
-                println!("* {} enters the lobby", name(&peer));
-                names.insert(peer.id(), name(&peer));
-            }
-            WatchEvent::Left(id) => {
-                println!("* {} leaves the lobby", names.remove(&id).unwrap_or_default());
-            }
+            WatchEvent::Reset(members) => println!("* {} in the lobby", members.len()),
+            WatchEvent::Entered(member) => println!("* {} enters the lobby", name(&member)),
+            // The peer may be gone, but the watch has the tags that it asked for.
+            WatchEvent::Left(member) => println!("* {} leaves the lobby", name(&member)),
             _ => {}
         }
     }

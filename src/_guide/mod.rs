@@ -10,7 +10,7 @@
 
 // The links of the pages resolve in this scope.
 #[allow(unused_imports, reason = "links are no use of an import for the compiler")]
-use crate::{handler::*, layer::*, request::*, stats::*, typed::*, *};
+use crate::{client::*, handler::*, layer::*, request::*, stats::*, typed::*, *};
 
 /// Adds a page. A second file stands behind the first, for links that only rustdoc resolves. In a
 /// build without a feature, links to its items lead to the page of features.

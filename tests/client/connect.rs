@@ -131,7 +131,14 @@ async fn other_failures_are_told_apart() {
     let leaves = |raw: RawPeer| -> futures::future::BoxFuture<'static, ()> {
         Box::pin(async move { drop(raw) })
     };
-    check_handshake_error(&failure(off, leaves).await, &HandshakeError::Closed);
+    check_handshake_error(&failure(off, leaves).await, &HandshakeError::NoHello);
+    let leaves_later = |mut raw: RawPeer| -> futures::future::BoxFuture<'static, ()> {
+        Box::pin(async move {
+            raw.say(PYTHON).await.expect("it listens");
+            raw.hear().await.expect("the client's hello");
+        })
+    };
+    check_handshake_error(&failure(off, leaves_later).await, &HandshakeError::Closed);
     let frame_first = |mut raw: RawPeer| -> futures::future::BoxFuture<'static, ()> {
         Box::pin(async move { raw.send(200, 32_768, "too early").await.expect("it listens") })
     };
@@ -143,23 +150,49 @@ async fn other_failures_are_told_apart() {
     assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
 }
 
+/// The server of another protocol is told apart from a Veltix server of another version.
 #[tokio::test(start_paused = true)]
-async fn an_on_connect_that_says_no_gives_the_connection_up() {
-    let world = World::new(Router::new());
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&calls);
-    let router = Router::new().on_connect(move || {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Err::<(), _>("not this server")
-    });
-    let reconnect = config(Reconnect::fixed(seconds(1)).initial(true));
-    let result = Client::connect_with(world.connector.clone(), reconnect, router).await;
-    let Err(ConnectError::GivenUp { addr, reason }) = result else { panic!("{result:?}") };
-    assert_eq!(
-        (addr.as_str(), reason.as_str()),
-        ("memory", "refused by on_connect: not this server")
-    );
-    assert_eq!(calls.load(Ordering::Relaxed), 1, "no other attempt is made");
+async fn a_server_of_another_protocol_is_named() {
+    let again = Reconnect::fixed(seconds(1)).initial(true);
+    let writes = |bytes: &'static [u8]| {
+        move |mut raw: RawPeer| -> futures::future::BoxFuture<'static, ()> {
+            Box::pin(async move { raw.write(bytes).await.expect("it listens") })
+        }
+    };
+    for (bytes, protocol) in [
+        (&b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"[..], "HTTP"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "SSH"),
+        (b"220 mail.example.org ESMTP\r\n", "SMTP or FTP"),
+    ] {
+        let error = failure(again, writes(bytes)).await;
+        check_handshake_error(&error, &HandshakeError::NotVeltix { protocol });
+        let text = error.to_string();
+        assert!(text.contains(protocol) && text.contains("not Veltix"), "{text}");
+        assert!(!error.is_transient() && !text.contains("version"), "{text}");
+    }
+    // The alert that a TLS server sends to a client without TLS.
+    let error = failure(again, writes(&[21, 3, 3, 0, 2, 2, 70])).await;
+    check_handshake_error(&error, &HandshakeError::Tls);
+    // A server that says nothing may be one of HTTP or of TLS.
+    let closes = |raw: RawPeer| -> futures::future::BoxFuture<'static, ()> {
+        Box::pin(async move { drop(raw) })
+    };
+    let text = failure(Reconnect::off(), closes).await.to_string();
+    assert!(text.contains("Veltix server") && text.contains("enable TLS"), "{text}");
+}
+
+/// Another program may have the port for a moment while the server restarts.
+#[tokio::test(start_paused = true)]
+async fn a_server_of_another_protocol_does_not_end_reconnecting() {
+    let mut server = RawServer::new(PIPE);
+    let config = config(Reconnect::fixed(seconds(1)));
+    let (client, raw) = server.client(config, Router::new()).await;
+    drop(raw);
+    let mut foreign = server.accept().await;
+    foreign.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await.expect("it listens");
+    let mut raw = server.accept().await;
+    raw.welcome(PYTHON).await.expect("the client is there");
+    client.connected().await.expect("it tries again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,14 @@
 //! Client-only behaviour: it reconnects, stops, streams messages, and respects its server's ids.
 
+mod admission;
 mod connect;
+mod dropped;
 mod going_away;
+mod handles;
 mod ids;
 mod messages;
 mod reconnect;
+mod restored;
 mod retry;
 
 use std::time::Duration;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
+use veltix::client::NotConnected;
 use veltix::testing::{TestClient, TestServer};
 use veltix::{
-    ClientConfig, ClientStatus, CloseReason, Event, EventStream, Message, Reconnect, RequestError,
-    Router, SendError,
+    ClientConfig, ClientStatus, CloseReason, Event, EventStream, Message, Reconnect, Refuse,
+    RequestError, Router, SendError,
 };
 
 use super::{accept, attempt, break_and_accept, config, connected, gave_up, lost, next, seconds};
@@ -268,18 +269,18 @@ async fn attempts_are_counted_in_a_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_on_connect_that_says_no_later_ends_the_attempts() {
+async fn an_on_connect_that_refuses_for_good_later_ends_the_attempts() {
     let connects = AtomicUsize::new(0);
     let connects = Arc::new(connects);
     let router = Router::new().on_connect(move || match connects.fetch_add(1, Ordering::Relaxed) {
         0 => Ok(()),
-        _ => Err("not again"),
+        _ => Err(Refuse::new("not again")),
     });
     let mut server = RawServer::new(PIPE);
     let reconnect = config(Reconnect::fixed(seconds(1)));
     let (client, raw) = server.client(reconnect, router).await;
     let mut raw = break_and_accept(&mut server, raw).await;
-    assert_eq!(lost(&client).await, "refused by on_connect: not again");
+    assert_eq!(lost(&client).await, "refused for good by on_connect: not again");
     assert!(raw.rest().await.is_empty());
 }
 
@@ -371,7 +372,7 @@ async fn a_connection_can_be_waited_for() {
     assert_eq!(start.elapsed(), seconds(3));
     drop((raw, server));
     quiet().await;
-    assert!(matches!(client.connected().await, Err(ClientStatus::Lost { .. })));
+    assert!(matches!(client.connected().await, Err(NotConnected::Lost { .. })));
     client.close().await;
-    assert_eq!(client.connected().await, Err(ClientStatus::Closed));
+    assert_eq!(client.connected().await, Err(NotConnected::Closed));
 }

@@ -46,6 +46,11 @@ async fn limits_that_let_nothing_through_are_refused() {
     assert_eq!(server(default().inbox(0, 1)), zero("inbox_messages"));
     assert_eq!(server(default().inbox(1, 0)), zero("inbox_bytes"));
     assert_eq!(server(default().max_workers(0)), zero("max_workers"));
+    assert_eq!(server(default().max_tags(0)), zero("max_tags"));
+    assert_eq!(server(default().max_values(0)), zero("max_values"));
+    let too_high = |name, value, max| ConfigError::TooHigh { name, value, max };
+    assert_eq!(server(default().max_tags(1_025)), too_high("max_tags", 1_025, 1_024));
+    assert_eq!(server(default().max_values(100_001)), too_high("max_values", 100_001, 100_000));
     assert_eq!(server(default().heartbeat(Some(Duration::ZERO))), ConfigError::Heartbeat);
     let config = ClientConfig::default().inbox(0, 1);
     assert_eq!(client(config, Router::new()).await, zero("inbox_messages"));

@@ -52,8 +52,8 @@ async fn application(core: SocketCore) -> ShutdownReport {
     let (hub, addr) = serve(core, router).await;
     let answer = Router::new().route(ECHO, |body: Bytes| body);
     let one = connect(&addr, core, answer).await;
-    let two = connect(&addr, core, Router::new()).await;
-    let mut heard = two.messages().expect("nobody took them");
+    let (router, mut heard) = Router::new().messages();
+    let two = connect(&addr, core, router).await;
     // A client is connected slightly before its server lists it: an answer shows that it is listed.
     two.request(&Message::empty(ECHO)).timeout(PATIENCE).await.expect("an answer");
     for number in 0..100 {
@@ -155,7 +155,7 @@ async fn every_connection_has_a_thread_which_is_joined_at_shutdown() {
     for _ in 0..CLIENTS {
         let client = connect(&addr, SocketCore::Async, Router::new()).await;
         let answer = client.request(&Message::empty(ECHO)).timeout(PATIENCE).await.unwrap();
-        assert_eq!(answer.text().unwrap(), "veltix-connection");
+        assert_eq!(answer.text().unwrap(), "veltix-handlers");
         clients.push(client);
     }
     assert_eq!(threads.lock().unwrap().len(), CLIENTS);

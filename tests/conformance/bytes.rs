@@ -99,8 +99,8 @@ pub(super) async fn half_close_and_drain<T: Transport>(mut scene: Scene<T>) {
 
 pub(super) async fn close_writes_what_is_queued<T: Transport>(mut scene: Scene<T>) {
     let mut server = scene.serve(chat).await;
-    let client = scene.client(Router::new()).await;
-    let mut heard = client.messages().unwrap();
+    let (router, mut heard) = Router::new().messages();
+    let client = scene.client(router).await;
     let peer = server.next_peer().await;
     // More than the client reads at once, and the client sends more than the peer reads.
     for number in 0..60 {

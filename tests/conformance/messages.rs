@@ -21,8 +21,8 @@ pub(super) async fn connect<T: Transport>(mut scene: Scene<T>) {
 
 pub(super) async fn echo<T: Transport>(mut scene: Scene<T>) {
     scene.serve(chat).await;
-    let client = scene.client(Router::new()).await;
-    let mut messages = client.messages().unwrap();
+    let (router, mut messages) = Router::new().messages();
+    let client = scene.client(router).await;
     for length in [0, 1, 1023, 1024, 70_000] {
         let body = vec![7; length];
         client.send(&Message::new(ECHO, body.clone())).await.unwrap();
@@ -54,8 +54,8 @@ pub(super) async fn broadcast_with_exclusion<T: Transport>(mut scene: Scene<T>) 
     scene.serve(chat).await;
     let mut clients = Vec::new();
     for _ in 0..5 {
-        let client = scene.client(Router::new()).await;
-        let messages = client.messages().unwrap();
+        let (router, messages) = Router::new().messages();
+        let client = scene.client(router).await;
         clients.push((client, messages));
     }
     for (author, (client, _)) in clients.iter().enumerate() {
@@ -79,8 +79,8 @@ pub(super) async fn two_thousand_in_order<T: Transport>(mut scene: Scene<T>) {
         message
     };
     scene.serve(|| Router::new().route(OTHER, listen.clone())).await;
-    let client = scene.client(Router::new()).await;
-    let mut answers = client.messages().unwrap();
+    let (router, mut answers) = Router::new().messages();
+    let client = scene.client(router).await;
     let sending = tokio::spawn(async move {
         for number in 0..MANY {
             client.send(&Message::from_text(OTHER, number.to_string())).await.unwrap();

@@ -89,6 +89,7 @@ async fn who_does_not_say_is_refused() {
 async fn only_an_admin_kicks() {
     let app = app();
     let server = TestServer::start(router(app.clone())).await;
+    server.allow_failures();
     let ann = enters(&server, "ann", "a").await;
     let bob = enters(&server, "bob", "b").await;
     let at_server = server.peer(&bob);

@@ -57,6 +57,7 @@ fn flow(received: u64, written: u64) -> Flow {
 #[tokio::test]
 async fn failures_are_counted_by_kind() {
     let server = TestServer::start(app::router()).await;
+    server.allow_failures();
     let (mut board, mut events) = (Board::default(), server.hub().events());
     let ann = server.client("ann").await;
     ann.send(&Message::new(Echo::TYPE, vec![0xff])).await;

@@ -1,7 +1,8 @@
 //! The peers that each message of the example `rooms` reaches.
 
+use veltix::presence::WatchEvent;
 use veltix::testing::{TestClient, TestServer};
-use veltix::{ClientConfig, Msg, Router, WatchEvent};
+use veltix::{ClientConfig, Msg, Router};
 
 use super::soon;
 
@@ -9,7 +10,8 @@ use super::soon;
 mod app;
 
 use app::{
-    Announce, Ballot, Enter, Heard, Mute, Passed, Roster, Say, Vote, audience, room, router, vote,
+    Announce, Ballot, Enter, Follow, Heard, Mute, Passed, Post, Roster, Say, Vote, audience, room,
+    router, vote,
 };
 
 async fn enters(server: &TestServer, name: &str, room: &str, level: u32) -> TestClient {
@@ -65,6 +67,33 @@ async fn an_announcement_is_for_a_level_and_the_staff() {
 }
 
 #[tokio::test]
+async fn a_post_is_for_those_who_follow_its_topic() {
+    let server = TestServer::start(router()).await;
+    let mut ann = enters(&server, "ann", "lobby", 1).await;
+    let mut bob = enters(&server, "bob", "hall", 1).await;
+    let mut cat = enters(&server, "cat", "hall", 1).await;
+    for (client, topics) in [(&bob, &["tea", "cake"][..]), (&cat, &["tea"])] {
+        for topic in topics {
+            client.send(&Follow { topic: (*topic).into() }).await;
+        }
+    }
+    server.settle().await;
+    for (topic, expected) in [("cake", 1), ("tea", 2), ("jam", 0)] {
+        let post = Post { topic: topic.into(), text: topic.into() };
+        assert_eq!(ann.request(&post).await.to, expected);
+    }
+    for (client, texts) in [(&mut bob, &["cake", "tea"][..]), (&mut cat, &["tea"])] {
+        for text in texts {
+            let heard = Heard { from: "ann".into(), text: (*text).into() };
+            client.expect_message(&heard).await;
+        }
+    }
+    for client in [&mut ann, &mut bob, &mut cat] {
+        client.expect_nothing().await;
+    }
+}
+
+#[tokio::test]
 async fn a_vote_needs_its_quorum() {
     let server = TestServer::start(router()).await;
     let _ann = voter(&server, "ann", "lobby", 1, true).await;
@@ -76,15 +105,16 @@ async fn a_vote_needs_its_quorum() {
 }
 
 #[tokio::test]
-async fn who_enters_a_watched_room_has_a_name() {
+async fn a_member_of_a_watched_room_has_a_name() {
     let server = TestServer::start(router()).await;
-    let mut lobby = server.hub().watch(room("lobby")).unwrap();
+    let lobby = server.hub().watch(room("lobby")).with_tags(["name"]);
+    let mut lobby = lobby.start().unwrap();
     assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Reset(Vec::new())));
     let ann = enters(&server, "ann", "lobby", 1).await;
     let peer = server.peer(&ann);
-    assert_eq!(app::name(&peer), "ann");
-    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Entered(peer.clone())));
+    let Some(WatchEvent::Entered(entered)) = soon(lobby.next()).await else { panic!("it entered") };
+    assert_eq!((entered.peer, entered.tag("name")), (peer.id(), Some(&"ann".into())));
     let enter = Enter { name: "ann".into(), room: "hall".into(), level: 1 };
     ann.request(&enter).await;
-    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Left(peer.id())));
+    assert_eq!(soon(lobby.next()).await, Some(WatchEvent::Left(entered)));
 }

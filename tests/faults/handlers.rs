@@ -34,9 +34,9 @@ async fn check_panic(router: Router) {
     assert_eq!(told, (peer, OTHER.code(), TEXT.to_owned()));
     let end = scene.next_end().await;
     assert_eq!(end.reason, CloseReason::HandlerPanicked);
-    assert_eq!(end.received.handled, 1, "the second message was not handled");
+    assert_eq!(end.received.handled, 2, "the second message had been received, and was handled");
     assert!(raw.rest().await.is_empty());
-    assert_eq!(scene.world.hub.handler_panics(), 1);
+    assert_eq!(scene.world.hub.handler_panics(), 2);
     scene.check_bystander().await;
 }
 

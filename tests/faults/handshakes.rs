@@ -103,8 +103,24 @@ async fn a_stream_that_breaks_fails_at_once() {
 async fn silence_fails_at_the_deadline() {
     check_bytes(b"", HandshakeFailure::Timeout, AT_THE_DEADLINE).await;
     check_bytes(&said("{}")[..3], HandshakeFailure::Timeout, AT_THE_DEADLINE).await;
-    // "GE" is a length within the limit, and the rest never arrives.
-    check_bytes(b"GET / HTTP/1.1\r\n\r\n", HandshakeFailure::Timeout, AT_THE_DEADLINE).await;
+}
+
+/// Without looking at them, "GE" and "SS" are lengths within the limit, and the rest never arrives.
+#[tokio::test(start_paused = true)]
+async fn a_client_of_another_protocol_fails_at_once_and_is_named() {
+    for (bytes, name) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "HTTP"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "SSH"),
+        (b"EHLO example.org\r\n", "another protocol"),
+    ] {
+        let failure = protocol(HandshakeError::NotVeltix { protocol: name });
+        assert!(failure.to_string().contains(name), "{failure}");
+        check_bytes(bytes, failure, AT_ONCE).await;
+    }
+    // A ClientHello of TLS.
+    let hello = [22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    check_bytes(&hello, protocol(HandshakeError::Tls), AT_ONCE).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,12 +53,13 @@ async fn a_server_refuses_what_a_client_does_not_accept() {
     let world = World::new(Router::new().route(OTHER, grow));
     let mut events = world.hub.events();
     let config = ClientConfig::default().max_message_size(LIMIT);
-    let client = world.client_with(config, Router::new()).await;
+    let (router, mut messages) = Router::new().messages();
+    let client = world.client_with(config, router).await;
     let peer = world.newest();
     let Err(SendError::Encode(error)) = peer.send(&sized(LIMIT + 1)).await else { panic!("sent") };
     is_over_peer_limit(&error, LIMIT + 1);
     peer.send(&sized(LIMIT)).await.expect("it is accepted");
-    client.messages().expect("it is the first call").next().await.expect("it arrives");
+    messages.next().await.expect("it arrives");
 
     // A reply over the limit is an error of its handler.
     let question = Message::new(OTHER, vec![7; LIMIT - 15]);
@@ -81,9 +82,10 @@ async fn a_broadcast_reaches_the_peers_that_accept_it() {
     let mut clients = Vec::new();
     for number in 0..8 {
         let config = if number % 4 == 3 { small.clone() } else { ClientConfig::default() };
-        let client = world.client_with(config, Router::new()).await;
+        let (router, messages) = Router::new().messages();
+        let client = world.client_with(config, router).await;
         world.newest().add_tag("room").unwrap();
-        clients.push((client.messages().expect("it is the first call"), client));
+        clients.push((messages, client));
     }
     for (frame, refused) in [(LIMIT, 0), (LIMIT + 1, 2), (LIMIT, 0), (50_000, 2)] {
         for delivery in [
@@ -126,8 +128,8 @@ async fn broadcasts_of_one_turn_keep_their_order() {
     let (mut all, mut few) = (Vec::new(), Vec::new());
     for number in 0..10 {
         let config = if number == 5 { small.clone() } else { ClientConfig::default() };
-        let client = world.client_with(config, Router::new()).await;
-        let messages = client.messages().expect("it is the first call");
+        let (router, messages) = Router::new().messages();
+        let client = world.client_with(config, router).await;
         if number == 5 { few.push((messages, client)) } else { all.push((messages, client)) }
     }
     all[0].1.send(&Message::empty(OTHER)).await.unwrap();

@@ -1,6 +1,8 @@
 //! Handlers: their arguments, the execution of their routes, their layers, their replies, and
 //! surveys of many peers.
 
+mod bytes;
+mod closing;
 mod concurrent;
 mod crowd;
 mod ends;
@@ -10,8 +12,10 @@ mod layers;
 mod merge;
 mod rate_limit;
 mod survey;
+mod threads;
 mod timeout;
 mod typed;
+mod waiting;
 
 use std::time::Duration;
 

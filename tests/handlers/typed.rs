@@ -1,5 +1,9 @@
 //! Handlers of typed messages, whose traits are implemented by hand here.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use veltix::handler::MessageRef;
 use veltix::typed::{AnswerError, Ask, NoError, NoReply, ToMessage, Told, Typed, TypedMessage};
@@ -111,12 +115,31 @@ fn the_declared_reply_is_what_the_asker_gets() {
 fn a_declared_error_is_told_to_the_asker() {
     paused(async {
         let world = World::new(Router::new().on(divide));
-        let mut events = world.hub.events();
         let client = world.client(Router::new()).await;
+        let mut events = world.hub.events();
         let refused = client.request(&Divide(1, 0)).await;
         assert!(matches!(refused, Err(RequestError::Remote(Fault::ByZero))), "{refused:?}");
-        assert_eq!(failure(&mut events).await, "ByZero");
+        // An answer is no failure.
+        assert_eq!(events.next().now_or_never().map(|event| format!("{event:?}")), None);
         assert_eq!(world.newest().stats().received.handled, 1);
+    });
+}
+
+/// Nobody hears an answer to a message that asks nothing, so the error is a failure.
+#[test]
+fn a_declared_error_that_cannot_be_told_is_a_failure() {
+    paused(async {
+        let world = World::new(Router::new().on(divide));
+        let (mut raw, peer) = world.join().await;
+        let mut events = world.hub.events();
+        // An answer to a message of the server that asked nothing.
+        let plain = veltix_core::IdSpace::server().plain().value();
+        raw.send(Divide::TYPE.code(), plain, "[1,0]").await.unwrap();
+        let text = failure(&mut events).await;
+        assert!(text.contains("asks for no answer"), "{text}");
+        let received = peer.stats().received;
+        assert_eq!((received.handled, received.replies_discarded), (1, 1));
+        assert_eq!(peer.stats().sent.accepted, 0, "the peer hears nothing");
     });
 }
 
@@ -257,6 +280,33 @@ async fn a_blocking_one_answers_alike() {
     assert!(matches!(refused, Err(RequestError::Remote(Fault::ByZero))), "{refused:?}");
     let unread = client.request(&Message::from_text(Divide::TYPE, "")).await.unwrap();
     assert_eq!(unread.code(), Fault::TYPE.code());
+}
+
+/// Each call works on a clone of the closure, so what it captures may be shared or taken.
+#[test]
+fn an_async_closure_may_capture() {
+    paused(async {
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        let taken = vec![1, 2, 3];
+        let half = async move |peer: Peer, Msg(Half(n)): Msg<Half>| {
+            peer.ping().await.expect("a pong");
+            counted.fetch_add(1, Ordering::Relaxed);
+            Quotient(n / 2)
+        };
+        let sum = move || async move {
+            let sum: i32 = taken.into_iter().sum();
+            sum.to_string()
+        };
+        let world = World::new(Router::new().on(half).route(super::OTHER, sum));
+        let client = world.client(Router::new()).await;
+        for n in 1..=3 {
+            assert_eq!(client.request(&Half(2 * n)).await.unwrap(), Quotient(n));
+            let answer = client.request(&Message::empty(super::OTHER)).await.unwrap();
+            assert_eq!(answer.text().unwrap(), "6");
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! R19: a port belongs to one server, and a server that listens on all interfaces logs a warning.
 
+use veltix::transport::Tcp;
 use veltix::{BindError, Router, Server, ServerConfig};
 
 use super::Log;
@@ -57,6 +58,13 @@ async fn r19_who_listens_to_the_world_is_warned_once() {
             assert_eq!(log.lines("authenticate the peers").len(), before + more);
         }
     }
+    // Each listener is judged by its own address and its own TLS.
+    let before = log.lines("WARN").len();
+    let another = Tcp::bind("127.0.0.1:0").await.unwrap();
+    let inside = inside.also_listen(another).unwrap();
+    assert_eq!(log.lines("WARN").len(), before);
+    let inside = inside.also_listen(Tcp::bind("0.0.0.0:0").await.unwrap()).unwrap();
+    assert_eq!(log.lines("WARN").len(), before + 1);
     let longest = log.check();
     assert!(longest <= 256, "{longest} characters");
     drop(inside);

@@ -12,7 +12,9 @@ mod frames;
 mod handlers;
 mod handshakes;
 mod honest;
+mod log_floods;
 mod logged;
+mod lost;
 mod memory;
 pub(crate) mod memory_budget;
 mod network;
@@ -28,6 +30,7 @@ mod slow;
 mod starved;
 mod storm;
 mod tags;
+mod told;
 mod trickle;
 
 use std::io;

@@ -17,14 +17,17 @@ fn meddle(hub: &Hub, number: usize) {
     let name = ["a", "b", "c"][number % 3];
     let Ok(peers) = hub.list(tag(name) | !tag("b")) else { return };
     let Some(peer) = peers.get(number % peers.len().max(1)) else { return };
-    match number % 8 {
+    match number % 11 {
         0 => drop(peer.add_tag(name)),
         1 => drop(peer.set_tag((name, number as i64))),
         2 => drop(peer.remove_tag(name)),
         3 => drop(hub.broadcast(&Message::empty(OTHER))),
         4 => drop(hub.to(tag(name)).except(peer).send(&Message::empty(OTHER))),
         5 => drop(hub.tag(tag("b"), "c")),
-        6 => drop(hub.watch(tag(name))),
+        6 => drop((hub.watch(tag(name)).start(), hub.watch(tag(name)).by("d").start())),
+        7 => drop(peer.join(name, number as i64)),
+        8 => drop(hub.leave(tag(name), name, number as i64)),
+        9 => drop((hub.join(tag("b"), "d", 1), hub.untag(tag("d"), "d"))),
         _ => drop(peer.clear_tags()),
     }
 }
@@ -89,7 +92,13 @@ fn r33_who_leaves_leaves_nothing() {
     alone!(Alone::within(2 * MINUTE), async {
         let tagging = |peer: veltix::Peer| {
             for number in 0..64 {
-                peer.add_tag((format!("tag {number}"), format!("{} {number}", peer.id()))).unwrap();
+                let value = format!("{} {number}", peer.id());
+                if number % 2 == 0 {
+                    peer.add_tag((format!("tag {number}"), value)).unwrap();
+                } else {
+                    peer.join(&format!("tag {number}"), value).unwrap();
+                    peer.join("tag 1", number).unwrap();
+                }
             }
         };
         let router = Router::new().on_connect(tagging);

@@ -6,14 +6,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use veltix::handler::FromRef;
 use veltix::transport::PeerAddr;
 use veltix::{
     ClientConfig, ConfigError, ConnectError, HandshakeError, HandshakeFailure, HandshakeInfo, Hub,
-    Message, Refuse, Router, ServerConfig, all,
+    Identity, Message, Refuse, Router, ServerConfig, State, all,
 };
 
-use super::{User, authenticate, failure, known, refused};
-use crate::support::{NATIVE, OTHER, PIPE, PYTHON, World, frame, quiet, said};
+use super::{SECRET, User, authenticate, failure, known, refused};
+use crate::support::{ECHO, NATIVE, OTHER, PIPE, PYTHON, World, frame, quiet, said};
 
 fn world() -> World {
     World::new(Router::new().authenticate(authenticate))
@@ -222,4 +223,48 @@ async fn a_panic_before_there_is_a_future_is_one_like_others() {
     let message = "nobody thought of it".to_owned();
     assert_eq!(failure(&mut events).await, HandshakeFailure::Panicked { message });
     world.client_with(known(), Router::new()).await.ping().await.expect("others are let in");
+}
+
+#[derive(Clone)]
+struct Tokens(Arc<str>);
+
+#[derive(Clone)]
+struct App {
+    tokens: Tokens,
+    role: &'static str,
+}
+
+impl FromRef<App> for Tokens {
+    fn from_ref(app: &App) -> Self {
+        app.tokens.clone()
+    }
+}
+
+/// Takes a part of the state, and the whole of it.
+async fn by_state(
+    State(tokens): State<Tokens>,
+    State(app): State<App>,
+    info: HandshakeInfo,
+) -> Result<String, Refuse> {
+    match info.require_token()?.is(&tokens.0) {
+        true => Ok(app.role.to_owned()),
+        false => Err(Refuse::new("the token is wrong")),
+    }
+}
+
+#[tokio::test]
+async fn the_hook_takes_the_state_of_the_router() {
+    let app = |secret: &str| App { tokens: Tokens(secret.into()), role: "admin" };
+    let router = |secret| {
+        let route = |role: Identity<String>| role.0.as_str().to_owned();
+        Router::new().authenticate(by_state).route(ECHO, route).with_state(app(secret))
+    };
+    let world = World::new(router(SECRET));
+    let client = world.client_with(known(), Router::new()).await;
+    let answer = client.request(&Message::new(ECHO, "")).await.expect("it answers");
+    assert_eq!(answer.text().unwrap(), "admin");
+    // Each part of an application may have a state of its own.
+    let merged = Router::new().merge(router("another"));
+    let error = refused(&World::new(merged), known()).await;
+    assert!(error.to_string().contains("the token is wrong"), "{error}");
 }

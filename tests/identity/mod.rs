@@ -2,6 +2,7 @@
 
 mod handlers;
 mod hook;
+mod take_over;
 mod token;
 
 use std::time::Duration;

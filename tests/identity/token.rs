@@ -1,7 +1,9 @@
 //! The source of a client's token, and the transports over which it is sent.
 
+use std::fs;
 use std::future::{pending, ready};
 use std::io;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,7 +16,8 @@ use veltix::{
 };
 
 use super::{SECRET, authenticate, known, refused};
-use crate::support::{PIPE, PYTHON, RawServer, World, until};
+use crate::support::alone::{Alone, alone};
+use crate::support::{PIPE, PYTHON, RawServer, TempDir, World, until};
 
 async fn over_tcp() -> String {
     let router = Router::new().authenticate(authenticate);
@@ -25,17 +28,63 @@ async fn over_tcp() -> String {
     addr
 }
 
+/// No network is involved.
 #[tokio::test]
-async fn without_tls_it_is_not_sent_over_a_network_unless_allowed() {
+async fn between_loopback_addresses_it_needs_no_tls() {
     let addr = over_tcp().await;
-    let refused = Client::connect(known().addr(&addr), Router::new()).await;
-    let Err(ConnectError::Config(error)) = refused else { panic!("{refused:?}") };
-    assert_eq!(error, ConfigError::PlaintextToken);
-    let says = error.to_string();
-    assert!(says.contains("ClientConfig::tls") && says.contains("allow_plaintext_token"), "{says}");
-    let allowed = known().addr(&addr).allow_plaintext_token();
-    let client = Client::connect(allowed, Router::new()).await.expect("it is let in");
-    client.ping().await.expect("it is let in");
+    let port = addr.rsplit(':').next().expect("it has a port");
+    for addr in [addr.clone(), format!("localhost:{port}"), format!("[::ffff:127.0.0.1]:{port}")] {
+        let client = Client::connect(known().addr(&addr), Router::new()).await;
+        client.expect("it is let in").ping().await.expect("it is let in");
+    }
+}
+
+#[tokio::test]
+async fn without_tls_it_is_not_sent_over_a_network() {
+    // The addresses are those of examples. No connection is tried, and no token is asked for.
+    for addr in ["192.0.2.1:80", "[2001:db8::1]:80"] {
+        let asked = || -> std::future::Ready<Result<Token, String>> { panic!("it is not asked") };
+        for config in [known(), ClientConfig::default().token_with(asked)] {
+            let refused = Client::connect(config.addr(addr), Router::new()).await;
+            let Err(ConnectError::Config(error)) = refused else { panic!("{refused:?}") };
+            assert_eq!(error, ConfigError::PlaintextToken);
+            let says = error.to_string();
+            for word in ["ClientConfig::tls", "allow_plaintext_token"] {
+                assert!(says.contains(word), "{says}");
+            }
+        }
+    }
+}
+
+/// The address of the connection decides, and not the name.
+#[test]
+fn a_name_of_another_address_is_a_network() {
+    let apart = Alone::within(Duration::from_secs(60)).under(["unshare", "--net", "--mount"]);
+    alone!(apart.needs("ip").needs("mount"), async {
+        let run = |program: &str, words: &str| {
+            let done = Command::new(program).args(words.split(' ')).output().expect("it starts");
+            assert!(done.status.success(), "{program} {words}: {done:?}");
+        };
+        let dir = TempDir::new();
+        let hosts = dir.path().join("hosts");
+        fs::write(&hosts, "127.0.0.1 here\n10.9.8.7 localhost\n").unwrap();
+        run("mount", &format!("--bind {} /etc/hosts", hosts.display()));
+        run("ip", "link set lo up");
+        run("ip", "addr add 10.9.8.7/32 dev lo");
+        let router = Router::new().authenticate(authenticate);
+        let config = ServerConfig::default().addr("0.0.0.0:0");
+        let server = Server::bind(config, router).await.expect("a free port");
+        let port = server.local_addr().socket_addr().expect("it is TCP").port();
+        tokio::spawn(server.run());
+        let connect = |name: &str, config: ClientConfig| {
+            Client::connect(config.addr(format!("{name}:{port}")), Router::new())
+        };
+        connect("here", known()).await.expect("it is the loopback");
+        let refused = connect("localhost", known()).await;
+        let Err(ConnectError::Config(error)) = refused else { panic!("{refused:?}") };
+        assert_eq!(error, ConfigError::PlaintextToken);
+        connect("localhost", known().allow_plaintext_token()).await.expect("it is allowed");
+    });
 }
 
 /// A transport of an application, with an application-defined name for its streams.
@@ -147,15 +196,21 @@ async fn without_a_token_from_its_function_nobody_connects() {
     let long = "x".repeat(limits::MAX_TOKEN_LEN + 1);
     let error =
         refused(&world, config().token_with(move || ready(Ok::<_, String>(long.clone())))).await;
-    assert!(matches!(error, ConnectError::Config(ConfigError::TokenLength { .. })), "{error:?}");
+    let ConnectError::Token { source, .. } = &error else { panic!("{error:?}") };
+    let too_long = matches!(source.downcast_ref(), Some(ConfigError::TokenLength { .. }));
+    assert!(too_long && error.is_transient(), "the function may return another one: {error:?}");
     let error = refused(&world, config().token_with(pending::<Result<Token, String>>)).await;
     assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn one_of_a_function_needs_tls_too() {
-    let config = ClientConfig::default().token_with(|| ready(Ok::<_, String>(SECRET)));
-    let refused = Client::connect(config.addr(over_tcp().await), Router::new()).await;
+async fn one_of_a_function_needs_tls_on_a_network_too() {
+    let config = || ClientConfig::default().token_with(|| ready(Ok::<_, String>(SECRET)));
+    let world = World::new(Router::new().authenticate(authenticate));
+    let far = Foreign(world.connector.clone());
+    let refused = Client::connect_with(far, config(), Router::new()).await;
     let Err(ConnectError::Config(error)) = refused else { panic!("{refused:?}") };
     assert_eq!(error, ConfigError::PlaintextToken);
+    let client = Client::connect(config().addr(over_tcp().await), Router::new()).await;
+    client.expect("it is let in").ping().await.expect("it is let in");
 }

@@ -24,8 +24,10 @@ impl Meddler {
         let _ = (hub.list(all()), hub.count(tag("a")), hub.get(peer.id()), hub.is_full());
         let _ = (hub.events(), format!("{hub:?} {peer:?}"), peer.stats(), peer.is_closed());
         let _ = (peer.add_tag("a"), peer.set_tag(("b", 1)), peer.tags(), peer.clear_tags());
-        let _ =
-            (hub.tag(tag("a"), "b"), hub.watch(tag("a")).map(|mut it| it.next().now_or_never()));
+        let _ = (hub.tag(tag("a"), "b"), hub.join(all(), "c", 1), peer.rooms("c"));
+        let _ = (peer.join("d", "x"), peer.leave("d", "x"), hub.untag(tag("d"), "d"));
+        let _ = hub.watch(tag("a")).start().map(|mut it| it.next().now_or_never());
+        let _ = hub.watch(all()).by("b").start().map(|mut it| it.next().now_or_never());
         let _ = hub.to(tag("a")).send(&numbered(OTHER, 0));
         let _ = hub.broadcast(&numbered(OTHER, 0));
         let _ = peer.try_send(&numbered(OTHER, 0));

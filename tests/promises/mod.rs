@@ -13,6 +13,7 @@ mod p05_slow_peers;
 mod p06_authenticate;
 mod p06_on_connect;
 mod p07_ends;
+mod p07_neighbours;
 mod p08_shutdown;
 mod p08_spread;
 mod p09_hostile;

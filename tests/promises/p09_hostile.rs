@@ -13,8 +13,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use veltix::{
-    Client, CloseReason, Disconnected, Event, Hub, Json, Message, Peer, ProtocolError, Router,
-    ServerConfig, all, tag,
+    Client, CloseReason, Disconnected, Event, Hub, Json, Message, MessageType, Peer, ProtocolError,
+    Router, ServerConfig, all, tag,
 };
 
 use super::meddler::{Meddler, OnDrop};
@@ -268,7 +268,9 @@ pub(crate) fn a_panic_closes_its_own_connection_and_loses_nothing_of_the_others(
             assert_eq!((code, &*message), (OTHER.code(), "planned by the test"), "{kind}");
             let outcome = peer.closed().await;
             assert_eq!(outcome.reason, CloseReason::HandlerPanicked, "{kind}");
-            assert_eq!(raw.all().await.len(), 1, "{kind}: its own broadcast");
+            let codes: Vec<_> = raw.all().await.iter().map(Message::code).collect();
+            let all = [OTHER, ECHO, ECHO].map(MessageType::code);
+            assert_eq!(codes, all, "{kind}: its own broadcast, and replies to received messages");
             assert_eq!(leaves.recv().await, Some(outcome), "{kind}");
             assert_eq!((world.hub.handler_panics(), start.elapsed()), (1, Duration::ZERO));
             expect_served(&honest).await;
@@ -337,7 +339,7 @@ pub(crate) fn code_of_the_application_may_call_anything_from_anywhere() {
             let meddler = Meddler { hub: world.hub.clone(), peer: peer.clone() };
             let waker = meddler.waker();
             let cx = &mut Context::from_waker(&waker);
-            let mut watch = world.hub.watch(tag("a")).expect("the target is valid");
+            let mut watch = world.hub.watch(tag("a")).start().expect("the target is valid");
             while watch.next().boxed().poll_unpin(cx).is_ready() {}
             raw.send(ECHO.code(), 1, "").await.expect("the server reads");
             raw.send(ECHO.code(), 2, "").await.expect("the server reads");

@@ -163,7 +163,8 @@ pub(crate) fn no_handle_keeps_the_state_of_a_router_alive() {
         while peer.stats().received.handled < 3 {
             sleep(Duration::from_millis(1)).await;
         }
-        let (closed, events, watch) = (peer.closed(), world.hub.events(), world.hub.watch(all()));
+        let (closed, events, watch) =
+            (peer.closed(), world.hub.events(), world.hub.watch(all()).start());
         assert_eq!(drops.count(), 0);
         world.hub.shutdown().await;
         drop(raw);

@@ -10,8 +10,8 @@ use veltix_tokio::__private::plant;
 
 use super::{
     p01_batches, p01_order, p02_accounting, p03_requests, p04_handlers, p05_classes,
-    p05_slow_peers, p06_authenticate, p06_on_connect, p07_ends, p08_shutdown, p08_spread,
-    p09_hostile, p10_python, p11_ownership,
+    p05_slow_peers, p06_authenticate, p06_on_connect, p07_ends, p07_neighbours, p08_shutdown,
+    p08_spread, p09_hostile, p10_python, p11_ownership,
 };
 use crate::hostile::{memory_budget, publishing, queues, rates};
 
@@ -65,6 +65,7 @@ bugs! {
     refused_are_told_of: p06_on_connect::a_refused_peer_is_never_listed_nor_handled_nor_missed,
     // Promise 7.
     received_dropped_at_eof: p07_ends::what_a_peer_sent_before_it_left_is_handled_in_full,
+    panic_cancels: p07_neighbours::a_panic_ends_neither_concurrent_calls_nor_waiting_messages,
     any_end_cancels: p07_ends::what_was_received_is_handled_and_then_on_disconnect_runs,
     // Promise 8.
     queue_not_flushed: p08_shutdown::a_shutdown_finishes_handlers_and_writes_what_is_queued,

@@ -92,7 +92,7 @@ impl App {
         }
         if self.roll(|rng| rng.u8(..3)) == 0 {
             // The limits reject the message, or the peer has left. No check depends on it.
-            let _ = peer.set_tag(("room", self.roll(|rng| rng.i64(..3))));
+            let _ = peer.join("room", self.roll(|rng| rng.i64(..3)));
         }
         let lets_in = side == Side::Client || self.roll(|rng| rng.u8(..20)) > 0;
         if lets_in && side == Side::Server {
@@ -130,7 +130,7 @@ impl App {
         let _running = self.ledger.running(Side::Server);
         match self.handles(peer, Side::Server, message).wish {
             Wish::Wait(time) => self.wait(time).await,
-            Wish::Room(room) => drop(peer.set_tag(("room", i64::from(room)))),
+            Wish::Room(room) => drop(peer.join("room", i64::from(room))),
             Wish::AskBack => self.ask(peer, Side::Server, Wish::Nothing).await,
             Wish::Panic => {
                 self.publish(hub, Some(peer), Wish::Nothing);

@@ -109,7 +109,7 @@ pub(super) async fn preside(app: App, host: Host, deeds: usize, mut rng: Rng) {
                 let app = app.clone();
                 tokio::spawn(async move { app.ask(&peer, Side::Server, Wish::Wait(30)).await });
             }
-            (13..15, Some(peer)) => drop(peer.set_tag(("room", rng.i64(..3)))),
+            (13..15, Some(peer)) => drop(peer.join("room", rng.i64(..3))),
             (15, Some(peer)) => drop(peer.remove_tag("room")),
             (16, Some(peer)) if rng.u8(..3) == 0 => {
                 app.record.note(format_args!("{} is disconnected", line_of(&peer)));

@@ -1,5 +1,7 @@
 //! Operations of a hub on the peers that match a target.
 
+mod groups;
+mod rooms;
 mod watch;
 
 use tokio::time::Instant;
@@ -152,7 +154,8 @@ async fn a_target_over_a_limit_is_a_typed_error_everywhere() {
     assert_eq!(hub.list(&target), Err(error));
     assert_eq!(hub.tag(&target, "late"), Err(TagError::Target(error)));
     assert_eq!(hub.close(&target, "late"), Err(error));
-    assert_eq!(hub.watch(&target).map(drop), Err(error));
+    assert_eq!(hub.watch(&target).start().map(drop), Err(error));
+    assert_eq!(hub.watch(&target).by("a").start().map(drop), Err(error));
     let sent = hub.to(&target).send(&Message::empty(OTHER));
     assert!(matches!(sent, Err(SendError::Target(found)) if found == error), "{sent:?}");
     assert_eq!((listed[0].has_tag("late"), listed[0].is_closed()), (false, false));

@@ -1,6 +1,6 @@
 //! Watches: a reader that applies all events knows the members of the target.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures::{FutureExt, Stream};
 use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
-use veltix::{Hub, Peer, PeerId, Router, Target, Watch, WatchEvent, all, limits, peers, tag};
+use veltix::presence::{GroupEvent, Member, Watch, WatchEvent};
+use veltix::{Hub, Peer, PeerId, Router, Target, all, limits, peers, tag};
 
 use super::room;
 use crate::support::{PATIENCE, World, quiet};
@@ -18,30 +19,29 @@ use crate::support::{PATIENCE, World, quiet};
 /// The state that a reader of a watch has accumulated.
 struct Replay {
     watch: Watch,
-    inside: BTreeMap<PeerId, Peer>,
+    inside: BTreeSet<PeerId>,
     resets: usize,
 }
 
 impl Replay {
     fn new(hub: &Hub, target: impl Into<Target>) -> Self {
-        let watch = hub.watch(target).expect("the target is valid");
-        Self { watch, inside: BTreeMap::new(), resets: 0 }
+        let watch = hub.watch(target).start().expect("the target is valid");
+        Self { watch, inside: BTreeSet::new(), resets: 0 }
     }
 
     /// Applies an event, which must change the state.
     fn apply(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Reset(peers) => {
-                let listed = peers.len();
-                self.inside = peers.into_iter().map(|peer| (peer.id(), peer)).collect();
-                assert_eq!(self.inside.len(), listed);
+            WatchEvent::Reset(members) => {
+                self.inside = members.iter().map(|member| member.peer).collect();
+                assert_eq!(self.inside.len(), members.len());
                 self.resets += 1;
             }
-            WatchEvent::Entered(peer) => {
-                assert_eq!(self.inside.insert(peer.id(), peer), None, "it was inside");
+            WatchEvent::Entered(member) => {
+                assert!(self.inside.insert(member.peer), "it was inside");
             }
-            WatchEvent::Left(id) => {
-                assert!(self.inside.remove(&id).is_some(), "it was not a member")
+            WatchEvent::Left(member) => {
+                assert!(self.inside.remove(&member.peer), "it was not a member");
             }
             other => panic!("{other:?}"),
         }
@@ -61,7 +61,23 @@ impl Replay {
 
     fn ids(&mut self) -> Vec<PeerId> {
         self.follow();
-        self.inside.keys().copied().collect()
+        self.inside.iter().copied().collect()
+    }
+}
+
+/// Returns the next event in short: "=", "+" or "-", and each member with its asked tags.
+async fn next(watch: &mut Watch) -> String {
+    let tags = |member: &Member| {
+        member.tags.iter().map(|tag| format!(" {}", tag.value())).collect::<String>()
+    };
+    let short = |member: &Member| format!("#{}{}", member.peer, tags(member));
+    match timeout(PATIENCE, watch.next()).await.expect("an event") {
+        Some(WatchEvent::Reset(members)) => {
+            format!("= {}", members.iter().map(short).collect::<Vec<_>>().join(", "))
+        }
+        Some(WatchEvent::Entered(member)) => format!("+ {}", short(&member)),
+        Some(WatchEvent::Left(member)) => format!("- {}", short(&member)),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -69,26 +85,44 @@ impl Replay {
 async fn a_watch_tells_who_is_inside_and_then_who_enters_and_leaves() {
     let (world, mut raws, listed) = room(3).await;
     listed[0].set_tag(("room", "lobby")).unwrap();
-    let mut watch = world.hub.watch(tag("room").is("lobby") & !tag("muted")).unwrap();
-    let next = async |watch: &mut Watch| timeout(PATIENCE, watch.next()).await.expect("an event");
+    let target = tag("room").is("lobby") & !tag("muted");
+    let mut watch = world.hub.watch(target).with_tags(["number"]).start().unwrap();
     let (zero, one) = (listed[0].clone(), listed[1].clone());
 
-    assert_eq!(next(&mut watch).await, Some(WatchEvent::Reset(vec![zero.clone()])));
+    assert_eq!(next(&mut watch).await, "= #1 0");
     one.set_tag(("room", "lobby")).unwrap();
     listed[2].set_tag(("room", "hall")).unwrap();
     one.set_tag(("mood", "good")).unwrap();
     zero.add_tag("muted").unwrap();
-    assert_eq!(next(&mut watch).await, Some(WatchEvent::Entered(one.clone())));
-    assert_eq!(next(&mut watch).await, Some(WatchEvent::Left(zero.id())));
+    assert_eq!(next(&mut watch).await, "+ #2 1");
+    assert_eq!(next(&mut watch).await, "- #1 0");
     assert_eq!(watch.next().now_or_never(), None, "nothing else has happened");
     zero.remove_tag("muted");
     one.clear_tags();
-    assert_eq!(next(&mut watch).await, Some(WatchEvent::Entered(zero.clone())));
-    assert_eq!(next(&mut watch).await, Some(WatchEvent::Left(one.id())));
+    assert_eq!(next(&mut watch).await, "+ #1 0");
+    assert_eq!(next(&mut watch).await, "- #2 1", "the tags of its last moment inside");
     world.hub.tag(peers([&one]), ("room", "lobby")).unwrap();
-    assert_eq!(next(&mut watch).await, Some(WatchEvent::Entered(one.clone())));
+    assert_eq!(next(&mut watch).await, "+ #2", "a tag that it does not have is missing");
+    one.set_tag(("number", "one")).unwrap();
     raws[1].end();
-    assert_eq!(next(&mut watch).await, Some(WatchEvent::Left(one.id())));
+    assert_eq!(next(&mut watch).await, "- #2 \"one\"", "a disconnect leaves the last known state");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_follows_a_room_of_peers_that_are_in_many() {
+    let (world, mut raws, listed) = room(2).await;
+    let lobby = world.hub.watch(tag("room").is("lobby"));
+    let mut watch = lobby.with_tags(["room"]).with_tags([String::from("number")]).start().unwrap();
+    assert_eq!(next(&mut watch).await, "= ");
+    listed[0].join("room", "hall").unwrap();
+    world.hub.join(all(), "room", "lobby").unwrap();
+    let entered = [next(&mut watch).await, next(&mut watch).await];
+    assert_eq!(entered, ["+ #1 0 \"hall\" \"lobby\"", "+ #2 1 \"lobby\""]);
+    listed[0].leave("room", "hall").unwrap();
+    listed[0].leave("room", "lobby").unwrap();
+    assert_eq!(next(&mut watch).await, "- #1 0 \"lobby\"");
+    raws[1].end();
+    assert_eq!(next(&mut watch).await, "- #2 1 \"lobby\"");
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,18 +146,19 @@ async fn a_peer_enters_when_it_is_admitted_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_came_and_went_unread_is_not_told_of() {
+async fn a_peer_that_came_and_went_unread_is_reported_with_its_last_state() {
     let world = World::new(Router::new());
-    let mut replay = Replay::new(&world.hub, all());
-    assert_eq!(replay.ids(), []);
+    let mut watch = world.hub.watch(all()).with_tags(["a"]).start().unwrap();
+    assert_eq!(next(&mut watch).await, "= ");
     let (staying, _) = world.join().await;
     let (mut going, peer) = world.join().await;
-    peer.set_tag("a").unwrap();
+    peer.set_tag(("a", 7)).unwrap();
     going.end();
     peer.closed().await;
-    let next = replay.watch.next().now_or_never().flatten();
-    assert!(matches!(&next, Some(WatchEvent::Entered(peer)) if peer.id().value() == 1), "{next:?}");
-    assert_eq!(replay.watch.next().now_or_never(), None);
+    for expected in ["+ #1", "+ #2", "- #2 7"] {
+        assert_eq!(next(&mut watch).await, expected);
+    }
+    assert_eq!(watch.next().now_or_never(), None);
     drop(staying);
 }
 
@@ -147,6 +182,35 @@ async fn a_watch_that_was_left_behind_begins_again() {
     assert_eq!((replay.ids().len(), replay.resets), (2, 2));
     listed[0].remove_tag("inside");
     assert_eq!((replay.ids(), replay.resets), (vec![listed[1].id()], 2));
+}
+
+/// Texts that a watch asks for are bounded as well: here they reach their limit long before the
+/// number of changes does.
+#[tokio::test(start_paused = true)]
+async fn the_changes_of_a_watch_are_bounded_in_bytes() {
+    let (world, _raws, listed) = room(1).await;
+    let names: Vec<_> = (0..16).map(|number| format!("text {number}")).collect();
+    for name in &names {
+        listed[0].set_tag((name, "x".repeat(limits::TAG_VALUE_LEN))).unwrap();
+    }
+    let mut watch = world.hub.watch(tag("inside")).with_tags(&names).start().unwrap();
+    assert_eq!(next(&mut watch).await, "= ");
+    let fit = limits::WATCH_QUEUE_BYTES / (names.len() * limits::TAG_VALUE_LEN) / 2;
+    assert!(2 * fit < limits::WATCH_QUEUE);
+    for toggles in [fit - 2, fit + 1] {
+        for _ in 0..toggles {
+            listed[0].set_tag("inside").unwrap();
+            assert!(listed[0].remove_tag("inside"));
+        }
+        if toggles < fit {
+            for _ in 0..2 * toggles {
+                assert_ne!(next(&mut watch).await, "= ");
+            }
+        } else {
+            assert_eq!(next(&mut watch).await, "= ");
+        }
+        assert_eq!(watch.next().now_or_never(), None);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +254,7 @@ async fn a_dropped_watch_leaves_nothing_behind() {
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&count));
     let cx = &mut Context::from_waker(&waker);
-    let mut watch = world.hub.watch(tag("a")).unwrap();
+    let mut watch = world.hub.watch(tag("a")).start().unwrap();
     let first = Pin::new(&mut watch).poll_next(cx);
     assert_eq!(first, Poll::Ready(Some(WatchEvent::Reset(Vec::new()))));
     assert_eq!(Pin::new(&mut watch).poll_next(cx), Poll::Pending);
@@ -233,6 +297,25 @@ async fn changes_on_many_threads_are_told_in_their_order() {
             }
         })
     });
+    let mut levels = hub.watch(all()).by("a").grace(Duration::from_millis(2)).start().unwrap();
+    let groups = {
+        let done = Arc::clone(&done);
+        tokio::spawn(async move {
+            let mut known = BTreeSet::new();
+            loop {
+                match timeout(Duration::from_millis(5), levels.next()).await {
+                    Ok(Some(GroupEvent::Reset(groups))) => {
+                        known = groups.into_iter().map(|group| group.key).collect();
+                    }
+                    Ok(Some(GroupEvent::Joined(group))) => assert!(known.insert(group.key)),
+                    Ok(Some(GroupEvent::Left(group))) => assert!(known.remove(&group.key)),
+                    Err(_) if done.load(Ordering::Acquire) => return known,
+                    Err(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        })
+    };
     let mut raws = Vec::new();
     for _ in 0..8 {
         raws.push(world.raw().await);
@@ -274,6 +357,9 @@ async fn changes_on_many_threads_are_told_in_their_order() {
         tokio::task::yield_now().await;
     }
     done.store(true, Ordering::Release);
+    let listed = hub.list(all()).expect("it is valid");
+    let expected = listed.iter().filter_map(|peer| peer.get_tag("a").expect("it is no set"));
+    assert_eq!(groups.await.expect("each event changes the state"), expected.collect());
     for (reader, target) in readers.into_iter().zip(targets) {
         let mut replay = reader.await.expect("each event changes the state");
         let listed = hub.list(&target).expect("it is valid");

@@ -12,8 +12,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use veltix::transport::{PeerAddr, Stream};
 use veltix::{
     BindError, Client, ClientConfig, CloseReason, ConnectError, Disconnected, Event,
-    HandshakeError, HandshakeFailure, Hub, Message, Peer, Router, SendError, Server, ServerConfig,
-    all,
+    HandshakeError, HandshakeFailure, Hub, Message, Peer, Reconnect, Router, SendError, Server,
+    ServerConfig, all,
 };
 
 use crate::support::{ECHO, OTHER, PYTHON, RawPeer, bind_again, frame, said, until};
@@ -104,7 +104,11 @@ async fn nobody_there_is_told_and_what_to_do() {
 async fn a_missing_port_is_named() {
     for addr in ["localhost", "127.0.0.1", "[::1]"] {
         let expected = format!("`{addr}` has no port: write host:port");
-        let error = connect(addr).await.unwrap_err();
+        // No attempt can ever succeed, so the client makes no other one.
+        let reconnect = Reconnect::fixed(Duration::ZERO).initial(true);
+        let config = ClientConfig::default().addr(addr).reconnect(reconnect);
+        let error = Client::connect(config, Router::new()).await.unwrap_err();
+        assert!(!error.is_transient());
         assert_eq!(error.source().expect("a cause").to_string(), expected);
         let bound = Server::bind(ServerConfig::default().addr(addr), Router::new()).await;
         assert_eq!(bound.unwrap_err().source().expect("a cause").to_string(), expected);
@@ -203,9 +207,15 @@ async fn a_hundred_clients_come_chat_and_leave() {
     let config = ServerConfig::default().max_pending_handshakes(CLIENTS, CLIENTS);
     let (hub, addr) = serve(config, chat()).await;
     let mut events = hub.events();
-    let clients = try_join_all((0..CLIENTS).map(|_| connect(&addr))).await.unwrap();
+    let connects = (0..CLIENTS).map(|_| async {
+        // One client is read after the other, and each stream has room for all numbers until then.
+        let config = ClientConfig::default().addr(&addr).inbox(CLIENTS, 1 << 20);
+        let (router, messages) = Router::new().messages();
+        Ok::<_, ConnectError>((Client::connect(config, router).await?, messages))
+    });
+    let clients = try_join_all(connects).await.unwrap();
+    let (clients, mut heard): (Vec<_>, Vec<_>) = clients.into_iter().unzip();
     assert_eq!(hub.count(all()), Ok(CLIENTS));
-    let mut heard: Vec<_> = clients.iter().map(|client| client.messages().unwrap()).collect();
     for (number, client) in clients.iter().enumerate() {
         client.send(&Message::from_text(OTHER, number.to_string())).await.unwrap();
     }

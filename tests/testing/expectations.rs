@@ -85,6 +85,7 @@ async fn what_the_server_made_of_it_is_said() {
         .route(ECHO, |Text(text): Text| (text == "ok").then_some(()).ok_or("it is not ok"));
     let server = TestServer::start(router).await;
     let mut ann = server.client("ann").await;
+    server.allow_failures();
     ann.send(&Message::from_text(ECHO, "no")).await;
     ann.send(&Message::new(ECHO, &b"\xff"[..])).await;
     ann.send(&say("hello?")).await;
@@ -154,4 +155,53 @@ async fn a_client_is_listed_when_it_is_there() {
     assert!(server.peer(&ann).add_tag(("room", "lobby")).unwrap());
     assert_eq!(server.hub().count(tag("room").is("lobby")), Ok(1));
     assert_eq!(ann.name(), "ann");
+}
+
+#[tokio::test]
+async fn a_message_may_come_after_others() {
+    let server = TestServer::start(chat()).await;
+    let (ann, mut bob) = (server.client("ann").await, server.client("bob").await);
+    for text in ["1", "2", "3", "4"] {
+        ann.send(&say(text)).await;
+    }
+    server.settle().await;
+    server.peer(&bob).send(&Message::from_text(ECHO, "5")).await.unwrap();
+    server.settle().await;
+    ann.send(&say("6")).await;
+    let three = |message: &Message| message.text().ok() == Some("3");
+    bob.expect_eventually_where("three", three).await;
+    assert_eq!(bob.expect(OTHER).await.text().unwrap(), "4", "those before are taken");
+    assert_eq!(bob.expect_eventually(ECHO).await.text().unwrap(), "5");
+    assert_eq!(bob.expect_eventually(OTHER).await.text().unwrap(), "6");
+    bob.expect_nothing().await;
+    // A failed expectation has taken nothing.
+    ann.send(&say("7")).await;
+    let line = line!() + 1;
+    let text = panic_of(bob.expect_eventually(ECHO)).await;
+    let begin = format!(
+        "{}:{line}:29: bob expected a message of type echo(200) eventually, but received none within 10s\n",
+        file!()
+    );
+    assert!(text.starts_with(&begin), "{text}");
+    assert!(text.contains("\n  7. 201 \"7\"\n"), "{text}");
+    bob.expect_message(&say("7")).await;
+}
+
+#[tokio::test]
+async fn a_typed_message_may_come_after_others() {
+    #[veltix::message]
+    enum News {
+        #[message(code = 210)]
+        Line { text: String },
+    }
+    let server = TestServer::start(chat()).await;
+    let mut bob = server.client("bob").await;
+    let peer = server.peer(&bob);
+    peer.send(&say("noise")).await.unwrap();
+    peer.send(&Line { text: "a \"word\"".to_owned() }).await.unwrap();
+    assert_eq!(bob.expect_typed_eventually::<Line>().await.text, "a \"word\"");
+    // JSON stands in a failure as it was sent.
+    let text = panic_of(bob.expect_any()).await;
+    assert!(text.contains(r#"  2. 210 {"text":"a \"word\""} (taken before)"#), "{text}");
+    server.settle().await;
 }

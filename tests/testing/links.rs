@@ -39,6 +39,43 @@ async fn a_cut_ends_the_connection_on_both_sides_at_once() {
     assert_ne!(server.peer(&bob), at_server);
 }
 
+/// No task runs between the calls, so neither side has noticed the end of the connection.
+#[tokio::test]
+async fn a_dead_connection_does_not_count_as_connected() {
+    let server = TestServer::start(chat()).await;
+    let mut bob = server.client("bob").await;
+    let before = (server.peer(&bob), bob.client().peer());
+    bob.link().cut();
+    bob.link().heal();
+    bob.connected().await;
+    assert_ne!((server.peer(&bob), bob.client().peer()), before);
+    bob.send(&Message::from_text(ECHO, "back")).await;
+    bob.expect(ECHO).await;
+    // Neither does one that the server has closed.
+    let before = bob.client().peer();
+    drop(server.peer(&bob).close());
+    bob.connected().await;
+    assert_ne!(bob.client().peer(), before);
+}
+
+/// A config of the test's own does not end the reconnecting, unless it says so.
+#[tokio::test]
+async fn a_client_with_a_config_reconnects_unless_the_config_says_how() {
+    let server = TestServer::start(chat()).await;
+    let config = ClientConfig::default().inbox(10, 1 << 20);
+    let ann = server.client_with("ann", config, Router::new()).await;
+    let off = ClientConfig::default().reconnect(Reconnect::off());
+    let bob = server.client_with("bob", off, Router::new()).await;
+    for client in [&ann, &bob] {
+        client.link().cut();
+        client.link().heal();
+    }
+    let start = Instant::now();
+    ann.connected().await;
+    assert!(start.elapsed() < seconds(2));
+    assert!(matches!(*bob.client().status().borrow(), ClientStatus::Lost { .. }));
+}
+
 #[tokio::test]
 async fn nobody_comes_over_a_link_that_is_cut() {
     let server = TestServer::start(chat()).await;

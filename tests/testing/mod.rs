@@ -2,6 +2,7 @@
 
 mod clock;
 mod expectations;
+mod failures;
 mod links;
 mod spans;
 

@@ -3,6 +3,7 @@
 mod ask;
 mod bodies;
 mod classes;
+mod from_errors;
 mod generics;
 #[cfg(feature = "postcard")]
 mod postcard;

@@ -226,13 +226,16 @@ async fn a_reply_that_cannot_be_read_is_a_failed_handler() {
     assert!(failure(&mut events).await.starts_with("[1] is NaN or infinite"));
     client.request(&Fallible { text: String::new() }).await.unwrap_err();
     let error = failure(&mut events).await;
-    assert!(error.starts_with("Failed { value: inf }, which cannot be sent"), "{error}");
+    assert!(error.starts_with("the declared error, which cannot be sent"), "{error}");
     assert!(error.contains("value is NaN or infinite"), "{error}");
+    // The error that the message declares for a rejection cannot be sent: the event has its reason.
     client.request(&Message::from_text(Fallible::TYPE, "?")).await.unwrap_err();
-    let error = failure(&mut events).await;
-    // A line of the log is cut after 128 characters.
-    assert!(error.starts_with("the body is not the JSON that was expected"), "{error}");
-    assert!(error.contains("which cannot be sent to the peer: value is NaN"), "{error}");
+    let rejected = |event| match event {
+        Event::Rejected { reason, .. } => Some(reason),
+        _ => None,
+    };
+    let reason = crate::support::until(&mut events, rejected).await;
+    assert!(reason.starts_with("the body is not the JSON that was expected"), "{reason}");
     let asked = client.request(&Fallible { text: "fine".to_owned() }).await;
     assert_eq!(asked.unwrap().note, "fine");
 }

@@ -140,13 +140,13 @@ proptest! {
         let mut store = TagStore::default();
         for (value, number) in values.iter().zip(1..) {
             let peer = veltix::PeerId::new(number);
-            store.join(peer);
+            store.enter(peer);
             store.admit(peer);
             store.set(peer, ("n", value.clone())).unwrap();
         }
         for (value, number) in values.iter().zip(1..) {
             let read = store.value(veltix::PeerId::new(number), "n").unwrap();
-            prop_assert_eq!(format!("{:?}", read), format!("{:?}", value));
+            prop_assert_eq!(format!("{:?}", read), format!("{:?}", Some(value)));
         }
     }
 }

@@ -30,8 +30,22 @@ fn r34_codes_are_checked_by_the_compiler_as_is_all_of_the_message_attribute() {
 }
 
 #[test]
+fn handlers() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("handler/fail/*.rs");
+    cases.pass("handler/pass/*.rs");
+}
+
+#[test]
 fn debug_handler_attribute() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("debug_handler/fail/*.rs");
     cases.pass("debug_handler/pass/*.rs");
+}
+
+#[test]
+fn functions_that_authenticate() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("authenticate/fail/*.rs");
+    cases.pass("authenticate/pass/*.rs");
 }

@@ -85,6 +85,12 @@ pub enum HandshakeError {
         "the peer speaks TLS, and this side does not: enable TLS on both sides or on neither (`tls` in the config)"
     )]
     Tls,
+    /// The peer speaks another protocol, by its first bytes.
+    #[error("the peer speaks {protocol} and not Veltix: check the address and the port")]
+    NotVeltix {
+        /// Holds the name of the protocol: `HTTP`, `SSH`, `SMTP or FTP`, or `another protocol`.
+        protocol: &'static str,
+    },
     /// The handshake message is not a JSON object.
     #[error(
         "the handshake message is not a JSON object, so the peer does not speak Veltix: check its address"
@@ -108,6 +114,12 @@ pub enum HandshakeError {
         /// Lists the codes, at most eight of them.
         codes: Vec<u16>,
     },
+    /// The stream ended before the server had sent anything. The server of another protocol waits for
+    /// its client, and so does a server with TLS. A proxy without a backend closes at once.
+    #[error(
+        "the peer closed the connection before it sent anything: check that a Veltix server listens at this address, and enable TLS if the server uses it"
+    )]
+    NoHello,
     /// The stream ended before the handshake had ended.
     #[error(
         "the peer closed the connection during the handshake: try again later, in case the server has too many handshakes at once, and check that it accepts this protocol version"
@@ -119,7 +131,7 @@ impl HandshakeError {
     /// Returns whether a new attempt may succeed although nobody has changed anything.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Closed | Self::FrameBeforeHandshake | Self::ServerFull)
+        matches!(self, Self::Closed | Self::NoHello | Self::FrameBeforeHandshake | Self::ServerFull)
     }
 }
 
@@ -320,12 +332,30 @@ pub enum TagError {
         /// Holds the limit.
         limit: usize,
     },
-    /// The peer has reached the limit for tags.
-    #[error("the peer already has {limit} tags: remove one first")]
+    /// The peer has reached the limit for names of tags and sets.
+    #[error("the peer already has {limit} tags: remove one first, or raise max_tags")]
     TooMany {
         /// Holds the limit.
         limit: usize,
     },
+    /// The peer has reached the limit for values of its sets.
+    #[error(
+        "the sets of the peer already have {limit} values: leave one first, or raise max_values"
+    )]
+    TooManyValues {
+        /// Holds the limit.
+        limit: usize,
+    },
+    /// The name has a set of values, and the call is for a tag with one value.
+    #[error(
+        "the peer has joined a set of this name, which has no single value: read it with rooms, change it with join and leave, or use another name for the tag"
+    )]
+    IsSet,
+    /// The name has a tag with one value, and the call is for a set.
+    #[error(
+        "the peer has a tag of this name with one value, which is not a set: use another name for the set, or remove the tag first"
+    )]
+    IsNotSet,
     /// The target that selects the peers cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),

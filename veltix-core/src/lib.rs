@@ -48,8 +48,8 @@ pub use protocol_report::ProtocolReport;
 pub use rate::{Rate, RateLimiter, TokenBucket, Verdict};
 pub use registry::Registry;
 pub use tags::{
-    PeerId, Tag, TagNumber, TagStore, TagTarget, TagValue, Target, WatchId, WatchStep, all, nobody,
-    peers, tag,
+    Group, GroupStep, Member, PeerId, Tag, TagLimits, TagNumber, TagStore, TagTarget, TagValue,
+    Target, WatchId, WatchStep, all, nobody, peers, tag,
 };
 pub use token::Token;
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};

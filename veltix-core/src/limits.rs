@@ -93,6 +93,19 @@ pub const INBOX_MESSAGES: usize = 64;
 /// Limits the bytes of these messages. One message always fits.
 pub const INBOX_BYTES: usize = 1024 * 1024;
 
+/// Is the time after which a full stream of messages counts as not read: then further messages are
+/// dropped, so that messages with a route go on. A reader that handles one message per second
+/// still misses none.
+pub const UNREAD_GRACE: Duration = Duration::from_secs(1);
+
+/// Limits the bytes of the messages whose concurrent handlers run, for each peer, unless its inbox
+/// may hold more. Further messages wait in the inbox. One message always fits.
+pub const CONCURRENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// Limits the bytes of the answers to a survey that were not read yet. A burst of 10 000 answers of
+/// 3 KiB fits. One answer always fits, and one without room fails as congested.
+pub const SURVEY_BYTES: usize = 32 * 1024 * 1024;
+
 /// Limits the bytes of these messages while a call to the peer is pending. The answer may stand
 /// behind messages for which the inbox has no room, so reading continues up to this limit. Then the
 /// call fails as congested.
@@ -119,6 +132,13 @@ pub const RECONNECT_RESET: Duration = Duration::from_secs(10);
 /// [`HandshakeError::FrameBeforeHandshake`](crate::HandshakeError::FrameBeforeHandshake).
 pub const EARLY_FRAME_RETRIES: u32 = 3;
 
+/// Limits the messages that a client restores on each connection. All of them are queued at once, so
+/// they must fit an outbox of the server, and a reconnect must not flood it.
+pub const RESTORED_MESSAGES: usize = 512;
+
+/// Limits the bytes of these messages.
+pub const RESTORED_BYTES: usize = 1024 * 1024;
+
 /// Is the default time over which the clients of an ending server reconnect. 10 000 clients then
 /// cause 200 handshakes per tenth of a second on its successor, a fraction of its capacity, and no
 /// client waits much longer than a process takes to end and to start.
@@ -127,8 +147,19 @@ pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 /// Limits this time on the client, whatever the server sends.
 pub const MAX_RECONNECT_SPREAD: Duration = Duration::from_secs(5 * 60);
 
-/// Limits the tags of one peer.
+/// Is the default limit for the names of one peer's tags and sets.
 pub const TAGS_PER_PEER: usize = 64;
+
+/// Limits this setting. The names of a peer are searched one after the other.
+pub const MAX_TAGS_PER_PEER: usize = 1024;
+
+/// Is the default limit for the values in all sets of one peer. An application often lets peers
+/// choose their rooms, so the default is no more than a person uses.
+pub const VALUES_PER_PEER: usize = 64;
+
+/// Limits this setting. A peer that connects or leaves enters or leaves all its sets in one step,
+/// under the lock of the tags. That takes some 8 ms for 100 000 values.
+pub const MAX_VALUES_PER_PEER: usize = 100_000;
 
 /// Limits the name of a tag in bytes.
 pub const TAG_NAME_LEN: usize = 128;
@@ -154,6 +185,18 @@ pub const TARGET_COMPARISON: usize = 1024;
 /// current members. The limit equals that of a subscriber to events.
 pub const WATCH_QUEUE: usize = EVENT_BUFFER;
 
+/// Limits the bytes of these changes. The tags that a watch asks for are texts of peers, and 1 KiB
+/// for each change is enough.
+pub const WATCH_QUEUE_BYTES: usize = 1024 * 1024;
+
+/// Limits the groups of a watch that are in their grace. It is several times the number of
+/// connections of a large server, all of which may be lost at once. Above the limit, the oldest
+/// grace ends early.
+pub const WATCH_GRACE: usize = 64 * 1024;
+
+/// Limits the bytes of the keys of these groups.
+pub const WATCH_GRACE_BYTES: usize = 8 * 1024 * 1024;
+
 /// Is the number of threads for blocking handlers. The Python package starts the same number.
 pub const MAX_WORKERS: usize = 4;
 
@@ -165,6 +208,10 @@ pub const ON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Limits the time that closing a connection waits for its queued frames.
 pub const CLOSE_FLUSH: Duration = Duration::from_secs(1);
+
+/// How long a connection that takes over waits for the `on_disconnect` of the older one: the flush of a
+/// close takes up to [`CLOSE_FLUSH`], and the handler has as long again.
+pub const TAKE_OVER: Duration = Duration::from_secs(2);
 
 /// Is the time for which the peer's bytes are read and discarded after this side has shut its end
 /// of the stream. Closing with unread input would reset the connection and lose the last frames
@@ -253,6 +300,14 @@ pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Is the backlog of the listener: the usual upper limit of `net.core.somaxconn`.
 pub const BACKLOG: u32 = 4_096;
 
+/// Limits the search for a port that is free on all addresses of a server's name. A port that is
+/// free on one address is rarely taken on another one.
+pub const SAME_PORT_ATTEMPTS: u32 = 32;
+
+/// Is the pause after which a client tries the next address of its server's name, while the earlier
+/// ones go on (source: RFC 8305, section 8).
+pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
+
 /// Is the default of the burst under a [`Rate`](crate::Rate), as a time at that rate. A quiet peer
 /// may send this amount at once, because traffic comes in bursts, for example when a page opens.
 pub const RATE_BURST: Duration = Duration::from_secs(1);
@@ -267,6 +322,10 @@ pub const RATE_DISCONNECT_AFTER: Duration = Duration::from_secs(30);
 /// Is the time without being slowed after which a peer starts again at the first step. A peer that
 /// continues to send too fast is slowed again at its next read.
 pub const RATE_REST: Duration = Duration::from_secs(1);
+
+/// Is the least time between two calls of a peer above its rate that are answered with the reason. A
+/// peer that waits as long as the answer says needs no more of them, and each costs it a call.
+pub const TELL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Limits a debt to a `TokenBucket`. The end of a peer is not noticed while
 /// reading from it pauses, so one enormous message at a tiny rate must not pause it for hours.

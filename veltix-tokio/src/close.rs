@@ -21,10 +21,16 @@ pub enum CloseReason {
     /// This side closed the connection by [`Hub::close`](crate::Hub::close), for this reason of the
     /// application.
     ClosedFor(Box<str>),
+    /// A newer connection of the same user took over, see
+    /// [`Peer::take_over`](crate::Peer::take_over).
+    TakenOver,
     /// The server is shutting down.
     Shutdown,
-    /// `on_connect` refused the peer. The text is that of its error.
+    /// `on_connect` refused the peer for now, or failed. The text is that of its error.
     Refused(Box<str>),
+    /// `on_connect` refused the peer for good, by [`Refuse::new`](crate::Refuse::new). The text is
+    /// the reason.
+    RefusedForGood(Box<str>),
     /// `on_connect` did not return in time.
     ConnectTimeout,
     /// The stream failed, for example by a reset.
@@ -50,9 +56,10 @@ pub enum CloseReason {
     /// The peer's outbox was full when a broadcast arrived that may not be dropped.
     SlowConsumer,
     /// The server's [memory budget](crate::ServerConfig::memory_budget) was used up, and this peer
-    /// held the most of it.
+    /// held the most of it. Its running handlers still finished, and its waiting messages were
+    /// discarded.
     Evicted,
-    /// A handler panicked.
+    /// A handler panicked. The peer's other handlers, and its received messages, still finished.
     HandlerPanicked,
     /// The task was aborted, for example by dropping the future of `run()`.
     Aborted,
@@ -67,16 +74,17 @@ impl CloseReason {
         }
     }
 
-    /// Returns whether running handlers, and received messages, are still finished. Only a close by
-    /// this side cancels them.
+    /// Returns whether running handlers are still finished, and received messages as well, except
+    /// after an eviction. Only a close by this side cancels handlers.
     pub(crate) const fn lets_handlers_finish(&self) -> bool {
         !matches!(
             self,
             Self::Closed
                 | Self::ClosedFor(_)
+                | Self::TakenOver
                 | Self::Refused(_)
+                | Self::RefusedForGood(_)
                 | Self::ConnectTimeout
-                | Self::HandlerPanicked
                 | Self::Aborted
         )
     }
@@ -88,8 +96,10 @@ impl CloseReason {
             Self::PeerClosed
                 | Self::Closed
                 | Self::ClosedFor(_)
+                | Self::TakenOver
                 | Self::Shutdown
                 | Self::Refused(_)
+                | Self::RefusedForGood(_)
                 | Self::ConnectTimeout
                 | Self::Protocol(_)
                 | Self::UnknownCodes
@@ -97,6 +107,13 @@ impl CloseReason {
                 | Self::SlowFrame
                 | Self::HandlerPanicked
         )
+    }
+
+    /// Returns whether a client whose connection ended for this reason must not reconnect: this side
+    /// has decided that the connection ends. An aborted task is no decision while the client lives: the
+    /// system had no thread for it.
+    pub(crate) const fn ends_reconnecting(&self) -> bool {
+        matches!(self, Self::Closed | Self::ClosedFor(_) | Self::RefusedForGood(_))
     }
 
     /// Returns the drop reason of the frames that are still queued at the end.
@@ -115,8 +132,10 @@ impl fmt::Display for CloseReason {
             Self::PeerClosed => f.write_str("the peer closed the connection"),
             Self::Closed => f.write_str("closed by this side"),
             Self::ClosedFor(reason) => write!(f, "closed by this side: {reason}"),
+            Self::TakenOver => f.write_str("a newer connection of the same user took over"),
             Self::Shutdown => f.write_str("the server shut down"),
             Self::Refused(reason) => write!(f, "refused by on_connect: {reason}"),
+            Self::RefusedForGood(reason) => write!(f, "refused for good by on_connect: {reason}"),
             Self::ConnectTimeout => f.write_str("on_connect did not return in time"),
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Tls(error) => error.fmt(f),
@@ -165,19 +184,24 @@ pub struct Disconnected {
 pub struct Received {
     /// The number of decoded frames.
     pub received: u64,
-    /// The number of messages that a handler received, whether it succeeded or failed, and of
-    /// messages that the connection itself answered or matched to a call.
+    /// The number of messages that a handler received, whether it succeeded or failed, that were
+    /// taken from a [`MessageStream`](crate::MessageStream), and of messages that the connection
+    /// itself answered or matched to a call.
     pub handled: u64,
     /// The number of messages whose body did not match the handler's type.
     pub rejected: u64,
-    /// The number of messages that wait for their handler, or that their handler processes now.
+    /// The number of messages that wait for their handler, that their handler processes now, or that
+    /// wait in a [`MessageStream`](crate::MessageStream).
     pub waiting: u64,
     /// The number of messages with an unknown code, or without a matching route.
     pub discarded_unknown: u64,
+    /// The number of messages that a [`MessageStream`](crate::MessageStream) had no room for while
+    /// it was not read, or that it held when it was dropped.
+    pub discarded_unread: u64,
     /// The number of answers without a waiting call.
     pub discarded_late: u64,
-    /// The number of messages that were still waiting when this side closed the connection, or
-    /// whose handler was cancelled by the close.
+    /// The number of messages that were still waiting when this side closed the connection or
+    /// evicted the peer, or whose handler was cancelled by the close.
     pub discarded_closed: u64,
     /// The number of new messages that arrived while the server was shutting down.
     pub discarded_shutdown: u64,
@@ -192,6 +216,7 @@ impl Received {
     #[must_use]
     pub const fn discarded(&self) -> u64 {
         self.discarded_unknown
+            + self.discarded_unread
             + self.discarded_late
             + self.discarded_closed
             + self.discarded_shutdown
@@ -223,12 +248,16 @@ pub struct ShutdownReport {
     pub dropped: u64,
     /// The number of handlers that the deadline cancelled.
     pub aborted_handlers: u64,
+    /// The number of tasks of [`Hub::spawn`](crate::Hub::spawn) that the deadline ended.
+    pub aborted_tasks: u64,
+    /// The number of threads of [`SocketCore::Threading`](crate::SocketCore::Threading) that a handler
+    /// still blocked at the deadline. Nothing can end such a handler, so its thread is left alone.
+    pub blocked_threads: u64,
     /// The duration of the shutdown.
     pub took: Duration,
     /// True if every connection has ended. It is `false` in three cases. Inside a handler, the
-    /// shutdown cannot wait for the handler that awaits it. At the deadline, a handler without [its
-    /// own thread](crate::Router::route_blocking) may still block a thread, and nothing can stop
-    /// it. And dropping the future of `run()` aborts the remaining connections. No sum includes
+    /// shutdown cannot wait for the handler that awaits it. At the deadline, a handler may still block
+    /// the thread of its connection, and nothing can stop it. And dropping the future of `run()` aborts the remaining connections. No sum includes
     /// connections that have not ended.
     pub complete: bool,
 }

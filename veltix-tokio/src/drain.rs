@@ -20,7 +20,10 @@ pub(crate) struct Drain {
     /// True when the shutdown has begun. Every connection reads it at its end.
     has_begun: AtomicBool,
     state: Mutex<State>,
-    /// Becomes `true` when the shutdown begins. The accept loop waits for it.
+    /// True when the server has ended. Every broadcast reads it.
+    has_ended: AtomicBool,
+    /// Becomes `true` when the shutdown begins, or the server ends without one. The accept loop
+    /// and handlers wait for it.
     begun: watch::Sender<bool>,
     /// The final report.
     done: watch::Sender<Option<ShutdownReport>>,
@@ -58,6 +61,7 @@ impl Drain {
             spreads,
             closing: AtomicBool::new(false),
             has_begun: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             state: Mutex::default(),
             begun: watch::Sender::new(false),
             done: watch::Sender::new(None),
@@ -94,7 +98,7 @@ impl Drain {
         self.closing.store(true, Ordering::Release);
     }
 
-    /// Waits until the shutdown begins.
+    /// Waits until the shutdown begins, or the server ends without one.
     pub(crate) async fn begun(&self) {
         // `self` owns the sender, so the wait ends only with the value.
         let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
@@ -102,6 +106,11 @@ impl Drain {
 
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the server has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
     }
 
     /// Returns whether every connection must end.
@@ -114,6 +123,11 @@ impl Drain {
             return None;
         }
         self.state.lock().deadline
+    }
+
+    /// Counts tasks of the application that the deadline has ended.
+    pub(crate) fn abort_tasks(&self, tasks: u64) {
+        self.state.lock().report.aborted_tasks += tasks;
     }
 
     /// Records the effect of the shutdown on one connection.
@@ -138,10 +152,13 @@ impl Drain {
         ShutdownReport { took, ..state.report }
     }
 
-    /// Ends the shutdown: every connection has ended or was aborted. The first call makes the final
-    /// report, and every call returns it.
-    pub(crate) fn finish(&self, complete: bool) -> ShutdownReport {
-        let report = ShutdownReport { complete, ..self.report() };
+    /// Ends the shutdown: every connection has ended or was aborted, and handlers still block this
+    /// number of threads. The first call makes the final report, and every call returns it.
+    pub(crate) fn finish(&self, complete: bool, blocked_threads: u64) -> ShutdownReport {
+        let complete = complete && blocked_threads == 0;
+        self.has_ended.store(true, Ordering::Release);
+        self.begun.send_replace(true);
+        let report = ShutdownReport { complete, blocked_threads, ..self.report() };
         self.done.send_if_modified(|done| done.is_none() && done.replace(report).is_none());
         self.done.borrow().unwrap_or(report)
     }
@@ -169,8 +186,8 @@ mod tests {
         assert!(drain.is_closing());
         assert!(!drain.begin(Duration::from_secs(9)));
         assert_eq!(drain.deadline(), deadline);
-        let first = drain.finish(true);
-        assert_eq!(drain.finish(false), first, "the first report is the report");
+        let first = drain.finish(true, 0);
+        assert_eq!(drain.finish(false, 0), first, "the first report is the report");
     }
 
     /// A write of another thread may still hold a frame of a task that was aborted.

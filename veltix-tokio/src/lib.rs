@@ -15,6 +15,7 @@ mod connection;
 mod drain;
 mod error;
 mod flush;
+mod handlers;
 mod handshake;
 mod hub;
 mod identity;
@@ -38,38 +39,44 @@ pub mod tls;
 pub mod transport;
 mod workers;
 
-pub use client::{Client, ClientConfig, ClientStatus, ClosingClient, MessageStream, Reconnect};
+pub use client::{
+    Client, ClientConfig, ClientHandle, ClientStatus, ClosingClient, Connecting, Reconnect,
+};
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
 pub use error::{
-    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, RequestError,
-    Result, SendError, TlsConfigError, TlsError,
+    BindError, BoxError, CertificateProblem, ConfigError, ConnectError, Error, NotConnected,
+    RequestError, RestoreError, Result, SendError, ServeError, TakeOverError, TlsConfigError,
+    TlsError,
 };
 pub use hub::{
-    Broadcast, Delivery, Draining, Event, EventStream, HandshakeFailure, Hub, Response, Responses,
-    Survey, SurveyStatus, Watch, WatchEvent,
+    Broadcast, Delivery, Draining, Event, EventStream, GroupEvent, GroupWatch, GroupWatchBuilder,
+    HandshakeFailure, Hub, Response, Responses, Survey, SurveyStatus, Watch, WatchBuilder,
+    WatchEvent,
 };
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
-pub use peer::{Closing, Peer, PeerStats, Sending};
+pub use peer::{Closing, Leaving, Peer, PeerStats, Sending, TakeOver};
 pub use requests::{Ping, Request};
 pub use router::{
-    AnswerTo, Configured, Context, Extension, FromContext, FromInput, FromMessage, FromRef,
-    Handler, Inbound, InboundService, IntoReply, Json, MessageService, Msg, Rejection, Reply,
-    Router, State, Text,
+    AnswerTo, Authenticator, Configured, Context, Extension, FromContext, FromInput, FromMessage,
+    FromRef, Handler, Inbound, InboundService, IntoReply, Json, MessageService, MessageStream, Msg,
+    Rejection, Reply, Router, State, Text,
 };
-pub use server::{Server, ServerConfig};
+pub use server::{Binding, IntoListener, Listening, Server, ServerConfig, Tcp};
 #[cfg(feature = "signal")]
 pub use signal::stop_signal;
 
 #[doc(hidden)]
 pub mod __private {
     //! Names that public signatures or macros mention and that no application writes.
+    pub use crate::error::{FromErrors, from_error};
     #[cfg(veltix_planted_bugs)]
     pub use crate::fault::plant;
     pub use crate::router::{
-        Asked, BorrowBody, Called, FailWith, Failure, Input, MessageInput, Outcome, Reject,
-        RouteOptions, TellsRejection, check, marker,
+        Asked, BlockingHandler, BorrowBody, CallAs, Called, FailWith, Failure, Input, MessageInput,
+        Outcome, Returned, RouteOptions, Served, Signature, StateFor, Tell, TellsRejection, check,
+        marker,
     };
 }

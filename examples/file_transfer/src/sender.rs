@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use veltix::{Client, ClientStatus, Peer, RequestError};
+use veltix::{Client, Peer, RequestError};
 
 use super::checksum::sha256;
 use super::protocol::{CHUNK, Chunk, Finish, Offer, Refused, Stored};
@@ -128,10 +128,7 @@ async fn read_chunk(file: &mut File, offset: u64) -> io::Result<(Chunk, u64)> {
 
 /// Waits for a connection, unless the client has given up.
 async fn connected(client: &Client) -> Result<Peer, TransferError> {
-    client.connected().await.map_err(|status| match status {
-        ClientStatus::Lost { reason } => TransferError::Lost(reason),
-        _ => TransferError::Lost("the client is closed".to_owned()),
-    })
+    client.connected().await.map_err(|error| TransferError::Lost(error.to_string()))
 }
 
 /// The reason why a file was not sent.

@@ -30,6 +30,7 @@ where
 async fn names_that_lead_elsewhere_are_refused() {
     let disk = Disk::new();
     let server = disk.server().await;
+    server.allow_failures();
     let ann = server.client("ann").await;
     let long = "x".repeat(181);
     let names = [
@@ -58,6 +59,7 @@ async fn names_that_lead_elsewhere_are_refused() {
 async fn an_offer_must_make_sense() {
     let disk = Disk::new();
     let server = disk.server().await;
+    server.allow_failures();
     let ann = server.client("ann").await;
     for sha256 in ["", "../../x", &"A".repeat(64)] {
         let offer = Offer { sha256: sha256.to_owned(), ..offer("a", HELLO) };
@@ -73,6 +75,7 @@ async fn an_offer_must_make_sense() {
 async fn chunks_must_fit_together() {
     let disk = Disk::new();
     let server = disk.server().await;
+    server.allow_failures();
     let ann = server.client("ann").await;
     ann.request(&offer("a", HELLO)).await;
     refused(&ann, &Chunk(b"short".as_slice().into()), "begins with its offset").await;
@@ -91,6 +94,7 @@ async fn chunks_must_fit_together() {
 async fn what_arrives_damaged_gets_no_name_and_may_be_sent_again() {
     let disk = Disk::new();
     let server = disk.server().await;
+    server.allow_failures();
     let ann = server.client("ann").await;
     ann.request(&offer("a", HELLO)).await;
     ann.request(&chunk(0, b"hullo, file")).await;
@@ -105,6 +109,7 @@ async fn what_arrives_damaged_gets_no_name_and_may_be_sent_again() {
 async fn a_file_is_never_replaced() {
     let disk = Disk::new();
     let server = disk.server().await;
+    server.allow_failures();
     let (ann, bob) = (server.client("ann").await, server.client("bob").await);
     // Two files of one name at the same time: the first that is finished has it.
     for (client, bytes) in [(&ann, b"one"), (&bob, b"two")] {
@@ -125,6 +130,7 @@ async fn a_file_is_never_replaced() {
 async fn who_offers_a_file_last_goes_on_with_it() {
     let disk = Disk::new();
     let server = disk.server().await;
+    server.allow_failures();
     let (old, new) = (server.client("old").await, server.client("new").await);
     old.request(&offer("a", HELLO)).await;
     old.request(&chunk(0, b"hello")).await;

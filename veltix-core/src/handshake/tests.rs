@@ -189,6 +189,42 @@ fn bad_messages_are_told_apart() {
 }
 
 #[test]
+fn other_protocols_are_named_by_their_first_bytes() {
+    let both = |bytes: &[u8]| {
+        let server = ServerHandshake::new().receive(&mut BytesMut::from(bytes)).map(|_| ());
+        let client = ClientHandshake::new().receive(&mut BytesMut::from(bytes)).map(|_| ());
+        assert_eq!(server, client);
+        server
+    };
+    for (bytes, protocol) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP"),
+        ("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", "HTTP"),
+        ("POST /messages HTTP/1.1\r\n", "HTTP"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP"),
+        ("CONNECT example.org:443 HTTP/1.1\r\n", "HTTP"),
+        ("SSH-2.0-OpenSSH_9.9\r\n", "SSH"),
+        ("220 mail.example.org ESMTP\r\n", "SMTP or FTP"),
+        ("220-FTP\r\n", "SMTP or FTP"),
+        ("EHLO example.org\r\n", "another protocol"),
+        ("CAP LS 302\r\n", "another protocol"),
+    ] {
+        // The third byte is enough, however the bytes arrive.
+        let expected = Err(HandshakeError::NotVeltix { protocol });
+        for length in 3..=bytes.len() {
+            assert_eq!(both(&bytes.as_bytes()[..length]), expected, "{bytes} {length}");
+        }
+        assert_eq!(both(&bytes.as_bytes()[..2]), Ok(()), "{bytes}");
+    }
+    // Long hellos may have a length of two printable characters.
+    for json in ["{", " {", "\u{feff}{", "[", "nope", "\"", "-1", "\r\n{"] {
+        assert_eq!(both(format!("!~{json}").as_bytes()), Ok(()), "{json}");
+    }
+    // A short message in a wrong form is one of a peer that knows the frame.
+    let framed = both(&message("GET / HTTP/1.1"));
+    assert_eq!(framed, Err(HandshakeError::NotAnObject));
+}
+
+#[test]
 fn a_long_reason_is_cut_to_what_a_peer_accepts() {
     let mut bytes = BytesMut::from(&ServerHandshake::refused(&"\u{1}".repeat(70_000))[..]);
     let refused = ClientHandshake::new().receive(&mut bytes);

@@ -26,6 +26,9 @@ pub(super) fn take_message<T>(
     if is_tls(buffer) {
         return Err(HandshakeError::Tls);
     }
+    if let Some(protocol) = foreign(buffer) {
+        return Err(HandshakeError::NotVeltix { protocol });
+    }
     if length == 0 || length > MAX_HANDSHAKE_LEN {
         return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
     }
@@ -40,6 +43,29 @@ pub(super) fn take_message<T>(
 /// 5.
 fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [21 | 22, 3, 0..=4, ..])
+}
+
+/// Returns the protocol of a peer whose first three bytes cannot begin a handshake: two printable
+/// characters, which would be a length of more than 8 KiB, and no beginning of JSON behind them.
+/// Otherwise this side would wait for the rest of that length.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    let &[first, second, third] = bytes.first_chunk::<3>()?;
+    if !first.is_ascii_graphic() || !second.is_ascii_graphic() {
+        return None;
+    }
+    match &[first, second, third] {
+        // A response, the methods of requests, and the preface of HTTP/2.
+        b"HTT" | b"GET" | b"POS" | b"PUT" | b"HEA" | b"OPT" | b"DEL" | b"PAT" | b"CON" | b"TRA"
+        | b"PRI" => Some("HTTP"),
+        b"SSH" => Some("SSH"),
+        b"220" => Some("SMTP or FTP"),
+        // The last ones begin text in UTF-16, a byte order mark, or bytes that are not UTF-8.
+        _ => match third {
+            b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => None,
+            b' ' | b'\t' | b'\n' | b'\r' | 0 | 0x80.. => None,
+            _ => Some("another protocol"),
+        },
+    }
 }
 
 pub(super) fn parse_object(json: &[u8]) -> Result<Map<String, Value>, HandshakeError> {

@@ -48,6 +48,12 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
+    /// Returns the settings.
+    #[must_use]
+    pub const fn rate(&self) -> &Rate {
+        &self.rate
+    }
+
     /// Creates the limiter of a peer that has been quiet.
     #[must_use]
     pub fn new(rate: &Rate, now: Instant) -> Self {

@@ -21,6 +21,7 @@ use crate::limits::{RATE_BURST, RATE_DISCONNECT_AFTER, RATE_WARN_AFTER};
 ///
 /// 1. The peer is *slowed down*: reading from it pauses until it is within its rate again, so its
 ///    own sends wait. Nothing is lost.
+///    With [`tell_peers`](Rate::tell_peers), it hears of that.
 /// 2. If it has been slowed for a while without one second of rest, the application receives *one
 ///    warning*.
 /// 3. If it continues, it is *disconnected*.
@@ -39,6 +40,7 @@ pub struct Rate {
     pub(super) burst: Duration,
     pub(super) warn_after: Duration,
     pub(super) disconnect_after: Option<Duration>,
+    pub(super) tells_peers: bool,
 }
 
 impl Rate {
@@ -82,6 +84,23 @@ impl Rate {
         self
     }
 
+    /// Sets whether a peer that was slowed hears of it. If so, at most one of its calls in a
+    /// [second](crate::limits::TELL_PAUSE) is not handled but answered, with the error that its message
+    /// declares: that error is made from `Rejection::TooFast`, which has the length of the pause. Calls of
+    /// messages without a declared error, and messages that ask nothing, are handled as always. The
+    /// default is `false`.
+    #[must_use]
+    pub const fn tell_peers(mut self, tell: bool) -> Self {
+        self.tells_peers = tell;
+        self
+    }
+
+    /// Returns whether a peer that was slowed hears of it.
+    #[must_use]
+    pub const fn tells_peers(&self) -> bool {
+        self.tells_peers
+    }
+
     /// Returns whether there is any limit.
     #[must_use]
     pub const fn is_limited(&self) -> bool {
@@ -97,6 +116,7 @@ impl Default for Rate {
             burst: RATE_BURST,
             warn_after: RATE_WARN_AFTER,
             disconnect_after: Some(RATE_DISCONNECT_AFTER),
+            tells_peers: false,
         }
     }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::number::{Comparison, Range, TagNumber};
 use super::peer_id::PeerId;
-use super::tag::Tag;
+use super::stored::StoredValue;
 use super::value::TagValue;
+use super::view::TagsView;
 use crate::error::TargetError;
 use crate::limits::{TARGET_COMPARISON, TARGET_DEPTH, TARGET_TERMS};
 
@@ -19,13 +20,13 @@ pub(super) enum Expression {
     Nobody,
     /// Matches the peers that have a tag of this name, with any value.
     Has(Arc<str>),
-    /// Matches the peers whose tag of this name has this value.
-    Is(Arc<str>, TagValue),
-    /// Matches the peers whose tag of this name has one of these values, which are in ascending
+    /// Matches the peers one of whose values of this name is this one.
+    Is(Arc<str>, StoredValue),
+    /// Matches the peers one of whose values of this name is one of these, which are in ascending
     /// order.
-    AnyOf(Arc<str>, Arc<[TagValue]>),
-    /// Matches the peers whose tag of this name is a number that satisfies the comparison with this
-    /// number.
+    AnyOf(Arc<str>, Arc<[StoredValue]>),
+    /// Matches the peers one of whose values of this name is a number that satisfies the comparison
+    /// with this number.
     Compare(Arc<str>, Comparison, TagNumber),
     /// Matches these peers. The ids are in ascending order.
     Peers(Arc<[PeerId]>),
@@ -53,7 +54,7 @@ pub(super) struct Terms {
 impl Expression {
     pub(super) fn any_of(name: Arc<str>, values: impl IntoIterator<Item = TagValue>) -> Self {
         let values = values.into_iter().take(TARGET_TERMS + 1);
-        match ascending(values) {
+        match ascending(values.map(StoredValue::from)) {
             Ok(values) => Self::AnyOf(name, values),
             Err(error) => Self::Invalid(error),
         }
@@ -147,49 +148,20 @@ impl Expression {
     }
 
     /// Returns whether the expression matches a peer with these tags.
-    pub(super) fn matches(&self, peer: PeerId, tags: &[Tag]) -> bool {
-        let value = |name: &str| tags.iter().find(|tag| tag.name() == name).map(Tag::value);
+    pub(super) fn matches(&self, peer: PeerId, tags: TagsView<'_>) -> bool {
         match self {
             Self::All => true,
             Self::Nobody | Self::Invalid(_) => false,
-            Self::Has(name) => value(name).is_some(),
-            Self::Is(name, wanted) => value(name) == Some(wanted),
-            Self::AnyOf(name, wanted) => {
-                value(name).is_some_and(|value| wanted.binary_search(value).is_ok())
-            }
+            Self::Has(name) => tags.has(name),
+            Self::Is(name, wanted) => tags.contains(name, wanted),
+            Self::AnyOf(name, wanted) => tags.contains_any(name, wanted),
             Self::Compare(name, comparison, number) => {
-                value(name).is_some_and(|value| Range::new(*comparison, number).contains(value))
+                tags.is_within(name, &Range::new(*comparison, number))
             }
             Self::Peers(peers) => peers.binary_search(&peer).is_ok(),
             Self::Not(term) => !term.matches(peer, tags),
             Self::And(terms) => terms.list.iter().all(|term| term.matches(peer, tags)),
             Self::Or(terms) => terms.list.iter().any(|term| term.matches(peer, tags)),
-        }
-    }
-
-    /// Returns whether the expression names peers. Then their tags alone do not decide whether they
-    /// match.
-    pub(super) fn names_peers(&self) -> bool {
-        match self {
-            Self::Peers(_) => true,
-            Self::Not(term) => term.names_peers(),
-            Self::And(terms) | Self::Or(terms) => terms.list.iter().any(Self::names_peers),
-            _ => false,
-        }
-    }
-
-    /// Calls `visit` with the name of each tag in the expression, once per occurrence.
-    pub(super) fn visit_names(&self, visit: &mut impl FnMut(&Arc<str>)) {
-        match self {
-            Self::Has(name)
-            | Self::Is(name, _)
-            | Self::AnyOf(name, _)
-            | Self::Compare(name, _, _) => visit(name),
-            Self::Not(term) => term.visit_names(visit),
-            Self::And(terms) | Self::Or(terms) => {
-                terms.list.iter().for_each(|term| term.visit_names(visit));
-            }
-            Self::All | Self::Nobody | Self::Peers(_) | Self::Invalid(_) => {}
         }
     }
 }
@@ -219,8 +191,10 @@ impl fmt::Display for Expression {
             Self::All => f.write_str("all()"),
             Self::Nobody => f.write_str("nobody()"),
             Self::Has(name) => write!(f, "tag({name:?})"),
-            Self::Is(name, value) => write!(f, "tag({name:?}).is({value})"),
+            Self::Is(name, value) => write!(f, "tag({name:?}).is({})", value.to_value()),
             Self::AnyOf(name, values) => {
+                let mut values: Vec<_> = values.iter().map(StoredValue::to_value).collect();
+                values.sort_unstable();
                 write!(f, "tag({name:?}).any_of([")?;
                 separated(f, ", ", values.iter(), |f, value| value.fmt(f))?;
                 f.write_str("])")

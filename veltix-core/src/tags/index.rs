@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::number::Range;
+use super::peer_tags::{Entry, Values};
 use super::set::Set;
-use super::tag::Tag;
-use super::value::TagValue;
+use super::stored::StoredValue;
+use super::value_table::{ValueIds, ValueTable};
 
-/// The index knows the peers that have a tag, by their slots. An entry is removed with its last
-/// peer, so the index of an empty store is empty.
+/// The index knows the admitted peers that have a tag, by their slots, and the values of all sets.
+/// A name is removed with its last peer, so the index of an empty store is empty.
 ///
-/// Names and values are in trees, not in hash tables: trees release their memory as peers leave,
-/// they answer for a range of values, and no choice of names by a peer makes them slow.
+/// Names are in a tree, and values in tables by a secret hash. Both release their memory as peers
+/// leave, and no choice of names and values by a peer makes them slow.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     names: BTreeMap<Arc<str>, Holders>,
@@ -21,51 +21,137 @@ pub(super) struct Index {
 /// Holds the peers that have a tag of one name.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
+    /// Contains the slots of the admitted peers that have the name.
     pub(super) all: Set,
-    /// Holds the peers by value. A peer has a name only once, so each member of `all` is in exactly
-    /// one of these sets.
-    pub(super) by_value: BTreeMap<TagValue, Set>,
+    /// Holds the values of tags of admitted peers, and those of the sets of all peers.
+    pub(super) values: ValueTable,
+    /// Counts the sets of peers without a slot.
+    staged: usize,
 }
 
 impl Index {
-    /// Adds a tag of the peer in this slot, which has no tag of this name in the index. The tag
-    /// then shares the memory of its name and its text with the index, and so with every peer that
-    /// has the same ones.
-    pub(super) fn insert(&mut self, slot: u32, tag: &mut Tag) {
-        let entry = self.names.entry(Arc::clone(&tag.name));
-        tag.name = Arc::clone(entry.key());
-        let holders = entry.or_default();
+    /// Adds the entry of a peer that receives this slot. A tag then shares the memory of its name
+    /// and its text with the index, and so with every peer that has the same ones.
+    pub(super) fn admit(&mut self, slot: u32, entry: &mut Entry) {
+        let holders = self.holders(&mut entry.name);
         holders.all.insert(slot);
-
-        let entry = holders.by_value.entry(tag.value.clone());
-        // Numbers own no memory, and an integer may equal a float that has to stay a float.
-        if let TagValue::Text(_) = tag.value {
-            tag.value = entry.key().clone();
-        }
-        entry.or_default().insert(slot);
-    }
-
-    /// Removes a tag of the peer in this slot.
-    pub(super) fn remove(&mut self, slot: u32, tag: &Tag) {
-        let Some(holders) = self.names.get_mut(tag.name()) else { return };
-        holders.all.remove(slot);
-        if holders.all.is_empty() {
-            self.names.remove(tag.name());
-        } else if let Some(peers) = holders.by_value.get_mut(&tag.value) {
-            peers.remove(slot);
-            if peers.is_empty() {
-                holders.by_value.remove(&tag.value);
+        match &mut entry.values {
+            Values::One(value) => {
+                let id = holders.values.insert(value.clone());
+                holders.values.add(id, slot);
+                // Numbers own no memory, and an integer may equal a float that has to stay a float.
+                if value.is_text() {
+                    *value = holders.values.value(id).clone();
+                }
+            }
+            Values::Set(ids) => {
+                holders.staged -= 1;
+                ids.iter().for_each(|&id| holders.values.admit(id, slot));
             }
         }
     }
 
-    /// Moves a tag from one slot to another, after a peer has received another slot.
-    pub(super) fn shift(&mut self, from: u32, to: u32, tag: &Tag) {
-        let Some(holders) = self.names.get_mut(tag.name()) else { return };
-        for set in [Some(&mut holders.all), holders.by_value.get_mut(&tag.value)] {
-            let Some(set) = set else { continue };
-            set.remove(from);
-            set.insert(to);
+    /// Removes the entry of a peer that loses this slot. The values of a set stay readable.
+    pub(super) fn retire(&mut self, slot: u32, entry: &Entry) {
+        let Some(holders) = self.names.get_mut(&entry.name) else { return };
+        match &entry.values {
+            Values::One(value) => holders.remove(slot, value),
+            Values::Set(ids) => {
+                holders.staged += 1;
+                ids.iter().for_each(|&id| holders.values.retire(id, slot));
+            }
+        }
+        holders.all.remove(slot);
+        self.tidy(&entry.name);
+    }
+
+    /// Removes an entry that its peer, which has this slot or none, loses.
+    pub(super) fn remove(&mut self, slot: Option<u32>, entry: &Entry) {
+        let Some(holders) = self.names.get_mut(&entry.name) else { return };
+        match (&entry.values, slot) {
+            (Values::One(value), Some(slot)) => holders.remove(slot, value),
+            (Values::One(_), None) => {}
+            (Values::Set(ids), Some(slot)) => {
+                ids.iter().for_each(|&id| holders.values.remove(id, slot));
+            }
+            (Values::Set(ids), None) => {
+                holders.staged -= 1;
+                ids.iter().for_each(|&id| holders.values.unstage(id));
+            }
+        }
+        if let Some(slot) = slot {
+            holders.all.remove(slot);
+        }
+        self.tidy(&entry.name);
+    }
+
+    /// Adds a value to a set of a peer, which has this slot or none, and returns whether the set
+    /// lacked it. A set that was empty begins, and shares its name with the index.
+    pub(super) fn join(
+        &mut self,
+        slot: Option<u32>,
+        name: &mut Arc<str>,
+        ids: &mut ValueIds,
+        value: StoredValue,
+    ) -> bool {
+        let holders = if ids.is_empty() {
+            let holders = self.holders(name);
+            match slot {
+                Some(slot) => _ = holders.all.insert(slot),
+                None => holders.staged += 1,
+            }
+            holders
+        } else {
+            let Some(holders) = self.names.get_mut(name) else { return false };
+            holders
+        };
+        // If the set contains the value, the table has it, and nothing is added.
+        let id = holders.values.insert(value);
+        if !ids.insert(id) {
+            return false;
+        }
+        match slot {
+            Some(slot) => _ = holders.values.add(id, slot),
+            None => holders.values.stage(id),
+        }
+        true
+    }
+
+    /// Removes a value from a set of a peer, which has this slot or none, and returns whether the
+    /// set contained it. The set has other values.
+    pub(super) fn leave(
+        &mut self,
+        slot: Option<u32>,
+        name: &str,
+        ids: &mut ValueIds,
+        value: &StoredValue,
+    ) -> bool {
+        let Some(holders) = self.names.get_mut(name) else { return false };
+        let Some(id) = holders.values.find(value) else { return false };
+        if !ids.remove(&id) {
+            return false;
+        }
+        if ids.len() < ids.capacity() / 4 {
+            ids.shrink_to(ids.len() * 2);
+        }
+        match slot {
+            Some(slot) => holders.values.remove(id, slot),
+            None => holders.values.unstage(id),
+        }
+        true
+    }
+
+    /// Moves an entry from one slot to another, after a peer has received another slot.
+    pub(super) fn shift(&mut self, from: u32, to: u32, entry: &Entry) {
+        let Some(holders) = self.names.get_mut(&entry.name) else { return };
+        holders.all.shift(from, to);
+        match &entry.values {
+            Values::One(value) => {
+                if let Some(id) = holders.values.find(value) {
+                    holders.values.shift(id, from, to);
+                }
+            }
+            Values::Set(ids) => ids.iter().for_each(|&id| holders.values.shift(id, from, to)),
         }
     }
 
@@ -74,21 +160,53 @@ impl Index {
         self.names.get(name)
     }
 
-    /// Returns the peers whose tag of this name has this value.
-    pub(super) fn with_value(&self, name: &str, value: &TagValue) -> Option<&Set> {
-        self.names.get(name)?.by_value.get(value)
+    /// Returns the peers one of whose values of this name is this one.
+    pub(super) fn with_value(&self, name: &str, value: &StoredValue) -> Option<&Set> {
+        self.names.get(name)?.with_value(value)
     }
 
-    /// Returns the number of different tags, which are pairs of a name and a value.
+    /// Returns the number of different tags of admitted peers, which are pairs of a name and a
+    /// value.
     pub(super) fn len(&self) -> usize {
-        self.names.values().map(|holders| holders.by_value.len()).sum()
+        self.names.values().map(|holders| holders.values.len()).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Returns the holders of a name, whose memory is shared from now on.
+    fn holders(&mut self, name: &mut Arc<str>) -> &mut Holders {
+        let entry = self.names.entry(Arc::clone(name));
+        *name = Arc::clone(entry.key());
+        entry.or_default()
+    }
+
+    /// Removes a name that no peer has.
+    fn tidy(&mut self, name: &str) {
+        let is_unused = |holders: &Holders| holders.all.is_empty() && holders.staged == 0;
+        if self.names.get(name).is_some_and(is_unused) {
+            self.names.remove(name);
+        }
     }
 }
 
 impl Holders {
-    /// Returns the peers of each number in the range.
-    pub(super) fn in_range(&self, range: &Range) -> impl Iterator<Item = &Set> {
-        let sets = range.bounds().map(|bounds| self.by_value.range::<TagValue, _>(bounds));
-        sets.into_iter().flatten().map(|(_, peers)| peers)
+    /// Returns the peers one of whose values is this one.
+    pub(super) fn with_value(&self, value: &StoredValue) -> Option<&Set> {
+        self.values.find(value).map(|id| self.values.peers(id))
+    }
+
+    /// Returns whether each peer has one value of this name. Then no peer is in two of the sets by
+    /// value.
+    pub(super) fn are_single(&self) -> bool {
+        self.values.memberships() == self.all.len()
+    }
+
+    fn remove(&mut self, slot: u32, value: &StoredValue) {
+        if let Some(id) = self.values.find(value) {
+            self.values.remove(id, slot);
+        }
     }
 }

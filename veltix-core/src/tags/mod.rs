@@ -4,6 +4,7 @@
 //! The store answers from an index, so a message to one room among ten thousand peers costs what
 //! the room costs.
 
+mod bits;
 mod expression;
 mod index;
 #[cfg(test)]
@@ -14,17 +15,20 @@ mod peer_tags;
 mod plan;
 mod set;
 mod store;
+mod stored;
 mod tag;
 mod target;
 #[cfg(test)]
 mod tests;
 mod value;
+mod value_table;
+mod view;
 mod watch;
 
 pub use number::TagNumber;
 pub use peer_id::PeerId;
-pub use store::TagStore;
+pub use store::{TagLimits, TagStore};
 pub use tag::Tag;
 pub use target::{TagTarget, Target, all, nobody, peers, tag};
 pub use value::TagValue;
-pub use watch::{WatchId, WatchStep};
+pub use watch::{Group, GroupStep, Member, WatchId, WatchStep};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::TryFromIntError;
 use std::ops::Bound;
 
+use super::stored::StoredValue;
 use super::value::TagValue;
 
 /// A tag number is a number to compare the value of a tag with, see
@@ -73,29 +74,30 @@ impl Comparison {
 /// a part of it, from negative infinity to just below NaN.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
-    low: TagValue,
+    low: StoredValue,
     /// Is true if the range does not contain its low end. As a pair with `low`, a greater pair is a
     /// narrower end.
     low_excluded: bool,
-    high: TagValue,
+    high: StoredValue,
     /// Is true if the range contains its high end. As a pair with `high`, a smaller pair is a
     /// narrower end.
     high_included: bool,
 }
 
-const NAN: TagValue = TagValue::Float(f64::NAN);
+const NAN: StoredValue = StoredValue::Float(f64::NAN);
 
 impl Range {
     pub(super) fn new(comparison: Comparison, TagNumber(number): &TagNumber) -> Self {
-        let low = TagValue::Float(f64::NEG_INFINITY);
+        let low = StoredValue::Float(f64::NEG_INFINITY);
+        let number = StoredValue::from(number.clone());
         let mut range = Self { low, low_excluded: false, high: NAN, high_included: false };
         match comparison {
             // No value is between NaN and just below NaN, so this range is empty.
-            _ if *number == NAN => range.low = NAN,
-            Comparison::AtLeast => range.low = number.clone(),
-            Comparison::AtMost => (range.high, range.high_included) = (number.clone(), true),
-            Comparison::Above => (range.low, range.low_excluded) = (number.clone(), true),
-            Comparison::Below => range.high = number.clone(),
+            _ if number == NAN => range.low = NAN,
+            Comparison::AtLeast => range.low = number,
+            Comparison::AtMost => (range.high, range.high_included) = (number, true),
+            Comparison::Above => (range.low, range.low_excluded) = (number, true),
+            Comparison::Below => range.high = number,
         }
         range
     }
@@ -109,14 +111,14 @@ impl Range {
         Self { low, low_excluded, high, high_included }
     }
 
-    pub(super) fn contains(&self, value: &TagValue) -> bool {
+    pub(super) fn contains(&self, value: &StoredValue) -> bool {
         let above = if self.low_excluded { *value > self.low } else { *value >= self.low };
         above && if self.high_included { *value <= self.high } else { *value < self.high }
     }
 
     /// Returns the ends for `BTreeMap::range`, or `None` if the range is empty, because
     /// `BTreeMap::range` may panic for an empty range.
-    pub(super) fn bounds(&self) -> Option<(Bound<&TagValue>, Bound<&TagValue>)> {
+    pub(super) fn bounds(&self) -> Option<(Bound<&StoredValue>, Bound<&StoredValue>)> {
         let only = self.low == self.high && !self.low_excluded && self.high_included;
         if self.low >= self.high && !only {
             return None;
@@ -135,6 +137,10 @@ mod tests {
         Range::new(comparison, &number.into())
     }
 
+    fn stored(value: impl Into<TagValue>) -> StoredValue {
+        value.into().into()
+    }
+
     #[test]
     fn comparisons_are_those_of_numbers() {
         use Comparison::*;
@@ -149,20 +155,23 @@ mod tests {
                 ] {
                     let range = range(comparison, bound);
                     let context = format!("{value} {comparison:?} {bound}");
-                    assert_eq!(range.contains(&value.into()), expected, "{context}");
+                    assert_eq!(range.contains(&stored(value)), expected, "{context}");
                     if range.bounds().is_none() {
                         assert!(!expected, "{context}");
                     }
                 }
             }
-            for other in [().into(), true.into(), "3".into()] {
+            for other in [TagValue::Unit, true.into(), "3".into()] {
                 for comparison in [AtLeast, AtMost, Above, Below] {
-                    assert!(!range(comparison, bound).contains(&other), "{other} {comparison:?}");
+                    assert!(
+                        !range(comparison, bound).contains(&StoredValue::from(other.clone())),
+                        "{other} {comparison:?}"
+                    );
                 }
             }
         }
-        assert!(range(Above, 1).contains(&1.5.into()));
-        assert!(range(AtMost, (1_i64 << 53) + 1).contains(&((1_i64 << 53) as f64).into()));
+        assert!(range(Above, 1).contains(&stored(1.5)));
+        assert!(range(AtMost, (1_i64 << 53) + 1).contains(&stored((1_i64 << 53) as f64)));
     }
 
     #[test]
@@ -174,10 +183,10 @@ mod tests {
             .and(range(AtMost, 4))
             .and(range(AtLeast, 0));
         for (value, expected) in [(1, false), (2, true), (3, true), (4, false)] {
-            assert_eq!(one_to_three.contains(&value.into()), expected, "{value}");
+            assert_eq!(one_to_three.contains(&stored(value)), expected, "{value}");
         }
         let below = one_to_three.and(range(Below, 3));
-        assert!(!below.contains(&3.into()) && below.bounds().is_some());
+        assert!(!below.contains(&stored(3)) && below.bounds().is_some());
         assert!(below.and(range(Below, 0)).bounds().is_none());
         assert!(range(AtLeast, 1).and(range(AtMost, 1)).bounds().is_some());
     }

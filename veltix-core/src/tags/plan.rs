@@ -10,6 +10,7 @@ use super::number::Range;
 use super::peer_id::PeerId;
 use super::peer_tags::PeerTags;
 use super::set::Set;
+use super::view::TagsView;
 
 /// Is the cost of checking one tag of one peer, in words of a bitmap or members of a list.
 const CHECK_COST: usize = 16;
@@ -55,8 +56,12 @@ enum Test<'a> {
 
 enum Step<'a> {
     Set(Cow<'a, Set>),
-    /// Finds the peers that have one of several values of one name.
-    Union(Vec<&'a Set>),
+    /// Finds the peers that have one of several values of one name. If peers have one value of the
+    /// name, no peer is in two of the sets.
+    Union {
+        sets: Vec<&'a Set>,
+        are_disjoint: bool,
+    },
     /// Finds the peers with one of many values between two ends, which have not been visited yet.
     Range(&'a Holders, Range),
     Not(Box<Plan<'a>>),
@@ -90,9 +95,10 @@ impl<'a> Lookup<'a> {
                     None => found.count_and(&self.find(last), self.all()),
                 }
             }
-            // A peer has one value of a name, so no peer is in two of these sets.
-            Step::Union(sets) => sets.iter().map(|set| set.len()).sum(),
-            Step::Range(holders, range) => holders.in_range(range).map(Set::len).sum(),
+            Step::Union { sets, are_disjoint: true } => sets.iter().map(|set| set.len()).sum(),
+            Step::Range(holders, range) if holders.are_single() => {
+                in_range(holders, range).map(Set::len).sum()
+            }
             _ => self.find(plan).len(self.all()),
         }
     }
@@ -118,8 +124,9 @@ impl<'a> Lookup<'a> {
             }
             Expression::AnyOf(name, values) => {
                 let holders = self.index.with_name(name);
-                let sets = values.iter().filter_map(|value| holders?.by_value.get(value));
-                return plan_union(test, sets.collect());
+                let sets = values.iter().filter_map(|value| holders?.with_value(value));
+                let are_disjoint = holders.is_none_or(Holders::are_single);
+                return plan_union(test, sets.collect(), are_disjoint);
             }
             Expression::Compare(name, comparison, number) => {
                 return self.plan_range(name, Range::new(*comparison, number));
@@ -160,8 +167,9 @@ impl<'a> Lookup<'a> {
         Plan { test, step: Step::Not(Box::new(term)), bound: self.all(), work, checks }
     }
 
-    /// Plans the terms of an `And`. Comparisons of the same name become one range, because a peer
-    /// has one value of a name, which satisfies all of them or not.
+    /// Plans the terms of an `And`. Comparisons of the same name become one range if peers have one
+    /// value of the name, which satisfies all of them or not. Two values of a set may satisfy one
+    /// comparison each.
     fn plan_terms(self, terms: &'a VecDeque<Expression>) -> Vec<Plan<'a>> {
         let mut plans = Vec::with_capacity(terms.len());
         let mut ranges: BTreeMap<&str, Range> = BTreeMap::new();
@@ -170,6 +178,10 @@ impl<'a> Lookup<'a> {
                 plans.push(self.plan(term));
                 continue;
             };
+            if self.index.with_name(name).is_some_and(|holders| !holders.are_single()) {
+                plans.push(self.plan(term));
+                continue;
+            }
             let mut range = Range::new(*comparison, number);
             if let Some(known) = ranges.remove(&**name) {
                 range = range.and(known);
@@ -183,24 +195,26 @@ impl<'a> Lookup<'a> {
     fn plan_range(self, name: &'a str, range: Range) -> Plan<'a> {
         let test = Test::Range(name, range.clone());
         let Some(holders) = self.index.with_name(name) else { return self.leaf(test, None) };
-        let mut sets = holders.in_range(&range);
+        let mut sets = in_range(holders, &range);
         let first: Vec<_> = sets.by_ref().take(COUNTED_VALUES).collect();
         if sets.next().is_none() {
-            return plan_union(test, first);
+            return plan_union(test, first, holders.are_single());
         }
         drop(sets);
         let bound = holders.all.len();
         // An entry of a tree costs more to reach than an entry of a list.
-        let work = bound + holders.by_value.len() * 4;
+        let work = holders.values.memberships() + holders.values.numbers() * 4;
         Plan { test, step: Step::Range(holders, range), bound, work, checks: 1 }
     }
 
     fn find(self, plan: Plan<'a>) -> Found<'a> {
         match plan.step {
             Step::Set(set) => Found { set, negated: false },
-            Step::Union(sets) => Found { set: Set::union(sets.iter().copied()), negated: false },
+            Step::Union { sets, .. } => {
+                Found { set: Set::union(sets.iter().copied()), negated: false }
+            }
             Step::Range(holders, range) => {
-                let sets: Vec<_> = holders.in_range(&range).collect();
+                let sets: Vec<_> = in_range(holders, &range).collect();
                 Found { set: Set::union(sets.iter().copied()), negated: false }
             }
             Step::Not(term) => self.find(*term).not(),
@@ -235,14 +249,13 @@ impl<'a> Lookup<'a> {
         }
         let tags = |slot: u32| {
             let peer = self.slots.get(slot as usize)?;
-            Some((*peer, &self.peers.get(peer)?.tags))
+            let entries = &self.peers.get(peer)?.entries;
+            Some((*peer, TagsView { entries, index: self.index }))
         };
         Some(found.set.filter(|slot| {
             tags(slot).is_some_and(|(peer, tags)| match &term.test {
                 Test::Expression(expression) => expression.matches(peer, tags),
-                Test::Range(name, range) => {
-                    tags.iter().any(|tag| tag.name() == *name && range.contains(tag.value()))
-                }
+                Test::Range(name, range) => tags.is_within(name, range),
             })
         }))
     }
@@ -315,12 +328,17 @@ impl Plan<'_> {
     }
 }
 
-fn plan_union<'a>(test: Test<'a>, sets: Vec<&'a Set>) -> Plan<'a> {
+/// Returns the peers of each number in the range.
+fn in_range<'a>(holders: &'a Holders, range: &Range) -> impl Iterator<Item = &'a Set> {
+    holders.values.in_range(range).map(|id| holders.values.peers(id))
+}
+
+fn plan_union<'a>(test: Test<'a>, sets: Vec<&'a Set>, are_disjoint: bool) -> Plan<'a> {
     let bound = sets.iter().map(|set| set.len()).sum();
     let work = sets.iter().map(|set| set.work()).sum();
     match sets.as_slice() {
         [only] => Plan { test, step: Step::Set(Cow::Borrowed(only)), bound, work: 0, checks: 1 },
-        _ => Plan { test, step: Step::Union(sets), bound, work, checks: 1 },
+        _ => Plan { test, step: Step::Union { sets, are_disjoint }, bound, work, checks: 1 },
     }
 }
 

@@ -3,40 +3,55 @@
 use std::borrow::Cow;
 use std::{iter, slice};
 
+use super::bits::{Bits, WORD, bit, count, members};
+
 /// Is the number of members up to which a set is always a list.
 const ALWAYS_LIST: usize = 64;
 
-/// Is the number of slots in one word of a bitmap.
-const WORD: usize = u64::BITS as usize;
+/// Is the number of members up to which a set has no memory of its own.
+const FEW: usize = 3;
 
 /// A set of slots is a list or a bitmap. Slots are dense, because there are as many as admitted
 /// peers. So a bitmap is smaller and faster than a list as soon as the set contains one slot in 32.
+/// Most values have few peers if each peer has many, so a short list is in the set itself.
 #[derive(Clone, Debug)]
 pub(super) enum Set {
+    /// Lists the first `len` slots in ascending order.
+    Few {
+        len: u8,
+        slots: [u32; FEW],
+    },
     /// Lists the slots in ascending order.
     List(Vec<u32>),
     Bits(Box<Bits>),
 }
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Bits {
-    /// Holds the bitmap. The last word is not zero, so that a set releases memory when its highest
-    /// members are removed.
-    words: Vec<u64>,
-    len: usize,
+/// The contents of a set, whatever its list is kept in.
+#[derive(Clone, Copy)]
+enum View<'a> {
+    List(&'a [u32]),
+    Bits(&'a Bits),
 }
 
 impl Default for Set {
     fn default() -> Self {
-        Self::List(Vec::new())
+        Self::Few { len: 0, slots: [0; FEW] }
     }
 }
 
 impl Set {
-    pub(super) fn len(&self) -> usize {
+    fn view(&self) -> View<'_> {
         match self {
-            Self::List(list) => list.len(),
-            Self::Bits(bits) => bits.len,
+            Self::Few { len, slots } => View::List(&slots[..usize::from(*len)]),
+            Self::List(list) => View::List(list),
+            Self::Bits(bits) => View::Bits(bits),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self.view() {
+            View::List(list) => list.len(),
+            View::Bits(bits) => bits.len,
         }
     }
 
@@ -46,81 +61,115 @@ impl Set {
 
     /// Returns the number of words that an operation on the whole set reads.
     pub(super) fn work(&self) -> usize {
-        match self {
-            Self::List(list) => list.len(),
-            Self::Bits(bits) => bits.words.len(),
+        match self.view() {
+            View::List(list) => list.len(),
+            View::Bits(bits) => bits.words.len(),
         }
     }
 
     pub(super) fn contains(&self, slot: u32) -> bool {
-        match self {
-            Self::List(list) => list.binary_search(&slot).is_ok(),
-            Self::Bits(bits) => bits.contains(slot),
+        match self.view() {
+            View::List(list) => list.binary_search(&slot).is_ok(),
+            View::Bits(bits) => bits.contains(slot),
         }
     }
 
-    pub(super) fn insert(&mut self, slot: u32) {
+    /// Adds a slot, and returns whether it was absent.
+    pub(super) fn insert(&mut self, slot: u32) -> bool {
         match self {
-            Self::List(list) => match list.last() {
-                // Usually peers arrive in the order of their slots, so the search is the exception.
-                Some(&last) if slot <= last => {
-                    if let Err(at) = list.binary_search(&slot) {
-                        list.insert(at, slot);
-                    }
+            Self::Few { len, slots } => {
+                let used = usize::from(*len);
+                let Err(at) = slots[..used].binary_search(&slot) else { return false };
+                if used < FEW {
+                    slots.copy_within(at..used, at + 1);
+                    slots[at] = slot;
+                    *len += 1;
+                } else {
+                    let mut list = slots.to_vec();
+                    list.insert(at, slot);
+                    *self = Self::List(list);
                 }
-                _ => list.push(slot),
-            },
-            Self::Bits(bits) => bits.insert(slot),
+                return true;
+            }
+            Self::List(list) => {
+                // Usually peers arrive in the order of their slots, so the search is the exception.
+                let at = match list.last() {
+                    Some(&last) if slot <= last => list.binary_search(&slot),
+                    _ => Err(list.len()),
+                };
+                let Err(at) = at else { return false };
+                list.insert(at, slot);
+            }
+            Self::Bits(bits) => return bits.insert(slot),
         }
         if let Self::List(list) = self
             && is_dense(list)
         {
             *self = Self::Bits(Box::new(list.iter().copied().collect()));
         }
+        true
     }
 
-    pub(super) fn remove(&mut self, slot: u32) {
+    /// Removes a slot, and returns whether it was present.
+    pub(super) fn remove(&mut self, slot: u32) -> bool {
         match self {
+            Self::Few { len, slots } => {
+                let used = usize::from(*len);
+                let Ok(at) = slots[..used].binary_search(&slot) else { return false };
+                slots.copy_within(at + 1..used, at);
+                *len -= 1;
+            }
             Self::List(list) => {
-                if let Ok(at) = list.binary_search(&slot) {
-                    list.remove(at);
-                    if list.len() < list.capacity() / 4 {
-                        list.shrink_to(list.len() * 2);
-                    }
+                let Ok(at) = list.binary_search(&slot) else { return false };
+                list.remove(at);
+                // Each threshold is below the one at which the set grew, so that a set does not
+                // change back and forth.
+                if list.len() < FEW {
+                    *self = list.iter().copied().collect();
+                } else if list.len() < list.capacity() / 4 {
+                    list.shrink_to(list.len() * 2);
                 }
             }
             Self::Bits(bits) => {
-                bits.remove(slot);
-                // The threshold is far from the one at which a list becomes a bitmap, so that a set
-                // does not change back and forth.
+                if !bits.remove(slot) {
+                    return false;
+                }
                 if bits.len < ALWAYS_LIST / 2 || bits.len * 2 < bits.words.len() {
                     *self = Self::List(bits.iter().collect());
                 }
             }
         }
+        true
+    }
+
+    /// Replaces a slot by another.
+    pub(super) fn shift(&mut self, from: u32, to: u32) {
+        if self.remove(from) {
+            self.insert(to);
+        }
     }
 
     /// Returns the slots in ascending order.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
-        let (list, words) = match self {
-            Self::List(list) => (list.as_slice(), [].as_slice()),
-            Self::Bits(bits) => ([].as_slice(), bits.words.as_slice()),
+        let (list, words) = match self.view() {
+            View::List(list) => (list, [].as_slice()),
+            View::Bits(bits) => ([].as_slice(), bits.words.as_slice()),
         };
         list.iter().copied().chain(members(words))
     }
 
     /// Returns the slots that are in both sets.
     pub(super) fn and(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::List(list), Self::List(others)) => {
+        match (self.view(), other.view()) {
+            (View::List(list), View::List(others)) => {
                 let (fewer, more) =
                     if list.len() <= others.len() { (list, others) } else { (others, list) };
                 Self::List(common(fewer, more).collect())
             }
-            (Self::List(list), Self::Bits(bits)) | (Self::Bits(bits), Self::List(list)) => {
+            (View::List(list), View::Bits(bits)) | (View::Bits(bits), View::List(list)) => {
                 Self::List(list.iter().copied().filter(|&slot| bits.contains(slot)).collect())
             }
-            (Self::Bits(bits), Self::Bits(others)) => {
+            (View::Bits(bits), View::Bits(others)) => {
                 let words = bits.words.iter().zip(&others.words).map(|(left, right)| left & right);
                 Self::from_words(words.collect())
             }
@@ -129,16 +178,16 @@ impl Set {
 
     /// Returns the number of slots that are in both sets.
     pub(super) fn count_and(&self, other: &Self) -> usize {
-        match (self, other) {
-            (Self::List(list), Self::List(others)) => {
+        match (self.view(), other.view()) {
+            (View::List(list), View::List(others)) => {
                 let (fewer, more) =
                     if list.len() <= others.len() { (list, others) } else { (others, list) };
                 common(fewer, more).count()
             }
-            (Self::List(list), Self::Bits(bits)) | (Self::Bits(bits), Self::List(list)) => {
+            (View::List(list), View::Bits(bits)) | (View::Bits(bits), View::List(list)) => {
                 list.iter().filter(|&&slot| bits.contains(slot)).count()
             }
-            (Self::Bits(bits), Self::Bits(others)) => {
+            (View::Bits(bits), View::Bits(others)) => {
                 count(bits.words.iter().zip(&others.words).map(|(left, right)| left & right))
             }
         }
@@ -146,11 +195,11 @@ impl Set {
 
     /// Returns the slots of this set that are not in the other.
     pub(super) fn without(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::List(list), _) => {
+        match (self.view(), other.view()) {
+            (View::List(list), _) => {
                 Self::List(list.iter().copied().filter(|&slot| !other.contains(slot)).collect())
             }
-            (Self::Bits(bits), Self::List(list)) => {
+            (View::Bits(bits), View::List(list)) => {
                 let mut words = bits.words.clone();
                 for &slot in list {
                     if let Some(word) = words.get_mut(slot as usize / WORD) {
@@ -159,7 +208,7 @@ impl Set {
                 }
                 Self::from_words(words)
             }
-            (Self::Bits(bits), Self::Bits(others)) => {
+            (View::Bits(bits), View::Bits(others)) => {
                 let others = others.words.iter().copied().chain(iter::repeat(0));
                 let words = bits.words.iter().zip(others).map(|(left, right)| left & !right);
                 Self::from_words(words.collect())
@@ -195,11 +244,11 @@ impl Set {
         }
         let mut union = vec![0; words];
         for set in sets {
-            match set {
-                Self::List(list) => {
+            match set.view() {
+                View::List(list) => {
                     list.iter().for_each(|&slot| union[slot as usize / WORD] |= bit(slot));
                 }
-                Self::Bits(bits) => {
+                View::Bits(bits) => {
                     union.iter_mut().zip(&bits.words).for_each(|(all, word)| *all |= word);
                 }
             }
@@ -214,17 +263,15 @@ impl Set {
     }
 
     fn highest(&self) -> u32 {
-        match self {
-            Self::List(list) => list.last().copied().unwrap_or_default(),
+        match self.view() {
+            View::List(list) => list.last().copied().unwrap_or_default(),
             // This is at least the highest slot, and in the same word.
-            Self::Bits(bits) => (bits.words.len() * WORD).saturating_sub(1) as u32,
+            View::Bits(bits) => (bits.words.len() * WORD).saturating_sub(1) as u32,
         }
     }
 
-    fn from_words(mut words: Vec<u64>) -> Self {
-        trim(&mut words);
-        let len = count(words.iter().copied());
-        Self::Bits(Box::new(Bits { words, len }))
+    fn from_words(words: Vec<u64>) -> Self {
+        Self::Bits(Box::new(Bits::from_words(words)))
     }
 }
 
@@ -234,44 +281,12 @@ impl FromIterator<u32> for Set {
         let mut list: Vec<u32> = slots.into_iter().collect();
         list.sort_unstable();
         list.dedup();
-        Self::List(list)
-    }
-}
-
-impl Bits {
-    fn contains(&self, slot: u32) -> bool {
-        self.words.get(slot as usize / WORD).is_some_and(|word| word & bit(slot) != 0)
-    }
-
-    fn insert(&mut self, slot: u32) {
-        let at = slot as usize / WORD;
-        if at >= self.words.len() {
-            self.words.resize(at + 1, 0);
+        let mut slots = [0; FEW];
+        match slots.get_mut(..list.len()) {
+            Some(few) => few.copy_from_slice(&list),
+            None => return Self::List(list),
         }
-        self.len += usize::from(self.words[at] & bit(slot) == 0);
-        self.words[at] |= bit(slot);
-    }
-
-    fn remove(&mut self, slot: u32) {
-        let Some(word) = self.words.get_mut(slot as usize / WORD) else { return };
-        self.len -= usize::from(*word & bit(slot) != 0);
-        *word &= !bit(slot);
-        trim(&mut self.words);
-        if self.words.len() < self.words.capacity() / 4 {
-            self.words.shrink_to(self.words.len() * 2);
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = u32> {
-        members(&self.words)
-    }
-}
-
-impl FromIterator<u32> for Bits {
-    fn from_iter<I: IntoIterator<Item = u32>>(slots: I) -> Self {
-        let mut bits = Self::default();
-        slots.into_iter().for_each(|slot| bits.insert(slot));
-        bits
+        Self::Few { len: list.len() as u8, slots }
     }
 }
 
@@ -279,28 +294,6 @@ impl FromIterator<u32> for Bits {
 fn is_dense(list: &[u32]) -> bool {
     let words = list.last().map_or(0, |&last| last as usize / WORD + 1);
     list.len() > ALWAYS_LIST && list.len() > words * 2
-}
-
-const fn bit(slot: u32) -> u64 {
-    1 << (slot % u64::BITS)
-}
-
-fn count(words: impl Iterator<Item = u64>) -> usize {
-    words.map(|word| word.count_ones() as usize).sum()
-}
-
-fn trim(words: &mut Vec<u64>) {
-    while words.last() == Some(&0) {
-        words.pop();
-    }
-}
-
-fn members(words: &[u64]) -> impl Iterator<Item = u32> {
-    words.iter().zip(0_u32..).flat_map(|(&word, at)| {
-        let rest = |word: &u64| Some(word & (word - 1)).filter(|&rest| rest != 0);
-        let words = iter::successors(Some(word).filter(|&word| word != 0), rest);
-        words.map(move |word| at * u64::BITS + word.trailing_zeros())
-    })
 }
 
 /// Returns the slots that are in both ascending lists. The search in the longer list continues
@@ -337,6 +330,7 @@ mod tests {
     fn slots() -> impl Strategy<Value = Vec<u32>> {
         prop_oneof![
             prop::collection::vec(0..8000_u32, 0..40),
+            prop::collection::vec(0..8_u32, 0..6),
             prop::collection::vec(0..400_u32, 0..300),
             prop::collection::vec(3000..3500_u32, 100..300),
         ]
@@ -344,7 +338,7 @@ mod tests {
 
     fn built(slots: &[u32]) -> (Set, BTreeSet<u32>) {
         let mut set = Set::default();
-        slots.iter().for_each(|&slot| set.insert(slot));
+        slots.iter().for_each(|&slot| _ = set.insert(slot));
         (set, slots.iter().copied().collect())
     }
 
@@ -374,12 +368,11 @@ mod tests {
             leaving.sort_unstable_by_key(key);
             for slot in leaving {
                 prop_assert_eq!(set.contains(slot), model.contains(&slot));
-                set.remove(slot);
-                model.remove(&slot);
+                prop_assert_eq!(set.remove(slot), model.remove(&slot));
                 prop_assert_eq!(set.len(), model.len());
                 prop_assert!(!set.contains(slot));
             }
-            prop_assert!(matches!(&set, Set::List(list) if list.capacity() < ALWAYS_LIST));
+            prop_assert!(matches!(&set, Set::Few { len: 0, .. }), "its memory is released");
         }
     }
 
@@ -387,10 +380,16 @@ mod tests {
     fn a_set_is_what_is_smaller() {
         let (mut set, _) = built(&(0..10_000).collect::<Vec<_>>());
         assert!(matches!(&set, Set::Bits(bits) if bits.words.capacity() <= 256));
-        (0..9_990).for_each(|slot| set.remove(slot));
+        (0..9_990).for_each(|slot| _ = set.remove(slot));
         assert!(matches!(&set, Set::List(list) if list.capacity() <= 64), "{set:?}");
         assert_eq!(list(&set), (9_990..10_000).collect::<Vec<_>>());
         let (set, _) = built(&(0..1_000).map(|slot| slot * 100).collect::<Vec<_>>());
         assert!(matches!(set, Set::List(_)));
+        let (mut set, _) = built(&[7, 1, 4]);
+        assert!(matches!(set, Set::Few { .. }));
+        set.insert(2);
+        assert!(matches!(set, Set::List(_)));
+        assert_eq!(list(&set), [1, 2, 4, 7]);
+        assert_eq!(size_of::<Set>(), size_of::<Vec<u32>>());
     }
 }

@@ -108,6 +108,9 @@ pub fn tag(name: impl AsRef<str>) -> TagTarget {
 
 /// A tag target matches the peers with one tag. [`tag`] creates it. It is a complete target, and
 /// its methods return narrower ones.
+///
+/// Each of them matches a set by any of its values, on its own: a peer whose set has the values 1
+/// and 9 matches `tag("n").above(5)`, `tag("n").below(5)`, and both joined by `&`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct TagTarget {
@@ -115,14 +118,15 @@ pub struct TagTarget {
 }
 
 impl TagTarget {
-    /// Returns the target that matches every peer whose tag of this name has this value. The value
-    /// of a bare tag is `()`.
+    /// Returns the target that matches every peer whose tag of this name has this value, or whose
+    /// set of this name contains it. The value of a bare tag is `()`.
     #[must_use]
     pub fn is(self, value: impl Into<TagValue>) -> Target {
-        Target(Expression::Is(self.name, value.into()))
+        Target(Expression::Is(self.name, value.into().into()))
     }
 
-    /// Returns the target that matches every peer whose tag of this name has one of these values.
+    /// Returns the target that matches every peer whose tag of this name has one of these values, or
+    /// whose set of this name contains one of them.
     #[must_use]
     pub fn any_of(self, values: impl IntoIterator<Item: Into<TagValue>>) -> Target {
         Target(Expression::any_of(self.name, values.into_iter().map(Into::into)))

@@ -8,8 +8,18 @@ use syn::{Attribute, Expr, Ident, LitStr, Meta, Path, Token, Type, parenthesized
 use crate::errors::Errors;
 use crate::naming;
 
-const KEYS: [&str; 11] = [
-    "code", "text", "raw", "postcard", "name", "reply", "error", "max", "on_full", "latest",
+const KEYS: [&str; 12] = [
+    "code",
+    "text",
+    "raw",
+    "postcard",
+    "name",
+    "reply",
+    "error",
+    "from_errors",
+    "max",
+    "on_full",
+    "latest",
     "derive",
 ];
 
@@ -24,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) name: Option<LitStr>,
     pub(crate) reply: Option<Type>,
     pub(crate) error: Option<Type>,
+    /// Holds the word `from_errors`, if it is given.
+    pub(crate) from_errors: Option<Ident>,
     pub(crate) max: Option<Expr>,
     pub(crate) class: Option<Class>,
     pub(crate) derives: Vec<Path>,
@@ -150,6 +162,10 @@ impl Options {
             }
             "reply" => self.reply = Some(message_type(key, input)?),
             "error" => self.error = Some(message_type(key, input)?),
+            "from_errors" => {
+                alone(key, input)?;
+                self.from_errors = Some(key.clone());
+            }
             "max" => self.max = Some(after_sign(key, input, "max = 4096")?),
             "on_full" => {
                 let policy: LitStr = after_sign(key, input, "on_full = \"drop_oldest\"")?;
@@ -186,10 +202,7 @@ impl Options {
         input: ParseStream<'_>,
         errors: &mut Errors,
     ) -> syn::Result<()> {
-        if input.peek(Token![=]) {
-            let text = format!("`{}` takes no value: write the word alone", encoding.word());
-            return Err(syn::Error::new(encoding.word().span(), text));
-        }
+        alone(encoding.word(), input)?;
         match &self.encoding {
             Some(first) if first.word() != encoding.word() => errors.at(
                 encoding.word(),
@@ -214,6 +227,15 @@ impl Options {
         }
         self.class = Some(class);
     }
+}
+
+/// Checks that a key has no value.
+fn alone(key: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+    if input.peek(Token![=]) {
+        let text = format!("`{key}` takes no value: write the word alone");
+        return Err(syn::Error::new(key.span(), text));
+    }
+    Ok(())
 }
 
 fn after_sign<T: syn::parse::Parse>(

@@ -1,10 +1,12 @@
 //! Enums whose variants have bodies. `attribute` reads the attributes, `check` finds errors, and
-//! `structs`, `traits` and `whole` write the code for a variant's struct and for the enum.
+//! `structs`, `traits`, `from_errors` and `whole` write the code for a variant's struct and for the
+//! enum.
 
 mod ast;
 mod attribute;
 mod check;
 mod conditional;
+mod from_errors;
 mod generics;
 mod names;
 mod serde_attributes;
@@ -36,6 +38,7 @@ pub(crate) fn expand(item: &mut ItemEnum, facade: &Path, errors: &mut Errors) ->
     let checks = messages.variants.iter().map(|one| traits::check_parts(one, &names));
     let structs = messages.variants.iter().map(|one| structs::expand(item, one, &names));
     let traits = messages.variants.iter().map(|one| traits::expand(one, &messages, item, &names));
+    let conversions = messages.variants.iter().map(|one| from_errors::expand(one, &names));
     let whole = whole::expand(item, &messages, &names);
     let alias = &names.alias;
     quote! {
@@ -45,6 +48,7 @@ pub(crate) fn expand(item: &mut ItemEnum, facade: &Path, errors: &mut Errors) ->
         #[allow(dead_code, deprecated)]
         const _: () = {
             #(#traits)*
+            #(#conversions)*
             #whole
         };
     }

@@ -94,7 +94,7 @@ pub(crate) fn encoded_field(
 }
 
 /// Returns a path whose errors are reported at `span`, but whose names are resolved as before.
-fn located_at(span: Span, path: &TokenStream) -> TokenStream {
+pub(super) fn located_at(span: Span, path: &TokenStream) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(token.span().located_at(span));
         token

@@ -9,7 +9,8 @@ use super::arguments::{Arguments, Method};
 use crate::errors::Errors;
 
 /// Lists arguments that need no body.
-const WITHOUT_BODY: [&str; 5] = ["Extension", "Hub", "Peer", "RequestId", "State"];
+const WITHOUT_BODY: [&str; 7] =
+    ["Extension", "Hub", "Identity", "Peer", "PeerCertificates", "RequestId", "State"];
 
 /// Returns the checks of a function with arguments of these types.
 pub(crate) fn expand(
@@ -120,7 +121,9 @@ fn input<'a>(
     arguments: &Arguments,
     private: &TokenStream,
 ) -> (TokenStream, Option<&'a Type>) {
-    let message = types.last().and_then(message_of);
+    // A `Msg` that does not come last gets the error of its place, and no error beside it that
+    // assumes a handler for `route`.
+    let message = types.iter().rev().find_map(message_of);
     match (method(types, arguments), message) {
         (Method::On, Some(message)) => (quote!(#private::handler::Asked<#message>), Some(message)),
         (Method::On | Method::Route, _) => (quote!(#private::Message), None),
@@ -129,11 +132,11 @@ fn input<'a>(
     }
 }
 
-/// Returns the method of the router from the attribute, or the one that the last argument suggests.
+/// Returns the method of the router from the attribute, or the one that a `Msg<T>` or the last argument
+/// suggests.
 fn method(types: &[Type], arguments: &Arguments) -> Method {
-    let last = types.last();
-    let ends_with = |name| last.is_some_and(|ty| is_named(ty, name));
-    match (arguments.method, last.and_then(message_of)) {
+    let ends_with = |name| types.last().is_some_and(|ty| is_named(ty, name));
+    match (arguments.method, types.iter().find_map(message_of)) {
         (Some(method), _) => method,
         (None, Some(_)) => Method::On,
         (None, None) if ends_with("Disconnected") => Method::OnDisconnect,

@@ -16,14 +16,18 @@ use crate::tls::{ClientTls, Dial};
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     pub(super) addr: String,
-    pub(super) reconnect: Reconnect,
+    /// `None` unless it was set.
+    reconnect: Option<Reconnect>,
     pub(super) tls: Option<ClientTls>,
     pub(super) credentials: Credentials,
     pub(crate) connection: ConnectionConfig,
 }
 
 impl ClientConfig {
-    /// Sets the address of the server, as `host:port`. Default: `127.0.0.1:8080`.
+    /// Sets the address of the server, as `host:port`. If a name has several addresses, the client
+    /// starts a connection to the next one every 250 ms, or as soon as one has failed, and uses the
+    /// first that is established. The next attempt begins at another address. Default:
+    /// `127.0.0.1:8080`.
     #[must_use]
     pub fn addr(mut self, addr: impl Into<String>) -> Self {
         self.addr = addr.into();
@@ -33,8 +37,19 @@ impl ClientConfig {
     /// Sets the behaviour after the connection is lost. Default: [`Reconnect::off`].
     #[must_use]
     pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
-        self.reconnect = reconnect;
+        self.reconnect = Some(reconnect);
         self
+    }
+
+    /// Sets the behaviour after the connection is lost, unless it was set before.
+    #[cfg(feature = "testing")]
+    pub(crate) fn reconnect_by_default(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect.get_or_insert(reconnect);
+        self
+    }
+
+    pub(super) fn reconnecting(&self) -> Reconnect {
+        self.reconnect.unwrap_or_default()
     }
 
     /// Connects over TLS only, on every transport and at every reconnect. Default: no TLS.
@@ -50,12 +65,17 @@ impl ClientConfig {
     /// receives the token. All other servers, Python servers included, ignore it. The token appears
     /// in no log, event or `Debug` output of this crate.
     ///
-    /// The token is sent over TLS only, to a server whose certificate was accepted. Without TLS,
-    /// connecting over a network fails with
-    /// [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken), on loopback too. Unix
-    /// sockets and streams in memory do not leave the machine, so they need no TLS. A transport of
-    /// your own counts as a network. Over a Unix socket, the process that listens there receives
-    /// the token: put the socket into a directory to which no other user may write.
+    /// Over a network the token is sent over TLS only, to a server whose certificate was accepted.
+    /// Without TLS, connecting fails with
+    /// [`ConfigError::PlaintextToken`](crate::ConfigError::PlaintextToken). Streams that do not
+    /// leave the machine need no TLS: memory, Unix sockets, and TCP between loopback addresses. The
+    /// addresses of the established connection decide about TCP, and not the name. A transport of
+    /// your own counts as a network.
+    ///
+    /// Without TLS nothing identifies the server: the process that listens there receives the
+    /// token. Put a Unix socket into a directory to which no other user may write. A loopback port
+    /// belongs to the first process of any user that binds it, and a tunnel or proxy may forward it
+    /// to another machine.
     #[must_use]
     pub fn token(mut self, token: impl Into<Token>) -> Self {
         self.credentials.show(token.into());
@@ -114,7 +134,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             addr: "127.0.0.1:8080".to_owned(),
-            reconnect: Reconnect::off(),
+            reconnect: None,
             tls: None,
             credentials: Credentials::default(),
             connection: ConnectionConfig::new(None),
@@ -127,10 +147,25 @@ impl Default for ClientConfig {
 /// The routes stay, and `on_connect` runs again. Ids, tags and calls in flight belong to the
 /// connection and end with it. No message is kept while there is no connection: sending fails.
 ///
-/// A refusal and another protocol version end the attempts. A TLS failure does not end them once
-/// the client has been connected: an attacker on the network path can send an alert, and a
-/// certificate can be renewed. Without TLS, an attacker on the network path can also send a
-/// refusal.
+/// Only a decision ends the attempts. Any other failure passes, and the next attempt follows:
+///
+/// | failure | first connect with [`initial`](Reconnect::initial) | later |
+/// |---|---|---|
+/// | the address is not reachable, its name does not resolve, the handshake takes too long | passes | passes |
+/// | the server is full, or closes the connection during the handshake (a [`Refuse::for_now`](crate::Refuse::for_now), a restart) | passes | passes |
+/// | `on_connect` of this side fails: an error, its timeout, a panic; or the connection ends while it runs | passes | passes |
+/// | `token_with` fails | passes | passes |
+/// | TLS fails: a certificate, an alert | ends | passes |
+/// | the answer is no handshake: another service, a proxy | ends | passes |
+/// | the server refuses ([`Refuse::new`](crate::Refuse::new)), speaks another protocol version, or has other types and a side is strict | ends | ends |
+/// | `on_connect` of this side returns [`Refuse::new`](crate::Refuse::new) | ends | ends |
+/// | this side calls [`Peer::close`](crate::Peer::close) | ends | ends |
+/// | the configuration does not allow the connection, for example a token without TLS | ends | ends |
+///
+/// At the first connect a wrong address or a wrong certificate is reported at once. Later the
+/// address was right before, a certificate can be renewed, and an attacker on the network path can
+/// send an alert. Without TLS, an attacker on the network path can also send a refusal.
+/// [`Client::retry`](crate::Client::retry) begins new attempts after any end.
 ///
 /// A server of this crate that shuts down announces the period over which its clients shall
 /// reconnect ([`Event::GoingAway`](crate::Event::GoingAway)). The first attempt then takes place at

@@ -1,10 +1,14 @@
 //! [`Control`]: the state that the handles of a client share with its task.
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::ClientStatus;
+use crate::error::ConnectError;
 use crate::peer::Peer;
 use crate::sync::Mutex;
+
+/// The result of `connect`, which is known when the first connection is admitted or given up.
+pub(super) type FirstResult = oneshot::Sender<Result<(), ConnectError>>;
 
 /// The state that the handles of a client share with its task.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub(super) struct Control {
     status: watch::Sender<ClientStatus>,
     /// The current connection, or the last one.
     peer: Mutex<Peer>,
+    /// Taken when the first connection is admitted, or given up.
+    first: Mutex<Option<FirstResult>>,
 }
 
 /// The requests of the handles to the task.
@@ -24,15 +30,19 @@ pub(super) struct Requests {
     pub(super) retry_stopped: bool,
     /// The number of attempts that `retry` asked for. It replaces the number of the config.
     pub(super) attempts: Option<u32>,
+    /// `retry` was called after the end of the current connection had begun: that end does not stop
+    /// the attempts.
+    pub(super) retry_after_end: bool,
 }
 
 impl Control {
-    pub(super) fn new(peer: Peer) -> Self {
+    pub(super) fn new(peer: Peer, first: FirstResult) -> Self {
         Self {
             requests: Mutex::default(),
             requested: Notify::new(),
             status: watch::Sender::new(ClientStatus::Reconnecting { attempt: 0 }),
             peer: Mutex::new(peer),
+            first: Mutex::new(Some(first)),
         }
     }
 
@@ -40,7 +50,9 @@ impl Control {
         self.peer.lock().clone()
     }
 
-    pub(super) fn set_peer(&self, peer: Peer) {
+    /// Begins a connection.
+    pub(super) fn begin(&self, peer: Peer) {
+        self.requests.lock().retry_after_end = false;
         let last = std::mem::replace(&mut *self.peer.lock(), peer);
         drop(last);
     }
@@ -53,9 +65,23 @@ impl Control {
         self.status.send_replace(status);
     }
 
+    /// Returns whether no connection was admitted or given up yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.first.lock().is_some()
+    }
+
+    /// Returns the sender of the result of `connect`, once.
+    pub(super) fn take_first(&self) -> Option<FirstResult> {
+        self.first.lock().take()
+    }
+
     pub(super) fn close(&self) {
+        let peer = self.peer();
+        // A program that drops its client and ends gives the connection's task no other turn, so the
+        // frames that the stream accepts now are written here.
+        peer.session().outbox().flush();
         self.request(|requests| requests.closed = true);
-        drop(self.peer().close());
+        drop(peer.close());
     }
 
     pub(super) fn stop_retry(&self) {
@@ -63,9 +89,11 @@ impl Control {
     }
 
     pub(super) fn retry(&self, attempts: u32) {
+        let after_end = self.peer().is_closed();
         self.request(|requests| {
             requests.retry_stopped = false;
             requests.attempts = Some(attempts);
+            requests.retry_after_end |= after_end;
         });
     }
 
@@ -77,6 +105,13 @@ impl Control {
 
     pub(super) fn requests(&self) -> Requests {
         *self.requests.lock()
+    }
+
+    /// Stops the attempts on behalf of the task, after a decision that is final. A `retry` that was
+    /// called after the end had begun is the later wish, and wins.
+    pub(super) fn stop_for_good(&self) {
+        let mut requests = self.requests.lock();
+        requests.retry_stopped |= !requests.retry_after_end;
     }
 
     /// Waits until a handle has made a request since the last wait.

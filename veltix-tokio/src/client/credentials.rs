@@ -35,14 +35,6 @@ enum Source {
 /// The future of a token.
 type Asking = Pin<Box<dyn Future<Output = Result<Token, BoxError>> + Send>>;
 
-/// The reason why there is no token to send.
-#[derive(Debug)]
-pub(super) enum NoToken {
-    Config(ConfigError),
-    /// The application's function failed.
-    Asked(BoxError),
-}
-
 impl Credentials {
     /// Uses this token for each attempt.
     pub(super) fn show(&mut self, token: Token) {
@@ -86,9 +78,9 @@ impl Credentials {
         self.check(stream.is_private())
     }
 
-    /// Returns the token for the next attempt. A panic of the application's function becomes its
-    /// error.
-    pub(super) async fn token(&self) -> Result<Option<Token>, NoToken> {
+    /// Returns the token for the next attempt, or the error of the application's function. Its panic
+    /// and a token of a wrong length are its errors too.
+    pub(super) async fn token(&self) -> Result<Option<Token>, BoxError> {
         let provide = match &self.source {
             Source::None => return Ok(None),
             Source::Fixed(token) => return Ok(Some(token.clone())),
@@ -99,14 +91,15 @@ impl Credentials {
             Err(panic) => Err(panic),
         };
         let token = match asked {
-            Ok(token) => token.map_err(NoToken::Asked)?,
+            Ok(token) => token?,
             Err(panic) => {
                 let text =
                     format!("the function of `token_with` panicked: {}", panic_text(&*panic));
-                return Err(NoToken::Asked(text.into()));
+                return Err(text.into());
             }
         };
-        check_length(&token).map_err(NoToken::Config)?;
+        // Not an error of the configuration: the function may return another token the next time.
+        check_length(&token)?;
         Ok(Some(token))
     }
 }

@@ -3,14 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use veltix_core::{Hello, IdSpace};
 
-use super::credentials::{Credentials, NoToken};
+use super::credentials::Credentials;
 use crate::connection::ConnectionTask;
 use crate::error::ConnectError;
 use crate::handshake::{Failure, introduce};
 use crate::hub::Endpoint;
+use crate::log::{RateLimitedLog, log_limited};
 use crate::router::Routes;
 use crate::tls::Dial;
 use crate::transport::Connector;
@@ -38,10 +39,8 @@ impl<C: Connector> Dialer<C> {
         let addr = || self.connector.target();
         let unreachable = |source: io::Error| ConnectError::Unreachable { addr: addr(), source };
         // The token is fetched before the stream is opened, so that no server waits for it.
-        let token = self.credentials.token().await.map_err(|none| match none {
-            NoToken::Config(error) => ConnectError::Config(error),
-            NoToken::Asked(source) => ConnectError::Token { addr: addr(), source },
-        })?;
+        let token = self.credentials.token().await;
+        let token = token.map_err(|source| ConnectError::Token { addr: addr(), source })?;
         let mut stream = self.connector.connect().await.map_err(unreachable)?;
         let failed = |failure: Failure| match failure {
             Failure::Protocol(source) => ConnectError::Handshake { addr: addr(), source },
@@ -61,21 +60,57 @@ impl<C: Connector> Dialer<C> {
         let limit = self.endpoint.limits().max_message_size;
         let introduced = introduce(&mut stream, token, types, limit).await;
         let (hello, surplus) = introduced.map_err(failed)?;
-        let ids = ids_beside(&hello);
+        let ids = ids_beside(&hello, &self.endpoint.services().logs().id_windows);
         let routes = Arc::clone(&self.routes);
         Ok(ConnectionTask::new(&self.endpoint, routes, stream, Arc::new(hello), surplus, ids))
     }
 }
 
 /// Returns the ids to use with this server, which may number its own messages from 0.
-fn ids_beside(server: &Hello) -> IdSpace {
+fn ids_beside(server: &Hello, log: &RateLimitedLog) -> IdSpace {
     let Some(window) = server.id_window() else { return IdSpace::client() };
     let ids = IdSpace::client_beside(window);
     if ids.must_check_type() {
-        tracing::warn!(
+        log_limited!(
+            warn,
+            log.decide(Instant::now()),
             window,
             "this server's own messages may carry the ids of calls: name the type of each call's answer with `.expect(TYPE)`"
         );
     }
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use crate::transport::{Resolver, TcpConnector};
+    use crate::{Client, ClientConfig, Reconnect, Router, Server, ServerConfig};
+
+    /// A server that accepts connections and is silent is not tried again and again.
+    #[tokio::test]
+    async fn the_attempt_after_a_silent_server_begins_at_another_address() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let silent_addr = silent.local_addr().expect("it is bound");
+        let config = ServerConfig::default().addr("[::1]:0");
+        let server = Server::bind(config, Router::new()).await.expect("a port is free");
+        let addr = server.local_addr().socket_addr().expect("it is TCP");
+        tokio::spawn(server.run());
+        let config = ClientConfig::default()
+            .handshake_timeout(Duration::from_millis(200))
+            .reconnect(Reconnect::fixed(Duration::ZERO).initial(true));
+        let addrs: [SocketAddr; 2] = [silent_addr, addr];
+        let connector = TcpConnector::new(
+            "name:1".to_owned(),
+            config.connection.tcp_options(),
+            Resolver::Fixed(addrs.into()),
+        );
+        let client = Client::connect_over(connector, None, config, Router::new()).await;
+        assert_eq!(client.expect("it is served").peer().addr().socket_addr(), Some(addr));
+        assert!(silent.accept().await.is_ok(), "it was tried first");
+    }
 }

@@ -1,14 +1,18 @@
 //! [`Client`]: connects to a server, reconnects, and owns its connection.
 
+mod attempts;
 mod config;
+mod connecting;
 mod control;
 mod credentials;
 mod dial;
-mod messages;
+mod handle;
+mod restored;
 mod task;
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -16,45 +20,59 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::{oneshot, watch};
-use veltix_core::{Ask, Message, ToMessage};
+use veltix_core::{Ask, ToMessage};
 
 pub use config::{ClientConfig, Reconnect};
-pub use messages::MessageStream;
+pub use connecting::Connecting;
+pub use handle::ClientHandle;
 
 use crate::close::Disconnected;
 use crate::config::Role;
 use crate::drain::Spreads;
-use crate::error::{ConfigError, ConnectError, SendError};
-use crate::flush;
+use crate::error::{ConfigError, ConnectError, NotConnected, RestoreError, SendError};
 use crate::hub::EventStream;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::peer::{Peer, Sending};
 use crate::requests::{Ping, Request};
-use crate::router::{Router, Routes};
+use crate::router::{Router, Routes, Served};
 use crate::tls::Dial;
 #[cfg(unix)]
 use crate::transport::UnixSocketConnector;
-use crate::transport::{Connector, PeerAddr, TcpConnector};
+use crate::transport::{Connector, PeerAddr, Resolver, TcpConnector, is_loopback};
+use attempts::Attempts;
 use control::Control;
 use dial::Dialer;
-use messages::Messages;
-use task::{Attempts, ClientTask};
+use handle::Shared;
+use task::ClientTask;
 
 /// A connection to a server.
 ///
 /// A clone is cheap and refers to the same connection. The clones own the connection together: when
 /// the last one is dropped, the client writes the queued frames (for at most 1 s), and the
 /// connection closes. A program that ends right afterwards must await [`Client::close`], which
-/// waits for that.
+/// waits for that: with the runtime the writing ends, too. Messages that are lost in this way are
+/// counted as undelivered, and named in a warning of the log.
+///
+/// A `Client` in the state of its own router would keep the connection open for ever. Handlers take a
+/// [`ClientHandle`] instead, which may also be stored there.
+///
+/// ```no_run
+/// # use veltix::{Client, ClientConfig, Message, MessageType, Router};
+/// # const SAY: MessageType = MessageType::new(200, "say", "");
+/// # async fn f() -> veltix::Result<()> {
+/// let client = Client::connect(ClientConfig::default(), Router::new()).await?;
+/// client.send(&Message::from_text(SAY, "hello")).await?; // queued
+/// client.close().await; // written
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Client(Arc<Owner>);
 
 /// The state that all clones own. Dropping it ends the client's task.
 struct Owner {
-    endpoint: Arc<Endpoint>,
-    control: Arc<Control>,
-    messages: Option<Messages>,
+    handle: ClientHandle,
+    shared: Arc<Shared>,
 }
 
 /// The status of a client's connection to its server.
@@ -69,8 +87,8 @@ pub enum ClientStatus {
         attempt: u32,
     },
     /// The client has no connection and does not try to get one: reconnecting is off, its attempts
-    /// are used up, [`Client::stop_retry`] was called, or the server refused for good.
-    /// [`Client::retry`] starts new attempts.
+    /// are used up, [`Client::stop_retry`] or [`Peer::close`] was called, or one side refused for
+    /// good. [`Client::retry`] starts new attempts.
     Lost {
         /// The reason, as text.
         reason: String,
@@ -90,12 +108,21 @@ impl Client {
     ///
     /// # Cancel safety
     /// Cancel safe: dropping the future closes the connection that it has opened.
-    pub async fn connect(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
+    pub fn connect(config: ClientConfig, router: impl Served) -> Connecting {
+        Connecting::new(Self::connect_tcp(config, router.into_router()))
+    }
+
+    async fn connect_tcp(config: ClientConfig, router: Router) -> Result<Self, ConnectError> {
         let options = config.connection.tcp_options();
-        let connector = TcpConnector { addr: config.addr.clone(), options };
+        let connector = TcpConnector::new(config.addr.clone(), options, Resolver::System);
         let tls = config.dial_tls(Some(&config.addr))?;
-        // The check comes before the first connection.
-        config.credentials.check(tls.is_some())?;
+        // A name is checked when it is connected: only then its address is known.
+        if let Ok(addr) = config.addr.parse::<SocketAddr>()
+            && !is_loopback(addr.ip())
+            && !addr.ip().is_unspecified()
+        {
+            config.credentials.check(tls.is_some())?;
+        }
         Self::connect_over(connector, tls, config, router).await
     }
 
@@ -108,12 +135,12 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::connect`].
     #[cfg(unix)]
-    pub async fn connect_unix(
+    pub fn connect_unix(
         path: impl Into<PathBuf>,
         config: ClientConfig,
-        router: Router,
-    ) -> Result<Self, ConnectError> {
-        Self::connect_with(UnixSocketConnector::new(path), config, router).await
+        router: impl Served,
+    ) -> Connecting {
+        Self::connect_with(UnixSocketConnector::new(path), config, router)
     }
 
     /// Connects over another transport: in memory, for tests, or one of your own. The address in
@@ -124,13 +151,16 @@ impl Client {
     ///
     /// # Cancel safety
     /// As [`Client::connect`].
-    pub async fn connect_with(
+    pub fn connect_with(
         connector: impl Connector,
         config: ClientConfig,
-        router: Router,
-    ) -> Result<Self, ConnectError> {
-        let tls = config.dial_tls(None)?;
-        Self::connect_over(connector, tls, config, router).await
+        router: impl Served,
+    ) -> Connecting {
+        let router = router.into_router();
+        Connecting::new(async move {
+            let tls = config.dial_tls(None)?;
+            Self::connect_over(connector, tls, config, router).await
+        })
     }
 
     async fn connect_over(
@@ -147,7 +177,7 @@ impl Client {
         }
         config.credentials.check_length()?;
         let limits = config.connection.limits(None)?;
-        let (router, messages) = with_messages(router);
+        let messages = router.feed();
         let side = Side {
             role: Role::Client,
             // No peer connects to a client, so its address is a placeholder.
@@ -161,37 +191,47 @@ impl Client {
             spreads: Spreads::default(),
         };
         let endpoint = Endpoint::new(side, limits);
+        if !endpoint.services().runtime().remember() {
+            return Err(ConnectError::NoRuntime);
+        }
         let routes = Arc::new(Routes::new(router, None));
         let addr = connector.target();
+        let mut attempts = Attempts::new(config.reconnecting());
         let credentials = config.credentials;
         let dialer =
             Dialer { connector, tls, credentials, endpoint: Arc::clone(&endpoint), routes };
-        let mut attempts = Attempts::new(config.reconnect);
         let first = attempts.first(&dialer).await?;
-        let first_peer = first.peer().clone();
-        let control = Arc::new(Control::new(first_peer.clone()));
-        let owner = Owner { endpoint, control: Arc::clone(&control), messages: messages.clone() };
-        let client = Self(Arc::new(owner));
         let (admitted, entered) = oneshot::channel();
-        let attempts = Attempts::new(config.reconnect);
-        let task = ClientTask { dialer, control, attempts, messages };
-        tokio::spawn(task.run(first, admitted));
+        let shared = Shared::new(endpoint, Control::new(first.peer().clone(), admitted));
+        let owner =
+            Owner { handle: ClientHandle::new(Arc::clone(&shared)), shared: Arc::clone(&shared) };
+        let client = Self(Arc::new(owner));
+        tokio::spawn(ClientTask { dialer, shared, attempts, messages }.run(first));
         match entered.await {
-            Ok(()) => Ok(client),
+            Ok(result) => result.map(|()| client),
+            // The client was closed, by a handler or by the end of the runtime.
             Err(_) => {
-                let reason = first_peer.closed().await.reason.to_string();
-                Err(ConnectError::GivenUp { addr, reason })
+                let reason = client.peer().closed().await.reason.to_string();
+                Err(ConnectError::GivenUp { addr, reason, is_final: true })
             }
         }
+    }
+
+    /// Returns a handle of this client that does not own the connection. Handlers take it as an
+    /// argument.
+    #[must_use]
+    pub fn handle(&self) -> ClientHandle {
+        self.0.handle.clone()
     }
 
     /// Returns the server, as the peer of the current connection, or of the last one.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        self.0.control.peer()
+        self.0.handle.peer()
     }
 
-    /// Sends a message to the server and waits for room in the outbox, as [`Peer::send`] does.
+    /// Sends a message to the server and waits for room in the outbox, as [`Peer::send`] does. Before
+    /// the program ends, [`close`](Client::close) waits until the message is written.
     ///
     /// # Errors
     /// As [`Peer::send`]; [`SendError::Closed`] while there is no connection.
@@ -221,66 +261,103 @@ impl Client {
         self.peer().ping()
     }
 
-    /// Returns the messages that no route took, as a stream, to the first caller. Returns `None` if
-    /// the stream was taken before, or if the router has a fallback, which takes all messages. The
-    /// stream ends when the client is [`Lost`](ClientStatus::Lost). The next connection brings a
-    /// new stream.
-    #[must_use]
-    pub fn messages(&self) -> Option<MessageStream> {
-        self.0.messages.as_ref()?.take()
-    }
-
     /// Returns a stream of all events from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
-        self.0.endpoint.events().subscribe()
+        self.0.handle.events()
     }
 
     /// Returns a receiver of the client's status: the current one and every change.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<ClientStatus> {
-        self.0.control.status()
+        self.0.handle.status()
     }
 
     /// Returns whether there is a connection that is not ending.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        *self.status().borrow() == ClientStatus::Connected && !self.peer().is_closed()
+        self.0.handle.is_connected()
     }
 
     /// Waits until there is a connection, and returns its peer.
     ///
     /// # Errors
-    /// Returns the status if there is no connection and the client does not try to get one:
-    /// [`ClientStatus::Lost`] or [`ClientStatus::Closed`].
+    /// Returns [`NotConnected`] if there is no connection and the client does not try to get one. In
+    /// a handler of this client the call never waits, since the next connection begins only after
+    /// the handler has returned: without a connection it fails at once with
+    /// [`NotConnected::WithinHandler`]. In `on_connect` that is always so.
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn connected(&self) -> Result<Peer, ClientStatus> {
-        let mut status = self.status();
-        loop {
-            let now = status.borrow_and_update().clone();
-            match now {
-                ClientStatus::Lost { .. } | ClientStatus::Closed => return Err(now),
-                // The status changes shortly after the end of a connection.
-                ClientStatus::Connected if !self.peer().is_closed() => return Ok(self.peer()),
-                ClientStatus::Connected | ClientStatus::Reconnecting { .. } => {}
-            }
-            if status.changed().await.is_err() {
-                return Err(ClientStatus::Closed);
-            }
-        }
+    pub async fn connected(&self) -> Result<Peer, NotConnected> {
+        self.0.handle.connected().await
+    }
+
+    /// Registers a message that the client sends on each later connection: after `on_connect` has
+    /// returned `Ok`, in the order of the registration, and before
+    /// [`connected`](Client::connected) returns and [`status`](Client::status) is
+    /// [`Connected`](ClientStatus::Connected). So the server handles these messages before any later
+    /// one, for example to bring the client back into its rooms. A message takes the place of the one
+    /// with the same key. The key never leaves the client.
+    ///
+    /// It is not sent on the present connection: send it there, after the registration, so that a
+    /// reconnect in between loses nothing. It is sent as by [`send`](Client::send), so an answer goes to
+    /// the route of its type. To ask and to check the answer, use a request in
+    /// [`on_connect`](Router::on_connect) instead.
+    ///
+    /// ```
+    /// use veltix::Client;
+    ///
+    /// #[veltix::message]
+    /// enum Rooms {
+    ///     #[message(code = 200)]
+    ///     Join { room: String },
+    ///     #[message(code = 201)]
+    ///     Leave { room: String },
+    /// }
+    ///
+    /// async fn join(client: &Client, room: String) -> veltix::Result<()> {
+    ///     let join = Join { room };
+    ///     client.restore(join.room.as_str(), &join)?;
+    ///     client.send(&join).await?;
+    ///     Ok(())
+    /// }
+    ///
+    /// async fn leave(client: &Client, room: String) -> veltix::Result<()> {
+    ///     client.forget(&room);
+    ///     client.send(&Leave { room }).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RestoreError::Full`] if the client has 512 messages or 1 MiB of them, and
+    /// [`RestoreError::Encode`]. In both cases an older message with this key stays.
+    pub fn restore(
+        &self,
+        key: impl Into<Box<str>>,
+        message: &(impl ToMessage + ?Sized),
+    ) -> Result<(), RestoreError> {
+        self.0.handle.restore(key, message)
+    }
+
+    /// Removes the message with this key from those that the client [restores](Client::restore).
+    /// Returns false if there was none.
+    pub fn forget(&self, key: &str) -> bool {
+        self.0.handle.forget(key)
     }
 
     /// Stops reconnecting, now and after later losses, until [`Client::retry`] is called.
     pub fn stop_retry(&self) {
-        self.0.control.stop_retry();
+        self.0.handle.stop_retry();
     }
 
     /// Reconnects after the usual pause, with at most `attempts` attempts in a row, now if the
-    /// connection is lost and after later losses. This number replaces that of the config.
+    /// connection is lost or is ending, and after later losses. This number replaces that of the
+    /// config. A connection that this side closes is not replaced, unless `retry` is called after
+    /// that: `client.peer().close()`, then `client.retry(1)`, is a reconnect.
     pub fn retry(&self, attempts: u32) {
-        self.0.control.retry(attempts);
+        self.0.handle.retry(attempts);
     }
 
     /// Closes the connection for good: cancels handlers, writes the queued frames (for at most
@@ -290,27 +367,19 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future ends only the waiting.
     pub fn close(&self) -> ClosingClient {
-        self.0.control.close();
-        let control = self.control();
-        let endpoint = Arc::clone(&self.0.endpoint);
-        ClosingClient(Box::pin(async move {
-            // Within one of its own handlers the client's task must not be awaited, since it waits
-            // for that handler.
-            if !flush::is_within(endpoint.services()) {
-                control.closed().await;
-            }
-            control.peer().closed().await
-        }))
-    }
-
-    fn control(&self) -> Arc<Control> {
-        Arc::clone(&self.0.control)
+        self.0.handle.close()
     }
 }
 
 /// The end of a client, as a future: resolves to the end of its last connection. [`Client::close`]
 /// returns it, and the client closes even if it is not awaited.
 pub struct ClosingClient(Pin<Box<dyn Future<Output = Disconnected> + Send>>);
+
+impl ClosingClient {
+    fn new(end: impl Future<Output = Disconnected> + Send + 'static) -> Self {
+        Self(Box::pin(end))
+    }
+}
 
 impl Future for ClosingClient {
     type Output = Disconnected;
@@ -326,29 +395,18 @@ impl fmt::Debug for ClosingClient {
     }
 }
 
-/// Adds a fallback that feeds [`Client::messages`] to a router without one.
-fn with_messages(router: Router) -> (Router, Option<Messages>) {
-    if router.has_fallback() {
-        return (router, None);
-    }
-    let messages = Messages::new();
-    let feed = messages.clone();
-    let router = router.fallback(move |message: Message| feed.clone().offer(message));
-    (router, Some(messages))
-}
-
 impl Drop for Owner {
     fn drop(&mut self) {
         if fault!("dropped_client_stays") {
             return;
         }
-        self.control.close();
+        self.shared.control().close();
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.0.control.status();
+        let status = self.status();
         f.debug_struct("Client").field("status", &*status.borrow()).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use veltix_core::{OverflowPolicy, Rate};
+use veltix_core::{OverflowPolicy, Rate, TagLimits};
 
 use super::SocketCore;
 use crate::outbox::Capacity;
@@ -23,6 +23,7 @@ pub(crate) struct Limits {
     pub(crate) drain_timeout: Duration,
     pub(crate) on_connect_timeout: Duration,
     pub(crate) socket_core: SocketCore,
+    pub(crate) tags: TagLimits,
     /// The number of unknown codes within ten seconds that closes a peer. A client has no limit.
     pub(crate) max_unknown: Option<u32>,
     /// The rate at which one peer may send. A client has no limit.

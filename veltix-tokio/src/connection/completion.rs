@@ -1,17 +1,51 @@
 //! Handlers that did not succeed: their failures are counted, reported, and answered where the message
 //! declares an error.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::time::Instant;
 use veltix_core::RequestId;
 use veltix_core::text::printable;
 
 use super::ConnectionTask;
-use super::handlers::Origin;
+use super::budget::Budget;
 use crate::close::CloseReason;
+use crate::flush::{self, FlushScope};
+use crate::handlers::Origin;
 use crate::hub::Event;
-use crate::router::{Failure, Outcome, Reply};
-use crate::sync::text_of;
+use crate::log::log_or_debug;
+use crate::router::{Failure, Outcome, Rejection};
+use crate::sync::{panic_text, text_of};
 
 impl ConnectionTask {
+    /// Completes the calls of handlers that have ended on their thread.
+    pub(super) fn finish_on_thread(&mut self, scope: &FlushScope, budget: &mut Budget) {
+        // While a reply waits for room, the next ones wait on the thread's side, which pauses then.
+        while !self.handlers.is_parked()
+            && !budget.is_done(scope)
+            && budget.goes_on(scope)
+            && let Some((origin, outcome)) = self.take_ended()
+        {
+            budget.spend(origin.code(), 0);
+            self.complete(origin, outcome);
+        }
+    }
+
+    /// Takes a call that has ended on the handlers' thread, and counts those that sent no reply.
+    pub(super) fn take_ended(&mut self) -> Option<(Origin, Outcome)> {
+        let thread = self.handlers.thread()?;
+        let ended = thread.take_ended();
+        let (silent, published) = thread.take_counts();
+        let died = thread.has_died();
+        self.session().receipts().handled.add(silent);
+        flush::published_apart(published);
+        if died {
+            tracing::error!(peer = %self.peer, "the thread of a peer's handlers panicked: please report this bug");
+            self.begin_end(CloseReason::Aborted);
+        }
+        ended
+    }
+
     /// Completes a call of a handler.
     pub(super) fn complete(&mut self, origin: Origin, outcome: Outcome) {
         match origin {
@@ -25,44 +59,73 @@ impl ConnectionTask {
         let (peer, events) = (&self.peer, self.endpoint.events());
         let receipts = peer.session().receipts();
         match failure {
-            Failure::Rejected(rejection, answer) => {
+            Failure::Rejected(rejection) => {
                 receipts.rejected.add(1);
                 let reason = printable(&text_of(&rejection)).to_string();
                 let name = self.routes.name(code);
                 tracing::debug!(%peer, message = name, code, %reason, "rejected");
                 events.emit(|| Event::Rejected { peer: peer.clone(), code, reason });
-                self.answer_with_error(code, id, answer);
+                self.tell_rejection(code, id, &rejection);
             }
-            Failure::Failed(error, answer) => {
+            Failure::Failed(error) => {
                 receipts.handled.add(1);
-                let error = printable(&text_of(&*error)).to_string();
-                let name = self.routes.name(code);
-                tracing::warn!(%peer, message = name, code, %error, "the handler failed");
-                events.emit(|| Event::HandlerFailed { peer: peer.clone(), code, error });
-                self.answer_with_error(code, id, answer);
+                self.report_failure(code, printable(&text_of(&*error)).to_string());
             }
             Failure::Panicked(message) => {
                 receipts.handled.add(1);
                 self.report_panic(code, &message);
                 self.begin_end(CloseReason::HandlerPanicked);
+                if fault!("panic_cancels") {
+                    self.cut_off();
+                }
             }
             Failure::Unclaimed => self.on_unknown(code),
+            Failure::Unread => {
+                receipts.lose_unread();
+                let due = self.endpoint.services().logs().unread.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, code, "the stream of messages is full and not read: dropped");
+                events.emit(|| Event::Unread { peer: peer.clone(), code });
+            }
         }
     }
 
     /// Answers with the reason for which there is no reply, if the message declares an error.
-    fn answer_with_error(&mut self, code: u16, id: RequestId, answer: Option<Reply>) {
-        let Some(answer) = answer else { return };
-        if let Err(error) = self.reply(code, id, answer) {
-            tracing::warn!(peer = %self.peer, code, %error, "the error could not be sent");
+    fn tell_rejection(&mut self, code: u16, id: RequestId, rejection: &Rejection) {
+        let Some(tell) = self.routes.tell(code) else { return };
+        // A sender that waits for no answer hears of nothing that it would have to hear again and again.
+        if matches!(rejection, Rejection::TooFast { .. }) && !self.is_asked(id) {
+            return;
         }
+        // The conversion is code of the application, as the handler is.
+        let sent = match catch_unwind(AssertUnwindSafe(|| tell(rejection))) {
+            Ok(answer) => answer.and_then(|answer| self.reply(code, id, answer)),
+            Err(panic) => {
+                self.report_panic(code, &panic_text(&*panic));
+                return self.begin_end(CloseReason::HandlerPanicked);
+            }
+        };
+        if let Err(error) = sent {
+            let due = self.endpoint.services().logs().unsent.decide(code, Instant::now());
+            log_or_debug!(warn, due, peer = %self.peer, code, %error, "the error could not be sent");
+        }
+    }
+
+    #[cold]
+    pub(super) fn report_failure(&self, code: u16, error: String) {
+        let (peer, name) = (&self.peer, self.routes.name(code));
+        let due = self.endpoint.services().logs().failures.decide(code, Instant::now());
+        log_or_debug!(warn, due, %peer, message = name, code, %error, "the handler failed");
+        self.endpoint.events().emit(|| Event::HandlerFailed { peer: peer.clone(), code, error });
     }
 
     pub(super) fn report_panic(&self, code: u16, message: &str) {
         let peer = &self.peer;
         let message = printable(message).to_string();
         let name = self.routes.name(code);
-        tracing::error!(%peer, handler = name, code, panic = %message, "the handler panicked");
+        let due = self.endpoint.services().logs().panics.decide(code, Instant::now());
+        log_or_debug!(
+            error, due, %peer, handler = name, code, panic = %message, "the handler panicked"
+        );
         self.endpoint.panics().add();
         let event = || Event::HandlerPanicked { peer: peer.clone(), code, message };
         self.endpoint.events().emit(event);

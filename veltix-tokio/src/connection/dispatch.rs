@@ -4,17 +4,20 @@ use std::task::{self, Poll};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
-use veltix_core::limits::DETACH_BELOW;
+use veltix_core::limits::{CONCURRENT_BYTES, DETACH_BELOW};
 use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, MessageRef, RequestId};
 
 use super::ConnectionTask;
 use super::budget::Budget;
-use super::handlers::Origin;
 use crate::flush::{self, FlushScope};
+use crate::handlers::Origin;
 use crate::outbox::{DropReason, Push};
 use crate::router::{
     Context, Failure, Outcome, PooledFuture, Reply, RouteId, Started, poll_caught,
 };
+
+/// The text of a failure about which nobody can be told.
+const UNHEARD: &str = "the handler returned its declared error, but the message asks for no answer";
 
 impl ConnectionTask {
     /// Goes on with running handlers and with waiting messages, as far as the budget allows.
@@ -31,6 +34,8 @@ impl ConnectionTask {
                 self.handlers.keep_waited_future(origin, &self.routes, future, &outcome);
                 self.complete(origin, outcome);
             }
+        } else if self.handlers.thread().is_some() {
+            self.finish_on_thread(scope, budget);
         }
         // Also while a reply waits for room: a handler that is not polled may hold a lock that
         // other peers' handlers wait for.
@@ -81,6 +86,29 @@ impl ConnectionTask {
         }
     }
 
+    /// Dispatches the rest of the last batch after an end has begun that lets received messages run.
+    /// Such an end may begin in the middle of a batch, for example by a handler's panic, or while the
+    /// inbox is full.
+    pub(super) fn dispatch_received(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        scope: &FlushScope,
+        budget: &mut Budget,
+    ) {
+        if !self.phase.is_ending() || !self.reading.has_unhandled() {
+            return;
+        }
+        let mut batch = self.reading.take_unhandled();
+        while !batch.is_empty() && !self.is_cut_off() && budget.goes_on(scope) {
+            let Some(message) = batch.next_ref() else { break };
+            budget.spend(message.code(), message.body().len());
+            self.dispatch(cx, message, false, budget);
+        }
+        if !batch.is_empty() && !self.is_cut_off() {
+            self.reading.keep_unhandled(batch);
+        }
+    }
+
     /// Handles a message as its code and id ask for: `directly` if nothing waits and nothing ends.
     #[inline]
     fn dispatch(
@@ -98,6 +126,8 @@ impl ConnectionTask {
             if let Some(mut message) = self.take_answer(message.into_message(), budget) {
                 self.route(cx, message.by_ref());
             }
+        } else if self.reading.has_refusal() && self.refuse_too_fast(&message) {
+            // The peer hears that it is too fast, and the message is not handled.
         } else if directly
             && let Some(route) = self.routes.find(message.code())
             && self.has_turn(route)
@@ -140,6 +170,9 @@ impl ConnectionTask {
         } else if self.handlers.is_free() && self.has_turn(route) {
             self.handle(cx, route, message);
         } else {
+            if self.phase.connect_deadline().is_some() {
+                self.note_call_behind_connect(message.id());
+            }
             self.handlers.wait(route, message.into_message());
         }
     }
@@ -177,6 +210,7 @@ impl ConnectionTask {
         let (code, id) = (message.code(), message.id());
         let bound = self.routes.route(route);
         let concurrent = bound.concurrent.is_some();
+        let charge = message.body().len();
         let pooled =
             if bound.is_async { self.handlers.take_future(route, &self.routes) } else { None };
         let context = Context::new(&self.peer, self.routes.hub(), code, id);
@@ -198,7 +232,7 @@ impl ConnectionTask {
                     future = PooledFuture::new(future.instrument(span.clone()));
                 }
                 if concurrent {
-                    self.handlers.run_concurrently(route, origin, future);
+                    self.handlers.run_concurrently(route, origin, charge, future);
                 } else {
                     self.handlers.run(origin, future);
                 }
@@ -232,7 +266,8 @@ impl ConnectionTask {
         let Some(limit) = bound.concurrent else { return true };
         let per_peer = || self.endpoint.services().workers().per_peer();
         let limit = if bound.blocking { limit.min(per_peer()) } else { limit };
-        !self.handlers.is_full(route, limit)
+        let bytes = self.limits().inbox_bytes.max(CONCURRENT_BYTES);
+        !self.handlers.is_full(route, limit) && self.handlers.concurrent_charge() < bytes
     }
 
     /// Completes a message: records the outcome of its handler, and sends the reply.
@@ -249,7 +284,7 @@ impl ConnectionTask {
     fn complete_with_reply(&mut self, code: u16, id: RequestId, reply: Reply) {
         match self.reply(code, id, reply) {
             Ok(()) => self.session().receipts().handled.add(1),
-            Err(error) => self.complete_with_failure(code, id, Failure::Failed(error.into(), None)),
+            Err(error) => self.complete_with_failure(code, id, Failure::Failed(error.into())),
         }
     }
 
@@ -264,6 +299,9 @@ impl ConnectionTask {
         let session = self.session();
         if id == session.ids().plain() {
             session.receipts().unanswered.add(1);
+            if reply.is_error() {
+                self.report_failure(code, UNHEARD.to_owned());
+            }
             return Ok(());
         }
         session.check_reply(reply.body().len(), reply.is_typed())?;

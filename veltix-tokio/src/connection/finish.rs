@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use thiserror::Error;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 use veltix_core::limits::{CLOSE_FLUSH, LINGER};
@@ -15,14 +16,18 @@ use veltix_core::{
 };
 
 use super::ConnectionTask;
-use super::handlers::Cancelled;
 use super::phase::Ending;
 use crate::close::{CloseReason, Disconnected};
+use crate::config::Role;
 use crate::drain::Closed;
 use crate::flush::FlushScope;
+use crate::handlers::HandlerThread;
+use crate::handlers::{Cancelled, Origin};
 use crate::hub::{Event, finish_shared_batch};
+use crate::log::log_or_debug;
 use crate::outbox::{DropReason, Dropped};
-use crate::router::{Context, Failure, Outcome, Started, poll_caught};
+use crate::peer::Peer;
+use crate::router::{Context, Erased, Failure, Outcome, Routes, Started, poll_caught};
 use crate::sync::text_of;
 
 /// The number of bytes that one read discards while the connection lingers.
@@ -41,7 +46,7 @@ impl ConnectionTask {
         peer.session().end(reason.clone());
         if reason != CloseReason::Shutdown {
             // Nothing more is read, so no answer will arrive.
-            peer.session().end_calls();
+            self.session().end_calls();
         }
         if !reason.lets_queue_flush() {
             // Nothing more is written, so tasks that wait for room are woken.
@@ -52,8 +57,9 @@ impl ConnectionTask {
             self.reading.end_memory_wait();
         }
         if reason == CloseReason::Evicted {
-            // This releases the read buffer.
+            // This releases the read buffer, and the messages behind the running handlers.
             self.reading.close();
+            self.discard_waiting();
             self.record_received(0);
         }
         let (peer, limits) = (&self.peer, self.limits());
@@ -84,6 +90,18 @@ impl ConnectionTask {
         }
     }
 
+    /// Discards and counts the received messages that wait for their handler.
+    fn discard_waiting(&mut self) {
+        let mut messages = self.handlers.discard_waiting();
+        let receipts = self.peer.session().receipts();
+        let mut batch = self.reading.take_unhandled();
+        while batch.next_ref().is_some() {
+            receipts.received.add(1);
+            messages += 1;
+        }
+        receipts.closed.add(messages);
+    }
+
     /// Reports why nothing more is read to a peer that understands it. The message is behind the queued
     /// frames, and before the frames that handlers still send.
     fn report(&self, error: ProtocolError) {
@@ -94,12 +112,19 @@ impl ConnectionTask {
 
     /// Cancels running handlers and waiting messages.
     pub(super) fn cut_off(&mut self) {
+        drop(self.reading.take_unhandled());
         let cancelled = self.cancel_handlers();
         self.phase.cut_off(cancelled.handlers, Instant::now());
     }
 
     /// Cancels the handlers, and counts the handlers, messages and replies that this ends.
     fn cancel_handlers(&mut self) -> Cancelled {
+        while let Some((origin, outcome)) = self.take_ended() {
+            // These messages were handled before. A peer is not admitted any more.
+            if matches!(origin, Origin::Message { .. }) {
+                self.complete(origin, outcome);
+            }
+        }
         let mut cancelled = self.handlers.cancel();
         let session = self.session();
         session.receipts().closed.add(cancelled.messages);
@@ -123,7 +148,9 @@ impl ConnectionTask {
         self.peer.session().end_calls();
         if reason.lets_queue_flush() && !fault!("queue_not_flushed") {
             let limit = match reason {
-                CloseReason::Closed | CloseReason::ClosedFor(_) => Instant::now() + CLOSE_FLUSH,
+                CloseReason::Closed | CloseReason::ClosedFor(_) | CloseReason::TakenOver => {
+                    Instant::now() + CLOSE_FLUSH
+                }
                 _ => deadline.max(Instant::now() + CLOSE_FLUSH),
             };
             let limit = self.within_drain(limit);
@@ -145,8 +172,29 @@ impl ConnectionTask {
         if was_admitted {
             self.on_disconnect(outcome).await;
         }
+        // A newer connection of the same user waits for this.
+        self.peer.session().attached().end();
         if lingers {
             self.linger().await;
+        }
+        self.end_threads().await;
+    }
+
+    /// Ends the task, and waits for the threads of its handlers. A server's connection keeps its place
+    /// until then, so that peers that come back do not make more and more threads block. A client
+    /// may connect again.
+    async fn end_threads(mut self) {
+        let ends = self.handlers.take_thread_ends();
+        if self.handlers.thread().is_some_and(HandlerThread::is_busy) {
+            tracing::warn!(peer = %self.peer, "a handler still blocks its thread after its connection has ended");
+        }
+        let waits = self.endpoint.services().role() == Role::Server;
+        drop(self);
+        if waits {
+            for end in ends {
+                // The sender is dropped with the thread.
+                let _ = end.await;
+            }
         }
     }
 
@@ -154,8 +202,17 @@ impl ConnectionTask {
     pub(super) fn emit_overflow(&self) {
         if self.session().outbox().take_overflow() {
             let peer = &self.peer;
-            tracing::warn!(%peer, "the peer reads too slowly and its outbox is full");
+            let due = self.endpoint.services().logs().slow_consumers.decide(Instant::now());
+            log_or_debug!(warn, due, %peer, "the peer reads too slowly and its outbox is full");
             self.endpoint.events().emit(|| Event::SlowConsumer { peer: peer.clone() });
+        }
+    }
+
+    /// Reports the calls of this side that ended late.
+    pub(super) fn emit_late_calls(&self) {
+        for code in self.session().take_late_calls() {
+            let peer = &self.peer;
+            self.endpoint.events().emit(|| Event::RequestTimedOut { peer: peer.clone(), code });
         }
     }
 
@@ -167,7 +224,10 @@ impl ConnectionTask {
         }
         let peer = &self.peer;
         let frames: u64 = dropped.iter().map(Dropped::total).sum();
-        tracing::info!(%peer, frames, "frames were dropped while the peer read too slowly");
+        let due = self.endpoint.services().logs().dropped.decide(Instant::now());
+        log_or_debug!(
+            info, due, %peer, frames, "frames were dropped while the peer read too slowly"
+        );
         self.endpoint.events().emit(|| Event::Dropped { peer: peer.clone(), dropped });
     }
 
@@ -193,14 +253,23 @@ impl ConnectionTask {
         }
         let why = &outcome.reason;
         tracing::debug!(%peer, reason = %printable(&why.to_string()), undelivered, "disconnected");
+        if undelivered > 0 && self.is_ended_client(why) {
+            tracing::warn!(
+                %peer, undelivered,
+                "the client ended before all of its messages were sent: await `Client::close`"
+            );
+        }
         self.emit_overflow();
         self.emit_dropped();
+        self.emit_late_calls();
         if was_admitted {
             let event = || Event::Disconnected { peer: peer.clone(), outcome: outcome.clone() };
             endpoint.events().emit(event);
         } else {
             let reason = match &outcome.reason {
-                CloseReason::Refused(text) => Some(text.to_string()),
+                CloseReason::Refused(text) | CloseReason::RefusedForGood(text) => {
+                    Some(text.to_string())
+                }
                 late @ CloseReason::ConnectTimeout => Some(late.to_string()),
                 _ => None,
             };
@@ -214,59 +283,67 @@ impl ConnectionTask {
         outcome
     }
 
+    /// Returns whether this is the connection of a client that this side has ended: by a close, by
+    /// dropping the client, or with the runtime.
+    fn is_ended_client(&self, reason: &CloseReason) -> bool {
+        self.endpoint.services().role() == Role::Client
+            && matches!(reason, CloseReason::Closed | CloseReason::Aborted)
+    }
+
     /// Runs the application's `on_disconnect` within the drain deadline.
     async fn on_disconnect(&mut self, outcome: Disconnected) {
         let endpoint = Arc::clone(&self.endpoint);
+        let logs = &endpoint.services().logs().disconnects;
         let routes = Arc::clone(&self.routes);
         let Some(handler) = routes.on_disconnect() else { return };
-        let (peer, own_only) = (self.peer.clone(), self.own_only());
-        let started = {
-            let scope = FlushScope::enter(peer.session(), own_only);
-            let context = Context::new(&peer, routes.hub(), 0, RequestId::default());
-            let started = handler.start(&context, outcome, None);
-            finish_shared_batch(&scope);
-            drop(scope);
-            started
+        let peer = self.peer.clone();
+        let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);
+        let outcome = if self.handlers.thread().is_some() {
+            timeout_at(limit, self.run_on_disconnect_on_thread(outcome)).await
+        } else {
+            timeout_at(limit, run_on_disconnect(&peer, &routes, handler, outcome)).await
         };
-        let outcome = match started {
-            Started::Done(outcome) => outcome,
-            Started::Running(mut future) => {
-                let run = poll_fn(|cx| {
-                    let scope = FlushScope::enter(peer.session(), own_only);
-                    let poll = poll_caught(&mut future, cx);
-                    finish_shared_batch(&scope);
-                    poll
-                });
-                let limit = self.within_drain(Instant::now() + endpoint.limits().drain_timeout);
-                match timeout_at(limit, run).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        tracing::warn!(%peer, "on_disconnect did not return in time");
-                        return;
-                    }
-                }
-            }
+        let Ok(outcome) = outcome else {
+            let due = logs.late.decide(Instant::now());
+            log_or_debug!(warn, due, %peer, "on_disconnect did not return in time");
+            return;
         };
         let Outcome::Failure(failure) = outcome else { return };
         match *failure {
-            Failure::Failed(error, _) => {
+            Failure::Failed(error) => {
                 let error = printable(&text_of(&*error)).to_string();
-                tracing::warn!(%peer, %error, "on_disconnect failed");
+                let due = logs.failed.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, %error, "on_disconnect failed");
                 endpoint.events().emit(|| Event::HandlerFailed { peer, code: 0, error });
             }
-            Failure::Rejected(rejection, _) => {
+            Failure::Rejected(rejection) => {
                 let reason = printable(&text_of(&rejection)).to_string();
-                tracing::warn!(%peer, %reason, "on_disconnect was not called");
+                let due = logs.rejected.decide(Instant::now());
+                log_or_debug!(warn, due, %peer, %reason, "on_disconnect was not called");
                 endpoint.events().emit(|| Event::Rejected { peer, code: 0, reason });
             }
             Failure::Panicked(panic) => {
                 endpoint.panics().add();
                 let panic = printable(&panic).to_string();
-                tracing::error!(%peer, %panic, "on_disconnect panicked");
+                let due = logs.panicked.decide(Instant::now());
+                log_or_debug!(error, due, %peer, %panic, "on_disconnect panicked");
                 let message = panic;
                 endpoint.events().emit(|| Event::HandlerPanicked { peer, code: 0, message });
             }
-            Failure::Unclaimed => {}
+            Failure::Unclaimed | Failure::Unread => {}
+        }
+    }
+
+    /// Runs `on_disconnect` on the handlers' thread, or on another one if a handler may still block that.
+    async fn run_on_disconnect_on_thread(&mut self, outcome: Disconnected) -> Outcome {
+        let is_blocked = self.handlers.thread().is_none_or(HandlerThread::is_busy);
+        if is_blocked && !self.start_thread() {
+            return Outcome::failed(NoThread);
+        }
+        let done = self.handlers.thread().map(|thread| thread.disconnect(outcome));
+        match done {
+            Some(done) => done.await.unwrap_or_else(|_| Outcome::failed(NoThread)),
+            None => Outcome::failed(NoThread),
         }
     }
 
@@ -289,6 +366,38 @@ impl ConnectionTask {
         let _ = pin!(timeout_at(limit, to_the_end)).await;
     }
 }
+
+/// Runs `on_disconnect` in the connection's task.
+async fn run_on_disconnect(
+    peer: &Peer,
+    routes: &Routes,
+    handler: &dyn Erased<Disconnected>,
+    outcome: Disconnected,
+) -> Outcome {
+    let started = {
+        let scope = FlushScope::enter(peer.session());
+        let context = Context::new(peer, routes.hub(), 0, RequestId::default());
+        let started = handler.start(&context, outcome, None);
+        finish_shared_batch(&scope);
+        started
+    };
+    let mut future = match started {
+        Started::Done(outcome) => return outcome,
+        Started::Running(future) => future,
+    };
+    poll_fn(|cx| {
+        let scope = FlushScope::enter(peer.session());
+        let poll = poll_caught(&mut future, cx);
+        finish_shared_batch(&scope);
+        poll
+    })
+    .await
+}
+
+/// The error of an `on_disconnect` that was not run.
+#[derive(Debug, Error)]
+#[error("no thread could be started for on_disconnect: raise the limit of threads")]
+struct NoThread;
 
 impl Drop for ConnectionTask {
     /// However the task ends, no other task waits for it any more, and the descriptor is closed.

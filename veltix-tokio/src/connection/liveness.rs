@@ -12,7 +12,6 @@ use veltix_core::{Heartbeat, PING, Pulse};
 use super::ConnectionTask;
 use super::timer::Timer;
 use crate::close::CloseReason;
-use crate::hub::Event;
 use crate::outbox::OutboxStatus;
 
 /// The signs of life of a peer.
@@ -144,8 +143,7 @@ impl Liveness {
 impl ConnectionTask {
     /// Returns the next deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let mut next = Earliest(self.session().calls().lock().next_deadline());
-        next.add(self.reading.throttled_until());
+        let mut next = Earliest(self.reading.throttled_until());
         next.add(self.reading.memory_retry());
         next.add(self.phase.ending().map(|ending| ending.deadline));
         // An end has a deadline of its own, and nothing else would move these.
@@ -162,7 +160,6 @@ impl ConnectionTask {
 
     /// Does what is due.
     pub(super) fn on_deadline(&mut self, now: Instant) {
-        self.expire_calls(now);
         if self.phase.ending().is_some_and(|ending| ending.deadline <= now) {
             self.cut_off();
             return;
@@ -195,16 +192,6 @@ impl ConnectionTask {
             self.on_slow_frame(now);
         } else {
             self.on_silence(now);
-        }
-    }
-
-    /// Completes the calls whose time has passed.
-    fn expire_calls(&self, now: Instant) {
-        let completed = self.session().calls().lock().expire(now);
-        for call in completed {
-            let (peer, code) = (&self.peer, call.code());
-            self.endpoint.events().emit(|| Event::RequestTimedOut { peer: peer.clone(), code });
-            call.complete();
         }
     }
 

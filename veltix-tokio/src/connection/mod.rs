@@ -14,13 +14,10 @@
 
 mod budget;
 mod completion;
-mod concurrent;
 mod cork;
 mod dispatch;
 mod enter;
 mod finish;
-mod future_pool;
-mod handlers;
 mod liveness;
 mod memory_wait;
 mod phase;
@@ -46,8 +43,9 @@ use veltix_core::{Hello, IdSpace};
 
 use crate::admission::Slot;
 use crate::close::CloseReason;
-use crate::config::{Limits, SocketCore};
+use crate::config::Limits;
 use crate::flush::{FlushList, FlushScope};
+use crate::handlers::Handlers;
 use crate::hub::{Endpoint, finish_shared_batch};
 use crate::peer::Peer;
 use crate::router::Routes;
@@ -55,7 +53,6 @@ use crate::session::Session;
 use crate::transport::Stream;
 use budget::Budget;
 use cork::Cork;
-use handlers::Handlers;
 use liveness::Liveness;
 use phase::Phase;
 use reading::Reading;
@@ -172,7 +169,7 @@ impl ConnectionTask {
     /// One turn: writes what is queued, finishes handlers, reads batches of frames and dispatches them,
     /// then flushes each outbox that was filled, once.
     fn turn(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Turn {
-        let scope = FlushScope::enter(self.peer.session(), self.own_only());
+        let scope = FlushScope::enter(self.peer.session());
 
         self.write_queued(cx);
         self.begin_requested_end();
@@ -187,6 +184,7 @@ impl ConnectionTask {
                 }
                 self.end_reading(cx, budget, read);
             }
+            self.dispatch_received(cx, &scope, budget);
             self.turn_left(&scope, budget)
         } else {
             // Frames of an earlier turn are written before anything new is handled.
@@ -243,6 +241,7 @@ impl ConnectionTask {
         if status.dropped {
             self.emit_dropped();
         }
+        self.emit_late_calls();
         self.liveness.note_progress(&status, session.limits().drain_timeout);
     }
 
@@ -266,7 +265,7 @@ impl ConnectionTask {
     fn has_ended(&self) -> bool {
         // A close by this side overtakes any other end: it cancels handlers that an earlier end let
         // finish.
-        self.phase.is_ending() && self.handlers.is_empty()
+        self.phase.is_ending() && self.handlers.is_empty() && !self.reading.has_unhandled()
     }
 
     fn session(&self) -> &Session {
@@ -275,11 +274,6 @@ impl ConnectionTask {
 
     fn limits(&self) -> &Limits {
         self.endpoint.limits()
-    }
-
-    /// Returns whether other peers' outboxes are left to their own tasks: this one has a thread of its own.
-    fn own_only(&self) -> bool {
-        matches!(self.limits().socket_core, SocketCore::Threading)
     }
 }
 

@@ -129,6 +129,11 @@ impl Reading {
         std::mem::take(&mut self.unhandled)
     }
 
+    /// Returns whether there are frames that are not dispatched yet.
+    pub(super) fn has_unhandled(&self) -> bool {
+        !self.unhandled.is_empty()
+    }
+
     /// Keeps frames that are not dispatched yet.
     #[inline]
     pub(super) fn keep_unhandled(&mut self, batch: FrameBatch) {
@@ -149,6 +154,12 @@ impl Reading {
     #[inline]
     fn is_throttled(&self) -> bool {
         self.throttle.as_ref().is_some_and(|throttle| throttle.until().is_some())
+    }
+
+    /// Returns whether the peer is to hear that it is too fast.
+    #[inline]
+    pub(super) fn has_refusal(&self) -> bool {
+        self.throttle.as_ref().is_some_and(|throttle| throttle.has_refusal())
     }
 
     /// Returns the throttle, if the peer has one.

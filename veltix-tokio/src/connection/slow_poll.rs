@@ -4,6 +4,7 @@ use veltix_core::text::printable;
 
 use super::ConnectionTask;
 use super::budget::SlowPoll;
+use crate::log::Due;
 
 /// The largest number of names in one log line.
 const NAMED: usize = 4;
@@ -12,22 +13,20 @@ impl ConnectionTask {
     /// Logs the handlers that may have held the worker, at a bounded rate.
     #[cold]
     pub(super) fn report_slow_poll(&self, mut slow: SlowPoll) {
-        if self.own_only() {
-            // The connection has a thread of its own, which it may block.
-            return;
-        }
         slow.codes.extend(self.handlers.concurrent_codes());
         slow.codes.sort_unstable();
         slow.codes.dedup();
         let log = &self.endpoint.services().logs().slow_polls;
-        let due = slow.codes.iter().filter(|code| log.is_due(**code, slow.until)).count();
-        if due == 0 {
-            return;
-        }
+        let due = slow.codes.iter().filter_map(|code| match log.decide(*code, slow.until) {
+            Due::Now { suppressed } => Some(suppressed.unwrap_or(0)),
+            Due::Later => None,
+        });
+        let Some(suppressed) = due.reduce(|all, of_code| all + of_code) else { return };
         let names: Vec<_> = slow.codes.iter().map(|code| self.routes.name(*code)).collect();
         let handlers = names[..names.len().min(NAMED)].join(" or ");
+        let suppressed = (suppressed > 0).then_some(suppressed);
         tracing::warn!(
-            peer = %self.peer, handlers = %printable(&handlers), took = ?slow.took,
+            suppressed, peer = %self.peer, handlers = %printable(&handlers), took = ?slow.took,
             "a handler blocked its worker thread, and the other connections on this thread waited: use `on_blocking`, or await"
         );
     }

@@ -12,6 +12,7 @@ use crate::close::CloseReason;
 use crate::config::Role;
 use crate::flush;
 use crate::hub::Event;
+use crate::log::{log_limited, log_or_debug};
 use crate::outbox::Push;
 use crate::session::Reception;
 
@@ -71,7 +72,8 @@ impl ConnectionTask {
         let known = self.endpoint.away().lock().replace(going);
         // Reported once: a server that repeats it fills no log.
         if known.is_none() {
-            tracing::info!(%peer, ?spread, "the server is about to end");
+            let due = self.endpoint.services().logs().going_away.decide(Instant::now());
+            log_or_debug!(info, due, %peer, ?spread, "the server is about to end");
             self.endpoint.events().emit(|| Event::GoingAway { peer: peer.clone(), spread });
         }
     }
@@ -103,9 +105,11 @@ impl ConnectionTask {
         let peer = &self.peer;
         peer.session().receipts().unknown.add(1);
         let now = Instant::now();
-        if self.endpoint.services().logs().unknown.is_due(code, now) {
-            tracing::info!(%peer, code, "no route takes messages of this code: dropped");
-        }
+        log_limited!(
+            info,
+            self.endpoint.services().logs().unknown.decide(code, now),
+            %peer, code, "no route takes messages of this code: dropped"
+        );
         self.endpoint.events().emit(|| Event::UnknownCode { peer: peer.clone(), code });
         let max = self.limits().max_unknown;
         if self.reading.unknown().is_flood(now, max) {

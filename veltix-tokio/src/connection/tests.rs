@@ -1,14 +1,14 @@
 //! Reading while calls begin and end on other threads.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::thread;
 
-use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::yield_now;
 use veltix_core::{Message, MessageType, all};
 
 use crate::peer::Peer;
-use crate::session::ReplySink;
+use crate::session::{ReplySink, SurveyAnswers};
 use crate::transport::memory;
 use crate::{Client, ClientConfig, Router, Server, ServerConfig};
 
@@ -19,9 +19,9 @@ const MESSAGES: u64 = 3_000;
 /// Has calls of this peer begin and end, as other threads may at any moment, until its stream
 /// has ended.
 fn call_now_and_then(peer: &Peer) {
-    let answers = unbounded_channel().0;
+    let answers = SurveyAnswers::new().0;
     for round in 0_u32.. {
-        let sink = ReplySink::Survey { index: 0, answers: answers.clone() };
+        let sink = ReplySink::Survey { index: 0, answers: Arc::clone(&answers) };
         let begun = peer.session().calls().lock().begin_open(MESSAGE.code(), sink);
         let Ok(begun) = begun else { return };
         let caller = peer.session().calls().lock().take_back(begun.call);

@@ -4,14 +4,19 @@
 //! A turn charges once at its end for the messages that it has read and the bytes that were published. While
 //! the peer is in debt, nothing is read from it, so that its own sending waits.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
-use veltix_core::limits::RATE_BURST;
-use veltix_core::{Rate, RateLimiter, TokenBucket, Verdict};
+use veltix_core::limits::{RATE_BURST, TELL_PAUSE};
+use veltix_core::{IdSpace, MessageRef, Rate, RateLimiter, RequestId, TokenBucket, Verdict};
 
 use super::ConnectionTask;
 use crate::close::CloseReason;
+use crate::config::Role;
 use crate::flush::{FlushScope, Published};
 use crate::hub::Event;
+use crate::log::log_limited;
+use crate::router::{Failure, Rejection};
 
 /// The debt of one peer. A connection has a throttle once it needs one.
 #[derive(Default)]
@@ -23,6 +28,10 @@ pub(super) struct Throttle {
     until: Option<Instant>,
     /// The time since which nothing is read for another reason than the peer's debt.
     excused: Option<Instant>,
+    /// The pause of which the peer has not heard yet.
+    refusal: Option<Duration>,
+    /// The time at which the peer heard of a pause.
+    told_at: Option<Instant>,
 }
 
 impl Throttle {
@@ -30,6 +39,21 @@ impl Throttle {
     pub(super) fn new(rate: Option<&Rate>, now: Instant) -> Option<Box<Self>> {
         let rate = RateLimiter::new(rate?, now.into_std());
         Some(Box::new(Self { rate: Some(rate), ..Self::default() }))
+    }
+
+    /// Returns whether the peer has not heard of its last pause.
+    #[inline]
+    pub(super) const fn has_refusal(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// Lets the peer hear of a pause until this time, unless it has just heard of another one.
+    fn plan_refusal(&mut self, until: std::time::Instant, now: Instant) {
+        let tells = self.rate.as_ref().is_some_and(|limiter| limiter.rate().tells_peers());
+        let pause = Instant::from_std(until).duration_since(now);
+        if tells && self.told_at.is_none_or(|told| now.duration_since(told) >= TELL_PAUSE) {
+            self.refusal = Some(pause);
+        }
     }
 
     /// Returns the time until which nothing is read.
@@ -88,10 +112,14 @@ impl ConnectionTask {
         }
         let verdict = rate.charge(messages as u64, bytes as u64, now.into_std());
         match verdict {
-            Verdict::Within => {}
-            Verdict::Slow(until) => throttle.wait(until),
+            Verdict::Within => throttle.refusal = None,
+            Verdict::Slow(until) => {
+                throttle.wait(until);
+                throttle.plan_refusal(until, now);
+            }
             Verdict::Warn(until) => {
                 throttle.wait(until);
+                throttle.plan_refusal(until, now);
                 self.warn_of_rate(now);
             }
             Verdict::Disconnect if fault!("slowed_for_ever") => {}
@@ -99,11 +127,38 @@ impl ConnectionTask {
         }
     }
 
+    /// Answers a call of a peer that is too fast, if its message declares an error. Returns whether it
+    /// was answered: any other message is handled.
+    #[cold]
+    pub(super) fn refuse_too_fast(&mut self, message: &MessageRef<'_>) -> bool {
+        let (code, id) = (message.code(), message.id());
+        if self.routes.tell(code).is_none() || !self.is_asked(id) {
+            return false;
+        }
+        let Some(throttle) = self.reading.throttle() else { return false };
+        let Some(retry_after) = throttle.refusal.take() else { return false };
+        throttle.told_at = Some(Instant::now());
+        self.complete_with_failure(code, id, Failure::Rejected(Rejection::TooFast { retry_after }));
+        true
+    }
+
+    /// Returns whether a message with this id may be a call. A peer of this crate has one id for all
+    /// messages that ask nothing; a Python peer numbers them like its calls.
+    pub(super) fn is_asked(&self, id: RequestId) -> bool {
+        let plain = match self.endpoint.services().role() {
+            Role::Server => IdSpace::client().plain(),
+            Role::Client => IdSpace::server().plain(),
+        };
+        id != plain || !self.peer.hello().is_native()
+    }
+
     fn warn_of_rate(&self, now: Instant) {
         let peer = &self.peer;
-        if self.endpoint.services().logs().rate.is_due(now) {
-            tracing::warn!(%peer, "the peer sends faster than its rate and is slowed down");
-        }
+        log_limited!(
+            warn,
+            self.endpoint.services().logs().rate.decide(now),
+            %peer, "the peer sends faster than its rate and is slowed down"
+        );
         self.endpoint.events().emit(|| Event::RateExceeded { peer: peer.clone() });
     }
 

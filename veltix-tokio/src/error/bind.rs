@@ -55,6 +55,11 @@ pub enum BindError {
         /// The error of the system.
         source: io::Error,
     },
+    /// No Tokio runtime surrounds the call.
+    #[error(
+        "no Tokio runtime drives the server: bind and run it inside one, as `#[tokio::main]` does"
+    )]
+    NoRuntime,
     /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -55,6 +55,16 @@ pub enum ConfigError {
         /// The name of the setting.
         name: &'static str,
     },
+    /// A limit is higher than allowed.
+    #[error("{name} is {value}: choose at most {max}")]
+    TooHigh {
+        /// The name of the setting.
+        name: &'static str,
+        /// The configured value.
+        value: usize,
+        /// The largest valid value.
+        max: usize,
+    },
     /// The server's name is not valid in a certificate.
     #[error(
         "\"{name}\" is neither a DNS name nor an IP address: use a name in the server's certificate"
@@ -86,6 +96,11 @@ pub enum ConfigError {
         "a client cannot use a router with `authenticate`: serve this router with a `Server`, and identify the server with TLS (`ClientConfig::tls`)"
     )]
     AuthenticateOnClient,
+    /// A server has a router whose fallback is a stream.
+    #[error(
+        "a server cannot use a router with `messages`, whose stream does not name the sender: set a fallback that takes `Peer` and `Message`"
+    )]
+    MessagesOnServer,
     /// A handler has a parameter that this side does not provide.
     #[error(
         "the handler of {route} takes a `Hub`, which only a server has: use `Peer` in a client, or serve this router with a `Server`"

@@ -3,8 +3,12 @@
 mod bind;
 mod config;
 mod connect;
+mod convert;
 mod request;
+mod restore;
 mod send;
+mod serve;
+mod take_over;
 mod tls;
 
 use std::error::Error as StdError;
@@ -16,9 +20,13 @@ use veltix_core::{BodyError, EncodeError, TargetError};
 
 pub use bind::BindError;
 pub use config::ConfigError;
-pub use connect::ConnectError;
+pub use connect::{ConnectError, NotConnected};
+pub use convert::{FromErrors, from_error};
 pub use request::RequestError;
+pub use restore::RestoreError;
 pub use send::SendError;
+pub use serve::ServeError;
+pub use take_over::TakeOverError;
 pub use tls::{CertificateProblem, TlsConfigError, TlsError};
 
 /// Any error that a handler may return.
@@ -32,9 +40,18 @@ pub enum Error {
     /// An error of [`Server::bind`](crate::Server::bind).
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// An error of [`Server::run`](crate::Server::run).
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// An error of [`Client::connect`](crate::Client::connect).
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// An error of [`Client::connected`](crate::Client::connected).
+    #[error(transparent)]
+    NotConnected(#[from] NotConnected),
+    /// An error of [`Client::restore`](crate::Client::restore).
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// An error of a `send`.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -47,6 +64,9 @@ pub enum Error {
     /// An error of encoding a message.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// An error of [`Peer::take_over`](crate::Peer::take_over).
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     /// An error of a tag.
     #[error(transparent)]
     Tag(#[from] veltix_core::TagError),

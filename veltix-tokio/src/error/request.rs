@@ -27,20 +27,34 @@ pub enum RequestError<E = Infallible> {
         /// The timeout of the call.
         after: Duration,
     },
+    /// No answer arrived before the timeout or the end of the connection, and meanwhile a call of the
+    /// peer waited until this side's `on_connect` returns. If both sides call in `on_connect`, they
+    /// wait for each other.
+    #[error(
+        "no answer arrived while `on_connect` ran and a call of the peer waited for its end: if both sides call in `on_connect`, they wait for each other, so let one of them spawn its call"
+    )]
+    BothConnecting,
     /// The connection ended before the answer arrived. It is unknown whether the peer handled the
     /// message.
     #[error(
         "the connection ended before an answer arrived, and the peer may have handled the message: repeat the call on the next connection if that is safe"
     )]
     ConnectionLost,
+    /// A plain handler waited for the call. It holds the task that would receive the answer, so the
+    /// call would never complete. The message was not sent, unless the call had begun before.
+    #[error(
+        "a plain handler cannot wait for a call, since it holds the task that receives the answer: use `on_blocking` or `route_blocking`, or an async handler"
+    )]
+    InPlainHandler,
     /// The connection had ended before the call, so the message was not sent.
     #[error(
         "the connection is closed, so the message was not sent: connect again, and send it then"
     )]
     Closed,
-    /// More bytes arrived before the answer than may be buffered, so reading had to stop.
+    /// More bytes waited on this side than may be buffered: messages that arrived before the answer
+    /// while a handler was busy, so that reading had to stop, or unread answers to the same survey.
     #[error(
-        "more than {limit} bytes of messages arrived before the answer while a handler was busy: let handlers finish sooner, or spawn the call instead of awaiting it in a handler"
+        "more than {limit} bytes waited on this side: let handlers finish sooner, spawn the call instead of awaiting it in a handler, or read the answers to a survey as they arrive"
     )]
     Congested {
         /// The limit, in bytes.
@@ -77,7 +91,9 @@ impl<E> RequestError<E> {
             Self::Remote(error) => RequestError::Remote(change(error)),
             Self::Body(error) => RequestError::Body(error),
             Self::Timeout { after } => RequestError::Timeout { after },
+            Self::BothConnecting => RequestError::BothConnecting,
             Self::ConnectionLost => RequestError::ConnectionLost,
+            Self::InPlainHandler => RequestError::InPlainHandler,
             Self::Closed => RequestError::Closed,
             Self::Congested { limit } => RequestError::Congested { limit },
             Self::UnexpectedReply { code, expected } => {

@@ -7,9 +7,10 @@ use veltix_core::{EncodeError, TargetError};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The connection has ended, or there is none at the moment.
+    /// The connection or, for a broadcast, the server has ended, or there is no connection at the
+    /// moment.
     #[error(
-        "the connection is closed, so the message was not sent: connect again, and send it then"
+        "the connection is closed or the server has ended, so the message was not sent: connect again, and send it then"
     )]
     Closed,
     /// The outbox of the peer is full.
@@ -17,6 +18,12 @@ pub enum SendError {
         "the peer's outbox is full, since the peer reads too slowly: await `send` for room, or send less"
     )]
     Full,
+    /// A plain handler waited for room in the peer's outbox. It holds a task that writes, so there may
+    /// never be room.
+    #[error(
+        "the peer's outbox is full, and a plain handler cannot wait for room: use `try_send`, `on_blocking` or `route_blocking`, or an async handler"
+    )]
+    InPlainHandler,
     /// The message could not be encoded.
     #[error("the message could not be encoded")]
     Encode(#[from] EncodeError),

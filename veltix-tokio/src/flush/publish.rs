@@ -1,6 +1,7 @@
 //! The bytes that handlers put into the outboxes of other peers, each frame with its overhead.
 
 use std::cell::Cell;
+use std::ops::AddAssign;
 
 thread_local! {
     /// The published bytes of the handlers that run on this thread.
@@ -24,6 +25,22 @@ impl Published {
     /// Returns whether a part of the bytes is to be charged.
     pub(crate) const fn is_charged(self) -> bool {
         self.waiting | self.limited > 0
+    }
+}
+
+/// The bytes that handlers on a thread have published.
+#[derive(Debug, Default)]
+pub(crate) struct PublishedApart {
+    pub(super) published: Published,
+    pub(super) limited: Vec<LimitedBytes>,
+}
+
+impl AddAssign for PublishedApart {
+    fn add_assign(&mut self, other: Self) {
+        self.published.all += other.published.all;
+        self.published.waiting += other.published.waiting;
+        self.published.limited += other.published.limited;
+        self.limited.extend(other.limited);
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use veltix_core::limits::FLUSH_TIME;
 
-use super::publish::{self, LimitedBytes, PublishLimit, Published};
+use super::publish::{self, LimitedBytes, PublishLimit, Published, PublishedApart};
 use crate::outbox::{Queued, charge};
 use crate::session::{Services, Session};
 
@@ -21,6 +21,8 @@ thread_local! {
     /// True if an outbox of the scope has enough for a large write. It is separate from `CURRENT`,
     /// since it is read after every message.
     static HEAVY: Cell<bool> = const { Cell::new(false) };
+    /// True while this thread polls the future of a handler, which may wait.
+    static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The handler code that this thread runs.
@@ -29,16 +31,19 @@ enum Current {
     Nothing,
     /// A poll of a connection's task.
     Poll(Scope),
-    /// A blocking handler of this session.
-    Blocking(Arc<Session>),
+    /// A handler of this session on a thread beside the connection's task.
+    Thread(OnThread),
+}
+
+struct OnThread {
+    own: Arc<Session>,
+    /// The bytes under limits of single routes.
+    limited: Vec<LimitedBytes>,
 }
 
 struct Scope {
     /// The session whose task is polled.
     own: Arc<Session>,
-    /// True if this poll does not flush the outboxes of other peers, because the task has a thread
-    /// of its own.
-    own_only: bool,
     /// True if the session's own outbox is to be flushed. Most polls fill no other outbox and need
     /// no list.
     own_touched: bool,
@@ -47,23 +52,25 @@ struct Scope {
     limited: Vec<LimitedBytes>,
     /// The state that the broadcasts of the poll share. The scope only keeps it.
     shared: Option<Box<dyn Any>>,
-    /// The session whose blocking handler drives the runtime of this poll.
-    blocking: Option<Arc<Session>>,
+    /// The session whose handler, on a thread, drives the runtime of this poll.
+    driver: Option<Arc<Session>>,
 }
 
 impl Current {
-    /// Returns the session whose blocking handler runs, also if that drives a runtime of its own.
-    const fn blocking(&self) -> Option<&Arc<Session>> {
+    /// Returns the session whose handler runs on this thread, also if that drives a runtime of its
+    /// own.
+    const fn on_thread(&self) -> Option<&Arc<Session>> {
         match self {
             Self::Nothing => None,
-            Self::Poll(scope) => scope.blocking.as_ref(),
-            Self::Blocking(session) => Some(session),
+            Self::Poll(scope) => scope.driver.as_ref(),
+            Self::Thread(thread) => Some(&thread.own),
         }
     }
 
     /// Returns whether a handler of such a session runs.
     fn is_of(&self, is_it: impl Fn(&Arc<Session>) -> bool) -> bool {
-        matches!(self, Self::Poll(scope) if is_it(&scope.own)) || self.blocking().is_some_and(is_it)
+        matches!(self, Self::Poll(scope) if is_it(&scope.own))
+            || self.on_thread().is_some_and(is_it)
     }
 }
 
@@ -92,6 +99,7 @@ pub(crate) fn schedule_published(session: &Arc<Session>, queued: Queued, length:
 /// flushed at once.
 pub(crate) fn schedule_alone(session: &Arc<Session>, queued: Queued) {
     if !is_noted(session, queued) && queued.first {
+        let _inside = session.services().runtime().enter();
         session.outbox().flush();
     }
 }
@@ -101,9 +109,6 @@ fn is_noted(session: &Arc<Session>, queued: Queued) -> bool {
     CURRENT.with_borrow_mut(|current| {
         let Current::Poll(scope) = current else { return false };
         let is_own = Arc::ptr_eq(&scope.own, session);
-        if scope.own_only && !is_own {
-            return false;
-        }
         if queued.heavy {
             mark_heavy();
         }
@@ -116,9 +121,9 @@ fn is_noted(session: &Arc<Session>, queued: Queued) -> bool {
     })
 }
 
-/// Returns whether this thread polls a task that flushes the outboxes of other peers.
+/// Returns whether this thread polls a task, which flushes outboxes at the end of its poll.
 pub(crate) fn is_sharing() -> bool {
-    CURRENT.with_borrow(|current| matches!(current, Current::Poll(scope) if !scope.own_only))
+    CURRENT.with_borrow(|current| matches!(current, Current::Poll(_)))
 }
 
 /// Takes the state that the broadcasts of the poll share.
@@ -145,15 +150,30 @@ pub(crate) fn mark_heavy() {
     HEAVY.set(true);
 }
 
-/// Returns whether the caller runs inside a handler of this session's connection, other than a
-/// blocking one.
+/// Returns whether the caller runs inside a handler of this session's connection, other than one on a
+/// thread.
 pub(crate) fn is_inside(session: &Arc<Session>) -> bool {
     CURRENT.with_borrow(
         |current| matches!(current, Current::Poll(scope) if Arc::ptr_eq(&scope.own, session)),
     )
 }
 
-/// Returns whether the caller runs inside a handler of this side, a blocking one included.
+/// Polls the future of a handler. Inside it nothing waits on this thread.
+#[inline]
+pub(crate) fn polling<R>(poll: impl FnOnce() -> R) -> R {
+    let outer = MAY_WAIT.replace(true);
+    let result = poll();
+    MAY_WAIT.set(outer);
+    result
+}
+
+/// Returns whether the caller is a plain handler in the task of its connection. Such a handler cannot
+/// wait for anything that the task does: it holds the task.
+pub(crate) fn is_in_plain_handler() -> bool {
+    !MAY_WAIT.get() && is_sharing()
+}
+
+/// Returns whether the caller runs inside a handler of this side, one on a thread included.
 pub(crate) fn is_within(services: &Arc<Services>) -> bool {
     CURRENT.with_borrow(|current| current.is_of(|it| Arc::ptr_eq(it.services(), services)))
 }
@@ -165,23 +185,32 @@ pub(crate) fn limited<R>(limit: PublishLimit, part: impl FnOnce() -> R) -> R {
     let Published { all: bytes, .. } = publish::replace(before);
     if bytes > 0 {
         CURRENT.with_borrow_mut(|current| {
-            if let Current::Poll(scope) = current {
-                scope.limited.push(LimitedBytes { limit, bytes });
-                publish::replace(Published { limited: before.limited + bytes, ..before });
-            }
+            let limited = match current {
+                Current::Nothing => return,
+                Current::Poll(scope) => &mut scope.limited,
+                Current::Thread(thread) => &mut thread.limited,
+            };
+            limited.push(LimitedBytes { limit, bytes });
+            publish::replace(Published { limited: before.limited + bytes, ..before });
         });
     }
     result
 }
 
-/// Runs a blocking handler of this session. Returns its result with the bytes that it has
-/// published. A blocking handler has no scope: its frames are not delayed until the end of a poll.
-pub(crate) fn blocking<R>(session: &Arc<Session>, handler: impl FnOnce() -> R) -> (R, Published) {
-    CURRENT.set(Current::Blocking(Arc::clone(session)));
-    publish::replace(Published::NOTHING);
-    let result = handler();
-    CURRENT.set(Current::Nothing);
-    (result, publish::current())
+/// Counts what handlers on a thread have published as published by this poll.
+pub(crate) fn published_apart(apart: PublishedApart) {
+    let PublishedApart { published, limited } = apart;
+    publish::published(published.all as usize, published.waiting as usize);
+    if limited.is_empty() {
+        return;
+    }
+    CURRENT.with_borrow_mut(|current| {
+        if let Current::Poll(scope) = current {
+            scope.limited.extend(limited);
+            let counts = publish::current();
+            publish::replace(Published { limited: counts.limited + published.limited, ..counts });
+        }
+    });
 }
 
 /// Forgets the outboxes that the poll has filled. Only a planted bug calls it.
@@ -200,32 +229,33 @@ pub(crate) struct FlushScope {
     /// The outer poll. A poll runs inside a poll when a handler drives a runtime of its own.
     outer: Current,
     outer_heavy: bool,
+    outer_may_wait: bool,
     outer_published: Published,
     left: bool,
 }
 
 impl FlushScope {
-    pub(crate) fn enter(own: &Arc<Session>, own_only: bool) -> Self {
+    pub(crate) fn enter(own: &Arc<Session>) -> Self {
         let scope = Scope {
             own: Arc::clone(own),
-            own_only,
             own_touched: false,
             touched: Vec::new(),
             limited: Vec::new(),
             shared: None,
-            blocking: None,
+            driver: None,
         };
         let outer = CURRENT.replace(Current::Poll(scope));
-        if let Some(blocking) = outer.blocking() {
+        if let Some(driver) = outer.on_thread() {
             CURRENT.with_borrow_mut(|current| {
                 if let Current::Poll(scope) = current {
-                    scope.blocking = Some(Arc::clone(blocking));
+                    scope.driver = Some(Arc::clone(driver));
                 }
             });
         }
         Self {
             outer,
             outer_heavy: HEAVY.replace(false),
+            outer_may_wait: MAY_WAIT.replace(false),
             outer_published: publish::replace(Published::NOTHING),
             left: false,
         }
@@ -281,6 +311,7 @@ impl FlushScope {
     fn close(&mut self) -> Current {
         self.left = true;
         HEAVY.set(self.outer_heavy);
+        MAY_WAIT.set(self.outer_may_wait);
         publish::replace(self.outer_published);
         CURRENT.replace(std::mem::replace(&mut self.outer, Current::Nothing))
     }
@@ -296,6 +327,42 @@ impl Drop for FlushScope {
             }
             drop(FlushList(scope.touched.into()));
         }
+    }
+}
+
+/// The guard of a thread that runs handlers beside the task of their connection: a thread of the pool,
+/// or one of `SocketCore::Threading`. It notes no outbox: a handler may block the thread, so its frames
+/// do not wait for the end of anything.
+pub(crate) struct ThreadScope {
+    outer: Current,
+    outer_published: Published,
+}
+
+impl ThreadScope {
+    pub(crate) fn enter(own: &Arc<Session>) -> Self {
+        let current = Current::Thread(OnThread { own: Arc::clone(own), limited: Vec::new() });
+        Self {
+            outer: CURRENT.replace(current),
+            outer_published: publish::replace(Published::NOTHING),
+        }
+    }
+
+    /// Takes the bytes that the handlers have published since the last call.
+    #[allow(clippy::unused_self, reason = "the scope of this thread is this one")]
+    pub(crate) fn take_published(&self) -> PublishedApart {
+        let published = publish::replace(Published::NOTHING);
+        let limited = CURRENT.with_borrow_mut(|current| match current {
+            Current::Thread(thread) => std::mem::take(&mut thread.limited),
+            _ => Vec::new(),
+        });
+        PublishedApart { published, limited }
+    }
+}
+
+impl Drop for ThreadScope {
+    fn drop(&mut self) {
+        publish::replace(self.outer_published);
+        CURRENT.set(std::mem::replace(&mut self.outer, Current::Nothing));
     }
 }
 

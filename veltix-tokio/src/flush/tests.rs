@@ -126,7 +126,7 @@ fn forgotten(others: &[(Arc<Session>, Arc<Owner>)]) -> usize {
 fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
     let own = session();
     let explosive = explosive();
-    let scope = FlushScope::enter(&own, false);
+    let scope = FlushScope::enter(&own);
     let before = touch();
     let after = touch();
     let mut flushes = scope.leave(Instant::now());
@@ -144,7 +144,7 @@ fn a_panic_in_one_flush_leaves_the_other_outboxes_to_their_tasks() {
 #[test]
 fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
     let own = explosive();
-    let scope = FlushScope::enter(&own, false);
+    let scope = FlushScope::enter(&own);
     let others = touch();
     // The outbox needs a flush already, so a pushed frame would not be the first.
     schedule(&own, Queued { first: true, heavy: false, waits: false, dropped: 0 });
@@ -155,7 +155,7 @@ fn a_panic_in_the_flush_of_the_own_outbox_leaves_the_others_to_their_tasks() {
 #[test]
 fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
     let own = session();
-    let scope = FlushScope::enter(&own, false);
+    let scope = FlushScope::enter(&own);
     let others = touch();
     drop(scope);
     assert_eq!(forgotten(&others), 0);
@@ -166,9 +166,9 @@ fn a_batch_that_panics_leaves_its_outboxes_to_their_tasks() {
 fn a_poll_inside_a_poll_publishes_for_itself() {
     let own = session();
     let (other, _) = another(FullOnce(false));
-    let outer = FlushScope::enter(&own, false);
+    let outer = FlushScope::enter(&own);
     published(10, 1);
-    let inner = FlushScope::enter(&other, false);
+    let inner = FlushScope::enter(&other);
     assert!(!inner.published().is_charged(), "the inner scope starts at zero");
     published(20, 2);
     assert_eq!(inner.published().waiting, 2);
@@ -182,9 +182,32 @@ fn a_poll_inside_a_poll_publishes_for_itself() {
 fn each_blocking_handler_publishes_for_itself() {
     let own = session();
     for _ in 0..2 {
-        let ((), of_it) = blocking(&own, || published(10, 1));
-        assert_eq!((of_it.all, of_it.waiting), (10, 1));
+        let scope = ThreadScope::enter(&own);
+        published(10, 1);
+        let PublishedApart { published: of_it, limited } = scope.take_published();
+        assert_eq!((of_it.all, of_it.waiting, limited.len()), (10, 1, 0));
     }
+}
+
+/// The bytes of a handler on a thread are charged by the next poll of its connection's task, also those
+/// under the limit of its route.
+#[test]
+fn a_poll_takes_over_what_handlers_on_a_thread_have_published() {
+    let own = session();
+    let limit = PublishLimit { route: 3, bytes_per_second: 1_000 };
+    let apart = {
+        let scope = ThreadScope::enter(&own);
+        limited(limit, || published(20, 2));
+        published(10, 1);
+        scope.take_published()
+    };
+    let scope = FlushScope::enter(&own);
+    published_apart(apart);
+    assert_eq!((scope.published().all, scope.published().waiting), (10, 1));
+    assert!(scope.published().is_charged());
+    let parts: Vec<_> = scope.take_limited().iter().map(|part| (part.limit, part.bytes)).collect();
+    assert_eq!(parts, [(limit, 20)]);
+    drop(scope.leave(Instant::now()));
 }
 
 #[test]
@@ -192,9 +215,9 @@ fn a_route_s_limit_is_charged_to_the_peer_whose_handler_it_was() {
     let own = session();
     let (other, _) = another(FullOnce(false));
     let limit = PublishLimit { route: 0, bytes_per_second: 1_000 };
-    let outer = FlushScope::enter(&own, false);
+    let outer = FlushScope::enter(&own);
     limited(limit, || published(10, 1));
-    let inner = FlushScope::enter(&other, false);
+    let inner = FlushScope::enter(&other);
     limited(limit, || published(20, 2));
     let taken = |scope: &FlushScope| {
         let parts = scope.take_limited();
@@ -214,14 +237,14 @@ fn a_poll_inside_a_blocking_handler_is_within_that_handler() {
     let ((server, _), (client, _)) = (another(FullOnce(false)), another(FullOnce(false)));
     let check = || is_within(server.services());
     assert!(!check());
-    blocking(&server, || {
-        for _ in 0..2 {
-            assert!(check() && !is_within(client.services()));
-            let outer = FlushScope::enter(&client, false);
-            let inner = FlushScope::enter(&client, false);
-            assert!(check() && is_within(client.services()));
-            drop((inner, outer));
-        }
-    });
+    let scope = ThreadScope::enter(&server);
+    for _ in 0..2 {
+        assert!(check() && !is_within(client.services()));
+        let outer = FlushScope::enter(&client);
+        let inner = FlushScope::enter(&client);
+        assert!(check() && is_within(client.services()));
+        drop((inner, outer));
+    }
+    drop(scope);
     assert!(!check());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use veltix_core::{ClientHandshake, ClientStep, Hello, Token};
+use veltix_core::{ClientHandshake, ClientStep, HandshakeError, Hello, Token};
 
 use super::{FIRST_READ, Failure, read_more};
 use crate::router::DeclaredTypes;
@@ -23,7 +23,15 @@ pub(crate) async fn introduce(
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
     loop {
         match handshake.receive(&mut buffer)? {
-            ClientStep::Wait => read_more(stream, &mut buffer).await?,
+            ClientStep::Wait => {
+                let is_first = buffer.is_empty() && handshake.server().is_none();
+                match read_more(stream, &mut buffer).await {
+                    Err(Failure::Protocol(HandshakeError::Closed)) if is_first => {
+                        return Err(HandshakeError::NoHello.into());
+                    }
+                    read => read?,
+                }
+            }
             ClientStep::Send(bytes) => {
                 // The client checks first: the server could report a difference only as text.
                 if let (Some(types), Some(server)) = (types, handshake.server()) {

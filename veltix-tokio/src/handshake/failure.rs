@@ -62,7 +62,9 @@ impl From<Failure> for io::Error {
         match failure {
             Failure::Io(error) => error,
             Failure::Tls(error) => error.into(),
-            Failure::Protocol(HandshakeError::Closed) => io::ErrorKind::UnexpectedEof.into(),
+            Failure::Protocol(HandshakeError::Closed | HandshakeError::NoHello) => {
+                io::ErrorKind::UnexpectedEof.into()
+            }
             other => Self::other(other),
         }
     }

@@ -36,10 +36,13 @@ impl Broadcast {
     /// receive the message.
     ///
     /// # Errors
-    /// [`SendError::Encode`], or [`SendError::Target`] if the target exceeds a limit. In both cases
-    /// no peer receives the message.
+    /// [`SendError::Closed`] after the server has ended, [`SendError::Encode`], or
+    /// [`SendError::Target`] if the target exceeds a limit. No peer receives the message then.
     pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         let endpoint = &self.endpoint;
+        if endpoint.drain().has_ended() {
+            return Err(SendError::Closed);
+        }
         let message = encode(endpoint, message)?;
         let plain = endpoint.plain_id();
         let mut frame = Frame::from(message.with_id(plain));
@@ -75,9 +78,12 @@ impl Broadcast {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Encode`] and [`SendError::Target`]. In both cases no peer is asked.
+    /// Those of [`send`](Self::send). No peer is asked then.
     pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<Survey<Q>, SendError> {
         let endpoint = &self.endpoint;
+        if endpoint.drain().has_ended() {
+            return Err(SendError::Closed);
+        }
         let message = encode(endpoint, message)?;
         // Each peer's frame gets the id of its own call.
         let frame = Frame::new(message.code(), endpoint.plain_id(), message.into_body());

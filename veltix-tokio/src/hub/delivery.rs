@@ -8,6 +8,7 @@ use veltix_core::{EncodeError, Frame, OverflowPolicy};
 
 use crate::close::CloseReason;
 use crate::flush;
+use crate::log::log_limited;
 use crate::outbox::{Overflow, charge};
 use crate::peer::Peer;
 use crate::session::Session;
@@ -45,9 +46,8 @@ impl Delivery {
             return;
         }
         self.too_large += 1;
-        if peer.session().services().logs().too_large.is_due(Instant::now()) {
-            tracing::warn!(%peer, code, %error, "a broadcast is too large for a peer");
-        }
+        let due = peer.session().services().logs().too_large.decide(Instant::now());
+        log_limited!(warn, due, %peer, code, %error, "a broadcast is too large for a peer");
     }
 
     /// Adds the peers of another part of the broadcast.

@@ -10,11 +10,13 @@ use tokio::time::{Instant, sleep_until};
 use veltix_core::{GoingAway, IdSpace, RequestId};
 
 use super::Peers;
+use super::tasks::Tasks;
 use super::{Event, Events};
 use crate::admission::{Handshakes, Slots};
 use crate::close::CloseReason;
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
+use crate::log::log_limited;
 use crate::memory::{Look, Memory};
 use crate::session::Services;
 use crate::sync::Mutex;
@@ -24,6 +26,8 @@ use crate::transport::PeerAddr;
 pub(crate) struct Endpoint {
     services: Arc<Services>,
     local_addr: PeerAddr,
+    /// The addresses of a server's further listeners.
+    more_addrs: Mutex<Vec<PeerAddr>>,
     peers: Peers,
     slots: Slots,
     handshakes: Handshakes,
@@ -33,6 +37,7 @@ pub(crate) struct Endpoint {
     /// a server.
     away: Mutex<Option<GoingAway>>,
     panics: Panics,
+    tasks: Tasks,
 }
 
 /// A counter of the handlers that have panicked.
@@ -52,6 +57,7 @@ impl Panics {
 /// The settings of an endpoint that are not settings of each connection.
 pub(crate) struct Side {
     pub(crate) role: Role,
+    /// The address of the first listener.
     pub(crate) local_addr: PeerAddr,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: Option<usize>,
@@ -69,6 +75,7 @@ impl Endpoint {
             Services::new(side.role, limits, side.memory, side.max_workers, side.spreads);
         Arc::new(Self {
             local_addr: side.local_addr,
+            more_addrs: Mutex::default(),
             peers: Peers::new(Arc::clone(&services)),
             services,
             slots: Slots::new(side.max_connections, side.max_connections_per_address),
@@ -79,6 +86,7 @@ impl Endpoint {
             events: Events::new(),
             away: Mutex::default(),
             panics: Panics::default(),
+            tasks: Tasks::default(),
         })
     }
 
@@ -96,6 +104,18 @@ impl Endpoint {
 
     pub(crate) const fn local_addr(&self) -> &PeerAddr {
         &self.local_addr
+    }
+
+    /// Adds the address of a further listener.
+    pub(crate) fn add_local_addr(&self, addr: PeerAddr) {
+        self.more_addrs.lock().push(addr);
+    }
+
+    /// Returns the addresses of all listeners.
+    pub(crate) fn local_addrs(&self) -> Vec<PeerAddr> {
+        let mut addrs = vec![self.local_addr.clone()];
+        addrs.extend_from_slice(&self.more_addrs.lock());
+        addrs
     }
 
     pub(crate) const fn peers(&self) -> &Peers {
@@ -116,6 +136,10 @@ impl Endpoint {
 
     pub(crate) const fn away(&self) -> &Mutex<Option<GoingAway>> {
         &self.away
+    }
+
+    pub(crate) const fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     pub(crate) const fn panics(&self) -> &Panics {
@@ -166,13 +190,13 @@ impl Endpoint {
                 continue;
             }
             excess = excess.saturating_sub(held);
-            if self.services.logs().evictions.is_due(now) {
-                tracing::warn!(
-                    %peer, held,
-                    "the memory budget is used up: the peer that holds the most is disconnected; \
-                     raise `memory_budget` or lower the limits of each connection"
-                );
-            }
+            log_limited!(
+                warn,
+                self.services.logs().evictions.decide(now),
+                %peer, held,
+                "the memory budget is used up: the peer that holds the most is disconnected; \
+                 raise `memory_budget` or lower the limits of each connection"
+            );
             self.events.emit(|| Event::Evicted { peer: peer.clone(), held });
             peer.session().end(CloseReason::Evicted);
         }
@@ -180,6 +204,7 @@ impl Endpoint {
 
     /// Begins the shutdown, once.
     pub(crate) fn begin_shutdown(&self) {
+        let _inside = self.services.runtime().enter();
         if self.drain().begin(self.limits().drain_timeout) {
             tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
             self.events.emit(|| Event::Draining);

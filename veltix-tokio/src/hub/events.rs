@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -85,6 +86,14 @@ pub enum Event {
         /// The code.
         code: u16,
     },
+    /// A message was dropped, since the client's [`MessageStream`](crate::MessageStream) was full
+    /// and not read.
+    Unread {
+        /// The server.
+        peer: Peer,
+        /// The code.
+        code: u16,
+    },
     /// The outbox of a peer was full. The peer is disconnected, or frames for it are dropped.
     /// Emitted once, at the first frame without room, until the outbox has been empty again.
     SlowConsumer {
@@ -151,6 +160,16 @@ pub enum Event {
     GaveUp {
         /// The number of attempts.
         attempts: u32,
+    },
+    /// A listener of the server has failed for good: it accepts no connection any more, and its
+    /// address is free. The other listeners continue. Without another one, a shutdown begins.
+    ListenerFailed {
+        /// The address of the listener.
+        addr: PeerAddr,
+        /// The name of the listener, if it has one.
+        label: Option<Arc<str>>,
+        /// The text of the error.
+        error: String,
     },
     /// A shutdown has begun.
     Draining,

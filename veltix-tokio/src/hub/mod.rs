@@ -5,9 +5,11 @@ mod delivery;
 mod endpoint;
 mod events;
 mod peers;
+mod presence;
 mod shared_batch;
 mod survey;
-mod watch;
+mod tags;
+mod tasks;
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +17,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use veltix_core::{PeerId, Tag, TagError, Target, TargetError, ToMessage, all};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use veltix_core::text::printable;
+use veltix_core::{PeerId, Target, TargetError, ToMessage, all};
 
 pub use broadcast::Broadcast;
 pub use delivery::Delivery;
@@ -23,21 +28,23 @@ pub(crate) use endpoint::{Endpoint, Side};
 pub(crate) use events::Events;
 pub use events::{Event, EventStream, HandshakeFailure};
 pub(crate) use peers::Peers;
+pub use presence::{GroupEvent, GroupWatch, GroupWatchBuilder, Watch, WatchBuilder, WatchEvent};
 pub(crate) use shared_batch::finish_shared_batch;
 pub use survey::{Response, Responses, Survey, SurveyStatus};
-pub use watch::{Watch, WatchEvent};
 
 use crate::close::{CloseReason, ShutdownReport};
 use crate::error::SendError;
 use crate::flush;
+use crate::log::log_limited;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
+use crate::sync::panic_text;
 use crate::transport::PeerAddr;
 
 /// A handle of a running server, for its handlers and for the rest of the application.
 ///
 /// A clone is cheap and refers to the same server. A `Hub` does not keep the server alive: after
-/// the server has ended, the hub lists no peers, and a message that it sends reaches no peer.
+/// the server has ended, the hub lists no peers, and sending is [`SendError::Closed`].
 #[derive(Clone)]
 pub struct Hub(Arc<Endpoint>);
 
@@ -57,7 +64,8 @@ impl Hub {
     /// [`OverflowPolicy`](veltix_core::OverflowPolicy), which by default disconnects that peer.
     ///
     /// # Errors
-    /// [`SendError::Encode`]. In this case no peer receives the message.
+    /// [`SendError::Closed`] after the server has ended, and [`SendError::Encode`]. In both cases no
+    /// peer receives the message.
     pub fn broadcast(&self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         self.to(all()).send(message)
     }
@@ -92,23 +100,6 @@ impl Hub {
         self.0.peers().count(&target.into())
     }
 
-    /// Tags the peers that a target matches and returns their number. The tag replaces a tag of the
-    /// same name. After an error, no peer is tagged.
-    ///
-    /// ```
-    /// # use veltix::{Hub, TagError, tag};
-    /// # fn level_up(hub: Hub) -> Result<(), TagError> {
-    /// let levelled = hub.tag(tag("score").at_least(1_000), ("level", 2))?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`TagError`] if the target or the tag exceeds a limit, or if one of the peers would exceed
-    /// one.
-    pub fn tag(&self, target: impl Into<Target>, tag: impl Into<Tag>) -> Result<usize, TagError> {
-        self.0.services().tags().set_all(&target.into(), tag.into())
-    }
-
     /// Closes the connections of the peers that a target matches and returns their number. As with
     /// [`Peer::close`], it takes effect at once, cancels their handlers and writes what is queued
     /// (for at most 1 s). It does not wait for the connections to end.
@@ -127,18 +118,6 @@ impl Hub {
         let reason = reason.into();
         peers.iter().for_each(|peer| peer.session().cancel(CloseReason::ClosedFor(reason.clone())));
         Ok(peers.len())
-    }
-
-    /// Watches which peers a target matches, from now on. The first event lists the current
-    /// members.
-    ///
-    /// A tag change costs extra only if a watch depends on a tag of that name. A peer that connects
-    /// or disconnects costs extra only for the watches that it may belong to.
-    ///
-    /// # Errors
-    /// Those of [`list`](Hub::list).
-    pub fn watch(&self, target: impl Into<Target>) -> Result<Watch, TargetError> {
-        Watch::new(Arc::clone(&self.0), &target.into())
     }
 
     /// Returns the peer with this id while it is connected.
@@ -177,16 +156,81 @@ impl Hub {
         self.0.services().drops().snapshot()
     }
 
-    /// Returns the address at which the server listens.
+    /// Returns the address at which the server listens: the first one of several.
     #[must_use]
     pub fn local_addr(&self) -> &PeerAddr {
         self.0.local_addr()
+    }
+
+    /// Returns all addresses at which the server listens, as
+    /// [`Server::local_addrs`](crate::Server::local_addrs) does.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<PeerAddr> {
+        self.0.local_addrs()
     }
 
     /// Returns a stream of all events from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
         self.0.events().subscribe()
+    }
+
+    /// Runs a task that belongs to this server, for work that outlives a handler. The drain waits for
+    /// it and cancels it at its deadline, as a handler; a drop of the future of
+    /// [`Server::run`](crate::Server::run) cancels it at once. A task that runs until the server ends
+    /// selects on [`closing`](Hub::closing), so that the drain does not wait for it.
+    ///
+    /// ```
+    /// # use veltix::{Hub, Message, MessageType};
+    /// # const TICK: MessageType = MessageType::new(200, "tick", "");
+    /// fn tick(hub: &Hub) {
+    ///     let clock = hub.clone();
+    ///     hub.spawn(async move {
+    ///         let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
+    ///         loop {
+    ///             tokio::select! {
+    ///                 _ = ticks.tick() => _ = clock.broadcast(&Message::empty(TICK)),
+    ///                 () = clock.closing() => return,
+    ///             }
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// A panic of the task is logged and counted as that of a handler
+    /// ([`handler_panics`](Hub::handler_panics)). After the end of the server the future is dropped,
+    /// and the returned handle reports that it has finished.
+    ///
+    /// # Panics
+    /// Panics if the server does not run yet and no Tokio runtime surrounds the call.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let endpoint = Arc::clone(&self.0);
+        self.0.tasks().spawn(&self.0.services().runtime().handle(), task, move |panic| {
+            endpoint.panics().add();
+            let panic = panic_text(&*panic);
+            let due = endpoint.services().logs().task_panics.decide(Instant::now());
+            log_limited!(error, due, panic = %printable(&panic), "a task of `Hub::spawn` panicked");
+        })
+    }
+
+    /// Waits until the server begins to drain, or ends without a drain. It is ready at once if that
+    /// has happened. A task of the application selects on it and ends.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub fn closing(&self) -> impl Future<Output = ()> + Send + use<> {
+        let services = Arc::clone(self.0.services());
+        async move { services.drain().begun().await }
+    }
+
+    /// Waits until the server has ended, and returns the report of its shutdown. A handler must not
+    /// wait for it, since the drain waits for the handler: await [`closing`](Hub::closing) there.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub fn closed(&self) -> impl Future<Output = ShutdownReport> + Send + use<> {
+        let services = Arc::clone(self.0.services());
+        async move { services.drain().finished().await }
     }
 
     /// Shuts the server down. It accepts no more peers, handlers finish, queues are written, and

@@ -1,25 +1,28 @@
 //! [`RateLimitedLog`]: a log line that any number of peers may cause, and that is written at most
 //! once per pause.
 
+use std::sync::{Mutex, PoisonError};
+
 use tokio::time::Instant;
 use veltix_core::limits::PEER_LOG_PAUSE;
 
-use crate::sync::Mutex;
+use super::written::{Due, Written};
 
-/// The time at which the line was last written.
+/// The last line, and the number of suppressed ones.
+///
+/// The lock is the standard library's: the room of the other locks writes lines too.
 #[derive(Debug, Default)]
-pub(crate) struct RateLimitedLog(Mutex<Option<Instant>>);
+pub(crate) struct RateLimitedLog(Mutex<Written>);
 
 impl RateLimitedLog {
-    /// Returns whether the line may be written now. If so, it is not due again for
-    /// [`PEER_LOG_PAUSE`].
-    pub(crate) fn is_due(&self, now: Instant) -> bool {
-        let mut last = self.0.lock();
-        let is_due = last.is_none_or(|last| now.duration_since(last) >= PEER_LOG_PAUSE);
-        if is_due {
-            *last = Some(now);
-        }
-        is_due
+    /// Creates a log that has not written a line yet.
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Written::NEVER))
+    }
+
+    /// Decides about a line. If it is written, no other is due for [`PEER_LOG_PAUSE`].
+    pub(crate) fn decide(&self, now: Instant) -> Due {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).decide(now, PEER_LOG_PAUSE)
     }
 }
 
@@ -29,8 +32,12 @@ mod tests {
 
     #[test]
     fn a_thousand_peers_are_one_line() {
-        let (pace, now) = (RateLimitedLog::default(), Instant::now());
-        assert_eq!((0..1_000).filter(|_| pace.is_due(now)).count(), 1);
-        assert!(pace.is_due(now + PEER_LOG_PAUSE));
+        let (log, now) = (RateLimitedLog::new(), Instant::now());
+        assert_eq!(log.decide(now), Due::Now { suppressed: None });
+        assert!((1..1_000).all(|_| log.decide(now) == Due::Later));
+        let later = now + PEER_LOG_PAUSE;
+        assert_eq!(log.decide(later), Due::Now { suppressed: Some(999) });
+        assert_eq!(log.decide(later + PEER_LOG_PAUSE), Due::Now { suppressed: None });
+        assert_eq!(log.decide(now), Due::Now { suppressed: None }, "the clock of another runtime");
     }
 }

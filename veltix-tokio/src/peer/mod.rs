@@ -2,8 +2,10 @@
 
 mod attached;
 mod closing;
+mod rooms;
 mod sending;
 mod tags;
+mod take_over;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,8 +13,9 @@ use std::sync::Arc;
 
 use veltix_core::{Hello, PeerId};
 
-pub use closing::Closing;
+pub use closing::{Closing, Leaving};
 pub use sending::Sending;
+pub use take_over::TakeOver;
 
 use crate::close::Received;
 use crate::outbox::Sent;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::Sleep;
 use veltix_core::limits::SEND_GRACE;
 use veltix_core::{Frame, ToMessage};
 
@@ -42,7 +42,8 @@ impl Peer {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection has ended, [`SendError::Full`] if there was no room
-    /// until the limit above, and [`SendError::Encode`].
+    /// until the limit above, [`SendError::InPlainHandler`] if a plain handler would have to wait, and
+    /// [`SendError::Encode`].
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message was not accepted. A message is sent
@@ -92,10 +93,14 @@ impl Future for Sending {
                 flush::schedule_published(&peer.0, queued, length);
                 Poll::Ready(Ok(()))
             }
+            Push::Full(_) if flush::is_in_plain_handler() => {
+                Poll::Ready(Err(SendError::InPlainHandler))
+            }
             Push::Full(frame) => {
                 let stall = peer.0.limits().write_stall;
                 if this.patience.is_none() {
-                    this.patience = stall.map(|stall| Box::pin(sleep(stall + SEND_GRACE)));
+                    let runtime = peer.0.services().runtime();
+                    this.patience = stall.map(|stall| Box::pin(runtime.sleep(stall + SEND_GRACE)));
                 }
                 let late = this.patience.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
                 this.step = Some(Ok((peer, frame)));

@@ -7,14 +7,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use veltix_core::limits::{INBOX_BYTES_WHILE_CALLING, REQUEST_TIMEOUT};
+use veltix_core::limits::REQUEST_TIMEOUT;
 use veltix_core::{EncodeError, Frame, Message, ToMessage};
 
 use crate::error::RequestError;
 use crate::flush;
 use crate::outbox::Push;
 use crate::peer::Peer;
-use crate::session::{CallFailed, CallId, Expected, Session};
+use crate::session::{CallFailed, CallId, Expected, Session, set_alarm};
 use crate::sync::QueuePosition;
 
 /// A call whose answer is not read yet. Nothing is sent before it is first polled.
@@ -72,7 +72,9 @@ impl Call {
     /// Registers the call. This precedes sending, so that no answer can arrive too early.
     fn begin(&mut self, message: Message) -> Result<(), RequestError> {
         let (sender, answer) = oneshot::channel();
-        let mut calls = self.peer.session().calls().lock();
+        let session = self.peer.session();
+        let _inside = session.services().runtime().enter();
+        let mut calls = session.calls().lock();
         let must_check = calls.space().must_check_type();
         if must_check && self.expected.first().is_none() {
             return Err(RequestError::TypeNeeded);
@@ -80,9 +82,13 @@ impl Call {
         let must_be = must_check.then_some(self.expected);
         let begun = calls.begin(message.code(), sender, self.timeout, must_be)?;
         let call = begun.call;
+        drop(calls);
         (self.must_wake, self.is_alone) = (begun.must_wake, begun.is_alone);
         let frame = Frame::new(message.code(), call.id, message.into_body());
         self.state = State::WaitingForRoom { call, frame, answer };
+        if let Some(at) = begun.alarm {
+            set_alarm(self.peer.session(), at);
+        }
         Ok(())
     }
 
@@ -98,8 +104,9 @@ impl Call {
         self.state = State::Ended;
         let message = result.map_err(|failure| match failure {
             CallFailed::Timeout => RequestError::Timeout { after: self.timeout },
+            CallFailed::BothConnecting => RequestError::BothConnecting,
             CallFailed::ConnectionLost => RequestError::ConnectionLost,
-            CallFailed::Congested => RequestError::Congested { limit: INBOX_BYTES_WHILE_CALLING },
+            CallFailed::Congested { limit } => RequestError::Congested { limit },
         })?;
         match self.expected.first() {
             Some(expected) if !self.expected.allows(message.code()) => {
@@ -115,6 +122,9 @@ impl Future for Call {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if flush::is_in_plain_handler() {
+            return Poll::Ready(Err(RequestError::InPlainHandler));
+        }
         if let Some(message) = this.message.take() {
             this.begin(message?)?;
         }
@@ -162,6 +172,7 @@ impl Future for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.session().outbox().leave_queue(&self.position);
+        let _inside = self.session().services().runtime().enter();
         let caller = match self.state {
             State::Unsent | State::Ended => None,
             State::WaitingForRoom { call, .. } => self.session().calls().lock().take_back(call),

@@ -29,12 +29,12 @@ pub use ping::Ping;
 ///
 /// # Errors
 /// [`RequestError`]: no answer before the timeout, a connection that has ended or ends first, an
-/// answer that is unexpected or cannot be read, or the error with which the peer answers.
+/// answer that is unexpected or cannot be read, the error with which the peer answers, or a call in a
+/// plain handler ([`RequestError::InPlainHandler`]).
 ///
 /// # Cancel safety
 /// Dropping the future cancels the call: a late answer is counted and discarded. It is then unknown
 /// whether the peer has handled the message.
-/// handled the message is unknown then.
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<Q: ?Sized = Message> {
     call: Call,

@@ -53,9 +53,11 @@ impl Ping {
 impl Future for Ping {
     type Output = Result<Duration, RequestError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let sent_at = *self.sent_at.get_or_insert_with(Instant::now);
-        let answer = ready!(Pin::new(&mut self.call).poll(cx));
-        Poll::Ready(answer.map(|_| sent_at.elapsed()))
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let now = |call: &Call| call.session().services().runtime().now();
+        let sent_at = *this.sent_at.get_or_insert_with(|| now(&this.call));
+        let answer = ready!(Pin::new(&mut this.call).poll(cx));
+        Poll::Ready(answer.map(|_| now(&this.call) - sent_at))
     }
 }

@@ -8,6 +8,7 @@ use super::extract::{Context, FromContext, Rejection, check_size};
 use super::handler::{Called, Handler, marker};
 use super::outcome::Outcome;
 use super::reply::IntoReply;
+use super::signature::Signature;
 
 /// A type that a plain handler can borrow from a body: its bytes, or, up to `max_typed_body`, its text.
 #[diagnostic::on_unimplemented(
@@ -39,6 +40,14 @@ impl BorrowBody for str {
 
 macro_rules! impl_borrowing {
     ($($part:ident),*) => {
+        impl<F, R, B, $($part,)*>
+            Signature<(marker::Plain, marker::ViaBorrow<B>, marker::Before<($($part,)*)>)> for F
+        where
+            F: Fn($($part,)* &B) -> R,
+            B: BorrowBody + ?Sized,
+        {
+        }
+
         #[diagnostic::do_not_recommend]
         #[allow(non_snake_case, unused_variables, reason = "the arguments are named as their types")]
         impl<F, R, B, S, $($part,)*>

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use veltix_core::{Fingerprints, HandshakeError, Hello, Registry, TypeError};
 
 use super::Router;
-use crate::log::RateLimitedLog;
+use crate::log::{RateLimitedLog, log_limited};
 
 impl<S> Router<S> {
     /// Declares the message types that this side and its peers share, so that both sides detect in the
@@ -91,14 +91,14 @@ impl DeclaredTypes {
             return Err(HandshakeError::TypesDiffer { codes: codes.to_vec() });
         }
         // Any number of peers with the other types may connect again and again.
-        if self.log.is_due(Instant::now()) {
-            tracing::warn!(
-                %peer,
-                ?codes,
-                "the peer uses these message codes for other types: \
-                 build both sides from the same definitions"
-            );
-        }
+        log_limited!(
+            warn,
+            self.log.decide(Instant::now()),
+            %peer,
+            ?codes,
+            "the peer uses these message codes for other types: \
+             build both sides from the same definitions"
+        );
         Ok(())
     }
 }

@@ -2,14 +2,13 @@
 //! the pooled futures in which it runs.
 
 use std::any::Any;
-use std::future::{Future, Ready};
+use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
 use tokio_util::sync::ReusableBoxFuture;
 use tower_layer::Layer;
 use veltix_core::Message;
@@ -18,12 +17,14 @@ use super::extract::{Context, FromContext, FromInput};
 use super::layer::{InboundService, MessageService};
 use super::options::{Configured, RouteOptions};
 use super::outcome::{Failure, Outcome};
-use super::reply::IntoReply;
-use super::typed::{Input, MessageInput, Reject};
+use super::signature::{CallAs, Returned, Signature};
+use super::typed::{Input, MessageInput};
+use crate::flush;
 use crate::sync::{Mutex, panic_text};
 
 /// A function that can handle a message: async or plain, with up to eight extractors as arguments. The
-/// extractor that takes the body comes last. The return value is the reply, see [`IntoReply`].
+/// extractor that takes the body comes last. The return value is the reply, see
+/// [`IntoReply`](super::IntoReply).
 ///
 /// ```
 /// # use std::convert::Infallible as AppError;
@@ -61,20 +62,31 @@ use crate::sync::{Mutex, panic_text};
 ///     .route(SAY, |peer: Peer, text: &str| println!("{peer}: {text}"));
 /// ```
 ///
+/// Each call of an async closure works on a clone of it, so that its future may take or lend what it
+/// captures: a shared value belongs in an `Arc`.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::sync::atomic::{AtomicU64, Ordering};
+/// # use veltix::{MessageType, Router, Text};
+/// # const SAY: MessageType = MessageType::new(200, "say", "");
+/// let count = Arc::new(AtomicU64::new(0));
+/// let router: Router = Router::new().route(SAY, async move |Text(text): Text| {
+///     format!("{text}, as number {}", count.fetch_add(1, Ordering::Relaxed))
+/// });
+/// ```
+///
 /// An async function must not block its thread: all other tasks on the same thread would wait. Use
 /// [`Router::route_blocking`](crate::Router::route_blocking) for blocking code.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot handle this",
-    label = "not a handler",
-    note = "a handler is a function of up to eight extractors (`Hub`, `Peer`, `State<S>`, `RequestId`, \
-            `Extension<T>`), of which only the last may take the body (`Message`, `Msg<T>`, `Text`, `Json<T>`, \
-            `Bytes`, in a plain function `&[u8]` and `&str`); `on_connect` takes no body",
-    note = "it returns nothing, a reply (`Message`, `Text`, `Json<T>`, `Bytes`, `String`; for `Router::on` what \
-            the message declares), or a `Result` of one of them whose error is an `Error`",
-    note = "what an async one holds across an `.await` is `Send`; a blocking handler is a plain function",
-    note = "put `#[veltix::debug_handler]` on the function to learn which part does not fit"
+    message = "`{Self}` is not a handler",
+    label = "not a function of up to eight extractors",
+    note = "a handler is a function or a closure, with up to eight arguments: `Hub`, `Peer`, `State<S>`, `Identity<I>`, \
+            `Extension<T>`, `RequestId`, and a last one that may take the body: `Msg<T>`, `Message`, `Text`, `Json<T>`, \
+            `Bytes`, in a plain function also `&[u8]` or `&str`",
+    note = "put `#[veltix::debug_handler]` on a function to learn which part does not fit"
 )]
-pub trait Handler<T, S, I: Input = Message>: Clone + Send + Sync + 'static {
+pub trait Handler<T, S, I: Input = Message>: Signature<T> + Clone + Send + Sync + 'static {
     /// The future of an async handler.
     type Future: Future<Output = Outcome> + Send + 'static;
 
@@ -197,30 +209,11 @@ pub mod marker {
     pub struct Before<T>(PhantomData<T>);
 }
 
-pin_project! {
-    /// The future of a handler; its output becomes an [`Outcome`].
-    #[derive(Debug)]
-    pub struct Answering<F, I> {
-        #[pin]
-        future: F,
-        input: PhantomData<fn(I)>,
-    }
-}
-
-impl<F: Future<Output: IntoReply<I>>, I> Future for Answering<F, I> {
-    type Output = Outcome;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Outcome> {
-        self.project().future.poll(cx).map(IntoReply::into_outcome)
-    }
-}
-
 macro_rules! extract {
     ($type:ident, $how:expr) => {
         match $how {
             Ok(value) => value,
-            Err(rejection) => return Called::Done(I::reject(rejection)),
+            Err(rejection) => return Called::Done(Outcome::rejected(rejection)),
         }
     };
 }
@@ -230,22 +223,22 @@ macro_rules! impl_handler {
     ([]) => { impl_handler!(@ [] [] [] marker::ViaContext); };
     ([$($part:ident),*] $last:ident) => { impl_handler!(@ [$($part),*] [$last] [Via] Via); };
     (@ [$($part:ident),*] [$($last:ident)?] [$($marker:ident)?] $via:ty) => {
-        #[diagnostic::do_not_recommend]
         #[allow(non_snake_case, unused_variables, reason = "the arguments are named as their types")]
-        impl<F, Fut, R, S, I, $($marker,)? $($part,)* $($last)?>
-            Handler<(marker::Async, $via, ($($part,)* $($last,)?)), S, I> for F
+        impl<F, R, K, S, I, $($marker,)? $($part,)* $($last)?>
+            Handler<(K, $via, ($($part,)* $($last,)?)), S, I> for F
         where
-            F: Fn($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
-            Fut: Future<Output = R> + Send + 'static,
-            R: IntoReply<I> + 'static,
-            I: Reject,
+            F: FnOnce($($part,)* $($last)?) -> R + Clone + Send + Sync + 'static,
+            F: CallAs<K, ($($part,)* $($last,)?), Output = R>,
             $($part: FromContext<S>,)*
             $($last: FromInput<S, I, $via>,)?
+            R: Returned<K, I>,
+            I: Input,
         {
-            type Future = Answering<Fut, I>;
-            const IS_ASYNC: bool = true;
+            type Future = R::Future;
+            const IS_ASYNC: bool = R::IS_ASYNC;
             const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
 
+            #[inline]
             fn call(
                 &self,
                 cx: &Context<'_>,
@@ -254,35 +247,40 @@ macro_rules! impl_handler {
             ) -> Called<Self::Future> {
                 $(let $part = extract!($part, $part::from_context(cx, state));)*
                 $(let $last = extract!($last, $last::from_input(cx, state, given));)?
-                let future = self($($part,)* $($last)?);
-                Called::Future(Answering { future, input: PhantomData })
+                self.call_as(($($part,)* $($last,)?)).into_called()
             }
         }
 
-        #[diagnostic::do_not_recommend]
-        #[allow(non_snake_case, unused_variables, reason = "the arguments are named as their types")]
-        impl<F, R, S, I, $($marker,)? $($part,)* $($last)?>
-            Handler<(marker::Plain, $via, ($($part,)* $($last,)?)), S, I> for F
+        impl<F, R, K, $($marker,)? $($part,)* $($last)?>
+            Signature<(K, $via, ($($part,)* $($last,)?))> for F
         where
-            F: Fn($($part,)* $($last)?) -> R + Clone + Send + Sync + 'static,
-            R: IntoReply<I>,
-            I: Reject,
-            $($part: FromContext<S>,)*
-            $($last: FromInput<S, I, $via>,)?
+            F: FnOnce($($part,)* $($last)?) -> R,
         {
-            type Future = Ready<Outcome>;
-            const IS_ASYNC: bool = false;
-            const NEEDS_HUB: bool = false $(|| $part::NEEDS_HUB)* $(|| $last::NEEDS_HUB)?;
+        }
 
-            fn call(
-                &self,
-                cx: &Context<'_>,
-                state: &S,
-                given: I::Given<'_>,
-            ) -> Called<Self::Future> {
-                $(let $part = extract!($part, $part::from_context(cx, state));)*
-                $(let $last = extract!($last, $last::from_input(cx, state, given));)?
-                Called::Done(self($($part,)* $($last)?).into_outcome())
+        #[allow(non_snake_case, reason = "the arguments are named as their types")]
+        impl<F, R, $($part,)* $($last)?> CallAs<marker::Async, ($($part,)* $($last,)?)> for F
+        where
+            F: FnOnce($($part,)* $($last)?) -> R + Clone,
+        {
+            type Output = R;
+
+            #[inline]
+            fn call_as(&self, ($($part,)* $($last,)?): ($($part,)* $($last,)?)) -> R {
+                self.clone()($($part,)* $($last)?)
+            }
+        }
+
+        #[allow(non_snake_case, reason = "the arguments are named as their types")]
+        impl<F, R, $($part,)* $($last)?> CallAs<marker::Plain, ($($part,)* $($last,)?)> for F
+        where
+            F: Fn($($part,)* $($last)?) -> R,
+        {
+            type Output = R;
+
+            #[inline]
+            fn call_as(&self, ($($part,)* $($last,)?): ($($part,)* $($last,)?)) -> R {
+                self($($part,)* $($last)?)
             }
         }
     };
@@ -384,7 +382,8 @@ pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>)
     if fault!("panic_escapes") {
         return Pin::new(future).poll(cx);
     }
-    match catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx))) {
+    let poll = || catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx)));
+    match flush::polling(poll) {
         Ok(poll) => poll,
         Err(panic) => Poll::Ready(panicked(&*panic)),
     }

@@ -17,7 +17,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use veltix_core::{Message, MessageRef};
 
-use super::extract::Context;
+use super::extract::{Context, Rejection};
 use super::handler::{Erased, PooledFuture, Started, panicked, poll_caught};
 use super::outcome::{Failure, Outcome};
 use super::reply::Reply;
@@ -56,7 +56,9 @@ impl Inbound {
 /// result of a layer must be such a service again.
 ///
 /// Its error is the handler's error (a rejected argument and a panic included), or an error of a layer.
-/// For a layer's own error the hub emits `HandlerFailed`; the connection continues.
+/// For a layer's own error the hub emits `HandlerFailed`. A layer that returns a [`Rejection`] as its error
+/// rejects the message: the sender receives the error that its message declares. The connection continues
+/// in each case.
 pub struct MessageService(Box<dyn CloneService>);
 
 type Answered = Pin<Box<dyn Future<Output = Result<Option<Reply>, BoxError>> + Send>>;
@@ -194,10 +196,7 @@ impl Erased<Message> for Layered {
             };
             match called.await {
                 Ok(reply) => reply.map_or(Outcome::Silent, Outcome::Reply),
-                Err(error) => match error.downcast::<HandlerError>() {
-                    Ok(own) => own.0.into(),
-                    Err(error) => Outcome::failed(error),
-                },
+                Err(error) => outcome_of(error),
             }
         }))
     }
@@ -240,6 +239,18 @@ impl Service<Inbound> for HandlerService {
     }
 }
 
+/// Returns the outcome of an error that has passed all layers: that of the handler, or that of a layer. A
+/// layer may also reject the message, as an extractor does.
+fn outcome_of(error: BoxError) -> Outcome {
+    match error.downcast::<HandlerError>() {
+        Ok(own) => own.0.into(),
+        Err(error) => match error.downcast::<Rejection>() {
+            Ok(rejection) => Outcome::rejected(*rejection),
+            Err(error) => Outcome::failed(error),
+        },
+    }
+}
+
 fn answer(outcome: Outcome) -> Result<Option<Reply>, HandlerError> {
     match outcome {
         Outcome::Silent => Ok(None),
@@ -260,12 +271,13 @@ impl fmt::Debug for HandlerError {
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Failure::Rejected(rejection, _) => rejection.fmt(f),
-            Failure::Failed(error, _) => error.fmt(f),
+            Failure::Rejected(rejection) => rejection.fmt(f),
+            Failure::Failed(error) => error.fmt(f),
             Failure::Panicked(text) => write!(f, "the handler panicked: {text}"),
             Failure::Unclaimed => {
                 f.write_str("no handler takes the message: add a route or a fallback for its code")
             }
+            Failure::Unread => f.write_str("the stream of messages is full and not read: read it"),
         }
     }
 }
@@ -273,9 +285,9 @@ impl fmt::Display for HandlerError {
 impl StdError for HandlerError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0 {
-            Failure::Rejected(rejection, _) => rejection.source(),
-            Failure::Failed(error, _) => error.source(),
-            Failure::Panicked(_) | Failure::Unclaimed => None,
+            Failure::Rejected(rejection) => rejection.source(),
+            Failure::Failed(error) => error.source(),
+            Failure::Panicked(_) | Failure::Unclaimed | Failure::Unread => None,
         }
     }
 }

@@ -1,20 +1,24 @@
 //! [`Router`]: the assignment of messages to handlers.
 
+mod authenticator;
 mod borrow;
 pub mod check;
 mod declared;
 mod extract;
 mod handler;
 mod layer;
+mod life;
+mod messages;
 mod options;
 mod outcome;
 mod reply;
 mod routes;
+mod signature;
+mod state;
 mod typed;
 mod wrap;
 
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
@@ -23,24 +27,30 @@ use tower_layer::Layer;
 use veltix_core::{CodeClass, Message, MessageType, TypedMessage};
 
 use crate::close::Disconnected;
-use crate::identity::{Authenticate, HandshakeInfo, Hook, Refuse};
 
+pub use authenticator::Authenticator;
+use authenticator::UnboundHook;
 pub use borrow::BorrowBody;
 pub(crate) use declared::DeclaredTypes;
 pub use extract::{
     Context, Extension, FromContext, FromInput, FromMessage, FromRef, Json, Msg, Rejection, State,
     Text,
 };
-use handler::{Bound, Erased};
+pub(crate) use handler::Erased;
 pub use handler::{Called, Handler, marker};
 pub(crate) use handler::{PooledFuture, Started, poll_caught};
 use layer::RouteLayer;
 pub use layer::{Inbound, InboundService, MessageService};
+pub use messages::MessageStream;
+pub(crate) use messages::Messages;
 pub use options::{Configured, RouteOptions};
 pub use outcome::{Failure, Outcome};
 pub use reply::{IntoReply, Reply};
 pub(crate) use routes::{RouteId, Routes};
-pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRejection};
+pub use signature::{BlockingHandler, CallAs, Returned, Signature};
+use state::Unbound;
+pub use state::{Served, StateFor};
+pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Tell, TellsRejection};
 
 /// The routes of an application, and its handlers for connecting and disconnecting peers.
 ///
@@ -50,8 +60,10 @@ pub use typed::{AnswerTo, Asked, FailWith, Input, MessageInput, Reject, TellsRej
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
     fallback: Option<Unbound<S, Message>>,
+    /// The stream that the fallback feeds, if it feeds one.
+    messages: Option<Messages>,
     types: Option<DeclaredTypes>,
-    authenticate: Option<Box<dyn Authenticate>>,
+    authenticate: Option<UnboundHook<S>>,
     on_connect: Option<Unbound<S, ()>>,
     on_disconnect: Option<Unbound<S, Disconnected>>,
 }
@@ -60,36 +72,9 @@ struct Route<S> {
     message_type: MessageType,
     handler: Unbound<S, Message>,
     blocking: bool,
+    /// Makes the answer to a rejected message, if the message declares an error.
+    tell: Option<Tell>,
     added_at: &'static Location<'static>,
-}
-
-/// A handler that is not bound to its state yet. `R` is the input that the connection receives for it.
-struct Unbound<S, R: Input> {
-    bind: Box<dyn FnOnce(S) -> Box<dyn Erased<R>> + Send>,
-    needs_hub: bool,
-    is_async: bool,
-    options: RouteOptions,
-}
-
-impl<S: Clone + Send + Sync + 'static, R: Input> Unbound<S, R> {
-    /// Creates it. `I` is the handler's view of the input.
-    fn new<H, T, I>(handler: H) -> Self
-    where
-        H: Handler<T, S, I>,
-        T: 'static,
-        I: for<'a> Input<Given<'a> = R::Given<'a>>,
-    {
-        let options = handler.options();
-        let bind = |state| Box::new(Bound::new(handler, state)) as Box<dyn Erased<R>>;
-        Self { bind: Box::new(bind), needs_hub: H::NEEDS_HUB, is_async: H::IS_ASYNC, options }
-    }
-
-    /// Binds the state, for a router whose state is known.
-    fn with_state<S2>(self, state: &S) -> Unbound<S2, R> {
-        let Self { bind, needs_hub, is_async, options } = self;
-        let state = state.clone();
-        Unbound { bind: Box::new(|_| bind(state)), needs_hub, is_async, options }
-    }
 }
 
 impl<S: Clone + Send + Sync + 'static> Router<S> {
@@ -99,6 +84,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Self {
             routes: Vec::new(),
             fallback: None,
+            messages: None,
             types: None,
             authenticate: None,
             on_connect: None,
@@ -115,10 +101,15 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[track_caller]
     pub fn route<H, T>(self, message_type: impl Into<MessageType>, handler: H) -> Self
     where
-        H: Handler<T, S>,
+        H: Signature<T> + Handler<T, S>,
         T: 'static,
     {
-        self.add(message_type.into(), Unbound::<_, Message>::new::<_, _, Message>(handler), false)
+        self.add(
+            message_type.into(),
+            Unbound::<_, Message>::new::<_, _, Message>(handler),
+            false,
+            None,
+        )
     }
 
     /// Assigns the messages of a typed message to a handler that ends with [`Msg`]: that argument
@@ -133,10 +124,15 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     pub fn on<M, H, T>(self, handler: H) -> Self
     where
         M: TypedMessage<Error: TellsRejection>,
-        H: Handler<T, S, Asked<M>>,
+        H: Signature<T> + Handler<T, S, Asked<M>>,
         T: 'static,
     {
-        self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), false)
+        self.add(
+            M::TYPE,
+            Unbound::<_, Message>::new::<_, _, Asked<M>>(handler),
+            false,
+            M::Error::TELL,
+        )
     }
 
     /// Adds a route like [`Router::on`], for a plain function that may block its thread: see
@@ -149,11 +145,16 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     pub fn on_blocking<M, H, V, T>(self, handler: H) -> Self
     where
         M: TypedMessage<Error: TellsRejection>,
-        H: Handler<(marker::Plain, V, T), S, Asked<M>>,
+        H: BlockingHandler<V, T, S, Asked<M>>,
         V: 'static,
         T: 'static,
     {
-        self.add(M::TYPE, Unbound::<_, Message>::new::<_, _, Asked<M>>(handler), true)
+        self.add(
+            M::TYPE,
+            Unbound::<_, Message>::new::<_, _, Asked<M>>(handler),
+            true,
+            M::Error::TELL,
+        )
     }
 
     /// Assigns the messages of a type to a plain function that may block its thread: it runs on a pool of
@@ -165,11 +166,16 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[track_caller]
     pub fn route_blocking<H, V, T>(self, message_type: impl Into<MessageType>, handler: H) -> Self
     where
-        H: Handler<(marker::Plain, V, T), S>,
+        H: BlockingHandler<V, T, S, Message>,
         V: 'static,
         T: 'static,
     {
-        self.add(message_type.into(), Unbound::<_, Message>::new::<_, _, Message>(handler), true)
+        self.add(
+            message_type.into(),
+            Unbound::<_, Message>::new::<_, _, Message>(handler),
+            true,
+            None,
+        )
     }
 
     #[track_caller]
@@ -178,13 +184,14 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         message_type: MessageType,
         handler: Unbound<S, Message>,
         blocking: bool,
+        tell: Option<Tell>,
     ) -> Self {
         assert!(
             message_type.class() != CodeClass::System,
             "messages of {message_type:?} never reach a handler: give your type a code from 200 up"
         );
         let added_at = Location::caller();
-        self.push(Route { message_type, handler, blocking, added_at });
+        self.push(Route { message_type, handler, blocking, tell, added_at });
         self
     }
 
@@ -214,6 +221,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             self.push(route);
         }
         merge_one(&mut self.fallback, other.fallback, "fallback");
+        self.messages = self.messages.or(other.messages);
         self.types = match (self.types, other.types) {
             (Some(ours), Some(theirs)) => Some(ours.merge(theirs)),
             (ours, theirs) => ours.or(theirs),
@@ -293,10 +301,11 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn fallback<H, T>(mut self, handler: H) -> Self
     where
-        H: Handler<T, S>,
+        H: Signature<T> + Handler<T, S>,
         T: 'static,
     {
         self.fallback = Some(Unbound::<_, Message>::new::<_, _, Message>(handler));
+        self.messages = None;
         self
     }
 
@@ -305,12 +314,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Handlers take it as [`Identity<I>`](crate::Identity); [`Peer::identity`](crate::Peer::identity)
     /// returns it. An error, a panic, or no result by the handshake's
     /// [deadline](crate::ServerConfig::handshake_timeout), by default 5 s, refuses the peer, and the hub
-    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`] for the reason that the
-    /// peer receives.
+    /// emits [`HandshakeFailed`](crate::Event::HandshakeFailed): see [`Refuse`](crate::Refuse) for the
+    /// reason that the peer receives.
     ///
     /// The function is also called for peers without a [token](crate::ClientConfig::token), for example
-    /// Python peers. It takes the info by value, so that its future owns its data; other values are
-    /// captured. It may run for as many peers at once as there are [pending
+    /// Python peers. It takes the state as a handler does, and the info by value, so that its future owns
+    /// its data: see [`Authenticator`]. It may run for as many peers at once as there are [pending
     /// handshakes](crate::ServerConfig::max_pending_handshakes). Its future is dropped when the handshake
     /// is aborted.
     ///
@@ -318,104 +327,49 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// use std::collections::HashMap;
     /// use std::sync::Arc;
     ///
-    /// use veltix::{HandshakeInfo, Refuse, Router};
+    /// use veltix::{HandshakeInfo, Refuse, Router, State};
     ///
     /// struct User(String);
     ///
+    /// type Users = Arc<HashMap<&'static str, &'static str>>;
+    ///
+    /// async fn authenticate(State(users): State<Users>, info: HandshakeInfo) -> Result<User, Refuse> {
+    ///     let token = info.require_token()?;
+    ///     let name = users.get(token.expose()).ok_or_else(|| Refuse::new("the token is wrong"))?;
+    ///     Ok(User((*name).to_owned()))
+    /// }
+    ///
     /// let users = HashMap::from([("swordfish", "ann"), ("marlin", "bob")]);
-    /// let users = Arc::new(users);
-    /// let router: Router = Router::new().authenticate(move |info: HandshakeInfo| {
-    ///     let users = Arc::clone(&users);
-    ///     async move {
-    ///         let token = info.require_token()?;
-    ///         let name = users.get(token.expose()).ok_or_else(|| Refuse::new("the token is wrong"))?;
-    ///         Ok(User((*name).to_owned()))
-    ///     }
-    /// });
+    /// let router: Router = Router::new().authenticate(authenticate).with_state(Arc::new(users));
     /// ```
     #[must_use]
-    pub fn authenticate<F, Fut, I>(mut self, hook: F) -> Self
-    where
-        F: Fn(HandshakeInfo) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<I, Refuse>> + Send + 'static,
-        I: Send + Sync + 'static,
-    {
-        self.authenticate = Some(Box::new(Hook(hook)));
+    pub fn authenticate<T>(mut self, hook: impl Authenticator<T, S>) -> Self {
+        self.authenticate = Some(UnboundHook::new(hook));
         self
     }
 
-    /// Sets the handler that is called after a peer's handshake and before its first message is handled.
-    /// The handler may send, request and tag. The peer is listed once the handler has returned `Ok`. It is
-    /// refused if the handler returns an error, panics, or takes longer than the
-    /// [`on_connect_timeout`](crate::ServerConfig::on_connect_timeout), by default 10 s.
+    /// Sets the state of the handlers. It is the `S` of their [`State<S>`], or a state of which that is a
+    /// part, by [`FromRef`]. A trait object is given with its type, as in
+    /// `.with_state(Arc::new(db) as Arc<dyn Db>)`.
     #[must_use]
-    pub fn on_connect<H, T>(mut self, handler: H) -> Self
-    where
-        H: Handler<T, S, ()>,
-        T: 'static,
-    {
-        self.on_connect = Some(Unbound::<_, ()>::new::<_, _, ()>(handler));
-        self
-    }
-
-    /// Sets the handler that is called once for each peer that `on_connect` accepted, after its last
-    /// message was handled. [`Disconnected`] as the last argument reports how the connection ended. The
-    /// time limit is that of a [drain](crate::ServerConfig::drain_timeout), by default 10 s. An error or a
-    /// panic of the handler is only logged and emitted as an event.
-    #[must_use]
-    pub fn on_disconnect<H, T>(mut self, handler: H) -> Self
-    where
-        H: Handler<T, S, Disconnected>,
-        T: 'static,
-    {
-        self.on_disconnect = Some(Unbound::<_, Disconnected>::new::<_, _, Disconnected>(handler));
-        self
-    }
-
-    /// Sets the state of the handlers.
-    #[must_use]
-    pub fn with_state<S2>(self, state: S) -> Router<S2> {
+    pub fn with_state<S2>(self, state: impl StateFor<S>) -> Router<S2> {
+        let state = state.into_state();
         let routes = self.routes.into_iter().map(|route| Route {
             message_type: route.message_type,
             handler: route.handler.with_state(&state),
             blocking: route.blocking,
+            tell: route.tell,
             added_at: route.added_at,
         });
         Router {
             routes: routes.collect(),
             fallback: self.fallback.map(|handler| handler.with_state(&state)),
+            messages: self.messages,
             types: self.types,
-            authenticate: self.authenticate,
+            authenticate: self.authenticate.map(|hook| hook.with_state(&state)),
             on_connect: self.on_connect.map(|handler| handler.with_state(&state)),
             on_disconnect: self.on_disconnect.map(|handler| handler.with_state(&state)),
         }
-    }
-}
-
-impl Router<()> {
-    /// Returns the name of the first handler that needs a server.
-    pub(crate) fn hub_needed_by(&self) -> Option<String> {
-        let by_route = self.routes.iter().find(|route| route.handler.needs_hub);
-        let others = [
-            (self.fallback.as_ref().is_some_and(|handler| handler.needs_hub), "the fallback"),
-            (self.on_connect.as_ref().is_some_and(|handler| handler.needs_hub), "on_connect"),
-            (self.on_disconnect.as_ref().is_some_and(|handler| handler.needs_hub), "on_disconnect"),
-        ];
-        by_route.map(|route| format!("route {:?}", route.message_type)).or_else(|| {
-            others.iter().find(|(needs_hub, _)| *needs_hub).map(|(_, name)| (*name).to_owned())
-        })
-    }
-
-    pub(crate) const fn has_authenticate(&self) -> bool {
-        self.authenticate.is_some()
-    }
-
-    pub(crate) const fn has_on_connect(&self) -> bool {
-        self.on_connect.is_some()
-    }
-
-    pub(crate) const fn has_fallback(&self) -> bool {
-        self.fallback.is_some()
     }
 }
 

@@ -10,6 +10,7 @@ use tower_layer::Layer;
 use super::extract::Context;
 use super::handler::{Called, Handler};
 use super::layer::{MessageService, RouteLayer};
+use super::signature::Signature;
 use super::typed::Input;
 
 /// The options with which a route runs its handler.
@@ -74,6 +75,9 @@ impl<H: Handler<T, S, I>, T, S, I: Input> Configured<H, T, S, I> {
     }
 }
 
+impl<H, T, S, I> Signature<T> for Configured<H, T, S, I> {}
+
+#[diagnostic::do_not_recommend]
 impl<H, T, S, I> Handler<T, S, I> for Configured<H, T, S, I>
 where
     H: Handler<T, S, I>,

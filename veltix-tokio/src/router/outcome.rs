@@ -23,12 +23,12 @@ pub enum Outcome {
 impl Outcome {
     /// Returns the outcome of a handler that was not called, because an argument was rejected.
     pub(crate) fn rejected(rejection: Rejection) -> Self {
-        Failure::Rejected(rejection, None).into()
+        Failure::Rejected(rejection).into()
     }
 
     /// Returns the outcome of a handler that returned an error.
     pub(crate) fn failed(error: impl Into<BoxError>) -> Self {
-        Failure::Failed(error.into(), None).into()
+        Failure::Failed(error.into()).into()
     }
 }
 
@@ -42,25 +42,27 @@ impl From<Failure> for Outcome {
 /// The failure of a handler.
 #[non_exhaustive]
 pub enum Failure {
-    /// An argument could not be made, and the handler was not called. The sender receives the reply
-    /// that its message declares for this case, if any.
-    Rejected(Rejection, Option<Reply>),
-    /// The handler returned an error. The sender receives the reply that its message declares for this
-    /// case, if any.
-    Failed(BoxError, Option<Reply>),
+    /// An argument could not be made, or a layer rejected the message. The sender receives the error that
+    /// its message declares, if any.
+    Rejected(Rejection),
+    /// The handler returned an error that its message does not declare.
+    Failed(BoxError),
     /// The handler panicked, with this text.
     Panicked(String),
     /// No handler takes the message.
     Unclaimed,
+    /// The stream that takes the message is full and not read.
+    Unread,
 }
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rejected(rejection, _) => f.debug_tuple("Rejected").field(rejection).finish(),
-            Self::Failed(error, _) => f.debug_tuple("Failed").field(error).finish(),
+            Self::Rejected(rejection) => f.debug_tuple("Rejected").field(rejection).finish(),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
             Self::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
             Self::Unclaimed => f.write_str("Unclaimed"),
+            Self::Unread => f.write_str("Unread"),
         }
     }
 }

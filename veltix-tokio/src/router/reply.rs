@@ -20,13 +20,15 @@ pub struct Reply {
     same_code: bool,
     /// True if this side's `max_typed_body` limits the body, because its type has no limit of its own.
     is_typed: bool,
+    /// True if it is the error that the message declares.
+    is_error: bool,
 }
 
 impl Reply {
     /// Creates a reply with the code of the request.
     pub fn same(body: impl Into<Bytes>) -> Self {
         let message = Message::from_parts(0, RequestId::default(), body.into());
-        Self { message, same_code: true, is_typed: false }
+        Self { message, same_code: true, is_typed: false, is_error: false }
     }
 
     /// Creates the reply that is this value.
@@ -37,7 +39,19 @@ impl Reply {
     pub(crate) fn typed<T: TypedMessage>(value: &T) -> Result<Self, EncodeError> {
         // The value does not know the limit of its side, so the connection applies it.
         let message = value.to_message_within(usize::MAX)?;
-        Ok(Self { message, same_code: false, is_typed: T::MAX.is_none() })
+        Ok(Self { message, same_code: false, is_typed: T::MAX.is_none(), is_error: false })
+    }
+
+    /// Creates the answer of a handler that returned this declared error.
+    ///
+    /// # Errors
+    /// As for [`typed`](Self::typed).
+    pub(crate) fn error<E: TypedMessage>(error: &E) -> Result<Self, EncodeError> {
+        Ok(Self { is_error: true, ..Self::typed(error)? })
+    }
+
+    pub(crate) const fn is_error(&self) -> bool {
+        self.is_error
     }
 
     pub(crate) const fn body(&self) -> &Bytes {
@@ -58,7 +72,7 @@ impl Reply {
 
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
-        Self { message, same_code: false, is_typed: false }
+        Self { message, same_code: false, is_typed: false, is_error: false }
     }
 }
 

@@ -2,12 +2,14 @@
 
 use veltix_core::{Message, MessageType, Registry};
 
+use super::Router;
+use super::authenticator::UnboundHook;
 use super::declared::DeclaredTypes;
 use super::handler::Erased;
 use super::layer::Layered;
-use super::typed::Input;
+use super::state::Unbound;
+use super::typed::{Input, Tell};
 use super::wrap::{Blocking, Publishing, Timed};
-use super::{Router, Unbound};
 use crate::close::Disconnected;
 use crate::flush::PublishLimit;
 use crate::hub::Hub;
@@ -45,6 +47,8 @@ pub(crate) struct BoundRoute {
     pub(crate) is_async: bool,
     /// True if the handler runs on the pool of threads.
     pub(crate) blocking: bool,
+    /// Makes the answer to a rejected message, if the message declares an error.
+    pub(crate) tell: Option<Tell>,
 }
 
 impl BoundRoute {
@@ -52,6 +56,7 @@ impl BoundRoute {
         route: RouteId,
         handler: Unbound<(), Message>,
         blocking: bool,
+        tell: Option<Tell>,
         hub: Option<&Hub>,
     ) -> Self {
         let Unbound { options, is_async, .. } = handler;
@@ -75,7 +80,7 @@ impl BoundRoute {
             let limit = PublishLimit { route: route.0, bytes_per_second };
             erased = Box::new(Publishing { handler: erased, limit });
         }
-        Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking }
+        Self { handler: erased, concurrent: options.concurrent, is_plain, is_async, blocking, tell }
     }
 }
 
@@ -104,11 +109,17 @@ impl Routes {
             let added = registry.register(route.message_type);
             debug_assert!(added.is_ok(), "`Router::push` refused doubles");
             let id = RouteId(handlers.len() as u16);
-            handlers.push(BoundRoute::new(id, route.handler, route.blocking, hub.as_ref()));
+            handlers.push(BoundRoute::new(
+                id,
+                route.handler,
+                route.blocking,
+                route.tell,
+                hub.as_ref(),
+            ));
         }
         let fallback = router.fallback.map(|fallback| {
             let id = RouteId(handlers.len() as u16);
-            handlers.push(BoundRoute::new(id, fallback, false, hub.as_ref()));
+            handlers.push(BoundRoute::new(id, fallback, false, None, hub.as_ref()));
             id
         });
         Self {
@@ -116,7 +127,7 @@ impl Routes {
             handlers,
             fallback,
             types: router.types,
-            authenticate: router.authenticate,
+            authenticate: router.authenticate.map(UnboundHook::bind),
             on_connect: router.on_connect.map(timed),
             on_disconnect: router.on_disconnect.map(timed),
             hub,
@@ -130,6 +141,11 @@ impl Routes {
             Some(&index) if index != NO_ROUTE => Some(RouteId(index)),
             _ => self.fallback,
         }
+    }
+
+    /// Returns the function that makes the answer to a rejected message of this code, if there is one.
+    pub(crate) fn tell(&self, code: u16) -> Option<Tell> {
+        self.route(self.find(code)?).tell
     }
 
     pub(crate) fn route(&self, id: RouteId) -> &BoundRoute {

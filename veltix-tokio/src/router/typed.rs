@@ -1,16 +1,14 @@
 //! Handlers of typed messages: their inputs, their replies and their errors.
 
-use std::fmt;
 use std::marker::PhantomData;
 
 use veltix_core::{EncodeError, Message, MessageRef, NoError, NoReply, Told, TypedMessage};
 
 use super::extract::Rejection;
-use super::outcome::{Failure, Outcome};
+use super::outcome::Outcome;
 use super::reply::{IntoReply, Reply};
 use crate::close::Disconnected;
 use crate::error::BoxError;
-use crate::sync::text_of;
 
 /// The input of a handler of [`Router::on`](crate::Router::on): a message that is an `M`.
 #[derive(Debug)]
@@ -44,39 +42,6 @@ pub trait MessageInput: for<'a> Input<Given<'a> = MessageRef<'a>> {}
 
 impl<I: for<'a> Input<Given<'a> = MessageRef<'a>>> MessageInput for I {}
 
-/// The outcome of an input from which an argument could not be made.
-pub trait Reject: Input {
-    /// Returns the outcome.
-    fn reject(rejection: Rejection) -> Outcome;
-}
-
-impl Reject for () {
-    fn reject(rejection: Rejection) -> Outcome {
-        Outcome::rejected(rejection)
-    }
-}
-
-impl Reject for Message {
-    fn reject(rejection: Rejection) -> Outcome {
-        Outcome::rejected(rejection)
-    }
-}
-
-impl Reject for Disconnected {
-    fn reject(rejection: Rejection) -> Outcome {
-        Outcome::rejected(rejection)
-    }
-}
-
-impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
-    fn reject(rejection: Rejection) -> Outcome {
-        match M::Error::tell(&rejection) {
-            Ok(reply) => Failure::Rejected(rejection, reply).into(),
-            Err(source) => Outcome::failed(UntoldError { error: text_of(&rejection), source }),
-        }
-    }
-}
-
 /// The `error = E` of a message with respect to rejected arguments: `E` is made from the [`Rejection`].
 #[diagnostic::on_unimplemented(
     message = "the `error = …` of this message cannot be made from a `Rejection`: `{Self}`",
@@ -85,24 +50,20 @@ impl<M: TypedMessage<Error: TellsRejection>> Reject for Asked<M> {
             read is answered with it"
 )]
 pub trait TellsRejection {
-    /// Returns the reply to the sender of the rejected message, or none.
-    ///
-    /// # Errors
-    /// [`EncodeError`] if the reply cannot be encoded.
-    fn tell(rejection: &Rejection) -> Result<Option<Reply>, EncodeError>;
+    /// Makes the answer to a rejected message, if the message declares an error.
+    const TELL: Option<Tell>;
 }
 
+/// Makes the answer to the sender of a rejected message.
+pub type Tell = fn(&Rejection) -> Result<Reply, EncodeError>;
+
 impl TellsRejection for NoError {
-    fn tell(_rejection: &Rejection) -> Result<Option<Reply>, EncodeError> {
-        Ok(None)
-    }
+    const TELL: Option<Tell> = None;
 }
 
 #[diagnostic::do_not_recommend]
 impl<E: TypedMessage + for<'a> From<&'a Rejection>> TellsRejection for Told<E> {
-    fn tell(rejection: &Rejection) -> Result<Option<Reply>, EncodeError> {
-        Reply::typed(&E::from(rejection)).map(Some)
-    }
+    const TELL: Option<Tell> = Some(|rejection| Reply::typed(&E::from(rejection)));
 }
 
 impl<M, R> IntoReply<Asked<M>> for R
@@ -179,20 +140,18 @@ impl<E: Into<BoxError>> FailWith<NoError> for E {
     }
 }
 
-impl<E: TypedMessage + fmt::Debug> FailWith<Told<E>> for E {
+/// A declared error is an answer, as the reply is: the asker receives it, and nobody else has to hear
+/// of it.
+impl<E: TypedMessage> FailWith<Told<E>> for E {
     fn fail(self) -> Outcome {
-        let error = ToldError(format!("{self:?}"));
-        match Reply::typed(&self) {
-            Ok(reply) => Failure::Failed(error.into(), Some(reply)).into(),
-            Err(source) => Outcome::failed(UntoldError { error: error.0, source }),
+        match Reply::error(&self) {
+            Ok(reply) => Outcome::Reply(reply),
+            Err(source) => {
+                Outcome::failed(UntoldError { error: "the declared error".to_owned(), source })
+            }
         }
     }
 }
-
-/// The `Debug` text of a declared error, for the event and the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ToldError(String);
 
 /// A declared error that the peer does not receive, because it cannot be encoded.
 #[derive(Debug, thiserror::Error)]

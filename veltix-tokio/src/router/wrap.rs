@@ -14,7 +14,7 @@ use super::extract::Context;
 use super::handler::{Erased, PooledFuture, Started};
 use super::outcome::Outcome;
 use super::typed::Input;
-use crate::flush::{self, PublishLimit};
+use crate::flush::{self, PublishLimit, ThreadScope};
 use crate::hub::Hub;
 
 /// A plain handler that runs on a thread of the pool.
@@ -56,15 +56,15 @@ impl Erased<Message> for Blocking {
                 }
                 let _entered = span.enter();
                 let context = Context::new(&peer, hub.as_ref(), message.code(), message.id());
-                let call = || handler.start(&context, message.by_ref(), None);
-                if let (Started::Done(outcome), published) = flush::blocking(peer.session(), call) {
+                let scope = ThreadScope::enter(peer.session());
+                if let Started::Done(outcome) = handler.start(&context, message.by_ref(), None) {
                     // The waiting task may have been cancelled.
-                    let _ = done.send((outcome, published));
+                    let _ = done.send((outcome, scope.take_published()));
                 }
             });
             // A job catches the panic of its handler, so the channel closes only if the job never ran.
             let Ok((outcome, published)) = outcome.await else { return Outcome::failed(NoThread) };
-            flush::published(published.all as usize, published.waiting as usize);
+            flush::published_apart(published);
             outcome
         }))
     }

@@ -1,28 +1,19 @@
-//! The accept loop of a server, and the steps of a connection from the listener to its task.
+//! The accept loop of a server, and its drain.
 
-use std::io::{self, IoSlice};
-use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
-use veltix_core::limits::{ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX};
-use veltix_core::text::printable;
-use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
-use crate::admission::{Full, Pace, Slot, Slots, Ticket};
+use super::entrance::admit;
+use super::listeners::{FailedListener, Listeners};
+use crate::admission::Pace;
 use crate::close::CloseReason;
-use crate::config::SocketCore;
-use crate::connection::ConnectionTask;
-use crate::handshake::{Failure, HelloCache, Welcome, welcome};
-use crate::hub::Endpoint;
-use crate::hub::{Event, HandshakeFailure};
-use crate::router::Routes;
-use crate::tls::ServerTls;
-use crate::transport::{Listener, PeerAddr, Stream};
-use crate::workers::on_thread;
+use crate::error::ServeError;
+use crate::hub::{Endpoint, Event};
+use crate::log::{RateLimitedLog, log_limited};
 
 /// The time after the drain deadline in which connections may still write. Afterwards their tasks
 /// are aborted.
@@ -32,22 +23,19 @@ const ABORT_AFTER: Duration = Duration::from_millis(250);
 /// end of each task would cost as much as a tenth of a short connection.
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
-/// The shared state that turns a new stream into a connection task.
-pub(super) struct Entrance {
-    pub(super) endpoint: Arc<Endpoint>,
-    pub(super) routes: Arc<Routes>,
-    pub(super) tls: Option<ServerTls>,
-    pub(super) hello_cache: HelloCache,
-}
+/// The log of tasks that panicked, for all servers of the process.
+static TASK_PANICS: RateLimitedLog = RateLimitedLog::new();
 
-/// Accepts connections until a shutdown begins, then waits until they have ended. The future owns
-/// their tasks: dropping it aborts them.
-pub(super) async fn serve(mut listener: impl Listener, mut pace: Option<Pace>, entrance: Entrance) {
-    let entrance = Arc::new(entrance);
-    let endpoint = Arc::clone(&entrance.endpoint);
+/// Accepts connections until a shutdown begins, or until no listener is left, then waits until they
+/// have ended. The future owns their tasks: dropping it aborts them.
+pub(super) async fn serve(
+    mut listeners: Listeners,
+    mut pace: Option<Pace>,
+    endpoint: Arc<Endpoint>,
+) -> Result<(), ServeError> {
     let mut connections = JoinSet::new();
     let mut reaping = pin!(sleep(REAP_EVERY));
-    let mut backoff = AcceptBackoff::default();
+    let mut result = Ok(());
     let begun = endpoint.drain().begun();
     tokio::pin!(begun);
     loop {
@@ -60,11 +48,10 @@ pub(super) async fn serve(mut listener: impl Listener, mut pace: Option<Pace>, e
                 reap(&mut connections);
                 reaping.as_mut().reset(Instant::now() + REAP_EVERY);
             }
-            accepted = listener.accept() => match accepted {
+            accepted = listeners.next(endpoint.slots()) => match accepted {
                 Ok(stream) => {
-                    backoff.reset(endpoint.slots());
                     reap(&mut connections);
-                    admit(stream, &entrance, &mut connections);
+                    admit(stream, listeners.entrance(), &mut connections);
                     if let Some(next) = pace.as_mut().and_then(Pace::accepted) {
                         tokio::select! {
                             () = &mut begun => break,
@@ -72,32 +59,60 @@ pub(super) async fn serve(mut listener: impl Listener, mut pace: Option<Pace>, e
                         }
                     }
                 }
-                Err(error) => {
-                    let pause = backoff.next(&error, endpoint.slots());
-                    tokio::select! {
-                        biased;
-                        () = &mut begun => break,
-                        () = sleep(pause) => {}
+                Err(failed) => {
+                    let FailedListener { addr, label, error: source } = *failed;
+                    tracing::error!(
+                        %addr,
+                        label = label.as_deref(),
+                        error = %source,
+                        others = listeners.len(),
+                        "a listener has failed for good: restart the server to listen there again"
+                    );
+                    let event = || Event::ListenerFailed {
+                        addr: addr.clone(),
+                        label,
+                        error: source.to_string(),
+                    };
+                    endpoint.events().emit(event);
+                    if listeners.is_empty() {
+                        result = Err(ServeError::NoListener { addr: addr.to_string(), source });
+                        endpoint.begin_shutdown();
+                        break;
                     }
                 }
             },
         }
     }
     // From now on the system refuses new connections.
-    drop(listener);
+    drop(listeners);
     let deadline = endpoint.drain().deadline().unwrap_or_else(Instant::now) + ABORT_AFTER;
     let mut complete = true;
     if timeout_at(deadline, drained(&endpoint, &mut connections)).await.is_err() {
         tracing::warn!(
             "the drain deadline has passed: the remaining connections are aborted; raise `drain_timeout` if handlers need more time"
         );
+        endpoint.drain().abort_tasks(endpoint.tasks().end());
         // A handler that blocks its thread cannot be stopped, so the wait for it is bounded.
-        let ended = timeout(ABORT_AFTER, connections.shutdown()).await.is_ok();
-        // Tasks may have ended while threads of `SocketCore::Threading` still run.
-        complete = ended && endpoint.peers().entered().is_empty();
+        let aborted = async {
+            connections.shutdown().await;
+            endpoint.tasks().finished().await;
+        };
+        complete = timeout(ABORT_AFTER, aborted).await.is_ok();
     }
-    let report = endpoint.drain().finish(complete);
+    // Tasks may have ended while handlers still block threads of `SocketCore::Threading`.
+    let threads = endpoint.services().handler_threads();
+    let _ = timeout(ABORT_AFTER, threads.ended()).await;
+    let blocked = threads.running();
+    if blocked > 0 {
+        tracing::warn!(
+            threads = blocked,
+            "handlers still block threads after the drain deadline: the threads are left alone"
+        );
+    }
+    endpoint.tasks().end();
+    let report = endpoint.drain().finish(complete, blocked as u64);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
+    result
 }
 
 /// Closes the connections one after the other, and waits until all have ended.
@@ -107,10 +122,12 @@ async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
     loop {
         tokio::select! {
             biased;
-            ended = connections.join_next() => if ended.is_none() { return },
+            ended = connections.join_next() => if ended.is_none() { break },
             () = &mut closing, if !closed => closed = true,
         }
     }
+    // Handlers may have spawned tasks until now.
+    endpoint.tasks().finished().await;
 }
 
 /// Closes one connection after the other, evenly over the configured `drain_spread`.
@@ -133,182 +150,10 @@ fn reap(connections: &mut JoinSet<()>) {
     while let Some(ended) = connections.try_join_next() {
         if let Err(error) = ended {
             // Tasks catch the panics of handlers, so this panic is a bug of the library.
-            tracing::error!(%error, "the task of a connection panicked: please report this bug");
-        }
-    }
-}
-
-/// Starts a task for a new stream. A full server refuses the stream cheaply, without a task.
-fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet<()>) {
-    let endpoint = &entrance.endpoint;
-    // Over TLS the client could not read the refusal before the TLS handshake.
-    if entrance.tls.is_none()
-        && let Err(full) = endpoint.slots().check(stream.addr().ip())
-    {
-        // The socket is new and empty, so the refusal fits. Otherwise the peer sees only the end of
-        // the stream.
-        let _ = stream.writer.try_write_vectored(&[IoSlice::new(&ServerHandshake::full())]);
-        report_failure(endpoint, stream.link.addr, full.into());
-        return;
-    }
-    let ticket = endpoint.handshakes().enter(stream.addr().ip());
-    let handshake = enter(stream, Arc::clone(entrance), ticket);
-    let connection = ConnectionTask::serve(handshake);
-    if fault!("connections_outlive_run") {
-        tokio::spawn(connection);
-        return;
-    }
-    // Two separate spawns: one future for both cases would reserve the room of the larger one
-    // twice.
-    match endpoint.limits().socket_core {
-        SocketCore::Async => connections.spawn(connection),
-        SocketCore::Threading => connections.spawn(on_thread(connection)),
-    };
-}
-
-/// Performs the handshake, and returns the connection's task with the slot that the connection
-/// holds until its end.
-///
-/// This future lives only until then, but its size counts for longer. A freed block of more than
-/// 1 032 bytes bypasses the thread cache of glibc's allocator, and the session takes a part of it:
-/// with 1 048 bytes, each idle connection cost 65 bytes more.
-async fn enter(
-    mut stream: Stream,
-    entrance: Arc<Entrance>,
-    ticket: Ticket,
-) -> Option<(ConnectionTask, Slot)> {
-    let welcomed = welcome_in_time(&mut stream, &entrance, ticket).await;
-    let endpoint = &entrance.endpoint;
-    match welcomed {
-        Ok(Welcome { hello, identity, surplus, slot }) => {
-            let routes = Arc::clone(&entrance.routes);
-            let ids = IdSpace::server();
-            let task = ConnectionTask::new(endpoint, routes, stream, hello, surplus, ids);
-            if let Some(identity) = identity {
-                task.peer().identify(identity);
-            }
-            Some((task, slot))
-        }
-        Err(failure) => {
-            if let Some(failure) = failure {
-                report_failure(endpoint, stream.link.addr, failure);
-            }
-            None
-        }
-    }
-}
-
-/// Performs the handshake, unless its timeout, the shedding of pending handshakes, or a shutdown
-/// ends it first.
-async fn welcome_in_time(
-    stream: &mut Stream,
-    entrance: &Entrance,
-    mut ticket: Ticket,
-) -> Result<Welcome, Option<HandshakeFailure>> {
-    if entrance.endpoint.drain().has_begun() {
-        // The shutdown began after the last check and before the ticket existed that could have
-        // been shed.
-        return Err(None);
-    }
-    let limit = entrance.endpoint.limits().handshake_timeout;
-    // `move`: one reference to the entrance instead of one to each of its fields.
-    let welcome = async move {
-        if let Some(tls) = &entrance.tls {
-            // The TLS handshake is boxed, so that connections without TLS do not reserve its
-            // memory.
-            Box::pin(tls.shake_hands(stream, limit)).await?;
-        }
-        welcome(stream, entrance.endpoint.slots(), &entrance.hello_cache, &entrance.routes).await
-    };
-    tokio::select! {
-        biased;
-        // This is cheaper than waiting for the shutdown too: a shutdown sheds all pending
-        // handshakes.
-        () = ticket.shed() => Err((!entrance.endpoint.drain().has_begun()).then_some(HandshakeFailure::Shed)),
-        welcomed = timeout(limit, welcome) => {
-            match welcomed {
-                Ok(Ok(welcome)) => Ok(welcome),
-                Ok(Err(failure)) => Err(Some(HandshakeFailure::from(failure))),
-                Err(_) => Err(Some(HandshakeFailure::Timeout)),
-            }
-        }
-    }
-}
-
-fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure) {
-    let text = reason.to_string();
-    let text = printable(&text);
-    match &reason {
-        HandshakeFailure::Panicked { .. } => {
-            endpoint.panics().add();
-            tracing::error!(%addr, reason = %text, "the handshake failed");
-        }
-        // The rate limit keeps a peer that guesses tokens from filling the log.
-        HandshakeFailure::Refused { .. }
-            if endpoint.services().logs().refusals.is_due(Instant::now()) =>
-        {
-            tracing::warn!(%addr, reason = %text, "the handshake failed");
-        }
-        _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
-    }
-    endpoint.events().emit(|| Event::HandshakeFailed { addr, reason });
-}
-
-impl From<Full> for HandshakeFailure {
-    fn from(full: Full) -> Self {
-        match full {
-            Full::Server => Self::ServerFull,
-            Full::Address => Self::AddressFull,
-        }
-    }
-}
-
-impl From<Failure> for HandshakeFailure {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Protocol(HandshakeError::ServerFull) => Self::ServerFull,
-            Failure::Full(full) => full.into(),
-            Failure::Protocol(error) => Self::Protocol(error),
-            Failure::Tls(error) => Self::Tls(error),
-            Failure::Io(error) => Self::Io(error.kind()),
-            // The application's text may contain text of a peer.
-            Failure::Refused(refuse) => {
-                Self::Refused { reason: printable(refuse.reason()).to_string() }
-            }
-            Failure::Panicked(message) => {
-                Self::Panicked { message: printable(&message).to_string() }
-            }
-        }
-    }
-}
-
-/// The pause after a failed accept, for example when no file descriptor is free. Without a pause
-/// the loop would use a whole core until a descriptor is free.
-#[derive(Debug, Default)]
-struct AcceptBackoff {
-    pause: Duration,
-    logged: Option<Instant>,
-}
-
-impl AcceptBackoff {
-    fn reset(&mut self, slots: &Slots) {
-        if !mem::take(&mut self.pause).is_zero() {
-            slots.set_accept_failing(false);
-        }
-    }
-
-    fn next(&mut self, error: &io::Error, slots: &Slots) -> Duration {
-        slots.set_accept_failing(true);
-        self.pause = (self.pause * 2).clamp(ACCEPT_BACKOFF_FIRST, ACCEPT_BACKOFF_MAX);
-        let now = Instant::now();
-        if self.logged.is_none_or(|logged| now.duration_since(logged) >= ACCEPT_BACKOFF_MAX) {
-            self.logged = Some(now);
-            tracing::warn!(
-                %error,
-                pause = ?self.pause,
-                "a connection could not be accepted: check the limit of open files if this continues"
+            let due = TASK_PANICS.decide(Instant::now());
+            log_limited!(
+                error, due, %error, "the task of a connection panicked: please report this bug"
             );
         }
-        self.pause
     }
 }

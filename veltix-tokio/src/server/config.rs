@@ -39,8 +39,8 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// Sets the address to listen on, as `host:port`. With port 0 the system chooses a port.
-    /// Default: `127.0.0.1:8080`.
+    /// Sets the address to listen on, as `host:port`. With port 0 the system chooses a port. A name
+    /// is bound on all of its addresses: see [`Tcp`](crate::Tcp). Default: `127.0.0.1:8080`.
     ///
     /// The Python package listens on `0.0.0.0`, which is every network of the machine. To accept
     /// connections from other machines, set `.addr("0.0.0.0:8080")`. Every machine there can then
@@ -95,7 +95,8 @@ impl ServerConfig {
     }
 
     /// Serves over TLS only, on every transport. Default: no TLS, so that messages can be read and
-    /// changed on the network path.
+    /// changed on the network path. The setting is that of the server's first listener; each
+    /// [further one](crate::Server::also_listen) has its own.
     ///
     /// The TLS handshake is part of the whole handshake: it counts as pending, and has the same
     /// deadline, [`handshake_timeout`](Self::handshake_timeout). A full server refuses a client

@@ -1,6 +1,6 @@
 //! The warning of a server that listens on a network without protection.
 
-use crate::transport::PeerAddr;
+use crate::transport::{PeerAddr, is_loopback};
 
 /// The protection of a server against peers that reach it over a network.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,17 +21,16 @@ pub(super) fn warn_if_exposed(addr: &PeerAddr, protection: Protection) {
 
 /// Returns the advice about missing protection, if any.
 fn advice(addr: &PeerAddr, protection: Protection) -> Option<&'static str> {
-    // A loopback address of IPv4 that is written as one of IPv6 is not on the network either.
-    if addr.ip().is_none_or(|ip| ip.to_canonical().is_loopback()) {
+    if addr.ip().is_none_or(is_loopback) {
         return None;
     }
     match (protection.tls, protection.identity) {
         (true, true) => None,
-        (false, true) => Some("enable TLS (ServerConfig::tls)"),
+        (false, true) => Some("enable TLS (ServerConfig::tls, or Tcp::tls)"),
         (true, false) => Some("authenticate the peers (Router::authenticate)"),
-        (false, false) => {
-            Some("enable TLS (ServerConfig::tls) and authenticate the peers (Router::authenticate)")
-        }
+        (false, false) => Some(
+            "enable TLS (ServerConfig::tls, or Tcp::tls) and authenticate the peers (Router::authenticate)",
+        ),
     }
 }
 

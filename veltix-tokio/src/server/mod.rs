@@ -1,37 +1,50 @@
-//! [`Server`]: binds an address, accepts connections, serves them, and drains.
+//! [`Server`]: binds its listeners, accepts connections, serves them, and drains.
 
 mod accept;
+mod accepting;
+mod backoff;
+mod binding;
 mod config;
+mod entrance;
 mod exposed;
+mod listeners;
+mod listening;
+mod tcp;
 
 use std::fmt;
 use std::future::{Future, pending};
-use std::io;
+use std::mem;
 #[cfg(unix)]
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 
 pub use config::ServerConfig;
+pub use listening::{IntoListener, Listening};
+pub use tcp::Tcp;
+use tokio::runtime::Handle;
 use veltix_core::limits::UNKNOWN_PER_WINDOW;
 use veltix_core::{Rate, ServerHandshake};
 
-use self::accept::Entrance;
+use self::accepting::Accepting;
+pub use self::binding::Binding;
+use self::entrance::Entrance;
 use self::exposed::{Protection, warn_if_exposed};
+use self::listeners::{ListenerState, Listeners};
+use self::listening::Source;
 use crate::admission::Pace;
 use crate::config::Role;
 use crate::config::bounded;
 use crate::drain::Spreads;
-use crate::error::{BindError, Result};
+use crate::error::{BindError, ConfigError, Result, ServeError};
 use crate::handshake::HelloCache;
 use crate::hub::Hub;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
-use crate::router::{Router, Routes};
+use crate::router::{Router, Routes, Served};
 use crate::tls::ServerTls;
 #[cfg(unix)]
 use crate::transport::UnixSocketListener;
-use crate::transport::{Listener, PeerAddr, TcpAcceptor};
+use crate::transport::{PeerAddr, TcpOptions};
 
 /// A server that is bound and not yet running.
 ///
@@ -46,36 +59,40 @@ use crate::transport::{Listener, PeerAddr, TcpAcceptor};
 #[must_use = "a server accepts no connections before `run`"]
 pub struct Server {
     endpoint: Arc<Endpoint>,
-    /// The future that runs the server. It is generic over the listener, and boxed so that `Server`
-    /// is not.
-    serve: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    routes: Arc<Routes>,
+    hello_cache: Arc<HelloCache>,
+    /// The options of TCP connections.
+    options: TcpOptions,
+    /// True if the application checks its peers.
+    has_identity: bool,
+    pace: Option<Pace>,
+    /// The listeners, until the server runs.
+    listeners: Listeners,
 }
 
 impl Server {
     /// Binds the configured address. The system accepts connections from now on, and the server
-    /// serves them after [`run`](Server::run) is called.
+    /// serves them after [`run`](Server::run) is called. [`Tcp`] describes names with several
+    /// addresses.
     ///
     /// If other machines can reach the address, the log contains one warning: every machine can
     /// connect there, and an attacker on the network path can read and change the messages, unless
     /// TLS and an authentication of the peers prevent it.
     ///
     /// # Errors
-    /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::Config`].
-    pub async fn bind(config: ServerConfig, router: Router) -> Result<Self, BindError> {
+    /// [`BindError::AddressInUse`], [`BindError::Io`], [`BindError::NoRuntime`], [`BindError::Config`].
+    pub fn bind(config: ServerConfig, router: impl Served) -> Binding {
+        Binding::new(Self::bind_tcp(config, router.into_router()))
+    }
+
+    async fn bind_tcp(config: ServerConfig, router: Router) -> Result<Self, BindError> {
         config.check()?;
-        let options = config.connection.tcp_options();
-        let addr = config.addr.clone();
-        let acceptor =
-            TcpAcceptor::bind(&addr, options).await.map_err(|source| match source.kind() {
-                io::ErrorKind::AddrInUse => BindError::AddressInUse { addr, source },
-                _ => BindError::Io { addr, source },
-            })?;
+        if Handle::try_current().is_err() {
+            return Err(BindError::NoRuntime);
+        }
+        let tcp = Tcp::bind_with(&config.addr, config.connection.tcp_options()).await?;
         warn_of_descriptors(config.max_connections);
-        let by_certificate = config.tls.as_ref().is_some_and(ServerTls::requires_certificates);
-        let identity = by_certificate || router.has_authenticate() || router.has_on_connect();
-        let protection = Protection { tls: config.tls.is_some(), identity };
-        warn_if_exposed(&acceptor.local_addr(), protection);
-        Self::with_listener(acceptor, config, router)
+        Self::with_listener(tcp, config, router)
     }
 
     /// Binds a Unix socket at this path, for the user of this process. [`UnixSocketListener`]
@@ -96,7 +113,7 @@ impl Server {
     pub fn bind_unix(
         path: impl AsRef<Path>,
         config: ServerConfig,
-        router: Router,
+        router: impl Served,
     ) -> Result<Self, BindError> {
         // The config is checked before the socket file exists.
         config.check()?;
@@ -106,22 +123,29 @@ impl Server {
     }
 
     /// Creates a server on a listener of another kind: in memory, for tests, or one of your own.
-    /// The address in the config is not used.
+    /// The address in the config is not used. TLS of the config is that of this listener, unless
+    /// the listener has its own.
     ///
     /// # Errors
     /// [`BindError::Config`].
     pub fn with_listener(
-        listener: impl Listener,
+        listener: impl IntoListener,
         config: ServerConfig,
-        router: Router,
+        router: impl Served,
     ) -> Result<Self, BindError> {
+        let router = router.into_router();
         config.check()?;
+        if router.feed().is_some() {
+            return Err(ConfigError::MessagesOnServer.into());
+        }
+        let mut listener = listener.into_listener();
+        listener.tls = listener.tls.or_else(|| config.tls.clone());
         let mut limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
         limits.peer_rate = config.peer_rate.filter(Rate::is_limited);
         limits.publish_limit = config.publish_limit;
         let side = Side {
             role: Role::Server,
-            local_addr: listener.local_addr(),
+            local_addr: listener.local_addr().clone(),
             max_connections: config.max_connections,
             max_connections_per_address: config.max_connections_per_address,
             max_pending_handshakes: config.max_pending_handshakes,
@@ -135,26 +159,93 @@ impl Server {
         };
         let endpoint = Endpoint::new(side, limits);
         let hub = Hub::new(Arc::clone(&endpoint));
-        tracing::info!(addr = %endpoint.local_addr(), "listening");
-        let pace = config.accept_rate.map(|(per_second, burst)| Pace::new(per_second, burst));
+        let has_identity = router.has_authenticate() || router.has_on_connect();
         let routes = Arc::new(Routes::new(router, Some(hub)));
         let types = routes.types().map(|types| &**types.fingerprints());
         let hello = ServerHandshake::hello_with(endpoint.limits().max_message_size, types);
-        let entrance = Entrance {
-            endpoint: Arc::clone(&endpoint),
+        let server = Self {
+            options: config.connection.tcp_options(),
+            has_identity,
+            pace: config.accept_rate.map(|(per_second, burst)| Pace::new(per_second, burst)),
+            hello_cache: Arc::new(HelloCache::new(hello)),
             routes,
-            tls: config.tls,
-            hello_cache: HelloCache::new(hello),
+            listeners: Listeners::default(),
+            endpoint,
         };
-        let serve = Box::pin(accept::serve(listener, pace, entrance));
-        Ok(Self { endpoint, serve: Some(serve) })
+        server.also_listen(listener)
     }
 
-    /// Returns the address on which the server listens, with the port that the system chose.
-    /// [`run`](Server::run) takes the server: keep the address with `to_string()`.
+    /// Adds a listener. All listeners of a server share its hub, its limits, its router and its
+    /// shutdown, and each has its own TLS: [`ServerConfig::tls`] is that of the first listener.
+    /// They accept in turns, so that none delays another.
+    ///
+    /// A listener that fails for good is dropped ([`Event::ListenerFailed`](crate::Event)), and the
+    /// others continue.
+    ///
+    /// ```no_run
+    /// # async fn f() -> veltix::Result<()> {
+    /// use veltix::transport::Tcp;
+    /// use veltix::{Router, Server, ServerConfig};
+    ///
+    /// let config = ServerConfig::default().addr("127.0.0.1:8080");
+    /// let server = Server::bind(config, Router::new())
+    ///     .await?
+    ///     .also_listen(Tcp::bind("127.0.0.1:8081").await?)?;
+    /// # #[cfg(unix)]
+    /// let server = server
+    ///     .also_listen(veltix::transport::UnixSocketListener::bind("/run/app.sock")?)?;
+    /// server.run().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`BindError::Io`] if the options of the connections cannot be set on the socket.
+    pub fn also_listen(mut self, listener: impl IntoListener) -> Result<Self, BindError> {
+        let Listening { sockets, tls, label } = listener.into_listener();
+        let by_certificate = tls.as_ref().is_some_and(ServerTls::requires_certificates);
+        let protection =
+            Protection { tls: tls.is_some(), identity: by_certificate || self.has_identity };
+        let entrance = Arc::new(Entrance {
+            endpoint: Arc::clone(&self.endpoint),
+            routes: Arc::clone(&self.routes),
+            hello_cache: Arc::clone(&self.hello_cache),
+            tls,
+        });
+        for socket in sockets {
+            let addr = socket.addr;
+            let accepting: Box<dyn Accepting> = match socket.source {
+                Source::Tcp(mut acceptor) => {
+                    acceptor
+                        .set_options(self.options)
+                        .map_err(|source| BindError::Io { addr: addr.to_string(), source })?;
+                    warn_if_exposed(&addr, protection);
+                    Box::new(acceptor)
+                }
+                Source::Other(accepting) => accepting,
+            };
+            tracing::info!(%addr, label = label.as_deref(), "listening");
+            if !self.listeners.is_empty() {
+                self.endpoint.add_local_addr(addr.clone());
+            }
+            let (label, entrance) = (label.clone(), Arc::clone(&entrance));
+            self.listeners.push(ListenerState::new(accepting, addr, label, entrance));
+        }
+        Ok(self)
+    }
+
+    /// Returns the address on which the server listens, with the port that the system chose: the
+    /// first one of several, see [`local_addrs`](Self::local_addrs). [`run`](Server::run) takes the
+    /// server: keep the address with `to_string()`.
     #[must_use]
     pub fn local_addr(&self) -> &PeerAddr {
         self.endpoint.local_addr()
+    }
+
+    /// Returns all addresses on which the server listens: those of its listeners, in the order in
+    /// which they were added. A name may have several addresses.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<PeerAddr> {
+        self.endpoint.local_addrs()
     }
 
     /// Returns a handle of this server.
@@ -166,8 +257,10 @@ impl Server {
     /// Serves until [`Hub::shutdown`] has drained all connections.
     ///
     /// # Errors
-    /// None at present: the server retries after a temporary failure of the system, for example
-    /// when no file descriptor is free. The type leaves room for a final failure.
+    /// [`ServeError::NoRuntime`](crate::ServeError::NoRuntime) if no Tokio runtime drives the future.
+    /// [`ServeError::NoListener`](crate::ServeError::NoListener) if the last listener has failed for
+    /// good. The connections are drained first, as by [`Hub::shutdown`]. After a temporary failure
+    /// of the system, for example when no file descriptor is free, the server continues.
     ///
     /// # Cancel safety
     /// Dropping the future aborts every connection: queued frames are lost, and `on_disconnect`
@@ -193,25 +286,31 @@ impl Server {
     /// # Cancel safety
     /// As [`run`](Server::run).
     pub async fn run_until(mut self, stop: impl Future) -> Result<()> {
-        // The future is always present here: only `drop` takes it out.
-        let Some(serve) = &mut self.serve else { return Ok(()) };
+        if !self.endpoint.services().runtime().remember() {
+            return Err(ServeError::NoRuntime.into());
+        }
+        let listeners = mem::take(&mut self.listeners);
+        let endpoint = Arc::clone(&self.endpoint);
+        // It is dropped before `self`, so it aborts the connections before their waiters are told.
+        let mut serve = Box::pin(accept::serve(listeners, self.pace.take(), endpoint));
         tokio::select! {
             biased;
-            () = &mut *serve => return Ok(()),
+            served = &mut serve => return Ok(served?),
             _ = stop => self.endpoint.begin_shutdown(),
         }
-        serve.await;
-        Ok(())
+        Ok(serve.await?)
     }
 }
 
 impl Drop for Server {
     /// Ends the waits for a shutdown, since the server no longer runs.
     fn drop(&mut self) {
-        // This aborts the remaining connections. They end a little later, when the runtime drops
-        // their tasks, so the report cannot be complete.
-        drop(self.serve.take());
-        self.endpoint.drain().finish(false);
+        // A server that ran is dropped after its accept loop, which has aborted the remaining
+        // connections. They end a little later, when the runtime drops their tasks, so the report
+        // cannot be complete.
+        drop(mem::take(&mut self.listeners));
+        self.endpoint.tasks().end();
+        self.endpoint.drain().finish(false, 0);
         self.endpoint.services().tags().end_watches();
         self.endpoint.events().end();
     }

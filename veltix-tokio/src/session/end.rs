@@ -28,8 +28,17 @@ struct State {
 impl End {
     /// Asks for the end. The first reason counts.
     pub(super) fn ask(&self, reason: CloseReason) {
-        self.state.lock().asked.get_or_insert(reason);
+        let waiting = {
+            let mut state = self.state.lock();
+            if state.asked.is_some() {
+                return;
+            }
+            state.asked = Some(reason);
+            state.waiting.take()
+        };
         self.is_asked.store(true, Ordering::Release);
+        // Tasks that wait for the outcome wait again.
+        wake_all(waiting);
     }
 
     /// Records that this side closes, as by [`Peer::close`](crate::Peer::close).
@@ -63,6 +72,16 @@ impl End {
         };
         self.is_asked.store(true, Ordering::Release);
         wake_all(waiting);
+    }
+
+    /// Waits until the end was asked for, at this position in the queue.
+    pub(crate) fn poll_asked(&self, position: &mut QueuePosition, waker: &Waker) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.asked.is_some() {
+            return Poll::Ready(());
+        }
+        state.waiting.wait(position, waker);
+        Poll::Pending
     }
 
     /// Waits for the outcome at this position in the queue.

@@ -1,28 +1,36 @@
 //! [`Session`]: the state that the handles and the task of one connection share. [`Services`]: the
 //! state that the sessions of one side share.
 
+mod answers;
 mod attached;
 mod calls;
 mod end;
+mod holders;
 mod receipts;
+mod runtime;
 mod services;
 mod tag_table;
+mod timeouts;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 use veltix_core::limits::HEADER_LEN;
 use veltix_core::{EncodeError, Hello, IdSpace, Message, PeerId, ToMessage};
 
+pub(crate) use answers::{CallFailed, SurveyAnswer, SurveyAnswers};
 pub(crate) use attached::Attached;
-pub(crate) use calls::{
-    Begun, CallFailed, CallId, Calls, CompletedCall, Expected, Reception, ReplySink, SurveyAnswer,
-};
+use calls::Expired;
+pub(crate) use calls::{Begun, CallId, Calls, CompletedCall, Expected, Reception, ReplySink};
 pub(crate) use end::End;
+pub(crate) use holders::{Holder, HolderKey, Holders};
 pub(crate) use receipts::Receipts;
+pub(crate) use runtime::Runtime;
 pub(crate) use services::Services;
 pub(crate) use tag_table::TagTable;
+pub(crate) use timeouts::set_alarm;
 
 use crate::close::CloseReason;
 use crate::config::Limits;
@@ -39,6 +47,8 @@ pub(crate) struct Session {
     services: Arc<Services>,
     outbox: Outbox,
     calls: Mutex<Calls>,
+    /// Calls have ended late, and the task has not told of them yet.
+    has_late_calls: AtomicBool,
     /// The id space of `calls`, readable without the lock.
     ids: IdSpace,
     receipts: Receipts,
@@ -70,8 +80,9 @@ impl Session {
             outbox: Outbox::new(writer, services.limits().outbox, drops, Arc::clone(&memory)),
             services: Arc::clone(services),
             calls: Mutex::new(Calls::new(ids)),
+            has_late_calls: AtomicBool::new(false),
             ids,
-            receipts: Receipts::default(),
+            receipts: Receipts::new(services.role()),
             reading: Holding::new(memory),
             end: End::default(),
             attached: Attached::default(),
@@ -194,10 +205,34 @@ impl Session {
         self.end(reason);
     }
 
+    /// Ends the calls whose deadline has passed, and sets the alarm for the next deadline.
+    pub(crate) fn expire_calls(self: &Arc<Self>) {
+        let now = self.services.runtime().now();
+        let Expired { calls, next, rung } = self.calls.lock().expire(now);
+        drop(rung);
+        if !calls.is_empty() {
+            // The task tells of them.
+            self.has_late_calls.store(true, Ordering::Release);
+            self.outbox.wake_owner();
+        }
+        calls.into_iter().for_each(CompletedCall::complete);
+        if let Some(next) = next {
+            set_alarm(self, next);
+        }
+    }
+
+    /// Takes the codes of the late calls since the last look.
+    pub(crate) fn take_late_calls(&self) -> Vec<u16> {
+        let has_some = self.has_late_calls.load(Ordering::Acquire)
+            && self.has_late_calls.swap(false, Ordering::AcqRel);
+        if has_some { self.calls.lock().take_late() } else { Vec::new() }
+    }
+
     /// Fails every call, now and from now on: no answer will arrive.
     pub(crate) fn end_calls(&self) {
-        let completed = self.calls.lock().end();
-        completed.into_iter().for_each(CompletedCall::complete);
+        let Expired { calls, rung, .. } = self.calls.lock().end();
+        drop(rung);
+        calls.into_iter().for_each(CompletedCall::complete);
     }
 
     /// Drops the queue of a peer that is leaving.

@@ -1,30 +1,36 @@
 //! [`Services`]: the state that the sessions of one side share.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use veltix_core::limits::HEADER_LEN;
 
-use super::TagTable;
+use super::{Holders, Runtime, TagTable};
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::log::Logs;
 use crate::memory::Memory;
 use crate::outbox::Drops;
-use crate::workers::Workers;
+use crate::workers::{HandlerThreads, Workers};
 
 /// The limits, memory, threads and counters that all sessions of one side use. It holds no session.
 pub(crate) struct Services {
     role: Role,
+    runtime: Runtime,
     limits: Limits,
     memory: Arc<Memory>,
     workers: Workers,
+    handler_threads: HandlerThreads,
     /// Dropped frames of all outboxes, by type.
     drops: Arc<Drops>,
     tags: TagTable,
+    holders: Holders,
     drain: Drain,
     logs: Logs,
+    /// The client of this side, which is above this room. A server has none.
+    client: OnceLock<Weak<dyn Any + Send + Sync>>,
     /// The longest body that is within every limit: `max_typed_body`, `max_message_size`, and the
     /// `max_message_size` of every peer until now. One comparison with it settles most messages.
     small_body: AtomicUsize,
@@ -41,19 +47,27 @@ impl Services {
         let small_body = limits.max_typed_body.min(limits.max_message_size - HEADER_LEN);
         Arc::new(Self {
             role,
+            runtime: Runtime::default(),
             limits,
             memory,
             workers: Workers::new(max_workers),
+            handler_threads: HandlerThreads::default(),
             drops: Arc::default(),
-            tags: TagTable::default(),
+            tags: TagTable::new(limits.tags),
+            holders: Holders::default(),
             drain: Drain::new(spreads),
             logs: Logs::default(),
+            client: OnceLock::new(),
             small_body: AtomicUsize::new(small_body),
         })
     }
 
     pub(crate) const fn role(&self) -> Role {
         self.role
+    }
+
+    pub(crate) const fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     pub(crate) const fn limits(&self) -> &Limits {
@@ -68,12 +82,20 @@ impl Services {
         &self.workers
     }
 
+    pub(crate) const fn handler_threads(&self) -> &HandlerThreads {
+        &self.handler_threads
+    }
+
     pub(crate) const fn drops(&self) -> &Arc<Drops> {
         &self.drops
     }
 
     pub(crate) const fn tags(&self) -> &TagTable {
         &self.tags
+    }
+
+    pub(crate) const fn holders(&self) -> &Holders {
+        &self.holders
     }
 
     pub(crate) const fn drain(&self) -> &Drain {
@@ -94,6 +116,17 @@ impl Services {
 
     pub(crate) const fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// Sets the client of this side, once.
+    pub(crate) fn set_client(&self, client: Weak<dyn Any + Send + Sync>) {
+        // A client sets it when it is created.
+        let _ = self.client.set(client);
+    }
+
+    /// Returns the client of this side, while it exists.
+    pub(crate) fn client(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.client.get()?.upgrade()
     }
 }
 

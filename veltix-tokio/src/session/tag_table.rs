@@ -1,11 +1,13 @@
 //! [`TagTable`]: the tags of all peers of one side, and the watches on them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use futures::task::AtomicWaker;
-use veltix_core::{Tag, TagError, TagStore, Target, TargetError, WatchId, WatchStep};
+use tokio::runtime::{EnterGuard, Handle};
+use tokio::time::Instant;
+use veltix_core::{TagLimits, TagStore, TargetError, WatchId};
 
 use crate::sync::{AtomicU64, Mutex};
 
@@ -13,13 +15,24 @@ use crate::sync::{AtomicU64, Mutex};
 #[derive(Debug)]
 pub(crate) struct TagTable {
     store: Mutex<TagStore>,
-    /// Increases with every change of `store`.
+    /// Increases with every change of the tags and peers in `store`.
     version: AtomicU64,
     /// The wakers of the readers of all watches.
     watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
+    /// The runtime of the connections, for the clock and the timers of threads outside of it.
+    runtime: OnceLock<Handle>,
 }
 
 impl TagTable {
+    pub(crate) fn new(limits: TagLimits) -> Self {
+        Self {
+            store: Mutex::new(TagStore::new(limits)),
+            version: AtomicU64::new(0),
+            watchers: Mutex::default(),
+            runtime: OnceLock::new(),
+        }
+    }
+
     /// Reads all tags. The lock is held for one call of the store, and never while another lock is
     /// taken or the caller's code runs.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&TagStore) -> R) -> R {
@@ -34,6 +47,10 @@ impl TagTable {
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut TagStore) -> R) -> R {
         let (result, woken) = {
             let mut store = self.store.lock();
+            if store.needs_time() {
+                // Read under the lock, so that the times are in the order of the changes.
+                store.set_time(self.now().into_std());
+            }
             let result = change(&mut store);
             self.version.fetch_add(1, Ordering::Release);
             (result, store.take_woken())
@@ -51,44 +68,53 @@ impl TagTable {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Tags every admitted peer that the target matches, or none.
-    pub(crate) fn set_all(&self, target: &Target, tag: Tag) -> Result<usize, TagError> {
-        self.change(|store| store.set_all(target, tag))
-    }
-
     /// Begins a watch; returns it with the waker of its reader.
     pub(crate) fn watch(
         &self,
-        target: &Target,
+        begin: impl FnOnce(&mut TagStore) -> Result<WatchId, TargetError>,
     ) -> Result<(WatchId, Arc<AtomicWaker>), TargetError> {
-        let watch = self.change(|store| store.watch(target))?;
+        let watch = self.read_watch(begin)?;
         let waker = Arc::new(AtomicWaker::new());
         self.watchers.lock().insert(watch, Arc::clone(&waker));
         Ok((watch, waker))
     }
 
-    pub(crate) fn next_change(&self, watch: WatchId) -> WatchStep {
-        self.change(|store| store.next_change(watch))
+    /// Takes a step of a watch, which changes no tag.
+    pub(crate) fn read_watch<R>(&self, read: impl FnOnce(&mut TagStore) -> R) -> R {
+        read(&mut self.store.lock())
     }
 
     pub(crate) fn unwatch(&self, watch: WatchId) {
-        self.change(|store| store.unwatch(watch));
+        let ended = self.read_watch(|store| store.unwatch(watch));
         let watcher = self.watchers.lock().remove(&watch);
-        drop(watcher);
+        drop((ended, watcher));
     }
 
     /// Ends all watches: the server has ended, and no peer is left.
     pub(crate) fn end_watches(&self) {
         self.change(TagStore::end_watches);
     }
-}
 
-impl Default for TagTable {
-    fn default() -> Self {
-        Self {
-            store: Mutex::new(TagStore::default()),
-            version: AtomicU64::new(0),
-            watchers: Mutex::default(),
+    /// Remembers the runtime of the first connection.
+    pub(crate) fn note_runtime(&self) {
+        if self.runtime.get().is_none()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // Another connection of the same runtime may have been faster.
+            let _ = self.runtime.set(runtime);
         }
+    }
+
+    /// Enters the runtime of the connections, once there has been one. A timer that begins meanwhile
+    /// belongs to it.
+    pub(crate) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
+        self.runtime.get().map(Handle::enter)
+    }
+
+    /// Returns the time of the runtime of the connections. Its clock may be paused, which a thread
+    /// outside of it would not notice.
+    pub(crate) fn now(&self) -> Instant {
+        let _runtime = self.enter_runtime();
+        Instant::now()
     }
 }

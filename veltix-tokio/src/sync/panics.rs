@@ -4,14 +4,24 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tokio::time::Instant;
+
+use crate::log::{RateLimitedLog, log_limited};
+
 /// The maximum number of reported causes of an error: an error may name itself as its cause.
 const MAX_CAUSES: usize = 16;
+
+/// The log of panics in destructors. Values are dropped in many places that know no side, so all
+/// sides share it.
+static LOG: RateLimitedLog = RateLimitedLog::new();
 
 /// Drops a value of the application. Its destructor may panic, and must not end the connection's
 /// task.
 pub(crate) fn drop_caught<T>(value: T) {
     if catch_unwind(AssertUnwindSafe(|| drop(value))).is_err() {
-        tracing::error!(
+        log_limited!(
+            error,
+            LOG.decide(Instant::now()),
             "a destructor of the application panicked; the panic was caught: fix the destructor"
         );
     }

@@ -2,31 +2,30 @@
 
 use std::fmt::{self, Display};
 use std::panic::Location;
-use std::time::Duration;
 
 use tokio::time::timeout;
 use veltix_core::{Ask, Message, MessageType, ToMessage, TypedMessage};
 
 use super::clock;
-use super::failure::{self, Log};
+use super::failure;
 use super::inbox::Inbox;
 use super::link::Link;
+use super::log::{Log, PATIENCE};
 use crate::client::{Client, ClientConfig, ClientStatus};
 use crate::error::ConnectError;
 use crate::router::Router;
-
-/// The time limit of an expectation. It is shorter than a heartbeat's interval, so that the
-/// connections of a failing test stay open.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client of a [`TestServer`](super::TestServer). See the [module](super).
 ///
 /// Its methods panic, naming the client, where those of a [`Client`] return an error;
 /// [`client`](TestClient::client) has the methods of a [`Client`]. Dropping it closes its
-/// connection, as with a [`Client`].
+/// connection, as with a [`Client`], and panics if a handler of its own routes has failed, as
+/// dropping a [`TestServer`](super::TestServer) does.
 pub struct TestClient {
     profile: Profile,
     client: Client,
+    /// The events of the client.
+    log: Log,
     inbox: Inbox,
     /// The number of messages of the inbox that expectations have taken.
     taken: usize,
@@ -51,7 +50,8 @@ impl TestClient {
         let client = Client::connect_with(profile.link.clone(), config, router).await?;
         // The server may not have listed the client yet.
         clock::until_idle().await;
-        Ok(Self { profile, client, inbox, taken: 0 })
+        let log = Log::start(profile.name.clone(), client.events());
+        Ok(Self { profile, client, log, inbox, taken: 0 })
     }
 
     /// Returns the name.
@@ -201,6 +201,71 @@ impl TestClient {
         }
     }
 
+    /// Takes messages until one is a `T`, and reads that. The messages before it are taken, too.
+    ///
+    /// # Panics
+    /// Panics if none comes within 10 s of the test's time, or if its body cannot be read.
+    #[track_caller]
+    pub fn expect_typed_eventually<T: TypedMessage>(&mut self) -> impl Future<Output = T> {
+        let at = Location::caller();
+        let message = self.expect_eventually(T::TYPE);
+        async move {
+            match T::from_message(message.await, usize::MAX) {
+                Ok(typed) => typed,
+                Err(error) => panic!("{at}: the body of {:?} cannot be read: {error}", T::TYPE),
+            }
+        }
+    }
+
+    /// Takes messages until one is of this type, and returns that. The messages before it are taken,
+    /// too.
+    ///
+    /// # Panics
+    /// Panics if none comes within 10 s of the test's time.
+    #[track_caller]
+    pub fn expect_eventually(
+        &mut self,
+        message_type: impl Into<MessageType>,
+    ) -> impl Future<Output = Message> {
+        let expected: MessageType = message_type.into();
+        let is_expected = move |message: &Message| message.code() == expected.code();
+        self.expect_eventually_where(format!("a message of type {expected:?}"), is_expected)
+    }
+
+    /// Takes messages until `is_expected` returns true for one, and returns that. The messages before
+    /// it are taken, too. Otherwise the panic contains `what`: "ann expected {what} eventually".
+    ///
+    /// # Panics
+    /// Panics if none comes within 10 s of the test's time.
+    #[track_caller]
+    pub fn expect_eventually_where(
+        &mut self,
+        what: impl Display,
+        is_expected: impl Fn(&Message) -> bool,
+    ) -> impl Future<Output = Message> {
+        let at = Location::caller();
+        async move {
+            let mut next = self.taken;
+            let found = timeout(PATIENCE, async {
+                loop {
+                    let message = self.inbox.get(next).await;
+                    next += 1;
+                    if is_expected(&message) {
+                        return message;
+                    }
+                }
+            });
+            let Ok(message) = found.await else {
+                let what = format_args!(
+                    "expected {what} eventually, but received none within {PATIENCE:?}"
+                );
+                panic!("{at}: {}", self.failure(&what, None));
+            };
+            self.taken = next;
+            message
+        }
+    }
+
     /// Waits until all other tasks wait, and checks that there is no message: every message that
     /// was sent to this client by then has arrived. Messages at a later time are not awaited: to
     /// check for those, [`advance`](super::TestServer::advance) the clock first.
@@ -225,7 +290,9 @@ impl TestClient {
         self.inbox.all().split_off(self.taken)
     }
 
-    /// Waits until the client is connected, again or still, and the server has listed it.
+    /// Waits until the client is connected, again or still, and the server has listed it. The end of
+    /// a connection that was cut before this call is noticed first, so that a dead connection does not
+    /// count.
     ///
     /// # Panics
     /// Panics if it is not connected within 10 s of the test's time.
@@ -233,14 +300,39 @@ impl TestClient {
     pub fn connected(&self) -> impl Future<Output = ()> {
         let at = Location::caller();
         async move {
-            let mut status = self.client.status();
-            let connected = status.wait_for(|status| *status == ClientStatus::Connected);
-            if !matches!(timeout(PATIENCE, connected).await, Ok(Ok(_))) {
+            clock::until_idle().await;
+            if !matches!(timeout(PATIENCE, self.client.connected()).await, Ok(Ok(_))) {
                 let what = format_args!("did not connect within {PATIENCE:?}");
                 panic!("{at}: {}", self.failure(&what, None));
             }
             clock::until_idle().await;
         }
+    }
+
+    /// Waits for the failure of a handler of this client: see
+    /// [`TestServer::expect_failure`](super::TestServer::expect_failure).
+    ///
+    /// # Panics
+    /// Panics if no handler fails in this way within 10 s of the test's time.
+    #[track_caller]
+    pub fn expect_failure(&self, text: &str) -> impl Future<Output = String> {
+        let at = Location::caller();
+        async move {
+            match self.log.take_failure(text).await {
+                Ok(line) => line,
+                Err(others) => {
+                    let what = format_args!(
+                        "had no handler that failed with {text:?} within {PATIENCE:?}; other failures:{others}"
+                    );
+                    panic!("{at}: {}", self.failure(&what, None));
+                }
+            }
+        }
+    }
+
+    /// Lets the handlers of this client fail: the test does not fail with them.
+    pub fn allow_failures(&self) {
+        self.log.allow_failures();
     }
 
     /// Returns the text of a panic: the failure, the received messages, and the state of the client
@@ -259,6 +351,12 @@ impl TestClient {
         format!(
             "{name} {what}\n{name} has received:{received}\n{name} is {status}, as {addr}\nevents of the server:{events}"
         )
+    }
+}
+
+impl Drop for TestClient {
+    fn drop(&mut self) {
+        self.log.check();
     }
 }
 

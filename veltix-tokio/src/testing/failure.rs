@@ -1,14 +1,9 @@
 //! The text of a failed expectation.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
-use futures::FutureExt;
-use tokio::task::unconstrained;
+use serde::de::IgnoredAny;
 use veltix_core::Message;
-
-use crate::hub::{Event, EventStream};
-use crate::sync::Mutex;
 
 /// The maximum number of listed messages; the last ones are listed.
 const MESSAGES: usize = 64;
@@ -18,49 +13,6 @@ const EVENTS: usize = 32;
 
 /// The number of characters, or bytes, to which a body is cut.
 const BODY: usize = 128;
-
-/// The events that a server has emitted since it was started, kept until they are read.
-#[derive(Clone)]
-pub(super) struct Log(Arc<Mutex<Recorded>>);
-
-struct Recorded {
-    events: EventStream,
-    lines: Vec<String>,
-}
-
-impl Log {
-    pub(super) fn new(events: EventStream) -> Self {
-        Self(Arc::new(Mutex::new(Recorded { events, lines: Vec::new() })))
-    }
-
-    /// Returns one line for each event, oldest first.
-    pub(super) fn lines(&self) -> Vec<String> {
-        let mut recorded = self.0.lock();
-        while let Some(Some(event)) = unconstrained(recorded.events.next()).now_or_never() {
-            recorded.lines.push(line(&event));
-        }
-        recorded.lines.clone()
-    }
-}
-
-fn line(event: &Event) -> String {
-    match event {
-        Event::Connected { peer } => format!("{peer} connected"),
-        Event::Refused { peer, reason } => format!("on_connect refused {peer}: {reason}"),
-        Event::Disconnected { peer, outcome } => format!("{peer} disconnected: {}", outcome.reason),
-        Event::Rejected { peer, code, reason } => {
-            format!("a body of code {code} from {peer} was rejected: {reason}")
-        }
-        Event::HandlerFailed { peer, code, error } => {
-            format!("the handler of code {code} failed for {peer}: {error}")
-        }
-        Event::HandlerPanicked { peer, code, message } => {
-            format!("the handler of code {code} panicked for {peer}: {message}")
-        }
-        Event::UnknownCode { peer, code } => format!("no route takes code {code} of {peer}"),
-        other => format!("{other:?}"),
-    }
-}
 
 /// Returns the list of a client's messages. The first `taken` of them are marked as taken, and the
 /// unexpected one is marked with an arrow.
@@ -88,13 +40,15 @@ pub(super) fn events(lines: &[String]) -> String {
     lines.iter().skip(hidden).map(|line| format!("\n  {line}")).collect()
 }
 
-/// Returns a readable form of a message: `201 "hello"`, with its body escaped and cut.
+/// Returns a readable form of a message: `201 "hello"`, with its body escaped and cut. JSON stands as it
+/// is: it has escapes of its own, and `{"text":"a \"word\""}` with further ones would be unreadable.
 pub(super) fn shown(message: &Message) -> String {
     let (code, body) = (message.code(), message.body());
     let (shown, is_cut) = match std::str::from_utf8(body) {
         Ok(text) => {
             let cut: String = text.chars().take(BODY).collect();
-            (format!("{cut:?}"), cut.len() < text.len())
+            let is_cut = cut.len() < text.len();
+            (if is_plain_json(text) { cut } else { format!("{cut:?}") }, is_cut)
         }
         Err(_) => {
             let cut = &body[..body.len().min(BODY)];
@@ -105,6 +59,18 @@ pub(super) fn shown(message: &Message) -> String {
         return format!("{code} {shown}... ({} bytes)", body.len());
     }
     format!("{code} {shown}")
+}
+
+/// Returns whether a text is a JSON object or array that changes no terminal.
+fn is_plain_json(text: &str) -> bool {
+    let is_compound = text.starts_with(['{', '[']);
+    let is_printable = |text: &str| text.chars().all(|it| it == ' ' || !is_escaped(it));
+    is_compound && is_printable(text) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Returns whether `{:?}` escapes a character that stands outside of quotes and backslashes.
+fn is_escaped(character: char) -> bool {
+    !matches!(character, '"' | '\\' | '\'') && character.escape_debug().len() > 1
 }
 
 #[cfg(all(test, not(shuttle)))]
@@ -121,6 +87,12 @@ mod tests {
     fn bodies_are_escaped_and_cut() {
         assert_eq!(shown(&message("a \"line\"\n é")), r#"200 "a \"line\"\n é""#);
         assert_eq!(shown(&message("")), r#"200 """#);
+        let json = r#"{"text":"a \"word\"\n","n":[1]}"#;
+        assert_eq!(shown(&message(json)), format!("200 {json}"), "JSON is escaped once");
+        assert_eq!(shown(&message("{\"a\":\n1}")), r#"200 "{\"a\":\n1}""#);
+        assert_eq!(shown(&message("[\"\u{202e}\"]")), r#"200 "[\"\u{202e}\"]""#);
+        let long = format!("[{}1]", "1,".repeat(BODY));
+        assert_eq!(shown(&message(long.clone())), format!("200 {}... (259 bytes)", &long[..BODY]));
         assert_eq!(shown(&message(*b"\xff\0a\"")), r#"200 b"\xff\x00a\"""#);
         let long = "é".repeat(BODY);
         assert_eq!(shown(&message(long.clone())), format!("200 {long:?}"));

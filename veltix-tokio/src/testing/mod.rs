@@ -45,6 +45,10 @@
 //! }
 //! ```
 //!
+//! A handler that returns an error or panics fails the test, when the server or the client with this
+//! handler is dropped, or after its shutdown. A test that means the failure calls
+//! [`expect_failure`](TestServer::expect_failure) or [`allow_failures`](TestServer::allow_failures).
+//!
 //! The panic of a failed expectation shows its location, the client and the expected message, the
 //! messages that the client has received, and the events of the server: a handler that failed or
 //! panicked, a rejected body, a code without a route.
@@ -124,6 +128,7 @@ mod failure;
 mod inbox;
 mod line;
 mod link;
+mod log;
 mod server;
 
 pub use client::TestClient;

@@ -11,15 +11,15 @@ use veltix_core::all;
 use super::TestClient;
 use super::client::Profile;
 use super::clock;
-use super::failure::Log;
 use super::link::{Link, Switchboard};
+use super::log::{Log, PATIENCE};
 use crate::client::{ClientConfig, Reconnect};
 use crate::close::ShutdownReport;
 use crate::config::SocketCore;
 use crate::error::ConnectError;
 use crate::hub::Hub;
 use crate::peer::Peer;
-use crate::router::Router;
+use crate::router::{Router, Served};
 use crate::server::{Server, ServerConfig};
 
 /// The time after which a test client that lost its connection reconnects.
@@ -27,7 +27,10 @@ const RECONNECT: Duration = Duration::from_secs(1);
 
 /// A running server in memory, for the test of an application. See the [module](super).
 ///
-/// Dropping it aborts every connection; [`shutdown`](TestServer::shutdown) drains them.
+/// Dropping it aborts every connection; [`shutdown`](TestServer::shutdown) drains them. Both panic, and
+/// so fail the test, if a handler has returned an error or has panicked, unless the test
+/// [expects](TestServer::expect_failure) or [allows](TestServer::allow_failures) it. A handler whose
+/// message is on its way at the drop has not failed: [`settle`](TestServer::settle) waits for it.
 #[must_use = "a dropped server aborts its connections"]
 pub struct TestServer {
     hub: Hub,
@@ -42,7 +45,7 @@ impl TestServer {
     /// # Panics
     /// Panics unless the runtime has one thread, as that of `#[tokio::test]` has.
     #[track_caller]
-    pub fn start(router: Router) -> impl Future<Output = Self> {
+    pub fn start(router: impl Served) -> impl Future<Output = Self> {
         Self::start_with(ServerConfig::default(), router)
     }
 
@@ -52,7 +55,8 @@ impl TestServer {
     /// # Panics
     /// Panics as [`start`](TestServer::start) does, and if the config is invalid.
     #[track_caller]
-    pub fn start_with(config: ServerConfig, router: Router) -> impl Future<Output = Self> {
+    pub fn start_with(config: ServerConfig, router: impl Served) -> impl Future<Output = Self> {
+        let router = router.into_router();
         clock::begin();
         let (switchboard, listener) = Switchboard::new();
         let config = config.socket_core(SocketCore::Async);
@@ -63,7 +67,7 @@ impl TestServer {
         async move {
             clock::align().await;
             let hub = server.hub();
-            let log = Log::new(hub.events());
+            let log = Log::start("the server", hub.events());
             let running = tokio::spawn(async move {
                 // The server has no error to return.
                 let _ = server.run().await;
@@ -80,12 +84,12 @@ impl TestServer {
     /// Panics if the client cannot connect.
     #[track_caller]
     pub fn client(&self, name: &str) -> impl Future<Output = TestClient> {
-        let config = ClientConfig::default().reconnect(Reconnect::fixed(RECONNECT));
-        self.client_with(name, config, Router::new())
+        self.client_with(name, ClientConfig::default(), Router::new())
     }
 
     /// Connects a client of this name with routes of its own and a config, whose address and
-    /// [`SocketCore`] are ignored. Messages with a route go to that route; the others wait for the
+    /// [`SocketCore`] are ignored. Unless the config sets another
+    /// [`reconnect`](ClientConfig::reconnect), the client reconnects each second. Messages with a route go to that route; the others wait for the
     /// expectations. With a fallback in the router no message waits.
     ///
     /// # Panics
@@ -121,6 +125,7 @@ impl TestServer {
         router: Router,
     ) -> Result<TestClient, ConnectError> {
         let profile = Profile { name: name.to_owned(), link: self.link(), log: self.log.clone() };
+        let config = config.reconnect_by_default(Reconnect::fixed(RECONNECT));
         TestClient::connect(profile, config.socket_core(SocketCore::Async), router).await
     }
 
@@ -153,6 +158,30 @@ impl TestServer {
         }
     }
 
+    /// Waits for the failure of a handler whose line contains this text, and returns the line: it
+    /// names the code, the peer and the error, as in "the handler of code 201 failed for #1 (memory:1):
+    /// not in a room". Each call takes one failure, which then does not fail the test.
+    ///
+    /// # Panics
+    /// Panics if no handler fails in this way within 10 s of the test's time.
+    #[track_caller]
+    pub fn expect_failure(&self, text: &str) -> impl Future<Output = String> {
+        let at = Location::caller();
+        async move {
+            match self.log.take_failure(text).await {
+                Ok(line) => line,
+                Err(others) => panic!(
+                    "{at}: no handler of the server failed with {text:?} within {PATIENCE:?}; other failures:{others}"
+                ),
+            }
+        }
+    }
+
+    /// Lets the handlers of this server fail: the test does not fail with them.
+    pub fn allow_failures(&self) {
+        self.log.allow_failures();
+    }
+
     /// Waits until all other tasks wait: for a message, a reply, or a later time. The clock
     /// advances by one millisecond.
     pub async fn settle(&self) {
@@ -168,6 +197,9 @@ impl TestServer {
 
     /// Shuts the server down: see [`Hub::shutdown`].
     ///
+    /// # Panics
+    /// Panics if a handler has failed, as [dropping](TestServer) does.
+    ///
     /// # Cancel safety
     /// Dropping the future aborts every connection.
     pub async fn shutdown(self) -> ShutdownReport {
@@ -178,6 +210,7 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.running.abort();
+        self.log.check();
     }
 }
 

@@ -4,6 +4,7 @@
 //! Tokio's `AsyncWrite` in one point, on which the whole fast path is built: it writes *without
 //! waiting and without a task*. So the code that fills an outbox can also empty it.
 
+mod failure;
 mod memory;
 mod tcp;
 #[cfg(feature = "__tls")]
@@ -23,7 +24,7 @@ use tokio::io::AsyncRead;
 #[cfg(feature = "testing")]
 pub(crate) use memory::memory_pair_of;
 pub use memory::{MemoryConnector, MemoryListener, memory, memory_pair};
-pub(crate) use tcp::{TcpAcceptor, TcpConnector, TcpOptions};
+pub(crate) use tcp::{Resolver, TcpAcceptor, TcpConnector, TcpOptions, is_loopback};
 pub use unix::{UnixAddr, UnixCredentials};
 #[cfg(unix)]
 pub use unix::{UnixSocketConnector, UnixSocketListener};
@@ -36,12 +37,27 @@ pub trait Listener: Send + 'static {
     /// Waits for the next connection.
     ///
     /// # Errors
-    /// The error that the system reports. The server pauses and tries again, so an error must not
-    /// be final.
+    /// The error that the system reports. The server pauses and tries again, unless the error
+    /// [is final](Self::is_final).
     ///
     /// # Cancel safety
     /// The future must be cancel safe: no connection may be lost when it is dropped.
     fn accept(&mut self) -> impl Future<Output = io::Result<Stream>> + Send;
+
+    /// Returns whether this error of [`accept`](Self::accept) is final, so that the listener
+    /// accepts no connection any more. The server then drops the listener and emits
+    /// [`Event::ListenerFailed`](crate::Event::ListenerFailed); a server without another listener
+    /// drains its connections and ends with [`ServeError`](crate::ServeError).
+    ///
+    /// The default is `true` for the errors by which a system reports that a socket does not listen
+    /// or is no socket (`EBADF`, `EINVAL`, `ENOTSOCK`, `EOPNOTSUPP`, and so the kinds
+    /// [`io::ErrorKind::InvalidInput`] and [`io::ErrorKind::Unsupported`]), and `false` for all
+    /// others, for example when no descriptor is free. A listener with errors of its own must return
+    /// `true` for those that stay: the server repeats every other call of `accept` for ever. No peer
+    /// may be able to cause a final error.
+    fn is_final(&self, error: &io::Error) -> bool {
+        failure::is_final(error)
+    }
 
     /// Returns the address that peers connect to.
     fn local_addr(&self) -> PeerAddr;
@@ -52,7 +68,9 @@ pub trait Connector: Send + Sync + 'static {
     /// Opens a new connection.
     ///
     /// # Errors
-    /// The error that the system reports.
+    /// The error that the system reports. A client that reconnects tries again, unless the kind is
+    /// [`io::ErrorKind::InvalidInput`] or [`io::ErrorKind::Unsupported`]: such an address can never
+    /// be reached.
     fn connect(&self) -> impl Future<Output = io::Result<Stream>> + Send;
 
     /// Returns the name of the server that this connects to, for errors and logs.
@@ -64,7 +82,8 @@ pub struct Stream {
     pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
     pub(crate) writer: Box<dyn StreamWriter>,
     pub(crate) link: Link,
-    /// True if the bytes do not leave this machine. Only streams that this module creates set it.
+    /// True if the bytes do not leave this machine. Only streams that this module creates set it:
+    /// those in memory, of Unix sockets, and of TCP clients whose two ends are on the loopback.
     pub(crate) stays_here: bool,
 }
 

@@ -1,12 +1,17 @@
 //! [`Workers`]: the pool of named threads for blocking handlers.
 
-mod connection_thread;
+mod handler_threads;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-pub(crate) use connection_thread::on_thread;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+pub(crate) use handler_threads::HandlerThreads;
+
+use crate::log::{RateLimitedLog, log_limited};
 
 /// A handler's call that can run on any thread. It does not panic: the panic of a handler is caught
 /// inside it.
@@ -21,6 +26,8 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct Workers {
     shared: Arc<Shared>,
     max: usize,
+    /// Threads that could not be started. Each message for them tries again.
+    log: RateLimitedLog,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +56,7 @@ impl std::fmt::Debug for State {
 
 impl Workers {
     pub(crate) fn new(max: usize) -> Self {
-        Self { shared: Arc::default(), max: max.max(1) }
+        Self { shared: Arc::default(), max: max.max(1), log: RateLimitedLog::new() }
     }
 
     /// Returns the number of threads that one peer may use: all but one, so that it cannot block
@@ -79,11 +86,18 @@ impl Workers {
 
     fn start(&self, number: usize) {
         let shared = Arc::clone(&self.shared);
-        let thread = thread::Builder::new()
-            .name(format!("veltix-worker-{number}"))
-            .spawn(move || shared.work());
+        // The first message of a connection starts the thread, so this is inside a runtime. Code in a
+        // handler may spawn tasks and create timers there, as anywhere else.
+        let runtime = Handle::try_current();
+        let thread =
+            thread::Builder::new().name(format!("veltix-worker-{number}")).spawn(move || {
+                let _inside = runtime.as_ref().map(Handle::enter);
+                shared.work();
+            });
         if let Err(error) = thread {
-            tracing::error!(
+            log_limited!(
+                error,
+                self.log.decide(Instant::now()),
                 %error,
                 "a thread for blocking handlers could not be started: check the limits of threads and memory"
             );

@@ -1,6 +1,6 @@
 #![allow(unused)]
 
-use veltix::{Json, Message, Peer, State, Text};
+use veltix::{Json, Message, Msg, Peer, State, Text};
 
 struct Db;
 
@@ -36,5 +36,18 @@ fn borrowed_for_ever(text: &'static str) {}
 
 #[veltix::debug_handler]
 fn not_borrowed(text: &u32) {}
+
+#[veltix::message]
+enum Rooms {
+    #[message(code = 200, reply = Roster)]
+    Who { room: String },
+    #[message(code = 201)]
+    Roster { names: Vec<String> },
+}
+
+#[veltix::debug_handler]
+async fn message_first(Msg(who): Msg<Who>, peer: Peer) -> Roster {
+    Roster { names: vec![who.room] }
+}
 
 fn main() {}

@@ -88,7 +88,8 @@ impl Peers {
     }
 
     pub(crate) fn enter(&self, peer: &Peer) {
-        self.tags().change(|tags| tags.join(peer.id()));
+        self.tags().note_runtime();
+        self.tags().change(|tags| tags.enter(peer.id()));
         self.entered.insert(peer.id(), Entry { peer: peer.clone(), is_admitted: false });
     }
 
@@ -119,7 +120,7 @@ impl Peers {
 
     /// Removes the peer's tags. They are not read any more.
     pub(crate) fn forget(&self, peer: &Peer) {
-        self.tags().change(|tags| tags.leave(peer.id()));
+        self.tags().change(|tags| tags.forget(peer.id()));
     }
 
     pub(crate) fn get(&self, id: PeerId) -> Option<Peer> {

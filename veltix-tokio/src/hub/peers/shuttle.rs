@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 use ::shuttle::thread::{self, JoinHandle};
-use veltix_core::{Hello, IdSpace, Tag, TagStore, WatchId, WatchStep, tag};
+use veltix_core::{Hello, IdSpace, TagStore, WatchId, WatchStep, tag};
 
 use super::*;
 use crate::config::ConnectionConfig;
@@ -101,19 +101,20 @@ fn look(endpoint: &Endpoint) {
     let (peers, tags) = (endpoint.peers(), endpoint.services().tags());
     let found = peers.matching(&lobby()).expect("it is valid");
     assert!(found.len() <= CONNECTIONS && peers.len() <= CONNECTIONS);
-    let tagged = tags.set_all(&lobby(), Tag::from(("greeted", "yes"))).expect("there is room");
+    let tagged =
+        tags.change(|tags| tags.set_all(&lobby(), ("greeted", "yes"))).expect("there is room");
     assert!(tagged <= CONNECTIONS);
-    let (watch, _) = tags.watch(&lobby()).expect("it is valid");
+    let (watch, _) = tags.watch(|store| store.watch(&lobby(), [""; 0])).expect("it is valid");
     tags.unwatch(watch);
 }
 
 /// Applies the changes of a watch to a list. No change may contradict the list.
 fn follow(tags: &TagTable, watch: WatchId, inside: &mut BTreeSet<PeerId>) {
     loop {
-        match tags.next_change(watch) {
-            WatchStep::Reset(now) => *inside = now.into_iter().collect(),
-            WatchStep::Entered(peer) => assert!(inside.insert(peer), "it was inside"),
-            WatchStep::Left(peer) => assert!(inside.remove(&peer), "it was outside"),
+        match tags.read_watch(|store| store.next_change(watch)) {
+            WatchStep::Reset(now) => *inside = now.into_iter().map(|member| member.peer).collect(),
+            WatchStep::Entered(member) => assert!(inside.insert(member.peer), "it was inside"),
+            WatchStep::Left(member) => assert!(inside.remove(&member.peer), "it was outside"),
             WatchStep::Idle | WatchStep::Ended => return,
         }
     }
@@ -122,7 +123,7 @@ fn follow(tags: &TagTable, watch: WatchId, inside: &mut BTreeSet<PeerId>) {
 fn everything_at_once() {
     let endpoint = server();
     let (peers, tags) = (endpoint.peers(), endpoint.services().tags());
-    let (watch, _) = tags.watch(&lobby()).expect("it is valid");
+    let (watch, _) = tags.watch(|store| store.watch(&lobby(), [""; 0])).expect("it is valid");
     let mut threads: Vec<_> = (0..CONNECTIONS).map(|_| spawn(&endpoint, live)).collect();
     threads.push(spawn(&endpoint, |endpoint| look(endpoint)));
     let mut inside = BTreeSet::new();

@@ -1,12 +1,17 @@
 //! Extractors that do not need the body.
 
 use std::any::type_name;
+#[cfg(feature = "__tls")]
+use std::sync::Arc;
 
 use veltix_core::RequestId;
 
 use super::{Context, FromContext, Rejection};
 use crate::hub::Hub;
+use crate::identity::Identity;
 use crate::peer::Peer;
+#[cfg(feature = "__tls")]
+use crate::tls::PeerCertificates;
 
 impl<S> FromContext<S> for Peer {
     fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
@@ -25,6 +30,25 @@ impl<S> FromContext<S> for Hub {
 impl<S> FromContext<S> for RequestId {
     fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
         Ok(cx.id)
+    }
+}
+
+impl<S, I: Send + Sync + 'static> FromContext<S> for Identity<I> {
+    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
+        let identity = cx.peer().identity::<I>();
+        identity.map(Self).ok_or(Rejection::NoIdentity { name: type_name::<I>() })
+    }
+}
+
+#[cfg(feature = "__tls")]
+impl<S> FromContext<S> for PeerCertificates {
+    fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
+        match cx.peer().tls() {
+            Some(tls) if !tls.certificates().is_empty() => {
+                Ok(Self(Arc::clone(tls.shared_certificates())))
+            }
+            _ => Err(Rejection::NoCertificate),
+        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! Extractors: the possible arguments of a handler.
 
 mod body;
-#[cfg(feature = "__tls")]
-mod certificates;
 mod context;
-mod identity;
+
+use std::time::Duration;
 
 use thiserror::Error;
 use veltix_core::{BodyError, Message, MessageRef, RequestId};
@@ -70,8 +69,8 @@ impl<'a> Context<'a> {
 /// impl<S> FromContext<S> for Admin {
 ///     fn from_context(cx: &Context<'_>, _state: &S) -> Result<Self, Rejection> {
 ///         match cx.peer().get_tag("admin") {
-///             Some(name) => Ok(Self(name.to_string())),
-///             None => Err(Rejection::other("only for admins")),
+///             Ok(Some(name)) => Ok(Self(name.to_string())),
+///             _ => Err(Rejection::other("only for admins")),
 ///         }
 ///     }
 /// }
@@ -131,7 +130,8 @@ pub trait FromMessage<S>: Sized {
     label = "not an extractor for this handler",
     note = "a message's handler ends with `Message`, `Msg<T>`, `Text`, `Json<T>`, `Bytes` or an argument that \
             does not need the body; one of `Router::on` ends with `Msg<T>`; `on_connect` takes no body; \
-            `on_disconnect` may end with `Disconnected`"
+            `on_disconnect` may end with `Disconnected`",
+    note = "`State<S>` takes the router's state, or a part of it with `FromRef`"
 )]
 pub trait FromInput<S, I: Input, Via>: Sized {
     /// True if the argument works only on a server, as [`FromContext::NEEDS_HUB`].
@@ -210,6 +210,20 @@ pub enum Rejection {
     /// A handler on a client takes a [`Hub`](crate::Hub).
     #[error("a client has no `Hub`: use `Peer` for the other end of the connection")]
     NoHub,
+    /// A handler on a server takes a [`ClientHandle`](crate::ClientHandle).
+    #[error(
+        "a server has no client: use `Hub` for the server, or take an `Option` of `ClientHandle`"
+    )]
+    NoClient,
+    /// The peer sends too fast. A layer or an extractor that limits rates returns it, and so does a
+    /// [`peer_rate`](crate::ServerConfig::peer_rate) that [tells its peers](veltix_core::Rate::tell_peers).
+    /// The sender receives the error that its message declares; a message that asks nothing is not
+    /// answered.
+    #[error("the peer sends too fast: wait for {retry_after:?} before the next call")]
+    TooFast {
+        /// The time after which the peer may try again.
+        retry_after: Duration,
+    },
     /// The error of an application's own extractor.
     #[error(transparent)]
     Other(BoxError),

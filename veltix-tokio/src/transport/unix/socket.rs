@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use super::file::{self, SocketFile};
 use super::{UnixAddr, UnixCredentials};
 use crate::error::BindError;
+use crate::transport::failure::is_of_one_connection;
 use crate::transport::{Connector, Listener, PeerAddr, Stream, StreamWriter};
 
 /// Only the user of the server process may connect.
@@ -61,7 +62,8 @@ impl UnixSocketListener {
     /// # Errors
     /// [`BindError::SocketInUse`] if a server listens there. [`BindError::NotASocket`] if another
     /// file has the path. [`BindError::SocketPath`] if the path is too long (107 bytes on Linux,
-    /// 103 on macOS and the BSDs). [`BindError::Io`] for an error of the system, for example a
+    /// 103 on macOS and the BSDs). [`BindError::NoRuntime`] outside of a Tokio runtime.
+    /// [`BindError::Io`] for an error of the system, for example a
     /// missing or read-only directory.
     pub fn bind(path: impl AsRef<Path>) -> Result<Self, BindError> {
         Self::bind_with_mode(path, OWNER_ONLY)
@@ -76,7 +78,7 @@ impl UnixSocketListener {
         let path = path.as_ref();
         let io_error = |source| BindError::Io { addr: path.display().to_string(), source };
         // `from_std` panics without a runtime.
-        tokio::runtime::Handle::try_current().map_err(|e| io_error(io::Error::other(e)))?;
+        tokio::runtime::Handle::try_current().map_err(|_| BindError::NoRuntime)?;
         let (socket, file) = file::listen(path, mode)?;
         let listener = UnixListener::from_std(socket).map_err(io_error)?;
         Ok(Self { file, listener })
@@ -91,7 +93,7 @@ impl Listener for UnixSocketListener {
                     return Ok(wrap(stream, addr.as_pathname().map(Path::to_owned)));
                 }
                 // A peer that closed before it was accepted is no reason to pause.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -1,0 +1,162 @@
+//! `peer.take_over(..)`: one connection for each user, the newest. The user is that of `authenticate`.
+
+use std::sync::{Arc, Mutex};
+
+use futures::future::join_all;
+use tokio::time::{Duration, Instant, sleep};
+use veltix::{
+    BoxError, Client, ClientConfig, CloseReason, Disconnected, HandshakeInfo, Hub, Message, Peer,
+    Refuse, Router, all, tag,
+};
+
+use crate::support::{ECHO, OTHER, World, quiet, until};
+
+/// The user whom a token names. `session` differs for each connection, and is no part of the key.
+struct User {
+    name: String,
+    _session: u64,
+}
+
+async fn authenticate(info: HandshakeInfo) -> Result<User, Refuse> {
+    let name = info.require_token()?.expose().to_owned();
+    Ok(User { name, _session: 0 })
+}
+
+/// What happened, in its order.
+type Log = Arc<Mutex<Vec<String>>>;
+
+fn router(log: &Log, leaving: Duration) -> Router {
+    let (coming, going) = (Arc::clone(log), Arc::clone(log));
+    let enter = move |peer: Peer| {
+        let log = Arc::clone(&coming);
+        async move {
+            let told = Message::empty(OTHER);
+            let older = peer.take_over(|user: &User| user.name.clone()).tell(&told).await?;
+            log.lock().expect("nobody panics").push(format!("enter, {} older", older.len()));
+            peer.set_tag(("user", peer.identity::<User>().expect("it is known").name.clone()))?;
+            Ok::<_, BoxError>(())
+        }
+    };
+    let leave = move |end: Disconnected| {
+        let log = Arc::clone(&going);
+        async move {
+            sleep(leaving).await;
+            log.lock().expect("nobody panics").push(format!("left, {}", end.reason));
+        }
+    };
+    Router::new().authenticate(authenticate).on_connect(enter).on_disconnect(leave)
+}
+
+async fn connect(world: &World, name: &str) -> (Client, veltix::MessageStream) {
+    let (router, messages) = Router::new().messages();
+    let client = world.client_with(ClientConfig::default().token(name), router).await;
+    (client, messages)
+}
+
+fn entries(log: &Log) -> Vec<String> {
+    std::mem::take(&mut *log.lock().expect("nobody panics"))
+}
+
+const TAKEN_OVER: &str = "left, a newer connection of the same user took over";
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_connection_of_a_user_stays_after_the_older_one_has_left() {
+    let log = Log::default();
+    let world = World::new(router(&log, Duration::from_secs(1)));
+    let (_bob, _) = connect(&world, "bob").await;
+    let (ann, mut heard) = connect(&world, "ann").await;
+    quiet().await;
+    let older = world.hub.list(tag("user").is("ann")).unwrap().remove(0);
+    assert_eq!(entries(&log), ["enter, 0 older", "enter, 0 older"]);
+    let start = Instant::now();
+    let (_again, _) = connect(&world, "ann").await;
+    quiet().await;
+    while world.hub.count(tag("user").is("ann")).unwrap() == 0 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(entries(&log), [TAKEN_OVER, "enter, 1 older"]);
+    assert!(start.elapsed() >= Duration::from_secs(1), "it waited for `on_disconnect`");
+    assert_eq!(heard.next().await.map(|message| message.code()), Some(OTHER.code()));
+    assert_eq!(older.closed().await.reason, CloseReason::TakenOver);
+    assert_eq!(ann.peer().closed().await.reason, CloseReason::PeerClosed);
+    assert_eq!(world.hub.count(all()), Ok(2));
+    assert_eq!(world.hub.count(tag("user").is("ann")), Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_on_disconnect_holds_up_the_new_connection_for_two_seconds() {
+    let log = Log::default();
+    let world = World::new(router(&log, Duration::from_secs(5)));
+    let (_ann, _) = connect(&world, "ann").await;
+    quiet().await;
+    let start = Instant::now();
+    let (again, _) = connect(&world, "ann").await;
+    while world.hub.count(all()).unwrap() == 0 || again.is_connected() && entries(&log).is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let took = start.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_millis(2_100)).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_takeovers_at_once_exactly_one_connection_remains() {
+    for leaving in [Duration::ZERO, Duration::from_millis(300)] {
+        let log = Log::default();
+        let world = World::new(router(&log, leaving));
+        let (_other, _) = connect(&world, "bob").await;
+        let clients = join_all((0..10).map(|_| connect(&world, "ann"))).await;
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(world.hub.count(tag("user").is("ann")), Ok(1));
+        assert_eq!(world.hub.count(all()), Ok(2));
+        let connected = clients.iter().filter(|(client, _)| client.is_connected()).count();
+        assert_eq!(connected, 1);
+        // Each that entered has left, except the last.
+        let log = entries(&log);
+        let entered = log.iter().filter(|entry| entry.starts_with("enter")).count();
+        let left = log.iter().filter(|entry| entry.starts_with("left")).count();
+        assert_eq!(entered, left + 2, "{log:?}");
+        let last = log.iter().rposition(|entry| entry.starts_with("enter")).unwrap();
+        assert!(log[last..].iter().all(|entry| !entry.starts_with("left")), "{log:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_identity_nothing_is_taken_over_and_the_error_says_why() {
+    let enter = |peer: Peer| async move {
+        peer.take_over(|user: &User| user.name.clone()).await?;
+        Ok::<_, BoxError>(())
+    };
+    let world = World::new(Router::new().on_connect(enter));
+    let mut events = world.hub.events();
+    let _raw = world.raw().await;
+    let refused = |event| match event {
+        veltix::Event::Refused { reason, .. } => Some(reason),
+        _ => None,
+    };
+    let reason = until(&mut events, refused).await;
+    assert!(reason.contains("let `Router::authenticate` give one"), "{reason}");
+}
+
+/// The entry of a user goes with the last connection, and a handler may take over as well.
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_take_over_and_a_user_who_left_is_forgotten() {
+    let take = |peer: Peer, hub: Hub| async move {
+        let older = peer.take_over(|user: &User| user.name.clone()).await;
+        format!("{} {}", older.expect("it is known").len(), hub.count(all()).expect("it is valid"))
+    };
+    let router = Router::new().authenticate(authenticate).route(ECHO, take);
+    let world = World::new(router);
+    let ask = async |client: &Client| {
+        let answer = client.request(&Message::empty(ECHO)).await.expect("it answers");
+        answer.text().expect("a text").to_owned()
+    };
+    let (one, _) = connect(&world, "ann").await;
+    let (two, _) = connect(&world, "ann").await;
+    assert_eq!(ask(&one).await, "0 2");
+    assert_eq!(ask(&one).await, "0 2", "it holds the key itself");
+    assert_eq!(ask(&two).await, "1 1");
+    two.close().await;
+    quiet().await;
+    let (three, _) = connect(&world, "ann").await;
+    assert_eq!(ask(&three).await, "0 1");
+}
