@@ -1,5 +1,7 @@
 //! [`Hello`]: the message in which each side describes itself in the handshake.
 
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -43,7 +45,7 @@ pub struct Hello {
     version: String,
     meta: Map<String, Value>,
     /// Holds the announced limit, so that a sender need not search `meta`.
-    max_message_size: Option<u32>,
+    max_message_size: Option<NonZeroU32>,
     differing_types: Vec<u16>,
 }
 
@@ -109,7 +111,7 @@ impl Hello {
     #[inline]
     #[must_use]
     pub fn max_message_size(&self) -> Option<usize> {
-        self.max_message_size.map(|limit| limit as usize)
+        self.max_message_size.map(|limit| limit.get() as usize)
     }
 
     /// Returns an entry of the `veltix` object.
@@ -228,9 +230,9 @@ fn take_token(object: &mut Map<String, Value>) -> Option<Token> {
 
 /// Returns the limit for whole frames in a `meta`. No length field expresses more than 32 bits, and
 /// no frame is shorter than a header.
-fn announced_limit(meta: &Map<String, Value>) -> Option<u32> {
+fn announced_limit(meta: &Map<String, Value>) -> Option<NonZeroU32> {
     let limit = meta.get("veltix")?.get(MAX_MESSAGE_SIZE)?.as_u64()?;
-    Some(u32::try_from(limit).unwrap_or(u32::MAX).max(limits::HEADER_LEN as u32))
+    NonZeroU32::new(u32::try_from(limit).unwrap_or(u32::MAX).max(limits::HEADER_LEN as u32))
 }
 
 /// Keeps the parts of a `meta` that this crate knows.

@@ -304,14 +304,7 @@ impl ConnectionTask {
             }
             return Ok(());
         }
-        let size = reply.body().len();
-        session.check_size(size)?;
-        if reply.is_typed() {
-            let limit = session.limits().max_typed_body;
-            if size > limit {
-                return Err(EncodeError::BodyTooLarge { size, limit });
-            }
-        }
+        session.check_reply(reply.body().len(), reply.is_typed())?;
         let (message, same_code) = reply.into_parts();
         let code = if same_code { code } else { message.code() };
         self.push_reply(Frame::of(message, code, id));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use veltix_core::limits::HEADER_LEN;
 use veltix_core::{Ask, EncodeError, Frame, Message, PeerId, Target, ToMessage};
 
 use super::shared_batch::with_open_batch;
@@ -50,7 +51,7 @@ impl Broadcast {
         let Self { target, except, .. } = self;
         with_open_batch(|open_batch| {
             let mut targets = open_batch.find(endpoint, target, except)?;
-            if !endpoint.services().may_exceed_a_peer(frame.len()) {
+            if endpoint.services().is_small(frame.len() - HEADER_LEN) {
                 return Ok(open_batch.send(targets, frame, policy));
             }
             let refused = targets.refuse_too_large(&frame);

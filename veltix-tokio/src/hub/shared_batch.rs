@@ -84,6 +84,10 @@ impl Targets {
     pub(crate) fn refuse_too_large(&mut self, frame: &Frame) -> Delivery {
         let body = frame.len() - HEADER_LEN;
         let mut refused = Delivery::default();
+        if self.iter().all(|(_, peer)| peer.session().check_size(body).is_ok()) {
+            // The list stays the one that a shared batch may know.
+            return refused;
+        }
         let mut accepting = Vec::with_capacity(self.peers.len());
         for (_, peer) in self.iter() {
             match peer.session().check_size(body) {
@@ -91,10 +95,7 @@ impl Targets {
                 Err(error) => refused.refuse_too_large(peer, frame.code(), &error),
             }
         }
-        // Without a change, the list stays the one that a shared batch may know.
-        if refused.matched > 0 {
-            self.peers = accepting.into();
-        }
+        self.peers = accepting.into();
         refused
     }
 

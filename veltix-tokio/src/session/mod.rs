@@ -69,9 +69,7 @@ impl Session {
         writer: Box<dyn StreamWriter>,
         ids: IdSpace,
     ) -> Arc<Self> {
-        if let Some(limit) = hello.max_message_size()
-            && limit < services.limits().max_message_size
-        {
+        if let Some(limit) = hello.max_message_size() {
             services.note_peer_limit(limit);
         }
         let (drops, memory) = (Arc::clone(services.drops()), Arc::clone(services.memory()));
@@ -162,12 +160,33 @@ impl Session {
     /// Refuses a body whose frame one of the two sides does not accept.
     #[inline]
     pub(crate) fn check_size(&self, body: usize) -> Result<(), EncodeError> {
+        if self.services.is_small(body) { Ok(()) } else { self.check_large(body) }
+    }
+
+    #[cold]
+    fn check_large(&self, body: usize) -> Result<(), EncodeError> {
         check_size(body, self.limits().max_message_size)?;
         let size = HEADER_LEN + body;
         match self.hello.max_message_size() {
             Some(limit) if size > limit => Err(EncodeError::OverPeerLimit { size, limit }),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses the body of a reply like [`check_size`](Session::check_size). `max_typed_body` applies too
+    /// if the reply `is_typed` and has no limit of its own.
+    #[inline]
+    pub(crate) fn check_reply(&self, body: usize, is_typed: bool) -> Result<(), EncodeError> {
+        if self.services.is_small(body) { Ok(()) } else { self.check_large_reply(body, is_typed) }
+    }
+
+    #[cold]
+    fn check_large_reply(&self, size: usize, is_typed: bool) -> Result<(), EncodeError> {
+        let limit = self.limits().max_typed_body;
+        if is_typed && size > limit {
+            return Err(EncodeError::BodyTooLarge { size, limit });
+        }
+        self.check_large(size)
     }
 
     pub(crate) const fn end_state(&self) -> &End {

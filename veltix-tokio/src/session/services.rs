@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use veltix_core::limits::HEADER_LEN;
+
 use super::{Holders, Runtime, TagTable};
 use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
@@ -29,8 +31,9 @@ pub(crate) struct Services {
     logs: Logs,
     /// The client of this side, which is above this room. A server has none.
     client: OnceLock<Weak<dyn Any + Send + Sync>>,
-    /// The least `max_message_size` of all peers until now, if one was below that of this side.
-    least_limit: AtomicUsize,
+    /// The longest body that is within every limit: `max_typed_body`, `max_message_size`, and the
+    /// `max_message_size` of every peer until now. One comparison with it settles most messages.
+    small_body: AtomicUsize,
 }
 
 impl Services {
@@ -42,6 +45,7 @@ impl Services {
         spreads: Spreads,
     ) -> Arc<Self> {
         let runtime: Arc<Runtime> = Arc::default();
+        let small_body = limits.max_typed_body.min(limits.max_message_size - HEADER_LEN);
         Arc::new(Self {
             role,
             runtime: Arc::clone(&runtime),
@@ -55,7 +59,7 @@ impl Services {
             drain: Drain::new(spreads),
             logs: Logs::default(),
             client: OnceLock::new(),
-            least_limit: AtomicUsize::new(usize::MAX),
+            small_body: AtomicUsize::new(small_body),
         })
     }
 
@@ -101,14 +105,14 @@ impl Services {
 
     /// Notes the `max_message_size` of a peer. It precedes every message to the peer.
     pub(super) fn note_peer_limit(&self, limit: usize) {
-        self.least_limit.fetch_min(limit, Ordering::Relaxed);
+        self.small_body.fetch_min(limit.saturating_sub(HEADER_LEN), Ordering::Relaxed);
     }
 
-    /// Returns whether a frame of this length may be too large for a peer. Most sides have no such peer,
-    /// so that a broadcast need not ask each of them.
+    /// Returns whether a body of this length is within every limit, of this side and of all peers. A
+    /// longer one may still be within those that concern it.
     #[inline]
-    pub(crate) fn may_exceed_a_peer(&self, frame: usize) -> bool {
-        frame > self.least_limit.load(Ordering::Relaxed)
+    pub(crate) fn is_small(&self, body: usize) -> bool {
+        body <= self.small_body.load(Ordering::Relaxed)
     }
 
     pub(crate) const fn logs(&self) -> &Logs {
