@@ -74,7 +74,7 @@ impl ConnectionTask {
         let mut batch = self.reading.take_unhandled();
         while !batch.is_empty() && budget.goes_on(scope) {
             let directly = self.can_dispatch_directly();
-            if !directly && !self.may_read_in_need() {
+            if !directly && !self.lets_received_run() && !self.may_read_in_need() {
                 break;
             }
             let Some(message) = batch.next_ref() else { break };
@@ -86,6 +86,13 @@ impl ConnectionTask {
         }
     }
 
+    /// Returns whether an end has begun after which received messages still run. They may be more than
+    /// the inbox has room for.
+    #[cold]
+    fn lets_received_run(&self) -> bool {
+        self.phase.is_ending() && !self.is_cut_off()
+    }
+
     /// Dispatches the rest of the last batch after an end has begun that lets received messages run.
     /// Such an end may begin in the middle of a batch, for example by a handler's panic, or while the
     /// inbox is full.
@@ -95,21 +102,13 @@ impl ConnectionTask {
         scope: &FlushScope,
         budget: &mut Budget,
     ) {
-        if !self.phase.is_ending() || !self.reading.has_unhandled() {
-            return;
-        }
-        let mut batch = self.reading.take_unhandled();
-        while !batch.is_empty() && !self.is_cut_off() && budget.goes_on(scope) {
-            let Some(message) = batch.next_ref() else { break };
-            budget.spend(message.code(), message.body().len());
-            self.dispatch(cx, message, false, budget);
-        }
-        if !batch.is_empty() && !self.is_cut_off() {
-            self.reading.keep_unhandled(batch);
+        if self.phase.is_ending() && self.reading.has_unhandled() {
+            self.dispatch_batch(cx, scope, budget);
         }
     }
 
-    /// Handles a message as its code and id ask for: `directly` if nothing waits and nothing ends.
+    /// Handles a message as its code and id ask for: `directly` if nothing waits and nothing ends. It has one
+    /// caller, so that the compiler makes one function of both.
     #[inline]
     fn dispatch(
         &mut self,
