@@ -108,7 +108,10 @@ pub trait Handler<T, S, I: Input = Message>: Signature<T> + Clone + Send + Sync 
 
     /// Allows up to `calls` concurrent calls of this route for one peer. The calls start in order. They
     /// may continue and end in any order, and messages of other routes do not wait for them. 0 counts
-    /// as 1. All blocking routes together use at most `max_workers − 1` threads for one peer.
+    /// as 1. All blocking routes together use at most `max_workers − 1` threads for one peer. A call
+    /// starts only while the messages of the peer's concurrent calls have less than 8 MiB
+    /// ([`CONCURRENT_BYTES`](veltix_core::limits::CONCURRENT_BYTES)), or than the bytes of its inbox if
+    /// those are more.
     fn concurrent(self, calls: usize) -> Configured<Self, T, S, I>
     where
         I: MessageInput,
