@@ -276,6 +276,19 @@ async fn a_plain_handler_on_the_default_core_is_told_to_use_on_blocking() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
+/// A plain handler may close its own connection. It cannot wait for the end.
+#[tokio::test(start_paused = true)]
+async fn a_close_in_a_plain_handler_is_ready_at_once() {
+    let (router, mut told) = asking(|peer: Peer| block_on(peer.close()));
+    let world = World::new(router);
+    let (mut raw, peer) = world.join().await;
+    raw.send(OTHER.code(), 0, "").await.unwrap();
+    let so_far = soon(told.recv()).await.unwrap();
+    assert_eq!((so_far.reason, so_far.received.waiting), (CloseReason::Closed, 1));
+    let outcome = peer.closed().await;
+    assert_eq!((outcome.reason, outcome.received.handled), (CloseReason::Closed, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_survey_in_a_plain_handler_fails_for_each_peer() {
     let (tell, mut told) = unbounded_channel();

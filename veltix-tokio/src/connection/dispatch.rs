@@ -125,7 +125,7 @@ impl ConnectionTask {
             if let Some(mut message) = self.take_answer(message.into_message(), budget) {
                 self.route(cx, message.by_ref());
             }
-        } else if self.reading.has_refusal() && self.refuse_too_fast(&message) {
+        } else if self.reading.has_refusal() && self.refuse_too_fast(message.code(), message.id()) {
             // The peer hears that it is too fast, and the message is not handled.
         } else if directly
             && let Some(route) = self.routes.find(message.code())
@@ -297,10 +297,7 @@ impl ConnectionTask {
     ) -> Result<(), EncodeError> {
         let session = self.session();
         if id == session.ids().plain() {
-            session.receipts().unanswered.add(1);
-            if reply.is_error() {
-                self.report_failure(code, UNHEARD.to_owned());
-            }
+            self.discard_reply(code, reply.is_error());
             return Ok(());
         }
         session.check_reply(reply.body().len(), reply.is_typed())?;
@@ -308,6 +305,16 @@ impl ConnectionTask {
         let code = if same_code { code } else { message.code() };
         self.push_reply(Frame::of(message, code, id));
         Ok(())
+    }
+
+    /// Counts a reply to a message that asked nothing. A declared error is reported, since nobody else hears
+    /// of it.
+    #[cold]
+    fn discard_reply(&self, code: u16, is_error: bool) {
+        self.session().receipts().unanswered.add(1);
+        if is_error {
+            self.report_failure(code, UNHEARD.to_owned());
+        }
     }
 
     /// Queues a reply; without room for it the serial handlers wait, and no other one is started.

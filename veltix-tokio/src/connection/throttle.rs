@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use veltix_core::limits::{RATE_BURST, TELL_PAUSE};
-use veltix_core::{IdSpace, MessageRef, Rate, RateLimiter, RequestId, TokenBucket, Verdict};
+use veltix_core::{IdSpace, Rate, RateLimiter, RequestId, TokenBucket, Verdict};
 
 use super::ConnectionTask;
 use crate::close::CloseReason;
@@ -130,8 +130,7 @@ impl ConnectionTask {
     /// Answers a call of a peer that is too fast, if its message declares an error. Returns whether it
     /// was answered: any other message is handled.
     #[cold]
-    pub(super) fn refuse_too_fast(&mut self, message: &MessageRef<'_>) -> bool {
-        let (code, id) = (message.code(), message.id());
+    pub(super) fn refuse_too_fast(&mut self, code: u16, id: RequestId) -> bool {
         // Nothing is answered before `on_connect` has admitted the peer.
         if self.routes.tell(code).is_none() || !self.is_asked(id) || !self.phase.is_admitted() {
             return false;

@@ -189,7 +189,9 @@ impl Hub {
     ///         let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
     ///         loop {
     ///             tokio::select! {
-    ///                 _ = ticks.tick() => _ = clock.broadcast(&Message::empty(TICK)),
+    ///                 _ = ticks.tick() => {
+    ///                     let _ = clock.broadcast(&Message::empty(TICK));
+    ///                 }
     ///                 () = clock.closing() => return,
     ///             }
     ///         }

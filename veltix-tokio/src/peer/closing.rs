@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::Peer;
+use super::{Peer, PeerStats};
 use crate::close::{CloseReason, Disconnected};
+use crate::flush;
 use crate::sync::QueuePosition;
 
 /// The end of a connection, which resolves to how the connection ended. Created by [`Peer::close`]
@@ -22,7 +23,8 @@ impl Peer {
     /// Closes the connection: cancels its handlers, writes what is queued (for at most 1 s), and
     /// ends. It takes effect at once. The future need not be awaited; it returns the final
     /// result of the connection. If a handler of this same connection awaits it, that handler is
-    /// cancelled there.
+    /// cancelled there. In a plain handler, which cannot wait, the future is ready at once with the
+    /// counters so far.
     ///
     /// On a client, this side has decided that the connection ends: the client does not reconnect and
     /// is [`Lost`](crate::ClientStatus::Lost). [`Client::retry`](crate::Client::retry) after this call
@@ -116,7 +118,15 @@ impl Future for Closing {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnected> {
         let Self { peer, position } = self.get_mut();
-        peer.0.end_state().poll(position, cx.waker())
+        let outcome = peer.0.end_state().poll(position, cx.waker());
+        match peer.0.end_state().asked() {
+            Some(reason) if outcome.is_pending() && flush::is_in_plain_handler() => {
+                let PeerStats { sent, received } = peer.stats();
+                let undelivered = sent.dropped() + sent.queued;
+                Poll::Ready(Disconnected { reason, undelivered, sent, received })
+            }
+            _ => outcome,
+        }
     }
 }
 
