@@ -22,7 +22,7 @@ async fn authenticate(info: HandshakeInfo) -> Result<User, Refuse> {
     Ok(User { name, _session: 0 })
 }
 
-/// What happened, in its order.
+/// The events of the handlers, in their order.
 type Log = Arc<Mutex<Vec<String>>>;
 
 fn router(log: &Log, leaving: Duration) -> Router {

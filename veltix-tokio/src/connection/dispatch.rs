@@ -4,7 +4,7 @@ use std::task::{self, Poll};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
-use veltix_core::limits::{CONCURRENT_BYTES, DETACH_BELOW};
+use veltix_core::limits::DETACH_BELOW;
 use veltix_core::{EncodeError, FIRST_APPLICATION_CODE, Frame, MessageRef, RequestId};
 
 use super::ConnectionTask;
@@ -257,16 +257,7 @@ impl ConnectionTask {
     /// Returns whether a message of this route may be handled now, as far as other calls of it go.
     #[inline]
     fn has_turn(&self, route: RouteId) -> bool {
-        !self.handlers.has_concurrent() || self.has_turn_among_calls(route)
-    }
-
-    fn has_turn_among_calls(&self, route: RouteId) -> bool {
-        let bound = self.routes.route(route);
-        let Some(limit) = bound.concurrent else { return true };
-        let per_peer = || self.endpoint.services().workers().per_peer();
-        let limit = if bound.blocking { limit.min(per_peer()) } else { limit };
-        let bytes = self.limits().inbox_bytes.max(CONCURRENT_BYTES);
-        !self.handlers.is_full(route, limit) && self.handlers.concurrent_charge() < bytes
+        self.handlers.has_turn(route, &self.routes, self.endpoint.services())
     }
 
     /// Completes a message: records the outcome of its handler, and sends the reply.

@@ -6,8 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use veltix_core::limits::CONCURRENT_BYTES;
+
 use super::{EndedCall, Origin};
-use crate::router::{PooledFuture, RouteId, poll_caught};
+use crate::router::{PooledFuture, RouteId, Routes, poll_caught};
+use crate::session::Services;
 use crate::sync::drop_caught;
 
 /// One call.
@@ -54,8 +57,18 @@ struct Running {
 }
 
 impl Concurrent {
+    /// Returns whether another call of this route may start, as far as the calls that run go.
+    pub(super) fn has_turn(&self, route: RouteId, routes: &Routes, services: &Services) -> bool {
+        let bound = routes.route(route);
+        let Some(limit) = bound.concurrent else { return true };
+        let per_peer = || services.workers().per_peer();
+        let limit = if bound.blocking { limit.min(per_peer()) } else { limit };
+        let bytes = services.limits().inbox_bytes.max(CONCURRENT_BYTES);
+        !self.is_full(route, limit) && self.charge() < bytes
+    }
+
     /// Returns whether the route has `limit` calls.
-    pub(super) fn is_full(&self, route: RouteId, limit: usize) -> bool {
+    fn is_full(&self, route: RouteId, limit: usize) -> bool {
         let of_route = |running: &Running| {
             let found = running.by_route.iter().find(|(of, _)| *of == route);
             found.map_or(0, |(_, calls)| *calls)
@@ -64,7 +77,7 @@ impl Concurrent {
     }
 
     /// Returns the bytes of the messages of all calls.
-    pub(super) fn charge(&self) -> usize {
+    fn charge(&self) -> usize {
         self.0.as_ref().map_or(0, |running| running.charge)
     }
 
@@ -128,7 +141,7 @@ mod tests {
     use veltix_core::{MessageType, RequestId};
 
     use super::*;
-    use crate::router::{Outcome, Router, Routes};
+    use crate::router::{Outcome, Router};
 
     #[test]
     fn it_counts_each_route_alone_and_holds_nothing_when_all_have_ended() {

@@ -15,6 +15,7 @@ use future_pool::FuturePool;
 pub(crate) use thread::{HandlerThread, ThreadEnd};
 
 use crate::router::{Outcome, PooledFuture, RouteId, Routes, poll_caught};
+use crate::session::Services;
 use crate::sync::drop_caught;
 
 /// The reason for which a handler was called.
@@ -123,14 +124,10 @@ impl Handlers {
         !self.concurrent.is_empty()
     }
 
-    /// Returns whether the route has `limit` concurrent calls.
-    pub(crate) fn is_full(&self, route: RouteId, limit: usize) -> bool {
-        self.concurrent.is_full(route, limit)
-    }
-
-    /// Returns the bytes of the messages whose concurrent handlers run.
-    pub(crate) fn concurrent_charge(&self) -> usize {
-        self.concurrent.charge()
+    /// Returns whether a message of this route may be handled now, as far as other calls of it go.
+    #[inline]
+    pub(crate) fn has_turn(&self, route: RouteId, routes: &Routes, services: &Services) -> bool {
+        self.concurrent.is_empty() || self.concurrent.has_turn(route, routes, services)
     }
 
     /// Runs a serial handler that waits.

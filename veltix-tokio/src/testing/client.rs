@@ -120,12 +120,7 @@ impl TestClient {
     pub fn expect_typed<T: TypedMessage>(&mut self) -> impl Future<Output = T> {
         let at = Location::caller();
         let message = self.expect(T::TYPE);
-        async move {
-            match T::from_message(message.await, usize::MAX) {
-                Ok(typed) => typed,
-                Err(error) => panic!("{at}: the body of {:?} cannot be read: {error}", T::TYPE),
-            }
-        }
+        async move { read(message.await, at) }
     }
 
     /// Takes the next message of any type.
@@ -209,12 +204,7 @@ impl TestClient {
     pub fn expect_typed_eventually<T: TypedMessage>(&mut self) -> impl Future<Output = T> {
         let at = Location::caller();
         let message = self.expect_eventually(T::TYPE);
-        async move {
-            match T::from_message(message.await, usize::MAX) {
-                Ok(typed) => typed,
-                Err(error) => panic!("{at}: the body of {:?} cannot be read: {error}", T::TYPE),
-            }
-        }
+        async move { read(message.await, at) }
     }
 
     /// Takes messages until one is of this type, and returns that. The messages before it are taken,
@@ -366,5 +356,13 @@ impl fmt::Debug for TestClient {
             .field("name", &self.profile.name)
             .field("client", &self.client)
             .finish_non_exhaustive()
+    }
+}
+
+/// Reads a message of a `T` for the test at this place.
+fn read<T: TypedMessage>(message: Message, at: &Location<'_>) -> T {
+    match T::from_message(message, usize::MAX) {
+        Ok(typed) => typed,
+        Err(error) => panic!("{at}: the body of {:?} cannot be read: {error}", T::TYPE),
     }
 }

@@ -7,7 +7,6 @@ use std::thread::{self, Thread};
 use tokio::sync::oneshot;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument as _, Span};
-use veltix_core::limits::CONCURRENT_BYTES;
 use veltix_core::{Message, RequestId};
 
 use super::shared::{Job, Next, Shared};
@@ -96,12 +95,7 @@ impl<'a> ThreadHandlers<'a> {
     }
 
     fn has_turn(&self, route: RouteId) -> bool {
-        let bound = self.routes.route(route);
-        let Some(limit) = bound.concurrent else { return true };
-        let per_peer = || self.peer.session().services().workers().per_peer();
-        let limit = if bound.blocking { limit.min(per_peer()) } else { limit };
-        let bytes = self.peer.session().limits().inbox_bytes.max(CONCURRENT_BYTES);
-        !self.concurrent.is_full(route, limit) && self.concurrent.charge() < bytes
+        self.concurrent.has_turn(route, &self.routes, self.peer.session().services())
     }
 
     fn start(&mut self, cx: &mut Context<'_>, job: Job) {
