@@ -113,30 +113,37 @@ type Taken<'a> = (&'a [u8], &'a [u8]);
 fn first(bytes: &[u8]) -> Result<Option<Taken<'_>>, HandshakeError> {
     let Some((&[high, low], rest)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
     let length = usize::from(high) * 256 + usize::from(low);
-    if let (0x21..=0x7e, 0x21..=0x7e, Some(&third)) = (high, low, rest.first())
-        && length != 22104
-    {
-        let is_known =
-            |list: &str| list.split(' ').any(|begin| begin.as_bytes() == [high, low, third]);
-        // JSON begins with one of these, a byte order mark does not, and neither does UTF-16.
-        let may_be_json =
-            third == 0 || third >= 0x80 || b"{[\"-tfn \t\n\r0123456789".contains(&third);
-        let protocol = match () {
-            () if is_known("HTT GET POS PUT HEA OPT DEL PAT CON TRA PRI") => Some("HTTP"),
-            () if is_known("SSH") => Some("SSH"),
-            () if is_known("220") => Some("SMTP or FTP"),
-            () if !may_be_json => Some("another protocol"),
-            () => None,
-        };
-        if let Some(protocol) = protocol {
-            return Err(HandshakeError::NotVeltix { protocol });
+    match (length, rest.first()) {
+        (22104, _) => return Err(HandshakeError::FrameBeforeHandshake),
+        (0 | 30721.., _) => {
+            return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
         }
+        (_, Some(&third)) => begins_a_handshake([high, low, third])?,
+        (_, None) => {}
     }
-    match length {
-        22104 => Err(HandshakeError::FrameBeforeHandshake),
-        1..=30720 => Ok(rest.split_at_checked(length)),
-        _ => Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN }),
+    Ok(rest.split_at_checked(length))
+}
+
+/// Refuses the first three bytes of TLS and of other protocols.
+fn begins_a_handshake(bytes: [u8; 3]) -> Result<(), HandshakeError> {
+    let [high, low, third] = bytes;
+    if matches!(bytes, [21 | 22, 3, 0..=4]) {
+        return Err(HandshakeError::Tls);
     }
+    if !high.is_ascii_graphic() || !low.is_ascii_graphic() {
+        return Ok(());
+    }
+    let is_known = |list: &str| list.split(' ').any(|begin| begin.as_bytes() == bytes);
+    // JSON begins with one of these, a byte order mark does not, and neither does UTF-16.
+    let may_be_json = third == 0 || third >= 0x80 || b"{[\"-tfn \t\n\r0123456789".contains(&third);
+    let protocol = match () {
+        () if is_known("HTT GET POS PUT HEA OPT DEL PAT CON TRA PRI") => "HTTP",
+        () if is_known("SSH") => "SSH",
+        () if is_known("220") => "SMTP or FTP",
+        () if !may_be_json => "another protocol",
+        () => return Ok(()),
+    };
+    Err(HandshakeError::NotVeltix { protocol })
 }
 
 /// Checks that a hello is accepted if its `pv` is right, and otherwise refused for the right

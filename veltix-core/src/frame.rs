@@ -74,7 +74,8 @@ impl Frame {
     ///
     /// The checksum of a received message is known, so forwarding it does not compute the checksum
     /// again.
-    #[inline]
+    // A call of it costs 30 instructions for each reply.
+    #[inline(always)]
     #[must_use]
     pub fn of(message: Message, code: u16, id: RequestId) -> Self {
         let checksum = match message.checksum() {

@@ -23,14 +23,15 @@ pub(super) fn take_message<T>(
     if length == LENGTH_OF_A_FRAME {
         return Err(HandshakeError::FrameBeforeHandshake);
     }
+    // Before any rule on the third byte: the result must not depend on how the bytes arrive.
+    if length == 0 || length > MAX_HANDSHAKE_LEN {
+        return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
+    }
     if is_tls(buffer) {
         return Err(HandshakeError::Tls);
     }
     if let Some(protocol) = foreign(buffer) {
         return Err(HandshakeError::NotVeltix { protocol });
-    }
-    if length == 0 || length > MAX_HANDSHAKE_LEN {
-        return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
     }
     let Some(json) = buffer.get(2..2 + length) else { return Ok(None) };
     let read = read(json);

@@ -28,6 +28,19 @@ fn r02_each_length_is_judged_at_its_second_byte() {
 }
 
 #[test]
+fn r02_a_third_byte_changes_no_refusal() {
+    for length in 0..=u16::MAX {
+        let [high, low] = length.to_be_bytes();
+        let judged = both_sides(&[high, low]);
+        if judged[0].is_err() {
+            for third in [0, 3, b' ', b'T', b'q', b'{', 0xff] {
+                assert_eq!(both_sides(&[high, low, third]), judged, "length {length}, {third}");
+            }
+        }
+    }
+}
+
+#[test]
 fn r02_a_message_that_lacks_its_end_is_waited_for() {
     for length in [1_u16, 2, 40, 30_720] {
         let bytes = [&length.to_be_bytes()[..], &vec![b' '; usize::from(length)]].concat();

@@ -72,8 +72,10 @@ impl ConnectionTask {
         budget: &mut Budget,
     ) {
         let mut batch = self.reading.take_unhandled();
+        // A peer that has to hear that it is too fast hears it on the longer way.
+        let has_refusal = self.reading.has_refusal();
         while !batch.is_empty() && budget.goes_on(scope) {
-            let directly = self.can_dispatch_directly();
+            let directly = !has_refusal && self.can_dispatch_directly();
             if !directly && !self.lets_received_run() && !self.may_read_in_need() {
                 break;
             }
@@ -125,8 +127,6 @@ impl ConnectionTask {
             if let Some(mut message) = self.take_answer(message.into_message(), budget) {
                 self.route(cx, message.by_ref());
             }
-        } else if self.reading.has_refusal() && self.refuse_too_fast(message.code(), message.id()) {
-            // The peer hears that it is too fast, and the message is not handled.
         } else if directly
             && let Some(route) = self.routes.find(message.code())
             && self.has_turn(route)
@@ -160,6 +160,9 @@ impl ConnectionTask {
 
     /// Gives a message to its route: now, or in its turn.
     fn route(&mut self, cx: &mut task::Context<'_>, message: MessageRef<'_>) {
+        if self.reading.has_refusal() && self.refuse_too_fast(message.code(), message.id()) {
+            return;
+        }
         let Some(route) = self.routes.find(message.code()) else {
             self.on_unknown(message.code());
             return;
@@ -208,14 +211,14 @@ impl ConnectionTask {
     ) {
         let (code, id) = (message.code(), message.id());
         let bound = self.routes.route(route);
-        let concurrent = bound.concurrent.is_some();
-        let charge = message.body().len();
         let pooled =
             if bound.is_async { self.handlers.take_future(route, &self.routes) } else { None };
         let context = Context::new(&self.peer, self.routes.hub(), code, id);
-        let started = if concurrent {
+        let mut charge = 0;
+        let started = if bound.concurrent.is_some() {
             // Many calls at once would each keep the read buffer that their message came in.
             let mut message = message.into_message().detach_below(DETACH_BELOW);
+            charge = message.body().len();
             bound.handler.start(&context, message.by_ref(), pooled)
         } else {
             bound.handler.start(&context, message, pooled)
@@ -224,17 +227,10 @@ impl ConnectionTask {
             Started::Done(outcome) => return self.complete_message(code, id, outcome),
             Started::Running(future) => future,
         };
-        let origin = Origin::Message { route, code, id };
         match poll_caught(&mut future, cx) {
             Poll::Pending => {
-                if let Some(span) = span {
-                    future = PooledFuture::new(future.instrument(span.clone()));
-                }
-                if concurrent {
-                    self.handlers.run_concurrently(route, origin, charge, future);
-                } else {
-                    self.handlers.run(origin, future);
-                }
+                let origin = Origin::Message { route, code, id };
+                self.keep_running(route, origin, charge, future, span);
             }
             Poll::Ready(Outcome::Silent) => {
                 self.handlers.keep_future(route, &self.routes, future);
@@ -251,6 +247,27 @@ impl ConnectionTask {
                 }
                 self.complete_with_failure(code, id, *failure);
             }
+        }
+    }
+
+    /// Keeps a handler that waits. It is a function of its own, so that `start` keeps its registers for the
+    /// handlers that do not.
+    #[inline(never)]
+    fn keep_running(
+        &mut self,
+        route: RouteId,
+        origin: Origin,
+        charge: usize,
+        mut future: PooledFuture,
+        span: Option<&Span>,
+    ) {
+        if let Some(span) = span {
+            future = PooledFuture::new(future.instrument(span.clone()));
+        }
+        if self.routes.route(route).concurrent.is_some() {
+            self.handlers.run_concurrently(route, origin, charge, future);
+        } else {
+            self.handlers.run(origin, future);
         }
     }
 

@@ -158,13 +158,17 @@ pub(crate) fn is_inside(session: &Arc<Session>) -> bool {
     )
 }
 
-/// Polls the future of a handler. Inside it nothing waits on this thread.
+/// Begins a poll of a handler's future. Inside it nothing waits on this thread. Returns the state before
+/// it, for [`leave_future`]; in between nothing unwinds.
 #[inline]
-pub(crate) fn polling<R>(poll: impl FnOnce() -> R) -> R {
-    let outer = MAY_WAIT.replace(true);
-    let result = poll();
+pub(crate) fn enter_future() -> bool {
+    MAY_WAIT.replace(true)
+}
+
+/// Ends a poll of a handler's future.
+#[inline]
+pub(crate) fn leave_future(outer: bool) {
     MAY_WAIT.set(outer);
-    result
 }
 
 /// Returns whether the caller is a plain handler in the task of its connection. Such a handler cannot

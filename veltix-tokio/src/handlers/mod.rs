@@ -54,6 +54,9 @@ pub(crate) struct Handlers {
 /// Handlers in order and one at a time, with the inbox before them.
 #[derive(Default)]
 struct Serial {
+    /// True if a message has to wait: a handler runs, or a reply or a message waits. It repeats the state
+    /// of the other fields, since it is read for every message.
+    is_busy: bool,
     running: Running,
     /// Replies that found no room in the peer's outbox: no other handler is started until they
     /// have. So there is at most one for each handler that ran when the first was parked.
@@ -83,12 +86,24 @@ pub(crate) struct Cancelled {
     pub(crate) replies: Vec<u16>,
 }
 
+impl Serial {
+    /// Records whether a message has to wait. Each function that changes the state calls it at its end.
+    fn note(&mut self) {
+        self.is_busy = self.must_wait();
+    }
+
+    fn must_wait(&self) -> bool {
+        let Self { running, parked, inbox, .. } = self;
+        !matches!(running, Running::Nothing) || !parked.is_empty() || !inbox.is_empty()
+    }
+}
+
 impl Handlers {
     /// Returns whether a message may be handled at once: no serial handler runs, and nothing waits.
     #[inline]
     pub(crate) fn is_free(&self) -> bool {
-        let Serial { running, parked, inbox, .. } = &self.serial;
-        matches!(running, Running::Nothing) && parked.is_empty() && inbox.is_empty()
+        debug_assert_eq!(self.serial.is_busy, self.serial.must_wait(), "it was noted");
+        !self.serial.is_busy
     }
 
     /// Returns whether no handler runs and no message waits.
@@ -103,6 +118,7 @@ impl Handlers {
     pub(crate) fn run_on(&mut self, mut thread: HandlerThread) {
         thread.add_ends(self.take_thread_ends());
         self.serial.running = Running::Thread(Box::new(thread));
+        self.serial.note();
     }
 
     /// Takes the ends of the threads that have run handlers.
@@ -134,6 +150,7 @@ impl Handlers {
     pub(crate) fn run(&mut self, origin: Origin, future: PooledFuture) {
         debug_assert!(matches!(self.serial.running, Running::Nothing), "one handler at a time");
         self.serial.running = Running::Call(origin, future);
+        self.serial.note();
     }
 
     /// Runs a concurrent handler that waits. Its message has `charge` bytes.
@@ -161,7 +178,9 @@ impl Handlers {
     pub(crate) fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Option<EndedCall>> {
         let Running::Call(_, future) = &mut self.serial.running else { return Poll::Ready(None) };
         let outcome = ready!(poll_caught(future, cx));
-        Poll::Ready(match std::mem::take(&mut self.serial.running) {
+        let running = std::mem::take(&mut self.serial.running);
+        self.serial.note();
+        Poll::Ready(match running {
             Running::Call(origin, future) => Some((origin, outcome, future)),
             Running::Nothing | Running::Thread(_) => None,
         })
@@ -180,11 +199,13 @@ impl Handlers {
     /// Holds a reply until the peer's outbox has room, behind the replies that wait already.
     pub(crate) fn park(&mut self, reply: Frame) {
         self.serial.parked.push_back(reply);
+        self.serial.note();
     }
 
     /// Holds a reply that was taken too early.
     pub(crate) fn park_again(&mut self, reply: Frame) {
         self.serial.parked.push_front(reply);
+        self.serial.note();
     }
 
     /// Returns the reply that has waited longest.
@@ -194,6 +215,7 @@ impl Handlers {
             // An idle connection holds no memory for replies.
             self.serial.parked = VecDeque::new();
         }
+        self.serial.note();
         Some(reply)
     }
 
@@ -206,6 +228,7 @@ impl Handlers {
         }
         self.serial.inbox_charge += charge(&message);
         self.serial.inbox.push_back((route, message));
+        self.serial.note();
     }
 
     /// Returns the route of the next message in the inbox, if nothing is before it.
@@ -229,6 +252,7 @@ impl Handlers {
             // An idle connection holds no memory for messages.
             serial.inbox = VecDeque::new();
         }
+        serial.note();
         Some((route, message))
     }
 
@@ -296,7 +320,9 @@ impl Handlers {
             return thread.discard_waiting();
         }
         self.serial.inbox_charge = 0;
-        std::mem::take(&mut self.serial.inbox).len() as u64
+        let discarded = std::mem::take(&mut self.serial.inbox).len() as u64;
+        self.serial.note();
+        discarded
     }
 
     /// Cancels all handlers and drops the messages that wait.
@@ -314,6 +340,7 @@ impl Handlers {
             Running::Thread(thread) => {
                 let cancelled = thread.cancel();
                 self.serial.running = Running::Thread(thread);
+                self.serial.note();
                 return Cancelled { replies, ..cancelled };
             }
         };

@@ -380,16 +380,21 @@ where
 }
 
 /// Polls a handler's future. A panic becomes an outcome.
-#[inline]
+// Without this attribute the outcome of each async message is copied once more.
+#[inline(always)]
 pub(crate) fn poll_caught(future: &mut PooledFuture, cx: &mut task::Context<'_>) -> Poll<Outcome> {
     if fault!("panic_escapes") {
         return Pin::new(future).poll(cx);
     }
-    let poll = || catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(cx)));
-    match flush::polling(poll) {
-        Ok(poll) => poll,
-        Err(panic) => Poll::Ready(panicked(&*panic)),
+    // The result is written in place: this is the path of each async message.
+    let mut poll = Poll::Pending;
+    let outer = flush::enter_future();
+    let caught = catch_unwind(AssertUnwindSafe(|| poll = Pin::new(future).poll(cx)));
+    flush::leave_future(outer);
+    if let Err(panic) = caught {
+        poll = Poll::Ready(panicked(&*panic));
     }
+    poll
 }
 
 /// Returns the outcome of a panic.

@@ -16,19 +16,31 @@ use crate::error::BoxError;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     message: Message,
-    /// True if the reply uses the code of the request; the code in `message` has no meaning.
-    same_code: bool,
-    /// True if this side's `max_typed_body` limits the body, because its type has no limit of its own.
-    is_typed: bool,
-    /// True if it is the error that the message declares.
-    is_error: bool,
+    kind: Kind,
+}
+
+/// The properties of a reply beside its message. They are one byte, since each reply is moved several
+/// times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A body under the code of the request; the code in the message has no meaning.
+    SameCode,
+    Message,
+    /// A typed message, which this side's `max_typed_body` limits.
+    Typed,
+    /// A typed message whose type has a limit of its own.
+    TypedWithin,
+    /// The error that the message of the request declares, limited as `Typed`.
+    Error,
+    /// The declared error, limited as `TypedWithin`.
+    ErrorWithin,
 }
 
 impl Reply {
     /// Creates a reply with the code of the request.
     pub fn same(body: impl Into<Bytes>) -> Self {
         let message = Message::from_parts(0, RequestId::default(), body.into());
-        Self { message, same_code: true, is_typed: false, is_error: false }
+        Self { message, kind: Kind::SameCode }
     }
 
     /// Creates the reply that is this value.
@@ -39,7 +51,8 @@ impl Reply {
     pub(crate) fn typed<T: TypedMessage>(value: &T) -> Result<Self, EncodeError> {
         // The value does not know the limit of its side, so the connection applies it.
         let message = value.to_message_within(usize::MAX)?;
-        Ok(Self { message, same_code: false, is_typed: T::MAX.is_none(), is_error: false })
+        let kind = if T::MAX.is_none() { Kind::Typed } else { Kind::TypedWithin };
+        Ok(Self { message, kind })
     }
 
     /// Creates the answer of a handler that returned this declared error.
@@ -47,11 +60,12 @@ impl Reply {
     /// # Errors
     /// As for [`typed`](Self::typed).
     pub(crate) fn error<E: TypedMessage>(error: &E) -> Result<Self, EncodeError> {
-        Ok(Self { is_error: true, ..Self::typed(error)? })
+        let kind = if E::MAX.is_none() { Kind::Error } else { Kind::ErrorWithin };
+        Ok(Self { kind, ..Self::typed(error)? })
     }
 
     pub(crate) const fn is_error(&self) -> bool {
-        self.is_error
+        matches!(self.kind, Kind::Error | Kind::ErrorWithin)
     }
 
     pub(crate) const fn body(&self) -> &Bytes {
@@ -60,26 +74,26 @@ impl Reply {
 
     /// Returns whether this side's `max_typed_body` limits the body.
     pub(crate) const fn is_typed(&self) -> bool {
-        self.is_typed
+        matches!(self.kind, Kind::Typed | Kind::Error)
     }
 
     /// Returns the message, and whether its code is that of the request instead of its own.
     #[inline]
     pub(crate) fn into_parts(self) -> (Message, bool) {
-        (self.message, self.same_code)
+        (self.message, matches!(self.kind, Kind::SameCode))
     }
 }
 
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
-        Self { message, same_code: false, is_typed: false, is_error: false }
+        Self { message, kind: Kind::Message }
     }
 }
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
-            .field("code", &(!self.same_code).then_some(self.message.code()))
+            .field("code", &(self.kind != Kind::SameCode).then_some(self.message.code()))
             .field("body_len", &self.message.body().len())
             .finish()
     }
