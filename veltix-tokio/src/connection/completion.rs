@@ -11,15 +11,23 @@ use super::ConnectionTask;
 use super::budget::Budget;
 use crate::close::CloseReason;
 use crate::flush::{self, FlushScope};
-use crate::handlers::Origin;
-use crate::hub::Event;
+use crate::handlers::{News, Origin};
+use crate::hub::{Event, finish_shared_state};
 use crate::log::log_or_debug;
 use crate::router::{Failure, Outcome, Rejection};
 use crate::sync::{panic_text, text_of};
 
 impl ConnectionTask {
-    /// Completes the calls of handlers that have ended on their thread.
+    /// Takes over the outboxes that handlers on their thread have filled, and completes the calls of those
+    /// that have ended.
     pub(super) fn finish_on_thread(&mut self, scope: &FlushScope, budget: &mut Budget) {
+        if let Some(thread) = self.handlers.thread() {
+            let (touched, shared) = thread.handover().take();
+            if let Some(shared) = shared {
+                finish_shared_state(shared);
+            }
+            self.flushes.extend(touched);
+        }
         // While a reply waits for room, the next ones wait on the thread's side, which pauses then.
         while !self.handlers.is_parked()
             && !budget.is_done(scope)
@@ -33,10 +41,7 @@ impl ConnectionTask {
 
     /// Takes a call that has ended on the handlers' thread, and counts those that sent no reply.
     pub(super) fn take_ended(&mut self) -> Option<(Origin, Outcome)> {
-        let thread = self.handlers.thread()?;
-        let ended = thread.take_ended();
-        let (silent, published) = thread.take_counts();
-        let died = thread.has_died();
+        let News { ended, silent, published, died } = self.handlers.thread()?.take_news();
         self.session().receipts().handled.add(silent);
         flush::published_apart(published);
         if died {

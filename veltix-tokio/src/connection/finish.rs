@@ -145,6 +145,10 @@ impl ConnectionTask {
         // The end stays in `phase` until `leave` takes it: an abort in between needs it.
         let Some(ending) = self.phase.ending() else { return };
         let (reason, deadline) = (ending.reason.clone(), ending.deadline);
+        if let Some(thread) = self.handlers.thread() {
+            // A handler that blocks the thread may go on to send, and the task takes no more turns.
+            thread.handover().close();
+        }
         self.peer.session().end_calls();
         if reason.lets_queue_flush() && !fault!("queue_not_flushed") {
             let limit = match reason {

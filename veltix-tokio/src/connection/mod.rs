@@ -191,6 +191,9 @@ impl ConnectionTask {
             Turn::Busy
         };
 
+        if let Some(thread) = self.handlers.thread() {
+            thread.resume();
+        }
         if let Some(slow) = budget.end(self.handlers.count_turn()) {
             self.report_slow_poll(*slow);
         }

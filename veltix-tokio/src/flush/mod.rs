@@ -10,11 +10,13 @@
 //! No outbox is forgotten, however a poll ends: the scope and the list are guards that flush or
 //! wake on drop.
 
+mod handover;
 mod publish;
 mod scope;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use handover::{Handover, SharedState};
 pub(crate) use publish::{PublishLimit, Published, PublishedApart, published};
 #[cfg(veltix_planted_bugs)]
 pub(crate) use scope::forget_touched;

@@ -1,7 +1,6 @@
 //! [`FlushScope`]: a poll of a connection's task, and the handler that this thread runs in it; and
 //! [`FlushList`]: the outboxes that it leaves to be flushed.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use veltix_core::limits::FLUSH_TIME;
 
+use super::handover::{Handover, Noted, SharedState};
 use super::publish::{self, LimitedBytes, PublishLimit, Published, PublishedApart};
 use crate::outbox::{Queued, charge};
 use crate::session::{Services, Session};
@@ -37,6 +37,8 @@ enum Current {
 
 struct OnThread {
     own: Arc<Session>,
+    /// The way of the outboxes to the task of the connection; a thread of the pool has none.
+    handover: Option<Arc<Handover>>,
     /// The bytes under limits of single routes.
     limited: Vec<LimitedBytes>,
 }
@@ -51,7 +53,7 @@ struct Scope {
     /// The bytes under limits of single routes.
     limited: Vec<LimitedBytes>,
     /// The state that the broadcasts of the poll share. The scope only keeps it.
-    shared: Option<Box<dyn Any>>,
+    shared: Option<SharedState>,
     /// The session whose handler, on a thread, drives the runtime of this poll.
     driver: Option<Arc<Session>>,
 }
@@ -98,7 +100,9 @@ pub(crate) fn schedule_published(session: &Arc<Session>, queued: Queued, length:
 /// Schedules the flush of a frame that no other frame will follow soon: outside a poll it is
 /// flushed at once.
 pub(crate) fn schedule_alone(session: &Arc<Session>, queued: Queued) {
-    if !is_noted(session, queued) && queued.first {
+    if is_polling() {
+        is_noted(session, queued);
+    } else if queued.first {
         let _inside = session.services().runtime().enter();
         session.outbox().flush();
     }
@@ -106,31 +110,56 @@ pub(crate) fn schedule_alone(session: &Arc<Session>, queued: Queued) {
 
 /// Notes the outbox in the scope of this thread. Returns whether that scope flushes it.
 fn is_noted(session: &Arc<Session>, queued: Queued) -> bool {
-    CURRENT.with_borrow_mut(|current| {
-        let Current::Poll(scope) = current else { return false };
-        let is_own = Arc::ptr_eq(&scope.own, session);
-        if queued.heavy {
-            mark_heavy();
+    let noted = CURRENT.with_borrow_mut(|current| match current {
+        Current::Nothing => Noted::No,
+        Current::Poll(scope) => {
+            let is_own = Arc::ptr_eq(&scope.own, session);
+            if queued.heavy {
+                mark_heavy();
+            }
+            if queued.first && is_own {
+                scope.own_touched = true;
+            } else if queued.first {
+                scope.touched.push(Arc::clone(session));
+            }
+            Noted::Yes
         }
-        if queued.first && is_own {
-            scope.own_touched = true;
-        } else if queued.first {
-            scope.touched.push(Arc::clone(session));
+        Current::Thread(OnThread { handover: Some(handover), .. }) if queued.first => {
+            handover.note(session)
         }
-        true
-    })
+        Current::Thread(_) => Noted::No,
+    });
+    match noted {
+        Noted::No => false,
+        Noted::Yes => true,
+        Noted::Wakes(handover) => {
+            handover.wake();
+            true
+        }
+    }
 }
 
-/// Returns whether this thread polls a task, which flushes outboxes at the end of its poll.
-pub(crate) fn is_sharing() -> bool {
+/// Returns whether this thread polls a connection's task.
+fn is_polling() -> bool {
     CURRENT.with_borrow(|current| matches!(current, Current::Poll(_)))
 }
 
-/// Takes the state that the broadcasts of the poll share.
-pub(crate) fn take_shared() -> Option<Box<dyn Any>> {
+/// Returns whether broadcasts on this thread may share state: something ends it and flushes their
+/// outboxes.
+pub(crate) fn is_sharing() -> bool {
+    CURRENT.with_borrow(|current| match current {
+        Current::Nothing => false,
+        Current::Poll(_) => true,
+        Current::Thread(thread) => thread.handover.as_ref().is_some_and(|it| it.is_open()),
+    })
+}
+
+/// Takes the state that the broadcasts of the poll, or of the handlers of a thread, share.
+pub(crate) fn take_shared() -> Option<SharedState> {
     CURRENT.with_borrow_mut(|current| match current {
+        Current::Nothing => None,
         Current::Poll(scope) => scope.shared.take(),
-        _ => None,
+        Current::Thread(thread) => thread.handover.as_ref()?.take_shared(),
     })
 }
 
@@ -138,11 +167,19 @@ pub(crate) fn take_shared() -> Option<Box<dyn Any>> {
 /// Returns the state of a broadcast that was made in between, by a waker or a destructor of the
 /// application: dropping it may run such code again, which must not happen here.
 #[must_use = "finish the state that is replaced"]
-pub(crate) fn keep_shared(shared: Box<dyn Any>) -> Option<Box<dyn Any>> {
-    CURRENT.with_borrow_mut(|current| match current {
-        Current::Poll(scope) => scope.shared.replace(shared),
-        _ => Some(shared),
-    })
+pub(crate) fn keep_shared(shared: SharedState) -> Option<SharedState> {
+    let (between, woken) = CURRENT.with_borrow_mut(|current| match current {
+        Current::Nothing | Current::Thread(OnThread { handover: None, .. }) => (Some(shared), None),
+        Current::Poll(scope) => (scope.shared.replace(shared), None),
+        Current::Thread(OnThread { handover: Some(handover), .. }) => {
+            let (between, wakes) = handover.keep_shared(shared);
+            (between, wakes.then(|| Arc::clone(handover)))
+        }
+    });
+    if let Some(handover) = woken {
+        handover.wake();
+    }
+    between
 }
 
 /// Notes that an outbox of this scope has enough for a large write.
@@ -174,7 +211,7 @@ pub(crate) fn leave_future(outer: bool) {
 /// Returns whether the caller is a plain handler in the task of its connection. Such a handler cannot
 /// wait for anything that the task does: it holds the task.
 pub(crate) fn is_in_plain_handler() -> bool {
-    !MAY_WAIT.get() && is_sharing()
+    !MAY_WAIT.get() && is_polling()
 }
 
 /// Returns whether the caller runs inside a handler of this side, one on a thread included.
@@ -280,7 +317,7 @@ impl FlushScope {
 
     /// Takes the state that the broadcasts of the poll share.
     #[allow(clippy::unused_self, reason = "the scope of this thread is this one")]
-    pub(crate) fn take_shared(&self) -> Option<Box<dyn Any>> {
+    pub(crate) fn take_shared(&self) -> Option<SharedState> {
         take_shared()
     }
 
@@ -335,7 +372,7 @@ impl Drop for FlushScope {
 }
 
 /// The guard of a thread that runs handlers beside the task of their connection: a thread of the pool,
-/// or one of `SocketCore::Threading`. It notes no outbox: a handler may block the thread, so its frames
+/// or one of `SocketCore::Threading`. It flushes no outbox: a handler may block the thread, so its frames
 /// do not wait for the end of anything.
 pub(crate) struct ThreadScope {
     outer: Current,
@@ -343,8 +380,15 @@ pub(crate) struct ThreadScope {
 }
 
 impl ThreadScope {
+    /// Enters the scope of a thread of the pool.
     pub(crate) fn enter(own: &Arc<Session>) -> Self {
-        let current = Current::Thread(OnThread { own: Arc::clone(own), limited: Vec::new() });
+        Self::enter_with(own, None)
+    }
+
+    /// Enters the scope of a thread whose connection's task flushes the outboxes.
+    pub(crate) fn enter_with(own: &Arc<Session>, handover: Option<Arc<Handover>>) -> Self {
+        let own = Arc::clone(own);
+        let current = Current::Thread(OnThread { own, handover, limited: Vec::new() });
         Self {
             outer: CURRENT.replace(current),
             outer_published: publish::replace(Published::NOTHING),

@@ -12,7 +12,7 @@ use veltix_core::{Frame, Message, RequestId};
 
 use concurrent::Concurrent;
 use future_pool::FuturePool;
-pub(crate) use thread::{HandlerThread, ThreadEnd};
+pub(crate) use thread::{HandlerThread, News, ThreadEnd};
 
 use crate::router::{Outcome, PooledFuture, RouteId, Routes, poll_caught};
 use crate::session::Services;

@@ -29,7 +29,7 @@ pub(crate) use events::Events;
 pub use events::{Event, EventStream, HandshakeFailure};
 pub(crate) use peers::Peers;
 pub use presence::{GroupEvent, GroupWatch, GroupWatchBuilder, Watch, WatchBuilder, WatchEvent};
-pub(crate) use shared_batch::finish_shared_batch;
+pub(crate) use shared_batch::{finish_shared_batch, finish_shared_state};
 pub use survey::{Response, Responses, Survey, SurveyStatus};
 
 use crate::close::{CloseReason, ShutdownReport};

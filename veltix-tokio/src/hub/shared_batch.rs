@@ -1,6 +1,5 @@
 //! The broadcasts of one poll, which share their bytes in a [`SharedBatch`].
 
-use std::any::Any;
 use std::sync::Arc;
 
 use veltix_core::limits::{BATCH_OUTBOX_BYTES, BATCH_OUTBOX_FRAMES, HEADER_LEN};
@@ -8,7 +7,7 @@ use veltix_core::{Frame, OverflowPolicy, PeerId, Target, TargetError};
 
 use super::delivery::push_to;
 use super::{Delivery, Endpoint};
-use crate::flush::{self, FlushScope};
+use crate::flush::{self, FlushScope, SharedState};
 use crate::memory::share;
 use crate::outbox::{Member, SharedBatch, Size, charge};
 use crate::peer::Peer;
@@ -26,7 +25,7 @@ pub(crate) fn with_open_batch<R>(call: impl FnOnce(&mut OpenBatch) -> R) -> R {
     let mut open_batch: Box<OpenBatch> = shared.unwrap_or_default();
     let result = call(&mut open_batch);
     if let Some(between) = flush::keep_shared(open_batch) {
-        finish(between);
+        finish_shared_state(between);
     }
     result
 }
@@ -37,11 +36,12 @@ pub(crate) fn with_open_batch<R>(call: impl FnOnce(&mut OpenBatch) -> R) -> R {
 /// A poll that panics does not come here: each outbox queues the frames when it is flushed.
 pub(crate) fn finish_shared_batch(scope: &FlushScope) {
     if let Some(shared) = scope.take_shared() {
-        finish(shared);
+        finish_shared_state(shared);
     }
 }
 
-fn finish(shared: Box<dyn Any>) {
+/// Finishes the shared batch that a scope has kept.
+pub(crate) fn finish_shared_state(shared: SharedState) {
     if let Ok(open_batch) = shared.downcast::<OpenBatch>() {
         open_batch.finish();
     }

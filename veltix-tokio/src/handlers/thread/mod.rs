@@ -15,12 +15,13 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use veltix_core::Message;
 
-use super::{Cancelled, Origin};
+use super::Cancelled;
 use crate::close::Disconnected;
-use crate::flush::PublishedApart;
+use crate::flush::Handover;
 use crate::peer::Peer;
 use crate::router::{Outcome, RouteId, Routes};
 use run::ThreadHandlers;
+pub(crate) use shared::News;
 use shared::{Job, Shared};
 
 /// The end of a thread of handlers: ready once the thread has ended.
@@ -29,6 +30,7 @@ pub(crate) type ThreadEnd = oneshot::Receiver<()>;
 /// The connection's end of the thread. Dropping it lets the thread end as soon as no handler blocks it.
 pub(crate) struct HandlerThread {
     shared: Arc<Shared>,
+    handover: Arc<Handover>,
     thread: Thread,
     /// The ends of this thread, and of an earlier one that a handler blocks.
     ends: Vec<ThreadEnd>,
@@ -38,21 +40,28 @@ impl HandlerThread {
     /// Starts the thread.
     pub(crate) fn start(peer: &Peer, routes: &Arc<Routes>) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(Arc::clone(peer.session())));
+        let handover = Handover::new(peer.session());
         let (ended, end) = oneshot::channel();
         let runtime = Handle::current();
         let counted = peer.session().services().handler_threads().count();
         let thread = {
-            let (shared, peer, routes) = (Arc::clone(&shared), peer.clone(), Arc::clone(routes));
+            let (shared, handover) = (Arc::clone(&shared), Arc::clone(&handover));
+            let (peer, routes) = (peer.clone(), Arc::clone(routes));
             thread::Builder::new().name("veltix-handlers".to_owned()).spawn(move || {
                 // Handlers may spawn tasks and create timers, as they may on the runtime's threads.
                 let _inside = runtime.enter();
                 let _exit = shared.exit();
-                ThreadHandlers::new(&shared, peer, routes).run();
+                ThreadHandlers::new(&shared, handover, peer, routes).run();
                 drop((counted, ended));
             })?
         };
         let thread = thread.thread().clone();
-        Ok(Self { shared, thread, ends: vec![end] })
+        Ok(Self { shared, handover, thread, ends: vec![end] })
+    }
+
+    /// Returns the outboxes that the handlers have filled, for the task to flush.
+    pub(crate) fn handover(&self) -> &Handover {
+        &self.handover
     }
 
     /// Takes the ends of the threads.
@@ -67,39 +76,40 @@ impl HandlerThread {
 
     /// Runs `on_connect`, before every message.
     pub(crate) fn connect(&self) {
-        self.push(Job::Connect);
+        self.shared.push(Job::Connect);
+        self.resume();
     }
 
     /// Runs `on_disconnect`, and passes its outcome on.
     pub(crate) fn disconnect(&self, outcome: Disconnected) -> oneshot::Receiver<Outcome> {
+        // The task takes no more turns.
+        self.handover.close();
         let (done, receiver) = oneshot::channel();
-        self.push(Job::Disconnect { outcome: Box::new(outcome), done });
+        self.shared.push(Job::Disconnect { outcome: Box::new(outcome), done });
+        self.resume();
         receiver
     }
 
-    /// Queues a message behind those that wait.
+    /// Queues a message behind those that wait. Call [`resume`](Self::resume) after the last one.
     pub(crate) fn wait(&self, route: RouteId, message: Message) {
-        self.push(Job::Message { route, message });
+        self.shared.push(Job::Message { route, message });
     }
 
-    fn push(&self, job: Job) {
-        self.shared.push(job);
-        self.thread.unpark();
+    /// Lets the thread run the messages that wait. A wake for each message would make the two threads
+    /// take turns.
+    pub(crate) fn resume(&self) {
+        if self.shared.must_resume() {
+            self.thread.unpark();
+        }
     }
 
-    /// Returns the next call that has ended, with a reply or a failure.
-    pub(crate) fn take_ended(&self) -> Option<(Origin, Outcome)> {
-        let (ended, was_full) = self.shared.take_ended();
+    /// Takes what the thread has done since the last call, with one of the calls that have ended.
+    pub(crate) fn take_news(&self) -> News {
+        let (news, was_full) = self.shared.take_news();
         if was_full {
             self.thread.unpark();
         }
-        ended
-    }
-
-    /// Returns the number of messages since the last call whose handlers sent no reply, and the bytes
-    /// that handlers have published.
-    pub(crate) fn take_counts(&self) -> (u64, PublishedApart) {
-        self.shared.take_counts()
+        news
     }
 
     /// Returns whether no job waits or runs, and no outcome waits for the task.
@@ -110,11 +120,6 @@ impl HandlerThread {
     /// Returns whether a handler may block the thread now: one runs, or a cancelled one has not ended.
     pub(crate) fn is_busy(&self) -> bool {
         self.shared.is_busy()
-    }
-
-    /// Returns whether the thread has ended by a panic of the library.
-    pub(crate) fn has_died(&self) -> bool {
-        self.shared.has_died()
     }
 
     /// Returns the bytes of the messages that wait, each with its overhead.
@@ -143,6 +148,7 @@ impl HandlerThread {
 
 impl Drop for HandlerThread {
     fn drop(&mut self) {
+        self.handover.close();
         self.shared.close();
         self.thread.unpark();
     }

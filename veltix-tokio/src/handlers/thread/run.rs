@@ -10,7 +10,7 @@ use tracing::{Instrument as _, Span};
 use veltix_core::{Message, RequestId};
 
 use super::shared::{Job, Next, Shared};
-use crate::flush::ThreadScope;
+use crate::flush::{Handover, ThreadScope};
 use crate::handlers::Origin;
 use crate::handlers::concurrent::Concurrent;
 use crate::peer::Peer;
@@ -46,8 +46,13 @@ impl Wake for Unpark {
 }
 
 impl<'a> ThreadHandlers<'a> {
-    pub(super) fn new(shared: &'a Shared, peer: Peer, routes: Arc<Routes>) -> Self {
-        let scope = ThreadScope::enter(peer.session());
+    pub(super) fn new(
+        shared: &'a Shared,
+        handover: Arc<Handover>,
+        peer: Peer,
+        routes: Arc<Routes>,
+    ) -> Self {
+        let scope = ThreadScope::enter_with(peer.session(), Some(handover));
         let round = shared.follow();
         Self { shared, peer, routes, scope, serial: None, concurrent: Concurrent::default(), round }
     }
@@ -73,11 +78,11 @@ impl<'a> ThreadHandlers<'a> {
             self.complete(Caller::Task(origin), outcome);
         }
         loop {
-            self.follow_cancellation();
             let is_free = self.serial.is_none();
             let may_start = |route: Option<_>| is_free && route.is_none_or(|it| self.has_turn(it));
-            match self.shared.next(may_start) {
+            match self.shared.next(self.round, may_start) {
                 Next::Job(job) => self.start(cx, job),
+                Next::Cancelled => self.follow_cancellation(),
                 Next::Closed if is_free && self.concurrent.is_empty() => return Poll::Ready(()),
                 Next::Wait | Next::Closed => return Poll::Pending,
             }

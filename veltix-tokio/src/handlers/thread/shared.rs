@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use veltix_core::Message;
-use veltix_core::limits::{DETACH_BELOW, INBOX_BYTES, INBOX_MESSAGES};
+use veltix_core::limits::{INBOX_BYTES, INBOX_MESSAGES};
 
 use crate::close::Disconnected;
 use crate::flush::PublishedApart;
@@ -30,9 +30,23 @@ pub(super) enum Job {
     },
 }
 
+/// What a thread has done.
+pub(crate) struct News {
+    /// A call that has ended, with a reply or a failure.
+    pub(crate) ended: Option<(Origin, Outcome)>,
+    /// The number of messages whose handlers have sent no reply.
+    pub(crate) silent: u64,
+    /// The bytes that handlers have published.
+    pub(crate) published: PublishedApart,
+    /// True if the thread has ended by a panic of the library.
+    pub(crate) died: bool,
+}
+
 /// The next work of the thread.
 pub(super) enum Next {
     Job(Job),
+    /// The calls of earlier rounds are to be dropped.
+    Cancelled,
     /// There is none at the moment.
     Wait,
     /// There will be none.
@@ -65,6 +79,8 @@ struct State {
     round: u32,
     /// The cancellations that the thread has followed. A thread that a handler blocks follows none.
     followed: u32,
+    /// The thread has found no job that may start.
+    thread_waits: bool,
     /// The task has found no room for a message, and is woken when half of the room is free.
     task_waits: Option<(usize, usize)>,
     closed: bool,
@@ -93,13 +109,8 @@ impl Shared {
         Self { session, state: Mutex::default() }
     }
 
+    /// Queues a job.
     pub(super) fn push(&self, job: Job) {
-        let job = match job {
-            Job::Message { route, message } => {
-                Job::Message { route, message: message.detach_below(DETACH_BELOW) }
-            }
-            other => other,
-        };
         let mut state = self.state.lock();
         if let Job::Message { message, .. } = &job {
             state.waiting += 1;
@@ -108,8 +119,14 @@ impl Shared {
         state.jobs.push_back(job);
     }
 
-    /// Takes a call that has ended. The second value tells whether the thread was paused.
-    pub(super) fn take_ended(&self) -> (Option<(Origin, Outcome)>, bool) {
+    /// Returns whether the thread waits although there are jobs. It counts as resumed then.
+    pub(super) fn must_resume(&self) -> bool {
+        let mut state = self.state.lock();
+        !state.jobs.is_empty() && mem::take(&mut state.thread_waits)
+    }
+
+    /// Takes what has happened since the last call. The second value tells whether the thread was paused.
+    pub(super) fn take_news(&self) -> (News, bool) {
         let mut state = self.state.lock();
         let was_full = state.is_full();
         let ended = state.ended.pop_front();
@@ -119,12 +136,9 @@ impl Shared {
         if state.ended.is_empty() {
             state.ended = VecDeque::new();
         }
-        (ended, was_full)
-    }
-
-    pub(super) fn take_counts(&self) -> (u64, PublishedApart) {
-        let mut state = self.state.lock();
-        (mem::take(&mut state.silent), mem::take(&mut state.published))
+        let silent = mem::take(&mut state.silent);
+        let published = mem::take(&mut state.published);
+        (News { ended, silent, published, died: state.died }, was_full)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -135,10 +149,6 @@ impl Shared {
     pub(super) fn is_busy(&self) -> bool {
         let state = self.state.lock();
         state.running > 0 || state.followed != state.round
-    }
-
-    pub(super) fn has_died(&self) -> bool {
-        self.state.lock().died
     }
 
     pub(super) fn charge(&self) -> usize {
@@ -187,16 +197,21 @@ impl Shared {
 
 /// The thread's side.
 impl Shared {
-    /// Returns the next job that may start now.
-    pub(super) fn next(&self, may_start: impl FnOnce(Option<RouteId>) -> bool) -> Next {
+    /// Returns the next job that may start now, unless a cancellation has followed this round.
+    pub(super) fn next(&self, round: u32, may_start: impl FnOnce(Option<RouteId>) -> bool) -> Next {
         let mut state = self.state.lock();
+        if state.round != round {
+            return Next::Cancelled;
+        }
         let route = match state.jobs.front() {
             None if state.closed => return Next::Closed,
-            None => return Next::Wait,
+            None => None,
             Some(Job::Message { route, .. }) => Some(*route),
             Some(_) => None,
         };
-        if state.is_full() || !may_start(route) {
+        let starts = !state.jobs.is_empty() && !state.is_full() && may_start(route);
+        state.thread_waits = !starts;
+        if !starts {
             return Next::Wait;
         }
         let Some(job) = state.jobs.pop_front() else { return Next::Wait };
