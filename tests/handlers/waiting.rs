@@ -137,6 +137,54 @@ async fn while_a_handler_blocks_its_thread_the_connection_goes_on() {
     soon(world.hub.shutdown()).await;
 }
 
+/// The task of the connection flushes the outboxes that a handler has filled, and must not wait for the
+/// handler's end. After that task, their own tasks do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_a_handler_sends_before_it_blocks_its_thread_leaves_at_once() {
+    let (tell, mut begun) = unbounded_channel();
+    let (go_on, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let router = Router::new()
+        .route(THIRD, move |hub: Hub| {
+            for number in 0..20 {
+                hub.broadcast(&numbered(OTHER, number)).expect("it runs");
+            }
+            tell.send(()).expect("the test listens");
+            let _ = wait.lock().expect("nobody panics").recv_timeout(LONG);
+            // The connection has ended by now.
+            hub.broadcast(&numbered(OTHER, 20)).expect("it runs");
+        })
+        .on_disconnect(|hub: Hub| drop(hub.broadcast(&numbered(OTHER, 21))));
+    let world = World::with(threading().drain_timeout(SHORT), PIPE, router);
+    let (tell, mut heard) = unbounded_channel();
+    let hearing = || {
+        let tell = tell.clone();
+        Router::new().route(OTHER, move |body: Bytes| tell.send(body).expect("the test listens"))
+    };
+    let mut events = world.hub.events();
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        others.push(world.client(hearing()).await);
+        next_peer(&mut events).await;
+    }
+    let blocked = world.client(Router::new().route(OTHER, || ())).await;
+    next_peer(&mut events).await;
+    blocked.send(&Message::empty(THIRD)).await.unwrap();
+    soon(begun.recv()).await.unwrap();
+    for _ in 0..20 * others.len() {
+        soon(heard.recv()).await.unwrap();
+    }
+    soon(blocked.close()).await;
+    for _ in &others {
+        assert_eq!(soon(heard.recv()).await, Some(numbered(OTHER, 21).into_body()));
+    }
+    go_on.send(()).unwrap();
+    for _ in &others {
+        assert_eq!(soon(heard.recv()).await, Some(numbered(OTHER, 20).into_body()));
+    }
+    soon(world.hub.shutdown()).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_leaves_a_blocked_thread_alone_and_reports_it() {
     let (router, mut blocked) = blocking();

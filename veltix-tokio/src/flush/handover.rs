@@ -5,7 +5,7 @@ use std::any::Any;
 use std::mem;
 use std::sync::Arc;
 
-use super::scope::FlushList;
+use super::flush_list::FlushList;
 use crate::session::Session;
 use crate::sync::Mutex;
 

@@ -10,18 +10,20 @@
 //! No outbox is forgotten, however a poll ends: the scope and the list are guards that flush or
 //! wake on drop.
 
+mod flush_list;
 mod handover;
 mod publish;
 mod scope;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use flush_list::FlushList;
 pub(crate) use handover::{Handover, SharedState};
 pub(crate) use publish::{PublishLimit, Published, PublishedApart, published};
 #[cfg(veltix_planted_bugs)]
 pub(crate) use scope::forget_touched;
 pub(crate) use scope::{
-    FlushList, FlushScope, ThreadScope, enter_future, is_in_plain_handler, is_inside, is_sharing,
-    is_within, keep_shared, leave_future, limited, mark_heavy, published_apart, schedule,
-    schedule_alone, schedule_published, take_shared,
+    FlushScope, ThreadScope, enter_future, is_in_plain_handler, is_inside, is_sharing, is_within,
+    keep_shared, leave_future, limited, mark_heavy, published_apart, schedule, schedule_alone,
+    schedule_published, take_shared,
 };

@@ -248,3 +248,52 @@ fn a_poll_inside_a_blocking_handler_is_within_that_handler() {
     drop(scope);
     assert!(!check());
 }
+
+/// The task of the connection is woken once for all outboxes, whoever their owners are, until it comes.
+#[test]
+fn a_thread_hands_its_outboxes_over_to_the_task_of_its_connection() {
+    let (own, task) = another(FullOnce(false));
+    let handover = Handover::new(&own);
+    let scope = ThreadScope::enter_with(&own, Some(Arc::clone(&handover)));
+    let woken = || task.0.load(Ordering::Relaxed);
+    for turn in 1..3 {
+        let others = touch();
+        assert_eq!((forgotten(&others), woken()), (3, turn), "nobody else is woken");
+        let (mut list, shared) = handover.take();
+        assert!(shared.is_none());
+        list.flush_some();
+        assert_eq!(forgotten(&others), 0);
+    }
+    drop(scope);
+}
+
+#[test]
+fn a_thread_whose_task_has_ended_leaves_the_outboxes_to_their_owners() {
+    let (own, task) = another(FullOnce(false));
+    let handover = Handover::new(&own);
+    let scope = ThreadScope::enter_with(&own, Some(Arc::clone(&handover)));
+    let before = touch();
+    assert!(keep_shared(Box::new(())).is_none());
+    assert!(is_sharing());
+    handover.close();
+    let after = touch();
+    assert_eq!((forgotten(&before), forgotten(&after)), (0, 0));
+    assert!(!is_sharing() && keep_shared(Box::new(())).is_some());
+    assert_eq!(task.0.load(Ordering::Relaxed), 1);
+    drop(scope);
+}
+
+/// A broadcast may be between its two calls while the task comes: the task is woken for the state again.
+#[test]
+fn state_that_a_thread_keeps_is_taken_by_the_task() {
+    let (own, task) = another(FullOnce(false));
+    let handover = Handover::new(&own);
+    let scope = ThreadScope::enter_with(&own, Some(Arc::clone(&handover)));
+    assert!(keep_shared(Box::new(1_u8)).is_none());
+    let state = take_shared().expect("it is kept");
+    assert!(handover.take().1.is_none());
+    assert!(keep_shared(state).is_none());
+    assert_eq!(task.0.load(Ordering::Relaxed), 2);
+    assert!(handover.take().1.is_some_and(|state| state.is::<u8>()));
+    drop(scope);
+}
