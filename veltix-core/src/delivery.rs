@@ -207,6 +207,111 @@ impl<T: Clone + Into<Self>> From<&T> for Key {
     }
 }
 
+/// The format between the nodes of a cluster.
+#[cfg(feature = "cluster")]
+mod codec {
+    use bytes::{BufMut as _, Bytes, BytesMut};
+
+    use super::{Arc, Class, DeliveryClass, Key, OverflowPolicy, Part, PeerId};
+    use crate::limits::CLUSTER_KEY_DEPTH;
+    use crate::wire::{Read as _, WireError, Write as _};
+
+    impl DeliveryClass {
+        /// Writes the class of a message of the node `origin`. The default stays the default of the
+        /// receiving node. An id of a peer in a key becomes a pair with the node, so that keys of two
+        /// nodes are never equal.
+        pub(crate) fn encode(&self, origin: u64, out: &mut BytesMut) -> Result<(), WireError> {
+            match self.0.as_deref() {
+                None => out.put_u8(0),
+                Some(Class::Policy(OverflowPolicy::Disconnect)) => out.put_u8(1),
+                Some(Class::Policy(OverflowPolicy::DropNewest)) => out.put_u8(2),
+                Some(Class::Policy(OverflowPolicy::DropOldest)) => out.put_u8(3),
+                Some(Class::Latest(key)) => {
+                    out.put_u8(4);
+                    key.encode(origin, out, CLUSTER_KEY_DEPTH)?;
+                }
+            }
+            Ok(())
+        }
+
+        pub(crate) fn decode(bytes: &mut Bytes) -> Result<Self, WireError> {
+            Ok(match bytes.read_u8()? {
+                0 => Self::DEFAULT,
+                1 => Self::of_policy(OverflowPolicy::Disconnect),
+                2 => Self::of_policy(OverflowPolicy::DropNewest),
+                3 => Self::of_policy(OverflowPolicy::DropOldest),
+                4 => Self::of_key(Key::decode(bytes, CLUSTER_KEY_DEPTH)?),
+                kind => return Err(WireError::UnknownKind { what: "delivery class", kind }),
+            })
+        }
+    }
+
+    fn inner(levels: usize) -> Result<usize, WireError> {
+        let (what, limit) = ("levels of a key", CLUSTER_KEY_DEPTH);
+        levels.checked_sub(1).ok_or(WireError::TooLong { what, length: limit + 1, limit })
+    }
+
+    impl Key {
+        fn encode(&self, origin: u64, out: &mut BytesMut, levels: usize) -> Result<(), WireError> {
+            match &self.0 {
+                Part::Unit => out.put_u8(0),
+                Part::Bool(value) => out.put_slice(&[1, u8::from(*value)]),
+                Part::Char(value) => {
+                    out.put_u8(2);
+                    out.put_u32(u32::from(*value));
+                }
+                Part::Int(value) => {
+                    out.put_u8(3);
+                    out.put_i64(*value);
+                }
+                Part::Large(value) => {
+                    out.put_u8(4);
+                    out.put_u64(*value);
+                }
+                Part::Peer(peer) => {
+                    out.put_u8(5);
+                    out.put_u64(origin);
+                    out.put_u64(peer.value());
+                }
+                Part::Text(text) => {
+                    out.put_u8(6);
+                    out.write_text(text);
+                }
+                Part::Pair(pair) => {
+                    let levels = inner(levels)?;
+                    out.put_u8(7);
+                    pair.0.encode(origin, out, levels)?;
+                    pair.1.encode(origin, out, levels)?;
+                }
+            }
+            Ok(())
+        }
+
+        fn decode(bytes: &mut Bytes, levels: usize) -> Result<Self, WireError> {
+            Ok(match bytes.read_u8()? {
+                0 => ().into(),
+                1 => (bytes.read_u8()? != 0).into(),
+                2 => {
+                    let number = bytes.read_u32()?;
+                    let kind = (number & 0xff) as u8;
+                    let unknown = WireError::UnknownKind { what: "character", kind };
+                    char::from_u32(number).ok_or(unknown)?.into()
+                }
+                3 => (bytes.read_u64()? as i64).into(),
+                4 => bytes.read_u64()?.into(),
+                5 => (bytes.read_u64()?, PeerId::new(bytes.read_u64()?)).into(),
+                6 => Self(Part::Text(bytes.read_text()?)),
+                7 => {
+                    let levels = inner(levels)?;
+                    let pair = (Self::decode(bytes, levels)?, Self::decode(bytes, levels)?);
+                    Self(Part::Pair(Arc::new(pair)))
+                }
+                kind => return Err(WireError::UnknownKind { what: "part of a key", kind }),
+            })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::{Bytes, BytesMut};

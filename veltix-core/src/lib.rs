@@ -5,6 +5,8 @@
 //! use the `veltix` crate.
 
 mod backoff;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod decoder;
 mod delivery;
 mod error;
@@ -28,6 +30,8 @@ pub mod text;
 mod token;
 pub mod typed;
 mod types;
+#[cfg(feature = "cluster")]
+mod wire;
 
 pub use backoff::Backoff;
 pub use decoder::FrameDecoder;

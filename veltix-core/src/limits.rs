@@ -386,3 +386,20 @@ pub const SHARED_BY: usize = 4;
 /// Is the pause between two searches for a peer to evict. A search visits every connection, and an
 /// evicted peer is gone by the next search.
 pub const EVICTION_PAUSE: Duration = Duration::from_millis(10);
+
+/// Is the range of versions of the format between nodes that a node reads. It writes the newest one.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_WIRE: std::ops::RangeInclusive<u8> = 1..=1;
+
+/// Limits the target of a message for other nodes in bytes: a batch holds at least one record.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_TARGET_LEN: usize = 64 * 1024;
+
+/// Limits the peers of other nodes that a message excepts. More of them are a tag.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_EXCEPT: usize = 64;
+
+/// Limits the levels of pairs in the key of [`Message::latest`](crate::Message::latest) between nodes.
+/// Readers recurse.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_KEY_DEPTH: usize = 32;

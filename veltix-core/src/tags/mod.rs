@@ -5,6 +5,8 @@
 //! the room costs.
 
 mod bits;
+#[cfg(feature = "cluster")]
+mod codec;
 mod expression;
 mod index;
 #[cfg(test)]

@@ -24,6 +24,22 @@ use super::value::TagValue;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagNumber(TagValue);
 
+#[cfg(feature = "cluster")]
+impl TagNumber {
+    pub(super) const fn value(&self) -> &TagValue {
+        &self.0
+    }
+
+    /// Returns the number that this value is.
+    pub(super) fn of_value(value: TagValue) -> Option<Self> {
+        if matches!(value, TagValue::Int(_) | TagValue::Float(_)) {
+            Some(Self(value))
+        } else {
+            None
+        }
+    }
+}
+
 macro_rules! from_numbers {
     (from: $($number:ty)*; try_from: $($maybe:ty)*) => {
         $(impl From<$number> for TagNumber {

@@ -1,0 +1,20 @@
+//! The nodes of a cluster: the batches that they send to each other, and their states as functions of the
+//! current time.
+//!
+//! A *node* is one running server. A *record* is one thing that a node tells others. A *batch* is one
+//! message of the engine between the nodes, with records. Nothing here does IO: `veltix-cluster` is the
+//! caller.
+
+mod batch;
+mod ids;
+mod record;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Batch, BatchHead, BatchWriter};
+pub use ids::{NodeId, PeerRef, UnknownRef};
+pub use record::{FrameRecord, Record, RecordKind};
+pub use stream::{InStream, Received};
+
+pub use crate::wire::WireError;
