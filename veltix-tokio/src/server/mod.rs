@@ -311,8 +311,7 @@ impl Drop for Server {
         drop(mem::take(&mut self.listeners));
         self.endpoint.tasks().end();
         self.endpoint.drain().finish(false, 0);
-        self.endpoint.services().tags().end_watches();
-        self.endpoint.events().end();
+        self.endpoint.end_streams();
     }
 }
 
