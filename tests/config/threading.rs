@@ -152,7 +152,7 @@ async fn no_message_is_handled_before_the_peer_is_admitted_or_refused() {
         let echo = Message::from_text(ECHO, "hello");
         client.send(&echo).await.unwrap();
         let answer = client.request(&echo);
-        let answer = tokio::spawn(async { answer.await });
+        let answer = tokio::spawn(answer);
         while peer.stats().received.received < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
