@@ -4,16 +4,17 @@ use std::any::{TypeId, type_name};
 use std::fmt::{self, Display};
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout};
+use futures::future::{Either, select};
 use veltix_core::limits::TAKE_OVER;
 use veltix_core::{EncodeError, Message, ToMessage};
 
 use super::Peer;
 use crate::close::CloseReason;
 use crate::error::TakeOverError;
+use crate::flush;
 use crate::log::log_or_debug;
 use crate::session::{Holder, HolderKey};
 
@@ -98,10 +99,14 @@ impl TakeOver {
     }
 
     async fn run(self) -> Result<Vec<Peer>, TakeOverError> {
+        if flush::is_in_plain_handler() {
+            return Err(TakeOverError::InPlainHandler);
+        }
         let Self { peer, key, message } = self;
         let (key, message) = (key?, message.transpose()?);
         let (session, kind) = (peer.session(), key.of);
-        let (hold, mut earlier) = session.services().holders().take(key, session);
+        let taken = session.services().holders().take(key, session);
+        let (hold, mut earlier) = taken.ok_or(TakeOverError::TakenOver)?;
         // The hold of a connection that has ended meanwhile is dropped at once.
         drop(session.attached().attach(kind, Arc::new(hold)));
         let peers: Vec<_> = earlier.iter().filter_map(Holder::session).map(Peer::new).collect();
@@ -112,13 +117,16 @@ impl TakeOver {
             }
             older.session().cancel(CloseReason::TakenOver);
         }
-        let ended = async {
+        let ended = pin!(async {
             for holder in &mut earlier {
                 holder.ended().await;
             }
-        };
-        if timeout(TAKE_OVER, ended).await.is_err() {
-            let due = session.services().logs().take_overs.decide(Instant::now());
+        });
+        // The timer is that of the connection's runtime: the caller may be on a thread without one.
+        let runtime = session.services().runtime();
+        let late = pin!(runtime.sleep(TAKE_OVER));
+        if let Either::Right(_) = select(ended, late).await {
+            let due = session.services().logs().take_overs.decide(runtime.now());
             log_or_debug!(warn, due, %peer, "an older connection of the same user has not ended in time");
         }
         Ok(peers)
