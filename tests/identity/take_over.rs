@@ -213,3 +213,27 @@ async fn a_thread_without_a_runtime_may_take_over_but_a_plain_handler_may_not() 
     quiet().await;
     assert_eq!(outside(world.newest()).await.unwrap().unwrap(), [older]);
 }
+
+/// The farewell is for the older connections, so the limit of the new one does not matter.
+#[tokio::test(start_paused = true)]
+async fn the_farewell_is_as_large_as_the_older_connections_accept() {
+    let enter = async |peer: Peer| {
+        let told = Message::new(OTHER, vec![0; 2_000]);
+        peer.take_over(|user: &User| user.name.clone()).tell(&told).await.map(drop)
+    };
+    let world = World::new(Router::new().authenticate(authenticate).on_connect(enter));
+    let connect = async |limit| {
+        let (router, messages) = Router::new().messages();
+        let config = ClientConfig::default().token("ann").max_message_size(limit);
+        (world.client_with(config, router).await, messages)
+    };
+    let (_large, mut heard) = connect(10_000).await;
+    let (_small, mut nothing) = connect(1_000).await;
+    assert_eq!(heard.next().await.map(|message| message.body().len()), Some(2_000));
+    quiet().await;
+    let older = world.newest();
+    let (_last, _) = connect(10_000).await;
+    let outcome = older.closed().await;
+    assert_eq!((outcome.reason, outcome.sent.dropped_too_large), (CloseReason::TakenOver, 1));
+    assert!(nothing.next().await.is_none());
+}

@@ -13,10 +13,10 @@ use veltix_core::{EncodeError, Message, ToMessage};
 
 use super::Peer;
 use crate::close::CloseReason;
-use crate::error::TakeOverError;
+use crate::error::{SendError, TakeOverError};
 use crate::flush;
 use crate::log::log_or_debug;
-use crate::session::{Holder, HolderKey};
+use crate::session::{Holder, HolderKey, within};
 
 /// A connection that takes over from the older connections of the same user. Created by
 /// [`Peer::take_over`].
@@ -92,9 +92,13 @@ impl Peer {
 }
 
 impl TakeOver {
-    /// Sends this message to the older connections before they close, if their outboxes have room.
+    /// Sends this message to the older connections before they close, if their outboxes have room and
+    /// they accept messages of its size.
     pub fn tell(mut self, message: &(impl ToMessage + ?Sized)) -> Self {
-        self.message = Some(self.peer.session().encode(message));
+        // The limit of this peer does not matter: the message is for the older ones.
+        let limits = self.peer.session().limits();
+        let encoded = message.to_message_within(limits.max_typed_body);
+        self.message = Some(encoded.and_then(|it| within(it, limits.max_message_size)));
         self
     }
 
@@ -113,7 +117,9 @@ impl TakeOver {
         for older in &peers {
             if let Some(message) = &message {
                 // An outbox without room closes without it.
-                let _ = older.try_send(message);
+                if let Err(SendError::Encode(_)) = older.try_send(message) {
+                    older.session().outbox().refuse_too_large(message.code());
+                }
             }
             older.session().cancel(CloseReason::TakenOver);
         }
