@@ -84,6 +84,8 @@ struct State {
     is_connecting: bool,
     /// The thread has found no job that may start.
     thread_waits: bool,
+    /// The thread is in a turn, in which a handler may block it. Between turns it is parked.
+    in_turn: bool,
     /// The task has found no room for a message, and is woken when half of the room is free.
     task_waits: Option<(usize, usize)>,
     closed: bool,
@@ -98,7 +100,7 @@ impl State {
     }
 
     fn has_news(&self) -> bool {
-        self.silent > 0 || !self.ended.is_empty()
+        self.silent > 0 || !self.ended.is_empty() || self.published.is_charged()
     }
 
     /// Takes the jobs that wait, with the number of messages among them.
@@ -162,7 +164,7 @@ impl Shared {
 
     pub(super) fn is_busy(&self) -> bool {
         let state = self.state.lock();
-        state.running > 0 || state.followed != state.round
+        state.in_turn && (state.running > 0 || state.followed != state.round)
     }
 
     pub(super) fn charge(&self) -> usize {
@@ -186,7 +188,12 @@ impl Shared {
 
     pub(super) fn cancel(&self) -> Cancelled {
         let mut state = self.state.lock();
+        // Without a call there is nothing to follow.
+        let nothing_runs = state.running == 0 && state.followed == state.round;
         state.round += 1;
+        if nothing_runs {
+            state.followed = state.round;
+        }
         let handlers = mem::take(&mut state.running);
         let running = mem::take(&mut state.running_messages);
         // Under the same lock: the thread follows the cancellation and starts no message that waited.
@@ -216,6 +223,7 @@ impl Shared {
         if state.round != round {
             return Next::Cancelled;
         }
+        state.in_turn = false;
         let route = match state.jobs.front() {
             None if state.closed => return Next::Closed,
             None => None,
@@ -229,6 +237,7 @@ impl Shared {
             return Next::Wait;
         }
         let Some(job) = state.jobs.pop_front() else { return Next::Wait };
+        state.in_turn = true;
         state.running += 1;
         match &job {
             Job::Connect => state.is_connecting = true,
@@ -255,10 +264,11 @@ impl Shared {
         Next::Job(job)
     }
 
-    /// Returns the number of cancellations. The thread has dropped, or drops now, the calls of earlier
-    /// rounds.
+    /// Begins a turn, or goes on with one. Returns the number of cancellations. The thread has dropped, or
+    /// drops now, the calls of earlier rounds.
     pub(super) fn follow(&self) -> u32 {
         let mut state = self.state.lock();
+        state.in_turn = true;
         state.followed = state.round;
         state.round
     }
@@ -292,6 +302,22 @@ impl Shared {
             }
         }
         drop(state);
+        if !had_news {
+            self.session.outbox().wake_owner();
+        }
+    }
+
+    /// Records what calls of this round have published that go on, and wakes the task for it.
+    pub(super) fn publish(&self, round: u32, published: PublishedApart) {
+        let had_news = {
+            let mut state = self.state.lock();
+            if state.round != round {
+                return;
+            }
+            let had_news = state.has_news();
+            state.published += published;
+            had_news
+        };
         if !had_news {
             self.session.outbox().wake_owner();
         }
