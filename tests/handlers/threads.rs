@@ -1,12 +1,9 @@
 //! Threads outside the runtime: every public call works there, and blocking handlers are inside.
 
 use std::future::{Future, IntoFuture};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 
-use futures::FutureExt;
+use futures::{FutureExt, executor};
 use tokio::runtime::{Builder, Handle};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, advance, sleep, timeout};
@@ -23,20 +20,7 @@ use crate::support::{ECHO, OTHER, PATIENCE, PIPE, World};
 
 /// Drives a future without a runtime.
 fn block_on<F: IntoFuture>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future.into_future());
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
+    executor::block_on(future.into_future())
 }
 
 /// Runs a function on a plain thread, which has no runtime, while the test's runtime goes on. Its clock

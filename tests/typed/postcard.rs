@@ -75,6 +75,50 @@ fn a_deep_body_is_refused() {
     assert!(matches!(error, BodyError::TooDeep), "{error:?}");
 }
 
+#[veltix::message]
+#[derive(Clone, Debug)]
+enum Lists {
+    #[message(code = 312, postcard)]
+    Nothings(Vec<Vec<()>>),
+    #[message(code = 313, postcard, max = 2_000_000)]
+    Wrapped(Vec<(((u8, ()),),)>),
+    #[message(code = 314, postcard)]
+    Keys(std::collections::HashMap<(), ()>),
+}
+
+/// Returns a length as postcard writes it.
+fn length(mut length: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while length >= 0x80 {
+        bytes.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes
+}
+
+/// Ten bytes would occupy the reader for years.
+#[test]
+fn a_list_without_bytes_has_a_limit() {
+    let most = limits::EMPTY_ELEMENTS as u64;
+    for list in [u64::MAX, most + 100] {
+        let error = Nothings::from_message(received(312, [length(1), length(list)].concat()), ROOM);
+        assert!(matches!(error, Err(BodyError::TooManyElements)), "{error:?}");
+        let error = Keys::from_message(received(314, length(list)), ROOM);
+        assert!(matches!(error, Err(BodyError::TooManyElements)), "{error:?}");
+    }
+    let halves = [length(2), length(most / 2 + 100), length(most / 2 + 100)].concat();
+    let error = Nothings::from_message(received(312, halves), ROOM);
+    assert!(matches!(error, Err(BodyError::TooManyElements)), "all lists together: {error:?}");
+    let lists = Nothings(vec![vec![(); 10_000]; 100]);
+    let read = Nothings::from_message(lists.to_message().unwrap(), ROOM).unwrap();
+    assert_eq!(read.0, lists.0);
+    // Elements with bytes are as many as the body has.
+    let wrapped = Wrapped(vec![(((7, ()),),); 1_100_000]);
+    let read = Wrapped::from_message(wrapped.to_message().unwrap(), ROOM).unwrap();
+    assert_eq!(read.0.len(), 1_100_000);
+}
+
 /// Both directions have the same limit.
 #[test]
 fn a_value_is_sent_as_deep_as_it_is_read() {

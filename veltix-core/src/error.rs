@@ -231,6 +231,14 @@ pub enum BodyError {
         crate::limits::BODY_DEPTH
     )]
     TooDeep,
+    /// The lists and maps of a postcard body have more elements than bytes, by more than
+    /// [`EMPTY_ELEMENTS`](crate::limits::EMPTY_ELEMENTS): elements without bytes, such as `()`.
+    #[cfg(feature = "postcard")]
+    #[error(
+        "the lists of the body have over {} elements without bytes: send their number",
+        crate::limits::EMPTY_ELEMENTS
+    )]
+    TooManyElements,
     /// The body is not UTF-8.
     #[error("the body is not UTF-8 text")]
     Utf8(#[from] Utf8Error),

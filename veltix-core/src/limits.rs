@@ -19,6 +19,11 @@ pub const MAX_TYPED_BODY: usize = 1024 * 1024;
 /// deeper ones are not sent either.
 pub const BODY_DEPTH: usize = 127;
 
+/// Limits the elements of lists and maps in a postcard body, beyond its bytes. A list of values without
+/// bytes, such as `()`, is written as its length alone, so that ten bytes could occupy a reader for ever. As
+/// many as this are read within milliseconds.
+pub const EMPTY_ELEMENTS: usize = 1024 * 1024;
+
 /// Limits a handshake message in bytes, inclusive (source: PROTOCOL.md, "The handshake").
 pub const MAX_HANDSHAKE_LEN: usize = 30 * 1024;
 

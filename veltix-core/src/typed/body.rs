@@ -1,14 +1,11 @@
 //! The encodings of bodies.
 
-#[cfg(feature = "postcard")]
-use std::cell::Cell;
-
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 #[cfg(feature = "postcard")]
-use super::limited::Limited;
+use super::limited::{Allowance, Limited};
 use crate::error::{BodyError, EncodeError};
 use crate::frame_batch::MessageRef;
 use crate::json;
@@ -164,10 +161,10 @@ impl Encoding for Postcard {
     }
 
     fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
-        let exceeded = Cell::new(false);
+        let allowance = Allowance::of_body(body.len());
         let mut bytes = postcard::Deserializer::from_bytes(body);
-        T::deserialize(Limited::new(&mut bytes, &exceeded))
-            .map_err(|error| if exceeded.get() { BodyError::TooDeep } else { error.into() })
+        T::deserialize(Limited::new(&mut bytes, &allowance))
+            .map_err(|error| allowance.explain(error))
     }
 }
 

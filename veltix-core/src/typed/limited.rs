@@ -1,4 +1,4 @@
-//! [`Limited`]: a deserializer that limits how deep the parts of a value are nested.
+//! [`Limited`]: a deserializer that limits how deep the parts of a value are nested, and their number.
 
 use std::cell::Cell;
 use std::fmt;
@@ -7,10 +7,11 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use crate::limits::BODY_DEPTH;
+use crate::error::BodyError;
+use crate::limits::{BODY_DEPTH, EMPTY_ELEMENTS};
 
-/// Reads a value from `inner`, whose format has no limit of its own: without one, a few bytes per
-/// level would end the reader's stack.
+/// Reads a value from `inner`, whose format has no limits of its own: without them, a few bytes per
+/// level would end the reader's stack, and a list of values without bytes would occupy the reader for ever.
 ///
 /// `inner` must describe each part by its kind, as postcard does: the visitors of arrays and structs
 /// receive nothing else.
@@ -19,31 +20,79 @@ pub(crate) struct Limited<'a, D> {
     level: Level<'a>,
 }
 
+/// The parts that a value may still have.
+pub(crate) struct Allowance {
+    /// Elements of lists and entries of maps.
+    elements: Cell<usize>,
+    /// The limit that the value is over. It is kept here, because the error of a format may have no text.
+    exceeded: Cell<Option<Exceeded>>,
+}
+
+#[derive(Clone, Copy)]
+enum Exceeded {
+    Levels,
+    Elements,
+}
+
+impl Allowance {
+    /// Returns the allowance of a value in a body of this length.
+    pub(crate) const fn of_body(length: usize) -> Self {
+        Self { elements: Cell::new(length + EMPTY_ELEMENTS), exceeded: Cell::new(None) }
+    }
+
+    /// Returns the error of a value that could not be read.
+    pub(crate) fn explain(&self, error: impl Into<BodyError>) -> BodyError {
+        match self.exceeded.get() {
+            Some(Exceeded::Levels) => BodyError::TooDeep,
+            Some(Exceeded::Elements) => BodyError::TooManyElements,
+            None => error.into(),
+        }
+    }
+
+    fn refuse<E: serde::de::Error>(&self, exceeded: Exceeded) -> E {
+        self.exceeded.set(Some(exceeded));
+        E::custom("the value is over a limit")
+    }
+
+    /// Counts an element of a list, or an entry of a map.
+    fn count<E: serde::de::Error>(&self) -> Result<(), E> {
+        let left = self.elements.get().checked_sub(1);
+        self.elements.set(left.ok_or_else(|| self.refuse(Exceeded::Elements))?);
+        Ok(())
+    }
+}
+
 /// Counts the levels that may still begin.
 #[derive(Clone, Copy)]
 struct Level<'a> {
     left: usize,
-    /// Is set when a level is refused, because the error of a format may have no text.
-    exceeded: &'a Cell<bool>,
+    /// True in a list or map, whose length comes from the body.
+    in_list: bool,
+    allowance: &'a Allowance,
 }
 
 impl Level<'_> {
     /// Returns the level of the parts of a part.
     fn enter<E: serde::de::Error>(self) -> Result<Self, E> {
-        match self.left.checked_sub(1) {
-            Some(left) => Ok(Self { left, ..self }),
-            None => {
-                self.exceeded.set(true);
-                Err(E::custom("the value is nested too deep"))
-            }
-        }
+        let left = self.left.checked_sub(1);
+        let left = left.ok_or_else(|| self.allowance.refuse(Exceeded::Levels))?;
+        Ok(Self { left, in_list: false, ..self })
+    }
+
+    /// Returns the level of the elements of a list, or of the entries of a map.
+    fn enter_list<E: serde::de::Error>(self) -> Result<Self, E> {
+        Ok(Self { in_list: true, ..self.enter()? })
+    }
+
+    fn count<E: serde::de::Error>(self) -> Result<(), E> {
+        if self.in_list { self.allowance.count() } else { Ok(()) }
     }
 }
 
 impl<'a, D> Limited<'a, D> {
-    /// Limits `inner`. `exceeded` is set if the value is nested too deep.
-    pub(crate) const fn new(inner: D, exceeded: &'a Cell<bool>) -> Self {
-        Self { inner, level: Level { left: BODY_DEPTH, exceeded } }
+    /// Limits `inner`.
+    pub(crate) const fn new(inner: D, allowance: &'a Allowance) -> Self {
+        Self { inner, level: Level { left: BODY_DEPTH, in_list: false, allowance } }
     }
 }
 
@@ -93,7 +142,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Limited<'_, D> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let level = self.level.enter()?;
+        let level = self.level.enter_list()?;
         self.inner.deserialize_seq(At { inner: visitor, level })
     }
 
@@ -117,7 +166,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Limited<'_, D> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let level = self.level.enter()?;
+        let level = self.level.enter_list()?;
         self.inner.deserialize_map(At { inner: visitor, level })
     }
 
@@ -193,7 +242,11 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for At<'_, A> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, A::Error> {
-        self.inner.next_element_seed(At { inner: seed, level: self.level })
+        let element = self.inner.next_element_seed(At { inner: seed, level: self.level })?;
+        if element.is_some() {
+            self.level.count()?;
+        }
+        Ok(element)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -208,7 +261,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for At<'_, A> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
-        self.inner.next_key_seed(At { inner: seed, level: self.level })
+        let key = self.inner.next_key_seed(At { inner: seed, level: self.level })?;
+        if key.is_some() {
+            self.level.count()?;
+        }
+        Ok(key)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {

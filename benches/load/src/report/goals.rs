@@ -94,6 +94,6 @@ mod tests {
         assert!(text.contains(missed), "{text}");
         let seen = "| ingest (W2) | veltix-layered | veltix | 0.750 | 0.500–1.00 | – | – | – | – |";
         assert!(text.contains(seen), "{text}");
-        assert!(text.contains("0 met, 1 not met, 2 not measured."), "{text}");
+        assert!(text.contains("0 met, 1 not met, 3 not measured."), "{text}");
     }
 }

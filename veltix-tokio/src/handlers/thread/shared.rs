@@ -79,6 +79,9 @@ struct State {
     round: u32,
     /// The cancellations that the thread has followed. A thread that a handler blocks follows none.
     followed: u32,
+    /// `on_connect` runs, or has ended and the task has not admitted or refused the peer yet. No message is
+    /// handled meanwhile.
+    is_connecting: bool,
     /// The thread has found no job that may start.
     thread_waits: bool,
     /// The thread is in a turn, in which a handler may block it. Between turns it is parked.
@@ -98,6 +101,12 @@ impl State {
 
     fn has_news(&self) -> bool {
         self.silent > 0 || !self.ended.is_empty() || self.published.is_charged()
+    }
+
+    /// Takes the jobs that wait, with the number of messages among them.
+    fn take_jobs(&mut self) -> (VecDeque<Job>, u64) {
+        self.charge = 0;
+        (mem::take(&mut self.jobs), mem::take(&mut self.waiting) as u64)
     }
 }
 
@@ -121,10 +130,15 @@ impl Shared {
         state.jobs.push_back(job);
     }
 
-    /// Returns whether the thread waits although there are jobs. It counts as resumed then.
+    /// Returns whether the thread waits although there are jobs that may start. It counts as resumed then.
     pub(super) fn must_resume(&self) -> bool {
         let mut state = self.state.lock();
-        !state.jobs.is_empty() && mem::take(&mut state.thread_waits)
+        !state.jobs.is_empty() && !state.is_connecting && mem::take(&mut state.thread_waits)
+    }
+
+    /// Lets messages be handled, since the task has completed `on_connect`.
+    pub(super) fn end_connecting(&self) {
+        self.state.lock().is_connecting = false;
     }
 
     /// Takes what has happened since the last call. The second value tells whether the thread was paused.
@@ -167,11 +181,7 @@ impl Shared {
     }
 
     pub(super) fn discard_waiting(&self) -> u64 {
-        let mut state = self.state.lock();
-        let jobs = mem::take(&mut state.jobs);
-        let messages = mem::take(&mut state.waiting) as u64;
-        state.charge = 0;
-        drop(state);
+        let (jobs, messages) = self.state.lock().take_jobs();
         drop(jobs);
         messages
     }
@@ -186,9 +196,12 @@ impl Shared {
         }
         let handlers = mem::take(&mut state.running);
         let running = mem::take(&mut state.running_messages);
+        // Under the same lock: the thread follows the cancellation and starts no message that waited.
+        let (jobs, waiting) = state.take_jobs();
+        state.is_connecting = false;
         drop(state);
-        let messages = self.discard_waiting() + running;
-        Cancelled { handlers, messages, replies: Vec::new() }
+        drop(jobs);
+        Cancelled { handlers, messages: waiting + running, replies: Vec::new() }
     }
 
     pub(super) fn close(&self) {
@@ -217,7 +230,8 @@ impl Shared {
             Some(Job::Message { route, .. }) => Some(*route),
             Some(_) => None,
         };
-        let starts = !state.jobs.is_empty() && !state.is_full() && may_start(route);
+        let may_run = !state.is_connecting && !state.is_full();
+        let starts = !state.jobs.is_empty() && may_run && may_start(route);
         state.thread_waits = !starts;
         if !starts {
             return Next::Wait;
@@ -225,10 +239,14 @@ impl Shared {
         let Some(job) = state.jobs.pop_front() else { return Next::Wait };
         state.in_turn = true;
         state.running += 1;
-        if let Job::Message { message, .. } = &job {
-            state.running_messages += 1;
-            state.waiting -= 1;
-            state.charge -= charge(message);
+        match &job {
+            Job::Connect => state.is_connecting = true,
+            Job::Message { message, .. } => {
+                state.running_messages += 1;
+                state.waiting -= 1;
+                state.charge -= charge(message);
+            }
+            Job::Disconnect { .. } => {}
         }
         if state.jobs.is_empty() {
             state.jobs = VecDeque::new();
