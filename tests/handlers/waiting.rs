@@ -328,14 +328,20 @@ async fn refused_at_once<T: Send + std::fmt::Debug + 'static>(
     ask: impl Fn(Peer) -> T + Clone + Send + Sync + 'static,
     is_refused: impl Fn(&T) -> bool,
 ) {
-    let (router, mut told) = asking(ask);
-    let world = World::new(router);
-    let client = world.client(Router::new()).await;
-    client.send(&Message::empty(OTHER)).await.unwrap();
-    let result = soon(told.recv()).await.unwrap();
-    assert!(is_refused(&result), "{result:?}");
-    // The connection goes on.
-    soon(client.request(&Message::empty(ECHO))).await.unwrap();
+    // Layers are futures around it, which may wait.
+    for layered in [false, true] {
+        let (mut router, mut told) = asking(ask.clone());
+        if layered {
+            router = router.layer(tower::layer::util::Identity::new());
+        }
+        let world = World::new(router);
+        let client = world.client(Router::new()).await;
+        client.send(&Message::empty(OTHER)).await.unwrap();
+        let result = soon(told.recv()).await.unwrap();
+        assert!(is_refused(&result), "{result:?}");
+        // The connection goes on.
+        soon(client.request(&Message::empty(ECHO))).await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
