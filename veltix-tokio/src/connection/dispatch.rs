@@ -342,6 +342,8 @@ impl ConnectionTask {
     }
 
     /// Queues a reply, or returns it if there is no room for it.
+    // As a call it would move each reply once more.
+    #[inline(always)]
     fn push(&self, reply: Frame) -> Option<Frame> {
         let code = reply.code();
         let session = self.peer.session();
