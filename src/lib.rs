@@ -157,7 +157,10 @@ pub mod __private {
         TypedMessage, UnknownCode,
     };
     pub use veltix_tokio::__private::from_error;
-    pub use veltix_tokio::{BindError, ConnectError, RequestError, SendError, TlsConfigError};
+    pub use veltix_tokio::{
+        BindError, ConnectError, NotConnected, RequestError, RestoreError, SendError, ServeError,
+        TakeOverError, TlsConfigError,
+    };
 }
 
 /// Compiles the code of the README.

@@ -97,6 +97,26 @@ async fn they_are_bounded_and_fit_a_small_outbox() {
     connected(&client).await;
 }
 
+/// The server may come back with a smaller limit.
+#[tokio::test(start_paused = true)]
+async fn one_over_the_limit_of_the_next_server_is_left_out() {
+    const SMALL: &str =
+        r#"{"v": "0.1.0", "pv": "1.0", "meta": {"veltix": {"max_message_size": 1000}}}"#;
+    let mut server = RawServer::new(PIPE);
+    let policy = config(Reconnect::fixed(seconds(1)));
+    let (client, raw) = server.client(policy, Router::new()).await;
+    client.restore("large", &join(&"x".repeat(1_000))).unwrap();
+    client.restore("small", &join("lobby")).unwrap();
+    drop(raw);
+    let mut raw = accept(&mut server).await;
+    raw.welcome(SMALL).await.unwrap();
+    assert_eq!(texts(&mut raw).await, ["lobby"]);
+    connected(&client).await;
+    assert_eq!(client.peer().stats().sent.dropped_too_large, 1);
+    let mut raw = break_and_accept(&mut server, raw).await;
+    assert_eq!(texts(&mut raw).await.map(|text| text.len()), [1_000, 5]);
+}
+
 /// The situation for which it exists.
 #[tokio::test]
 async fn a_client_is_in_its_rooms_again_after_a_reconnect() {

@@ -9,11 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use veltix::{
-    Client, ClientConfig, CloseReason, Hub, Message, MessageType, Router, Server, ServerConfig,
-    ShutdownReport, SocketCore, all,
+    Client, ClientConfig, CloseReason, Hub, Message, MessageType, Peer, Router, Server,
+    ServerConfig, ShutdownReport, SocketCore, all,
 };
 
 use crate::support::{ECHO, OTHER, PATIENCE};
@@ -122,6 +123,48 @@ async fn with_a_thread_each_a_handler_that_blocks_delays_nobody_else() {
     go_on.send(()).unwrap();
     assert_eq!(answer.await.unwrap().unwrap().text().unwrap(), "unblocked");
     hub.shutdown().await;
+}
+
+/// The task that admits or refuses the peer is held up here, while the thread could go on with the messages
+/// behind `on_connect`.
+#[tokio::test]
+async fn no_message_is_handled_before_the_peer_is_admitted_or_refused() {
+    for is_refused in [false, true] {
+        let (tell, mut entered) = unbounded_channel();
+        let (go_on, wait) = mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let handled = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&handled);
+        let router = Router::new()
+            .on_connect(move |peer: Peer| {
+                tell.send(peer).expect("the test listens");
+                let _ = wait.lock().expect("nobody panics").recv_timeout(PATIENCE);
+                if is_refused { Err("refused") } else { Ok(()) }
+            })
+            .route(ECHO, move |hub: Hub, peer: Peer, body: Bytes| {
+                count.fetch_add(1, Ordering::SeqCst);
+                assert!(hub.get(peer.id()).is_some(), "the peer is listed");
+                body
+            });
+        let (hub, addr) = serve(SocketCore::Threading, router).await;
+        let client = connect(&addr, SocketCore::Async, Router::new()).await;
+        let peer = entered.recv().await.expect("it connects");
+        let echo = Message::from_text(ECHO, "hello");
+        client.send(&echo).await.unwrap();
+        let answer = client.request(&echo);
+        let answer = tokio::spawn(answer);
+        while peer.stats().received.received < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        go_on.send(()).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(handled.load(Ordering::SeqCst), 0);
+        assert_eq!(answer.await.unwrap().is_ok(), !is_refused);
+        drop(client);
+        hub.shutdown().await;
+        assert_eq!(handled.load(Ordering::SeqCst), if is_refused { 0 } else { 2 });
+        assert_eq!(hub.handler_panics(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -124,6 +124,45 @@ fn a_task_of_the_hub_is_awaited_by_the_drain_and_ends_at_its_deadline() {
     });
 }
 
+/// Such a task would otherwise wait for the end of the server, which waits for the task.
+#[test]
+fn a_task_that_reads_a_stream_of_the_hub_to_its_end_ends_with_the_last_peer() {
+    paused(async {
+        let world = World::new(Router::new());
+        let (_raw, peer) = world.join().await;
+        peer.set_tag(("user", "ann")).unwrap();
+        let (tell, mut told) = unbounded_channel();
+        let hub = &world.hub;
+        let (mut events, mut watch) = (hub.events(), hub.watch(all()).start().unwrap());
+        let mut users = hub.watch(all()).by("user").grace(seconds(60)).start().unwrap();
+        let (of_watch, of_users) = (tell.clone(), tell.clone());
+        hub.spawn(async move {
+            while let Some(event) = events.next().await {
+                let _ = tell.send(format!("{event:?}"));
+            }
+        });
+        hub.spawn(async move {
+            while let Some(event) = watch.next().await {
+                let _ = of_watch.send(format!("{event:?}"));
+            }
+        });
+        hub.spawn(async move {
+            while let Some(event) = users.next().await {
+                let _ = of_users.send(format!("{event:?}"));
+            }
+        });
+        let start = Instant::now();
+        let report = hub.shutdown().await;
+        assert_eq!((report.aborted_tasks, report.complete), (0, true));
+        assert!(start.elapsed() < seconds(5), "{:?}", start.elapsed());
+        let mut heard = String::new();
+        while let Some(line) = told.recv().await {
+            heard += &line;
+        }
+        assert!(heard.contains("Disconnected") && heard.matches("Left").count() == 2, "{heard}");
+    });
+}
+
 #[test]
 fn a_panic_in_a_task_of_the_hub_is_counted_and_ends_nothing_else() {
     paused(async {

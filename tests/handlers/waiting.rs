@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::executor::block_on;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 use veltix::handler::Handler;
 use veltix::request::Response;
@@ -134,6 +134,37 @@ async fn while_a_handler_blocks_its_thread_the_connection_goes_on() {
     assert_eq!(soon(answer).await.unwrap().unwrap().body(), numbered(ECHO, 2).body());
     let outcome = soon(client.close()).await;
     check(outcome.sent, outcome.received);
+    soon(world.hub.shutdown()).await;
+}
+
+/// A handler that parks its thread takes the wake of another call on the same thread away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_call_that_is_woken_while_another_handler_parks_the_thread_goes_on() {
+    let (router, mut blocked) = blocking();
+    let (notify, (tell, mut waits)) = (Arc::new(Notify::new()), unbounded_channel());
+    let wait = {
+        let notify = Arc::clone(&notify);
+        move |body: Bytes| {
+            let (notify, tell) = (Arc::clone(&notify), tell.clone());
+            async move {
+                tell.send(()).expect("the test listens");
+                notify.notified().await;
+                body
+            }
+        }
+    };
+    let world = World::with(threading(), PIPE, router.route(OTHER, wait.concurrent(8)));
+    let client = world.client(Router::new()).await;
+    let answer = tokio::spawn(client.request(&numbered(OTHER, 1)).timeout(PATIENCE));
+    soon(waits.recv()).await.unwrap();
+    client.send(&Message::empty(THIRD)).await.unwrap();
+    soon(blocked.begun.recv()).await.unwrap();
+    // Otherwise the wake may come before the handler parks the thread.
+    tokio::time::sleep(SHORT).await;
+    notify.notify_one();
+    tokio::time::sleep(SHORT).await;
+    blocked.go_on.send(()).unwrap();
+    assert_eq!(soon(answer).await.unwrap().unwrap().body(), numbered(OTHER, 1).body());
     soon(world.hub.shutdown()).await;
 }
 
@@ -297,14 +328,20 @@ async fn refused_at_once<T: Send + std::fmt::Debug + 'static>(
     ask: impl Fn(Peer) -> T + Clone + Send + Sync + 'static,
     is_refused: impl Fn(&T) -> bool,
 ) {
-    let (router, mut told) = asking(ask);
-    let world = World::new(router);
-    let client = world.client(Router::new()).await;
-    client.send(&Message::empty(OTHER)).await.unwrap();
-    let result = soon(told.recv()).await.unwrap();
-    assert!(is_refused(&result), "{result:?}");
-    // The connection goes on.
-    soon(client.request(&Message::empty(ECHO))).await.unwrap();
+    // Layers are futures around it, which may wait.
+    for layered in [false, true] {
+        let (mut router, mut told) = asking(ask.clone());
+        if layered {
+            router = router.layer(tower::layer::util::Identity::new());
+        }
+        let world = World::new(router);
+        let client = world.client(Router::new()).await;
+        client.send(&Message::empty(OTHER)).await.unwrap();
+        let result = soon(told.recv()).await.unwrap();
+        assert!(is_refused(&result), "{result:?}");
+        // The connection goes on.
+        soon(client.request(&Message::empty(ECHO))).await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use veltix::{
     BoxError, Client, ClientConfig, Event, HandshakeInfo, Json, Message, Reconnect, Refuse, Router,
-    ServerConfig, all,
+    ServerConfig, SocketCore, all,
 };
 
 use super::Log;
@@ -193,4 +194,28 @@ async fn r45_any_number_of_refused_peers_are_one_warning() {
     let lines = log.lines("the token is wrong");
     assert_eq!(lines.iter().filter(|line| line.contains(" WARN ")).count(), 1, "{lines:?}");
     assert_eq!(lines.len(), 5, "the other lines are at debug level");
+}
+
+/// A close cancels the calls on a thread of handlers before the thread notices.
+#[tokio::test]
+async fn a_thread_that_no_handler_blocks_is_not_reported() {
+    let (log, _guard) = Log::begin();
+    for on_disconnect in [false, true] {
+        for _ in 0..10 {
+            let mut router = Router::new().route(ECHO, |body: Bytes| body);
+            router = router.route(OTHER, std::future::pending::<()>);
+            if on_disconnect {
+                router = router.on_disconnect(|| ());
+            }
+            let config = ServerConfig::default().socket_core(SocketCore::Threading);
+            let world = World::with(config, PIPE, router);
+            let client = world.client(Router::new()).await;
+            client.request(&Message::empty(ECHO)).await.expect("it answers");
+            client.send(&Message::empty(OTHER)).await.expect("it is connected");
+            client.ping().await.expect("it is connected");
+            world.newest().close().await;
+            world.hub.shutdown().await;
+        }
+    }
+    assert_eq!(log.lines("still blocks"), [""; 0]);
 }

@@ -1,5 +1,6 @@
 //! R51: peers whose messages go to many others, on a paused clock.
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use veltix::handler::Handler;
 use veltix::limits::INBOX_MESSAGES;
-use veltix::{Hub, Message, Peer, Rate, Router, SendError, ServerConfig, all};
+use veltix::{Hub, Message, Peer, Rate, Router, SendError, ServerConfig, SocketCore, all};
 
 use crate::support::{ECHO, OTHER, PIPE, RawPeer, World, frame};
 
@@ -292,4 +293,37 @@ async fn what_goes_to_the_own_peer_is_free() {
         };
         timeout(30 * SECOND, answers).await.expect("it is not in debt for a minute");
     }
+}
+
+/// A handler that never ends is charged while it runs: its peer is not read any more.
+async fn check_stream(core: SocketCore) {
+    const MESSAGES: u64 = 20;
+    let stream = |hub: Hub| async move {
+        for _ in 0..MESSAGES {
+            hub.broadcast(&Message::new(OTHER, vec![7; COST])).expect("it runs");
+            tokio::task::yield_now().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let router = Router::new()
+        .route(ECHO, stream.concurrent(1).publish_limit(COST as u64))
+        .fallback(|body: Bytes| body);
+    let world = World::with(ServerConfig::default().socket_core(core), PIPE, router);
+    let (router, mut heard) = Router::new().messages();
+    let client = world.client(router).await;
+    client.send(&Message::empty(ECHO)).await.expect("it is connected");
+    for _ in 0..MESSAGES {
+        timeout(10 * SECOND, heard.next()).await.expect("it is published").expect("it is open");
+    }
+    // The last ones may still be charged.
+    let ask = || client.request(&Message::empty(OTHER)).timeout(SECOND / 2).into_future();
+    let late = timeout(10 * SECOND, async { while ask().await.is_ok() {} }).await;
+    assert!(late.is_ok(), "{core:?}: it is not slowed down");
+}
+
+/// Threads do not use the paused clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_s_limit_counts_what_a_handler_publishes_that_never_ends() {
+    check_stream(SocketCore::Async).await;
+    check_stream(SocketCore::Threading).await;
 }

@@ -2,8 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures::FutureExt;
+use futures::executor::block_on;
 use futures::future::join_all;
+use tokio::task::spawn_blocking;
 use tokio::time::{Duration, Instant, sleep};
+use veltix::future::TakeOverError;
 use veltix::{
     BoxError, Client, ClientConfig, CloseReason, Disconnected, HandshakeInfo, Hub, Message, Peer,
     Refuse, Router, all, tag,
@@ -159,4 +163,77 @@ async fn a_handler_may_take_over_and_a_user_who_left_is_forgotten() {
     quiet().await;
     let (three, _) = connect(&world, "ann").await;
     assert_eq!(ask(&three).await, "0 1");
+}
+
+/// The older connection of the two takes over once more before it notices that it is closed.
+#[tokio::test(start_paused = true)]
+async fn of_two_connections_that_take_over_from_each_other_the_newer_one_remains() {
+    let log = Log::default();
+    let leave = Router::new().authenticate(authenticate).on_disconnect({
+        let log = Arc::clone(&log);
+        move || log.lock().expect("nobody panics").push("left".to_owned())
+    });
+    let world = World::new(leave);
+    let name = |user: &User| user.name.clone();
+    let (_one, _) = connect(&world, "ann").await;
+    quiet().await;
+    let older = world.newest();
+    older.take_over(name).await.expect("the user is known");
+    let (_two, _) = connect(&world, "ann").await;
+    quiet().await;
+    let newer = world.newest();
+    let mut taking = newer.take_over(name).into_future();
+    assert!((&mut taking).now_or_never().is_none(), "the older one has not left");
+    let again = older.take_over(name).await;
+    assert!(matches!(again, Err(TakeOverError::TakenOver)), "{again:?}");
+    assert_eq!(entries(&log), [""; 0]);
+    assert_eq!(taking.await.expect("the user is known"), [older]);
+    assert_eq!(entries(&log), ["left"]);
+    quiet().await;
+    assert_eq!(world.hub.list(all()), Ok(vec![newer]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thread_without_a_runtime_may_take_over_but_a_plain_handler_may_not() {
+    let take = |peer: Peer| block_on(peer.take_over(|user: &User| user.name.clone()).into_future());
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let plain = move |peer: Peer| tell.send(take(peer)).expect("the test listens");
+    let world = World::new(Router::new().authenticate(authenticate).route(ECHO, plain));
+    let (one, _) = connect(&world, "ann").await;
+    quiet().await;
+    let older = world.newest();
+    one.send(&Message::empty(ECHO)).await.expect("it is connected");
+    let refused = told.recv().await.expect("the handler runs");
+    assert!(matches!(refused, Err(TakeOverError::InPlainHandler)), "{refused:?}");
+    let outside = |peer: Peer| {
+        spawn_blocking(move || std::thread::spawn(move || take(peer)).join().expect("it is joined"))
+    };
+    assert_eq!(outside(older.clone()).await.unwrap().unwrap(), []);
+    let (_two, _) = connect(&world, "ann").await;
+    quiet().await;
+    assert_eq!(outside(world.newest()).await.unwrap().unwrap(), [older]);
+}
+
+/// The farewell is for the older connections, so the limit of the new one does not matter.
+#[tokio::test(start_paused = true)]
+async fn the_farewell_is_as_large_as_the_older_connections_accept() {
+    let enter = async |peer: Peer| {
+        let told = Message::new(OTHER, vec![0; 2_000]);
+        peer.take_over(|user: &User| user.name.clone()).tell(&told).await.map(drop)
+    };
+    let world = World::new(Router::new().authenticate(authenticate).on_connect(enter));
+    let connect = async |limit| {
+        let (router, messages) = Router::new().messages();
+        let config = ClientConfig::default().token("ann").max_message_size(limit);
+        (world.client_with(config, router).await, messages)
+    };
+    let (_large, mut heard) = connect(10_000).await;
+    let (_small, mut nothing) = connect(1_000).await;
+    assert_eq!(heard.next().await.map(|message| message.body().len()), Some(2_000));
+    quiet().await;
+    let older = world.newest();
+    let (_last, _) = connect(10_000).await;
+    let outcome = older.closed().await;
+    assert_eq!((outcome.reason, outcome.sent.dropped_too_large), (CloseReason::TakenOver, 1));
+    assert!(nothing.next().await.is_none());
 }

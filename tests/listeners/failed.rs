@@ -166,3 +166,20 @@ async fn a_failure_during_a_shutdown_changes_nothing() {
     assert!(report.await.complete);
     running.await.unwrap().expect("a shutdown is no error");
 }
+
+/// Its connections and the other listeners go on.
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_panics_has_failed_for_good() {
+    let ((first, one), (second, two)) = (failing(1), failing(2));
+    let (hub, running) = serve(first, [Listening::new(second)]);
+    let mut events = hub.events();
+    let (client, other) = (one.client().await, two.client().await);
+    two.panic();
+    let (addr, _, error) = until(&mut events, failure).await;
+    assert_eq!((addr, error.as_str()), (PeerAddr::Memory(2), "the listener panicked: planned"));
+    let third = one.client().await;
+    assert!(client.is_connected() && other.is_connected() && third.is_connected());
+    one.panic();
+    let error = running.await.unwrap().expect_err("no peer can connect any more");
+    assert!(matches!(error, Error::Serve(ServeError::NoListener { .. })), "{error:?}");
+}

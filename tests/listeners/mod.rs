@@ -54,6 +54,11 @@ impl Door {
         self.fail(io::Error::other("broken"));
     }
 
+    /// Lets the next accept panic.
+    fn panic(&self) {
+        self.fail(io::Error::other("planned"));
+    }
+
     /// Waits until the server has dropped the listener.
     async fn closed(&self) {
         self.errors.closed().await;
@@ -64,7 +69,10 @@ impl Listener for Failing {
     async fn accept(&mut self) -> io::Result<Stream> {
         tokio::select! {
             biased;
-            Some(error) = self.errors.recv() => Err(error),
+            Some(error) = self.errors.recv() => {
+                assert!(error.to_string() != "planned", "planned");
+                Err(error)
+            }
             accepted = self.listener.accept() => accepted,
         }
     }

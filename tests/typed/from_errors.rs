@@ -1,7 +1,12 @@
 //! `from_errors`: the errors of Veltix, and of others, in a handler with a declared error.
 
 use futures::FutureExt;
-use veltix::{Event, Message, Msg, Peer, Rejection, RequestError, Router, SendError};
+use veltix::client::{NotConnected, RestoreError};
+use veltix::future::TakeOverError;
+use veltix::{
+    BindError, BodyError, ConnectError, EncodeError, Event, Message, Msg, Peer, Rejection,
+    RequestError, Router, SendError, ServeError, TagError, TargetError, TlsConfigError,
+};
 
 use crate::promises::paused;
 use crate::support::World;
@@ -43,6 +48,28 @@ async fn buy(peer: Peer, Msg(buy): Msg<Buy>) -> Result<Bought, NotBought> {
     }
     Ok(Bought)
 }
+
+/// Each error that `veltix::Error` holds is converted, except that of the standard library.
+const _: () = {
+    const fn converts<E>()
+    where
+        NotBought: From<E>,
+    {
+    }
+    converts::<BindError>();
+    converts::<BodyError>();
+    converts::<ConnectError>();
+    converts::<EncodeError>();
+    converts::<NotConnected>();
+    converts::<RequestError<NotBought>>();
+    converts::<RestoreError>();
+    converts::<SendError>();
+    converts::<ServeError>();
+    converts::<TagError>();
+    converts::<TakeOverError>();
+    converts::<TargetError>();
+    converts::<TlsConfigError>();
+};
 
 #[test]
 fn a_question_mark_answers_with_the_declared_error() {

@@ -214,6 +214,10 @@ pub const ON_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Limits the time that closing a connection waits for its queued frames.
 pub const CLOSE_FLUSH: Duration = Duration::from_secs(1);
 
+/// The time after the end of a connection after which a thread of its handlers counts as blocked. A thread
+/// whose handlers have only just been cancelled ends much sooner.
+pub const THREAD_GRACE: Duration = Duration::from_millis(100);
+
 /// How long a connection that takes over waits for the `on_disconnect` of the older one: the flush of a
 /// close takes up to [`CLOSE_FLUSH`], and the handler has as long again.
 pub const TAKE_OVER: Duration = Duration::from_secs(2);

@@ -101,7 +101,7 @@ impl<S: Serializer, const JSON: bool> Serializer for Checked<S, JSON> {
     type SerializeStructVariant = Compound<S::SerializeStructVariant, JSON>;
 
     pass_on! {
-        serialize_bool(bool), serialize_char(char), serialize_bytes(&[u8]),
+        serialize_bool(bool), serialize_char(char),
         serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
         serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
         serialize_i128(i128), serialize_u128(u128),
@@ -113,6 +113,15 @@ impl<S: Serializer, const JSON: bool> Serializer for Checked<S, JSON> {
             return Err(refusal(Problem::SomeIsNull));
         }
         self.inner.serialize_str(text)
+    }
+
+    /// JSON has no bytes: they are an array of numbers.
+    #[inline(always)]
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<S::Ok, S::Error> {
+        if JSON {
+            self.enter("")?;
+        }
+        self.inner.serialize_bytes(bytes)
     }
 
     #[inline(always)]

@@ -272,6 +272,33 @@ fn the_depth_of_a_value_is_that_which_is_read() {
     refused(&map(BODY_DEPTH + 2), "deep a.a.a.a.a");
 }
 
+/// JSON writes bytes as an array.
+#[test]
+fn bytes_are_a_level_of_their_own() {
+    enum Nested<'a> {
+        Bytes,
+        List(&'a Self),
+    }
+    impl Serialize for Nested<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self {
+                Self::Bytes => serializer.serialize_bytes(&[1, 2]),
+                Self::List(inner) => serializer.collect_seq([inner]),
+            }
+        }
+    }
+    fn nested(levels: usize, value: &Nested<'_>, check: fn(&Nested<'_>)) {
+        match levels {
+            1 => check(value),
+            _ => nested(levels - 1, &Nested::List(value), check),
+        }
+    }
+    nested(BODY_DEPTH, &Nested::Bytes, |value| {
+        serde_json::from_slice::<Value>(&write(value).unwrap()).unwrap();
+    });
+    nested(BODY_DEPTH + 1, &Nested::Bytes, |value| refused(value, "deep [0][0][0]"));
+}
+
 #[test]
 fn the_path_of_a_deep_part_is_cut() {
     let list = (0..200).fold(Value::Array(vec![]), |inner, _| Value::Array(vec![inner]));

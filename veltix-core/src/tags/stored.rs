@@ -39,6 +39,16 @@ impl StoredValue {
         }
     }
 
+    /// Returns the form in which a set keeps the value. Equal numbers share one, so that the values of a
+    /// peer do not depend on the order in which others have joined: an integer if there is an equal one.
+    pub(super) fn in_set(self) -> Self {
+        match self {
+            Self::Float(value) if value.is_nan() => Self::Float(f64::NAN),
+            Self::Float(value) if Self::Int(value as i64) == self => Self::Int(value as i64),
+            other => other,
+        }
+    }
+
     /// Returns the bytes that the value takes.
     pub(super) fn size(&self) -> usize {
         size_of::<Self>() + if let Self::Text { text, .. } = self { text.len() } else { 0 }
@@ -121,6 +131,24 @@ mod tests {
             .collect();
         assert!(ascending.is_sorted_by(|low, high| low < high), "{ascending:?}");
         assert_eq!(StoredValue::from(TagValue::from(1)), TagValue::from(1.0).into());
+    }
+
+    #[test]
+    fn equal_numbers_have_one_form_in_a_set() {
+        let form = |value: TagValue| format!("{:?}", StoredValue::from(value).in_set().to_value());
+        for (value, expected) in [
+            (1.0.into(), "Int(1)"),
+            ((-0.0).into(), "Int(0)"),
+            (0.5.into(), "Float(0.5)"),
+            (TagValue::from(-9_223_372_036_854_775_808.0), "Int(-9223372036854775808)"),
+            (TagValue::from(9_223_372_036_854_775_808.0), "Float(9.223372036854776e18)"),
+            (f64::from_bits(0xfff8_0000_0000_0001).into(), "Float(NaN)"),
+            (f64::INFINITY.into(), "Float(inf)"),
+            (7.into(), "Int(7)"),
+            (().into(), "Unit"),
+        ] {
+            assert_eq!(form(value), expected);
+        }
     }
 
     #[test]

@@ -263,3 +263,20 @@ fn the_deepest_target_fits_a_small_stack() {
     let thread = std::thread::Builder::new().stack_size(256 * 1024).spawn(use_it);
     thread.unwrap().join().unwrap();
 }
+
+/// Peers share the memory of equal values, and a peer's values must not depend on other peers.
+#[test]
+fn the_numbers_of_a_set_do_not_depend_on_other_peers() {
+    let read = |first: TagValue| {
+        let mut store = TagStore::default();
+        let (other, peer) = (PeerId::new(1), PeerId::new(2));
+        for (peer, value) in [(other, first), (peer, 1.0.into())] {
+            store.enter(peer);
+            store.join(peer, "n", value).unwrap();
+            store.admit(peer);
+        }
+        store.values(peer, "n").map(|value| format!("{value:?}")).collect::<Vec<_>>()
+    };
+    assert_eq!(read(1.into()), ["Int(1)"]);
+    assert_eq!(read(1.0.into()), ["Int(1)"]);
+}

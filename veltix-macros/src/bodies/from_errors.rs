@@ -9,13 +9,17 @@ use super::names::Names;
 use super::traits::located_at;
 
 /// Lists the errors that `veltix::Error` holds, except those of the standard library.
-const ERRORS: [&str; 8] = [
+const ERRORS: [&str; 12] = [
     "BindError",
     "BodyError",
     "ConnectError",
     "EncodeError",
+    "NotConnected",
+    "RestoreError",
     "SendError",
+    "ServeError",
     "TagError",
+    "TakeOverError",
     "TargetError",
     "TlsConfigError",
 ];

@@ -1,10 +1,12 @@
 //! [`Restored`]: the messages that a client sends on each connection.
 
+use tokio::time::Instant;
 use veltix_core::limits::{FRAME_OVERHEAD, RESTORED_BYTES, RESTORED_MESSAGES};
 use veltix_core::{Frame, Message};
 
 use crate::error::RestoreError;
 use crate::flush;
+use crate::log::log_limited;
 use crate::outbox::Push;
 use crate::peer::Peer;
 use crate::sync::Mutex;
@@ -54,12 +56,20 @@ impl Restored {
         true
     }
 
-    /// Queues all messages for a new connection.
+    /// Queues all messages for a new connection. Each connection has a server with limits of its own: a
+    /// message over its limit would end the connection, and every later one.
     pub(super) fn send(&self, peer: &Peer) {
         let messages: Vec<_> =
             self.0.lock().messages.iter().map(|(_, message)| message.clone()).collect();
         let session = peer.session();
         for message in messages {
+            if let Err(error) = session.check_size(message.body().len()) {
+                let code = message.code();
+                session.outbox().refuse_too_large(code);
+                let due = session.services().logs().too_large.decide(Instant::now());
+                log_limited!(warn, due, %peer, code, %error, "a restored message is too large for the server");
+                continue;
+            }
             let frame = Frame::from(message.with_id(session.ids().plain()));
             // The list has limits of its own, so it may exceed those of the outbox.
             if let Push::Queued(queued) = session.outbox().push_beyond(frame) {

@@ -235,6 +235,6 @@ impl<C> Drop for ClientTask<C> {
         }
         self.shared.control().set_status(ClientStatus::Closed);
         drop(self.shared.control().take_first());
-        self.dialer.endpoint.events().end();
+        self.dialer.endpoint.events().close();
     }
 }

@@ -36,6 +36,12 @@ impl ConnectionTask {
         {
             budget.spend(origin.code(), 0);
             self.complete(origin, outcome);
+            if matches!(origin, Origin::Connect)
+                && let Some(thread) = self.handlers.thread()
+            {
+                // The peer is listed now, or a refusal has discarded its messages.
+                thread.end_connecting();
+            }
         }
     }
 

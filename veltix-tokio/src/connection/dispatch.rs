@@ -228,10 +228,7 @@ impl ConnectionTask {
             Started::Running(future) => future,
         };
         match poll_caught(&mut future, cx) {
-            Poll::Pending => {
-                let origin = Origin::Message { route, code, id };
-                self.keep_running(route, origin, charge, future, span);
-            }
+            Poll::Pending => self.keep_running(route, code, id, charge, future, span),
             Poll::Ready(Outcome::Silent) => {
                 self.handlers.keep_future(route, &self.routes, future);
                 self.session().receipts().handled.add(1);
@@ -256,7 +253,8 @@ impl ConnectionTask {
     fn keep_running(
         &mut self,
         route: RouteId,
-        origin: Origin,
+        code: u16,
+        id: RequestId,
         charge: usize,
         mut future: PooledFuture,
         span: Option<&Span>,
@@ -264,6 +262,7 @@ impl ConnectionTask {
         if let Some(span) = span {
             future = PooledFuture::new(future.instrument(span.clone()));
         }
+        let origin = Origin::Message { route, code, id };
         if self.routes.route(route).concurrent.is_some() {
             self.handlers.run_concurrently(route, origin, charge, future);
         } else {
@@ -343,6 +342,8 @@ impl ConnectionTask {
     }
 
     /// Queues a reply, or returns it if there is no room for it.
+    // As a call it would move each reply once more.
+    #[inline(always)]
     fn push(&self, reply: Frame) -> Option<Frame> {
         let code = reply.code();
         let session = self.peer.session();

@@ -8,8 +8,8 @@ use std::task::Poll;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{Instant, timeout_at};
-use veltix_core::limits::{CLOSE_FLUSH, LINGER};
+use tokio::time::{Instant, timeout, timeout_at};
+use veltix_core::limits::{CLOSE_FLUSH, LINGER, THREAD_GRACE};
 use veltix_core::text::printable;
 use veltix_core::{
     GOING_AWAY, GoingAway, PROTOCOL_ERROR, ProtocolError, ProtocolReport, RequestId,
@@ -189,20 +189,30 @@ impl ConnectionTask {
     /// may connect again.
     async fn end_threads(mut self) {
         let ends = self.handlers.take_thread_ends();
-        if self.handlers.thread().is_some_and(HandlerThread::is_busy) {
-            let due = self.endpoint.services().logs().blocked_threads.decide(Instant::now());
-            log_or_debug!(
-                warn, due, peer = %self.peer,
-                "a handler still blocks its thread after its connection has ended"
-            );
-        }
-        let waits = self.endpoint.services().role() == Role::Server;
+        // An earlier thread was left because a handler blocked it.
+        let is_busy = self.handlers.thread().is_some_and(HandlerThread::is_busy);
+        let may_block = is_busy || ends.len() > 1;
+        let (peer, endpoint) = (self.peer.clone(), Arc::clone(&self.endpoint));
         drop(self);
-        if waits {
+        let mut ended = pin!(async {
             for end in ends {
                 // The sender is dropped with the thread.
                 let _ = end.await;
             }
+        });
+        if may_block {
+            if timeout(THREAD_GRACE, &mut ended).await.is_ok() {
+                return;
+            }
+            let due = endpoint.services().logs().blocked_threads.decide(Instant::now());
+            log_or_debug!(
+                warn, due, %peer,
+                "a handler still blocks its thread after its connection has ended"
+            );
+        }
+        if endpoint.services().role() == Role::Server {
+            drop((peer, endpoint));
+            ended.await;
         }
     }
 

@@ -15,6 +15,15 @@ pub enum TakeOverError {
         /// The name of the type.
         name: &'static str,
     },
+    /// A newer connection of the same user has taken over from this one, which it closes.
+    #[error("a newer connection of the same user has taken over from this one, which is closed")]
+    TakenOver,
+    /// A plain handler waited for the end of the older connections. It holds the task of its connection, and
+    /// may hold theirs. They were not closed.
+    #[error(
+        "a plain handler cannot wait for the end of older connections, since it holds the task of its own: use an async handler"
+    )]
+    InPlainHandler,
     /// The message to the older connections could not be encoded. They were not closed.
     #[error("the message to the older connection could not be encoded")]
     Encode(#[from] EncodeError),

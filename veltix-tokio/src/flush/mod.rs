@@ -23,7 +23,7 @@ pub(crate) use publish::{PublishLimit, Published, PublishedApart, published};
 #[cfg(veltix_planted_bugs)]
 pub(crate) use scope::forget_touched;
 pub(crate) use scope::{
-    FlushScope, ThreadScope, enter_future, is_in_plain_handler, is_inside, is_sharing, is_within,
-    keep_shared, leave_future, limited, mark_heavy, published_apart, schedule, schedule_alone,
-    schedule_published, take_shared,
+    FlushScope, ThreadScope, enter_future, enter_plain, is_in_plain_handler, is_inside, is_sharing,
+    is_within, keep_shared, leave_future, limited, mark_heavy, published_apart, schedule,
+    schedule_alone, schedule_published, take_shared,
 };

@@ -40,7 +40,20 @@ impl AddAssign for PublishedApart {
         self.published.all += other.published.all;
         self.published.waiting += other.published.waiting;
         self.published.limited += other.published.limited;
-        self.limited.extend(other.limited);
+        // One entry for each route, however long the task does not take them.
+        for part in other.limited {
+            match self.limited.iter_mut().find(|own| own.limit == part.limit) {
+                Some(own) => own.bytes += part.bytes,
+                None => self.limited.push(part),
+            }
+        }
+    }
+}
+
+impl PublishedApart {
+    /// Returns whether a part of the bytes is to be charged.
+    pub(crate) const fn is_charged(&self) -> bool {
+        self.published.is_charged()
     }
 }
 

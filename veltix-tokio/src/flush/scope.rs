@@ -198,6 +198,12 @@ pub(crate) fn enter_future() -> bool {
     MAY_WAIT.replace(true)
 }
 
+/// Begins a call of a plain handler inside the poll of a future, as layers make it. Returns the state before
+/// it, for [`leave_future`].
+pub(crate) fn enter_plain() -> bool {
+    MAY_WAIT.replace(false)
+}
+
 /// Ends a poll of a handler's future.
 #[inline]
 pub(crate) fn leave_future(outer: bool) {

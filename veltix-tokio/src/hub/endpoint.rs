@@ -218,6 +218,13 @@ impl Endpoint {
         self.drain().close_all();
         self.peers.wake_all();
     }
+
+    /// Ends the watches and the events of a server to which no peer comes any more: each ends once the last
+    /// peer has left.
+    pub(crate) fn end_streams(&self) {
+        self.services().tags().end_watches();
+        self.events.close();
+    }
 }
 
 impl fmt::Debug for Endpoint {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -232,13 +232,15 @@ pub(crate) struct Events {
     sender: Mutex<Option<broadcast::Sender<Event>>>,
     /// The number of emitters: the server or client itself, and its connections.
     emitters: AtomicUsize,
+    /// The server or client itself is an emitter.
+    is_open: AtomicBool,
 }
 
 impl Events {
     /// Creates the events with one emitter, the server or client itself.
     pub(crate) fn new() -> Self {
         let sender = Mutex::new(Some(broadcast::Sender::new(EVENT_BUFFER)));
-        Self { sender, emitters: AtomicUsize::new(1) }
+        Self { sender, emitters: AtomicUsize::new(1), is_open: AtomicBool::new(true) }
     }
 
     /// Adds an emitter.
@@ -253,6 +255,13 @@ impl Events {
             let sender = self.sender.lock().take();
             // This wakes subscribers, so the lock is not held.
             drop(sender);
+        }
+    }
+
+    /// Removes the server or client itself from the emitters, once.
+    pub(crate) fn close(&self) {
+        if self.is_open.swap(false, Ordering::AcqRel) {
+            self.end();
         }
     }
 
@@ -282,7 +291,8 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// Returns the next event, or `None` after the server or client and its connections have ended.
+    /// Returns the next event, or `None` after the client, or after the last connection of a server that
+    /// drains, has ended.
     /// Handles that are still held do not keep the stream open.
     ///
     /// # Cancel safety

@@ -60,7 +60,9 @@ impl Peer {
     /// the server begins to drain. It is ready at once if the end has begun.
     ///
     /// A handler that runs for long selects on it and returns. The drain then does not wait for the
-    /// handler, and a peer that has left keeps no handler busy.
+    /// handler, and a peer that has left keeps no handler busy. Its route is
+    /// [`concurrent`](crate::Handler::concurrent), since other messages of the peer wait for the
+    /// handler otherwise.
     ///
     /// ```
     /// # use veltix::{Message, MessageType, Peer, SendError};

@@ -12,7 +12,8 @@ impl Peer {
     /// [`tag("room").is("lobby")`](veltix_core::TagTarget::is) matches all peers that have joined
     /// the lobby, whatever else they have joined. A name has either a set or
     /// [one value](Peer::set_tag), and the calls of the other kind fail. Joining costs nearly the
-    /// same, however many rooms there are.
+    /// same, however many rooms there are. A number that equals an integer is read back as that integer,
+    /// `1.0` as `1`.
     ///
     /// ```
     /// # fn enter(hub: veltix::Hub, peer: veltix::Peer) -> veltix::Result<()> {

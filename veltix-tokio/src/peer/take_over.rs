@@ -4,18 +4,19 @@ use std::any::{TypeId, type_name};
 use std::fmt::{self, Display};
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout};
+use futures::future::{Either, select};
 use veltix_core::limits::TAKE_OVER;
 use veltix_core::{EncodeError, Message, ToMessage};
 
 use super::Peer;
 use crate::close::CloseReason;
-use crate::error::TakeOverError;
+use crate::error::{SendError, TakeOverError};
+use crate::flush;
 use crate::log::log_or_debug;
-use crate::session::{Holder, HolderKey};
+use crate::session::{Holder, HolderKey, within};
 
 /// A connection that takes over from the older connections of the same user. Created by
 /// [`Peer::take_over`].
@@ -91,34 +92,47 @@ impl Peer {
 }
 
 impl TakeOver {
-    /// Sends this message to the older connections before they close, if their outboxes have room.
+    /// Sends this message to the older connections before they close, if their outboxes have room and
+    /// they accept messages of its size.
     pub fn tell(mut self, message: &(impl ToMessage + ?Sized)) -> Self {
-        self.message = Some(self.peer.session().encode(message));
+        // The limit of this peer does not matter: the message is for the older ones.
+        let limits = self.peer.session().limits();
+        let encoded = message.to_message_within(limits.max_typed_body);
+        self.message = Some(encoded.and_then(|it| within(it, limits.max_message_size)));
         self
     }
 
     async fn run(self) -> Result<Vec<Peer>, TakeOverError> {
+        if flush::is_in_plain_handler() {
+            return Err(TakeOverError::InPlainHandler);
+        }
         let Self { peer, key, message } = self;
         let (key, message) = (key?, message.transpose()?);
         let (session, kind) = (peer.session(), key.of);
-        let (hold, mut earlier) = session.services().holders().take(key, session);
+        let taken = session.services().holders().take(key, session);
+        let (hold, mut earlier) = taken.ok_or(TakeOverError::TakenOver)?;
         // The hold of a connection that has ended meanwhile is dropped at once.
         drop(session.attached().attach(kind, Arc::new(hold)));
         let peers: Vec<_> = earlier.iter().filter_map(Holder::session).map(Peer::new).collect();
         for older in &peers {
             if let Some(message) = &message {
                 // An outbox without room closes without it.
-                let _ = older.try_send(message);
+                if let Err(SendError::Encode(_)) = older.try_send(message) {
+                    older.session().outbox().refuse_too_large(message.code());
+                }
             }
             older.session().cancel(CloseReason::TakenOver);
         }
-        let ended = async {
+        let ended = pin!(async {
             for holder in &mut earlier {
                 holder.ended().await;
             }
-        };
-        if timeout(TAKE_OVER, ended).await.is_err() {
-            let due = session.services().logs().take_overs.decide(Instant::now());
+        });
+        // The timer is that of the connection's runtime: the caller may be on a thread without one.
+        let runtime = session.services().runtime();
+        let late = pin!(runtime.sleep(TAKE_OVER));
+        if let Either::Right(_) = select(ended, late).await {
+            let due = session.services().logs().take_overs.decide(runtime.now());
             log_or_debug!(warn, due, %peer, "an older connection of the same user has not ended in time");
         }
         Ok(peers)

@@ -107,8 +107,9 @@ pub trait Handler<T, S, I: Input = Message>: Signature<T> + Clone + Send + Sync 
     }
 
     /// Allows up to `calls` concurrent calls of this route for one peer. The calls start in order. They
-    /// may continue and end in any order, and messages of other routes do not wait for them. 0 counts
-    /// as 1. All blocking routes together use at most `max_workers − 1` threads for one peer. A call
+    /// may continue and end in any order, and messages of other routes do not wait for them. While all
+    /// `calls` run, the next message of this route waits, and later messages of the peer wait behind it. 0
+    /// counts as 1. All blocking routes together use at most `max_workers − 1` threads for one peer. A call
     /// starts only while the messages of the peer's concurrent calls have less than 8 MiB
     /// ([`CONCURRENT_BYTES`](veltix_core::limits::CONCURRENT_BYTES)), or than the bytes of its inbox if
     /// those are more.

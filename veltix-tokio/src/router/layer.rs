@@ -22,6 +22,7 @@ use super::handler::{Erased, PooledFuture, Started, panicked, poll_caught};
 use super::outcome::{Failure, Outcome};
 use super::reply::Reply;
 use crate::error::BoxError;
+use crate::flush;
 use crate::hub::Hub;
 use crate::peer::Peer;
 
@@ -229,7 +230,11 @@ impl Service<Inbound> for HandlerService {
     fn call(&mut self, Inbound { peer, mut message }: Inbound) -> Self::Future {
         let Innermost { handler, hub } = &*self.0;
         let cx = Context::new(&peer, hub.as_ref(), message.code(), message.id());
-        match handler.start(&cx, message.by_ref(), None) {
+        // The layers are a future, but a plain handler inside them cannot wait.
+        let outer = flush::enter_plain();
+        let started = handler.start(&cx, message.by_ref(), None);
+        flush::leave_future(outer);
+        match started {
             Started::Done(outcome) => Box::pin(ready(answer(outcome))),
             Started::Running(mut future) => {
                 // A panic becomes an outcome here, so that every layer receives it as an error.

@@ -88,10 +88,13 @@ pub(super) async fn serve(
     let deadline = endpoint.drain().deadline().unwrap_or_else(Instant::now) + ABORT_AFTER;
     let mut complete = true;
     if timeout_at(deadline, drained(&endpoint, &mut connections)).await.is_err() {
+        let tasks = endpoint.tasks().end();
         tracing::warn!(
-            "the drain deadline has passed: the remaining connections are aborted; raise `drain_timeout` if handlers need more time"
+            connections = connections.len(),
+            tasks,
+            "the drain deadline has passed: the remaining connections and tasks are aborted; raise `drain_timeout` if they need more time, and let tasks of `Hub::spawn` select on `closing`"
         );
-        endpoint.drain().abort_tasks(endpoint.tasks().end());
+        endpoint.drain().abort_tasks(tasks);
         // A handler that blocks its thread cannot be stopped, so the wait for it is bounded.
         let aborted = async {
             connections.shutdown().await;
@@ -126,6 +129,8 @@ async fn drained(endpoint: &Endpoint, connections: &mut JoinSet<()>) {
             () = &mut closing, if !closed => closed = true,
         }
     }
+    // Tasks that read a watch or the events to their end would otherwise wait for the drain, and it for them.
+    endpoint.end_streams();
     // Handlers may have spawned tasks until now.
     endpoint.tasks().finished().await;
 }

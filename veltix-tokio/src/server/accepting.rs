@@ -1,11 +1,13 @@
 //! [`Accepting`]: a listener of any kind behind one type.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, ready};
 
 use tokio::task::coop::cooperative;
 use tokio_util::sync::ReusableBoxFuture;
 
+use crate::sync::panic_text;
 use crate::transport::{Listener, Stream, TcpAcceptor};
 
 /// The reason why a listener accepted no connection.
@@ -56,7 +58,15 @@ async fn accept<L: Listener>(mut listener: L) -> Accepted<L> {
 
 impl<L: Listener> Accepting for Erased<L> {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stream, AcceptError>> {
-        let (listener, accepted) = ready!(self.0.poll(cx));
+        // A panic ends this listener, and not the server and the connections of the others.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.0.poll(cx)));
+        let (listener, accepted) = match polled {
+            Ok(accepted) => ready!(accepted),
+            Err(panic) => {
+                let text = format!("the listener panicked: {}", panic_text(&*panic));
+                return Poll::Ready(Err(AcceptError::Final(io::Error::other(text))));
+            }
+        };
         self.0.set(accept(listener));
         Poll::Ready(accepted)
     }

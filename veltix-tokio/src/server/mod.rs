@@ -176,7 +176,7 @@ impl Server {
     }
 
     /// Adds a listener. All listeners of a server share its hub, its limits, its router and its
-    /// shutdown, and each has its own TLS: [`ServerConfig::tls`] is that of the first listener.
+    /// shutdown, and each has its own TLS: `ServerConfig::tls` is that of the first listener.
     /// They accept in turns, so that none delays another.
     ///
     /// A listener that fails for good is dropped ([`Event::ListenerFailed`](crate::Event)), and the
@@ -311,8 +311,7 @@ impl Drop for Server {
         drop(mem::take(&mut self.listeners));
         self.endpoint.tasks().end();
         self.endpoint.drain().finish(false, 0);
-        self.endpoint.services().tags().end_watches();
-        self.endpoint.events().end();
+        self.endpoint.end_streams();
     }
 }
 

@@ -59,21 +59,30 @@ pub(crate) struct Hold {
 
 impl Holders {
     /// Lets a connection hold a key. Returns its entry, and the connections that held the key before and
-    /// have not ended.
-    pub(crate) fn take(&self, key: HolderKey, session: &Arc<Session>) -> (Hold, Vec<Holder>) {
+    /// have not ended. Returns `None` if a newer connection has taken the key from this one: that closes
+    /// this one, and must not be closed by it in turn.
+    pub(crate) fn take(
+        &self,
+        key: HolderKey,
+        session: &Arc<Session>,
+    ) -> Option<(Hold, Vec<Holder>)> {
         let (sender, ended) = watch::channel(());
         let (id, number) = (session.id(), self.next.fetch_add(1, Ordering::Relaxed));
         let holder = Holder { number, id, session: Arc::downgrade(session), ended };
         let mut earlier = {
             let mut holders = self.by_key.lock();
             let holders = holders.entry(key.clone()).or_default();
+            let is_own = |holder: &Holder| holder.id == id;
+            if holders.iter().any(is_own) && !holders.last().is_some_and(is_own) {
+                return None;
+            }
             let earlier = holders.clone();
             holders.push(holder);
             earlier
         };
         earlier.retain(|other| other.id != id);
         let services = Arc::downgrade(session.services());
-        (Hold { services, key, number, _ended: sender }, earlier)
+        Some((Hold { services, key, number, _ended: sender }, earlier))
     }
 
     fn release(&self, key: &HolderKey, number: u64) {

@@ -80,7 +80,8 @@
 //! * An expectation waits for up to 10 s of that time, which is well below a heartbeat.
 //!
 //! The clock accounts for tasks and for the blocking handlers of routers, during which it stands
-//! still. It does not account for other threads, processes and sockets: for example, while a
+//! still. It does not account for other threads, processes and sockets, and not for the threads of
+//! [`SocketCore::Threading`](crate::SocketCore::Threading), whose routers are tested on the default core. For example, while a
 //! handler waits for a database, all tasks wait, and time jumps on. Replace such services by
 //! stand-ins, or wait for them inside [`spawn_blocking`], during which the clock also stands still.
 //!

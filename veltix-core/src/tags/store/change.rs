@@ -93,7 +93,8 @@ impl TagStore {
     }
 
     /// Adds a value to the peer's set of this name, which begins with its first value. Returns
-    /// `Ok(false)` and changes nothing if the set contains the value.
+    /// `Ok(false)` and changes nothing if the set contains the value. A number that equals an integer is
+    /// read back as that integer, `1.0` as `1`.
     ///
     /// The cost hardly depends on the number of values, and on the number of peers that have the
     /// same value.
@@ -110,7 +111,7 @@ impl TagStore {
     ) -> Result<bool, TagError> {
         let value = value.into();
         check(name, &value)?;
-        let value = StoredValue::from(value);
+        let value = StoredValue::from(value).in_set();
         let PeerTags { entries, slot } = self.peers.get_mut(&peer).ok_or(TagError::Closed)?;
         let tags = TagsView { entries, index: &self.index };
         if !check_join(self.limits, tags, name, &value)? {

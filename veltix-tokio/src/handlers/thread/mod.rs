@@ -74,10 +74,16 @@ impl HandlerThread {
         self.ends.extend(earlier);
     }
 
-    /// Runs `on_connect`, before every message.
+    /// Runs `on_connect`, before every message. Messages wait until [`end_connecting`](Self::end_connecting).
     pub(crate) fn connect(&self) {
         self.shared.push(Job::Connect);
         self.resume();
+    }
+
+    /// Lets the thread handle messages, once the peer is admitted or refused. Call [`resume`](Self::resume)
+    /// after it.
+    pub(crate) fn end_connecting(&self) {
+        self.shared.end_connecting();
     }
 
     /// Runs `on_disconnect`, and passes its outcome on.

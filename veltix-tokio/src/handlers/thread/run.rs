@@ -1,6 +1,7 @@
 //! [`ThreadHandlers`]: the loop of a thread of handlers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -37,11 +38,29 @@ enum Caller {
 }
 
 /// The waker of the thread.
-struct Unpark(Thread);
+struct Unpark {
+    thread: Thread,
+    /// True if a call was woken since the last turn began. A handler that parks the thread itself, as
+    /// `block_on` and a channel of the standard library do, takes the token of an `unpark` away.
+    woken: AtomicBool,
+}
+
+impl Unpark {
+    /// Parks the thread until a call is woken, or until the queues between it and the task have changed: for
+    /// these each turn looks before it ends.
+    fn park(&self) {
+        if !self.woken.swap(false, Ordering::Acquire) {
+            thread::park();
+            // The turn that follows polls every call that was woken by now.
+            self.woken.swap(false, Ordering::Acquire);
+        }
+    }
+}
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
@@ -59,10 +78,11 @@ impl<'a> ThreadHandlers<'a> {
 
     /// Runs handlers until the connection has closed. This is no runtime, so a handler may drive one.
     pub(super) fn run(mut self) {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let unpark = Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
+        let waker = Waker::from(Arc::clone(&unpark));
         let cx = &mut Context::from_waker(&waker);
         while self.turn(cx).is_pending() {
-            thread::park();
+            unpark.park();
         }
     }
 
@@ -84,7 +104,10 @@ impl<'a> ThreadHandlers<'a> {
                 Next::Job(job) => self.start(cx, job),
                 Next::Cancelled => self.follow_cancellation(),
                 Next::Closed if is_free && self.concurrent.is_empty() => return Poll::Ready(()),
-                Next::Wait | Next::Closed => return Poll::Pending,
+                Next::Wait | Next::Closed => {
+                    self.report_published();
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -157,6 +180,14 @@ impl<'a> ThreadHandlers<'a> {
         }
     }
 
+    /// Reports what calls have published that go on: some never end.
+    fn report_published(&self) {
+        let published = self.scope.take_published();
+        if published.is_charged() {
+            self.shared.publish(self.round, published);
+        }
+    }
+
     fn complete(&mut self, caller: Caller, outcome: Outcome) {
         let published = self.scope.take_published();
         match caller {
@@ -164,9 +195,10 @@ impl<'a> ThreadHandlers<'a> {
                 self.shared.complete(self.round, Some(origin), outcome, published);
             }
             Caller::Disconnect(done) => {
+                // Before the task goes on, which would take the call for one that still blocks.
+                self.shared.complete(self.round, None, Outcome::Silent, published);
                 // The task may have given up.
                 let _ = done.send(outcome);
-                self.shared.complete(self.round, None, Outcome::Silent, published);
             }
         }
     }

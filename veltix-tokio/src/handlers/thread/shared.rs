@@ -79,8 +79,13 @@ struct State {
     round: u32,
     /// The cancellations that the thread has followed. A thread that a handler blocks follows none.
     followed: u32,
+    /// `on_connect` runs, or has ended and the task has not admitted or refused the peer yet. No message is
+    /// handled meanwhile.
+    is_connecting: bool,
     /// The thread has found no job that may start.
     thread_waits: bool,
+    /// The thread is in a turn, in which a handler may block it. Between turns it is parked.
+    in_turn: bool,
     /// The task has found no room for a message, and is woken when half of the room is free.
     task_waits: Option<(usize, usize)>,
     closed: bool,
@@ -95,7 +100,13 @@ impl State {
     }
 
     fn has_news(&self) -> bool {
-        self.silent > 0 || !self.ended.is_empty()
+        self.silent > 0 || !self.ended.is_empty() || self.published.is_charged()
+    }
+
+    /// Takes the jobs that wait, with the number of messages among them.
+    fn take_jobs(&mut self) -> (VecDeque<Job>, u64) {
+        self.charge = 0;
+        (mem::take(&mut self.jobs), mem::take(&mut self.waiting) as u64)
     }
 }
 
@@ -119,10 +130,15 @@ impl Shared {
         state.jobs.push_back(job);
     }
 
-    /// Returns whether the thread waits although there are jobs. It counts as resumed then.
+    /// Returns whether the thread waits although there are jobs that may start. It counts as resumed then.
     pub(super) fn must_resume(&self) -> bool {
         let mut state = self.state.lock();
-        !state.jobs.is_empty() && mem::take(&mut state.thread_waits)
+        !state.jobs.is_empty() && !state.is_connecting && mem::take(&mut state.thread_waits)
+    }
+
+    /// Lets messages be handled, since the task has completed `on_connect`.
+    pub(super) fn end_connecting(&self) {
+        self.state.lock().is_connecting = false;
     }
 
     /// Takes what has happened since the last call. The second value tells whether the thread was paused.
@@ -148,7 +164,7 @@ impl Shared {
 
     pub(super) fn is_busy(&self) -> bool {
         let state = self.state.lock();
-        state.running > 0 || state.followed != state.round
+        state.in_turn && (state.running > 0 || state.followed != state.round)
     }
 
     pub(super) fn charge(&self) -> usize {
@@ -165,23 +181,27 @@ impl Shared {
     }
 
     pub(super) fn discard_waiting(&self) -> u64 {
-        let mut state = self.state.lock();
-        let jobs = mem::take(&mut state.jobs);
-        let messages = mem::take(&mut state.waiting) as u64;
-        state.charge = 0;
-        drop(state);
+        let (jobs, messages) = self.state.lock().take_jobs();
         drop(jobs);
         messages
     }
 
     pub(super) fn cancel(&self) -> Cancelled {
         let mut state = self.state.lock();
+        // Without a call there is nothing to follow.
+        let nothing_runs = state.running == 0 && state.followed == state.round;
         state.round += 1;
+        if nothing_runs {
+            state.followed = state.round;
+        }
         let handlers = mem::take(&mut state.running);
         let running = mem::take(&mut state.running_messages);
+        // Under the same lock: the thread follows the cancellation and starts no message that waited.
+        let (jobs, waiting) = state.take_jobs();
+        state.is_connecting = false;
         drop(state);
-        let messages = self.discard_waiting() + running;
-        Cancelled { handlers, messages, replies: Vec::new() }
+        drop(jobs);
+        Cancelled { handlers, messages: waiting + running, replies: Vec::new() }
     }
 
     pub(super) fn close(&self) {
@@ -203,23 +223,30 @@ impl Shared {
         if state.round != round {
             return Next::Cancelled;
         }
+        state.in_turn = false;
         let route = match state.jobs.front() {
             None if state.closed => return Next::Closed,
             None => None,
             Some(Job::Message { route, .. }) => Some(*route),
             Some(_) => None,
         };
-        let starts = !state.jobs.is_empty() && !state.is_full() && may_start(route);
+        let may_run = !state.is_connecting && !state.is_full();
+        let starts = !state.jobs.is_empty() && may_run && may_start(route);
         state.thread_waits = !starts;
         if !starts {
             return Next::Wait;
         }
         let Some(job) = state.jobs.pop_front() else { return Next::Wait };
+        state.in_turn = true;
         state.running += 1;
-        if let Job::Message { message, .. } = &job {
-            state.running_messages += 1;
-            state.waiting -= 1;
-            state.charge -= charge(message);
+        match &job {
+            Job::Connect => state.is_connecting = true,
+            Job::Message { message, .. } => {
+                state.running_messages += 1;
+                state.waiting -= 1;
+                state.charge -= charge(message);
+            }
+            Job::Disconnect { .. } => {}
         }
         if state.jobs.is_empty() {
             state.jobs = VecDeque::new();
@@ -237,10 +264,11 @@ impl Shared {
         Next::Job(job)
     }
 
-    /// Returns the number of cancellations. The thread has dropped, or drops now, the calls of earlier
-    /// rounds.
+    /// Begins a turn, or goes on with one. Returns the number of cancellations. The thread has dropped, or
+    /// drops now, the calls of earlier rounds.
     pub(super) fn follow(&self) -> u32 {
         let mut state = self.state.lock();
+        state.in_turn = true;
         state.followed = state.round;
         state.round
     }
@@ -274,6 +302,22 @@ impl Shared {
             }
         }
         drop(state);
+        if !had_news {
+            self.session.outbox().wake_owner();
+        }
+    }
+
+    /// Records what calls of this round have published that go on, and wakes the task for it.
+    pub(super) fn publish(&self, round: u32, published: PublishedApart) {
+        let had_news = {
+            let mut state = self.state.lock();
+            if state.round != round {
+                return;
+            }
+            let had_news = state.has_news();
+            state.published += published;
+            had_news
+        };
         if !had_news {
             self.session.outbox().wake_owner();
         }

@@ -113,7 +113,7 @@ pub struct GroupWatch {
 }
 
 impl GroupWatch {
-    /// Returns the next event, or `None` when the server has ended and its last peer has left.
+    /// Returns the next event, or `None` once the server drains and its last peer has left.
     ///
     /// # Cancel safety
     /// Cancel safe: no event is lost.

@@ -69,7 +69,7 @@ impl Watch {
         Ok(Self { reader, ended: false })
     }
 
-    /// Returns the next event, or `None` when the server has ended and its last peer has left.
+    /// Returns the next event, or `None` once the server drains and its last peer has left.
     ///
     /// # Cancel safety
     /// Cancel safe: no event is lost.
