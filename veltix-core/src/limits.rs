@@ -407,3 +407,29 @@ pub const CLUSTER_EXCEPT: usize = 64;
 /// Readers recurse.
 #[cfg(feature = "cluster")]
 pub const CLUSTER_KEY_DEPTH: usize = 32;
+
+/// Limits the nodes of a cluster, this one included: each of them talks to all others.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_MEMBERS: usize = 64;
+
+/// Limits the name of a node in bytes. Names are for people, and stand in each heartbeat.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_NAME_LEN: usize = 64;
+
+/// Is the silence after which a node is probed: a heartbeat that is one second late.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_PROBE: Duration = Duration::from_secs(2);
+
+/// Is the time between two probes of a silent node.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_PROBE_EVERY: Duration = Duration::from_millis(500);
+
+/// Is the silence after which a node leaves if nobody listens at its address: a heartbeat, and the longest
+/// reconnect of a live node, which takes up to three seconds.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_GONE: Duration = Duration::from_secs(4);
+
+/// Is the silence after which a node leaves. Nothing of it arrives later, since frames are dropped when they
+/// are five seconds old.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_LEASE: Duration = Duration::from_secs(10);

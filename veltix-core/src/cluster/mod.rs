@@ -7,14 +7,18 @@
 
 mod batch;
 mod ids;
+mod members;
 mod record;
+mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use batch::{Batch, BatchHead, BatchWriter};
 pub use ids::{NodeId, PeerRef, UnknownRef};
+pub use members::{LeaveReason, MemberEvent, Members, MembersDue, Timing};
 pub use record::{FrameRecord, Record, RecordKind};
+pub use status::NodeStatus;
 pub use stream::{InStream, Received};
 
 pub use crate::wire::WireError;

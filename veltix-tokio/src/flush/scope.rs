@@ -40,8 +40,8 @@ struct OnThread {
 }
 
 struct Scope {
-    /// The session whose task is polled.
-    own: Arc<Session>,
+    /// The session whose task is polled. The delivery of messages of other nodes has none.
+    own: Option<Arc<Session>>,
     /// True if the session's own outbox is to be flushed. Most polls fill no other outbox and need
     /// no list.
     own_touched: bool,
@@ -52,6 +52,13 @@ struct Scope {
     shared: Option<SharedState>,
     /// The session whose handler, on a thread, drives the runtime of this poll.
     driver: Option<Arc<Session>>,
+}
+
+impl Scope {
+    /// Returns whether the task of this session is polled.
+    fn is_of(&self, session: &Arc<Session>) -> bool {
+        self.own.as_ref().is_some_and(|own| Arc::ptr_eq(own, session))
+    }
 }
 
 impl Current {
@@ -67,7 +74,7 @@ impl Current {
 
     /// Returns whether a handler of such a session runs.
     fn is_of(&self, is_it: impl Fn(&Arc<Session>) -> bool) -> bool {
-        matches!(self, Self::Poll(scope) if is_it(&scope.own))
+        matches!(self, Self::Poll(scope) if scope.own.as_ref().is_some_and(&is_it))
             || self.on_thread().is_some_and(is_it)
     }
 }
@@ -109,7 +116,7 @@ fn is_noted(session: &Arc<Session>, queued: Queued) -> bool {
     let noted = CURRENT.with_borrow_mut(|current| match current {
         Current::Nothing => Noted::No,
         Current::Poll(scope) => {
-            let is_own = Arc::ptr_eq(&scope.own, session);
+            let is_own = scope.is_of(session);
             if queued.heavy {
                 mark_heavy();
             }
@@ -187,7 +194,7 @@ pub(crate) fn mark_heavy() {
 /// thread.
 pub(crate) fn is_inside(session: &Arc<Session>) -> bool {
     CURRENT.with_borrow(
-        |current| matches!(current, Current::Poll(scope) if Arc::ptr_eq(&scope.own, session)),
+        |current| matches!(current, Current::Poll(scope) if scope.is_of(session)),
     )
 }
 
@@ -279,8 +286,18 @@ pub(crate) struct FlushScope {
 
 impl FlushScope {
     pub(crate) fn enter(own: &Arc<Session>) -> Self {
+        Self::enter_with(Some(Arc::clone(own)))
+    }
+
+    /// Enters a scope that belongs to no connection.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn enter_without_own() -> Self {
+        Self::enter_with(None)
+    }
+
+    fn enter_with(own: Option<Arc<Session>>) -> Self {
         let scope = Scope {
-            own: Arc::clone(own),
+            own,
             own_touched: false,
             touched: Vec::new(),
             limited: Vec::new(),
@@ -345,7 +362,7 @@ impl FlushScope {
             flushes.0.clear();
             return flushes;
         }
-        if own_touched {
+        if let Some(own) = own.filter(|_| own_touched) {
             own.outbox().flush_at(now);
         }
         flushes
@@ -365,8 +382,8 @@ impl Drop for FlushScope {
         if !self.left {
             // The poll panicked: the tasks are woken, by the dropped list too.
             let Current::Poll(scope) = self.close() else { return };
-            if scope.own_touched {
-                scope.own.outbox().wake_owner();
+            if let Some(own) = scope.own.filter(|_| scope.own_touched) {
+                own.outbox().wake_owner();
             }
             drop(FlushList(scope.touched.into()));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use veltix_core::limits::HEADER_LEN;
-use veltix_core::{Ask, EncodeError, Frame, Message, PeerId, Target, ToMessage};
+use veltix_core::{Ask, EncodeError, Frame, Message, PeerId, Target, TargetError, ToMessage};
 
 use super::shared_batch::with_open_batch;
 use super::{Delivery, Endpoint, Survey};
@@ -18,11 +18,20 @@ pub struct Broadcast {
     endpoint: Arc<Endpoint>,
     target: Target,
     except: Vec<PeerId>,
+    /// True if the message stays on this node of a cluster.
+    #[cfg(feature = "cluster")]
+    pub(super) local: bool,
 }
 
 impl Broadcast {
     pub(super) const fn new(endpoint: Arc<Endpoint>, target: Target) -> Self {
-        Self { endpoint, target, except: Vec::new() }
+        Self {
+            endpoint,
+            target,
+            except: Vec::new(),
+            #[cfg(feature = "cluster")]
+            local: false,
+        }
     }
 
     /// Excludes this peer. It may be called several times.
@@ -44,21 +53,17 @@ impl Broadcast {
             return Err(SendError::Closed);
         }
         let message = encode(endpoint, message)?;
-        let plain = endpoint.plain_id();
-        let mut frame = Frame::from(message.with_id(plain));
-        let policy = endpoint.limits().overflow;
-        frame.set_class(frame.class().clone().resolve(policy));
+        let frame = Frame::from(message.with_id(endpoint.plain_id()));
         let Self { target, except, .. } = self;
-        with_open_batch(|open_batch| {
-            let mut targets = open_batch.find(endpoint, target, except)?;
-            if endpoint.services().is_small(frame.len() - HEADER_LEN) {
-                return Ok(open_batch.send(targets, frame, policy));
-            }
-            let refused = targets.refuse_too_large(&frame);
-            let mut delivery = open_batch.send(targets, frame, policy);
-            delivery.add(refused);
-            Ok(delivery)
-        })
+        #[cfg(feature = "cluster")]
+        if let Some(relay) = endpoint.relay().filter(|_| !self.local) {
+            let record = relay.encode(&target, &frame)?;
+            let mut delivery = send_here(endpoint, target.clone(), except, frame)?;
+            // The peers of this node come first.
+            delivery.nodes = record.map(|it| relay.publish(&target, it)).unwrap_or_default();
+            return Ok(delivery);
+        }
+        Ok(send_here(endpoint, target, except, frame)?)
     }
 
     /// Creates a [`Survey`] that asks each of the peers. The message is encoded once, now.
@@ -91,6 +96,27 @@ impl Broadcast {
         let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
         Ok(Survey::new(Arc::clone(endpoint), frame, asked.cloned()))
     }
+}
+
+/// Sends a frame to the peers of this node that a target matches.
+pub(super) fn send_here(
+    endpoint: &Arc<Endpoint>,
+    target: Target,
+    except: Vec<PeerId>,
+    mut frame: Frame,
+) -> Result<Delivery, TargetError> {
+    let policy = endpoint.limits().overflow;
+    frame.set_class(frame.class().clone().resolve(policy));
+    with_open_batch(|open_batch| {
+        let mut targets = open_batch.find(endpoint, target, except)?;
+        if endpoint.services().is_small(frame.len() - HEADER_LEN) {
+            return Ok(open_batch.send(targets, frame, policy));
+        }
+        let refused = targets.refuse_too_large(&frame);
+        let mut delivery = open_batch.send(targets, frame, policy);
+        delivery.add(refused);
+        Ok(delivery)
+    })
 }
 
 /// Encodes a message within the size limits of this side.

@@ -27,6 +27,9 @@ pub struct Delivery {
     /// Those of the dropped for which the message is too large: they announced a smaller
     /// `max_message_size` than that of this side. The log has a warning, at most once a second.
     pub too_large: usize,
+    /// The other nodes of the cluster. All other counts are of this node.
+    #[cfg(feature = "cluster")]
+    pub nodes: super::NodeDelivery,
 }
 
 impl Delivery {

@@ -38,6 +38,9 @@ pub(crate) struct Endpoint {
     away: Mutex<Option<GoingAway>>,
     panics: Panics,
     tasks: Tasks,
+    /// The cluster of a server that has joined one.
+    #[cfg(feature = "cluster")]
+    relay: std::sync::OnceLock<Arc<dyn super::Relay>>,
 }
 
 /// A counter of the handlers that have panicked.
@@ -87,6 +90,8 @@ impl Endpoint {
             away: Mutex::default(),
             panics: Panics::default(),
             tasks: Tasks::default(),
+            #[cfg(feature = "cluster")]
+            relay: std::sync::OnceLock::new(),
         })
     }
 
@@ -140,6 +145,20 @@ impl Endpoint {
 
     pub(crate) const fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// Returns the cluster, if the server has joined one.
+    #[cfg(feature = "cluster")]
+    #[inline]
+    pub(crate) fn relay(&self) -> Option<&Arc<dyn super::Relay>> {
+        self.relay.get()
+    }
+
+    /// Sets the cluster, once.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn set_relay(&self, relay: Arc<dyn super::Relay>) {
+        let is_first = self.relay.set(relay).is_ok();
+        debug_assert!(is_first, "a server joins one cluster");
     }
 
     pub(crate) const fn panics(&self) -> &Panics {

@@ -6,6 +6,8 @@ mod endpoint;
 mod events;
 mod peers;
 mod presence;
+#[cfg(feature = "cluster")]
+mod relay;
 mod shared_batch;
 mod survey;
 mod tags;
@@ -29,6 +31,8 @@ pub(crate) use events::Events;
 pub use events::{Event, EventStream, HandshakeFailure};
 pub(crate) use peers::Peers;
 pub use presence::{GroupEvent, GroupWatch, GroupWatchBuilder, Watch, WatchBuilder, WatchEvent};
+#[cfg(feature = "cluster")]
+pub use relay::{Foreign, IntoRelay, NodeDelivery, Relay};
 pub(crate) use shared_batch::{finish_shared_batch, finish_shared_state};
 pub use survey::{Response, Responses, Survey, SurveyStatus};
 
