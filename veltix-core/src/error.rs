@@ -389,4 +389,17 @@ pub enum TargetError {
         /// Holds the limit.
         limit: usize,
     },
+    /// A part of the message is too large for the other nodes of a cluster.
+    #[cfg(feature = "cluster")]
+    #[error(
+        "the {what} has {length} bytes or levels, and the other nodes of the cluster accept {limit}: give the peers a tag, and use that tag as the target"
+    )]
+    TooLong {
+        /// Holds the name of the part.
+        what: &'static str,
+        /// Holds its size.
+        length: usize,
+        /// Holds the limit.
+        limit: usize,
+    },
 }

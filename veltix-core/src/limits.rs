@@ -433,3 +433,32 @@ pub const CLUSTER_GONE: Duration = Duration::from_secs(4);
 /// are five seconds old.
 #[cfg(feature = "cluster")]
 pub const CLUSTER_LEASE: Duration = Duration::from_secs(10);
+
+/// Is the time between two heartbeats of a node.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Is the time for which a message for other nodes waits for the broker. Within it a broker restarts in three
+/// seconds, or fails over in two.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_MESSAGE_TTL: Duration = Duration::from_secs(5);
+
+/// Limits the bytes of the queues of a node, in each direction, as of an outbox.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Limits the records of the queues of a node, in each direction.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_QUEUE_RECORDS: usize = 16 * 1024;
+
+/// Is the size of a batch above which no record is added: the write buffer of an engine.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_BATCH: usize = 64 * 1024;
+
+/// Limits the time for which the end of a server waits for the last records of its node.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_CLOSE: Duration = Duration::from_secs(1);
+
+/// Is the time between two attempts to start an engine.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_RETRY: Duration = Duration::from_secs(1);

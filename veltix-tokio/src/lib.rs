@@ -55,6 +55,8 @@ pub use hub::{
     HandshakeFailure, Hub, Response, Responses, Survey, SurveyStatus, Watch, WatchBuilder,
     WatchEvent,
 };
+#[cfg(feature = "cluster")]
+pub use hub::{Foreign, IntoRelay, NodeDelivery, Relay};
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Leaving, Peer, PeerStats, Sending, TakeOver};

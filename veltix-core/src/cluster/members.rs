@@ -320,7 +320,10 @@ mod tests {
     fn foreign_versions_and_too_many_nodes_are_no_members() {
         let (mut members, start) = members();
         let newer = NodeStatus { wire: 7..=9, ..status("new") };
-        assert_eq!(members.learn(node(2), newer, start), [MemberEvent::Incompatible(node(2), 7..=9)]);
+        assert_eq!(
+            members.learn(node(2), newer, start),
+            [MemberEvent::Incompatible(node(2), 7..=9)]
+        );
         assert!(members.learn(node(1), status("me"), start).is_empty(), "this node is no other");
         for number in 2..=CLUSTER_MEMBERS as u64 {
             members.learn(node(number), status(&number.to_string()), start);

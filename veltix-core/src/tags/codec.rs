@@ -37,6 +37,12 @@ impl Target {
         Self(self.0.elsewhere())
     }
 
+    /// Returns whether the target matches no peer of any node.
+    #[must_use]
+    pub const fn is_nobody(&self) -> bool {
+        matches!(self.0, Expression::Nobody)
+    }
+
     /// Writes the target.
     pub fn encode(&self, out: &mut BytesMut) {
         self.0.encode(out);

@@ -193,9 +193,7 @@ pub(crate) fn mark_heavy() {
 /// Returns whether the caller runs inside a handler of this session's connection, other than one on a
 /// thread.
 pub(crate) fn is_inside(session: &Arc<Session>) -> bool {
-    CURRENT.with_borrow(
-        |current| matches!(current, Current::Poll(scope) if scope.is_of(session)),
-    )
+    CURRENT.with_borrow(|current| matches!(current, Current::Poll(scope) if scope.is_of(session)))
 }
 
 /// Begins a poll of a handler's future. Inside it nothing waits on this thread. Returns the state before

@@ -55,6 +55,9 @@ pub trait Relay: Send + Sync + 'static {
 
     /// Ends the cluster of this server, after its last peer has gone.
     fn close(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Ends the cluster of this server at once.
+    fn abort(&self);
 }
 
 /// A cluster that a server joins.

@@ -38,6 +38,8 @@ use crate::drain::Spreads;
 use crate::error::{BindError, ConfigError, Result, ServeError};
 use crate::handshake::HelloCache;
 use crate::hub::Hub;
+#[cfg(feature = "cluster")]
+use crate::hub::IntoRelay;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
 use crate::router::{Router, Routes, Served};
@@ -233,6 +235,15 @@ impl Server {
         Ok(self)
     }
 
+    /// Joins a cluster: broadcasts of this server reach the peers of all its nodes. The tasks of the
+    /// cluster start on the current runtime, and end with the server.
+    #[cfg(feature = "cluster")]
+    pub fn cluster(self, cluster: impl IntoRelay) -> Self {
+        let relay = cluster.join(self.hub());
+        self.endpoint.set_relay(relay);
+        self
+    }
+
     /// Returns the address on which the server listens, with the port that the system chose: the
     /// first one of several, see [`local_addrs`](Self::local_addrs). [`run`](Server::run) takes the
     /// server: keep the address with `to_string()`.
@@ -293,12 +304,19 @@ impl Server {
         let endpoint = Arc::clone(&self.endpoint);
         // It is dropped before `self`, so it aborts the connections before their waiters are told.
         let mut serve = Box::pin(accept::serve(listeners, self.pace.take(), endpoint));
-        tokio::select! {
+        let served = tokio::select! {
             biased;
-            served = &mut serve => return Ok(served?),
-            _ = stop => self.endpoint.begin_shutdown(),
+            served = &mut serve => served,
+            _ = stop => {
+                self.endpoint.begin_shutdown();
+                serve.await
+            }
+        };
+        #[cfg(feature = "cluster")]
+        if let Some(relay) = self.endpoint.relay() {
+            Arc::clone(relay).close().await;
         }
-        Ok(serve.await?)
+        Ok(served?)
     }
 }
 
@@ -309,6 +327,10 @@ impl Drop for Server {
         // connections. They end a little later, when the runtime drops their tasks, so the report
         // cannot be complete.
         drop(mem::take(&mut self.listeners));
+        #[cfg(feature = "cluster")]
+        if let Some(relay) = self.endpoint.relay() {
+            relay.abort();
+        }
         self.endpoint.tasks().end();
         self.endpoint.drain().finish(false, 0);
         self.endpoint.end_streams();

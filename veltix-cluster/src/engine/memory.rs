@@ -1,0 +1,150 @@
+//! [`Memory`]: an engine in memory, for tests; and [`MemoryNetwork`], which cuts and heals its links.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use veltix_core::cluster::{Batch, NodeId};
+
+use crate::backplane::{Backplane, ClusterInbox, Destination, EngineState};
+use crate::error::{PublishError, StartError};
+
+/// A broker in memory. Its clones are handles of the same one.
+#[derive(Clone, Default)]
+pub struct MemoryNetwork(Arc<Mutex<Network>>);
+
+#[derive(Default)]
+struct Network {
+    nodes: BTreeMap<NodeId, ClusterInbox>,
+    /// Pairs of nodes between which nothing passes, the lower one first.
+    cut: BTreeSet<(NodeId, NodeId)>,
+    is_down: bool,
+}
+
+/// The engine of one node.
+#[derive(Debug)]
+pub struct Memory {
+    network: MemoryNetwork,
+    me: Option<NodeId>,
+}
+
+impl MemoryNetwork {
+    /// Creates a broker without nodes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates the engine of another node.
+    #[must_use]
+    pub fn engine(&self) -> Memory {
+        Memory { network: self.clone(), me: None }
+    }
+
+    /// Cuts the link between two nodes: batches between them are lost.
+    pub fn cut(&self, one: NodeId, other: NodeId) {
+        self.lock().cut.insert(pair(one, other));
+    }
+
+    /// Heals the link between two nodes.
+    pub fn heal(&self, one: NodeId, other: NodeId) {
+        self.lock().cut.remove(&pair(one, other));
+    }
+
+    /// Stops the broker: every engine is disconnected.
+    pub fn stop(&self) {
+        self.change(true, &EngineState::Disconnected { reason: "the broker was stopped".into() });
+    }
+
+    /// Starts the broker again.
+    pub fn start(&self) {
+        self.change(false, &EngineState::Connected);
+    }
+
+    fn change(&self, is_down: bool, state: &EngineState) {
+        let nodes: Vec<_> = {
+            let mut network = self.lock();
+            network.is_down = is_down;
+            network.nodes.values().cloned().collect()
+        };
+        nodes.iter().for_each(|inbox| inbox.state(state.clone()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Network> {
+        // The state is valid between any two of its changes.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryNetwork").finish_non_exhaustive()
+    }
+}
+
+fn pair(one: NodeId, other: NodeId) -> (NodeId, NodeId) {
+    (one.min(other), one.max(other))
+}
+
+impl Backplane for Memory {
+    async fn start(&mut self, me: NodeId, inbox: ClusterInbox) -> Result<(), StartError> {
+        if self.me.is_some() {
+            return Err(StartError::Running);
+        }
+        let mut network = self.network.lock();
+        if network.is_down {
+            return Err(StartError::Offline("the broker was stopped".into()));
+        }
+        network.nodes.insert(me, inbox.clone());
+        drop(network);
+        self.me = Some(me);
+        inbox.state(EngineState::Connected);
+        Ok(())
+    }
+
+    async fn publish(&mut self, to: Destination, batch: Bytes) -> Result<(), PublishError> {
+        let Some(me) = self.me else { return Err(PublishError::Offline) };
+        let network = self.network.lock();
+        if network.is_down {
+            return Err(PublishError::Offline);
+        }
+        let reaches = |node: NodeId| node != me && !network.cut.contains(&pair(me, node));
+        match to {
+            // In one order for all receivers: the lock is held.
+            Destination::All => {
+                let others = network.nodes.iter().filter(|(node, _)| reaches(**node));
+                others.for_each(|(_, inbox)| inbox.received(batch.clone()));
+            }
+            Destination::Node(node) => match network.nodes.get(&node) {
+                Some(inbox) if reaches(node) => inbox.received(batch),
+                Some(_) => {}
+                None => {
+                    let first = Batch::read(batch).map_or(0, |batch| batch.head().first);
+                    if let Some(own) = network.nodes.get(&me) {
+                        own.unreachable(node, first);
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn max_batch(&self) -> usize {
+        1024 * 1024
+    }
+
+    async fn close(&mut self) {
+        if let Some(me) = self.me.take() {
+            self.network.lock().nodes.remove(&me);
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Some(me) = self.me.take() {
+            self.network.lock().nodes.remove(&me);
+        }
+    }
+}

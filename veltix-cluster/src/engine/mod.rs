@@ -1,0 +1,4 @@
+//! The engines.
+
+#[cfg(feature = "memory")]
+pub(crate) mod memory;

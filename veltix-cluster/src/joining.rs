@@ -1,0 +1,49 @@
+//! [`Joining`]: an engine with its settings, for `Server::cluster`.
+
+use std::sync::Arc;
+
+use veltix_core::cluster::NodeId;
+use veltix_tokio::{Hub, IntoRelay, Relay};
+
+use crate::backplane::Backplane;
+use crate::config::ClusterConfig;
+use crate::node::Node;
+
+/// An engine with the settings of its node. A server [joins](veltix_tokio::Server::cluster) with it.
+#[derive(Debug)]
+#[must_use = "a server joins with it"]
+pub struct Joining<B> {
+    engine: B,
+    config: ClusterConfig,
+    me: NodeId,
+}
+
+impl<B: Backplane> Joining<B> {
+    /// Takes an engine that has not started. The node gets a random id.
+    pub fn new(engine: B) -> Self {
+        let me = loop {
+            if let Some(id) = NodeId::new(fastrand::u64(..)) {
+                break id;
+            }
+        };
+        Self { engine, config: ClusterConfig::default(), me }
+    }
+
+    /// Sets the settings of the node.
+    pub fn config(mut self, config: ClusterConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Returns the id of the node.
+    #[must_use]
+    pub const fn node(&self) -> NodeId {
+        self.me
+    }
+}
+
+impl<B: Backplane> IntoRelay for Joining<B> {
+    fn join(self, hub: Hub) -> Arc<dyn Relay> {
+        Node::start(self.me, self.config, self.engine, hub)
+    }
+}

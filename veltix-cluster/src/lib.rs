@@ -1,0 +1,20 @@
+//! Several Veltix servers as one service.
+//!
+//! A *node* is one running server. The nodes of a cluster send each other the messages for their peers
+//! through an engine, which a [`Backplane`] drives. Applications use the `veltix` crate, which has the
+//! documentation.
+
+mod backplane;
+mod config;
+mod engine;
+mod error;
+mod joining;
+mod node;
+
+pub use backplane::{Backplane, ClusterInbox, Destination, EngineState};
+pub use config::ClusterConfig;
+#[cfg(feature = "memory")]
+pub use engine::memory::{Memory, MemoryNetwork};
+pub use error::{PublishError, StartError};
+pub use joining::Joining;
+pub use veltix_core::cluster::{NodeId, PeerRef};

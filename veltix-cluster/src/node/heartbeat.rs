@@ -1,0 +1,48 @@
+//! [`HeartbeatTask`]: tells the other nodes that this one lives, and looks for silent ones.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use veltix_core::all;
+use veltix_core::cluster::RecordKind;
+use veltix_tokio::Hub;
+
+use super::Node;
+use crate::backplane::Destination;
+
+pub(super) struct HeartbeatTask {
+    node: Arc<Node>,
+    hub: Hub,
+}
+
+impl HeartbeatTask {
+    pub(super) const fn new(node: Arc<Node>, hub: Hub) -> Self {
+        Self { node, hub }
+    }
+
+    pub(super) async fn run(self) {
+        let mut ticks =
+            interval(self.node.config.heartbeat.min(self.node.config.timing.probe_every));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_beat = Instant::now();
+        self.beat(Destination::All, RecordKind::Hello);
+        loop {
+            let now = ticks.tick().await;
+            let due = self.node.members().due(now.into_std());
+            due.events.iter().for_each(|event| self.node.report(event));
+            for node in due.probes {
+                self.beat(Destination::Node(node), RecordKind::Heartbeat);
+            }
+            if now >= next_beat {
+                next_beat = now + self.node.config.heartbeat;
+                self.beat(Destination::All, RecordKind::Heartbeat);
+            }
+        }
+    }
+
+    fn beat(&self, to: Destination, kind: RecordKind) {
+        let peers = self.hub.count(all()).unwrap_or_default();
+        let body = self.node.status(peers).encode();
+        self.node.tell(to, kind, body);
+    }
+}

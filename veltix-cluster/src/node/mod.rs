@@ -1,0 +1,168 @@
+//! [`Node`]: the state of this node, which its tasks share.
+//!
+//! A broadcast of this node is a record in the [queue](outbound); the [publisher](publisher) makes batches
+//! of the records and passes them to the engine. What the engine receives stands in the [inbox](inbound), from
+//! which the [receiver](receiver) takes it to the peers. [Heartbeats](heartbeat) tell the others that the
+//! node lives.
+
+mod heartbeat;
+mod inbound;
+mod outbound;
+mod publisher;
+mod receiver;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+pub(crate) use inbound::Inbound;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use veltix_core::cluster::{
+    FrameRecord, MemberEvent, Members, NodeId, NodeStatus, Record, RecordKind, WireError,
+};
+use veltix_core::limits::{CLUSTER_CLOSE, CLUSTER_WIRE};
+use veltix_core::{Frame, Target, TargetError};
+use veltix_tokio::{Hub, NodeDelivery, Relay};
+
+use crate::backplane::{Backplane, Destination, EngineState};
+use crate::config::ClusterConfig;
+use outbound::Outbound;
+
+/// A node.
+pub(crate) struct Node {
+    me: NodeId,
+    config: ClusterConfig,
+    started: Instant,
+    outbound: Outbound,
+    inbound: Inbound,
+    engine: watch::Sender<EngineState>,
+    members: Mutex<Members>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Node {
+    /// Starts the tasks of the node.
+    pub(crate) fn start<B: Backplane>(
+        me: NodeId,
+        config: ClusterConfig,
+        engine: B,
+        hub: Hub,
+    ) -> Arc<Self> {
+        let not_started = EngineState::Disconnected { reason: "the engine has not started".into() };
+        let node = Arc::new(Self {
+            me,
+            started: Instant::now(),
+            outbound: Outbound::new(config.message_ttl, Instant::now()),
+            inbound: Inbound::default(),
+            engine: watch::Sender::new(not_started),
+            members: Mutex::new(Members::new(me, config.timing)),
+            tasks: Mutex::default(),
+            config,
+        });
+        let mut tasks = node.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(publisher::PublisherTask::new(Arc::clone(&node), engine).run());
+        tasks.spawn(receiver::ReceiverTask::new(Arc::clone(&node), hub.clone()).run());
+        tasks.spawn(heartbeat::HeartbeatTask::new(Arc::clone(&node), hub).run());
+        drop(tasks);
+        node
+    }
+
+    pub(crate) const fn inbound(&self) -> &Inbound {
+        &self.inbound
+    }
+
+    /// Takes a change of the engine's state. It counts at once, for the next broadcast.
+    pub(crate) fn set_engine_state(&self, state: EngineState) {
+        let (now, is_online) = (Instant::now(), state == EngineState::Connected);
+        if is_online {
+            self.members().reconnected(now.into_std());
+        }
+        self.outbound.set_online(is_online, now);
+        self.engine.send_replace(state);
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the milliseconds of this node's clock.
+    fn clock(&self) -> u32 {
+        self.started.elapsed().as_millis() as u32
+    }
+
+    /// Returns the state that the others are told.
+    fn status(&self, peers: usize) -> NodeStatus {
+        let (all, direct) = self.outbound.streams();
+        NodeStatus {
+            name: Arc::clone(&self.config.name),
+            wire: CLUSTER_WIRE,
+            capabilities: 0,
+            types: 0,
+            peers: peers as u64,
+            interest: 0,
+            all,
+            direct,
+        }
+    }
+
+    fn tell(&self, to: Destination, kind: RecordKind, body: Bytes) -> bool {
+        self.outbound.push(to, Record { kind, body }, Instant::now())
+    }
+
+    fn report(&self, event: &MemberEvent) {
+        let me = self.me;
+        match event {
+            MemberEvent::Joined(node) => tracing::info!(%me, %node, "a node has joined"),
+            MemberEvent::Left(node, reason) => {
+                tracing::info!(%me, %node, ?reason, "a node has left");
+            }
+            event => tracing::warn!(%me, ?event, "a node is not as it should be"),
+        }
+    }
+}
+
+impl Relay for Node {
+    fn encode(&self, target: &Target, frame: &Frame) -> Result<Option<Record>, TargetError> {
+        if self.members().is_empty() {
+            return Ok(None);
+        }
+        let target = target.elsewhere();
+        target.check()?;
+        if target.is_nobody() {
+            return Ok(None);
+        }
+        match FrameRecord::encode(self.me, &target, &[], frame) {
+            Ok(record) => Ok(Some(record)),
+            Err(WireError::TooLong { what, length, limit }) => {
+                Err(TargetError::TooLong { what, length, limit })
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn publish(&self, _: &Target, record: Record) -> NodeDelivery {
+        let nodes = self.members().len();
+        NodeDelivery::of(nodes, self.outbound.push(Destination::All, record, Instant::now()))
+    }
+
+    fn close(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            self.tell(Destination::All, RecordKind::Bye, Bytes::new());
+            self.outbound.close();
+            let limit: Duration = CLUSTER_CLOSE;
+            // What is not sent by then is lost, and the others notice it.
+            let _ = timeout(limit, self.outbound.ended()).await;
+            self.abort();
+        })
+    }
+
+    fn abort(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+}

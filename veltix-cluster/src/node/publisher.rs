@@ -1,0 +1,53 @@
+//! [`PublisherTask`]: passes the records of this node to the engine.
+
+use std::sync::Arc;
+
+use tokio::time::sleep;
+use veltix_core::limits::CLUSTER_RETRY;
+
+use super::Node;
+use super::outbound::Outgoing;
+use crate::backplane::{Backplane, ClusterInbox};
+use crate::error::{PublishError, StartError};
+
+pub(super) struct PublisherTask<B> {
+    node: Arc<Node>,
+    engine: B,
+}
+
+impl<B: Backplane> PublisherTask<B> {
+    pub(super) const fn new(node: Arc<Node>, engine: B) -> Self {
+        Self { node, engine }
+    }
+
+    pub(super) async fn run(mut self) {
+        while let Err(error) = self.start().await {
+            let me = self.node.me;
+            tracing::warn!(%me, %error, "the engine of the cluster does not start: trying again");
+            sleep(CLUSTER_RETRY).await;
+        }
+        let limit = self.engine.max_batch();
+        while let Some(batch) =
+            self.node.outbound.next(self.node.me, limit, || self.node.clock()).await
+        {
+            self.publish(batch).await;
+        }
+        self.engine.close().await;
+        self.node.outbound.end();
+    }
+
+    async fn start(&mut self) -> Result<(), StartError> {
+        let inbox = ClusterInbox::new(Arc::downgrade(&self.node));
+        self.engine.start(self.node.me, inbox).await
+    }
+
+    async fn publish(&mut self, batch: Outgoing) {
+        let Outgoing { to, bytes, records } = batch;
+        let outcome = self.engine.publish(to, bytes).await;
+        self.node.outbound.count(|counts| match outcome {
+            Ok(()) => counts.published += records,
+            Err(PublishError::Offline) => counts.offline += records,
+            Err(PublishError::TooLarge { .. }) => counts.too_large += records,
+        });
+    }
+}

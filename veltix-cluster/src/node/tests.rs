@@ -1,0 +1,158 @@
+//! Servers of one cluster in memory.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{sleep, timeout};
+use veltix_core::cluster::NodeId;
+use veltix_core::{Message, MessageType, all, tag};
+use veltix_tokio::transport::{MemoryConnector, memory};
+use veltix_tokio::{Client, ClientConfig, Hub, NodeDelivery, Peer, Router, Server, ServerConfig};
+
+use crate::engine::memory::MemoryNetwork;
+use crate::joining::Joining;
+
+const SAY: MessageType = MessageType::new(300, "say", "");
+const JOIN: MessageType = MessageType::new(301, "join", "");
+
+/// A running server of a cluster.
+struct Running {
+    id: NodeId,
+    hub: Hub,
+    connector: MemoryConnector,
+}
+
+/// A connected client with the messages that it has received.
+struct Reader {
+    client: Client,
+    heard: UnboundedReceiver<String>,
+}
+
+async fn soon<T>(wait: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(30), wait).await.expect("it ends in time")
+}
+
+fn serve(network: &MemoryNetwork) -> Running {
+    let (listener, connector) = memory(64 * 1024);
+    let router = Router::new()
+        .route(JOIN, |peer: Peer, room: &str| peer.join("room", room).map(|_| "joined"))
+        .route(SAY, |hub: Hub, peer: Peer, message: Message| {
+            hub.to(tag("room").is("lobby")).except(&peer).send(&message).map(drop)
+        });
+    let server = Server::with_listener(listener, ServerConfig::default(), router).unwrap();
+    let joining = Joining::new(network.engine());
+    let id = joining.node();
+    let server = server.cluster(joining);
+    let hub = server.hub();
+    tokio::spawn(server.run());
+    Running { id, hub, connector }
+}
+
+impl Running {
+    async fn client(&self, room: &str) -> Reader {
+        let (tell, heard) = unbounded_channel();
+        let router = Router::new().route(SAY, move |text: &str| {
+            tell.send(text.to_owned()).expect("the test listens");
+        });
+        let connector = self.connector.clone();
+        let client = Client::connect_with(connector, ClientConfig::default(), router);
+        let client = soon(client).await.unwrap();
+        soon(client.request(&Message::from_text(JOIN, room))).await.unwrap();
+        Reader { client, heard }
+    }
+
+    /// Waits until a broadcast of this node is for that number of other nodes.
+    async fn sees(&self, nodes: usize) {
+        let nobody = tag("nothing").is("here");
+        let matched = || self.hub.to(&nobody).send(&Message::empty(SAY)).unwrap().nodes.matched;
+        soon(async {
+            while matched() != nodes {
+                sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_reaches_the_peers_of_all_nodes_once() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 3].map(|()| serve(&network));
+    for node in &nodes {
+        node.sees(2).await;
+    }
+    let mut readers = Vec::new();
+    for node in &nodes {
+        readers.push(node.client("lobby").await);
+        readers.push(node.client("hall").await);
+    }
+    for number in 0..100 {
+        let text = Message::from_text(SAY, number.to_string());
+        readers[0].client.send(&text).await.unwrap();
+    }
+    let end = Message::from_text(SAY, "end");
+    soon(async {
+        while readers[2].heard.len() < 100 || readers[4].heard.len() < 100 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let delivery = nodes[0].hub.broadcast(&end).unwrap();
+    assert_eq!((delivery.matched, delivery.nodes), (2, NodeDelivery::of(2, true)));
+    for (at, reader) in readers.iter_mut().enumerate() {
+        let hears = (at == 2 || at == 4).then_some(0..100).into_iter().flatten();
+        for number in hears {
+            assert_eq!(soon(reader.heard.recv()).await, Some(number.to_string()), "{at}");
+        }
+        assert_eq!(soon(reader.heard.recv()).await, Some("end".to_owned()), "{at}");
+        assert!(reader.heard.is_empty());
+    }
+    let local = nodes[0].hub.to(all()).local().send(&end).unwrap();
+    assert_eq!((local.matched, local.nodes), (2, NodeDelivery::default()));
+    for node in &nodes {
+        soon(node.hub.shutdown()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_leave_by_their_farewell_or_by_their_lease() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 3].map(|()| serve(&network));
+    for node in &nodes {
+        node.sees(2).await;
+    }
+    soon(nodes[2].hub.shutdown()).await;
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+    network.cut(nodes[0].id, nodes[1].id);
+    nodes[0].sees(0).await;
+    network.heal(nodes[0].id, nodes[1].id);
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_broker_the_node_serves_its_own_peers() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+    let mut here = nodes[0].client("lobby").await;
+    let mut there = nodes[1].client("lobby").await;
+    network.stop();
+    let waits = nodes[0].hub.broadcast(&Message::from_text(SAY, "waits")).unwrap();
+    assert_eq!((waits.queued, waits.nodes), (1, NodeDelivery::of(1, true)));
+    assert_eq!(soon(here.heard.recv()).await.as_deref(), Some("waits"));
+    network.start();
+    assert_eq!(soon(there.heard.recv()).await.as_deref(), Some("waits"));
+    network.stop();
+    sleep(Duration::from_secs(6)).await;
+    let refused = nodes[0].hub.broadcast(&Message::from_text(SAY, "refused")).unwrap();
+    assert_eq!((refused.queued, refused.nodes), (1, NodeDelivery::of(1, false)));
+    assert_eq!(soon(here.heard.recv()).await.as_deref(), Some("refused"));
+    network.start();
+    nodes[1].sees(1).await;
+    nodes[0].hub.broadcast(&Message::from_text(SAY, "back")).unwrap();
+    assert_eq!(soon(there.heard.recv()).await.as_deref(), Some("back"));
+}
