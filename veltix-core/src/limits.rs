@@ -462,3 +462,15 @@ pub const CLUSTER_CLOSE: Duration = Duration::from_secs(1);
 /// Is the time between two attempts to start an engine.
 #[cfg(feature = "cluster")]
 pub const CLUSTER_RETRY: Duration = Duration::from_secs(1);
+
+/// Is the size of the largest part of a record: half of what a NATS server takes by default.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_PART: usize = 512 * 1024;
+
+/// Is the room in a batch for its head, and for that of a record.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_HEADROOM: usize = 1024;
+
+/// Limits the bytes of all records that are arriving in parts: six of the largest messages.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_ASSEMBLY: usize = 64 * 1024 * 1024;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
-use veltix_core::cluster::{BatchHead, BatchWriter, NodeId, Record};
-use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS};
+use veltix_core::cluster::{BatchHead, BatchWriter, NodeId, Part, Record};
+use veltix_core::limits::{
+    CLUSTER_BATCH, CLUSTER_HEADROOM, CLUSTER_PART, CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS,
+};
 
 use crate::backplane::Destination;
 
@@ -42,6 +44,8 @@ struct Waiting {
     all_before: u64,
     record: Record,
     since: Instant,
+    /// The bytes that were taken in parts.
+    taken: usize,
 }
 
 /// The counts of the records that this node has offered to others.
@@ -98,7 +102,8 @@ impl Outbound {
             return false;
         }
         state.bytes += cost;
-        state.queue.push_back(Waiting { to, sequence, all_before, record, since: now });
+        let taken = 0;
+        state.queue.push_back(Waiting { to, sequence, all_before, record, since: now, taken });
         drop(state);
         self.changed.notify_one();
         true
@@ -196,9 +201,8 @@ impl State {
         while let Some(oldest) = self.queue.front()
             && now.duration_since(oldest.since) >= ttl
         {
-            self.bytes -= oldest.record.body.len();
             self.counts.expired += 1;
-            self.queue.pop_front();
+            self.pop();
         }
     }
 
@@ -208,7 +212,7 @@ impl State {
         (self.queue, self.bytes) = (VecDeque::new(), 0);
     }
 
-    /// Takes records for one destination with successive numbers.
+    /// Takes records for one destination with successive numbers, or a part of a large one.
     fn take_batch(&mut self, me: NodeId, limit: usize, clock: u32) -> Option<Outgoing> {
         let first = self.queue.front()?;
         let (to, all_before) = (first.to, first.all_before);
@@ -222,20 +226,48 @@ impl State {
             all_before,
             clock,
         };
+        let largest = CLUSTER_PART.min(limit.saturating_sub(CLUSTER_HEADROOM));
+        if first.record.body.len() > largest {
+            return self.take_part(&head, largest);
+        }
         let (mut writer, mut next, mut records) = (BatchWriter::new(&head), first.sequence, 0);
         while let Some(waiting) = self.queue.front()
             && waiting.to == to
             && waiting.sequence == next
             && (to == Destination::All || waiting.all_before == all_before)
-            && (records == 0
-                || writer.len() + waiting.record.body.len() <= limit.min(CLUSTER_BATCH))
+            && waiting.record.body.len() <= largest
+            && (records == 0 || writer.len() + waiting.record.body.len() <= CLUSTER_BATCH)
             && writer.add(&waiting.record)
         {
-            self.bytes -= waiting.record.body.len();
-            self.queue.pop_front();
+            self.pop();
             (next, records) = (next + 1, records + 1);
         }
         Some(Outgoing { to, bytes: writer.finish(), records })
+    }
+
+    /// Takes the next part of the first record.
+    fn take_part(&mut self, head: &BatchHead, largest: usize) -> Option<Outgoing> {
+        let first = self.queue.front_mut()?;
+        let to = first.to;
+        let mut writer = BatchWriter::new(head);
+        let part = Part::of(&first.record, first.taken, largest);
+        let Some(part) = part.filter(|part| writer.add(&part.encode())) else {
+            // No node reads a record of 4 GiB.
+            self.counts.too_large += 1;
+            self.pop();
+            return None;
+        };
+        first.taken += part.bytes.len();
+        if part.is_last() {
+            self.pop();
+        }
+        Some(Outgoing { to, bytes: writer.finish(), records: part.is_last().into() })
+    }
+
+    fn pop(&mut self) {
+        if let Some(waiting) = self.queue.pop_front() {
+            self.bytes -= waiting.record.body.len();
+        }
     }
 }
 
@@ -285,7 +317,12 @@ mod tests {
         let (queue, now) = (online(), Instant::now());
         assert!(queue.push(OTHER, record(CLUSTER_QUEUE_BYTES + 1), now), "one always fits");
         assert!(!queue.push(OTHER, record(1), now));
-        assert_eq!(next(&queue).await, (OTHER, 1, 1));
+        let mut parts = 1;
+        while queue.counts().1 > 0 {
+            assert_eq!(next(&queue).await, (OTHER, 1, 1));
+            parts += 1;
+        }
+        assert_eq!(parts, 1 + (CLUSTER_QUEUE_BYTES + 1).div_ceil(CLUSTER_PART));
         assert!(queue.push(OTHER, record(1), now));
         assert_eq!(next(&queue).await, (OTHER, 3, 1), "2 is missing");
         let (counts, waiting) = queue.counts();

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use veltix_core::Frame;
 use veltix_core::cluster::{
-    Batch, FrameRecord, InStream, NodeId, NodeStatus, Received, Record, RecordKind, WireError,
+    Assembly, Batch, BatchHead, FrameRecord, InStream, NodeId, NodeStatus, Part, Received, Record,
+    RecordKind, WireError,
 };
+use veltix_core::limits::CLUSTER_ASSEMBLY;
 use veltix_tokio::{Foreign, Hub};
 
 use super::Node;
@@ -23,8 +25,22 @@ pub(super) struct ReceiverTask {
 /// The two streams of an origin to this node.
 #[derive(Default)]
 struct Streams {
-    all: InStream,
-    direct: InStream,
+    all: Stream,
+    direct: Stream,
+}
+
+/// A stream that arrives.
+#[derive(Default)]
+struct Stream {
+    numbers: InStream,
+    parts: Assembly,
+}
+
+impl Streams {
+    /// Returns the bytes of records that are arriving in parts.
+    fn held(&self) -> usize {
+        self.all.parts.len() + self.direct.parts.len()
+    }
 }
 
 impl ReceiverTask {
@@ -61,17 +77,16 @@ impl ReceiverTask {
         let now = Instant::now().into_std();
         let event = self.node.members().hear(head.origin, now);
         event.iter().for_each(|event| self.node.report(event));
-        let mut messages = Vec::new();
-        for (sequence, record) in (head.first..).zip(batch) {
-            let record = record?;
-            let streams = self.streams.entry(head.origin).or_default();
-            let stream = if head.to.is_none() { &mut streams.all } else { &mut streams.direct };
-            match stream.receive(sequence) {
+        let (mut messages, mut next) = (Vec::new(), head.first);
+        for record in batch {
+            let (record, ends) = self.assemble(&head, next, record?)?;
+            let number = next;
+            next += u64::from(ends);
+            // A record whose parts are not complete is noticed by the number of the next one.
+            let Some(record) = record else { continue };
+            match self.stream(&head).numbers.receive(number) {
                 Received::Duplicate => continue,
-                Received::After { missed } => {
-                    let (me, node) = (self.node.me, head.origin);
-                    tracing::warn!(%me, %node, missed, "records of another node are missing");
-                }
+                Received::After { missed } => self.report_missed(head.origin, missed),
                 Received::Next => {}
             }
             if let Some(foreign) = self.take(head.origin, record)? {
@@ -79,6 +94,39 @@ impl ReceiverTask {
             }
         }
         Ok(messages)
+    }
+
+    /// Adds a part to its record. Returns the record if it is complete, and whether the next record has the
+    /// next number.
+    fn assemble(
+        &mut self,
+        head: &BatchHead,
+        number: u64,
+        record: Record,
+    ) -> Result<(Option<Record>, bool), WireError> {
+        if record.kind != RecordKind::Part {
+            return Ok((Some(record), true));
+        }
+        let part = Part::decode(record.body)?;
+        let ends = part.is_last();
+        let held: usize = self.streams.values().map(Streams::held).sum();
+        let stream = self.stream(head);
+        if stream.numbers.last().is_some_and(|last| number <= last) {
+            return Ok((None, ends));
+        }
+        let limit = CLUSTER_ASSEMBLY.saturating_sub(held - stream.parts.len());
+        Ok((stream.parts.add(number, &part, limit)?, ends))
+    }
+
+    /// Returns the stream of a batch.
+    fn stream(&mut self, head: &BatchHead) -> &mut Stream {
+        let streams = self.streams.entry(head.origin).or_default();
+        if head.to.is_none() { &mut streams.all } else { &mut streams.direct }
+    }
+
+    fn report_missed(&self, node: NodeId, missed: u64) {
+        let me = self.node.me;
+        tracing::warn!(%me, %node, missed, "records of another node are missing");
     }
 
     fn take(&mut self, origin: NodeId, record: Record) -> Result<Option<Foreign>, WireError> {
@@ -99,12 +147,12 @@ impl ReceiverTask {
                 let (all, direct) = (status.all, status.direct_to(self.node.me));
                 let events = self.node.members().learn(origin, status, now);
                 events.iter().for_each(|event| self.node.report(event));
-                let streams = self.streams.entry(origin).or_default();
-                let missed =
-                    streams.all.catch_up(all) + direct.map_or(0, |it| streams.direct.catch_up(it));
+                let Streams { all: to_all, direct: to_me } =
+                    self.streams.entry(origin).or_default();
+                let missed = to_all.numbers.catch_up(all)
+                    + direct.map_or(0, |last| to_me.numbers.catch_up(last));
                 if missed > 0 {
-                    let (me, node) = (self.node.me, origin);
-                    tracing::warn!(%me, %node, missed, "records of another node are missing");
+                    self.report_missed(origin, missed);
                 }
             }
             RecordKind::Bye => {

@@ -52,8 +52,8 @@ fn serve(network: &MemoryNetwork) -> Running {
 impl Running {
     async fn client(&self, room: &str) -> Reader {
         let (tell, heard) = unbounded_channel();
-        let router = Router::new().route(SAY, move |text: &str| {
-            tell.send(text.to_owned()).expect("the test listens");
+        let router = Router::new().route(SAY, move |body: &[u8]| {
+            tell.send(String::from_utf8_lossy(body).into_owned()).expect("the test listens");
         });
         let connector = self.connector.clone();
         let client = Client::connect_with(connector, ClientConfig::default(), router);
@@ -112,6 +112,22 @@ async fn a_broadcast_reaches_the_peers_of_all_nodes_once() {
     assert_eq!((local.matched, local.nodes), (2, NodeDelivery::default()));
     for node in &nodes {
         soon(node.hub.shutdown()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_messages_arrive_whole_and_in_order() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    let mut there = nodes[1].client("lobby").await;
+    let sizes = [1, 9 << 20, 10, 5 << 20, 600 << 10, 3];
+    for size in sizes {
+        let delivery = nodes[0].hub.broadcast(&Message::from_text(SAY, "x".repeat(size))).unwrap();
+        assert_eq!(delivery.nodes, NodeDelivery::of(1, true));
+    }
+    for size in sizes {
+        assert_eq!(soon(there.heard.recv()).await.map(|text| text.len()), Some(size));
     }
 }
 

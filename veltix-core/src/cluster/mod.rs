@@ -8,6 +8,7 @@
 mod batch;
 mod ids;
 mod members;
+mod part;
 mod record;
 mod status;
 mod stream;
@@ -17,6 +18,7 @@ mod tests;
 pub use batch::{Batch, BatchHead, BatchWriter};
 pub use ids::{NodeId, PeerRef, UnknownRef};
 pub use members::{LeaveReason, MemberEvent, Members, MembersDue, Timing};
+pub use part::{Assembly, Part};
 pub use record::{FrameRecord, Record, RecordKind};
 pub use status::NodeStatus;
 pub use stream::{InStream, Received};
