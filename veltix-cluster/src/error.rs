@@ -1,4 +1,4 @@
-//! The errors of an engine.
+//! The errors of engines.
 
 use thiserror::Error;
 
@@ -29,4 +29,34 @@ pub enum PublishError {
         /// The engine's limit.
         limit: usize,
     },
+}
+
+/// The reason why the connection to a NATS server was not made.
+#[cfg(feature = "nats")]
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The name of the cluster cannot be a part of a subject.
+    #[error("the name of a cluster has 1 to {limit} characters of a to z, 0 to 9, `_` and `-`")]
+    Name {
+        /// The limit in characters.
+        limit: usize,
+    },
+    /// The URL cannot be read.
+    #[error("the URL of a NATS server is for example nats://10.0.0.5:4222")]
+    Url,
+    /// The server is on another machine, and the connection would not be encrypted.
+    #[error(
+        "everybody between this machine and the NATS server could read and change all messages: use tls://, or call `allow_plaintext` if the network is yours alone"
+    )]
+    Plaintext,
+    /// The server refuses the user, the password or the token.
+    #[error("the NATS server refuses the user, the password or the token")]
+    Refused,
+    /// The server did not answer in time.
+    #[error("the NATS server did not answer in time: check that it runs")]
+    TimedOut,
+    /// The server cannot be reached.
+    #[error("the NATS server cannot be reached: {0}")]
+    Unreachable(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -47,3 +47,10 @@ impl<B: Backplane> IntoRelay for Joining<B> {
         Node::start(self.me, self.config, self.engine, hub)
     }
 }
+
+#[cfg(feature = "nats")]
+impl IntoRelay for crate::Nats {
+    fn join(self, hub: Hub) -> Arc<dyn Relay> {
+        Joining::new(self).join(hub)
+    }
+}

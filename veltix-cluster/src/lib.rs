@@ -15,6 +15,10 @@ pub use backplane::{Backplane, ClusterInbox, Destination, EngineState};
 pub use config::ClusterConfig;
 #[cfg(feature = "memory")]
 pub use engine::memory::{Memory, MemoryNetwork};
+#[cfg(feature = "nats")]
+pub use engine::nats::{Nats, NatsConfig};
+#[cfg(feature = "nats")]
+pub use error::ConnectError;
 pub use error::{PublishError, StartError};
 pub use joining::Joining;
 pub use veltix_core::cluster::{NodeId, PeerRef};

@@ -474,3 +474,31 @@ pub const CLUSTER_HEADROOM: usize = 1024;
 /// Limits the bytes of all records that are arriving in parts: six of the largest messages.
 #[cfg(feature = "cluster")]
 pub const CLUSTER_ASSEMBLY: usize = 64 * 1024 * 1024;
+
+/// Limits the name of a cluster in characters. It is a part of each subject.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_NAME: usize = 32;
+
+/// Limits the time to connect to a broker, all attempts together: a start must not hang.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_CONNECT: Duration = Duration::from_secs(5);
+
+/// Limits the time of one attempt to connect to a broker: longer than one lost packet takes.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_CONNECT_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// Is the time between two pings of a broker. The third one without an answer ends the connection.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_PING: Duration = Duration::from_secs(2);
+
+/// Is the time between two looks at the state of the connection to a broker.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_STATE_EVERY: Duration = Duration::from_millis(50);
+
+/// Limits the batches that wait inside an engine: 8 MiB of parts.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_ENGINE_COMMANDS: usize = 16;
+
+/// Limits the received messages that wait inside an engine. The node takes them at once.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_ENGINE_MESSAGES: usize = 1_024;

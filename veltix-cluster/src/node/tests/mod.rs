@@ -1,4 +1,7 @@
-//! Servers of one cluster in memory.
+//! Servers of one cluster: in memory, and over a NATS server.
+
+#[cfg(feature = "nats")]
+mod nats;
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,6 +13,7 @@ use veltix_core::{Message, MessageType, all, tag};
 use veltix_tokio::transport::{MemoryConnector, memory};
 use veltix_tokio::{Client, ClientConfig, Hub, NodeDelivery, Peer, Router, Server, ServerConfig};
 
+use crate::backplane::Backplane;
 use crate::engine::memory::MemoryNetwork;
 use crate::joining::Joining;
 
@@ -34,6 +38,10 @@ async fn soon<T>(wait: impl Future<Output = T>) -> T {
 }
 
 fn serve(network: &MemoryNetwork) -> Running {
+    serve_with(Joining::new(network.engine()))
+}
+
+fn serve_with(joining: Joining<impl Backplane>) -> Running {
     let (listener, connector) = memory(64 * 1024);
     let router = Router::new()
         .route(JOIN, |peer: Peer, room: &str| peer.join("room", room).map(|_| "joined"))
@@ -41,7 +49,6 @@ fn serve(network: &MemoryNetwork) -> Running {
             hub.to(tag("room").is("lobby")).except(&peer).send(&message).map(drop)
         });
     let server = Server::with_listener(listener, ServerConfig::default(), router).unwrap();
-    let joining = Joining::new(network.engine());
     let id = joining.node();
     let server = server.cluster(joining);
     let hub = server.hub();
