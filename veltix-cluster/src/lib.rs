@@ -5,13 +5,16 @@
 //! documentation.
 
 mod backplane;
+mod cluster;
 mod config;
 mod engine;
 mod error;
+mod gathered;
 mod joining;
 mod node;
 
 pub use backplane::{Backplane, ClusterInbox, Destination, EngineState};
+pub use cluster::{Cluster, Count, NodeInfo};
 pub use config::ClusterConfig;
 #[cfg(feature = "memory")]
 pub use engine::memory::{Memory, MemoryNetwork};
@@ -20,5 +23,6 @@ pub use engine::nats::{Nats, NatsConfig};
 #[cfg(feature = "nats")]
 pub use error::ConnectError;
 pub use error::{PublishError, StartError};
+pub use gathered::{Gathered, Missing, Partial};
 pub use joining::Joining;
 pub use veltix_core::cluster::{NodeId, PeerRef};

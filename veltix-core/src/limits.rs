@@ -502,3 +502,16 @@ pub const CLUSTER_ENGINE_COMMANDS: usize = 16;
 /// Limits the received messages that wait inside an engine. The node takes them at once.
 #[cfg(feature = "cluster")]
 pub const CLUSTER_ENGINE_MESSAGES: usize = 1_024;
+
+/// Limits the peers in the answer of one node.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_LIST: usize = 65_536;
+
+/// Is the default time for which a question to other nodes waits for their answers: it is for a page.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_ASK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Limits the direct batches of which a node knows the records, for the answer that nobody listens. It comes
+/// within milliseconds.
+#[cfg(feature = "cluster")]
+pub const CLUSTER_RECENT_BATCHES: usize = 1_024;

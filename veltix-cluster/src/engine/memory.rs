@@ -52,6 +52,11 @@ impl MemoryNetwork {
         self.lock().cut.remove(&pair(one, other));
     }
 
+    /// Forgets a node, as if its process had ended: nobody listens at its address.
+    pub fn forget(&self, node: NodeId) {
+        self.lock().nodes.remove(&node);
+    }
+
     /// Stops the broker: every engine is disconnected.
     pub fn stop(&self) {
         self.change(true, &EngineState::Disconnected { reason: "the broker was stopped".into() });

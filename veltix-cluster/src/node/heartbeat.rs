@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use veltix_core::all;
-use veltix_core::cluster::RecordKind;
+use veltix_core::cluster::{Record, RecordKind};
 use veltix_tokio::Hub;
 
 use super::Node;
@@ -29,7 +29,7 @@ impl HeartbeatTask {
         loop {
             let now = ticks.tick().await;
             let due = self.node.members().due(now.into_std());
-            due.events.iter().for_each(|event| self.node.report(event));
+            due.events.iter().for_each(|event| self.node.on_member(event));
             for node in due.probes {
                 self.beat(Destination::Node(node), RecordKind::Heartbeat);
             }
@@ -43,6 +43,6 @@ impl HeartbeatTask {
     fn beat(&self, to: Destination, kind: RecordKind) {
         let peers = self.hub.count(all()).unwrap_or_default();
         let body = self.node.status(peers).encode();
-        self.node.tell(to, kind, body);
+        self.node.tell(to, Record { kind, body });
     }
 }

@@ -27,7 +27,7 @@ struct State {
 pub(super) enum Arrival {
     Batch(Bytes),
     /// The batch to this node that began with this number has reached nobody.
-    Unreachable(NodeId, #[allow(dead_code, reason = "calls use it")] u64),
+    Unreachable(NodeId, u64),
 }
 
 impl Inbound {

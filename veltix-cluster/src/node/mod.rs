@@ -5,6 +5,7 @@
 //! which the [receiver](receiver) takes it to the peers. [Heartbeats](heartbeat) tell the others that the
 //! node lives.
 
+mod asks;
 mod heartbeat;
 mod inbound;
 mod outbound;
@@ -13,6 +14,7 @@ mod receiver;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +33,9 @@ use veltix_core::{Frame, Target, TargetError};
 use veltix_tokio::{Hub, NodeDelivery, Relay};
 
 use crate::backplane::{Backplane, Destination, EngineState};
+use crate::cluster::NodeInfo;
 use crate::config::ClusterConfig;
+use asks::Asks;
 use outbound::Outbound;
 
 /// A node.
@@ -43,6 +47,7 @@ pub(crate) struct Node {
     inbound: Inbound,
     engine: watch::Sender<EngineState>,
     members: Mutex<Members>,
+    asks: Asks,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -62,6 +67,7 @@ impl Node {
             inbound: Inbound::default(),
             engine: watch::Sender::new(not_started),
             members: Mutex::new(Members::new(me, config.timing)),
+            asks: Asks::default(),
             tasks: Mutex::default(),
             config,
         });
@@ -111,12 +117,26 @@ impl Node {
         }
     }
 
-    fn tell(&self, to: Destination, kind: RecordKind, body: Bytes) -> bool {
-        self.outbound.push(to, Record { kind, body }, Instant::now())
+    fn tell(&self, to: Destination, record: Record) {
+        self.outbound.push(to, record, Instant::now());
     }
 
-    fn report(&self, event: &MemberEvent) {
+    /// Returns the other nodes.
+    pub(crate) fn others(&self) -> Vec<NodeInfo> {
+        let info = |(id, status): (NodeId, &NodeStatus)| NodeInfo {
+            id,
+            name: Arc::clone(&status.name),
+            peers: usize::try_from(status.peers).unwrap_or(usize::MAX),
+        };
+        self.members().iter().map(info).collect()
+    }
+
+    /// Takes a change of the members.
+    fn on_member(&self, event: &MemberEvent) {
         let me = self.me;
+        if let MemberEvent::Left(node, _) = event {
+            self.asks.gone(*node, |_| true);
+        }
         match event {
             MemberEvent::Joined(node) => tracing::info!(%me, %node, "a node has joined"),
             MemberEvent::Left(node, reason) => {
@@ -148,18 +168,23 @@ impl Relay for Node {
 
     fn publish(&self, _: &Target, record: Record) -> NodeDelivery {
         let nodes = self.members().len();
-        NodeDelivery::of(nodes, self.outbound.push(Destination::All, record, Instant::now()))
+        NodeDelivery::of(nodes, self.outbound.push(Destination::All, record, Instant::now()).queued)
     }
 
     fn close(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            self.tell(Destination::All, RecordKind::Bye, Bytes::new());
+            let (kind, body) = (RecordKind::Bye, Bytes::new());
+            self.tell(Destination::All, Record { kind, body });
             self.outbound.close();
             let limit: Duration = CLUSTER_CLOSE;
             // What is not sent by then is lost, and the others notice it.
             let _ = timeout(limit, self.outbound.ended()).await;
             self.abort();
         })
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 
     fn abort(&self) {

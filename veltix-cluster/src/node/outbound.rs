@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use veltix_core::cluster::{BatchHead, BatchWriter, NodeId, Part, Record};
 use veltix_core::limits::{
     CLUSTER_BATCH, CLUSTER_HEADROOM, CLUSTER_PART, CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS,
+    CLUSTER_RECENT_BATCHES,
 };
 
 use crate::backplane::Destination;
@@ -35,6 +36,8 @@ struct State {
     offline_since: Option<Instant>,
     closed: bool,
     counts: OutCounts,
+    /// The last direct batches: the node, and the first and the last number.
+    batches: VecDeque<(NodeId, u64, u64)>,
 }
 
 /// A record with its number.
@@ -63,6 +66,15 @@ pub(super) struct OutCounts {
     pub(super) too_large: u64,
 }
 
+/// The result of queueing a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pushed {
+    /// The number of the record in its stream.
+    pub(super) sequence: u64,
+    /// False if the record was refused.
+    pub(super) queued: bool,
+}
+
 /// A batch for the engine.
 pub(super) struct Outgoing {
     pub(super) to: Destination,
@@ -82,8 +94,8 @@ impl Outbound {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a record. Returns false if it is refused.
-    pub(super) fn push(&self, to: Destination, record: Record, now: Instant) -> bool {
+    /// Queues a record, unless there is no room or the broker is away for too long.
+    pub(super) fn push(&self, to: Destination, record: Record, now: Instant) -> Pushed {
         let mut state = self.lock();
         let all_before = state.all;
         let sequence = state.next(to);
@@ -91,7 +103,7 @@ impl Outbound {
         let is_away = |since: Instant| now.duration_since(since) >= self.ttl;
         if state.closed || state.offline_since.is_some_and(is_away) {
             state.counts.offline += 1;
-            return false;
+            return Pushed { sequence, queued: false };
         }
         let cost = record.body.len();
         let is_full = state.queue.len() >= CLUSTER_QUEUE_RECORDS
@@ -99,20 +111,28 @@ impl Outbound {
         // One record always fits an empty queue.
         if is_full && !state.queue.is_empty() {
             state.counts.full += 1;
-            return false;
+            return Pushed { sequence, queued: false };
         }
         state.bytes += cost;
         let taken = 0;
         state.queue.push_back(Waiting { to, sequence, all_before, record, since: now, taken });
         drop(state);
         self.changed.notify_one();
-        true
+        Pushed { sequence, queued: true }
     }
 
     /// Returns the last numbers of the streams.
     pub(super) fn streams(&self) -> (u64, Vec<(NodeId, u64)>) {
         let state = self.lock();
         (state.all, state.direct.iter().map(|(node, last)| (*node, *last)).collect())
+    }
+
+    /// Returns the last number of the direct batch to this node that began with `first`.
+    pub(super) fn end_of_batch(&self, to: NodeId, first: u64) -> u64 {
+        let state = self.lock();
+        let batch =
+            state.batches.iter().rev().find(|(node, begin, _)| (*node, *begin) == (to, first));
+        batch.map_or(first, |(_, _, last)| *last)
     }
 
     /// Returns the counts, and the number of records that wait: `offered = published + refused or dropped +
@@ -242,6 +262,12 @@ impl State {
             self.pop();
             (next, records) = (next + 1, records + 1);
         }
+        if let Destination::Node(node) = to {
+            if self.batches.len() >= CLUSTER_RECENT_BATCHES {
+                self.batches.pop_front();
+            }
+            self.batches.push_back((node, head.first, next - 1));
+        }
         Some(Outgoing { to, bytes: writer.finish(), records })
     }
 
@@ -301,13 +327,13 @@ mod tests {
     async fn a_batch_is_for_one_destination_and_keeps_the_order() {
         let (queue, now) = (online(), Instant::now());
         for to in [Destination::All, Destination::All, OTHER, OTHER, Destination::All] {
-            assert!(queue.push(to, record(10), now));
+            assert!(queue.push(to, record(10), now).queued);
         }
         assert_eq!(next(&queue).await, (Destination::All, 1, 2));
         assert_eq!(next(&queue).await, (OTHER, 1, 2));
         assert_eq!(next(&queue).await, (Destination::All, 3, 1));
         for _ in 0..3 {
-            assert!(queue.push(OTHER, record(CLUSTER_BATCH / 2), now));
+            assert!(queue.push(OTHER, record(CLUSTER_BATCH / 2), now).queued);
         }
         assert_eq!(next(&queue).await.2, 1, "64 KiB in a batch");
     }
@@ -315,15 +341,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refused_record_has_a_number_and_a_count() {
         let (queue, now) = (online(), Instant::now());
-        assert!(queue.push(OTHER, record(CLUSTER_QUEUE_BYTES + 1), now), "one always fits");
-        assert!(!queue.push(OTHER, record(1), now));
+        assert!(queue.push(OTHER, record(CLUSTER_QUEUE_BYTES + 1), now).queued, "one always fits");
+        assert!(!queue.push(OTHER, record(1), now).queued);
         let mut parts = 1;
         while queue.counts().1 > 0 {
             assert_eq!(next(&queue).await, (OTHER, 1, 1));
             parts += 1;
         }
         assert_eq!(parts, 1 + (CLUSTER_QUEUE_BYTES + 1).div_ceil(CLUSTER_PART));
-        assert!(queue.push(OTHER, record(1), now));
+        assert!(queue.push(OTHER, record(1), now).queued);
         assert_eq!(next(&queue).await, (OTHER, 3, 1), "2 is missing");
         let (counts, waiting) = queue.counts();
         assert_eq!((counts.offered, counts.full, waiting), (3, 1, 0));
@@ -333,18 +359,18 @@ mod tests {
     async fn records_wait_for_the_broker_for_their_time_to_live() {
         let queue = online();
         queue.set_online(false, Instant::now());
-        assert!(queue.push(OTHER, record(1), Instant::now()));
+        assert!(queue.push(OTHER, record(1), Instant::now()).queued);
         assert!(timeout_at(Instant::now() + Duration::from_secs(4), next(&queue)).await.is_err());
         assert_eq!(queue.counts().1, 1);
         assert!(timeout_at(Instant::now() + Duration::from_secs(2), next(&queue)).await.is_err());
         let (counts, waiting) = queue.counts();
         assert_eq!((counts.expired, waiting), (1, 0));
-        assert!(!queue.push(OTHER, record(1), Instant::now()), "it is away for too long");
+        assert!(!queue.push(OTHER, record(1), Instant::now()).queued, "it is away for too long");
         queue.set_online(true, Instant::now());
-        assert!(queue.push(OTHER, record(1), Instant::now()));
+        assert!(queue.push(OTHER, record(1), Instant::now()).queued);
         assert_eq!(next(&queue).await, (OTHER, 3, 1));
         queue.set_online(false, Instant::now());
-        assert!(queue.push(OTHER, record(1), Instant::now()));
+        assert!(queue.push(OTHER, record(1), Instant::now()).queued);
         queue.close();
         assert!(queue.next(ME, 1 << 20, || 0).await.is_none());
         let (counts, waiting) = queue.counts();

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use veltix_core::Frame;
 use veltix_core::cluster::{
-    Assembly, Batch, BatchHead, FrameRecord, InStream, NodeId, NodeStatus, Part, Received, Record,
-    RecordKind, WireError,
+    AnswerContent, Assembly, Batch, BatchHead, FrameRecord, InStream, NodeAnswer, NodeAsk, NodeId,
+    NodeStatus, Part, Question, Received, Record, RecordKind, WireError,
 };
 use veltix_core::limits::CLUSTER_ASSEMBLY;
 use veltix_tokio::{Foreign, Hub};
 
 use super::Node;
 use super::inbound::Arrival;
+use crate::backplane::Destination;
 
 pub(super) struct ReceiverTask {
     node: Arc<Node>,
@@ -59,9 +60,11 @@ impl ReceiverTask {
                     });
                     self.hub.deliver(messages).await;
                 }
-                Arrival::Unreachable(node, _) => {
+                Arrival::Unreachable(node, first) => {
+                    let last = self.node.outbound.end_of_batch(node, first);
+                    self.node.asks.gone(node, |number| (first..=last).contains(&number));
                     let event = self.node.members().unreachable(node, Instant::now().into_std());
-                    event.iter().for_each(|event| self.node.report(event));
+                    event.iter().for_each(|event| self.node.on_member(event));
                 }
             }
         }
@@ -76,7 +79,7 @@ impl ReceiverTask {
         }
         let now = Instant::now().into_std();
         let event = self.node.members().hear(head.origin, now);
-        event.iter().for_each(|event| self.node.report(event));
+        event.iter().for_each(|event| self.node.on_member(event));
         let (mut messages, mut next) = (Vec::new(), head.first);
         for record in batch {
             let (record, ends) = self.assemble(&head, next, record?)?;
@@ -146,7 +149,7 @@ impl ReceiverTask {
                 let status = NodeStatus::decode(record.body)?;
                 let (all, direct) = (status.all, status.direct_to(self.node.me));
                 let events = self.node.members().learn(origin, status, now);
-                events.iter().for_each(|event| self.node.report(event));
+                events.iter().for_each(|event| self.node.on_member(event));
                 let Streams { all: to_all, direct: to_me } =
                     self.streams.entry(origin).or_default();
                 let missed = to_all.numbers.catch_up(all)
@@ -155,13 +158,32 @@ impl ReceiverTask {
                     self.report_missed(origin, missed);
                 }
             }
+            RecordKind::Ask => {
+                let NodeAsk { id, question, .. } = NodeAsk::decode(record.body)?;
+                let content = answer(&self.hub, question);
+                self.node.tell(Destination::Node(origin), NodeAnswer { id, content }.encode());
+            }
+            RecordKind::Answer => {
+                self.node.asks.answer(origin, NodeAnswer::decode(record.body)?);
+            }
             RecordKind::Bye => {
                 let event = self.node.members().bye(origin);
-                event.iter().for_each(|event| self.node.report(event));
+                event.iter().for_each(|event| self.node.on_member(event));
                 self.streams.remove(&origin);
             }
             _ => {}
         }
         Ok(None)
+    }
+}
+
+/// Returns the answer of this node.
+fn answer(hub: &Hub, question: Question) -> AnswerContent {
+    match question {
+        Question::Count(target) => match hub.count(&target) {
+            Ok(count) => AnswerContent::Count(count as u64),
+            Err(error) => AnswerContent::Refused(error.to_string().into()),
+        },
+        _ => AnswerContent::Unsupported,
     }
 }

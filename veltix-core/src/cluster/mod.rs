@@ -5,6 +5,7 @@
 //! message of the engine between the nodes, with records. Nothing here does IO: `veltix-cluster` is the
 //! caller.
 
+mod ask;
 mod batch;
 mod ids;
 mod members;
@@ -15,6 +16,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{AnswerContent, NodeAnswer, NodeAsk, Question};
 pub use batch::{Batch, BatchHead, BatchWriter};
 pub use ids::{NodeId, PeerRef, UnknownRef};
 pub use members::{LeaveReason, MemberEvent, Members, MembersDue, Timing};

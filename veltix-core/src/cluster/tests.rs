@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::delivery::Key;
-use crate::tags::{PeerId, TagNumber, TagValue, Target, all, nobody, peers, tag};
+use crate::tags::{Member, PeerId, Tag, TagNumber, TagValue, Target, all, nobody, peers, tag};
 use crate::{DeliveryClass, Frame, Message, OverflowPolicy, RequestId};
 
 fn value() -> impl Strategy<Value = TagValue> {
@@ -93,6 +93,40 @@ proptest! {
     }
 
     #[test]
+    fn questions_and_answers_arrive_as_they_were_sent(
+        (id, millis, limit) in any::<(u64, u32, u32)>(),
+        (target, names) in (target(), vec("[a-z]{0,5}", 0..4)),
+        members in vec((any::<u64>(), vec(("[a-z]{1,4}", value()), 0..3)), 0..4),
+        (count, truncated, reason) in (any::<u64>(), any::<bool>(), ".{0,8}"),
+    ) {
+        let target = target.elsewhere();
+        let tags = names.iter().map(|name| name.as_str().into()).collect();
+        let timeout = std::time::Duration::from_millis(millis.into());
+        let questions =
+            [Question::Count(target.clone()), Question::List { target, tags, limit }];
+        for question in questions {
+            let ask = NodeAsk { id, timeout, question };
+            prop_assert_eq!(NodeAsk::decode(ask.encode().body), Ok(ask));
+        }
+        let members = members
+            .into_iter()
+            .map(|(peer, tags)| Member {
+                peer: PeerId::new(peer),
+                tags: tags.into_iter().map(Tag::from).collect(),
+            })
+            .collect();
+        for content in [
+            AnswerContent::Count(count),
+            AnswerContent::Members { members, truncated },
+            AnswerContent::Unsupported,
+            AnswerContent::Refused(reason.into()),
+        ] {
+            let answer = NodeAnswer { id, content };
+            prop_assert_eq!(NodeAnswer::decode(answer.encode().body), Ok(answer));
+        }
+    }
+
+    #[test]
     fn a_batch_arrives_as_it_was_sent(
         head in (1..u64::MAX, any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>()),
         records in vec((any::<u8>(), vec(any::<u8>(), 0..20)), 0..20),
@@ -123,6 +157,10 @@ proptest! {
             let _ = batch.count();
         }
         let _ = FrameRecord::decode(bytes.clone());
+        let _ = NodeAsk::decode(bytes.clone());
+        let _ = NodeAnswer::decode(bytes.clone());
+        let _ = NodeStatus::decode(bytes.clone());
+        let _ = Part::decode(bytes.clone());
         let _ = Target::decode(&mut bytes.clone());
         let _ = TagValue::decode(&mut bytes.clone());
     }

@@ -1,6 +1,7 @@
 //! The seam of a cluster: [`Relay`] takes the broadcasts of a server to other nodes, and [`Hub::deliver`]
 //! brings those of other nodes to the peers of this one.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,6 +59,9 @@ pub trait Relay: Send + Sync + 'static {
 
     /// Ends the cluster of this server at once.
     fn abort(&self);
+
+    /// Returns this value for a handle of the cluster.
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// A cluster that a server joins.
@@ -88,6 +92,13 @@ impl Broadcast {
 }
 
 impl Hub {
+    /// Returns the cluster that the server has joined.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn relay(&self) -> Option<Arc<dyn Relay>> {
+        self.0.relay().cloned()
+    }
+
     /// Delivers messages of other nodes, in order. They are flushed together.
     ///
     /// # Cancel safety

@@ -3,18 +3,20 @@
 #[cfg(feature = "nats")]
 mod nats;
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use veltix_core::cluster::NodeId;
-use veltix_core::{Message, MessageType, all, tag};
+use veltix_core::{Message, MessageType, Target, all, tag};
 use veltix_tokio::transport::{MemoryConnector, memory};
 use veltix_tokio::{Client, ClientConfig, Hub, NodeDelivery, Peer, Router, Server, ServerConfig};
 
 use crate::backplane::Backplane;
+use crate::cluster::Cluster;
 use crate::engine::memory::MemoryNetwork;
+use crate::gathered::Missing;
 use crate::joining::Joining;
 
 const SAY: MessageType = MessageType::new(300, "say", "");
@@ -136,6 +138,41 @@ async fn the_largest_messages_arrive_whole_and_in_order() {
     for size in sizes {
         assert_eq!(soon(there.heard.recv()).await.map(|text| text.len()), Some(size));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_asks_all_nodes_and_names_those_that_are_missing() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 3].map(|()| serve(&network));
+    for node in &nodes {
+        node.sees(2).await;
+    }
+    let mut readers = Vec::new();
+    for (node, room) in [(0, "lobby"), (1, "lobby"), (2, "lobby"), (2, "hall")] {
+        readers.push(nodes[node].client(room).await);
+    }
+    let cluster = Cluster::of(&nodes[0].hub);
+    let count = async |target: Target| soon(cluster.count(target).into_future()).await.unwrap();
+    assert_eq!(count(all()).await.complete().unwrap(), 4);
+    assert_eq!(count(tag("room").is("lobby")).await.complete().unwrap(), 3);
+    assert_eq!(cluster.others().len(), 2);
+    // A node behind a cut link does not answer in time, and one that has gone is named at once.
+    network.cut(nodes[0].id, nodes[1].id);
+    let start = Instant::now();
+    let partial = count(tag("room").is("lobby")).await;
+    assert_eq!((partial.value, start.elapsed().as_secs()), (2, 2));
+    assert_eq!(partial.missing, [(nodes[1].id, Missing::TimedOut)]);
+    network.heal(nodes[0].id, nodes[1].id);
+    network.forget(nodes[1].id);
+    let start = Instant::now();
+    let partial = count(all()).await;
+    assert_eq!((partial.value, partial.missing), (3, vec![(nodes[1].id, Missing::Gone)]));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    // A server without a cluster is one of one node.
+    let (listener, _) = memory(1024);
+    let alone = Server::with_listener(listener, ServerConfig::default(), Router::new()).unwrap();
+    let cluster = Cluster::of(&alone.hub());
+    assert_eq!(soon(cluster.count(all()).into_future()).await.unwrap().complete().unwrap(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,60 @@
+//! [`Gathered`]: the answer of several nodes, and the nodes whose part is missing.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use veltix_core::cluster::NodeId;
+
+/// The answer of several nodes. A missing node is never an error of the call: `missing` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use = "`missing` tells whether the value is complete"]
+pub struct Gathered<T> {
+    /// The answer of this node and of all that have answered.
+    pub value: T,
+    /// The nodes without an answer, each with the reason.
+    pub missing: Vec<(NodeId, Missing)>,
+}
+
+/// The reason for which the answer of a node is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// The node has ended.
+    Gone,
+    /// The node did not answer in time.
+    TimedOut,
+    /// The broker is away, or this node's queue is full.
+    Offline,
+    /// The node has a release that does not know the question.
+    Unsupported,
+    /// The node refuses, for this reason.
+    Refused(Arc<str>),
+    /// The node has more to tell than an answer holds. Its part is in the value, up to the limit.
+    Truncated,
+}
+
+/// An answer that is not complete.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the answers of {} nodes are missing", .0.missing.len())]
+pub struct Partial<T>(pub Gathered<T>);
+
+impl<T> Gathered<T> {
+    pub(crate) const fn new(value: T, missing: Vec<(NodeId, Missing)>) -> Self {
+        Self { value, missing }
+    }
+
+    /// Returns whether every node has answered.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Returns the value if every node has answered.
+    ///
+    /// # Errors
+    /// [`Partial`] with what there is.
+    pub fn complete(self) -> Result<T, Partial<T>> {
+        if self.is_complete() { Ok(self.value) } else { Err(Partial(self)) }
+    }
+}

@@ -1,0 +1,146 @@
+//! [`Asks`]: the questions of this node to others that are open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use veltix_core::cluster::{AnswerContent, NodeAnswer, NodeAsk, NodeId, Question};
+
+use super::Node;
+use crate::backplane::Destination;
+use crate::gathered::Missing;
+
+/// The open questions. Each entry leaves with the future that waits for it.
+#[derive(Default)]
+pub(super) struct Asks(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    last: u64,
+    open: BTreeMap<u64, Open>,
+}
+
+/// A question, until its future takes the answers.
+#[derive(Default)]
+struct Open {
+    /// The nodes that have not answered, with the number of the question in the stream to each.
+    waiting: BTreeMap<NodeId, u64>,
+    gathered: Answers,
+    changed: Arc<Notify>,
+}
+
+/// The answers to a question, and the nodes without one.
+#[derive(Default)]
+pub(crate) struct Answers {
+    pub(crate) answers: Vec<(NodeId, AnswerContent)>,
+    pub(crate) missing: Vec<(NodeId, Missing)>,
+}
+
+impl Asks {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the answer of a node. One to a question that is not open, or a second one, is dropped.
+    pub(super) fn answer(&self, node: NodeId, answer: NodeAnswer) {
+        let mut table = self.lock();
+        let Some(open) = table.open.get_mut(&answer.id) else { return };
+        if open.waiting.remove(&node).is_none() {
+            return;
+        }
+        match answer.content {
+            AnswerContent::Unsupported => open.gathered.missing.push((node, Missing::Unsupported)),
+            AnswerContent::Refused(reason) => {
+                open.gathered.missing.push((node, Missing::Refused(reason)));
+            }
+            content => open.gathered.answers.push((node, content)),
+        }
+        open.tell();
+    }
+
+    /// Ends the parts of a node that has gone: all of them, or those with these numbers.
+    pub(super) fn gone(&self, node: NodeId, numbers: impl Fn(u64) -> bool) {
+        for open in self.lock().open.values_mut() {
+            if open.waiting.get(&node).is_some_and(|number| numbers(*number)) {
+                open.waiting.remove(&node);
+                open.gathered.missing.push((node, Missing::Gone));
+                open.tell();
+            }
+        }
+    }
+}
+
+impl Open {
+    fn tell(&self) {
+        if self.waiting.is_empty() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// A question whose answers are being gathered. Dropping it forgets them.
+struct Asking<'a> {
+    asks: &'a Asks,
+    id: u64,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.asks.lock().open.remove(&self.id);
+    }
+}
+
+impl Node {
+    /// Asks these members, and gathers their answers until the deadline.
+    ///
+    /// # Cancel safety
+    /// Answers are lost if the future is dropped.
+    pub(crate) async fn ask(
+        &self,
+        nodes: BTreeSet<NodeId>,
+        question: Question,
+        timeout: Duration,
+    ) -> Answers {
+        let deadline = Instant::now() + timeout;
+        let (asking, changed) = {
+            let mut table = self.asks.lock();
+            table.last += 1;
+            let (id, open) = (table.last, Open::default());
+            let changed = Arc::clone(&open.changed);
+            table.open.insert(id, open);
+            (Asking { asks: &self.asks, id }, changed)
+        };
+        let record = NodeAsk { id: asking.id, timeout, question }.encode();
+        for node in nodes {
+            // Under one lock: an answer, or the news that nobody listens, cannot come before the entry.
+            let mut table = self.asks.lock();
+            let pushed =
+                self.outbound.push(Destination::Node(node), record.clone(), Instant::now());
+            let Some(open) = table.open.get_mut(&asking.id) else { break };
+            if pushed.queued {
+                open.waiting.insert(node, pushed.sequence);
+            } else {
+                open.gathered.missing.push((node, Missing::Offline));
+            }
+        }
+        loop {
+            let is_complete = |open: &Open| open.waiting.is_empty();
+            if self.asks.lock().open.get(&asking.id).is_none_or(is_complete) {
+                break;
+            }
+            if timeout_at(deadline, changed.notified()).await.is_err() {
+                break;
+            }
+        }
+        let mut table = self.asks.lock();
+        let Some(open) = table.open.get_mut(&asking.id) else { return Answers::default() };
+        let mut gathered = mem::take(&mut open.gathered);
+        let late = mem::take(&mut open.waiting).into_keys();
+        gathered.missing.extend(late.map(|node| (node, Missing::TimedOut)));
+        drop(table);
+        gathered
+    }
+}
