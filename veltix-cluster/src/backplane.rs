@@ -9,7 +9,6 @@ use bytes::Bytes;
 use veltix_core::cluster::NodeId;
 
 use crate::error::{PublishError, StartError};
-use crate::node::Node;
 
 /// The receivers of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,32 +72,39 @@ pub trait Backplane: Send + 'static {
 
 /// The inbox of a node. A clone is cheap, and its calls never wait. It does not keep the node alive.
 #[derive(Clone)]
-pub struct ClusterInbox(Weak<Node>);
+pub struct ClusterInbox(Weak<dyn Receive>);
+
+/// Takes what an engine receives.
+pub(crate) trait Receive: Send + Sync {
+    fn received(&self, batch: Bytes);
+    fn state(&self, state: EngineState);
+    fn unreachable(&self, to: NodeId, first: u64);
+}
 
 impl ClusterInbox {
-    pub(crate) const fn new(node: Weak<Node>) -> Self {
+    pub(crate) fn new(node: Weak<dyn Receive>) -> Self {
         Self(node)
     }
 
     /// Takes a batch that has arrived. Without room it is dropped and counted.
     pub fn received(&self, batch: Bytes) {
         if let Some(node) = self.0.upgrade() {
-            node.inbound().push(batch);
+            node.received(batch);
         }
     }
 
     /// Takes a change of the engine's state.
     pub fn state(&self, state: EngineState) {
         if let Some(node) = self.0.upgrade() {
-            node.set_engine_state(state);
+            node.state(state);
         }
     }
 
     /// Takes the broker's answer that nobody listens at the address of a node. The batch to it that began
     /// with this sequence number has reached nobody.
-    pub fn unreachable(&self, to: NodeId, sequence: u64) {
+    pub fn unreachable(&self, to: NodeId, first: u64) {
         if let Some(node) = self.0.upgrade() {
-            node.inbound().push_unreachable(to, sequence);
+            node.unreachable(to, first);
         }
     }
 }

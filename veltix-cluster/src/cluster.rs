@@ -7,13 +7,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use veltix_core::cluster::{AnswerContent, NodeId, Question};
+use veltix_core::cluster::{AnswerContent, Question};
 use veltix_core::limits::CLUSTER_ASK_TIMEOUT;
 use veltix_core::{Target, TargetError};
-use veltix_tokio::Hub;
+use veltix_tokio::{Context, FromContext, Hub, Rejection};
 
 use crate::gathered::Gathered;
-use crate::node::Node;
+use crate::node::{Node, NodeInfo};
 
 /// A handle of the cluster that a server has joined. A clone is cheap, and keeps nothing alive.
 ///
@@ -23,18 +23,6 @@ use crate::node::Node;
 pub struct Cluster {
     hub: Hub,
     node: Weak<Node>,
-}
-
-/// Another node of the cluster, or this one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NodeInfo {
-    /// The id.
-    pub id: NodeId,
-    /// The name, for people.
-    pub name: Arc<str>,
-    /// The number of peers: now for this node, at the last heartbeat for others.
-    pub peers: usize,
 }
 
 impl Cluster {
@@ -63,6 +51,15 @@ impl Cluster {
     /// ```
     pub fn count(&self, target: impl Into<Target>) -> Count {
         Count { cluster: self.clone(), target: target.into(), timeout: CLUSTER_ASK_TIMEOUT }
+    }
+}
+
+/// A handler takes the cluster as an argument, as it takes the `Hub`.
+impl<S> FromContext<S> for Cluster {
+    const NEEDS_HUB: bool = true;
+
+    fn from_context(cx: &Context<'_>, state: &S) -> Result<Self, Rejection> {
+        Hub::from_context(cx, state).map(|hub| Self::of(&hub))
     }
 }
 

@@ -14,7 +14,7 @@ mod joining;
 mod node;
 
 pub use backplane::{Backplane, ClusterInbox, Destination, EngineState};
-pub use cluster::{Cluster, Count, NodeInfo};
+pub use cluster::{Cluster, Count};
 pub use config::ClusterConfig;
 #[cfg(feature = "memory")]
 pub use engine::memory::{Memory, MemoryNetwork};
@@ -25,4 +25,5 @@ pub use error::ConnectError;
 pub use error::{PublishError, StartError};
 pub use gathered::{Gathered, Missing, Partial};
 pub use joining::Joining;
+pub use node::NodeInfo;
 pub use veltix_core::cluster::{NodeId, PeerRef};

@@ -53,7 +53,8 @@ const KEPT: &[&str] = &[
 ];
 
 /// The crates whose names are checked.
-const FOLDERS: &[&str] = &["veltix-core/src", "veltix-tokio/src", "veltix-macros/src"];
+const FOLDERS: &[&str] =
+    &["veltix-core/src", "veltix-tokio/src", "veltix-macros/src", "veltix-cluster/src"];
 
 /// Finds names that were replaced, outside of test code: one problem for each name of a file, with its lines.
 pub fn problems(house: &House) -> Vec<String> {

@@ -11,20 +11,20 @@ use veltix_core::limits::{CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS};
 /// The queue between an engine and the receiver. Pushing never waits: without room the newest batch is
 /// dropped and counted, and the receiver notices that it is missing.
 #[derive(Default)]
-pub(crate) struct Inbound {
+pub(super) struct Inbound {
     state: Mutex<State>,
     changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    items: VecDeque<Arrival>,
+    items: VecDeque<Incoming>,
     bytes: usize,
     dropped: u64,
 }
 
 /// Something that the engine has received.
-pub(super) enum Arrival {
+pub(super) enum Incoming {
     Batch(Bytes),
     /// The batch to this node that began with this number has reached nobody.
     Unreachable(NodeId, u64),
@@ -35,16 +35,16 @@ impl Inbound {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn push(&self, batch: Bytes) {
+    pub(super) fn push(&self, batch: Bytes) {
         let length = batch.len();
-        self.push_arrival(Arrival::Batch(batch), length);
+        self.push_item(Incoming::Batch(batch), length);
     }
 
-    pub(crate) fn push_unreachable(&self, node: NodeId, sequence: u64) {
-        self.push_arrival(Arrival::Unreachable(node, sequence), size_of::<Arrival>());
+    pub(super) fn push_unreachable(&self, node: NodeId, sequence: u64) {
+        self.push_item(Incoming::Unreachable(node, sequence), size_of::<Incoming>());
     }
 
-    fn push_arrival(&self, arrival: Arrival, cost: usize) {
+    fn push_item(&self, arrival: Incoming, cost: usize) {
         let mut state = self.lock();
         let is_full = state.items.len() >= CLUSTER_QUEUE_RECORDS
             || state.bytes.saturating_add(cost) > CLUSTER_QUEUE_BYTES;
@@ -62,15 +62,15 @@ impl Inbound {
     ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
-    pub(super) async fn next(&self) -> Arrival {
+    pub(super) async fn next(&self) -> Incoming {
         loop {
             let changed = self.changed.notified();
             {
                 let mut state = self.lock();
                 if let Some(arrival) = state.items.pop_front() {
                     state.bytes -= match &arrival {
-                        Arrival::Batch(batch) => batch.len(),
-                        Arrival::Unreachable(..) => size_of::<Arrival>(),
+                        Incoming::Batch(batch) => batch.len(),
+                        Incoming::Unreachable(..) => size_of::<Incoming>(),
                     };
                     return arrival;
                 }

@@ -8,6 +8,7 @@
 mod asks;
 mod heartbeat;
 mod inbound;
+mod info;
 mod outbound;
 mod publisher;
 mod receiver;
@@ -21,7 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-pub(crate) use inbound::Inbound;
+use inbound::Inbound;
+pub use info::NodeInfo;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -32,8 +34,7 @@ use veltix_core::limits::{CLUSTER_CLOSE, CLUSTER_WIRE};
 use veltix_core::{Frame, Target, TargetError};
 use veltix_tokio::{Hub, NodeDelivery, Relay};
 
-use crate::backplane::{Backplane, Destination, EngineState};
-use crate::cluster::NodeInfo;
+use crate::backplane::{Backplane, Destination, EngineState, Receive};
 use crate::config::ClusterConfig;
 use asks::Asks;
 use outbound::Outbound;
@@ -77,20 +78,6 @@ impl Node {
         tasks.spawn(heartbeat::HeartbeatTask::new(Arc::clone(&node), hub).run());
         drop(tasks);
         node
-    }
-
-    pub(crate) const fn inbound(&self) -> &Inbound {
-        &self.inbound
-    }
-
-    /// Takes a change of the engine's state. It counts at once, for the next broadcast.
-    pub(crate) fn set_engine_state(&self, state: EngineState) {
-        let (now, is_online) = (Instant::now(), state == EngineState::Connected);
-        if is_online {
-            self.members().reconnected(now.into_std());
-        }
-        self.outbound.set_online(is_online, now);
-        self.engine.send_replace(state);
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
@@ -144,6 +131,26 @@ impl Node {
             }
             event => tracing::warn!(%me, ?event, "a node is not as it should be"),
         }
+    }
+}
+
+impl Receive for Node {
+    fn received(&self, batch: Bytes) {
+        self.inbound.push(batch);
+    }
+
+    /// The state counts at once, for the next broadcast.
+    fn state(&self, state: EngineState) {
+        let (now, is_online) = (Instant::now(), state == EngineState::Connected);
+        if is_online {
+            self.members().reconnected(now.into_std());
+        }
+        self.outbound.set_online(is_online, now);
+        self.engine.send_replace(state);
+    }
+
+    fn unreachable(&self, to: NodeId, first: u64) {
+        self.inbound.push_unreachable(to, first);
     }
 }
 

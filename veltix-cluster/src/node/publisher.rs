@@ -37,7 +37,8 @@ impl<B: Backplane> PublisherTask<B> {
     }
 
     async fn start(&mut self) -> Result<(), StartError> {
-        let inbox = ClusterInbox::new(Arc::downgrade(&self.node));
+        let node = Arc::downgrade(&self.node);
+        let inbox = ClusterInbox::new(node);
         self.engine.start(self.node.me, inbox).await
     }
 

@@ -14,7 +14,7 @@ use veltix_core::limits::CLUSTER_ASSEMBLY;
 use veltix_tokio::{Foreign, Hub};
 
 use super::Node;
-use super::inbound::Arrival;
+use super::inbound::Incoming;
 use crate::backplane::Destination;
 
 pub(super) struct ReceiverTask {
@@ -52,7 +52,7 @@ impl ReceiverTask {
     pub(super) async fn run(mut self) {
         loop {
             match self.node.inbound.next().await {
-                Arrival::Batch(bytes) => {
+                Incoming::Batch(bytes) => {
                     let messages = self.read(bytes).unwrap_or_else(|error| {
                         let me = self.node.me;
                         tracing::warn!(%me, %error, "a batch of another node could not be read");
@@ -60,7 +60,7 @@ impl ReceiverTask {
                     });
                     self.hub.deliver(messages).await;
                 }
-                Arrival::Unreachable(node, first) => {
+                Incoming::Unreachable(node, first) => {
                     let last = self.node.outbound.end_of_batch(node, first);
                     self.node.asks.gone(node, |number| (first..=last).contains(&number));
                     let event = self.node.members().unreachable(node, Instant::now().into_std());

@@ -43,7 +43,7 @@ impl NodeStatus {
         out.put_u64(self.peers);
         out.put_u64(self.interest);
         out.put_u64(self.all);
-        out.write_text(&self.name[..self.name.floor_char_boundary(CLUSTER_NAME_LEN)]);
+        out.write_text(cut(&self.name, CLUSTER_NAME_LEN));
         let direct = &self.direct[..self.direct.len().min(CLUSTER_MEMBERS)];
         out.write_count(direct.len());
         for (node, last) in direct {
@@ -89,5 +89,24 @@ impl NodeStatus {
     #[must_use]
     pub fn direct_to(&self, node: NodeId) -> Option<u64> {
         self.direct.iter().find(|(to, _)| *to == node).map(|(_, last)| *last)
+    }
+}
+
+/// Returns the text, cut at a character to at most `limit` bytes.
+fn cut(text: &str, limit: usize) -> &str {
+    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_cut_at_a_character() {
+        assert_eq!(
+            (cut("abc", 5), cut("abc", 2), cut("aé", 2), cut("é", 0)),
+            ("abc", "ab", "a", "")
+        );
     }
 }

@@ -44,6 +44,7 @@ pub fn trees() -> &'static [Tree] {
                 "veltix-core/src",
                 "veltix-tokio/src",
                 "veltix-macros/src",
+                "veltix-cluster/src",
                 "src",
                 "benches/*/src",
             ],

@@ -1,0 +1,17 @@
+//! [`NodeInfo`]: what this node knows of another one.
+
+use std::sync::Arc;
+
+use veltix_core::cluster::NodeId;
+
+/// Another node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeInfo {
+    /// The id.
+    pub id: NodeId,
+    /// The name, for people.
+    pub name: Arc<str>,
+    /// The number of its peers at the last heartbeat.
+    pub peers: usize,
+}

@@ -1,0 +1,99 @@
+//! The constants of clusters.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Is the range of versions of the format between nodes that a node reads. It writes the newest one.
+pub const CLUSTER_WIRE: RangeInclusive<u8> = 1..=1;
+
+/// Limits the target of a message for other nodes in bytes: a batch holds at least one record.
+pub const CLUSTER_TARGET_LEN: usize = 64 * 1024;
+
+/// Limits the peers of other nodes that a message excepts. More of them are a tag.
+pub const CLUSTER_EXCEPT: usize = 64;
+
+/// Limits the levels of pairs in the key of [`Message::latest`](crate::Message::latest) between nodes.
+/// Readers recurse.
+pub const CLUSTER_KEY_DEPTH: usize = 32;
+
+/// Limits the nodes of a cluster, this one included: each of them talks to all others.
+pub const CLUSTER_MEMBERS: usize = 64;
+
+/// Limits the name of a node in bytes. Names are for people, and stand in each heartbeat.
+pub const CLUSTER_NAME_LEN: usize = 64;
+
+/// Is the silence after which a node is probed: a heartbeat that is one second late.
+pub const CLUSTER_PROBE: Duration = Duration::from_secs(2);
+
+/// Is the time between two probes of a silent node.
+pub const CLUSTER_PROBE_EVERY: Duration = Duration::from_millis(500);
+
+/// Is the silence after which a node leaves if nobody listens at its address: a heartbeat, and the longest
+/// reconnect of a live node, which takes up to three seconds.
+pub const CLUSTER_GONE: Duration = Duration::from_secs(4);
+
+/// Is the silence after which a node leaves. Nothing of it arrives later, since frames are dropped when they
+/// are five seconds old.
+pub const CLUSTER_LEASE: Duration = Duration::from_secs(10);
+
+/// Is the time between two heartbeats of a node.
+pub const CLUSTER_HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Is the time for which a message for other nodes waits for the broker. Within it a broker restarts in three
+/// seconds, or fails over in two.
+pub const CLUSTER_MESSAGE_TTL: Duration = Duration::from_secs(5);
+
+/// Limits the bytes of the queues of a node, in each direction, as of an outbox.
+pub const CLUSTER_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Limits the records of the queues of a node, in each direction.
+pub const CLUSTER_QUEUE_RECORDS: usize = 16 * 1024;
+
+/// Is the size of a batch above which no record is added: the write buffer of an engine.
+pub const CLUSTER_BATCH: usize = 64 * 1024;
+
+/// Limits the time for which the end of a server waits for the last records of its node.
+pub const CLUSTER_CLOSE: Duration = Duration::from_secs(1);
+
+/// Is the time between two attempts to start an engine.
+pub const CLUSTER_RETRY: Duration = Duration::from_secs(1);
+
+/// Is the size of the largest part of a record: half of what a NATS server takes by default.
+pub const CLUSTER_PART: usize = 512 * 1024;
+
+/// Is the room in a batch for its head, and for that of a record.
+pub const CLUSTER_HEADROOM: usize = 1024;
+
+/// Limits the bytes of all records that are arriving in parts: six of the largest messages.
+pub const CLUSTER_ASSEMBLY: usize = 64 * 1024 * 1024;
+
+/// Limits the name of a cluster in characters. It is a part of each subject.
+pub const CLUSTER_NAME: usize = 32;
+
+/// Limits the time to connect to a broker, all attempts together: a start must not hang.
+pub const CLUSTER_CONNECT: Duration = Duration::from_secs(5);
+
+/// Limits the time of one attempt to connect to a broker: longer than one lost packet takes.
+pub const CLUSTER_CONNECT_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// Is the time between two pings of a broker. The third one without an answer ends the connection.
+pub const CLUSTER_PING: Duration = Duration::from_secs(2);
+
+/// Is the time between two looks at the state of the connection to a broker.
+pub const CLUSTER_STATE_EVERY: Duration = Duration::from_millis(50);
+
+/// Limits the batches that wait inside an engine: 8 MiB of parts.
+pub const CLUSTER_ENGINE_COMMANDS: usize = 16;
+
+/// Limits the received messages that wait inside an engine. The node takes them at once.
+pub const CLUSTER_ENGINE_MESSAGES: usize = 1_024;
+
+/// Limits the peers in the answer of one node.
+pub const CLUSTER_LIST: usize = 65_536;
+
+/// Is the default time for which a question to other nodes waits for their answers: it is for a page.
+pub const CLUSTER_ASK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Limits the direct batches of which a node knows the records, for the answer that nobody listens. It comes
+/// within milliseconds.
+pub const CLUSTER_RECENT_BATCHES: usize = 1_024;
