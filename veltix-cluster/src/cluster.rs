@@ -1,19 +1,14 @@
 //! [`Cluster`]: the handle of a cluster.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use veltix_core::cluster::{AnswerContent, Question};
-use veltix_core::limits::CLUSTER_ASK_TIMEOUT;
-use veltix_core::{Target, TargetError};
+use veltix_core::Target;
+use veltix_core::cluster::{NodeId, Question};
 use veltix_tokio::{Context, FromContext, Hub, Rejection};
 
-use crate::gathered::Gathered;
-use crate::node::{Node, NodeInfo};
+use crate::node::{Answers, Node, NodeInfo};
 
 /// A handle of the cluster that a server has joined. A clone is cheap, and keeps nothing alive.
 ///
@@ -22,6 +17,7 @@ use crate::node::{Node, NodeInfo};
 #[derive(Clone)]
 pub struct Cluster {
     hub: Hub,
+    me: NodeId,
     node: Weak<Node>,
 }
 
@@ -30,8 +26,15 @@ impl Cluster {
     #[must_use]
     pub fn of(hub: &Hub) -> Self {
         let node = hub.relay().and_then(|relay| relay.as_any().downcast::<Node>().ok());
+        let me = node.as_ref().map_or_else(|| hub.lone_node(), |node| node.id());
         let node = node.map_or_else(Weak::new, |node| Arc::downgrade(&node));
-        Self { hub: hub.clone(), node }
+        Self { hub: hub.clone(), me, node }
+    }
+
+    /// Returns the id of this node.
+    #[must_use]
+    pub const fn node(&self) -> NodeId {
+        self.me
     }
 
     /// Returns the other nodes, as far as this one knows them.
@@ -40,17 +43,24 @@ impl Cluster {
         self.node.upgrade().map(|node| node.others()).unwrap_or_default()
     }
 
-    /// Counts the peers of all nodes that a target matches. The count of each node is exact, and of slightly
-    /// different moments: a peer that moves meanwhile counts 0, 1 or 2 times.
-    ///
-    /// ```no_run
-    /// # async fn f(cluster: veltix_cluster::Cluster) -> Result<(), veltix_core::TargetError> {
-    /// let peers = cluster.count(veltix_core::all()).await?;
-    /// println!("{} peers, {} nodes missing", peers.value, peers.missing.len());
-    /// # Ok(()) }
-    /// ```
-    pub fn count(&self, target: impl Into<Target>) -> Count {
-        Count { cluster: self.clone(), target: target.into(), timeout: CLUSTER_ASK_TIMEOUT }
+    pub(crate) const fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Asks all other nodes about the peers that a target matches.
+    pub(crate) async fn ask(
+        &self,
+        target: &Target,
+        question: impl FnOnce(Target) -> Question,
+        timeout: Duration,
+    ) -> Answers {
+        // Ids of peers have a meaning on this node alone.
+        let elsewhere = target.elsewhere();
+        let Some(node) = self.node.upgrade().filter(|_| !elsewhere.is_nobody()) else {
+            return Answers::default();
+        };
+        let nodes = node.others().into_iter().map(|other| other.id).collect();
+        node.ask(nodes, question(elsewhere), timeout).await
     }
 }
 
@@ -65,54 +75,6 @@ impl<S> FromContext<S> for Cluster {
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").finish_non_exhaustive()
-    }
-}
-
-/// A count that is being made. Created by [`Cluster::count`].
-#[derive(Clone, Debug)]
-#[must_use = "nobody is asked before it is awaited"]
-pub struct Count {
-    cluster: Cluster,
-    target: Target,
-    timeout: Duration,
-}
-
-impl Count {
-    /// Limits the time for which the call waits for other nodes. Default: 2 s.
-    pub const fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = limit;
-        self
-    }
-}
-
-impl IntoFuture for Count {
-    type Output = Result<Gathered<usize>, TargetError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    /// Asks all nodes.
-    ///
-    /// # Errors
-    /// [`TargetError`] if the target exceeds a limit.
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Self { cluster, target, timeout } = self;
-            let mut peers = cluster.hub.count(&target)?;
-            let Some(node) = cluster.node.upgrade() else {
-                return Ok(Gathered::new(peers, Vec::new()));
-            };
-            let nodes: BTreeSet<_> = node.others().into_iter().map(|node| node.id).collect();
-            let elsewhere = target.elsewhere();
-            if elsewhere.is_nobody() {
-                return Ok(Gathered::new(peers, Vec::new()));
-            }
-            let answers = node.ask(nodes, Question::Count(elsewhere), timeout).await;
-            for (_, answer) in answers.answers {
-                if let AnswerContent::Count(count) = answer {
-                    peers += usize::try_from(count).unwrap_or(usize::MAX);
-                }
-            }
-            Ok(Gathered::new(peers, answers.missing))
-        })
+        f.debug_struct("Cluster").field("node", &self.me).finish_non_exhaustive()
     }
 }

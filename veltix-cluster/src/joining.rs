@@ -21,11 +21,7 @@ pub struct Joining<B> {
 impl<B: Backplane> Joining<B> {
     /// Takes an engine that has not started. The node gets a random id.
     pub fn new(engine: B) -> Self {
-        let me = loop {
-            if let Some(id) = NodeId::new(fastrand::u64(..)) {
-                break id;
-            }
-        };
+        let me = NodeId::of_random(fastrand::u64(..));
         Self { engine, config: ClusterConfig::default(), me }
     }
 

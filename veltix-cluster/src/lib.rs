@@ -7,15 +7,19 @@
 mod backplane;
 mod cluster;
 mod config;
+mod count;
 mod engine;
 mod error;
 mod gathered;
 mod joining;
+mod list;
+mod member;
 mod node;
 
 pub use backplane::{Backplane, ClusterInbox, Destination, EngineState};
-pub use cluster::{Cluster, Count};
+pub use cluster::Cluster;
 pub use config::ClusterConfig;
+pub use count::Count;
 #[cfg(feature = "memory")]
 pub use engine::memory::{Memory, MemoryNetwork};
 #[cfg(feature = "nats")]
@@ -25,5 +29,7 @@ pub use error::ConnectError;
 pub use error::{PublishError, StartError};
 pub use gathered::{Gathered, Missing, Partial};
 pub use joining::Joining;
+pub use list::List;
+pub use member::Member;
 pub use node::NodeInfo;
 pub use veltix_core::cluster::{NodeId, PeerRef};

@@ -36,6 +36,7 @@ use veltix_tokio::{Hub, NodeDelivery, Relay};
 
 use crate::backplane::{Backplane, Destination, EngineState, Receive};
 use crate::config::ClusterConfig;
+pub(crate) use asks::Answers;
 use asks::Asks;
 use outbound::Outbound;
 
@@ -78,6 +79,10 @@ impl Node {
         tasks.spawn(heartbeat::HeartbeatTask::new(Arc::clone(&node), hub).run());
         drop(tasks);
         node
+    }
+
+    pub(crate) const fn id(&self) -> NodeId {
+        self.me
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {

@@ -184,6 +184,12 @@ fn answer(hub: &Hub, question: Question) -> AnswerContent {
             Ok(count) => AnswerContent::Count(count as u64),
             Err(error) => AnswerContent::Refused(error.to_string().into()),
         },
+        Question::List { target, tags, limit } => {
+            match hub.members(&target, &tags, limit as usize) {
+                Ok((members, truncated)) => AnswerContent::Members { members, truncated },
+                Err(error) => AnswerContent::Refused(error.to_string().into()),
+            }
+        }
         _ => AnswerContent::Unsupported,
     }
 }

@@ -20,6 +20,13 @@ impl NodeId {
         if value == 0 { None } else { Some(Self(value)) }
     }
 
+    /// Creates the id of a node that starts, from a random number.
+    #[must_use]
+    pub const fn of_random(number: u64) -> Self {
+        // Zero would mean all nodes.
+        Self(if number == 0 { u64::MAX } else { number })
+    }
+
     /// Returns the number.
     #[must_use]
     pub const fn value(self) -> u64 {

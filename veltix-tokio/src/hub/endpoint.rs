@@ -41,6 +41,9 @@ pub(crate) struct Endpoint {
     /// The cluster of a server that has joined one.
     #[cfg(feature = "cluster")]
     relay: std::sync::OnceLock<Arc<dyn super::Relay>>,
+    /// The id of a server without a cluster, once it was asked for.
+    #[cfg(feature = "cluster")]
+    lone_node: std::sync::OnceLock<veltix_core::cluster::NodeId>,
 }
 
 /// A counter of the handlers that have panicked.
@@ -92,6 +95,8 @@ impl Endpoint {
             tasks: Tasks::default(),
             #[cfg(feature = "cluster")]
             relay: std::sync::OnceLock::new(),
+            #[cfg(feature = "cluster")]
+            lone_node: std::sync::OnceLock::new(),
         })
     }
 
@@ -152,6 +157,12 @@ impl Endpoint {
     #[inline]
     pub(crate) fn relay(&self) -> Option<&Arc<dyn super::Relay>> {
         self.relay.get()
+    }
+
+    /// Returns the id of a server without a cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn lone_node(&self) -> veltix_core::cluster::NodeId {
+        *self.lone_node.get_or_init(|| veltix_core::cluster::NodeId::of_random(fastrand::u64(..)))
     }
 
     /// Sets the cluster, once.

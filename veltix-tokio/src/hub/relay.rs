@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tokio::task::yield_now;
 use tokio::time::Instant;
-use veltix_core::cluster::Record;
-use veltix_core::{Frame, PeerId, Target, TargetError};
+use veltix_core::cluster::{NodeId, Record};
+use veltix_core::{Frame, Member, PeerId, Target, TargetError};
 
 use super::broadcast::send_here;
 use super::shared_batch::finish_shared_batch;
@@ -97,6 +97,28 @@ impl Hub {
     #[must_use]
     pub fn relay(&self) -> Option<Arc<dyn Relay>> {
         self.0.relay().cloned()
+    }
+
+    /// Returns the id of this server as the only node of a cluster.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn lone_node(&self) -> NodeId {
+        self.0.lone_node()
+    }
+
+    /// Returns the peers that a target matches with their tags of these names, up to `limit` of them, and
+    /// whether there are more.
+    ///
+    /// # Errors
+    /// [`TargetError`] if the target exceeds a limit.
+    #[doc(hidden)]
+    pub fn members(
+        &self,
+        target: &Target,
+        names: &[Arc<str>],
+        limit: usize,
+    ) -> Result<(Vec<Member>, bool), TargetError> {
+        self.0.services().tags().read(|tags| tags.members(target, names, limit))
     }
 
     /// Delivers messages of other nodes, in order. They are flushed together.

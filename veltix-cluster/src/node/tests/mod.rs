@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
 use veltix_core::cluster::NodeId;
-use veltix_core::{Message, MessageType, Target, all, tag};
+use veltix_core::{Message, MessageType, TagValue, Target, all, tag};
 use veltix_tokio::transport::{MemoryConnector, memory};
 use veltix_tokio::{Client, ClientConfig, Hub, NodeDelivery, Peer, Router, Server, ServerConfig};
 
@@ -156,6 +156,17 @@ async fn a_count_asks_all_nodes_and_names_those_that_are_missing() {
     assert_eq!(count(all()).await.complete().unwrap(), 4);
     assert_eq!(count(tag("room").is("lobby")).await.complete().unwrap(), 3);
     assert_eq!(cluster.others().len(), 2);
+    let lobby = cluster.list(tag("room").is("lobby")).with_tags(["room"]);
+    let members = soon(lobby.clone().into_future()).await.unwrap().complete().unwrap();
+    let mut homes: Vec<_> = members.iter().map(|member| member.peer.node).collect();
+    homes.sort_unstable();
+    let mut ids: Vec<_> = nodes.iter().map(|node| node.id).collect();
+    ids.sort_unstable();
+    assert_eq!(homes, ids);
+    assert!(members.iter().all(|it| it.tag("room").and_then(TagValue::as_str) == Some("lobby")));
+    let short = soon(lobby.limit(2).into_future()).await.unwrap();
+    assert_eq!((short.value.len(), short.missing.len()), (2, 1));
+    assert_eq!(short.missing[0].1, Missing::Truncated);
     // A node behind a cut link does not answer in time, and one that has gone is named at once.
     network.cut(nodes[0].id, nodes[1].id);
     let start = Instant::now();
@@ -172,6 +183,7 @@ async fn a_count_asks_all_nodes_and_names_those_that_are_missing() {
     let (listener, _) = memory(1024);
     let alone = Server::with_listener(listener, ServerConfig::default(), Router::new()).unwrap();
     let cluster = Cluster::of(&alone.hub());
+    assert_eq!(cluster.node(), Cluster::of(&alone.hub()).node());
     assert_eq!(soon(cluster.count(all()).into_future()).await.unwrap().complete().unwrap(), 0);
 }
 

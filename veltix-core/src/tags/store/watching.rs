@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::TagStore;
 use crate::error::TargetError;
 use crate::tags::target::Target;
-use crate::tags::watch::{GroupStep, WatchId, WatchStep, member};
+use crate::tags::watch::{GroupStep, Member, WatchId, WatchStep, member};
 
 impl TagStore {
     /// Starts a watch of the peers that the target matches. [`next_change`](TagStore::next_change)
@@ -71,6 +71,23 @@ impl TagStore {
             }
             step => step,
         }
+    }
+
+    /// Returns the peers that the target matches with their tags of these names, up to `limit` of them, and
+    /// whether there are more.
+    ///
+    /// # Errors
+    /// Returns [`TargetError`] if the target cannot be used.
+    pub fn members(
+        &self,
+        target: &Target,
+        names: &[Arc<str>],
+        limit: usize,
+    ) -> Result<(Vec<Member>, bool), TargetError> {
+        let found = self.select(target)?;
+        let members = found.iter().take(limit);
+        let members = members.map(|peer| member(*peer, self.view(*peer), names)).collect();
+        Ok((members, found.len() > limit))
     }
 
     /// Returns the next step of a watch of groups.

@@ -1,0 +1,110 @@
+//! [`List`]: the peers of all nodes, with their tags.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use veltix_core::cluster::{AnswerContent, NodeId, Question};
+use veltix_core::limits::{CLUSTER_ASK_TIMEOUT, CLUSTER_LIST};
+use veltix_core::{Target, TargetError};
+
+use crate::cluster::Cluster;
+use crate::gathered::{Gathered, Missing};
+use crate::member::Member;
+
+/// A list that is being made. Created by [`Cluster::list`].
+#[derive(Clone, Debug)]
+#[must_use = "nobody is asked before it is awaited"]
+pub struct List {
+    cluster: Cluster,
+    target: Target,
+    tags: Vec<Arc<str>>,
+    limit: usize,
+    timeout: Duration,
+}
+
+impl Cluster {
+    /// Lists the peers of all nodes that a target matches, under the conditions of [`count`](Self::count).
+    ///
+    /// ```no_run
+    /// # async fn f(cluster: veltix_cluster::Cluster) -> Result<(), veltix_core::TargetError> {
+    /// # use veltix_core::tag;
+    /// let members = cluster.list(tag("room").is("lobby")).with_tags(["user"]).await?;
+    /// for member in &members.value {
+    ///     println!("{}: {:?}", member.peer, member.tag("user"));
+    /// }
+    /// if !members.is_complete() {
+    ///     println!("the list is incomplete");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn list(&self, target: impl Into<Target>) -> List {
+        let (cluster, target, tags) = (self.clone(), target.into(), Vec::new());
+        List { cluster, target, tags, limit: CLUSTER_LIST, timeout: CLUSTER_ASK_TIMEOUT }
+    }
+}
+
+impl List {
+    /// Adds tags of these names to each peer. Default: none.
+    pub fn with_tags(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.tags.extend(names.into_iter().map(|name| name.as_ref().into()));
+        self.tags.sort_unstable();
+        self.tags.dedup();
+        self
+    }
+
+    /// Limits the number of peers. A node whose peers are not all in the list is [`Missing::Truncated`].
+    /// Default and maximum: 65 536.
+    pub fn limit(mut self, peers: usize) -> Self {
+        self.limit = peers.min(CLUSTER_LIST);
+        self
+    }
+
+    /// Limits the time for which the call waits for other nodes. Default: 2 s.
+    pub const fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+}
+
+impl IntoFuture for List {
+    type Output = Result<Gathered<Vec<Member>>, TargetError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Asks all nodes.
+    ///
+    /// # Errors
+    /// [`TargetError`] if the target exceeds a limit.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { cluster, target, tags, limit, timeout } = self;
+            let mut list = Gathered::new(Vec::new(), Vec::new());
+            let here = cluster.hub().members(&target, &tags, limit)?;
+            add(&mut list, limit, cluster.node(), here);
+            let question = |target| Question::List { target, tags, limit: limit as u32 };
+            let answers = cluster.ask(&target, question, timeout).await;
+            list.missing.extend(answers.missing);
+            for (node, answer) in answers.answers {
+                if let AnswerContent::Members { members, truncated } = answer {
+                    add(&mut list, limit, node, (members, truncated));
+                }
+            }
+            Ok(list)
+        })
+    }
+}
+
+/// Adds the peers of a node, as far as there is room.
+fn add(
+    list: &mut Gathered<Vec<Member>>,
+    limit: usize,
+    node: NodeId,
+    (members, truncated): (Vec<veltix_core::Member>, bool),
+) {
+    let room = limit - list.value.len();
+    if truncated || members.len() > room {
+        list.missing.push((node, Missing::Truncated));
+    }
+    list.value.extend(members.into_iter().take(room).map(|member| Member::of(node, member)));
+}
