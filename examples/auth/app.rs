@@ -7,7 +7,7 @@ use std::time::Duration;
 use veltix::handler::{Context, FromContext, FromRef};
 use veltix::{
     BoxError, Extension, HandshakeInfo, Hub, Identity, Msg, Peer, Refuse, Rejection, Router, State,
-    tag,
+    TargetError, tag,
 };
 
 #[veltix::message]
@@ -169,9 +169,15 @@ async fn kick(
     if kick.user == admin.user {
         return Err(Denied { reason: "that is you".into() });
     }
-    let kicked = hub.close(tag("user").is(kick.user.as_str()), format!("kicked by {}", admin.user));
-    let connections = kicked.map_err(|error| Denied { reason: error.to_string() })?;
+    let target = tag("user").is(kick.user.as_str());
+    let denied = |error: TargetError| Denied { reason: error.to_string() };
+    let peers = hub.list(&target).map_err(denied)?;
+    let connections = hub.close(&target, format!("kicked by {}", admin.user)).map_err(denied)?;
     journal.note(format!("{} kicked {} ({connections})", admin.user, kick.user));
+    // The connections end a moment later. The answer says that nobody finds them any more.
+    for peer in peers {
+        peer.closed().await;
+    }
     Ok(Kicked { connections })
 }
 
