@@ -10,7 +10,7 @@ use veltix_core::cluster::{
     AnswerContent, Assembly, Batch, BatchHead, FrameRecord, InStream, NodeAnswer, NodeAsk, NodeId,
     NodeStatus, Part, Question, Received, Record, RecordKind, WireError,
 };
-use veltix_core::limits::CLUSTER_ASSEMBLY;
+use veltix_core::limits::{CLUSTER_ASSEMBLY, CLUSTER_MEMBERS};
 use veltix_tokio::{Foreign, Hub};
 
 use super::Node;
@@ -53,11 +53,7 @@ impl ReceiverTask {
         loop {
             match self.node.inbound.next().await {
                 Incoming::Batch(bytes) => {
-                    let messages = self.read(bytes).unwrap_or_else(|error| {
-                        let me = self.node.me;
-                        tracing::warn!(%me, %error, "a batch of another node could not be read");
-                        Vec::new()
-                    });
+                    let messages = self.read(bytes);
                     self.hub.deliver(messages).await;
                 }
                 Incoming::Unreachable(node, first) => {
@@ -70,33 +66,68 @@ impl ReceiverTask {
         }
     }
 
-    /// Reads a batch. Returns the messages for this node's peers.
-    fn read(&mut self, bytes: Bytes) -> Result<Vec<Foreign>, WireError> {
-        let batch = Batch::read(bytes)?;
+    /// Reads a batch. Returns the messages for this node's peers. A record that cannot be read costs no
+    /// other one.
+    fn read(&mut self, bytes: Bytes) -> Vec<Foreign> {
+        let mut messages = Vec::new();
+        let batch = match Batch::read(bytes) {
+            Ok(batch) => batch,
+            Err(error) => {
+                self.report_unreadable(None, error);
+                return messages;
+            }
+        };
         let head = *batch.head();
         if head.origin == self.node.me || head.to.is_some_and(|to| to != self.node.me) {
-            return Ok(Vec::new());
+            return messages;
         }
+        self.make_room(head.origin);
         let now = Instant::now().into_std();
         let event = self.node.members().hear(head.origin, now);
         event.iter().for_each(|event| self.node.on_member(event));
-        let (mut messages, mut next) = (Vec::new(), head.first);
+        let mut next = head.first;
         for record in batch {
-            let (record, ends) = self.assemble(&head, next, record?)?;
-            let number = next;
-            next += u64::from(ends);
-            // A record whose parts are not complete is noticed by the number of the next one.
-            let Some(record) = record else { continue };
-            match self.stream(&head).numbers.receive(number) {
-                Received::Duplicate => continue,
-                Received::After { missed } => self.report_missed(head.origin, missed),
-                Received::Next => {}
-            }
-            if let Some(foreign) = self.take(head.origin, record)? {
-                messages.push(foreign);
+            match record.and_then(|record| self.receive(&head, &mut next, record)) {
+                Ok(foreign) => messages.extend(foreign),
+                Err(error) => self.report_unreadable(Some(head.origin), error),
             }
         }
-        Ok(messages)
+        messages
+    }
+
+    /// Receives a record, whose number is `next` or that of the record of which it is a part.
+    fn receive(
+        &mut self,
+        head: &BatchHead,
+        next: &mut u64,
+        record: Record,
+    ) -> Result<Option<Foreign>, WireError> {
+        let number = *next;
+        *next += 1;
+        let (record, ends) = self.assemble(head, number, record)?;
+        *next = number + u64::from(ends);
+        // A record whose parts are not complete is noticed by the number of the next one.
+        let Some(record) = record else { return Ok(None) };
+        match self.stream(head).numbers.receive(number) {
+            Received::Duplicate => return Ok(None),
+            Received::After { missed } => self.report_missed(head.origin, missed),
+            Received::Next => {}
+        }
+        self.take(head.origin, record)
+    }
+
+    /// Forgets the streams of nodes that have left, before those of a new one are added.
+    fn make_room(&mut self, origin: NodeId) {
+        if self.streams.len() >= 2 * CLUSTER_MEMBERS && !self.streams.contains_key(&origin) {
+            let members = self.node.members();
+            self.streams.retain(|node, _| members.get(*node).is_some());
+        }
+    }
+
+    fn report_unreadable(&self, node: Option<NodeId>, error: WireError) {
+        let me = self.node.me;
+        let node = node.map(tracing::field::display);
+        tracing::warn!(%me, node, %error, "a record of another node could not be read");
     }
 
     /// Adds a part to its record. Returns the record if it is complete, and whether the next record has the

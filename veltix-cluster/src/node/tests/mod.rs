@@ -1,5 +1,6 @@
 //! Servers of one cluster: in memory, and over a NATS server.
 
+mod foreign;
 #[cfg(feature = "nats")]
 mod nats;
 
