@@ -40,7 +40,7 @@ impl<B: Backplane> Joining<B> {
 
 impl<B: Backplane> IntoRelay for Joining<B> {
     fn join(self, hub: Hub) -> Arc<dyn Relay> {
-        Node::start(self.me, self.config, self.engine, hub)
+        Node::new(self.me, self.config, self.engine, hub)
     }
 }
 

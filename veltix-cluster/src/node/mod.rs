@@ -50,19 +50,33 @@ pub(crate) struct Node {
     engine: watch::Sender<EngineState>,
     members: Mutex<Members>,
     asks: Asks,
-    tasks: Mutex<JoinSet<()>>,
+    tasks: Mutex<Tasks>,
+}
+
+/// Spawns the tasks of a node.
+type Spawn = Box<dyn FnOnce(&Arc<Node>, &mut JoinSet<()>) + Send>;
+
+/// The tasks of a node, which hold its hub. They end with the server.
+struct Tasks {
+    spawn: Option<Spawn>,
+    running: JoinSet<()>,
 }
 
 impl Node {
-    /// Starts the tasks of the node.
-    pub(crate) fn start<B: Backplane>(
+    /// Creates the node of this server, whose tasks do not run yet.
+    pub(crate) fn new<B: Backplane>(
         me: NodeId,
         config: ClusterConfig,
         engine: B,
         hub: Hub,
     ) -> Arc<Self> {
         let not_started = EngineState::Disconnected { reason: "the engine has not started".into() };
-        let node = Arc::new(Self {
+        let spawn: Spawn = Box::new(move |node, tasks| {
+            tasks.spawn(publisher::PublisherTask::new(Arc::clone(node), engine).run());
+            tasks.spawn(receiver::ReceiverTask::new(Arc::clone(node), hub.clone()).run());
+            tasks.spawn(heartbeat::HeartbeatTask::new(Arc::clone(node), hub).run());
+        });
+        Arc::new(Self {
             me,
             started: Instant::now(),
             outbound: Outbound::new(config.message_ttl, Instant::now()),
@@ -70,15 +84,13 @@ impl Node {
             engine: watch::Sender::new(not_started),
             members: Mutex::new(Members::new(me, config.timing)),
             asks: Asks::default(),
-            tasks: Mutex::default(),
+            tasks: Mutex::new(Tasks { spawn: Some(spawn), running: JoinSet::new() }),
             config,
-        });
-        let mut tasks = node.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.spawn(publisher::PublisherTask::new(Arc::clone(&node), engine).run());
-        tasks.spawn(receiver::ReceiverTask::new(Arc::clone(&node), hub.clone()).run());
-        tasks.spawn(heartbeat::HeartbeatTask::new(Arc::clone(&node), hub).run());
-        drop(tasks);
-        node
+        })
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) const fn id(&self) -> NodeId {
@@ -183,6 +195,13 @@ impl Relay for Node {
         NodeDelivery::of(nodes, self.outbound.push(Destination::All, record, Instant::now()).queued)
     }
 
+    fn start(self: Arc<Self>) {
+        let mut tasks = self.tasks();
+        if let Some(spawn) = tasks.spawn.take() {
+            spawn(&self, &mut tasks.running);
+        }
+    }
+
     fn close(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let (kind, body) = (RecordKind::Bye, Bytes::new());
@@ -200,6 +219,10 @@ impl Relay for Node {
     }
 
     fn abort(&self) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        let mut tasks = self.tasks();
+        tasks.running.abort_all();
+        let unused = tasks.spawn.take();
+        drop(tasks);
+        drop(unused);
     }
 }

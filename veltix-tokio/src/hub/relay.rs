@@ -54,6 +54,9 @@ pub trait Relay: Send + Sync + 'static {
     /// Passes the record on to the nodes on which the target may match. It never waits.
     fn publish(&self, target: &Target, record: Record) -> NodeDelivery;
 
+    /// Starts the tasks of the cluster on the current runtime, before the first peer.
+    fn start(self: Arc<Self>);
+
     /// Ends the cluster of this server, after its last peer has gone.
     fn close(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -67,7 +70,7 @@ pub trait Relay: Send + Sync + 'static {
 /// A cluster that a server joins.
 #[doc(hidden)]
 pub trait IntoRelay {
-    /// Joins the cluster for the server of this hub, and starts its tasks on the current runtime.
+    /// Joins the cluster for the server of this hub. Nothing runs before [`Relay::start`].
     fn join(self, hub: Hub) -> Arc<dyn Relay>;
 }
 

@@ -235,8 +235,8 @@ impl Server {
         Ok(self)
     }
 
-    /// Joins a cluster: broadcasts of this server reach the peers of all its nodes. The tasks of the
-    /// cluster start on the current runtime, and end with the server.
+    /// Joins a cluster: broadcasts of this server reach the peers of all its nodes. The cluster runs from
+    /// [`run`](Server::run) on, and ends with the server.
     #[cfg(feature = "cluster")]
     pub fn cluster(self, cluster: impl IntoRelay) -> Self {
         let relay = cluster.join(self.hub());
@@ -299,6 +299,10 @@ impl Server {
     pub async fn run_until(mut self, stop: impl Future) -> Result<()> {
         if !self.endpoint.services().runtime().remember() {
             return Err(ServeError::NoRuntime.into());
+        }
+        #[cfg(feature = "cluster")]
+        if let Some(relay) = self.endpoint.relay() {
+            Arc::clone(relay).start();
         }
         let listeners = mem::take(&mut self.listeners);
         let endpoint = Arc::clone(&self.endpoint);
