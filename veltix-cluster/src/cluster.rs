@@ -8,6 +8,8 @@ use veltix_core::Target;
 use veltix_core::cluster::{NodeId, Question};
 use veltix_tokio::{Context, FromContext, Hub, Rejection};
 
+use crate::backplane::EngineState;
+use crate::events::{ClusterEventStream, ClusterEvents};
 use crate::node::{Answers, Node, NodeInfo};
 
 /// A handle of the cluster that a server has joined. A clone is cheap, and keeps nothing alive.
@@ -41,6 +43,22 @@ impl Cluster {
     #[must_use]
     pub fn others(&self) -> Vec<NodeInfo> {
         self.node.upgrade().map(|node| node.others()).unwrap_or_default()
+    }
+
+    /// Returns the events of the cluster from now on.
+    #[must_use]
+    pub fn events(&self) -> ClusterEventStream {
+        match self.node.upgrade() {
+            Some(node) => node.events().subscribe(),
+            // Its sender is dropped here, so that the stream has ended.
+            None => ClusterEvents::new().subscribe(),
+        }
+    }
+
+    /// Returns the state of the connection to the broker. A server without a cluster is connected.
+    #[must_use]
+    pub fn state(&self) -> EngineState {
+        self.node.upgrade().map_or(EngineState::Connected, |node| node.engine().borrow().clone())
     }
 
     pub(crate) const fn hub(&self) -> &Hub {

@@ -10,7 +10,7 @@ use veltix_core::limits::{CLUSTER_HEARTBEAT, CLUSTER_MESSAGE_TTL};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClusterConfig {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) heartbeat: Duration,
     pub(crate) message_ttl: Duration,
     pub(crate) timing: Timing,
@@ -19,7 +19,7 @@ pub struct ClusterConfig {
 impl Default for ClusterConfig {
     fn default() -> Self {
         Self {
-            name: "node".into(),
+            name: None,
             heartbeat: CLUSTER_HEARTBEAT,
             message_ttl: CLUSTER_MESSAGE_TTL,
             timing: Timing::default(),
@@ -29,9 +29,10 @@ impl Default for ClusterConfig {
 
 impl ClusterConfig {
     /// Sets the name of the node, for people: in logs, and in the list of nodes. It is cut to 64 bytes.
-    /// Default: `node`.
+    /// A restarted node has its former name, so that the others forget its former self at once. Default:
+    /// the id of the node, which is new for each start.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.name = Some(name.into());
         self
     }
 

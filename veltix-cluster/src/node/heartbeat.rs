@@ -29,7 +29,7 @@ impl HeartbeatTask {
         loop {
             let now = ticks.tick().await;
             let due = self.node.members().due(now.into_std());
-            due.events.iter().for_each(|event| self.node.on_member(event));
+            due.events.into_iter().for_each(|event| self.node.on_member(event));
             for node in due.probes {
                 self.beat(Destination::Node(node), RecordKind::Heartbeat);
             }

@@ -31,11 +31,13 @@ use veltix_core::cluster::{
     FrameRecord, MemberEvent, Members, NodeId, NodeStatus, Record, RecordKind, WireError,
 };
 use veltix_core::limits::{CLUSTER_CLOSE, CLUSTER_WIRE};
+use veltix_core::text::printable;
 use veltix_core::{Frame, Target, TargetError};
 use veltix_tokio::{Hub, NodeDelivery, Relay};
 
 use crate::backplane::{Backplane, Destination, EngineState, Receive};
 use crate::config::ClusterConfig;
+use crate::events::{ClusterEvent, ClusterEvents};
 pub(crate) use asks::Answers;
 use asks::Asks;
 use outbound::Outbound;
@@ -48,6 +50,7 @@ pub(crate) struct Node {
     outbound: Outbound,
     inbound: Inbound,
     engine: watch::Sender<EngineState>,
+    events: ClusterEvents,
     members: Mutex<Members>,
     asks: Asks,
     tasks: Mutex<Tasks>,
@@ -82,6 +85,7 @@ impl Node {
             outbound: Outbound::new(config.message_ttl, Instant::now()),
             inbound: Inbound::default(),
             engine: watch::Sender::new(not_started),
+            events: ClusterEvents::new(),
             members: Mutex::new(Members::new(me, config.timing)),
             asks: Asks::default(),
             tasks: Mutex::new(Tasks { spawn: Some(spawn), running: JoinSet::new() }),
@@ -110,7 +114,7 @@ impl Node {
     fn status(&self, peers: usize) -> NodeStatus {
         let (all, direct) = self.outbound.streams();
         NodeStatus {
-            name: Arc::clone(&self.config.name),
+            name: self.config.name.clone().unwrap_or_else(|| self.me.to_string().into()),
             wire: CLUSTER_WIRE,
             capabilities: 0,
             types: 0,
@@ -135,19 +139,38 @@ impl Node {
         self.members().iter().map(info).collect()
     }
 
+    pub(crate) const fn events(&self) -> &ClusterEvents {
+        &self.events
+    }
+
+    /// Returns the state of the connection to the broker, and its changes.
+    pub(crate) fn engine(&self) -> watch::Receiver<EngineState> {
+        self.engine.subscribe()
+    }
+
     /// Takes a change of the members.
-    fn on_member(&self, event: &MemberEvent) {
+    fn on_member(&self, event: MemberEvent) {
         let me = self.me;
-        if let MemberEvent::Left(node, _) = event {
-            self.asks.gone(*node, |_| true);
-        }
-        match event {
-            MemberEvent::Joined(node) => tracing::info!(%me, %node, "a node has joined"),
+        let event = match event {
+            MemberEvent::Joined(node) => {
+                let name = self.members().get(node).map_or_else(|| "".into(), |it| it.name.clone());
+                tracing::info!(%me, %node, name = %printable(&name), "a node has joined");
+                ClusterEvent::NodeJoined { node, name }
+            }
             MemberEvent::Left(node, reason) => {
                 tracing::info!(%me, %node, ?reason, "a node has left");
+                self.asks.gone(node, |_| true);
+                ClusterEvent::NodeLeft { node, reason }
             }
-            event => tracing::warn!(%me, ?event, "a node is not as it should be"),
-        }
+            MemberEvent::DuplicateName(node, other) => {
+                tracing::warn!(%me, %node, %other, "two nodes have one name");
+                ClusterEvent::DuplicateName { node, other }
+            }
+            MemberEvent::Incompatible(node, wire) => ClusterEvent::Incompatible { node, wire },
+            MemberEvent::TooMany(node) => ClusterEvent::TooManyNodes { node },
+            _ => return,
+        };
+        self.events.emit(event);
     }
 }
 
@@ -162,7 +185,16 @@ impl Receive for Node {
         if is_online {
             self.members().reconnected(now.into_std());
         }
-        self.outbound.set_online(is_online, now);
+        let was_away = self.outbound.set_online(is_online, now);
+        match (&state, was_away) {
+            (EngineState::Connected, Some(after)) => {
+                self.events.emit(ClusterEvent::Recovered { after });
+            }
+            (EngineState::Disconnected { reason }, None) => {
+                self.events.emit(ClusterEvent::Degraded { reason: Arc::clone(reason) });
+            }
+            _ => {}
+        }
         self.engine.send_replace(state);
     }
 

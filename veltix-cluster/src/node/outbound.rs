@@ -143,12 +143,14 @@ impl Outbound {
         (state.counts, state.queue.len() as u64)
     }
 
-    /// Records whether the broker is there.
-    pub(super) fn set_online(&self, online: bool, now: Instant) {
+    /// Records whether the broker is there. Returns the time for which it was away before this.
+    pub(super) fn set_online(&self, online: bool, now: Instant) -> Option<Duration> {
         let mut state = self.lock();
-        state.offline_since = if online { None } else { Some(state.offline_since.unwrap_or(now)) };
+        let since = state.offline_since;
+        state.offline_since = if online { None } else { Some(since.unwrap_or(now)) };
         drop(state);
         self.changed.notify_one();
+        since.map(|since| now.duration_since(since))
     }
 
     /// Counts the outcome of a batch.

@@ -16,6 +16,7 @@ use veltix_tokio::{Foreign, Hub};
 use super::Node;
 use super::inbound::Incoming;
 use crate::backplane::Destination;
+use crate::events::ClusterEvent;
 
 pub(super) struct ReceiverTask {
     node: Arc<Node>,
@@ -60,7 +61,7 @@ impl ReceiverTask {
                     let last = self.node.outbound.end_of_batch(node, first);
                     self.node.asks.gone(node, |number| (first..=last).contains(&number));
                     let event = self.node.members().unreachable(node, Instant::now().into_std());
-                    event.iter().for_each(|event| self.node.on_member(event));
+                    event.into_iter().for_each(|event| self.node.on_member(event));
                 }
             }
         }
@@ -84,7 +85,7 @@ impl ReceiverTask {
         self.make_room(head.origin);
         let now = Instant::now().into_std();
         let event = self.node.members().hear(head.origin, now);
-        event.iter().for_each(|event| self.node.on_member(event));
+        event.into_iter().for_each(|event| self.node.on_member(event));
         let mut next = head.first;
         for record in batch {
             match record.and_then(|record| self.receive(&head, &mut next, record)) {
@@ -159,8 +160,7 @@ impl ReceiverTask {
     }
 
     fn report_missed(&self, node: NodeId, missed: u64) {
-        let me = self.node.me;
-        tracing::warn!(%me, %node, missed, "records of another node are missing");
+        self.node.events.emit(ClusterEvent::Gap { node, missed });
     }
 
     fn take(&mut self, origin: NodeId, record: Record) -> Result<Option<Foreign>, WireError> {
@@ -180,7 +180,7 @@ impl ReceiverTask {
                 let status = NodeStatus::decode(record.body)?;
                 let (all, direct) = (status.all, status.direct_to(self.node.me));
                 let events = self.node.members().learn(origin, status, now);
-                events.iter().for_each(|event| self.node.on_member(event));
+                events.into_iter().for_each(|event| self.node.on_member(event));
                 let Streams { all: to_all, direct: to_me } =
                     self.streams.entry(origin).or_default();
                 let missed = to_all.numbers.catch_up(all)
@@ -199,7 +199,7 @@ impl ReceiverTask {
             }
             RecordKind::Bye => {
                 let event = self.node.members().bye(origin);
-                event.iter().for_each(|event| self.node.on_member(event));
+                event.into_iter().for_each(|event| self.node.on_member(event));
                 self.streams.remove(&origin);
             }
             _ => {}

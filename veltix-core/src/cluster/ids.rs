@@ -10,7 +10,7 @@ use crate::tags::PeerId;
 
 /// Identifies a running node. It is chosen at random when the node starts, so a restarted process is a
 /// new node. The text form has 16 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u64);
 
 impl NodeId {
@@ -31,6 +31,12 @@ impl NodeId {
     #[must_use]
     pub const fn value(self) -> u64 {
         self.0
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({self})")
     }
 }
 

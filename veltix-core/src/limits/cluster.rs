@@ -97,3 +97,6 @@ pub const CLUSTER_ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Limits the direct batches of which a node knows the records, for the answer that nobody listens. It comes
 /// within milliseconds.
 pub const CLUSTER_RECENT_BATCHES: usize = 1_024;
+
+/// Limits the events of a cluster that wait for a reader.
+pub const CLUSTER_EVENTS: usize = 1_024;

@@ -7,7 +7,7 @@ use veltix_core::Frame;
 use veltix_core::cluster::{BatchHead, BatchWriter, FrameRecord, Record, RecordKind};
 
 use super::*;
-use crate::backplane::{ClusterInbox, Destination, EngineState, Receive};
+use crate::backplane::{ClusterInbox, Destination, Receive};
 
 /// A node that hears nothing.
 struct Deaf;

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
-use veltix_core::cluster::NodeId;
+use veltix_core::cluster::{LeaveReason, NodeId};
 use veltix_core::{Message, MessageType, TagValue, Target, all, tag};
 use veltix_tokio::transport::{MemoryConnector, memory};
 use veltix_tokio::{Client, ClientConfig, Hub, NodeDelivery, Peer, Router, Server, ServerConfig};
 
-use crate::backplane::Backplane;
+use crate::backplane::{Backplane, EngineState};
 use crate::cluster::Cluster;
 use crate::engine::memory::MemoryNetwork;
+use crate::events::ClusterEvent;
 use crate::gathered::Missing;
 use crate::joining::Joining;
 
@@ -195,7 +196,10 @@ async fn nodes_leave_by_their_farewell_or_by_their_lease() {
     for node in &nodes {
         node.sees(2).await;
     }
+    let mut events = Cluster::of(&nodes[0].hub).events();
     soon(nodes[2].hub.shutdown()).await;
+    let left = ClusterEvent::NodeLeft { node: nodes[2].id, reason: LeaveReason::Bye };
+    assert_eq!(soon(events.next()).await, Some(left));
     nodes[0].sees(1).await;
     nodes[1].sees(1).await;
     network.cut(nodes[0].id, nodes[1].id);
@@ -213,12 +217,17 @@ async fn without_a_broker_the_node_serves_its_own_peers() {
     nodes[1].sees(1).await;
     let mut here = nodes[0].client("lobby").await;
     let mut there = nodes[1].client("lobby").await;
+    let mut events = Cluster::of(&nodes[0].hub).events();
     network.stop();
     let waits = nodes[0].hub.broadcast(&Message::from_text(SAY, "waits")).unwrap();
     assert_eq!((waits.queued, waits.nodes), (1, NodeDelivery::of(1, true)));
     assert_eq!(soon(here.heard.recv()).await.as_deref(), Some("waits"));
+    assert!(matches!(soon(events.next()).await, Some(ClusterEvent::Degraded { .. })));
+    assert!(matches!(Cluster::of(&nodes[0].hub).state(), EngineState::Disconnected { .. }));
     network.start();
     assert_eq!(soon(there.heard.recv()).await.as_deref(), Some("waits"));
+    assert!(matches!(soon(events.next()).await, Some(ClusterEvent::Recovered { .. })));
+    assert_eq!(Cluster::of(&nodes[0].hub).state(), EngineState::Connected);
     network.stop();
     sleep(Duration::from_secs(6)).await;
     let refused = nodes[0].hub.broadcast(&Message::from_text(SAY, "refused")).unwrap();

@@ -1,0 +1,113 @@
+//! [`ClusterEvent`] and [`ClusterEventStream`]: what happens between the nodes.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use veltix_core::cluster::{LeaveReason, NodeId};
+use veltix_core::limits::CLUSTER_EVENTS;
+
+/// An event between the nodes of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClusterEvent {
+    /// A node is a member from now on.
+    NodeJoined {
+        /// The node.
+        node: NodeId,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// A node is no member any more.
+    NodeLeft {
+        /// The node.
+        node: NodeId,
+        /// The reason.
+        reason: LeaveReason,
+    },
+    /// The broker is away. The node serves its own peers.
+    Degraded {
+        /// The reason, for people.
+        reason: Arc<str>,
+    },
+    /// The broker is back.
+    Recovered {
+        /// The time for which it was away.
+        after: Duration,
+    },
+    /// Records of a node are missing: they were lost, or that node has refused them.
+    Gap {
+        /// The node that has sent them.
+        node: NodeId,
+        /// Their number.
+        missed: u64,
+    },
+    /// Two live nodes have one name.
+    DuplicateName {
+        /// The older node.
+        node: NodeId,
+        /// The newer one.
+        other: NodeId,
+    },
+    /// A node reads no version of the format that this node reads, and is no member.
+    Incompatible {
+        /// The node.
+        node: NodeId,
+        /// The versions that it reads.
+        wire: RangeInclusive<u8>,
+    },
+    /// The cluster has as many members as it can have, and the node is none.
+    TooManyNodes {
+        /// The node.
+        node: NodeId,
+    },
+    /// The reader was too slow, and has missed events.
+    Lagged {
+        /// Their number.
+        missed: u64,
+    },
+}
+
+/// The events of a cluster, from the moment at which the stream was made. It keeps up to 1 024 of them.
+pub struct ClusterEventStream(broadcast::Receiver<ClusterEvent>);
+
+impl ClusterEventStream {
+    /// Waits for the next event. Returns `None` once the node has ended, and at once on a server without a
+    /// cluster.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no event is lost.
+    pub async fn next(&mut self) -> Option<ClusterEvent> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(RecvError::Lagged(missed)) => Some(ClusterEvent::Lagged { missed }),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+impl fmt::Debug for ClusterEventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterEventStream").finish_non_exhaustive()
+    }
+}
+
+/// The sender of the events.
+pub(crate) struct ClusterEvents(broadcast::Sender<ClusterEvent>);
+
+impl ClusterEvents {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(CLUSTER_EVENTS))
+    }
+
+    pub(crate) fn emit(&self, event: ClusterEvent) {
+        // Nobody may read them.
+        let _ = self.0.send(event);
+    }
+
+    pub(crate) fn subscribe(&self) -> ClusterEventStream {
+        ClusterEventStream(self.0.subscribe())
+    }
+}
