@@ -7,6 +7,7 @@
 
 mod ask;
 mod batch;
+mod freshness;
 mod ids;
 mod members;
 mod part;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use ask::{AnswerContent, NodeAnswer, NodeAsk, Question};
 pub use batch::{Batch, BatchHead, BatchWriter};
+pub use freshness::Freshness;
 pub use ids::{NodeId, PeerRef, UnknownRef};
 pub use members::{LeaveReason, MemberEvent, Members, MembersDue, Timing};
 pub use part::{Assembly, Part};
