@@ -44,6 +44,14 @@ pub enum ClusterEvent {
         /// Their number.
         missed: u64,
     },
+    /// Messages of a node were older than the time to live, and were dropped: a broker that was stopped has
+    /// delivered them late.
+    Stale {
+        /// The node that has sent them.
+        node: NodeId,
+        /// Their number.
+        dropped: u64,
+    },
     /// Two live nodes have one name.
     DuplicateName {
         /// The older node.

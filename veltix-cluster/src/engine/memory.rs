@@ -1,6 +1,6 @@
 //! [`Memory`]: an engine in memory, for tests; and [`MemoryNetwork`], which cuts and heals its links.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +20,38 @@ struct Network {
     /// Pairs of nodes between which nothing passes, the lower one first.
     cut: BTreeSet<(NodeId, NodeId)>,
     is_down: bool,
+    /// The batches that a hung broker keeps.
+    held: Option<VecDeque<Held>>,
+}
+
+/// A batch in a hung broker.
+struct Held {
+    from: NodeId,
+    to: Destination,
+    batch: Bytes,
+}
+
+impl Network {
+    /// Delivers a batch.
+    fn deliver(&self, Held { from, to, batch }: Held) {
+        let reaches = |node: NodeId| node != from && !self.cut.contains(&pair(from, node));
+        match to {
+            Destination::All => {
+                let others = self.nodes.iter().filter(|(node, _)| reaches(**node));
+                others.for_each(|(_, inbox)| inbox.received(batch.clone()));
+            }
+            Destination::Node(node) => match self.nodes.get(&node) {
+                Some(inbox) if reaches(node) => inbox.received(batch),
+                Some(_) => {}
+                None => {
+                    let first = Batch::read(batch).map_or(0, |batch| batch.head().first);
+                    if let Some(own) = self.nodes.get(&from) {
+                        own.unreachable(node, first);
+                    }
+                }
+            },
+        }
+    }
 }
 
 /// The engine of one node.
@@ -67,6 +99,18 @@ impl MemoryNetwork {
         self.change(false, &EngineState::Connected);
     }
 
+    /// Lets the broker hang: it takes batches and delivers none, until [`release`](Self::release).
+    pub fn hang(&self) {
+        self.lock().held.get_or_insert_default();
+    }
+
+    /// Ends the hanging of the broker, which delivers all that it has kept.
+    pub fn release(&self) {
+        let mut network = self.lock();
+        let kept = network.held.take().unwrap_or_default();
+        kept.into_iter().for_each(|held| network.deliver(held));
+    }
+
     fn change(&self, is_down: bool, state: &EngineState) {
         let nodes: Vec<_> = {
             let mut network = self.lock();
@@ -110,27 +154,15 @@ impl Backplane for Memory {
 
     async fn publish(&mut self, to: Destination, batch: Bytes) -> Result<(), PublishError> {
         let Some(me) = self.me else { return Err(PublishError::Offline) };
-        let network = self.network.lock();
+        let mut network = self.network.lock();
         if network.is_down {
             return Err(PublishError::Offline);
         }
-        let reaches = |node: NodeId| node != me && !network.cut.contains(&pair(me, node));
-        match to {
-            // In one order for all receivers: the lock is held.
-            Destination::All => {
-                let others = network.nodes.iter().filter(|(node, _)| reaches(**node));
-                others.for_each(|(_, inbox)| inbox.received(batch.clone()));
-            }
-            Destination::Node(node) => match network.nodes.get(&node) {
-                Some(inbox) if reaches(node) => inbox.received(batch),
-                Some(_) => {}
-                None => {
-                    let first = Batch::read(batch).map_or(0, |batch| batch.head().first);
-                    if let Some(own) = network.nodes.get(&me) {
-                        own.unreachable(node, first);
-                    }
-                }
-            },
+        // In one order for all receivers: the lock is held.
+        let held = Held { from: me, to, batch };
+        match &mut network.held {
+            Some(kept) => kept.push_back(held),
+            None => network.deliver(held),
         }
         Ok(())
     }

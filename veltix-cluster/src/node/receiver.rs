@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use veltix_core::Frame;
 use veltix_core::cluster::{
-    AnswerContent, Assembly, Batch, BatchHead, FrameRecord, InStream, NodeAnswer, NodeAsk, NodeId,
-    NodeStatus, Part, Question, Received, Record, RecordKind, WireError,
+    AnswerContent, Assembly, Batch, BatchHead, FrameRecord, Freshness, InStream, NodeAnswer,
+    NodeAsk, NodeId, NodeStatus, Part, Question, Received, Record, RecordKind, WireError,
 };
 use veltix_core::limits::{CLUSTER_ASSEMBLY, CLUSTER_MEMBERS};
 use veltix_tokio::{Foreign, Hub};
@@ -29,6 +29,7 @@ pub(super) struct ReceiverTask {
 struct Streams {
     all: Stream,
     direct: Stream,
+    freshness: Freshness,
 }
 
 /// A stream that arrives.
@@ -86,12 +87,20 @@ impl ReceiverTask {
         let now = Instant::now().into_std();
         let event = self.node.members().hear(head.origin, now);
         event.into_iter().for_each(|event| self.node.on_member(event));
+        let streams = self.streams.entry(head.origin).or_default();
+        let age = streams.freshness.age(self.node.clock(), head.clock);
+        let is_stale = age > self.node.config.message_ttl;
         let mut next = head.first;
         for record in batch {
             match record.and_then(|record| self.receive(&head, &mut next, record)) {
                 Ok(foreign) => messages.extend(foreign),
                 Err(error) => self.report_unreadable(Some(head.origin), error),
             }
+        }
+        if is_stale && !messages.is_empty() {
+            let (node, dropped) = (head.origin, messages.len() as u64);
+            self.node.events.emit(ClusterEvent::Stale { node, dropped });
+            messages.clear();
         }
         messages
     }
@@ -181,7 +190,7 @@ impl ReceiverTask {
                 let (all, direct) = (status.all, status.direct_to(self.node.me));
                 let events = self.node.members().learn(origin, status, now);
                 events.into_iter().for_each(|event| self.node.on_member(event));
-                let Streams { all: to_all, direct: to_me } =
+                let Streams { all: to_all, direct: to_me, .. } =
                     self.streams.entry(origin).or_default();
                 let missed = to_all.numbers.catch_up(all)
                     + direct.map_or(0, |last| to_me.numbers.catch_up(last));

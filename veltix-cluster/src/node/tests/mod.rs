@@ -210,6 +210,26 @@ async fn nodes_leave_by_their_farewell_or_by_their_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_hung_broker_has_kept_for_too_long_is_dropped() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+    let mut there = nodes[1].client("lobby").await;
+    let send = |text: &str| nodes[0].hub.broadcast(&Message::from_text(SAY, text)).unwrap();
+    network.hang();
+    send("old");
+    sleep(Duration::from_secs(4)).await;
+    send("fresh");
+    sleep(Duration::from_secs(3)).await;
+    let mut events = Cluster::of(&nodes[1].hub).events();
+    network.release();
+    assert_eq!(soon(there.heard.recv()).await.as_deref(), Some("fresh"));
+    let stale = ClusterEvent::Stale { node: nodes[0].id, dropped: 1 };
+    assert_eq!(soon(events.next()).await, Some(stale));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_broker_the_node_serves_its_own_peers() {
     let network = MemoryNetwork::new();
     let nodes = [(); 2].map(|()| serve(&network));
