@@ -21,11 +21,11 @@ struct Network {
     cut: BTreeSet<(NodeId, NodeId)>,
     is_down: bool,
     /// The batches that a hung broker keeps.
-    held: Option<VecDeque<Held>>,
+    kept: Option<VecDeque<Kept>>,
 }
 
 /// A batch in a hung broker.
-struct Held {
+struct Kept {
     from: NodeId,
     to: Destination,
     batch: Bytes,
@@ -33,7 +33,7 @@ struct Held {
 
 impl Network {
     /// Delivers a batch.
-    fn deliver(&self, Held { from, to, batch }: Held) {
+    fn deliver(&self, Kept { from, to, batch }: Kept) {
         let reaches = |node: NodeId| node != from && !self.cut.contains(&pair(from, node));
         match to {
             Destination::All => {
@@ -101,14 +101,14 @@ impl MemoryNetwork {
 
     /// Lets the broker hang: it takes batches and delivers none, until [`release`](Self::release).
     pub fn hang(&self) {
-        self.lock().held.get_or_insert_default();
+        self.lock().kept.get_or_insert_default();
     }
 
     /// Ends the hanging of the broker, which delivers all that it has kept.
     pub fn release(&self) {
         let mut network = self.lock();
-        let kept = network.held.take().unwrap_or_default();
-        kept.into_iter().for_each(|held| network.deliver(held));
+        let kept = network.kept.take().unwrap_or_default();
+        kept.into_iter().for_each(|one| network.deliver(one));
     }
 
     fn change(&self, is_down: bool, state: &EngineState) {
@@ -159,10 +159,10 @@ impl Backplane for Memory {
             return Err(PublishError::Offline);
         }
         // In one order for all receivers: the lock is held.
-        let held = Held { from: me, to, batch };
-        match &mut network.held {
-            Some(kept) => kept.push_back(held),
-            None => network.deliver(held),
+        let one = Kept { from: me, to, batch };
+        match &mut network.kept {
+            Some(kept) => kept.push_back(one),
+            None => network.deliver(one),
         }
         Ok(())
     }
