@@ -57,6 +57,15 @@ pub enum WireError {
     BadFrame,
 }
 
+/// Checks that a list or value is within its limit.
+pub(crate) const fn within(
+    what: &'static str,
+    length: usize,
+    limit: usize,
+) -> Result<(), WireError> {
+    if length > limit { Err(WireError::TooLong { what, length, limit }) } else { Ok(()) }
+}
+
 /// Reads values off the front of the bytes.
 pub(crate) trait Read {
     fn read_u8(&mut self) -> Result<u8, WireError>;

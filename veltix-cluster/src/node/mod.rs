@@ -240,7 +240,7 @@ impl Relay for Node {
             self.tell(Destination::All, Record { kind, body });
             self.outbound.close();
             let limit: Duration = CLUSTER_CLOSE;
-            // What is not sent by then is lost, and the others notice it.
+            // Batches that are not sent by then are lost, and the others notice it.
             let _ = timeout(limit, self.outbound.ended()).await;
             self.abort();
         })

@@ -8,7 +8,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use super::record::{Record, RecordKind};
 use crate::limits::{CLUSTER_LIST, TAGS_PER_PEER};
 use crate::tags::{Member, PeerId, Tag, TagValue, Target};
-use crate::wire::{Read as _, WireError, Write as _};
+use crate::wire::{Read as _, WireError, Write as _, within};
 
 /// A question to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,10 +173,6 @@ impl NodeAnswer {
         };
         Ok(Self { id, content })
     }
-}
-
-fn within(what: &'static str, length: usize, limit: usize) -> Result<(), WireError> {
-    if length > limit { Err(WireError::TooLong { what, length, limit }) } else { Ok(()) }
 }
 
 fn encode_member(member: &Member, out: &mut BytesMut) {

@@ -52,9 +52,8 @@ impl Batch {
             return Err(WireError::UnknownVersion { version, newest });
         }
         let _flags = bytes.read_u8()?;
-        let unknown = WireError::UnknownKind { what: "node", kind: 0 };
         let head = BatchHead {
-            origin: NodeId::new(bytes.read_u64()?).ok_or(unknown)?,
+            origin: NodeId::read(&mut bytes)?,
             to: NodeId::new(bytes.read_u64()?),
             first: bytes.read_u64()?,
             all_before: bytes.read_u64()?,

@@ -72,7 +72,7 @@ mod tests {
     }
 
     proptest! {
-        /// Where the clocks are does not matter, and neither does a wrap.
+        /// The positions of the clocks do not matter, and neither does a wrap.
         #[test]
         fn only_the_delay_counts(
             (here, there) in any::<(u32, u32)>(),

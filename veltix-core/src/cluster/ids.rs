@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use crate::tags::PeerId;
+use crate::wire::{Read as _, WireError};
 
 /// Identifies a running node. It is chosen at random when the node starts, so a restarted process is a
 /// new node. The text form has 16 hexadecimal digits.
@@ -31,6 +33,13 @@ impl NodeId {
     #[must_use]
     pub const fn value(self) -> u64 {
         self.0
+    }
+}
+
+impl NodeId {
+    /// Reads the id of one node off the front of the bytes.
+    pub(super) fn read(bytes: &mut Bytes) -> Result<Self, WireError> {
+        Self::new(bytes.read_u64()?).ok_or(WireError::UnknownKind { what: "node", kind: 0 })
     }
 }
 

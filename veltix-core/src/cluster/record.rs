@@ -8,7 +8,7 @@ use crate::frame::{Frame, Header, checksum};
 use crate::limits::{CLUSTER_EXCEPT, CLUSTER_TARGET_LEN, HEADER_LEN};
 use crate::message::Message;
 use crate::tags::{PeerId, Target};
-use crate::wire::{Read as _, WireError, Write as _};
+use crate::wire::{Read as _, WireError, Write as _, within};
 
 /// A record in a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,16 +140,11 @@ impl FrameRecord {
         within("list of excepted peers", excepted, CLUSTER_EXCEPT)?;
         let mut except = Vec::with_capacity(excepted);
         for _ in 0..excepted {
-            let unknown = WireError::UnknownKind { what: "node", kind: 0 };
-            let node = NodeId::new(bytes.read_u64()?).ok_or(unknown)?;
+            let node = NodeId::read(&mut bytes)?;
             except.push(PeerRef { node, peer: PeerId::new(bytes.read_u64()?) });
         }
         Ok(Self { class, target, except, message: message(bytes)? })
     }
-}
-
-fn within(what: &'static str, length: usize, limit: usize) -> Result<(), WireError> {
-    if length > limit { Err(WireError::TooLong { what, length, limit }) } else { Ok(()) }
 }
 
 /// Reads a frame that takes all of these bytes.

@@ -7,7 +7,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::ids::NodeId;
 use crate::limits::{CLUSTER_MEMBERS, CLUSTER_NAME_LEN};
-use crate::wire::{Read as _, WireError, Write as _};
+use crate::wire::{Read as _, WireError, Write as _, within};
 
 /// The state of a node, as it tells it to the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,16 +62,12 @@ impl NodeStatus {
         let (capabilities, types) = (bytes.read_u64()?, bytes.read_u64()?);
         let (peers, interest, all) = (bytes.read_u64()?, bytes.read_u64()?, bytes.read_u64()?);
         let name = bytes.read_text()?;
-        let within = |what, length, limit| {
-            if length > limit { Err(WireError::TooLong { what, length, limit }) } else { Ok(()) }
-        };
         within("name of a node", name.len(), CLUSTER_NAME_LEN)?;
         let streams = bytes.read_count(16)?;
         within("list of streams", streams, CLUSTER_MEMBERS)?;
         let mut direct = Vec::with_capacity(streams);
         for _ in 0..streams {
-            let unknown = WireError::UnknownKind { what: "node", kind: 0 };
-            let node = NodeId::new(bytes.read_u64()?).ok_or(unknown)?;
+            let node = NodeId::read(&mut bytes)?;
             direct.push((node, bytes.read_u64()?));
         }
         Ok(Self { name, wire, capabilities, types, peers, interest, all, direct })

@@ -61,7 +61,7 @@ impl Merge {
                     return self.inbox.received(message.payload);
                 };
                 let (origin, before) = (batch.head().origin, batch.head().all_before);
-                // What the origin has told all nodes before comes first.
+                // Earlier batches of the origin to all nodes come first.
                 while self.taken.get(&origin).is_some_and(|taken| *taken < before) {
                     let Some(Some(message)) = self.all.next().now_or_never() else { break };
                     self.take_all(message);

@@ -93,7 +93,7 @@ impl Backplane for Nats {
     }
 
     async fn close(&mut self) {
-        // What is not sent by then is lost, and the others notice it.
+        // Batches that are not sent by then are lost, and the others notice it.
         let _ = timeout(CLUSTER_CLOSE, self.client.flush()).await;
         self.tasks.clear();
     }

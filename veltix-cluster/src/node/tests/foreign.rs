@@ -52,7 +52,7 @@ async fn a_record_that_cannot_be_read_costs_no_other_one() {
     publish(&network, &records).await;
     assert_eq!(soon(reader.heard.recv()).await.as_deref(), Some("one"));
     assert_eq!(soon(reader.heard.recv()).await.as_deref(), Some("two"));
-    // What is not from a node at all is reported, and nothing else.
+    // Bytes that no node has sent are reported, and nothing else happens.
     let deaf: Arc<dyn Receive> = Arc::new(Deaf);
     let mut engine = network.engine();
     let origin = NodeId::of_random(78);

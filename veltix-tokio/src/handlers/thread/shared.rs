@@ -30,7 +30,7 @@ pub(super) enum Job {
     },
 }
 
-/// What a thread has done.
+/// The results of a thread since the last look.
 pub(crate) struct News {
     /// A call that has ended, with a reply or a failure.
     pub(crate) ended: Option<(Origin, Outcome)>,
