@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use veltix_core::Target;
-use veltix_core::cluster::{NodeId, Question};
+use veltix_core::cluster::{AnswerContent, NodeId, Question};
 use veltix_tokio::{Context, FromContext, Hub, Rejection};
 
-use crate::backplane::EngineState;
+use crate::error::NodeError;
 use crate::events::{ClusterEventStream, ClusterEvents};
-use crate::node::{Answers, Node, NodeInfo};
+use crate::gathered::{Gathered, Missing};
+use crate::node::{Answers, ClusterStats, Node, NodeInfo};
+use crate::status::ClusterStatus;
 
 /// A handle of the cluster that a server has joined. A clone is cheap, and keeps nothing alive.
 ///
@@ -28,7 +31,7 @@ impl Cluster {
     #[must_use]
     pub fn of(hub: &Hub) -> Self {
         let node = hub.relay().and_then(|relay| relay.as_any().downcast::<Node>().ok());
-        let me = node.as_ref().map_or_else(|| hub.lone_node(), |node| node.id());
+        let me = hub.node();
         let node = node.map_or_else(Weak::new, |node| Arc::downgrade(&node));
         Self { hub: hub.clone(), me, node }
     }
@@ -55,14 +58,31 @@ impl Cluster {
         }
     }
 
-    /// Returns the state of the connection to the broker. A server without a cluster is connected.
+    /// Returns the state of this node in the cluster, and its changes.
     #[must_use]
-    pub fn state(&self) -> EngineState {
-        self.node.upgrade().map_or(EngineState::Connected, |node| node.engine().borrow().clone())
+    pub fn status(&self) -> watch::Receiver<ClusterStatus> {
+        let connected = || watch::Sender::new(ClusterStatus::Connected).subscribe();
+        self.node.upgrade().map_or_else(connected, |node| node.status())
+    }
+
+    /// Returns the counters of this node: records that were sent, received, dropped and missed.
+    #[must_use]
+    pub fn stats(&self) -> ClusterStats {
+        self.node.upgrade().map(|node| node.stats()).unwrap_or_default()
     }
 
     pub(crate) const fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// Returns the node if the server has joined a cluster.
+    pub(crate) fn joined(&self) -> Option<Arc<Node>> {
+        self.node.upgrade()
+    }
+
+    /// Returns an answer with the nodes that are missing.
+    pub(crate) fn gathered<T>(&self, value: T, missing: Vec<(NodeId, Missing)>) -> Gathered<T> {
+        Gathered { value, missing, status: self.status().borrow().clone() }
     }
 
     /// Asks all other nodes about the peers that a target matches.
@@ -74,11 +94,36 @@ impl Cluster {
     ) -> Answers {
         // Ids of peers have a meaning on this node alone.
         let elsewhere = target.elsewhere();
-        let Some(node) = self.node.upgrade().filter(|_| !elsewhere.is_nobody()) else {
+        let Some(node) = self.joined().filter(|_| !elsewhere.is_nobody()) else {
             return Answers::default();
         };
-        let nodes = node.others().into_iter().map(|other| other.id).collect();
-        node.ask(nodes, question(elsewhere), timeout).await
+        node.ask_all(elsewhere, question, timeout).await
+    }
+
+    /// Asks another node.
+    pub(crate) async fn ask_node(
+        &self,
+        node: NodeId,
+        question: Question,
+        timeout: Duration,
+    ) -> Result<AnswerContent, NodeError> {
+        let Some(joined) = self.joined() else { return Err(NodeError::Gone { node }) };
+        let mut answers = joined.ask([node], question, timeout).await;
+        match (answers.answers.pop(), answers.missing.pop()) {
+            (Some((_, answer)), _) => Ok(answer),
+            (None, Some((_, missing))) => Err(node_error(node, missing)),
+            (None, None) => Err(NodeError::Gone { node }),
+        }
+    }
+}
+
+fn node_error(node: NodeId, missing: Missing) -> NodeError {
+    match missing {
+        Missing::Gone => NodeError::Gone { node },
+        Missing::TimedOut => NodeError::TimedOut { node },
+        Missing::Offline => NodeError::Offline { node },
+        Missing::Unsupported | Missing::Truncated => NodeError::Unsupported { node },
+        Missing::Refused(reason) => NodeError::Refused { node, reason },
     }
 }
 

@@ -1,6 +1,9 @@
 //! The errors of engines.
 
+use std::sync::Arc;
+
 use thiserror::Error;
+use veltix_core::cluster::NodeId;
 
 /// The reason why an engine could not start.
 #[derive(Debug, Error)]
@@ -28,6 +31,44 @@ pub enum PublishError {
         size: usize,
         /// The engine's limit.
         limit: usize,
+    },
+}
+
+/// The reason why the one node that was asked has not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The node has ended, or was never there.
+    #[error("the node {node} has ended: its peers are gone or connected to other nodes")]
+    Gone {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node did not answer in time. It may have done the change that it was asked for.
+    #[error("the node {node} did not answer in time, and may have done the change: ask again")]
+    TimedOut {
+        /// The node.
+        node: NodeId,
+    },
+    /// The broker is away, or the queue of this node is full.
+    #[error("the node {node} cannot be asked: the broker is away, or the queue is full")]
+    Offline {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node has a release that does not know the question.
+    #[error("the node {node} has a release that does not know the question: update it")]
+    Unsupported {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node refuses.
+    #[error("the node {node} refuses: {reason}")]
+    Refused {
+        /// The node.
+        node: NodeId,
+        /// The reason.
+        reason: Arc<str>,
     },
 }
 

@@ -9,7 +9,8 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use veltix_core::cluster::{LeaveReason, NodeId};
 use veltix_core::limits::CLUSTER_EVENTS;
 
-/// An event between the nodes of a cluster.
+/// An event between the nodes of a cluster. `Gap`, `Stale`, `Dropped`, `DuplicateName`, `Incompatible` and
+/// `TooManyNodes` are summed, and told at most once a second for each node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterEvent {
@@ -52,6 +53,13 @@ pub enum ClusterEvent {
         /// Their number.
         dropped: u64,
     },
+    /// Records of this node for others were dropped, or refused.
+    Dropped {
+        /// The reason.
+        reason: DropReason,
+        /// Their number.
+        count: u64,
+    },
     /// Two live nodes have one name.
     DuplicateName {
         /// The older node.
@@ -76,6 +84,22 @@ pub enum ClusterEvent {
         /// Their number.
         missed: u64,
     },
+}
+
+/// The reason for which records for other nodes are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The broker was away for longer than the time to live of a message.
+    Offline,
+    /// The queue was full.
+    Full,
+    /// The record has waited for longer than its time to live.
+    Expired,
+    /// The record is larger than the broker takes.
+    TooLarge,
+    /// The memory budget of the server had no room.
+    Memory,
 }
 
 /// The events of a cluster, from the moment at which the stream was made. It keeps up to 1 024 of them.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use thiserror::Error;
 use veltix_core::cluster::NodeId;
 
+use crate::status::ClusterStatus;
+
 /// The answer of several nodes. A missing node is never an error of the call: `missing` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,6 +16,9 @@ pub struct Gathered<T> {
     pub value: T,
     /// The nodes without an answer, each with the reason.
     pub missing: Vec<(NodeId, Missing)>,
+    /// The state of this node in the cluster. While it is [`Degraded`](ClusterStatus::Degraded), it may not
+    /// know all nodes.
+    pub status: ClusterStatus,
 }
 
 /// The reason for which the answer of a node is missing.
@@ -36,21 +41,26 @@ pub enum Missing {
 
 /// An answer that is not complete.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the answers of {} nodes are missing", .0.missing.len())]
+#[error(
+    "the answers of {} nodes are missing: use what there is, or ask again once the status is connected",
+    .0.missing.len()
+)]
 pub struct Partial<T>(pub Gathered<T>);
 
 impl<T> Gathered<T> {
-    pub(crate) const fn new(value: T, missing: Vec<(NodeId, Missing)>) -> Self {
-        Self { value, missing }
+    /// Converts the value.
+    pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Gathered<U> {
+        let Self { value, missing, status } = self;
+        Gathered { value: convert(value), missing, status }
     }
 
-    /// Returns whether every node has answered.
+    /// Returns whether every node has answered, and this node is connected to the broker.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.missing.is_empty()
+        self.missing.is_empty() && matches!(self.status, ClusterStatus::Connected)
     }
 
-    /// Returns the value if every node has answered.
+    /// Returns the value if it is [complete](Self::is_complete).
     ///
     /// # Errors
     /// [`Partial`] with what there is.

@@ -4,34 +4,41 @@
 //! through an engine, which a [`Backplane`] drives. Applications use the `veltix` crate, which has the
 //! documentation.
 
+mod asking;
 mod backplane;
+mod broadcast;
 mod cluster;
 mod config;
-mod count;
 mod engine;
 mod error;
 mod events;
 mod gathered;
 mod joining;
-mod list;
 mod member;
 mod node;
+mod peer;
+mod status;
+mod survey;
 
+pub use asking::{Change, Count, CountPerNode, Get, List};
 pub use backplane::{Backplane, ClusterInbox, Destination, EngineState};
+pub use broadcast::ClusterBroadcast;
 pub use cluster::Cluster;
 pub use config::ClusterConfig;
-pub use count::Count;
 #[cfg(feature = "memory")]
 pub use engine::memory::{Memory, MemoryNetwork};
 #[cfg(feature = "nats")]
 pub use engine::nats::{Nats, NatsConfig};
 #[cfg(feature = "nats")]
 pub use error::ConnectError;
-pub use error::{PublishError, StartError};
-pub use events::{ClusterEvent, ClusterEventStream};
+pub use error::{NodeError, PublishError, StartError};
+pub use events::{ClusterEvent, ClusterEventStream, DropReason};
 pub use gathered::{Gathered, Missing, Partial};
 pub use joining::Joining;
-pub use list::List;
 pub use member::Member;
-pub use node::NodeInfo;
+pub use node::{ClusterStats, NodeInfo, NodeStats, ReceivedRecords, SentRecords};
+pub use peer::{ClusterPeer, ClusterRequest};
+pub use status::ClusterStatus;
+pub use survey::{ClusterResponses, ClusterSurvey};
 pub use veltix_core::cluster::{LeaveReason, NodeId, PeerRef};
+pub use veltix_tokio::{ClusterShutdown, NodeDelivery};

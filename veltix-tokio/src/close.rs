@@ -253,6 +253,9 @@ pub struct ShutdownReport {
     /// The number of threads of [`SocketCore::Threading`](crate::SocketCore::Threading) that a handler
     /// still blocked at the deadline. Nothing can end such a handler, so its thread is left alone.
     pub blocked_threads: u64,
+    /// The records for the other nodes of the cluster. All other counts are of this node.
+    #[cfg(feature = "cluster")]
+    pub cluster: ClusterShutdown,
     /// The duration of the shutdown.
     pub took: Duration,
     /// True if every connection has ended. It is `false` in three cases. Inside a handler, the
@@ -260,4 +263,30 @@ pub struct ShutdownReport {
     /// the thread of its connection, and nothing can stop it. And dropping the future of `run()` aborts the remaining connections. No sum includes
     /// connections that have not ended.
     pub complete: bool,
+}
+
+/// The records of a node for the other nodes of its cluster during a shutdown: `queued + accepted = flushed +
+/// dropped`.
+#[cfg(feature = "cluster")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterShutdown {
+    /// The records that waited when the shutdown began.
+    pub queued: u64,
+    /// The records that were accepted after that, the farewell of the node among them.
+    pub accepted: u64,
+    /// The records of these two kinds that were passed to the broker.
+    pub flushed: u64,
+    /// The records of these two kinds that were not: the broker was away, or the time was over.
+    pub dropped: u64,
+}
+
+#[cfg(feature = "cluster")]
+impl ClusterShutdown {
+    /// Creates the report of these counts.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of(queued: u64, accepted: u64, flushed: u64, dropped: u64) -> Self {
+        Self { queued, accepted, flushed, dropped }
+    }
 }

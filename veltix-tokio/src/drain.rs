@@ -145,6 +145,12 @@ impl Drain {
         report.aborted_handlers += aborted_handlers;
     }
 
+    /// Records the effect of the shutdown on the cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn record_cluster(&self, cluster: crate::close::ClusterShutdown) {
+        self.state.lock().report.cluster = cluster;
+    }
+
     /// Returns the report so far.
     pub(crate) fn report(&self) -> ShutdownReport {
         let state = self.state.lock();

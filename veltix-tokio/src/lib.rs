@@ -42,6 +42,8 @@ mod workers;
 pub use client::{
     Client, ClientConfig, ClientHandle, ClientStatus, ClosingClient, Connecting, Reconnect,
 };
+#[cfg(feature = "cluster")]
+pub use close::ClusterShutdown;
 pub use close::{CloseReason, Disconnected, Received, ShutdownReport};
 pub use codec::{CodecError, VeltixCodec};
 pub use config::{BufferSize, SocketCore};
@@ -56,7 +58,7 @@ pub use hub::{
     WatchEvent,
 };
 #[cfg(feature = "cluster")]
-pub use hub::{Foreign, IntoRelay, NodeDelivery, Relay};
+pub use hub::{Foreign, HeldBytes, IntoRelay, NodeDelivery, Published, Relay};
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Leaving, Peer, PeerStats, Sending, TakeOver};

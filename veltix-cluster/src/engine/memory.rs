@@ -84,7 +84,7 @@ impl MemoryNetwork {
         self.lock().cut.remove(&pair(one, other));
     }
 
-    /// Forgets a node, as if its process had ended: nobody listens at its address.
+    /// Forgets a node, as if its process had ended: nobody listens at its address, and its batches are lost.
     pub fn forget(&self, node: NodeId) {
         self.lock().nodes.remove(&node);
     }
@@ -159,6 +159,9 @@ impl Backplane for Memory {
             return Err(PublishError::Offline);
         }
         // In one order for all receivers: the lock is held.
+        if !network.nodes.contains_key(&me) {
+            return Ok(());
+        }
         let one = Kept { from: me, to, batch };
         match &mut network.kept {
             Some(kept) => kept.push_back(one),

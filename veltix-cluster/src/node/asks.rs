@@ -1,15 +1,18 @@
 //! [`Asks`]: the questions of this node to others that are open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
-use veltix_core::cluster::{AnswerContent, NodeAnswer, NodeAsk, NodeId, Question};
+use veltix_core::Target;
+use veltix_core::cluster::{AnswerContent, NodeAnswer, NodeAsk, NodeId, NodeStatus, Question};
+use veltix_core::limits::CLUSTER_CALLS;
 
-use super::Node;
+use super::calls::busy;
+use super::{Node, capabilities};
 use crate::backplane::Destination;
 use crate::gathered::Missing;
 
@@ -94,13 +97,24 @@ impl Drop for Asking<'_> {
 }
 
 impl Node {
+    /// Asks the members on which a target may match a peer.
+    pub(crate) async fn ask_all(
+        &self,
+        target: Target,
+        question: impl FnOnce(Target) -> Question,
+        timeout: Duration,
+    ) -> Answers {
+        let nodes = self.matching(&target);
+        self.ask(nodes, question(target), timeout).await
+    }
+
     /// Asks these members, and gathers their answers until the deadline.
     ///
     /// # Cancel safety
     /// Answers are lost if the future is dropped.
     pub(crate) async fn ask(
         &self,
-        nodes: BTreeSet<NodeId>,
+        nodes: impl IntoIterator<Item = NodeId>,
         question: Question,
         timeout: Duration,
     ) -> Answers {
@@ -113,18 +127,29 @@ impl Node {
             table.open.insert(id, open);
             (Asking { asks: &self.asks, id }, changed)
         };
+        let needed = capabilities::needed(&question);
         let record = NodeAsk { id: asking.id, timeout, question }.encode();
         for node in nodes {
             // Under one lock: an answer, or the news that nobody listens, cannot come before the entry.
             let mut table = self.asks.lock();
-            let pushed =
-                self.outbound.push(Destination::Node(node), record.clone(), Instant::now());
+            let is_full = table.open.len() > CLUSTER_CALLS;
             let Some(open) = table.open.get_mut(&asking.id) else { break };
-            if pushed.queued {
-                open.waiting.insert(node, pushed.sequence);
-            } else {
-                open.gathered.missing.push((node, Missing::Offline));
-            }
+            let has = |state: &NodeStatus| state.capabilities;
+            let missing = match self.members().get(node).map(has) {
+                None => Missing::Gone,
+                Some(has) if has & needed == 0 => Missing::Unsupported,
+                Some(_) if is_full => Missing::Refused(busy()),
+                Some(_) => {
+                    let to = Destination::Node(node);
+                    let pushed = self.outbound.push(to, record.clone(), Instant::now());
+                    if pushed.queued {
+                        open.waiting.insert(node, pushed.sequence);
+                        continue;
+                    }
+                    Missing::Offline
+                }
+            };
+            open.gathered.missing.push((node, missing));
         }
         loop {
             let is_complete = |open: &Open| open.waiting.is_empty();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use veltix_core::all;
-use veltix_core::cluster::{Record, RecordKind};
+use veltix_core::cluster::{MemberEvent, Record, RecordKind};
+use veltix_core::limits::CLUSTER_REPORT;
 use veltix_tokio::Hub;
 
 use super::Node;
@@ -25,11 +26,17 @@ impl HeartbeatTask {
             interval(self.node.config.heartbeat.min(self.node.config.timing.probe_every));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut next_beat = Instant::now();
+        let mut next_report = next_beat + CLUSTER_REPORT;
         self.beat(Destination::All, RecordKind::Hello);
         loop {
             let now = ticks.tick().await;
             let due = self.node.members().due(now.into_std());
-            due.events.into_iter().for_each(|event| self.node.on_member(event));
+            for event in due.events {
+                if let MemberEvent::Left(node, _) = event {
+                    self.node.receiving().forget_parts(node);
+                }
+                self.node.on_member(event);
+            }
             for node in due.probes {
                 self.beat(Destination::Node(node), RecordKind::Heartbeat);
             }
@@ -37,12 +44,16 @@ impl HeartbeatTask {
                 next_beat = now + self.node.config.heartbeat;
                 self.beat(Destination::All, RecordKind::Heartbeat);
             }
+            if now >= next_report {
+                next_report = now + CLUSTER_REPORT;
+                self.node.report();
+            }
         }
     }
 
     fn beat(&self, to: Destination, kind: RecordKind) {
         let peers = self.hub.count(all()).unwrap_or_default();
-        let body = self.node.status(peers).encode();
+        let body = self.node.state(peers).encode();
         self.node.tell(to, Record { kind, body });
     }
 }

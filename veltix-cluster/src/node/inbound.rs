@@ -1,81 +1,94 @@
-//! [`Inbound`]: what the engine has received, until the receiver takes it.
+//! [`Inbound`]: the records of other nodes that wait for their delivery to the peers of this node.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Notify;
-use veltix_core::cluster::NodeId;
-use veltix_core::limits::{CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS};
+use veltix_core::cluster::{NodeId, Record};
+use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS};
+use veltix_tokio::HeldBytes;
 
-/// The queue between an engine and the receiver. Pushing never waits: without room the newest batch is
-/// dropped and counted, and the receiver notices that it is missing.
-#[derive(Default)]
+/// The queue between an engine and the delivery. Pushing never waits: without room the newest record is
+/// refused and counts as missed.
 pub(super) struct Inbound {
     state: Mutex<State>,
     changed: Notify,
 }
 
-#[derive(Default)]
 struct State {
-    items: VecDeque<Incoming>,
+    records: VecDeque<Incoming>,
     bytes: usize,
-    dropped: u64,
+    held: HeldBytes,
 }
 
-/// Something that the engine has received.
-pub(super) enum Incoming {
-    Batch(Bytes),
-    /// The batch to this node that began with this number has reached nobody.
-    Unreachable(NodeId, u64),
+/// A record of another node.
+pub(super) struct Incoming {
+    pub(super) origin: NodeId,
+    pub(super) record: Record,
+    /// The age of the record at its arrival.
+    pub(super) age: Duration,
 }
 
 impl Inbound {
+    pub(super) fn new(held: HeldBytes) -> Self {
+        let state = State { records: VecDeque::new(), bytes: 0, held };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn push(&self, batch: Bytes) {
-        let length = batch.len();
-        self.push_item(Incoming::Batch(batch), length);
-    }
-
-    pub(super) fn push_unreachable(&self, node: NodeId, sequence: u64) {
-        self.push_item(Incoming::Unreachable(node, sequence), size_of::<Incoming>());
-    }
-
-    fn push_item(&self, arrival: Incoming, cost: usize) {
+    /// Adds a record, and returns whether there was room.
+    #[must_use]
+    pub(super) fn push(&self, incoming: Incoming) -> bool {
         let mut state = self.lock();
-        let is_full = state.items.len() >= CLUSTER_QUEUE_RECORDS
-            || state.bytes.saturating_add(cost) > CLUSTER_QUEUE_BYTES;
-        if is_full && !state.items.is_empty() {
-            state.dropped += 1;
-            return;
+        let bytes = state.bytes.saturating_add(incoming.record.body.len());
+        let is_full = state.records.len() >= CLUSTER_QUEUE_RECORDS || bytes > CLUSTER_QUEUE_BYTES;
+        // One record always fits an empty queue, if the server has the memory.
+        if (is_full && !state.records.is_empty()) || !state.held.try_set(bytes) {
+            return false;
         }
-        state.bytes += cost;
-        state.items.push_back(arrival);
+        state.bytes = bytes;
+        state.records.push_back(incoming);
         drop(state);
         self.changed.notify_one();
+        true
     }
 
-    /// Waits for the next arrival.
+    /// Returns the bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Waits for records, and takes the first ones: about as many as a batch has.
     ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
-    pub(super) async fn next(&self) -> Incoming {
+    pub(super) async fn next(&self) -> Vec<Incoming> {
         loop {
             let changed = self.changed.notified();
-            {
-                let mut state = self.lock();
-                if let Some(arrival) = state.items.pop_front() {
-                    state.bytes -= match &arrival {
-                        Incoming::Batch(batch) => batch.len(),
-                        Incoming::Unreachable(..) => size_of::<Incoming>(),
-                    };
-                    return arrival;
-                }
+            let taken = self.lock().take();
+            if !taken.is_empty() {
+                return taken;
             }
             changed.await;
         }
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Vec<Incoming> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while bytes < CLUSTER_BATCH
+            && let Some(incoming) = self.records.pop_front()
+        {
+            bytes += incoming.record.body.len();
+            taken.push(incoming);
+        }
+        self.bytes -= bytes;
+        self.held.set(self.bytes);
+        taken
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use veltix_core::cluster::NodeId;
+use veltix_core::cluster::{NodeId, NodeStatus};
 
 /// Another node of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,4 +14,11 @@ pub struct NodeInfo {
     pub name: Arc<str>,
     /// The number of its peers at the last heartbeat.
     pub peers: usize,
+}
+
+impl NodeInfo {
+    pub(super) fn of(id: NodeId, status: &NodeStatus) -> Self {
+        let peers = usize::try_from(status.peers).unwrap_or(usize::MAX);
+        Self { id, name: Arc::clone(&status.name), peers }
+    }
 }

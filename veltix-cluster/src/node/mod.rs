@@ -1,46 +1,60 @@
 //! [`Node`]: the state of this node, which its tasks share.
 //!
 //! A broadcast of this node is a record in the [queue](outbound); the [publisher](publisher) makes batches
-//! of the records and passes them to the engine. What the engine receives stands in the [inbox](inbound), from
-//! which the [receiver](receiver) takes it to the peers. [Heartbeats](heartbeat) tell the others that the
+//! of the records and passes them to the engine. Batches that the engine receives are read
+//! [at once](receiving). Records about the nodes count there; those for the peers of this node
+//! [wait](inbound) for their [delivery](delivery), in order. [Heartbeats](heartbeat) tell the others that the
 //! node lives.
 
+mod answers;
 mod asks;
+mod calls;
+mod capabilities;
+mod delivery;
 mod heartbeat;
 mod inbound;
 mod info;
 mod outbound;
 mod publisher;
-mod receiver;
+mod receiving;
+mod relay;
+mod reports;
+mod served;
+mod stats;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use inbound::Inbound;
 pub use info::NodeInfo;
+use receiving::Receiving;
+use reports::Reports;
+use served::Served;
+pub use stats::{ClusterStats, NodeStats, ReceivedRecords, SentRecords};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use veltix_core::cluster::{
-    FrameRecord, MemberEvent, Members, NodeId, NodeStatus, Record, RecordKind, WireError,
+    MemberEvent, Members, NodeAnswer, NodeId, NodeStatus, PeerReply, Record, RecordKind, Roster,
+    WireError,
 };
-use veltix_core::limits::{CLUSTER_CLOSE, CLUSTER_WIRE};
+use veltix_core::limits::CLUSTER_WIRE;
 use veltix_core::text::printable;
-use veltix_core::{Frame, Target, TargetError};
-use veltix_tokio::{Hub, NodeDelivery, Relay};
+use veltix_tokio::Hub;
+
+pub(crate) use answers::change_here;
+pub(crate) use asks::Answers;
+use asks::Asks;
+use calls::Calls;
+pub(crate) use calls::{Arrived, NodesCall};
+use outbound::Outbound;
 
 use crate::backplane::{Backplane, Destination, EngineState, Receive};
 use crate::config::ClusterConfig;
 use crate::events::{ClusterEvent, ClusterEvents};
-pub(crate) use asks::Answers;
-use asks::Asks;
-use outbound::Outbound;
+use crate::status::ClusterStatus;
 
 /// A node.
 pub(crate) struct Node {
@@ -48,11 +62,15 @@ pub(crate) struct Node {
     config: ClusterConfig,
     started: Instant,
     outbound: Outbound,
+    receiving: Mutex<Receiving>,
     inbound: Inbound,
-    engine: watch::Sender<EngineState>,
+    status: watch::Sender<ClusterStatus>,
     events: ClusterEvents,
+    reports: Reports,
     members: Mutex<Members>,
     asks: Asks,
+    calls: Calls,
+    served: Served,
     tasks: Mutex<Tasks>,
 }
 
@@ -73,22 +91,22 @@ impl Node {
         engine: B,
         hub: Hub,
     ) -> Arc<Self> {
-        let not_started = EngineState::Disconnected { reason: "the engine has not started".into() };
-        let spawn: Spawn = Box::new(move |node, tasks| {
-            tasks.spawn(publisher::PublisherTask::new(Arc::clone(node), engine).run());
-            tasks.spawn(receiver::ReceiverTask::new(Arc::clone(node), hub.clone()).run());
-            tasks.spawn(heartbeat::HeartbeatTask::new(Arc::clone(node), hub).run());
-        });
+        let not_started = ClusterStatus::Degraded { reason: "the engine has not started".into() };
+        let held = || hub.held_bytes();
         Arc::new(Self {
             me,
             started: Instant::now(),
-            outbound: Outbound::new(config.message_ttl, Instant::now()),
-            inbound: Inbound::default(),
-            engine: watch::Sender::new(not_started),
+            outbound: Outbound::new(config.message_ttl, held(), Instant::now()),
+            receiving: Mutex::new(Receiving::new(held())),
+            inbound: Inbound::new(held()),
+            status: watch::Sender::new(not_started),
             events: ClusterEvents::new(),
+            reports: Reports::default(),
             members: Mutex::new(Members::new(me, config.timing)),
             asks: Asks::default(),
-            tasks: Mutex::new(Tasks { spawn: Some(spawn), running: JoinSet::new() }),
+            calls: Calls::default(),
+            served: Served::default(),
+            tasks: Mutex::new(Tasks { spawn: Some(spawn(engine, hub)), running: JoinSet::new() }),
             config,
         })
     }
@@ -97,12 +115,12 @@ impl Node {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) const fn id(&self) -> NodeId {
-        self.me
-    }
-
     fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn receiving(&self) -> MutexGuard<'_, Receiving> {
+        self.receiving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the milliseconds of this node's clock.
@@ -111,12 +129,12 @@ impl Node {
     }
 
     /// Returns the state that the others are told.
-    fn status(&self, peers: usize) -> NodeStatus {
-        let (all, direct) = self.outbound.streams();
+    fn state(&self, peers: usize) -> NodeStatus {
+        let (all, direct) = self.outbound.last();
         NodeStatus {
             name: self.config.name.clone().unwrap_or_else(|| self.me.to_string().into()),
             wire: CLUSTER_WIRE,
-            capabilities: 0,
+            capabilities: capabilities::ALL,
             types: 0,
             peers: peers as u64,
             interest: 0,
@@ -125,17 +143,20 @@ impl Node {
         }
     }
 
+    /// Returns the newest version of the format that all members read.
+    fn version(&self) -> u8 {
+        let newest = *CLUSTER_WIRE.end();
+        let members = self.members();
+        members.iter().filter_map(|(_, it)| it.common_wire(&CLUSTER_WIRE)).fold(newest, u8::min)
+    }
+
     fn tell(&self, to: Destination, record: Record) {
         self.outbound.push(to, record, Instant::now());
     }
 
     /// Returns the other nodes.
     pub(crate) fn others(&self) -> Vec<NodeInfo> {
-        let info = |(id, status): (NodeId, &NodeStatus)| NodeInfo {
-            id,
-            name: Arc::clone(&status.name),
-            peers: usize::try_from(status.peers).unwrap_or(usize::MAX),
-        };
+        let info = |(id, status): (NodeId, &NodeStatus)| NodeInfo::of(id, status);
         self.members().iter().map(info).collect()
     }
 
@@ -144,8 +165,49 @@ impl Node {
     }
 
     /// Returns the state of the connection to the broker, and its changes.
-    pub(crate) fn engine(&self) -> watch::Receiver<EngineState> {
-        self.engine.subscribe()
+    pub(crate) fn status(&self) -> watch::Receiver<ClusterStatus> {
+        self.status.subscribe()
+    }
+
+    /// Returns the counters.
+    pub(crate) fn stats(&self) -> ClusterStats {
+        let (to_all, direct, queued_bytes) = self.outbound.counts();
+        let waiting_bytes = self.inbound.bytes();
+        let receiving = self.receiving();
+        let mut nodes: Vec<_> = receiving.streams().map(NodeStats::of).collect();
+        for (node, sent) in direct {
+            match nodes.iter_mut().find(|stats| stats.node == node) {
+                Some(stats) => stats.sent = sent,
+                None => nodes.push(NodeStats::of_sent(node, sent)),
+            }
+        }
+        let (unreadable, unknown) = (receiving.unreadable, receiving.unknown);
+        ClusterStats { to_all, nodes, queued_bytes, waiting_bytes, unreadable, unknown }
+    }
+
+    /// Counts a record of another node that could not be read.
+    fn note_unreadable(&self, origin: NodeId, error: WireError) {
+        self.receiving().unreadable += 1;
+        self.reports.unreadable(Some(origin), error);
+    }
+
+    /// Takes the state that another node has told, and returns it.
+    fn on_status(&self, origin: NodeId, body: Bytes) -> Result<NodeStatus, WireError> {
+        let status = NodeStatus::decode(body)?;
+        let events = self.members().learn(origin, status.clone(), Instant::now().into_std());
+        events.into_iter().for_each(|event| self.on_member(event));
+        Ok(status)
+    }
+
+    /// Takes a record of another node that concerns no peer of this one.
+    fn on_control(&self, origin: NodeId, record: Record) -> Result<(), WireError> {
+        match record.kind {
+            RecordKind::Answer => self.asks.answer(origin, NodeAnswer::decode(record.body)?),
+            RecordKind::Roster => self.calls.roster(origin, Roster::decode(record.body)?),
+            RecordKind::Reply => self.calls.reply(origin, PeerReply::decode(record.body)?),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Takes a change of the members.
@@ -160,23 +222,32 @@ impl Node {
             MemberEvent::Left(node, reason) => {
                 tracing::info!(%me, %node, ?reason, "a node has left");
                 self.asks.gone(node, |_| true);
+                self.calls.gone(node, |_| true);
+                self.served.origin_left(node);
                 ClusterEvent::NodeLeft { node, reason }
             }
             MemberEvent::DuplicateName(node, other) => {
-                tracing::warn!(%me, %node, %other, "two nodes have one name");
-                ClusterEvent::DuplicateName { node, other }
+                return self.reports.duplicate_name(node, other);
             }
-            MemberEvent::Incompatible(node, wire) => ClusterEvent::Incompatible { node, wire },
-            MemberEvent::TooMany(node) => ClusterEvent::TooManyNodes { node },
+            MemberEvent::Incompatible(node, wire) => return self.reports.incompatible(node, wire),
+            MemberEvent::TooMany(node) => return self.reports.too_many(node),
             _ => return,
         };
         self.events.emit(event);
     }
 }
 
+fn spawn<B: Backplane>(engine: B, hub: Hub) -> Spawn {
+    Box::new(move |node, tasks| {
+        tasks.spawn(publisher::PublisherTask::new(Arc::clone(node), engine).run());
+        tasks.spawn(delivery::DeliveryTask::new(Arc::clone(node), hub.clone()).run());
+        tasks.spawn(heartbeat::HeartbeatTask::new(Arc::clone(node), hub).run());
+    })
+}
+
 impl Receive for Node {
     fn received(&self, batch: Bytes) {
-        self.inbound.push(batch);
+        self.receiving().receive(self, batch);
     }
 
     /// The state counts at once, for the next broadcast.
@@ -195,66 +266,14 @@ impl Receive for Node {
             }
             _ => {}
         }
-        self.engine.send_replace(state);
+        self.status.send_replace(state.into());
     }
 
     fn unreachable(&self, to: NodeId, first: u64) {
-        self.inbound.push_unreachable(to, first);
-    }
-}
-
-impl Relay for Node {
-    fn encode(&self, target: &Target, frame: &Frame) -> Result<Option<Record>, TargetError> {
-        if self.members().is_empty() {
-            return Ok(None);
-        }
-        let target = target.elsewhere();
-        target.check()?;
-        if target.is_nobody() {
-            return Ok(None);
-        }
-        match FrameRecord::encode(self.me, &target, &[], frame) {
-            Ok(record) => Ok(Some(record)),
-            Err(WireError::TooLong { what, length, limit }) => {
-                Err(TargetError::TooLong { what, length, limit })
-            }
-            Err(_) => Ok(None),
-        }
-    }
-
-    fn publish(&self, _: &Target, record: Record) -> NodeDelivery {
-        let nodes = self.members().len();
-        NodeDelivery::of(nodes, self.outbound.push(Destination::All, record, Instant::now()).queued)
-    }
-
-    fn start(self: Arc<Self>) {
-        let mut tasks = self.tasks();
-        if let Some(spawn) = tasks.spawn.take() {
-            spawn(&self, &mut tasks.running);
-        }
-    }
-
-    fn close(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async move {
-            let (kind, body) = (RecordKind::Bye, Bytes::new());
-            self.tell(Destination::All, Record { kind, body });
-            self.outbound.close();
-            let limit: Duration = CLUSTER_CLOSE;
-            // Batches that are not sent by then are lost, and the others notice it.
-            let _ = timeout(limit, self.outbound.ended()).await;
-            self.abort();
-        })
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-
-    fn abort(&self) {
-        let mut tasks = self.tasks();
-        tasks.running.abort_all();
-        let unused = tasks.spawn.take();
-        drop(tasks);
-        drop(unused);
+        let last = self.outbound.undelivered(to, first);
+        self.asks.gone(to, |number| (first..=last).contains(&number));
+        self.calls.gone(to, |number| (first..=last).contains(&number));
+        let event = self.members().unreachable(to, Instant::now().into_std());
+        event.into_iter().for_each(|event| self.on_member(event));
     }
 }

@@ -6,9 +6,9 @@ use tokio::time::sleep;
 use veltix_core::limits::CLUSTER_RETRY;
 
 use super::Node;
-use super::outbound::Outgoing;
+use super::outbound::{Format, Outgoing};
 use crate::backplane::{Backplane, ClusterInbox};
-use crate::error::{PublishError, StartError};
+use crate::error::StartError;
 
 pub(super) struct PublisherTask<B> {
     node: Arc<Node>,
@@ -26,10 +26,11 @@ impl<B: Backplane> PublisherTask<B> {
             tracing::warn!(%me, %error, "the engine of the cluster does not start: trying again");
             sleep(CLUSTER_RETRY).await;
         }
-        let limit = self.engine.max_batch();
-        while let Some(batch) =
-            self.node.outbound.next(self.node.me, limit, || self.node.clock()).await
-        {
+        loop {
+            // The limit of a broker may be another one after a reconnect.
+            let limit = self.engine.max_batch();
+            let node = &self.node;
+            let Some(batch) = node.outbound.next(|| node.format(limit)).await else { break };
             self.publish(batch).await;
         }
         self.engine.close().await;
@@ -45,10 +46,13 @@ impl<B: Backplane> PublisherTask<B> {
     async fn publish(&mut self, batch: Outgoing) {
         let Outgoing { to, bytes, records } = batch;
         let outcome = self.engine.publish(to, bytes).await;
-        self.node.outbound.count(|counts| match outcome {
-            Ok(()) => counts.published += records,
-            Err(PublishError::Offline) => counts.offline += records,
-            Err(PublishError::TooLarge { .. }) => counts.too_large += records,
-        });
+        self.node.outbound.published((to, records), outcome);
+    }
+}
+
+impl Node {
+    /// Returns the properties of the next batch.
+    fn format(&self, limit: usize) -> Format {
+        Format { origin: self.me, version: self.version(), clock: self.clock(), limit }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::record::{Record, RecordKind};
+use super::change::Change;
+use super::record::{Record, RecordKind, read_target};
 use crate::limits::{CLUSTER_LIST, TAGS_PER_PEER};
 use crate::tags::{Member, PeerId, Tag, TagValue, Target};
 use crate::wire::{Read as _, WireError, Write as _, within};
@@ -37,6 +38,13 @@ pub enum Question {
         /// The largest number of peers.
         limit: u32,
     },
+    /// A change of the peers that a target matches.
+    Change {
+        /// The peers.
+        target: Target,
+        /// The change.
+        change: Change,
+    },
     /// A kind of a newer release.
     Unknown(u8),
 }
@@ -55,7 +63,7 @@ pub struct NodeAnswer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnswerContent {
-    /// A number of peers.
+    /// A number of peers: those that a target matches, or those that were changed.
     Count(u64),
     /// Peers with their tags.
     Members {
@@ -73,6 +81,7 @@ pub enum AnswerContent {
 mod kind {
     pub(super) const COUNT: u8 = 1;
     pub(super) const LIST: u8 = 2;
+    pub(super) const CHANGE: u8 = 3;
 
     pub(super) const MEMBERS: u8 = 2;
     pub(super) const UNSUPPORTED: u8 = 3;
@@ -98,6 +107,11 @@ impl NodeAsk {
                 out.write_count(tags.len());
                 tags.iter().for_each(|name| out.write_text(name));
             }
+            Question::Change { target, change } => {
+                out.put_u8(kind::CHANGE);
+                target.encode(&mut out);
+                change.encode(&mut out);
+            }
             Question::Unknown(kind) => out.put_u8(*kind),
         }
         Record { kind: RecordKind::Ask, body: out.freeze() }
@@ -110,14 +124,21 @@ impl NodeAsk {
     pub fn decode(mut bytes: Bytes) -> Result<Self, WireError> {
         let (id, millis) = (bytes.read_u64()?, bytes.read_u32()?);
         let question = match bytes.read_u8()? {
-            kind::COUNT => Question::Count(Target::decode(&mut bytes)?),
+            kind::COUNT => Question::Count(read_target(&mut bytes)?),
             kind::LIST => {
-                let target = Target::decode(&mut bytes)?;
+                let target = read_target(&mut bytes)?;
                 let limit = bytes.read_u32()?;
                 let names = bytes.read_count(4)?;
                 within("list of names", names, TAGS_PER_PEER)?;
                 let tags = (0..names).map(|_| bytes.read_text()).collect::<Result<_, _>>()?;
                 Question::List { target, tags, limit }
+            }
+            kind::CHANGE => {
+                let target = read_target(&mut bytes)?;
+                match Change::decode(&mut bytes)? {
+                    Some(change) => Question::Change { target, change },
+                    None => Question::Unknown(kind::CHANGE),
+                }
             }
             unknown => Question::Unknown(unknown),
         };
@@ -175,7 +196,7 @@ impl NodeAnswer {
     }
 }
 
-fn encode_member(member: &Member, out: &mut BytesMut) {
+pub(super) fn encode_member(member: &Member, out: &mut BytesMut) {
     out.put_u64(member.peer.value());
     out.write_count(member.tags.len());
     for tag in &member.tags {
@@ -184,7 +205,7 @@ fn encode_member(member: &Member, out: &mut BytesMut) {
     }
 }
 
-fn decode_member(bytes: &mut Bytes) -> Result<Member, WireError> {
+pub(super) fn decode_member(bytes: &mut Bytes) -> Result<Member, WireError> {
     let peer = PeerId::new(bytes.read_u64()?);
     let mut tags = Vec::new();
     for _ in 0..bytes.read_count(5)? {

@@ -17,6 +17,8 @@ const HEAD_LEN: usize = 2 + 1 + 1 + 8 + 8 + 8 + 8 + 4 + 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "it is the wire format")]
 pub struct BatchHead {
+    /// The version of the format.
+    pub version: u8,
     /// The node that has sent the batch.
     pub origin: NodeId,
     /// The node that the batch is for, or `None` for all nodes.
@@ -53,6 +55,7 @@ impl Batch {
         }
         let _flags = bytes.read_u8()?;
         let head = BatchHead {
+            version,
             origin: NodeId::read(&mut bytes)?,
             to: NodeId::new(bytes.read_u64()?),
             first: bytes.read_u64()?,
@@ -108,7 +111,7 @@ impl BatchWriter {
     pub fn new(head: &BatchHead) -> Self {
         let mut bytes = BytesMut::with_capacity(HEAD_LEN);
         bytes.put_slice(&MAGIC);
-        bytes.put_u8(*CLUSTER_WIRE.end());
+        bytes.put_u8(head.version);
         bytes.put_u8(0);
         bytes.put_u64(head.origin.value());
         bytes.put_u64(head.to.map_or(0, NodeId::value));

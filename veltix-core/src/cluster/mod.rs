@@ -7,6 +7,8 @@
 
 mod ask;
 mod batch;
+mod call;
+mod change;
 mod freshness;
 mod ids;
 mod members;
@@ -19,6 +21,8 @@ mod tests;
 
 pub use ask::{AnswerContent, NodeAnswer, NodeAsk, Question};
 pub use batch::{Batch, BatchHead, BatchWriter};
+pub use call::{Cancel, NodeCall, PeerOutcome, PeerReply, Roster};
+pub use change::Change;
 pub use freshness::Freshness;
 pub use ids::{NodeId, PeerRef, UnknownRef};
 pub use members::{LeaveReason, MemberEvent, Members, MembersDue, Timing};

@@ -114,15 +114,8 @@ impl FrameRecord {
     ) -> Result<Record, WireError> {
         let mut out = BytesMut::new();
         frame.class().encode(origin.value(), &mut out)?;
-        let begin = out.len();
-        target.encode(&mut out);
-        within("target", out.len() - begin, CLUSTER_TARGET_LEN)?;
-        within("list of excepted peers", except.len(), CLUSTER_EXCEPT)?;
-        out.write_count(except.len());
-        for peer in except {
-            out.put_u64(peer.node.value());
-            out.put_u64(peer.peer.value());
-        }
+        write_target(target, &mut out)?;
+        write_except(except, &mut out)?;
         frame.write_to(&mut out);
         Ok(Record { kind: RecordKind::Frame, body: out.freeze() })
     }
@@ -133,22 +126,52 @@ impl FrameRecord {
     /// Returns [`WireError`] if the record is damaged, over a limit, or of a newer release.
     pub fn decode(mut bytes: Bytes) -> Result<Self, WireError> {
         let class = DeliveryClass::decode(&mut bytes)?;
-        let before = bytes.len();
-        let target = Target::decode(&mut bytes)?;
-        within("target", before - bytes.len(), CLUSTER_TARGET_LEN)?;
-        let excepted = bytes.read_count(16)?;
-        within("list of excepted peers", excepted, CLUSTER_EXCEPT)?;
-        let mut except = Vec::with_capacity(excepted);
-        for _ in 0..excepted {
-            let node = NodeId::read(&mut bytes)?;
-            except.push(PeerRef { node, peer: PeerId::new(bytes.read_u64()?) });
-        }
-        Ok(Self { class, target, except, message: message(bytes)? })
+        let target = read_target(&mut bytes)?;
+        let except = read_except(&mut bytes)?;
+        Ok(Self { class, target, except, message: read_message(bytes)? })
     }
 }
 
+/// Writes a target within its limit.
+pub(super) fn write_target(target: &Target, out: &mut BytesMut) -> Result<(), WireError> {
+    let begin = out.len();
+    target.encode(out);
+    within("target", out.len() - begin, CLUSTER_TARGET_LEN)
+}
+
+/// Reads a target within its limit.
+pub(super) fn read_target(bytes: &mut Bytes) -> Result<Target, WireError> {
+    let before = bytes.len();
+    let target = Target::decode(bytes)?;
+    within("target", before - bytes.len(), CLUSTER_TARGET_LEN)?;
+    Ok(target)
+}
+
+/// Writes the list of excepted peers within its limit.
+pub(super) fn write_except(except: &[PeerRef], out: &mut BytesMut) -> Result<(), WireError> {
+    within("list of excepted peers", except.len(), CLUSTER_EXCEPT)?;
+    out.write_count(except.len());
+    for peer in except {
+        out.put_u64(peer.node.value());
+        out.put_u64(peer.peer.value());
+    }
+    Ok(())
+}
+
+/// Reads the list of excepted peers within its limit.
+pub(super) fn read_except(bytes: &mut Bytes) -> Result<Vec<PeerRef>, WireError> {
+    let excepted = bytes.read_count(16)?;
+    within("list of excepted peers", excepted, CLUSTER_EXCEPT)?;
+    let mut except = Vec::with_capacity(excepted);
+    for _ in 0..excepted {
+        let node = NodeId::read(bytes)?;
+        except.push(PeerRef { node, peer: PeerId::new(bytes.read_u64()?) });
+    }
+    Ok(except)
+}
+
 /// Reads a frame that takes all of these bytes.
-fn message(mut bytes: Bytes) -> Result<Message, WireError> {
+pub(super) fn read_message(mut bytes: Bytes) -> Result<Message, WireError> {
     let header = Header::parse(&bytes).ok().flatten().ok_or(WireError::BadFrame)?;
     let body = bytes.split_off(HEADER_LEN);
     if header.length as usize != body.len() || header.checksum != checksum(&body) {

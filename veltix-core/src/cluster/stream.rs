@@ -46,6 +46,12 @@ impl InStream {
         if missed == 0 { Received::Next } else { Received::After { missed } }
     }
 
+    /// Counts the record that was received last as missing: it found no room on this node.
+    pub const fn lose(&mut self) {
+        self.received = self.received.saturating_sub(1);
+        self.missed += 1;
+    }
+
     /// Learns the last number of the stream from a heartbeat, so that a lost tail is noticed. Returns the
     /// number of records that are missing.
     pub fn catch_up(&mut self, last: u64) -> u64 {

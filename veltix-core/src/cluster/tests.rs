@@ -66,6 +66,17 @@ fn class() -> impl Strategy<Value = DeliveryClass> {
     ]
 }
 
+fn change() -> impl Strategy<Value = Change> {
+    let name = || "[a-z]{1,4}".prop_map(std::sync::Arc::<str>::from);
+    prop_oneof![
+        (name(), value()).prop_map(|tag| Change::Tag(Tag::from(tag))),
+        name().prop_map(Change::Untag),
+        (name(), value()).prop_map(|(name, value)| Change::Join(name, value)),
+        (name(), value()).prop_map(|(name, value)| Change::Leave(name, value)),
+        name().prop_map(Change::Close),
+    ]
+}
+
 fn node(value: u64) -> NodeId {
     NodeId::new(value).expect("it is not zero")
 }
@@ -79,7 +90,6 @@ proptest! {
         code in any::<u16>(),
         body in vec(any::<u8>(), 0..64),
     ) {
-        let target = target.elsewhere();
         let except: Vec<_> = except
             .into_iter()
             .map(|(at, peer)| PeerRef { node: node(at), peer: PeerId::new(peer) })
@@ -98,12 +108,15 @@ proptest! {
         (target, names) in (target(), vec("[a-z]{0,5}", 0..4)),
         members in vec((any::<u64>(), vec(("[a-z]{1,4}", value()), 0..3)), 0..4),
         (count, truncated, reason) in (any::<u64>(), any::<bool>(), ".{0,8}"),
+        change in change(),
     ) {
-        let target = target.elsewhere();
         let tags = names.iter().map(|name| name.as_str().into()).collect();
         let timeout = std::time::Duration::from_millis(millis.into());
-        let questions =
-            [Question::Count(target.clone()), Question::List { target, tags, limit }];
+        let questions = [
+            Question::Count(target.clone()),
+            Question::Change { target: target.clone(), change },
+            Question::List { target, tags, limit },
+        ];
         for question in questions {
             let ask = NodeAsk { id, timeout, question };
             prop_assert_eq!(NodeAsk::decode(ask.encode().body), Ok(ask));
@@ -127,13 +140,46 @@ proptest! {
     }
 
     #[test]
+    fn a_call_arrives_as_it_was_made_and_so_does_each_response(
+        (id, millis, peer) in any::<(u64, u32, u64)>(),
+        target in target(),
+        roster in vec(any::<u64>().prop_map(PeerId::new), 0..9),
+        (limit, reason) in (any::<u64>(), ".{0,8}"),
+        body in vec(any::<u8>(), 0..64),
+    ) {
+        let timeout = std::time::Duration::from_millis(millis.into());
+        let frame = Frame::new(200, RequestId::new(3), body.into());
+        let record = NodeCall::encode(id, timeout, &target, &[], &frame).unwrap();
+        let call = NodeCall::decode(record.body).unwrap();
+        prop_assert_eq!((call.id, call.timeout, call.target), (id, timeout, target));
+        prop_assert_eq!(Frame::from(call.message.clone()), frame.clone());
+        for peers in [Ok(roster), Err(reason.as_str().into())] {
+            let roster = Roster { id, peers };
+            prop_assert_eq!(Roster::decode(roster.encode().body), Ok(roster));
+        }
+        prop_assert_eq!(Cancel::decode(Cancel { id }.encode().body), Ok(Cancel { id }));
+        for outcome in [
+            PeerOutcome::Reply(call.message),
+            PeerOutcome::TimedOut,
+            PeerOutcome::Left,
+            PeerOutcome::Full,
+            PeerOutcome::Congested { limit },
+            PeerOutcome::Failed(reason.into()),
+        ] {
+            let reply = PeerReply { id, peer: PeerId::new(peer), outcome };
+            let read = PeerReply::decode(reply.clone().encode().body).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{reply:?}"));
+        }
+    }
+
+    #[test]
     fn a_batch_arrives_as_it_was_sent(
         head in (1..u64::MAX, any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>()),
         records in vec((any::<u8>(), vec(any::<u8>(), 0..20)), 0..20),
     ) {
         let (origin, to, first, all_before, clock) = head;
         let (origin, to) = (node(origin), NodeId::new(to));
-        let head = BatchHead { origin, to, first, all_before, clock };
+        let head = BatchHead { version: 1, origin, to, first, all_before, clock };
         let records: Vec<_> = records
             .into_iter()
             .map(|(kind, body)| Record { kind: RecordKind::of_number(kind), body: body.into() })
@@ -160,6 +206,10 @@ proptest! {
         let _ = NodeAsk::decode(bytes.clone());
         let _ = NodeAnswer::decode(bytes.clone());
         let _ = NodeStatus::decode(bytes.clone());
+        let _ = NodeCall::decode(bytes.clone());
+        let _ = Roster::decode(bytes.clone());
+        let _ = PeerReply::decode(bytes.clone());
+        let _ = Cancel::decode(bytes.clone());
         let _ = Part::decode(bytes.clone());
         let _ = Target::decode(&mut bytes.clone());
         let _ = TagValue::decode(&mut bytes.clone());
@@ -185,6 +235,10 @@ fn ids_of_peers_stay_on_their_node() {
     ] {
         assert_eq!(target.elsewhere(), elsewhere, "{target}");
     }
+    // Towards one node, ids name its own peers.
+    let mut bytes = BytesMut::new();
+    (&room & &ada).encode(&mut bytes);
+    assert_eq!(Target::decode(&mut bytes.freeze()), Ok(&room & &ada));
     // A key with the id of a peer names the node, too.
     let key = |origin| {
         let mut frame = Frame::new(200, RequestId::new(1), Bytes::new());

@@ -52,8 +52,11 @@ pub const CLUSTER_QUEUE_RECORDS: usize = 16 * 1024;
 /// Is the size of a batch above which no record is added: the write buffer of an engine.
 pub const CLUSTER_BATCH: usize = 64 * 1024;
 
-/// Limits the time for which the end of a server waits for the last records of its node.
+/// Limits the time for which an engine waits at its end until its last batch is sent.
 pub const CLUSTER_CLOSE: Duration = Duration::from_secs(1);
+
+/// Is the time after which the delivery of messages of other nodes lets other tasks run.
+pub const CLUSTER_TURN: Duration = Duration::from_millis(4);
 
 /// Is the time between two attempts to start an engine.
 pub const CLUSTER_RETRY: Duration = Duration::from_secs(1);
@@ -100,3 +103,9 @@ pub const CLUSTER_RECENT_BATCHES: usize = 1_024;
 
 /// Limits the events of a cluster that wait for a reader.
 pub const CLUSTER_EVENTS: usize = 1_024;
+
+/// Limits the calls and questions of a node that are under way, and those of others that it serves.
+pub const CLUSTER_CALLS: usize = 4_096;
+
+/// Is the time between two reports of what other nodes can cause in any number.
+pub const CLUSTER_REPORT: Duration = Duration::from_secs(1);

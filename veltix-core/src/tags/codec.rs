@@ -4,6 +4,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::expression::Expression;
 use super::number::{Comparison, TagNumber};
+use super::peer_id::PeerId;
 use super::target::Target;
 use super::value::TagValue;
 use crate::error::TargetError;
@@ -20,6 +21,7 @@ mod kind {
     pub(super) const NOT: u8 = 6;
     pub(super) const AND: u8 = 7;
     pub(super) const OR: u8 = 8;
+    pub(super) const PEERS: u8 = 9;
 
     pub(super) const UNIT: u8 = 0;
     pub(super) const FALSE: u8 = 1;
@@ -43,7 +45,8 @@ impl Target {
         matches!(self.0, Expression::Nobody)
     }
 
-    /// Writes the target.
+    /// Writes the target. The ids of peers are written as they are: the reader takes them for peers of its
+    /// own node.
     pub fn encode(&self, out: &mut BytesMut) {
         self.0.encode(out);
     }
@@ -73,7 +76,12 @@ impl Expression {
     fn encode(&self, out: &mut BytesMut) {
         match self {
             Self::All => out.put_u8(kind::ALL),
-            Self::Nobody | Self::Peers(_) | Self::Invalid(_) => out.put_u8(kind::NOBODY),
+            Self::Nobody | Self::Invalid(_) => out.put_u8(kind::NOBODY),
+            Self::Peers(peers) => {
+                out.put_u8(kind::PEERS);
+                out.write_count(peers.len());
+                peers.iter().for_each(|peer| out.put_u64(peer.value()));
+            }
             Self::Has(name) => begin(out, kind::HAS, name),
             Self::Is(name, value) => {
                 begin(out, kind::IS, name);
@@ -125,6 +133,10 @@ impl Expression {
             kind::NOT => Self::decode(bytes, inner)?.not(),
             kind::AND => Self::decode_terms(bytes, inner, Self::All, Self::and)?,
             kind::OR => Self::decode_terms(bytes, inner, Self::Nobody, Self::or)?,
+            kind::PEERS => {
+                let peers = (0..bytes.read_count(8)?).map(|_| bytes.read_u64().map(PeerId::new));
+                Self::peers(peers.collect::<Result<Vec<_>, _>>()?)
+            }
             kind => return Err(WireError::UnknownKind { what: "part of a target", kind }),
         })
     }

@@ -82,6 +82,22 @@ pub enum RequestError<E = Infallible> {
     /// The message could not be encoded.
     #[error("the message could not be encoded")]
     Encode(#[from] EncodeError),
+    /// The node of the peer has ended, or its end was noticed before the answer arrived. It is unknown
+    /// whether the peer handled the message.
+    #[cfg(feature = "cluster")]
+    #[error("the node of the peer has ended: find the peer on another node, and call it there")]
+    NodeGone,
+    /// The broker of the cluster is away, or the queue of this node is full. The message was not sent.
+    #[cfg(feature = "cluster")]
+    #[error("the broker of the cluster is away, so the message was not sent: try again later")]
+    Offline,
+    /// The message was not sent to the peer, for this reason.
+    #[cfg(feature = "cluster")]
+    #[error("the message was not sent to the peer: {reason}")]
+    NotSent {
+        /// The reason.
+        reason: std::sync::Arc<str>,
+    },
 }
 
 impl<E> RequestError<E> {
@@ -102,6 +118,12 @@ impl<E> RequestError<E> {
             Self::TypeNeeded => RequestError::TypeNeeded,
             Self::IdsExhausted(error) => RequestError::IdsExhausted(error),
             Self::Encode(error) => RequestError::Encode(error),
+            #[cfg(feature = "cluster")]
+            Self::NodeGone => RequestError::NodeGone,
+            #[cfg(feature = "cluster")]
+            Self::Offline => RequestError::Offline,
+            #[cfg(feature = "cluster")]
+            Self::NotSent { reason } => RequestError::NotSent { reason },
         }
     }
 }

@@ -15,9 +15,12 @@ use crate::session::within;
 #[derive(Clone, Debug)]
 #[must_use = "nothing is sent before `send`"]
 pub struct Broadcast {
-    endpoint: Arc<Endpoint>,
-    target: Target,
-    except: Vec<PeerId>,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) target: Target,
+    pub(super) except: Vec<PeerId>,
+    /// Excepted peers of other nodes of a cluster.
+    #[cfg(feature = "cluster")]
+    pub(super) except_elsewhere: Vec<veltix_core::cluster::PeerRef>,
     /// True if the message stays on this node of a cluster.
     #[cfg(feature = "cluster")]
     pub(super) local: bool,
@@ -29,6 +32,8 @@ impl Broadcast {
             endpoint,
             target,
             except: Vec::new(),
+            #[cfg(feature = "cluster")]
+            except_elsewhere: Vec::new(),
             #[cfg(feature = "cluster")]
             local: false,
         }
@@ -54,16 +59,12 @@ impl Broadcast {
         }
         let message = encode(endpoint, message)?;
         let frame = Frame::from(message.with_id(endpoint.plain_id()));
-        let Self { target, except, .. } = self;
         #[cfg(feature = "cluster")]
         if let Some(relay) = endpoint.relay().filter(|_| !self.local) {
-            let record = relay.encode(&target, &frame)?;
-            let mut delivery = send_here(endpoint, target.clone(), except, frame)?;
-            // The peers of this node come first.
-            delivery.nodes = record.map(|it| relay.publish(&target, it)).unwrap_or_default();
-            return Ok(delivery);
+            let relay = Arc::clone(relay);
+            return Ok(self.send_everywhere(&*relay, frame)?);
         }
-        Ok(send_here(endpoint, target, except, frame)?)
+        Ok(send_here(&self.endpoint, self.target, self.except, frame)?)
     }
 
     /// Creates a [`Survey`] that asks each of the peers. The message is encoded once, now.
@@ -120,7 +121,7 @@ pub(super) fn send_here(
 }
 
 /// Encodes a message within the size limits of this side.
-fn encode(
+pub(super) fn encode(
     endpoint: &Endpoint,
     message: &(impl ToMessage + ?Sized),
 ) -> Result<Message, EncodeError> {

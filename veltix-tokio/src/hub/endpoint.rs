@@ -159,10 +159,12 @@ impl Endpoint {
         self.relay.get()
     }
 
-    /// Returns the id of a server without a cluster.
+    /// Returns the id of the server as a node of its cluster, or as the only node of one.
     #[cfg(feature = "cluster")]
-    pub(crate) fn lone_node(&self) -> veltix_core::cluster::NodeId {
-        *self.lone_node.get_or_init(|| veltix_core::cluster::NodeId::of_random(fastrand::u64(..)))
+    pub(crate) fn node(&self) -> veltix_core::cluster::NodeId {
+        use veltix_core::cluster::NodeId;
+        let lone = || *self.lone_node.get_or_init(|| NodeId::of_random(fastrand::u64(..)));
+        self.relay().map_or_else(lone, |relay| relay.node())
     }
 
     /// Sets the cluster, once.
@@ -237,6 +239,10 @@ impl Endpoint {
         let _inside = self.services.runtime().enter();
         if self.drain().begin(self.limits().drain_timeout) {
             tracing::info!(addr = %self.local_addr, reason = %CloseReason::Shutdown, "draining");
+            #[cfg(feature = "cluster")]
+            if let Some(relay) = self.relay() {
+                relay.begin_drain();
+            }
             self.events.emit(|| Event::Draining);
             self.handshakes.shed_all();
             self.peers.wake_all();

@@ -8,13 +8,17 @@ use std::sync::Arc;
 
 use tokio::task::yield_now;
 use tokio::time::Instant;
-use veltix_core::cluster::{NodeId, Record};
-use veltix_core::{Frame, Member, PeerId, Target, TargetError};
+use veltix_core::cluster::{NodeId, PeerRef, Record};
+use veltix_core::limits::CLUSTER_TURN;
+use veltix_core::{Frame, Member, PeerId, Target, TargetError, ToMessage};
 
-use super::broadcast::send_here;
+use super::broadcast::{encode, send_here};
 use super::shared_batch::finish_shared_batch;
 use super::{Broadcast, Delivery, Hub};
-use crate::flush::{FlushList, FlushScope};
+use crate::close::ClusterShutdown;
+use crate::error::SendError;
+use crate::flush::{self, FlushList, FlushScope};
+use crate::memory::Holding;
 
 /// The result of passing a broadcast on to the other nodes of a cluster: `matched = queued + dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,24 +45,68 @@ impl NodeDelivery {
     }
 }
 
+/// A broadcast in the queue of a cluster.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "the cluster makes it")]
+pub struct Published {
+    pub nodes: NodeDelivery,
+    /// True if the queue is more than half full, so that the bytes are charged to the peer whose handler
+    /// has sent the broadcast.
+    pub waits: bool,
+}
+
+/// Bytes that a cluster holds, which count in the memory budget of its server.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct HeldBytes(Holding);
+
+impl HeldBytes {
+    /// Sets the number of bytes if the budget has room for the increase, and returns whether it has.
+    #[must_use]
+    pub fn try_set(&self, bytes: usize) -> bool {
+        self.0.try_set(bytes)
+    }
+
+    /// Sets the number of bytes after a decrease.
+    pub fn set(&self, bytes: usize) {
+        self.0.set(bytes);
+    }
+}
+
 /// The cluster of one server.
 #[doc(hidden)]
 pub trait Relay: Send + Sync + 'static {
+    /// Returns the id of this node.
+    fn node(&self) -> NodeId;
+
     /// Returns the record of a broadcast for the other nodes, or `None` if no other node can have a peer
-    /// that the target matches. The class of the frame is without this server's default.
+    /// that the target matches. The class of the frame is without this server's default. The excepted
+    /// peers are those of other nodes.
     ///
     /// # Errors
-    /// [`TargetError`] if the target is too large for other nodes.
-    fn encode(&self, target: &Target, frame: &Frame) -> Result<Option<Record>, TargetError>;
+    /// [`TargetError`] if the target, or the list of excepted peers, is too large for other nodes.
+    fn encode(
+        &self,
+        target: &Target,
+        except: &[PeerRef],
+        frame: &Frame,
+    ) -> Result<Option<Record>, TargetError>;
 
     /// Passes the record on to the nodes on which the target may match. It never waits.
-    fn publish(&self, target: &Target, record: Record) -> NodeDelivery;
+    fn publish(&self, target: &Target, record: Record) -> Published;
 
     /// Starts the tasks of the cluster on the current runtime, before the first peer.
     fn start(self: Arc<Self>);
 
-    /// Ends the cluster of this server, after its last peer has gone.
-    fn close(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Notes that the server begins to drain: the counts of its report begin here.
+    fn begin_drain(&self);
+
+    /// Ends the cluster of this server until the deadline, after the server's last peer has gone.
+    fn close(
+        self: Arc<Self>,
+        deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = ClusterShutdown> + Send>>;
 
     /// Ends the cluster of this server at once.
     fn abort(&self);
@@ -88,9 +136,39 @@ pub struct Foreign {
 
 impl Broadcast {
     /// Keeps the message on this node: the peers of other nodes do not receive it.
-    pub fn local(mut self) -> Self {
+    pub const fn local(mut self) -> Self {
         self.local = true;
         self
+    }
+
+    /// Excludes this peer of any node. At most 64 peers of other nodes can be excluded: a tag names more of
+    /// them.
+    pub fn except_ref(mut self, peer: PeerRef) -> Self {
+        if peer.node == self.endpoint.node() {
+            self.except.push(peer.peer);
+        } else {
+            self.except_elsewhere.push(peer);
+        }
+        self
+    }
+
+    /// Sends a frame to the peers of this node, and then to those of the other ones.
+    pub(super) fn send_everywhere(
+        self,
+        relay: &dyn Relay,
+        frame: Frame,
+    ) -> Result<Delivery, TargetError> {
+        let Self { endpoint, target, except, except_elsewhere, .. } = self;
+        let record = relay.encode(&target, &except_elsewhere, &frame)?;
+        let length = frame.len();
+        let mut delivery = send_here(&endpoint, target.clone(), except, frame)?;
+        if let Some(record) = record {
+            let Published { nodes, waits } = relay.publish(&target, record);
+            let waiting = if waits { length } else { 0 };
+            flush::published(length * nodes.queued, waiting);
+            delivery.nodes = nodes;
+        }
+        Ok(delivery)
     }
 }
 
@@ -102,11 +180,37 @@ impl Hub {
         self.0.relay().cloned()
     }
 
-    /// Returns the id of this server as the only node of a cluster.
+    /// Returns the id of this server as a node of its cluster, or as the only node of one.
     #[doc(hidden)]
     #[must_use]
-    pub fn lone_node(&self) -> NodeId {
-        self.0.lone_node()
+    pub fn node(&self) -> NodeId {
+        self.0.node()
+    }
+
+    /// Returns the holder of further bytes in the memory budget of the server.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn held_bytes(&self) -> HeldBytes {
+        HeldBytes(Holding::new(Arc::clone(self.0.services().memory())))
+    }
+
+    /// Encodes a message within the limits of the server.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] after the server has ended, and [`SendError::Encode`].
+    #[doc(hidden)]
+    pub fn frame(&self, message: &(impl ToMessage + ?Sized)) -> Result<Frame, SendError> {
+        if self.0.drain().has_ended() {
+            return Err(SendError::Closed);
+        }
+        Ok(Frame::from(encode(&self.0, message)?.with_id(self.0.plain_id())))
+    }
+
+    /// Returns the size of the largest body of a typed message, in bytes.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn max_typed_body(&self) -> usize {
+        self.0.limits().max_typed_body
     }
 
     /// Returns the peers that a target matches with their tags of these names, up to `limit` of them, and
@@ -124,31 +228,41 @@ impl Hub {
         self.0.services().tags().read(|tags| tags.members(target, names, limit))
     }
 
-    /// Delivers messages of other nodes, in order. They are flushed together.
+    /// Delivers messages of other nodes, in order. They are flushed together, and other tasks run in
+    /// between.
     ///
     /// # Cancel safety
-    /// If the future is dropped, all messages that it took are delivered.
+    /// If the future is dropped, the rest of the messages is lost.
     #[doc(hidden)]
-    pub async fn deliver(&self, messages: impl IntoIterator<Item = Foreign>) -> Delivery {
-        let (delivery, mut flushes) = self.queue(messages);
-        loop {
-            flushes.flush_some();
-            if flushes.is_empty() {
-                return delivery;
+    pub async fn deliver(&self, messages: impl IntoIterator<Item = Foreign, IntoIter: Send>) {
+        let mut messages = messages.into_iter().peekable();
+        while messages.peek().is_some() {
+            let mut flushes = self.queue(&mut messages);
+            loop {
+                flushes.flush_some();
+                if flushes.is_empty() {
+                    break;
+                }
+                yield_now().await;
             }
-            yield_now().await;
+            if messages.peek().is_some() {
+                yield_now().await;
+            }
         }
     }
 
-    fn queue(&self, messages: impl IntoIterator<Item = Foreign>) -> (Delivery, FlushList) {
-        let scope = FlushScope::enter_without_own();
-        let mut delivery = Delivery::default();
+    /// Queues messages for as long as a task may run.
+    fn queue(&self, messages: &mut impl Iterator<Item = Foreign>) -> FlushList {
+        let (scope, begun) = (FlushScope::enter_without_own(), Instant::now());
         for Foreign { target, except, frame } in messages {
             let frame = frame.with_id(self.0.plain_id());
             // A target that one node accepts is within the limits of every node.
-            delivery.add(send_here(&self.0, target, except, frame).unwrap_or_default());
+            let _ = send_here(&self.0, target, except, frame);
+            if begun.elapsed() >= CLUSTER_TURN {
+                break;
+            }
         }
         finish_shared_batch(&scope);
-        (delivery, scope.leave(Instant::now()))
+        scope.leave(Instant::now())
     }
 }

@@ -113,6 +113,12 @@ pub(super) async fn serve(
         );
     }
     endpoint.tasks().end();
+    #[cfg(feature = "cluster")]
+    if let Some(relay) = endpoint.relay() {
+        // After a drain that took all of its time, too, the other nodes hear the farewell.
+        let deadline = deadline.max(Instant::now() + ABORT_AFTER);
+        endpoint.drain().record_cluster(Arc::clone(relay).close(deadline).await);
+    }
     let report = endpoint.drain().finish(complete, blocked as u64);
     tracing::info!(addr = %endpoint.local_addr(), ?report, "stopped");
     result

@@ -308,19 +308,12 @@ impl Server {
         let endpoint = Arc::clone(&self.endpoint);
         // It is dropped before `self`, so it aborts the connections before their waiters are told.
         let mut serve = Box::pin(accept::serve(listeners, self.pace.take(), endpoint));
-        let served = tokio::select! {
+        tokio::select! {
             biased;
-            served = &mut serve => served,
-            _ = stop => {
-                self.endpoint.begin_shutdown();
-                serve.await
-            }
-        };
-        #[cfg(feature = "cluster")]
-        if let Some(relay) = self.endpoint.relay() {
-            Arc::clone(relay).close().await;
+            served = &mut serve => return Ok(served?),
+            _ = stop => self.endpoint.begin_shutdown(),
         }
-        Ok(served?)
+        Ok(serve.await?)
     }
 }
 

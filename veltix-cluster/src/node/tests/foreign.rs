@@ -7,7 +7,7 @@ use veltix_core::Frame;
 use veltix_core::cluster::{BatchHead, BatchWriter, FrameRecord, Record, RecordKind};
 
 use super::*;
-use crate::backplane::{ClusterInbox, Destination, Receive};
+use crate::backplane::{ClusterInbox, Destination, EngineState, Receive};
 
 /// A node that hears nothing.
 struct Deaf;
@@ -24,7 +24,7 @@ async fn publish(network: &MemoryNetwork, records: &[Record]) {
     let origin = NodeId::of_random(77);
     let mut engine = network.engine();
     engine.start(origin, ClusterInbox::new(Arc::downgrade(&deaf))).await.unwrap();
-    let head = BatchHead { origin, to: None, first: 1, all_before: 0, clock: 0 };
+    let head = BatchHead { version: 1, origin, to: None, first: 1, all_before: 0, clock: 0 };
     let mut writer = BatchWriter::new(&head);
     records.iter().for_each(|record| assert!(writer.add(record)));
     engine.publish(Destination::All, writer.finish()).await.unwrap();

@@ -1,5 +1,7 @@
 //! Servers of one cluster: in memory, and over a NATS server.
 
+mod calls;
+mod changes;
 mod foreign;
 #[cfg(feature = "nats")]
 mod nats;
@@ -9,20 +11,23 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
-use veltix_core::cluster::{LeaveReason, NodeId};
+use veltix_core::cluster::{LeaveReason, NodeId, PeerRef};
 use veltix_core::{Message, MessageType, TagValue, Target, all, tag};
 use veltix_tokio::transport::{MemoryConnector, memory};
 use veltix_tokio::{Client, ClientConfig, Hub, NodeDelivery, Peer, Router, Server, ServerConfig};
 
-use crate::backplane::{Backplane, EngineState};
+use crate::backplane::Backplane;
 use crate::cluster::Cluster;
 use crate::engine::memory::MemoryNetwork;
 use crate::events::ClusterEvent;
 use crate::gathered::Missing;
 use crate::joining::Joining;
+use crate::status::ClusterStatus;
 
 const SAY: MessageType = MessageType::new(300, "say", "");
 const JOIN: MessageType = MessageType::new(301, "join", "");
+/// A question to a client, which answers with its room. A client of the room `mute` never answers.
+const ASK: MessageType = MessageType::new(302, "ask", "");
 
 /// A running server of a cluster.
 struct Running {
@@ -61,11 +66,45 @@ fn serve_with(joining: Joining<impl Backplane>) -> Running {
 }
 
 impl Running {
+    /// Connects a client, and returns it with the name of its peer.
+    async fn named(&self, room: &str) -> (Reader, PeerRef) {
+        let before = self.hub.list(all()).unwrap();
+        let reader = self.client(room).await;
+        let is_new = |peer: &Peer| before.iter().all(|old| old.id() != peer.id());
+        let peer = self.hub.list(all()).unwrap().into_iter().find(is_new).unwrap();
+        (reader, PeerRef { node: self.id, peer: peer.id() })
+    }
+
+    /// Waits until the connection of a peer has ended.
+    async fn forgets(&self, peer: PeerRef) {
+        soon(async {
+            while self.hub.get(peer.peer).is_some() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
+    fn cluster(&self) -> Cluster {
+        Cluster::of(&self.hub)
+    }
+
     async fn client(&self, room: &str) -> Reader {
         let (tell, heard) = unbounded_channel();
-        let router = Router::new().route(SAY, move |body: &[u8]| {
-            tell.send(String::from_utf8_lossy(body).into_owned()).expect("the test listens");
-        });
+        let asked = room.to_owned();
+        let router = Router::new()
+            .route(SAY, move |body: &[u8]| {
+                tell.send(String::from_utf8_lossy(body).into_owned()).expect("the test listens");
+            })
+            .route(ASK, move || {
+                let room = asked.clone();
+                async move {
+                    if room == "mute" {
+                        std::future::pending::<()>().await;
+                    }
+                    room
+                }
+            });
         let connector = self.connector.clone();
         let client = Client::connect_with(connector, ClientConfig::default(), router);
         let client = soon(client).await.unwrap();
@@ -243,11 +282,14 @@ async fn without_a_broker_the_node_serves_its_own_peers() {
     assert_eq!((waits.queued, waits.nodes), (1, NodeDelivery::of(1, true)));
     assert_eq!(soon(here.heard.recv()).await.as_deref(), Some("waits"));
     assert!(matches!(soon(events.next()).await, Some(ClusterEvent::Degraded { .. })));
-    assert!(matches!(Cluster::of(&nodes[0].hub).state(), EngineState::Disconnected { .. }));
+    assert!(matches!(
+        *Cluster::of(&nodes[0].hub).status().borrow(),
+        ClusterStatus::Degraded { .. }
+    ));
     network.start();
     assert_eq!(soon(there.heard.recv()).await.as_deref(), Some("waits"));
     assert!(matches!(soon(events.next()).await, Some(ClusterEvent::Recovered { .. })));
-    assert_eq!(Cluster::of(&nodes[0].hub).state(), EngineState::Connected);
+    assert_eq!(*Cluster::of(&nodes[0].hub).status().borrow(), ClusterStatus::Connected);
     network.stop();
     sleep(Duration::from_secs(6)).await;
     let refused = nodes[0].hub.broadcast(&Message::from_text(SAY, "refused")).unwrap();

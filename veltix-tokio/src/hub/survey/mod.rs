@@ -183,6 +183,27 @@ impl<Q: Ask + ?Sized> Survey<Q> {
         self.replies
     }
 
+    /// Returns the number of peers that have not responded.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Returns the frame of the question, until it is sent.
+    #[cfg(feature = "cluster")]
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn unsent(&self) -> Option<&Frame> {
+        self.unsent.as_ref()
+    }
+
+    /// Ends the survey.
+    #[cfg(feature = "cluster")]
+    #[doc(hidden)]
+    pub fn end(&mut self) {
+        self.give_up();
+    }
+
     /// Returns the next response, or `None` if all peers have responded or the survey has ended
     /// early.
     ///

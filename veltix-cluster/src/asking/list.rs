@@ -79,7 +79,7 @@ impl IntoFuture for List {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { cluster, target, tags, limit, timeout } = self;
-            let mut list = Gathered::new(Vec::new(), Vec::new());
+            let mut list = cluster.gathered(Vec::new(), Vec::new());
             let here = cluster.hub().members(&target, &tags, limit)?;
             add(&mut list, limit, cluster.node(), here);
             let question = |target| Question::List { target, tags, limit: limit as u32 };

@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use veltix_core::cluster::{AnswerContent, Question};
+use veltix_core::cluster::{AnswerContent, NodeId, Question};
 use veltix_core::limits::CLUSTER_ASK_TIMEOUT;
 use veltix_core::{Target, TargetError};
 
@@ -41,6 +41,40 @@ impl Count {
         self.timeout = limit;
         self
     }
+
+    /// Returns the counts of the nodes instead of their sum. A node on which the target cannot match is left
+    /// out.
+    pub fn per_node(self) -> CountPerNode {
+        CountPerNode(self)
+    }
+}
+
+/// The counts of the nodes that are being made. Created by [`Count::per_node`].
+#[derive(Clone, Debug)]
+#[must_use = "nobody is asked before it is awaited"]
+pub struct CountPerNode(Count);
+
+impl IntoFuture for CountPerNode {
+    type Output = Result<Gathered<Vec<(NodeId, usize)>>, TargetError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Asks all nodes.
+    ///
+    /// # Errors
+    /// [`TargetError`] if the target exceeds a limit.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Count { cluster, target, timeout } = self.0;
+            let mut counts = vec![(cluster.node(), cluster.hub().count(&target)?)];
+            let answers = cluster.ask(&target, Question::Count, timeout).await;
+            for (node, answer) in answers.answers {
+                if let AnswerContent::Count(count) = answer {
+                    counts.push((node, usize::try_from(count).unwrap_or(usize::MAX)));
+                }
+            }
+            Ok(cluster.gathered(counts, answers.missing))
+        })
+    }
 }
 
 impl IntoFuture for Count {
@@ -53,15 +87,8 @@ impl IntoFuture for Count {
     /// [`TargetError`] if the target exceeds a limit.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { cluster, target, timeout } = self;
-            let mut peers = cluster.hub().count(&target)?;
-            let answers = cluster.ask(&target, Question::Count, timeout).await;
-            for (_, answer) in answers.answers {
-                if let AnswerContent::Count(count) = answer {
-                    peers += usize::try_from(count).unwrap_or(usize::MAX);
-                }
-            }
-            Ok(Gathered::new(peers, answers.missing))
+            let counts = self.per_node().await?;
+            Ok(counts.map(|counts| counts.iter().map(|(_, count)| count).sum()))
         })
     }
 }

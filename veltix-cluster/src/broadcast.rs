@@ -1,0 +1,86 @@
+//! [`ClusterBroadcast`]: one message to peers of all nodes.
+
+use veltix_core::cluster::{NodeCall, PeerRef, WireError};
+use veltix_core::{Ask, Target, TargetError, ToMessage};
+use veltix_tokio::{Broadcast, Delivery, Peer, SendError};
+
+use crate::cluster::Cluster;
+use crate::survey::ClusterSurvey;
+
+/// A broadcast to peers of all nodes that is being built. Created by [`Cluster::to`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent before `send`"]
+pub struct ClusterBroadcast {
+    cluster: Cluster,
+    target: Target,
+    broadcast: Broadcast,
+    except_elsewhere: Vec<PeerRef>,
+}
+
+impl Cluster {
+    /// Begins a broadcast to the peers of all nodes that a target matches.
+    pub fn to(&self, target: impl Into<Target>) -> ClusterBroadcast {
+        let target = target.into();
+        let broadcast = self.hub().to(&target);
+        ClusterBroadcast { cluster: self.clone(), target, broadcast, except_elsewhere: Vec::new() }
+    }
+}
+
+impl ClusterBroadcast {
+    /// Excludes this peer of this node. It may be called several times.
+    pub fn except(mut self, peer: &Peer) -> Self {
+        self.broadcast = self.broadcast.except(peer);
+        self
+    }
+
+    /// Excludes this peer of any node. At most 64 peers of other nodes can be excluded: a tag names more of
+    /// them.
+    pub fn except_ref(mut self, peer: PeerRef) -> Self {
+        self.broadcast = self.broadcast.except_ref(peer);
+        if peer.node != self.cluster.node() {
+            self.except_elsewhere.push(peer);
+        }
+        self
+    }
+
+    /// Sends the message, as [`Broadcast::send`] does.
+    ///
+    /// # Errors
+    /// Those of [`Broadcast::send`].
+    pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
+        self.broadcast.send(message)
+    }
+
+    /// Creates a survey that asks each of the peers. The message is encoded once, now.
+    ///
+    /// ```no_run
+    /// # async fn f(cluster: veltix_cluster::Cluster, ballot: veltix_core::Message)
+    /// #     -> Result<(), veltix_tokio::SendError> {
+    /// # use veltix_core::tag;
+    /// let votes = cluster.to(tag("voter")).request(&ballot)?.quorum(3).await;
+    /// println!("{} of {} responses are replies", votes.replies().count(), votes.responses.len());
+    /// for (node, why) in &votes.missing {
+    ///     println!("the peers of {node} are missing: {why:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send). No peer is asked then.
+    pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<ClusterSurvey<Q>, SendError> {
+        let Self { cluster, target, broadcast, except_elsewhere } = self;
+        let elsewhere = target.elsewhere();
+        NodeCall::check(&elsewhere, &except_elsewhere).map_err(too_long)?;
+        let here = broadcast.request(message)?;
+        Ok(ClusterSurvey::new(cluster, here, elsewhere, except_elsewhere))
+    }
+}
+
+/// Converts an error of a target that was encoded.
+fn too_long(error: WireError) -> TargetError {
+    match error {
+        WireError::TooLong { what, length, limit } => TargetError::TooLong { what, length, limit },
+        WireError::Target(error) => error,
+        _ => TargetError::TooLong { what: "target", length: 0, limit: 0 },
+    }
+}

@@ -1,0 +1,75 @@
+//! The batches of the records that wait.
+
+use veltix_core::cluster::{BatchHead, BatchWriter, NodeId, Part};
+use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_HEADROOM, CLUSTER_PART};
+
+use super::{Outgoing, State};
+use crate::backplane::Destination;
+
+/// The properties of the next batch.
+#[derive(Clone, Copy)]
+pub(in crate::node) struct Format {
+    pub(in crate::node) origin: NodeId,
+    /// The newest version that all members read.
+    pub(in crate::node) version: u8,
+    /// The milliseconds of this node's clock.
+    pub(in crate::node) clock: u32,
+    /// The size of the largest batch in bytes.
+    pub(in crate::node) limit: usize,
+}
+
+impl State {
+    /// Takes records for one destination with successive numbers, or a part of a large one.
+    pub(super) fn take_batch(&mut self, format: &Format) -> Option<Outgoing> {
+        let first = self.queue.front()?;
+        let (to, all_before) = (first.to, first.all_before);
+        let head = BatchHead {
+            version: format.version,
+            origin: format.origin,
+            to: match to {
+                Destination::All => None,
+                Destination::Node(node) => Some(node),
+            },
+            first: first.sequence,
+            all_before,
+            clock: format.clock,
+        };
+        let largest = CLUSTER_PART.min(format.limit.saturating_sub(CLUSTER_HEADROOM));
+        if first.record.body.len() > largest {
+            return self.take_part(&head, largest);
+        }
+        let (mut writer, mut next, mut records) = (BatchWriter::new(&head), first.sequence, 0);
+        while let Some(waiting) = self.queue.front()
+            && waiting.to == to
+            && waiting.sequence == next
+            && (to == Destination::All || waiting.all_before == all_before)
+            && waiting.record.body.len() <= largest
+            && (records == 0 || writer.len() + waiting.record.body.len() <= CLUSTER_BATCH)
+            && writer.add(&waiting.record)
+        {
+            self.pop();
+            (next, records) = (next + 1, records + 1);
+        }
+        self.streams.remember(to, head.first, next - 1);
+        Some(Outgoing { to, bytes: writer.finish(), records })
+    }
+
+    /// Takes the next part of the first record.
+    fn take_part(&mut self, head: &BatchHead, largest: usize) -> Option<Outgoing> {
+        let first = self.queue.front_mut()?;
+        let to = first.to;
+        let mut writer = BatchWriter::new(head);
+        let part = Part::of(&first.record, first.taken, largest);
+        let Some(part) = part.filter(|part| writer.add(&part.encode())) else {
+            // No node reads a record of 4 GiB.
+            self.drop_first(|counts| &mut counts.too_large);
+            return None;
+        };
+        first.taken += part.bytes.len();
+        if part.is_last() {
+            self.pop();
+            self.streams.remember(to, head.first, head.first);
+        }
+        Some(Outgoing { to, bytes: writer.finish(), records: part.is_last().into() })
+    }
+}

@@ -1,0 +1,270 @@
+//! [`Outbound`]: the records that wait for the publisher.
+
+mod batching;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
+use veltix_core::cluster::{NodeId, Record};
+use veltix_core::limits::{CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS};
+use veltix_tokio::{ClusterShutdown, HeldBytes};
+
+pub(super) use batching::Format;
+use streams::{Streams, Sums};
+
+use super::stats::SentRecords;
+use crate::backplane::Destination;
+use crate::error::PublishError;
+
+/// The queue between the senders of a node and its publisher. Pushing never waits.
+pub(super) struct Outbound {
+    ttl: Duration,
+    state: Mutex<State>,
+    changed: Notify,
+    ended: watch::Sender<bool>,
+}
+
+struct State {
+    queue: VecDeque<Waiting>,
+    /// The bytes of the waiting records.
+    bytes: usize,
+    held: HeldBytes,
+    streams: Streams,
+    /// The time since which the broker is away.
+    offline_since: Option<Instant>,
+    closed: bool,
+    /// The sums of all streams when the server began to drain.
+    drained_from: Option<Sums>,
+}
+
+/// A record with its number.
+struct Waiting {
+    to: Destination,
+    sequence: u64,
+    all_before: u64,
+    record: Record,
+    since: Instant,
+    /// The bytes that were taken in parts.
+    taken: usize,
+}
+
+/// The reason for which a record is not queued.
+#[derive(Clone, Copy, Debug)]
+enum Refused {
+    Offline,
+    Full,
+    Memory,
+}
+
+/// The result of queueing a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pushed {
+    /// The number of the record in its stream.
+    pub(super) sequence: u64,
+    /// False if the record was refused.
+    pub(super) queued: bool,
+    /// True if the queue is more than half full.
+    pub(super) waits: bool,
+}
+
+/// A batch for the engine.
+pub(super) struct Outgoing {
+    pub(super) to: Destination,
+    pub(super) bytes: Bytes,
+    pub(super) records: u64,
+}
+
+impl Outbound {
+    /// Creates an empty queue, whose engine has not started.
+    pub(super) fn new(ttl: Duration, held: HeldBytes, now: Instant) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            bytes: 0,
+            held,
+            streams: Streams::default(),
+            offline_since: Some(now),
+            closed: false,
+            drained_from: None,
+        };
+        let ended = watch::Sender::new(false);
+        Self { ttl, state: Mutex::new(state), changed: Notify::new(), ended }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a record, unless there is no room or the broker is away for too long. A refused record has a
+    /// number as well, so that the others notice that it is missing.
+    pub(super) fn push(&self, to: Destination, record: Record, now: Instant) -> Pushed {
+        let mut state = self.lock();
+        let all_before = state.streams.last_to_all();
+        let sequence = state.streams.offer(to);
+        let is_away = |since: Instant| now.duration_since(since) >= self.ttl;
+        let bytes = state.bytes.saturating_add(record.body.len());
+        let is_full = state.queue.len() >= CLUSTER_QUEUE_RECORDS || bytes > CLUSTER_QUEUE_BYTES;
+        let refused = if state.closed || state.offline_since.is_some_and(is_away) {
+            Some(Refused::Offline)
+        } else if is_full && !state.queue.is_empty() {
+            // One record always fits an empty queue.
+            Some(Refused::Full)
+        } else if !state.held.try_set(bytes) {
+            Some(Refused::Memory)
+        } else {
+            None
+        };
+        if let Some(refused) = refused {
+            state.streams.refuse(to, refused);
+            return Pushed { sequence, queued: false, waits: false };
+        }
+        state.bytes = bytes;
+        state.streams.accept(to);
+        let taken = 0;
+        state.queue.push_back(Waiting { to, sequence, all_before, record, since: now, taken });
+        let waits =
+            state.queue.len() > CLUSTER_QUEUE_RECORDS / 2 || bytes > CLUSTER_QUEUE_BYTES / 2;
+        drop(state);
+        self.changed.notify_one();
+        Pushed { sequence, queued: true, waits }
+    }
+
+    /// Returns the last numbers of the streams.
+    pub(super) fn last(&self) -> (u64, Vec<(NodeId, u64)>) {
+        let state = self.lock();
+        (state.streams.last_to_all(), state.streams.last_direct())
+    }
+
+    /// Records that the direct batch to this node that began with `first` has reached nobody. Returns its
+    /// last number.
+    pub(super) fn undelivered(&self, to: NodeId, first: u64) -> u64 {
+        self.lock().streams.undelivered(to, first)
+    }
+
+    /// Returns the counts of the stream to all nodes, those of the direct streams, and the waiting bytes.
+    pub(super) fn counts(&self) -> (SentRecords, Vec<(NodeId, SentRecords)>, usize) {
+        let state = self.lock();
+        let (all, direct) = state.streams.all_counts();
+        (all, direct, state.bytes)
+    }
+
+    /// Records whether the broker is there. Returns the time for which it was away before this.
+    pub(super) fn set_online(&self, online: bool, now: Instant) -> Option<Duration> {
+        let mut state = self.lock();
+        let since = state.offline_since;
+        state.offline_since = if online { None } else { Some(since.unwrap_or(now)) };
+        drop(state);
+        self.changed.notify_one();
+        since.map(|since| now.duration_since(since))
+    }
+
+    /// Counts the outcome of a batch.
+    pub(super) fn published(&self, batch: (Destination, u64), outcome: Result<(), PublishError>) {
+        let (to, records) = batch;
+        self.lock().streams.leave(to, records, |counts| match outcome {
+            Ok(()) => &mut counts.published,
+            Err(PublishError::Offline) => &mut counts.offline,
+            Err(PublishError::TooLarge { .. }) => &mut counts.too_large,
+        });
+    }
+
+    /// Begins the counts of the report of the shutdown.
+    pub(super) fn begin_drain(&self) {
+        let mut state = self.lock();
+        let sums = state.streams.sums();
+        state.drained_from.get_or_insert(sums);
+    }
+
+    /// Returns the report of the shutdown. Records that wait are lost.
+    pub(super) fn report(&self) -> ClusterShutdown {
+        let state = self.lock();
+        let now = state.streams.sums();
+        let then = state.drained_from.unwrap_or(now);
+        let accepted = now.accepted - then.accepted;
+        let flushed = now.published - then.published;
+        ClusterShutdown::of(then.queued, accepted, flushed, then.queued + accepted - flushed)
+    }
+
+    /// Lets the publisher end after the records that wait.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for the end of the publisher.
+    pub(super) async fn ended(&self) {
+        // The sender lives as long as this value.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Waits for the next batch, or for the end of the queue.
+    ///
+    /// # Cancel safety
+    /// No record is lost if the future is dropped.
+    pub(super) async fn next(&self, format: impl Fn() -> Format) -> Option<Outgoing> {
+        loop {
+            let changed = self.changed.notified();
+            let expires = {
+                let mut state = self.lock();
+                state.expire(self.ttl, Instant::now());
+                if state.offline_since.is_none()
+                    && let Some(batch) = state.take_batch(&format())
+                {
+                    return Some(batch);
+                }
+                if state.closed {
+                    state.give_up();
+                    return None;
+                }
+                state.queue.front().map(|oldest| oldest.since + self.ttl)
+            };
+            match expires {
+                Some(expires) => _ = timeout_at(expires, changed).await,
+                None => changed.await,
+            }
+        }
+    }
+}
+
+impl State {
+    /// Drops the records that have waited for too long.
+    fn expire(&mut self, ttl: Duration, now: Instant) {
+        while let Some(oldest) = self.queue.front()
+            && now.duration_since(oldest.since) >= ttl
+        {
+            self.drop_first(|counts| &mut counts.expired);
+        }
+    }
+
+    /// Drops the records that wait for a broker which is away at the end of the node.
+    fn give_up(&mut self) {
+        while !self.queue.is_empty() {
+            self.drop_first(|counts| &mut counts.offline);
+        }
+    }
+
+    fn drop_first(&mut self, count: impl FnOnce(&mut SentRecords) -> &mut u64) {
+        if let Some(to) = self.queue.front().map(|waiting| waiting.to) {
+            self.pop();
+            self.streams.leave(to, 1, count);
+        }
+    }
+
+    /// Takes the first record. It counts as queued until its outcome is known.
+    fn pop(&mut self) {
+        if let Some(waiting) = self.queue.pop_front() {
+            self.bytes -= waiting.record.body.len();
+            self.held.set(self.bytes);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use veltix_core::cluster::{Batch, RecordKind};
+use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_PART};
+
+use super::*;
+
+const ME: NodeId = NodeId::new(1).unwrap();
+const OTHER: Destination = Destination::Node(NodeId::new(2).unwrap());
+
+fn record(length: usize) -> Record {
+    Record { kind: RecordKind::Frame, body: vec![7; length].into() }
+}
+
+fn format() -> Format {
+    Format { origin: ME, version: 1, clock: 0, limit: 1 << 20 }
+}
+
+/// Returns the sums of the two streams, and the number of the records that wait.
+fn counts(queue: &Outbound) -> SentRecords {
+    let (mut counts, direct, _) = queue.counts();
+    direct.iter().for_each(|(_, direct)| counts.add(direct));
+    counts
+}
+
+fn online() -> Outbound {
+    let (listener, _) = veltix_tokio::transport::memory(1);
+    let (config, router) = (veltix_tokio::ServerConfig::default(), veltix_tokio::Router::new());
+    let server = veltix_tokio::Server::with_listener(listener, config, router).unwrap();
+    let held = server.hub().held_bytes();
+    let queue = Outbound::new(Duration::from_secs(5), held, Instant::now());
+    queue.set_online(true, Instant::now());
+    queue
+}
+
+/// Takes a batch that is there: its destination, and its first number and the number of its records.
+async fn next(queue: &Outbound) -> (Destination, u64, usize) {
+    let batch = queue.next(format).await.expect("it is open");
+    queue.published((batch.to, batch.records), Ok(()));
+    let read = Batch::read(batch.bytes).unwrap();
+    (batch.to, read.head().first, read.count())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_for_one_destination_and_keeps_the_order() {
+    let (queue, now) = (online(), Instant::now());
+    for to in [Destination::All, Destination::All, OTHER, OTHER, Destination::All] {
+        assert!(queue.push(to, record(10), now).queued);
+    }
+    assert_eq!(next(&queue).await, (Destination::All, 1, 2));
+    assert_eq!(next(&queue).await, (OTHER, 1, 2));
+    assert_eq!(next(&queue).await, (Destination::All, 3, 1));
+    for _ in 0..3 {
+        assert!(queue.push(OTHER, record(CLUSTER_BATCH / 2), now).queued);
+    }
+    assert_eq!(next(&queue).await.2, 1, "64 KiB in a batch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_has_a_number_and_a_count() {
+    let (queue, now) = (online(), Instant::now());
+    assert!(queue.push(OTHER, record(CLUSTER_QUEUE_BYTES + 1), now).queued, "one always fits");
+    assert!(!queue.push(OTHER, record(1), now).queued);
+    let mut parts = 1;
+    while counts(&queue).queued > 0 {
+        assert_eq!(next(&queue).await, (OTHER, 1, 1));
+        parts += 1;
+    }
+    assert_eq!(parts, 1 + (CLUSTER_QUEUE_BYTES + 1).div_ceil(CLUSTER_PART));
+    assert!(queue.push(OTHER, record(1), now).queued);
+    assert_eq!(next(&queue).await, (OTHER, 3, 1), "2 is missing");
+    let sums = counts(&queue);
+    assert_eq!((sums.offered, sums.full, sums.queued), (3, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_wait_for_the_broker_for_their_time_to_live() {
+    let queue = online();
+    queue.set_online(false, Instant::now());
+    assert!(queue.push(OTHER, record(1), Instant::now()).queued);
+    assert!(timeout_at(Instant::now() + Duration::from_secs(4), next(&queue)).await.is_err());
+    assert_eq!(counts(&queue).queued, 1);
+    assert!(timeout_at(Instant::now() + Duration::from_secs(2), next(&queue)).await.is_err());
+    let sums = counts(&queue);
+    assert_eq!((sums.expired, sums.queued), (1, 0));
+    assert!(!queue.push(OTHER, record(1), Instant::now()).queued, "it is away for too long");
+    queue.set_online(true, Instant::now());
+    assert!(queue.push(OTHER, record(1), Instant::now()).queued);
+    assert_eq!(next(&queue).await, (OTHER, 3, 1));
+    queue.set_online(false, Instant::now());
+    assert!(queue.push(OTHER, record(1), Instant::now()).queued);
+    queue.close();
+    assert!(queue.next(format).await.is_none());
+    let sums = counts(&queue);
+    assert_eq!((sums.offered, sums.offline, sums.queued), (4, 2, 0));
+    assert_eq!(sums.offered, sums.published + sums.dropped());
+}

@@ -1,0 +1,110 @@
+//! The node as the [`Relay`] of its server.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+use veltix_core::cluster::{FrameRecord, NodeId, PeerRef, Record, RecordKind, WireError};
+use veltix_core::{Frame, Target, TargetError};
+use veltix_tokio::{ClusterShutdown, NodeDelivery, Published, Relay};
+
+use super::Node;
+use crate::backplane::Destination;
+
+impl Relay for Node {
+    fn node(&self) -> NodeId {
+        self.me
+    }
+
+    fn encode(
+        &self,
+        target: &Target,
+        except: &[PeerRef],
+        frame: &Frame,
+    ) -> Result<Option<Record>, TargetError> {
+        let target = target.elsewhere();
+        target.check()?;
+        if target.is_nobody() || self.members().is_empty() {
+            return Ok(None);
+        }
+        match FrameRecord::encode(self.me, &target, except, frame) {
+            Ok(record) => Ok(Some(record)),
+            Err(WireError::TooLong { what, length, limit }) => {
+                Err(TargetError::TooLong { what, length, limit })
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn publish(&self, target: &Target, record: Record) -> Published {
+        let nodes = self.matching(target).len();
+        let pushed = self.outbound.push(Destination::All, record, Instant::now());
+        Published { nodes: NodeDelivery::of(nodes, pushed.queued), waits: pushed.waits }
+    }
+
+    fn start(self: Arc<Self>) {
+        let mut tasks = self.tasks();
+        if let Some(spawn) = tasks.spawn.take() {
+            spawn(&self, &mut tasks.running);
+        }
+    }
+
+    fn begin_drain(&self) {
+        self.outbound.begin_drain();
+    }
+
+    fn close(
+        self: Arc<Self>,
+        deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = ClusterShutdown> + Send>> {
+        Box::pin(async move {
+            self.begin_drain();
+            let (kind, body) = (RecordKind::Bye, Bytes::new());
+            self.tell(Destination::All, Record { kind, body });
+            self.outbound.close();
+            // Batches that are not sent by then are lost, and the others notice it.
+            let _ = timeout_at(deadline, self.outbound.ended()).await;
+            let report = self.outbound.report();
+            self.abort();
+            report
+        })
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn abort(&self) {
+        self.served.abort_all();
+        let mut tasks = self.tasks();
+        tasks.running.abort_all();
+        let unused = tasks.spawn.take();
+        drop(tasks);
+        drop(unused);
+    }
+}
+
+impl Node {
+    /// Returns the members on which a target may match a peer.
+    pub(super) fn matching(&self, _: &Target) -> Vec<NodeId> {
+        self.members().iter().map(|(node, _)| node).collect()
+    }
+
+    /// Sends a frame to the peers of one other node that a target matches.
+    pub(crate) fn send_to(&self, node: NodeId, target: &Target, frame: &Frame) -> NodeDelivery {
+        if self.members().get(node).is_none() {
+            return NodeDelivery::default();
+        }
+        match FrameRecord::encode(self.me, target, &[], frame) {
+            Ok(record) => {
+                let pushed = self.outbound.push(Destination::Node(node), record, Instant::now());
+                NodeDelivery::of(1, pushed.queued)
+            }
+            // The key of the class is too deep.
+            Err(_) => NodeDelivery::of(1, false),
+        }
+    }
+}
