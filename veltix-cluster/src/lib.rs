@@ -19,6 +19,7 @@ mod node;
 mod peer;
 mod status;
 mod survey;
+mod watch;
 
 pub use asking::{Change, Count, CountPerNode, Get, List};
 pub use backplane::{Backplane, ClusterInbox, Destination, EngineState};
@@ -42,3 +43,7 @@ pub use status::ClusterStatus;
 pub use survey::{ClusterResponses, ClusterSurvey};
 pub use veltix_core::cluster::{LeaveReason, NodeId, PeerRef};
 pub use veltix_tokio::{ClusterShutdown, NodeDelivery};
+pub use watch::{
+    ClusterGroupWatch, ClusterGroupWatchBuilder, ClusterWatch, ClusterWatchBuilder, WatchError,
+    WatchEvent,
+};

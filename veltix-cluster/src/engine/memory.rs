@@ -17,7 +17,7 @@ pub struct MemoryNetwork(Arc<Mutex<Network>>);
 #[derive(Default)]
 struct Network {
     nodes: BTreeMap<NodeId, ClusterInbox>,
-    /// Pairs of nodes between which nothing passes, the lower one first.
+    /// The directions in which nothing passes: from, and to.
     cut: BTreeSet<(NodeId, NodeId)>,
     is_down: bool,
     /// The batches that a hung broker keeps.
@@ -34,7 +34,7 @@ struct Kept {
 impl Network {
     /// Delivers a batch.
     fn deliver(&self, Kept { from, to, batch }: Kept) {
-        let reaches = |node: NodeId| node != from && !self.cut.contains(&pair(from, node));
+        let reaches = |node: NodeId| node != from && !self.cut.contains(&(from, node));
         match to {
             Destination::All => {
                 let others = self.nodes.iter().filter(|(node, _)| reaches(**node));
@@ -76,12 +76,17 @@ impl MemoryNetwork {
 
     /// Cuts the link between two nodes: batches between them are lost.
     pub fn cut(&self, one: NodeId, other: NodeId) {
-        self.lock().cut.insert(pair(one, other));
+        self.lock().cut.extend([(one, other), (other, one)]);
     }
 
-    /// Heals the link between two nodes.
+    /// Cuts the link in one direction: batches of `from` do not reach `to`.
+    pub fn cut_one_way(&self, from: NodeId, to: NodeId) {
+        self.lock().cut.insert((from, to));
+    }
+
+    /// Heals the link between two nodes, in both directions.
     pub fn heal(&self, one: NodeId, other: NodeId) {
-        self.lock().cut.remove(&pair(one, other));
+        self.lock().cut.retain(|cut| *cut != (one, other) && *cut != (other, one));
     }
 
     /// Forgets a node, as if its process had ended: nobody listens at its address, and its batches are lost.
@@ -130,10 +135,6 @@ impl fmt::Debug for MemoryNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryNetwork").finish_non_exhaustive()
     }
-}
-
-fn pair(one: NodeId, other: NodeId) -> (NodeId, NodeId) {
-    (one.min(other), one.max(other))
 }
 
 impl Backplane for Memory {

@@ -4,7 +4,8 @@ use std::mem;
 use std::sync::Arc;
 
 use veltix_core::cluster::{
-    Cancel, FrameRecord, NodeAnswer, NodeAsk, NodeCall, PeerRef, RecordKind, WireError,
+    Cancel, FrameRecord, NodeAnswer, NodeAsk, NodeCall, NodeWatch, PeerRef, RecordKind, Unwatch,
+    WireError,
 };
 use veltix_core::{Frame, PeerId};
 use veltix_tokio::{Foreign, Hub};
@@ -63,6 +64,14 @@ impl DeliveryTask {
                     let answer = NodeAnswer { id, content }.encode();
                     self.node.tell(Destination::Node(origin), answer);
                 }
+                Ok(None)
+            }
+            RecordKind::Watch => {
+                self.node.serve_watch(&self.hub, origin, NodeWatch::decode(record.body)?);
+                Ok(None)
+            }
+            RecordKind::Unwatch => {
+                self.node.watched.end(origin, Unwatch::decode(record.body)?.id);
                 Ok(None)
             }
             RecordKind::Cancel => {

@@ -37,6 +37,7 @@ impl HeartbeatTask {
                 }
                 self.node.on_member(event);
             }
+            self.node.renew_watches();
             for node in due.probes {
                 self.beat(Destination::Node(node), RecordKind::Heartbeat);
             }

@@ -23,6 +23,8 @@ mod served;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod watched;
+mod watches;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,7 +40,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use veltix_core::cluster::{
     MemberEvent, Members, NodeAnswer, NodeId, NodeStatus, PeerReply, Record, RecordKind, Roster,
-    WireError,
+    WatchDiff, WireError,
 };
 use veltix_core::limits::CLUSTER_WIRE;
 use veltix_core::text::printable;
@@ -50,6 +52,9 @@ use asks::Asks;
 use calls::Calls;
 pub(crate) use calls::{Arrived, NodesCall};
 use outbound::Outbound;
+use watched::Watched;
+use watches::Watches;
+pub(crate) use watches::{FeedEvent, FeedReader, Item};
 
 use crate::backplane::{Backplane, Destination, EngineState, Receive};
 use crate::config::ClusterConfig;
@@ -71,6 +76,8 @@ pub(crate) struct Node {
     asks: Asks,
     calls: Calls,
     served: Served,
+    watches: Watches,
+    watched: Watched,
     tasks: Mutex<Tasks>,
 }
 
@@ -106,6 +113,8 @@ impl Node {
             asks: Asks::default(),
             calls: Calls::default(),
             served: Served::default(),
+            watches: Watches::default(),
+            watched: Watched::default(),
             tasks: Mutex::new(Tasks { spawn: Some(spawn(engine, hub)), running: JoinSet::new() }),
             config,
         })
@@ -130,7 +139,10 @@ impl Node {
 
     /// Returns the state that the others are told.
     fn state(&self, peers: usize) -> NodeStatus {
-        let (all, direct) = self.outbound.last();
+        let (all, mut direct) = self.outbound.last();
+        let members = self.members();
+        direct.retain(|(node, _)| members.get(*node).is_some());
+        drop(members);
         NodeStatus {
             name: self.config.name.clone().unwrap_or_else(|| self.me.to_string().into()),
             wire: CLUSTER_WIRE,
@@ -204,6 +216,7 @@ impl Node {
         match record.kind {
             RecordKind::Answer => self.asks.answer(origin, NodeAnswer::decode(record.body)?),
             RecordKind::Roster => self.calls.roster(origin, Roster::decode(record.body)?),
+            RecordKind::Diff => self.on_diff(origin, WatchDiff::decode(record.body)?),
             RecordKind::Reply => self.calls.reply(origin, PeerReply::decode(record.body)?),
             _ => {}
         }
@@ -217,6 +230,7 @@ impl Node {
             MemberEvent::Joined(node) => {
                 let name = self.members().get(node).map_or_else(|| "".into(), |it| it.name.clone());
                 tracing::info!(%me, %node, name = %printable(&name), "a node has joined");
+                self.watch_member(node);
                 ClusterEvent::NodeJoined { node, name }
             }
             MemberEvent::Left(node, reason) => {
@@ -224,6 +238,8 @@ impl Node {
                 self.asks.gone(node, |_| true);
                 self.calls.gone(node, |_| true);
                 self.served.origin_left(node);
+                self.unwatch_member(node);
+                self.end_watches_of(node);
                 ClusterEvent::NodeLeft { node, reason }
             }
             MemberEvent::DuplicateName(node, other) => {

@@ -92,7 +92,7 @@ impl Receiving {
         let mut next = head.first;
         for record in batch {
             let received = record
-                .and_then(|record| self.next(&head, &mut next, record))
+                .and_then(|record| self.next(node, &head, &mut next, record))
                 .and_then(|record| record.map_or(Ok(()), |it| self.take(node, &head, it, age)));
             if let Err(error) = received {
                 self.note_unreadable(node, Some(head.origin), error);
@@ -118,6 +118,7 @@ impl Receiving {
     /// record, or of the one of which it is a part.
     fn next(
         &mut self,
+        node: &Node,
         head: &BatchHead,
         next: &mut u64,
         record: Record,
@@ -128,11 +129,12 @@ impl Receiving {
         *next = number + u64::from(ends);
         // A record whose parts are not complete is noticed by the number of the next one.
         let Some(record) = record else { return Ok(None) };
-        let received = self.streams.entry(head.origin).or_default().stream(head);
-        Ok(match received.numbers.receive(number) {
-            Received::Duplicate => None,
-            Received::After { .. } | Received::Next => Some(record),
-        })
+        let stream = self.streams.entry(head.origin).or_default().stream(head);
+        let received = stream.numbers.receive(number);
+        if matches!(received, Received::After { .. }) && head.to.is_some() {
+            node.watch_lags(head.origin);
+        }
+        Ok((received != Received::Duplicate).then_some(record))
     }
 
     /// Adds a part to its record. Returns the record if it is complete, and whether the next record has the
@@ -174,7 +176,12 @@ impl Receiving {
     ) -> Result<(), WireError> {
         let origin = head.origin;
         match record.kind {
-            RecordKind::Frame | RecordKind::Ask | RecordKind::Call | RecordKind::Cancel => {
+            RecordKind::Frame
+            | RecordKind::Ask
+            | RecordKind::Call
+            | RecordKind::Cancel
+            | RecordKind::Watch
+            | RecordKind::Unwatch => {
                 let streams = self.streams.entry(origin).or_default();
                 if record.kind == RecordKind::Frame && age > node.config.message_ttl {
                     streams.stale += 1;
@@ -186,8 +193,10 @@ impl Receiving {
                 let status = node.on_status(origin, record.body)?;
                 let streams = self.streams.entry(origin).or_default();
                 streams.all.numbers.catch_up(status.all);
-                if let Some(last) = status.direct_to(node.me) {
-                    streams.direct.numbers.catch_up(last);
+                if let Some(last) = status.direct_to(node.me)
+                    && streams.direct.numbers.catch_up(last) > 0
+                {
+                    node.watch_lags(origin);
                 }
             }
             RecordKind::Bye => {

@@ -79,6 +79,7 @@ impl Relay for Node {
 
     fn abort(&self) {
         self.served.abort_all();
+        self.watched.abort_all();
         let mut tasks = self.tasks();
         tasks.running.abort_all();
         let unused = tasks.spawn.take();

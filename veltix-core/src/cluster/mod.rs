@@ -18,6 +18,7 @@ mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 pub use ask::{AnswerContent, NodeAnswer, NodeAsk, Question};
 pub use batch::{Batch, BatchHead, BatchWriter};
@@ -30,5 +31,7 @@ pub use part::{Assembly, Part};
 pub use record::{FrameRecord, Record, RecordKind};
 pub use status::NodeStatus;
 pub use stream::{InStream, Received};
+pub use watching::{DiffContent, DiffStep, NodeWatch, Unwatch, WatchDiff, WatchForm};
 
+pub use crate::tags::MergedGroups;
 pub use crate::wire::WireError;

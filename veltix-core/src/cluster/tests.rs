@@ -77,6 +77,11 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+fn steps<T: Clone>(items: Vec<T>) -> Vec<DiffStep<T>> {
+    let first = items[0].clone();
+    vec![DiffStep::Reset(items), DiffStep::Entered(first.clone()), DiffStep::Left(first)]
+}
+
 fn node(value: u64) -> NodeId {
     NodeId::new(value).expect("it is not zero")
 }
@@ -173,6 +178,39 @@ proptest! {
     }
 
     #[test]
+    fn a_watch_and_its_changes_arrive_as_they_were_sent(
+        (id, epoch, version) in any::<(u64, u32, u64)>(),
+        target in target(),
+        names in vec("[a-z]{0,5}", 0..4),
+        members in vec((any::<u64>(), vec(("[a-z]{1,4}", value()), 0..3)), 1..4),
+        keys in vec(value(), 1..4),
+    ) {
+        let names: Vec<std::sync::Arc<str>> = names.iter().map(|name| (&**name).into()).collect();
+        for form in [WatchForm::Members(names), WatchForm::Groups("user".into())] {
+            let watch = NodeWatch { id, epoch, target: target.clone(), form };
+            prop_assert_eq!(NodeWatch::decode(watch.encode().unwrap().body), Ok(watch));
+        }
+        prop_assert_eq!(Unwatch::decode(Unwatch { id }.encode().body), Ok(Unwatch { id }));
+        let members: Vec<_> = members
+            .into_iter()
+            .map(|(peer, tags)| Member {
+                peer: PeerId::new(peer),
+                tags: tags.into_iter().map(Tag::from).collect(),
+            })
+            .collect();
+        let groups: Vec<_> = keys.into_iter().map(crate::tags::Group::of).collect();
+        for content in [
+            DiffContent::Members(steps(members)),
+            DiffContent::Groups(steps(groups)),
+            DiffContent::Refused("busy".into()),
+            DiffContent::Ended,
+        ] {
+            let diff = WatchDiff { id, epoch, version, content };
+            prop_assert_eq!(WatchDiff::decode(diff.encode().body), Ok(diff));
+        }
+    }
+
+    #[test]
     fn a_batch_arrives_as_it_was_sent(
         head in (1..u64::MAX, any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>()),
         records in vec((any::<u8>(), vec(any::<u8>(), 0..20)), 0..20),
@@ -210,6 +248,9 @@ proptest! {
         let _ = Roster::decode(bytes.clone());
         let _ = PeerReply::decode(bytes.clone());
         let _ = Cancel::decode(bytes.clone());
+        let _ = NodeWatch::decode(bytes.clone());
+        let _ = Unwatch::decode(bytes.clone());
+        let _ = WatchDiff::decode(bytes.clone());
         let _ = Part::decode(bytes.clone());
         let _ = Target::decode(&mut bytes.clone());
         let _ = TagValue::decode(&mut bytes.clone());

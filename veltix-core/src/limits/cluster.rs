@@ -109,3 +109,15 @@ pub const CLUSTER_CALLS: usize = 4_096;
 
 /// Is the time between two reports of what other nodes can cause in any number.
 pub const CLUSTER_REPORT: Duration = Duration::from_secs(1);
+
+/// Limits the watches of a node on others: each change is told to each of them.
+pub const CLUSTER_WATCHES: usize = 1_024;
+
+/// Limits the time for which the first event of a watch waits for other nodes.
+pub const CLUSTER_WATCH_WAIT: Duration = Duration::from_secs(2);
+
+/// Is the time after which a node that has not begun a watch is asked again.
+pub const CLUSTER_WATCH_RETRY: Duration = Duration::from_secs(2);
+
+/// Limits the peers of one node in a watch: no server has more connections.
+pub const CLUSTER_WATCH_ITEMS: usize = 1024 * 1024;

@@ -33,4 +33,6 @@ pub use store::{TagLimits, TagStore};
 pub use tag::Tag;
 pub use target::{TagTarget, Target, all, nobody, peers, tag};
 pub use value::TagValue;
+#[cfg(feature = "cluster")]
+pub use watch::MergedGroups;
 pub use watch::{Group, GroupStep, Member, WatchId, WatchStep};

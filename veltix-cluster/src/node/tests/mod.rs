@@ -5,6 +5,7 @@ mod changes;
 mod foreign;
 #[cfg(feature = "nats")]
 mod nats;
+mod watching;
 
 use std::future::{Future, IntoFuture};
 use std::time::Duration;

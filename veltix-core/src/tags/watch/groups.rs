@@ -18,6 +18,16 @@ pub struct Group {
     pub key: TagValue,
 }
 
+#[cfg(feature = "cluster")]
+impl Group {
+    /// Creates the group of the peers that have this value.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of(key: TagValue) -> Self {
+        Self { key }
+    }
+}
+
 /// A step is the next report of a watch of groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "the driver of a watch must handle every step")]

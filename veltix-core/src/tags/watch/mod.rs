@@ -6,6 +6,8 @@ mod id;
 mod interest;
 mod leaving;
 mod members;
+#[cfg(feature = "cluster")]
+mod merged;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,8 @@ use self::interest::Interest;
 use self::members::Members;
 pub(super) use self::members::member;
 pub use self::members::{Member, WatchStep};
+#[cfg(feature = "cluster")]
+pub use self::merged::MergedGroups;
 use super::peer_id::PeerId;
 use super::stored::StoredValue;
 use super::target::Target;

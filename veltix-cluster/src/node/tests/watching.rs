@@ -1,0 +1,211 @@
+//! Watches of the peers of all nodes.
+
+use std::collections::BTreeSet;
+
+use veltix_tokio::GroupEvent;
+
+use super::*;
+use crate::watch::{ClusterGroupWatch, ClusterWatch, WatchEvent};
+
+/// A reader of a watch that applies each event to a list.
+struct Viewer {
+    watch: ClusterWatch,
+    inside: BTreeSet<PeerRef>,
+    resets: usize,
+}
+
+impl Viewer {
+    fn of(node: &Running, target: impl Into<Target>) -> Self {
+        let watch = node.cluster().watch(target).with_tags(["room"]).start().unwrap();
+        Self { watch, inside: BTreeSet::new(), resets: 0 }
+    }
+
+    /// Applies the next event. No peer enters or leaves twice.
+    async fn step(&mut self) {
+        match soon(self.watch.next()).await.expect("the server runs") {
+            WatchEvent::Reset(members) => {
+                self.resets += 1;
+                self.inside = members.into_iter().map(|member| member.peer).collect();
+            }
+            WatchEvent::Entered(member) => assert!(self.inside.insert(member.peer), "{member:?}"),
+            WatchEvent::Left(member) => assert!(self.inside.remove(&member.peer), "{member:?}"),
+        }
+    }
+
+    async fn sees(&mut self, peers: &[PeerRef]) {
+        let peers: BTreeSet<_> = peers.iter().copied().collect();
+        while self.inside != peers || self.resets == 0 {
+            self.step().await;
+        }
+    }
+
+    /// Tells whether an event waits, without waiting for one.
+    async fn is_idle(&mut self) -> bool {
+        timeout(Duration::from_millis(1), self.watch.next()).await.is_err()
+    }
+}
+
+async fn three(network: &MemoryNetwork) -> [Running; 3] {
+    let nodes = [(); 3].map(|()| serve(network));
+    for node in &nodes {
+        node.sees(2).await;
+    }
+    nodes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_sees_the_peers_of_all_nodes() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let (_a, a) = nodes[0].named("lobby").await;
+    let (_b, b) = nodes[1].named("lobby").await;
+    let (_c, c) = nodes[2].named("hall").await;
+    let mut lobby = Viewer::of(&nodes[0], tag("room").is("lobby"));
+    let mut everyone = Viewer::of(&nodes[1], all());
+    lobby.sees(&[a, b]).await;
+    assert_eq!((lobby.resets, lobby.watch.missing()), (1, vec![]));
+    everyone.sees(&[a, b, c]).await;
+    let (d_reader, d) = nodes[2].named("lobby").await;
+    lobby.sees(&[a, b, d]).await;
+    everyone.sees(&[a, b, c, d]).await;
+    nodes[1].hub.leave(all(), "room", "lobby").unwrap();
+    lobby.sees(&[a, d]).await;
+    drop(d_reader);
+    lobby.sees(&[a]).await;
+    everyone.sees(&[a, b, c]).await;
+    // A second reader shares the watch, and begins with all members.
+    let mut second = Viewer::of(&nodes[0], tag("room").is("lobby"));
+    second.sees(&[a]).await;
+    drop(lobby);
+    let (_e, e) = nodes[1].named("lobby").await;
+    second.sees(&[a, e]).await;
+    // A node that ends takes its peers with it, each once.
+    soon(nodes[2].hub.shutdown()).await;
+    everyone.sees(&[a, b, e]).await;
+    assert_eq!((second.resets, everyone.resets), (1, 1));
+    assert!(second.is_idle().await && everyone.is_idle().await);
+    // A node that joins later is watched as well.
+    let late = serve(&network);
+    late.sees(2).await;
+    let (_f, f) = late.named("lobby").await;
+    second.sees(&[a, e, f]).await;
+    everyone.sees(&[a, b, e, f]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_behind_a_cut_link_is_missing_and_comes_back() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let (_a, a) = nodes[0].named("lobby").await;
+    let (b_reader, b) = nodes[1].named("lobby").await;
+    network.cut(nodes[0].id, nodes[1].id);
+    let start = Instant::now();
+    let mut lobby = Viewer::of(&nodes[0], tag("room").is("lobby"));
+    lobby.step().await;
+    assert_eq!((start.elapsed(), lobby.inside.len()), (Duration::from_secs(2), 1));
+    assert_eq!(lobby.watch.missing(), [(nodes[1].id, Missing::TimedOut)]);
+    network.heal(nodes[0].id, nodes[1].id);
+    lobby.sees(&[a, b]).await;
+    // Changes that are lost on their way are noticed.
+    network.cut(nodes[0].id, nodes[1].id);
+    drop(b_reader);
+    let (_c, c) = nodes[1].named("lobby").await;
+    nodes[1].forgets(b).await;
+    network.heal(nodes[0].id, nodes[1].id);
+    let healed = Instant::now();
+    lobby.sees(&[a, c]).await;
+    assert!(healed.elapsed() <= Duration::from_secs(6), "{:?}", healed.elapsed());
+    // A side that is cut off for longer than the lease has no members of the other one.
+    network.cut(nodes[0].id, nodes[1].id);
+    lobby.sees(&[a]).await;
+    network.heal(nodes[0].id, nodes[1].id);
+    lobby.sees(&[a, c]).await;
+    assert_eq!(lobby.resets, 1);
+    // Only one side takes the other for gone: its watches there begin anew.
+    network.cut_one_way(nodes[0].id, nodes[1].id);
+    nodes[1].sees(1).await;
+    network.heal(nodes[0].id, nodes[1].id);
+    nodes[1].sees(2).await;
+    let (_d, d) = nodes[1].named("lobby").await;
+    lobby.sees(&[a, c, d]).await;
+}
+
+async fn next(watch: &mut ClusterGroupWatch) -> GroupEvent {
+    soon(watch.next()).await.expect("the server runs")
+}
+
+fn key(group: &veltix_core::Group) -> &str {
+    group.key.as_str().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_present_from_its_first_connection_to_its_last() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let grace = Duration::from_secs(10);
+    let users = || nodes[0].cluster().watch(all()).by("room");
+    let mut plain = users().start().unwrap();
+    let mut patient = users().grace(grace).start().unwrap();
+    assert_eq!(next(&mut plain).await, GroupEvent::Reset(vec![]));
+    assert_eq!(next(&mut patient).await, GroupEvent::Reset(vec![]));
+    let here = nodes[0].client("ada").await;
+    let there = nodes[1].client("ada").await;
+    let joined = next(&mut plain).await;
+    assert!(matches!(&joined, GroupEvent::Joined(group) if key(group) == "ada"));
+    assert_eq!(next(&mut patient).await, joined);
+    drop(here);
+    let (there, peer) = {
+        drop(there);
+        let left = next(&mut plain).await;
+        assert!(matches!(&left, GroupEvent::Left(group) if key(group) == "ada"));
+        // The user comes back on another node within the grace.
+        nodes[2].named("ada").await
+    };
+    assert_eq!(next(&mut plain).await, joined);
+    drop(there);
+    nodes[2].forgets(peer).await;
+    let gone = Instant::now();
+    assert!(matches!(next(&mut patient).await, GroupEvent::Left(_)));
+    assert!(gone.elapsed() >= grace && gone.elapsed() < grace + Duration::from_secs(1));
+    // The groups of a killed node leave.
+    let _bob = nodes[1].client("bob").await;
+    assert!(matches!(next(&mut patient).await, GroupEvent::Joined(_)));
+    network.forget(nodes[1].id);
+    let killed = Instant::now();
+    loop {
+        if let GroupEvent::Left(group) = next(&mut plain).await
+            && key(&group) == "bob"
+        {
+            break;
+        }
+    }
+    assert!(killed.elapsed() <= Duration::from_secs(5), "{:?}", killed.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_begins_anew_and_limits_hold() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let mut everyone = Viewer::of(&nodes[0], tag("mark"));
+    everyone.sees(&[]).await;
+    let (_a, a) = nodes[1].named("lobby").await;
+    for _ in 0..1_000 {
+        nodes[1].hub.tag(all(), "mark").unwrap();
+        nodes[1].hub.untag(all(), "mark").unwrap();
+        tokio::task::yield_now().await;
+    }
+    nodes[1].hub.tag(all(), "mark").unwrap();
+    everyone.sees(&[a]).await;
+    // A watch of another node that cannot begin is told.
+    let cluster = nodes[0].cluster();
+    let mut watches = Vec::new();
+    let error = loop {
+        match cluster.watch(tag("room").is(watches.len() as i64)).start() {
+            Ok(watch) => watches.push(watch),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((watches.len(), error), (1_023, crate::WatchError::TooMany { limit: 1_024 }));
+    drop(watches);
+    assert!(cluster.watch(all()).start().is_ok());
+}

@@ -1,0 +1,138 @@
+//! [`Watched`]: the watches of other nodes on this one.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use futures::{Stream, StreamExt as _};
+use tokio::task::AbortHandle;
+use veltix_core::cluster::{DiffContent, DiffStep, NodeId, NodeWatch, WatchDiff, WatchForm};
+use veltix_core::limits::{CLUSTER_WATCHES, WATCH_QUEUE};
+use veltix_tokio::{GroupEvent, Hub, WatchEvent};
+
+use super::Node;
+use crate::backplane::Destination;
+
+/// The watches, by their origin and their number there.
+#[derive(Default)]
+pub(super) struct Watched(Mutex<Running>);
+
+type Running = BTreeMap<(NodeId, u64), AbortHandle>;
+
+impl Watched {
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn end(&self, origin: NodeId, id: u64) {
+        let watch = self.lock().remove(&(origin, id));
+        watch.into_iter().for_each(|watch| watch.abort());
+    }
+
+    pub(super) fn abort_all(&self) {
+        let watches = mem::take(&mut *self.lock());
+        watches.values().for_each(AbortHandle::abort);
+    }
+}
+
+impl Node {
+    /// Begins a watch of another node. One with the same number ends.
+    pub(super) fn serve_watch(self: &Arc<Self>, hub: &Hub, origin: NodeId, watch: NodeWatch) {
+        let NodeWatch { id, epoch, target, form } = watch;
+        self.watched.end(origin, id);
+        let telling = Telling { node: Arc::downgrade(self), origin, id, epoch, version: 0 };
+        let mut running = self.watched.lock();
+        let of_origin = running.range((origin, 0)..=(origin, u64::MAX)).count();
+        if of_origin >= CLUSTER_WATCHES {
+            let reason = format!("a node has at most {CLUSTER_WATCHES} watches on another one");
+            return telling.refuse(&reason);
+        }
+        let peers = hub.watch(&target);
+        let task = match form {
+            WatchForm::Members(names) => match peers.with_tags(&names).start() {
+                Ok(watch) => tokio::spawn(telling.run(watch, of_members)),
+                Err(error) => return telling.refuse(&error.to_string()),
+            },
+            WatchForm::Groups(by) => match peers.by(&*by).start() {
+                Ok(watch) => tokio::spawn(telling.run(watch, of_groups)),
+                Err(error) => return telling.refuse(&error.to_string()),
+            },
+        };
+        running.insert((origin, id), task.abort_handle());
+    }
+
+    /// Ends the watches of a node that this one takes for gone. If it lives, it begins them again: it hears
+    /// of their end, or notices that a record is missing.
+    pub(super) fn end_watches_of(&self, origin: NodeId) {
+        let mut running = self.watched.lock();
+        let (ended, stay): (Running, Running) =
+            mem::take(&mut *running).into_iter().partition(|((node, _), _)| *node == origin);
+        *running = stay;
+        drop(running);
+        for ((_, id), watch) in ended {
+            watch.abort();
+            let (epoch, version, content) = (0, 0, DiffContent::Ended);
+            let diff = WatchDiff { id, epoch, version, content };
+            self.tell(Destination::Node(origin), diff.encode());
+        }
+    }
+}
+
+/// Tells the watching node the changes.
+struct Telling {
+    node: Weak<Node>,
+    origin: NodeId,
+    id: u64,
+    epoch: u32,
+    version: u64,
+}
+
+impl Telling {
+    async fn run<E>(
+        mut self,
+        events: impl Stream<Item = E> + Unpin,
+        content: fn(Vec<E>) -> DiffContent,
+    ) {
+        let mut chunks = events.ready_chunks(WATCH_QUEUE);
+        while let Some(events) = chunks.next().await {
+            if !self.tell(content(events)) {
+                return;
+            }
+        }
+    }
+
+    /// Tells changes, and returns whether the node still runs. Changes that find no room in the queue are
+    /// missing: the watching node notices it by their numbers, and asks again.
+    fn tell(&mut self, content: DiffContent) -> bool {
+        let Some(node) = self.node.upgrade() else { return false };
+        self.version += 1;
+        let Self { id, epoch, version, .. } = *self;
+        let diff = WatchDiff { id, epoch, version, content };
+        node.tell(Destination::Node(self.origin), diff.encode());
+        true
+    }
+
+    fn refuse(mut self, reason: &str) {
+        self.tell(DiffContent::Refused(reason.into()));
+    }
+}
+
+fn of_members(events: Vec<WatchEvent>) -> DiffContent {
+    let step = |event| match event {
+        WatchEvent::Reset(members) => Some(DiffStep::Reset(members)),
+        WatchEvent::Entered(member) => Some(DiffStep::Entered(member)),
+        WatchEvent::Left(member) => Some(DiffStep::Left(member)),
+        _ => None,
+    };
+    DiffContent::Members(events.into_iter().filter_map(step).collect())
+}
+
+fn of_groups(events: Vec<GroupEvent>) -> DiffContent {
+    let step = |event| match event {
+        GroupEvent::Reset(groups) => Some(DiffStep::Reset(groups)),
+        GroupEvent::Joined(group) => Some(DiffStep::Entered(group)),
+        GroupEvent::Left(group) => Some(DiffStep::Left(group)),
+        _ => None,
+    };
+    DiffContent::Groups(events.into_iter().filter_map(step).collect())
+}
