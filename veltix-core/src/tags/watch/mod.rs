@@ -3,7 +3,7 @@
 mod change;
 mod groups;
 mod id;
-mod interest;
+mod index;
 mod leaving;
 mod members;
 #[cfg(feature = "cluster")]
@@ -21,7 +21,7 @@ pub(super) use self::change::Change;
 use self::groups::Groups;
 pub use self::groups::{Group, GroupStep};
 pub use self::id::WatchId;
-use self::interest::Interest;
+use self::index::WatchIndex;
 use self::members::Members;
 pub(super) use self::members::member;
 pub use self::members::{Member, WatchStep};
@@ -38,7 +38,7 @@ use super::view::TagsView;
 pub(super) struct Watches {
     next: u64,
     watches: BTreeMap<WatchId, Watched>,
-    interest: Interest,
+    index: WatchIndex,
     /// Holds the result of [`TagStore::take_woken`](super::TagStore::take_woken).
     woken: Vec<WatchId>,
     /// Is true once no further peer will be admitted.
@@ -111,7 +111,7 @@ impl Watches {
     fn begin(&mut self, target: Target, reader: Reader) -> WatchId {
         self.next += 1;
         let id = WatchId(self.next);
-        self.interest.insert(id, &target.0, reader.by());
+        self.index.insert(id, &target.0, reader.by());
         self.graced += usize::from(reader.has_grace());
         self.watches.insert(id, Watched { target, reader });
         id
@@ -120,7 +120,7 @@ impl Watches {
     /// Ends a watch, and returns its memory.
     pub(super) fn end(&mut self, id: WatchId) -> Option<Watched> {
         let watched = self.watches.remove(&id)?;
-        self.interest.remove(id, &watched.target.0, watched.reader.by());
+        self.index.remove(id, &watched.target.0, watched.reader.by());
         self.graced -= usize::from(watched.reader.has_grace());
         Some(watched)
     }
@@ -132,11 +132,11 @@ impl Watches {
         tags: TagsView<'_>,
         change: Change<'_>,
     ) -> Affected {
-        if !self.interest.knows(change.name()) {
+        if !self.index.knows(change.name()) {
             return Affected::default();
         }
         let delta = change.delta(tags);
-        let ids = self.interest.of_delta(tags, &delta);
+        let ids = self.index.of_delta(tags, &delta);
         let before = self.before(ids, peer, tags, true, |by, _| {
             if **by == *delta.name { Keys::Change } else { Keys::Stay }
         });
@@ -151,10 +151,10 @@ impl Watches {
         tags: TagsView<'_>,
         is_reached: bool,
     ) -> Affected {
-        if self.interest.is_empty() {
+        if self.index.is_empty() {
             return Affected::default();
         }
-        let ids = self.interest.of_peer(tags);
+        let ids = self.index.of_peer(tags);
         let before = self.before(ids, peer, tags, is_reached, |by, was_inside| {
             let keys = tags.values(by).filter(|_| was_inside);
             Keys::Were(keys.cloned().collect())
@@ -298,7 +298,7 @@ impl Watches {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.watches.is_empty() && self.interest.is_empty() && self.graced == 0
+        self.watches.is_empty() && self.index.is_empty() && self.graced == 0
     }
 }
 

@@ -12,11 +12,11 @@ use super::id::WatchId;
 
 type Ids = BTreeSet<WatchId>;
 
-/// The interest of all watches. A change finds the watches that depend on a changed name or value
+/// The index of all watches. A change finds the watches that depend on a changed name or value
 /// and, if these are many, those among them that the peer can belong to at all. So watches on other
 /// rooms cost nothing.
 #[derive(Debug, Default)]
-pub(super) struct Interest {
+pub(super) struct WatchIndex {
     names: BTreeMap<Arc<str>, ByName>,
     /// Holds the watches without guards, whose target may match a peer with none of their tags.
     open: Ids,
@@ -50,29 +50,47 @@ enum Atom<'a> {
 }
 
 /// Guards are the tags of which a peer has at least one if a target matches it.
-type Guards<'a> = Vec<(&'a Arc<str>, Option<&'a StoredValue>)>;
+#[derive(Clone, Copy)]
+enum Guard<'a> {
+    Name(&'a Arc<str>),
+    Value(&'a Arc<str>, &'a StoredValue),
+}
 
-impl Interest {
+impl<'a> Guard<'a> {
+    const fn atom(self) -> Atom<'a> {
+        match self {
+            Self::Name(name) => Atom::GuardName(name),
+            Self::Value(name, value) => Atom::GuardValue(name, value),
+        }
+    }
+}
+
+impl WatchIndex {
     pub(super) fn insert(&mut self, id: WatchId, target: &Expression, by: Option<&Arc<str>>) {
-        let is_guarded = visit(target, by, &mut |atom| {
-            let by_name = self.names.entry(Arc::clone(atom.name())).or_default();
-            match atom {
-                Atom::Value(_, value) => by_name.values.entry(value.clone()).or_default(),
-                Atom::GuardValue(_, value) => {
-                    by_name.guard_values.entry(value.clone()).or_default()
-                }
-                atom => by_name.plain(atom),
-            }
-            .insert(id);
-        });
+        atoms(target, by, &mut |atom| self.add(id, atom));
+        let guards = self.guards(target);
+        let is_guarded = guards.is_some();
+        for guard in guards.into_iter().flatten() {
+            self.add(id, guard.atom());
+        }
         if !is_guarded {
             self.open.insert(id);
         }
     }
 
+    fn add(&mut self, id: WatchId, atom: Atom<'_>) {
+        let by_name = self.names.entry(Arc::clone(atom.name())).or_default();
+        match atom {
+            Atom::Value(_, value) => by_name.values.entry(value.clone()).or_default(),
+            Atom::GuardValue(_, value) => by_name.guard_values.entry(value.clone()).or_default(),
+            atom => by_name.plain(atom),
+        }
+        .insert(id);
+    }
+
     pub(super) fn remove(&mut self, id: WatchId, target: &Expression, by: Option<&Arc<str>>) {
         self.open.remove(&id);
-        visit(target, by, &mut |atom| {
+        let mut remove_atom = |atom: Atom<'_>| {
             let Some(by_name) = self.names.get_mut(atom.name()) else { return };
             match atom {
                 Atom::Value(_, value) => remove(&mut by_name.values, value, id),
@@ -82,7 +100,51 @@ impl Interest {
             if by_name.is_empty() {
                 self.names.remove(atom.name());
             }
-        });
+        };
+        atoms(target, by, &mut remove_atom);
+        // The guards that were chosen are among the possible ones, and other watches may change the choice.
+        possible_guards(target, &mut |guard| remove_atom(guard.atom()));
+    }
+
+    /// Returns the guards of a target, or `None` if it may match a peer without any tag.
+    ///
+    /// One term of an `And` suffices: the one that selects the smallest share of the peers. A name selects
+    /// all, and a value one of those that are watched: with a watch of each room, the room is a better guard
+    /// than a tag that all targets have in common.
+    fn guards<'a>(&self, target: &'a Expression) -> Option<Vec<Guard<'a>>> {
+        match target {
+            Expression::And(terms) => {
+                let terms = terms.list.iter().filter_map(|term| self.guards(term));
+                terms.min_by_key(|guards| self.share(guards))
+            }
+            Expression::Or(terms) => {
+                let guards: Option<Vec<_>> =
+                    terms.list.iter().map(|term| self.guards(term)).collect();
+                Some(guards?.concat())
+            }
+            Expression::All | Expression::Peers(_) | Expression::Not(_) => None,
+            term => {
+                let mut guards = Vec::new();
+                possible_guards(term, &mut |guard| guards.push(guard));
+                Some(guards)
+            }
+        }
+    }
+
+    /// Estimates the share of the peers that have one of these guards: the number of names, then the sum of
+    /// the shares of the values, then their number.
+    fn share(&self, guards: &[Guard<'_>]) -> (usize, u64, usize) {
+        let (mut names, mut share) = (0, 0);
+        for guard in guards {
+            match guard {
+                Guard::Name(_) => names += 1,
+                Guard::Value(name, _) => {
+                    let watched = self.names.get(*name).map_or(1, |by_name| by_name.values.len());
+                    share += (1 << 32) / watched.max(1) as u64;
+                }
+            }
+        }
+        (names, share, guards.len())
     }
 
     /// Returns whether a watch depends on the name.
@@ -213,22 +275,9 @@ fn remove(map: &mut BTreeMap<StoredValue, Ids>, value: &StoredValue, id: WatchId
     }
 }
 
-/// Calls `found` with each atom and each guard, and returns whether there are guards.
-fn visit<'a>(
-    target: &'a Expression,
-    by: Option<&'a Arc<str>>,
-    found: &mut impl FnMut(Atom<'a>),
-) -> bool {
-    atoms(target, found);
+/// Calls `found` with each atom of a target, and of the name by which a watch groups.
+fn atoms<'a>(target: &'a Expression, by: Option<&'a Arc<str>>, found: &mut impl FnMut(Atom<'a>)) {
     by.into_iter().for_each(|name| found(Atom::Any(name)));
-    let Some(guards) = guards(target) else { return false };
-    for (name, value) in guards {
-        found(value.map_or(Atom::GuardName(name), |value| Atom::GuardValue(name, value)));
-    }
-    true
-}
-
-fn atoms<'a>(target: &'a Expression, found: &mut impl FnMut(Atom<'a>)) {
     match target {
         Expression::Has(name) => found(Atom::Presence(name)),
         Expression::Is(name, value) => found(Atom::Value(name, value)),
@@ -236,31 +285,29 @@ fn atoms<'a>(target: &'a Expression, found: &mut impl FnMut(Atom<'a>)) {
             values.iter().for_each(|value| found(Atom::Value(name, value)));
         }
         Expression::Compare(name, _, _) => found(Atom::Numbers(name)),
-        Expression::Not(term) => atoms(term, found),
+        Expression::Not(term) => atoms(term, None, found),
         Expression::And(terms) | Expression::Or(terms) => {
-            terms.list.iter().for_each(|term| atoms(term, found));
+            terms.list.iter().for_each(|term| atoms(term, None, found));
         }
         Expression::All | Expression::Nobody | Expression::Peers(_) | Expression::Invalid(_) => {}
     }
 }
 
-/// Returns the guards of a target, or `None` if it may match a peer without any tag.
-fn guards(target: &Expression) -> Option<Guards<'_>> {
+/// Calls `found` with each guard that a target can have.
+fn possible_guards<'a>(target: &'a Expression, found: &mut impl FnMut(Guard<'a>)) {
     match target {
-        Expression::Nobody | Expression::Invalid(_) => Some(Vec::new()),
-        Expression::Has(name) | Expression::Compare(name, _, _) => Some(vec![(name, None)]),
-        Expression::Is(name, value) => Some(vec![(name, Some(value))]),
+        Expression::Has(name) | Expression::Compare(name, _, _) => found(Guard::Name(name)),
+        Expression::Is(name, value) => found(Guard::Value(name, value)),
         Expression::AnyOf(name, values) => {
-            Some(values.iter().map(|value| (name, Some(value))).collect())
+            values.iter().for_each(|value| found(Guard::Value(name, value)));
         }
-        // One term suffices. A value selects fewer peers than a name.
-        Expression::And(terms) => terms.list.iter().filter_map(guards).min_by_key(|guards| {
-            (guards.iter().filter(|(_, value)| value.is_none()).count(), guards.len())
-        }),
-        Expression::Or(terms) => {
-            let guards: Option<Vec<_>> = terms.list.iter().map(guards).collect();
-            Some(guards?.concat())
+        Expression::And(terms) | Expression::Or(terms) => {
+            terms.list.iter().for_each(|term| possible_guards(term, found));
         }
-        Expression::All | Expression::Peers(_) | Expression::Not(_) => None,
+        Expression::All
+        | Expression::Nobody
+        | Expression::Peers(_)
+        | Expression::Not(_)
+        | Expression::Invalid(_) => {}
     }
 }
