@@ -34,4 +34,5 @@ pub use stream::{InStream, Received};
 pub use watching::{DiffContent, DiffStep, NodeWatch, Unwatch, WatchDiff, WatchForm};
 
 pub use crate::tags::MergedGroups;
+pub use crate::tags::{HashedTarget, InterestChange, InterestUpdate, TagHash};
 pub use crate::wire::WireError;

@@ -121,3 +121,19 @@ pub const CLUSTER_WATCH_RETRY: Duration = Duration::from_secs(2);
 
 /// Limits the peers of one node in a watch: no server has more connections.
 pub const CLUSTER_WATCH_ITEMS: usize = 1024 * 1024;
+
+/// Limits the hashes of the tags that a node tells the others: 512 KiB, and 32 MiB for 64 nodes. A node with
+/// more tags receives every message, until it has half as many.
+pub const CLUSTER_INTEREST: usize = 65_536;
+
+/// Limits the changes of a node's tags that wait to be told. Behind more of them, the whole state is compared,
+/// which takes as long as some thousands of changes.
+pub const CLUSTER_INTEREST_CHANGES: usize = 4_096;
+
+/// Is the time for which a node keeps a tag told that has lost its last holder. A client that connects again
+/// or changes its room and comes back then causes no record.
+pub const CLUSTER_INTEREST_LINGER: Duration = Duration::from_secs(1);
+
+/// Is the time between two questions to one node for all of its tags. An answer has up to 512 KiB, and each
+/// heartbeat, one a second, shows whether another question is needed.
+pub const CLUSTER_SYNC_EVERY: Duration = Duration::from_secs(1);

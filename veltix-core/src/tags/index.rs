@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+#[cfg(feature = "cluster")]
+use super::interest::{HeldTags, InterestUpdate};
 use super::peer_tags::{Entry, Values};
 use super::set::Set;
 use super::stored::StoredValue;
+#[cfg(feature = "cluster")]
+use super::value_table::ValueId;
 use super::value_table::{ValueIds, ValueTable};
 
 /// The index knows the admitted peers that have a tag, by their slots, and the values of all sets.
@@ -16,6 +20,9 @@ use super::value_table::{ValueIds, ValueTable};
 #[derive(Debug, Default)]
 pub(super) struct Index {
     names: BTreeMap<Arc<str>, Holders>,
+    /// Knows the tags with admitted peers for the other nodes of a cluster, if there are any.
+    #[cfg(feature = "cluster")]
+    held: Option<Box<HeldTags>>,
 }
 
 /// Holds the peers that have a tag of one name.
@@ -33,7 +40,7 @@ impl Index {
     /// Adds the entry of a peer that receives this slot. A tag then shares the memory of its name
     /// and its text with the index, and so with every peer that has the same ones.
     pub(super) fn admit(&mut self, slot: u32, entry: &mut Entry) {
-        let holders = self.holders(&mut entry.name);
+        let holders = holders(&mut self.names, &mut entry.name);
         holders.all.insert(slot);
         match &mut entry.values {
             Values::One(value) => {
@@ -49,11 +56,19 @@ impl Index {
                 ids.iter().for_each(|&id| holders.values.admit(id, slot));
             }
         }
+        #[cfg(feature = "cluster")]
+        if let Some(held) = &mut self.held {
+            holders.tell_gained(held, entry);
+        }
     }
 
     /// Removes the entry of a peer that loses this slot. The values of a set stay readable.
     pub(super) fn retire(&mut self, slot: u32, entry: &Entry) {
         let Some(holders) = self.names.get_mut(&entry.name) else { return };
+        #[cfg(feature = "cluster")]
+        if let Some(held) = &mut self.held {
+            holders.tell_losing(held, entry);
+        }
         match &entry.values {
             Values::One(value) => holders.remove(slot, value),
             Values::Set(ids) => {
@@ -68,6 +83,12 @@ impl Index {
     /// Removes an entry that its peer, which has this slot or none, loses.
     pub(super) fn remove(&mut self, slot: Option<u32>, entry: &Entry) {
         let Some(holders) = self.names.get_mut(&entry.name) else { return };
+        #[cfg(feature = "cluster")]
+        if let Some(held) = &mut self.held
+            && slot.is_some()
+        {
+            holders.tell_losing(held, entry);
+        }
         match (&entry.values, slot) {
             (Values::One(value), Some(slot)) => holders.remove(slot, value),
             (Values::One(_), None) => {}
@@ -95,7 +116,7 @@ impl Index {
         value: StoredValue,
     ) -> bool {
         let holders = if ids.is_empty() {
-            let holders = self.holders(name);
+            let holders = holders(&mut self.names, name);
             match slot {
                 Some(slot) => _ = holders.all.insert(slot),
                 None => holders.staged += 1,
@@ -113,6 +134,17 @@ impl Index {
         match slot {
             Some(slot) => _ = holders.values.add(id, slot),
             None => holders.values.stage(id),
+        }
+        #[cfg(feature = "cluster")]
+        if let Some(held) = &mut self.held
+            && slot.is_some()
+        {
+            if ids.len() == 1 && holders.all.len() == 1 {
+                held.gain(name, None);
+            }
+            if holders.is_held_once(id) {
+                held.gain(name, Some(holders.values.value(id)));
+            }
         }
         true
     }
@@ -133,6 +165,13 @@ impl Index {
         }
         if ids.len() < ids.capacity() / 4 {
             ids.shrink_to(ids.len() * 2);
+        }
+        #[cfg(feature = "cluster")]
+        if let Some(held) = &mut self.held
+            && slot.is_some()
+            && holders.is_held_once(id)
+        {
+            held.lose(name, Some(value));
         }
         match slot {
             Some(slot) => holders.values.remove(id, slot),
@@ -176,13 +215,6 @@ impl Index {
         self.names.is_empty()
     }
 
-    /// Returns the holders of a name, whose memory is shared from now on.
-    fn holders(&mut self, name: &mut Arc<str>) -> &mut Holders {
-        let entry = self.names.entry(Arc::clone(name));
-        *name = Arc::clone(entry.key());
-        entry.or_default()
-    }
-
     /// Removes a name that no peer has.
     fn tidy(&mut self, name: &str) {
         let is_unused = |holders: &Holders| holders.all.is_empty() && holders.staged == 0;
@@ -190,6 +222,49 @@ impl Index {
             self.names.remove(name);
         }
     }
+}
+
+/// The tags that the other nodes of a cluster are told.
+#[cfg(feature = "cluster")]
+impl Index {
+    /// Begins to keep the tags with admitted peers, if they are not kept already.
+    pub(super) fn track_interest(&mut self, limit: usize) {
+        if self.held.is_none() {
+            let mut held = Box::new(HeldTags::new(limit));
+            held.count(self.tags());
+            self.held = Some(held);
+        }
+    }
+
+    pub(super) fn take_interest(&mut self) -> InterestUpdate {
+        let Some(mut held) = self.held.take() else { return InterestUpdate::Changes(Vec::new()) };
+        if held.can_count() {
+            held.count(self.tags());
+        }
+        let update = held.take();
+        self.held = Some(held);
+        update
+    }
+
+    pub(super) fn take_interest_wake(&mut self) -> bool {
+        self.held.as_mut().is_some_and(|held| held.take_woken())
+    }
+
+    /// Returns the names and the pairs of a name and a value that admitted peers have.
+    fn tags(&self) -> impl Iterator<Item = (&str, Option<&StoredValue>)> {
+        let names = self.names.iter().filter(|(_, holders)| !holders.all.is_empty());
+        names.flat_map(|(name, holders)| {
+            let values = holders.values.held().map(Some);
+            std::iter::once(None).chain(values).map(move |value| (&**name, value))
+        })
+    }
+}
+
+/// Returns the holders of a name, whose memory is shared from now on.
+fn holders<'a>(names: &'a mut BTreeMap<Arc<str>, Holders>, name: &mut Arc<str>) -> &'a mut Holders {
+    let entry = names.entry(Arc::clone(name));
+    *name = Arc::clone(entry.key());
+    entry.or_default()
 }
 
 impl Holders {
@@ -208,5 +283,44 @@ impl Holders {
         if let Some(id) = self.values.find(value) {
             self.values.remove(id, slot);
         }
+    }
+}
+
+/// The reports for the other nodes of a cluster. The names and values of a tag that is set again are removed
+/// and added in reverse order, so that each addition takes a removal back.
+#[cfg(feature = "cluster")]
+impl Holders {
+    /// Reports an entry that an admitted peer has received.
+    fn tell_gained(&self, held: &mut HeldTags, entry: &Entry) {
+        if self.all.len() == 1 {
+            held.gain(&entry.name, None);
+        }
+        self.for_each_held_once(entry, |value| held.gain(&entry.name, Some(value)));
+    }
+
+    /// Reports an entry that an admitted peer is about to lose.
+    fn tell_losing(&self, held: &mut HeldTags, entry: &Entry) {
+        self.for_each_held_once(entry, |value| held.lose(&entry.name, Some(value)));
+        if self.all.len() == 1 {
+            held.lose(&entry.name, None);
+        }
+    }
+
+    fn for_each_held_once(&self, entry: &Entry, mut tell: impl FnMut(&StoredValue)) {
+        match &entry.values {
+            Values::One(value) => {
+                if self.with_value(value).is_some_and(|peers| peers.len() == 1) {
+                    tell(value);
+                }
+            }
+            Values::Set(ids) => {
+                let once = ids.iter().filter(|&&id| self.is_held_once(id));
+                once.for_each(|&id| tell(self.values.value(id)));
+            }
+        }
+    }
+
+    fn is_held_once(&self, id: ValueId) -> bool {
+        self.values.peers(id).len() == 1
     }
 }

@@ -9,6 +9,8 @@ mod bits;
 mod codec;
 mod expression;
 mod index;
+#[cfg(feature = "cluster")]
+mod interest;
 #[cfg(test)]
 mod model;
 mod number;
@@ -27,6 +29,8 @@ mod value_table;
 mod view;
 mod watch;
 
+#[cfg(feature = "cluster")]
+pub use interest::{HashedTarget, InterestChange, InterestUpdate, TagHash};
 pub use number::TagNumber;
 pub use peer_id::PeerId;
 pub use store::{TagLimits, TagStore};

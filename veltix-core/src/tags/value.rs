@@ -77,6 +77,15 @@ impl TagValue {
         }
     }
 
+    /// Returns the parts of the key of a number, which are equal for equal numbers.
+    #[cfg(feature = "cluster")]
+    pub(super) fn number_key(&self) -> Option<(i64, i128)> {
+        match self.key() {
+            Key::Number(nearest, exact) => Some((nearest, exact)),
+            _ => None,
+        }
+    }
+
     fn key(&self) -> Key<'_> {
         match self {
             Self::Unit => Key::Unit,

@@ -144,6 +144,12 @@ impl ValueTable {
         self.values.iter().filter(|known| !known.peers.is_empty()).count()
     }
 
+    /// Returns the values that admitted peers have.
+    #[cfg(feature = "cluster")]
+    pub(super) fn held(&self) -> impl Iterator<Item = &StoredValue> {
+        self.values.iter().filter(|known| !known.peers.is_empty()).map(|known| &known.value)
+    }
+
     /// Returns the ids of the numbers in the range.
     pub(super) fn in_range(&self, range: &Range) -> impl Iterator<Item = ValueId> {
         let found = range.bounds().map(|bounds| self.numbers.range::<StoredValue, _>(bounds));

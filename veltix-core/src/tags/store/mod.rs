@@ -2,6 +2,8 @@
 
 mod bulk;
 mod change;
+#[cfg(feature = "cluster")]
+mod interest;
 mod watching;
 
 use std::collections::BTreeMap;
