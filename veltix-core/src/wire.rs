@@ -49,6 +49,12 @@ pub enum WireError {
         /// Holds the limit.
         limit: usize,
     },
+    /// A list is not in ascending order, or has an item twice.
+    #[error("the {what} is not in ascending order")]
+    Unordered {
+        /// Holds the name of the list.
+        what: &'static str,
+    },
     /// The target is over a limit.
     #[error(transparent)]
     Target(#[from] TargetError),

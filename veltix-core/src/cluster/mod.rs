@@ -11,6 +11,7 @@ mod call;
 mod change;
 mod freshness;
 mod ids;
+mod interest;
 mod members;
 mod part;
 mod record;
@@ -26,6 +27,10 @@ pub use call::{Cancel, NodeCall, PeerOutcome, PeerReply, Roster};
 pub use change::Change;
 pub use freshness::Freshness;
 pub use ids::{NodeId, PeerRef, UnknownRef};
+pub use interest::{
+    InterestDelta, InterestIn, InterestOut, InterestSet, InterestSnapshot, InterestSyncAsk,
+    Recipients,
+};
 pub use members::{LeaveReason, MemberEvent, Members, MembersDue, Timing};
 pub use part::{Assembly, Part};
 pub use record::{FrameRecord, Record, RecordKind};
