@@ -43,6 +43,15 @@ fn users(store: &mut TagStore, at: i64) -> WatchId {
     store.watch_groups(&room(at), "user", grace, now).expect("the target is valid")
 }
 
+fn online(store: &mut TagStore, at: i64) -> WatchId {
+    store.watch(&(tag("online").is(true) & room(at)), ["user"]).expect("the target is valid")
+}
+
+fn rooms(store: &mut TagStore, at: i64) -> WatchId {
+    let (now, grace) = (Instant::now(), Duration::ZERO);
+    store.watch_groups(&room(at), "room", grace, now).expect("the target is valid")
+}
+
 /// Joins and leaves a room. Nobody watches it.
 fn join_and_leave(store: &mut TagStore) {
     assert_eq!(store.join(PEER, "room", "elsewhere"), Ok(true));
@@ -53,6 +62,8 @@ fn join_and_leave(store: &mut TagStore) {
 fn change_tags(store: &mut TagStore) {
     store.set(PEER, "muted").expect("the tag is within the limits");
     store.remove(PEER, "muted");
+    store.set(PEER, ("online", false)).expect("the tag is within the limits");
+    store.set(PEER, ("online", true)).expect("the tag is within the limits");
     store.set(PEER, ("user", "ann")).expect("the tag is within the limits");
     store.set(PEER, ("user", "bob")).expect("the tag is within the limits");
 }
@@ -61,6 +72,7 @@ fn change_tags(store: &mut TagStore) {
 fn come_and_go(store: &mut TagStore) {
     let peer = PeerId::new(1);
     store.enter(peer);
+    store.set(peer, ("online", true)).expect("the tag is within the limits");
     store.set(peer, ("user", "cat")).expect("the tag is within the limits");
     store.join(peer, "room", "room 0").expect("the room is within the limits");
     store.admit(peer);
@@ -112,8 +124,13 @@ fn rounds() -> usize {
 }
 
 fn main() {
-    let kinds: [(&str, Begin); 3] =
-        [("members", members), ("members that listen", listeners), ("users", users)];
+    let kinds: [(&str, Begin); 5] = [
+        ("members", members),
+        ("members that listen", listeners),
+        ("members that are online", online),
+        ("users", users),
+        ("rooms", rooms),
+    ];
     let changes: [(&str, Change); 3] = [
         ("join and leave", join_and_leave),
         ("change tags", change_tags),
