@@ -58,7 +58,9 @@ pub use hub::{
     WatchEvent,
 };
 #[cfg(feature = "cluster")]
-pub use hub::{Foreign, HeldBytes, IntoRelay, NodeDelivery, Published, Relay};
+pub use hub::{
+    Foreign, HeldBytes, InterestSource, IntoRelay, NodeDelivery, Outgoing, Published, Relay,
+};
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};
 pub use peer::{Closing, Leaving, Peer, PeerStats, Sending, TakeOver};

@@ -135,13 +135,14 @@ impl Node {
             let is_full = table.open.len() > CLUSTER_CALLS;
             let Some(open) = table.open.get_mut(&asking.id) else { break };
             let has = |state: &NodeStatus| state.capabilities;
-            let missing = match self.members().get(node).map(has) {
+            let abilities = self.members().get(node).map(has);
+            let missing = match abilities {
                 None => Missing::Gone,
                 Some(has) if has & needed == 0 => Missing::Unsupported,
                 Some(_) if is_full => Missing::Refused(busy()),
                 Some(_) => {
                     let to = Destination::Node(node);
-                    let pushed = self.outbound.push(to, record.clone(), Instant::now());
+                    let pushed = self.push(to, record.clone());
                     if pushed.queued {
                         open.waiting.insert(node, pushed.sequence);
                         continue;

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::task::AtomicWaker;
-use tokio::time::Instant;
 use veltix_core::cluster::{Cancel, NodeCall, NodeId, PeerOutcome, PeerRef, PeerReply, Roster};
 use veltix_core::limits::{CLUSTER_CALLS, SURVEY_BYTES};
 use veltix_core::{Frame, PeerId, Target};
@@ -181,12 +180,13 @@ impl Node {
         // Under one lock: a response, or the news that nobody listens, cannot come before the entry.
         for node in nodes {
             let has = |state: &veltix_core::cluster::NodeStatus| state.capabilities;
-            let missing = match (self.members().get(node).map(has), &record) {
+            let abilities = self.members().get(node).map(has);
+            let missing = match (abilities, &record) {
                 (None, _) => Missing::Gone,
                 (Some(has), _) if has & capabilities::CALLS == 0 => Missing::Unsupported,
                 (Some(_), Some(record)) if !is_full => {
                     let to = Destination::Node(node);
-                    let pushed = self.outbound.push(to, record.clone(), Instant::now());
+                    let pushed = self.push(to, record.clone());
                     if pushed.queued {
                         let part = Part { sequence: pushed.sequence, waiting: None };
                         open.parts.insert(node, part);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use veltix_core::all;
-use veltix_core::cluster::{MemberEvent, Record, RecordKind};
+use veltix_core::cluster::{MemberEvent, RecordKind};
 use veltix_core::limits::CLUSTER_REPORT;
 use veltix_tokio::Hub;
 
@@ -38,6 +38,7 @@ impl HeartbeatTask {
                 self.node.on_member(event);
             }
             self.node.renew_watches();
+            self.node.ask_for_interest();
             for node in due.probes {
                 self.beat(Destination::Node(node), RecordKind::Heartbeat);
             }
@@ -54,7 +55,6 @@ impl HeartbeatTask {
 
     fn beat(&self, to: Destination, kind: RecordKind) {
         let peers = self.hub.count(all()).unwrap_or_default();
-        let body = self.node.state(peers).encode();
-        self.node.tell(to, Record { kind, body });
+        self.node.push_state(to, kind, self.node.state(peers));
     }
 }

@@ -14,6 +14,7 @@ mod delivery;
 mod heartbeat;
 mod inbound;
 mod info;
+mod interest;
 mod outbound;
 mod publisher;
 mod receiving;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use inbound::Inbound;
 pub use info::NodeInfo;
+use interest::Interests;
 use receiving::Receiving;
 use reports::Reports;
 use served::Served;
@@ -73,6 +75,7 @@ pub(crate) struct Node {
     events: ClusterEvents,
     reports: Reports,
     members: Mutex<Members>,
+    interests: Interests,
     asks: Asks,
     calls: Calls,
     served: Served,
@@ -110,6 +113,7 @@ impl Node {
             events: ClusterEvents::new(),
             reports: Reports::default(),
             members: Mutex::new(Members::new(me, config.timing)),
+            interests: Interests::new(hub.track_interest()),
             asks: Asks::default(),
             calls: Calls::default(),
             served: Served::default(),
@@ -137,7 +141,7 @@ impl Node {
         self.started.elapsed().as_millis() as u32
     }
 
-    /// Returns the state that the others are told.
+    /// Returns the state that the others are told, without the version of its interest.
     fn state(&self, peers: usize) -> NodeStatus {
         let (all, mut direct) = self.outbound.last();
         let members = self.members();
@@ -163,7 +167,7 @@ impl Node {
     }
 
     fn tell(&self, to: Destination, record: Record) {
-        self.outbound.push(to, record, Instant::now());
+        self.push(to, record);
     }
 
     /// Returns the other nodes.
@@ -218,7 +222,10 @@ impl Node {
             RecordKind::Roster => self.calls.roster(origin, Roster::decode(record.body)?),
             RecordKind::Diff => self.on_diff(origin, WatchDiff::decode(record.body)?),
             RecordKind::Reply => self.calls.reply(origin, PeerReply::decode(record.body)?),
-            _ => {}
+            _ => {
+                self.on_interest(origin, record)?;
+                self.ask_for_interest();
+            }
         }
         Ok(())
     }
@@ -230,6 +237,7 @@ impl Node {
             MemberEvent::Joined(node) => {
                 let name = self.members().get(node).map_or_else(|| "".into(), |it| it.name.clone());
                 tracing::info!(%me, %node, name = %printable(&name), "a node has joined");
+                self.interests.joined(node);
                 self.watch_member(node);
                 ClusterEvent::NodeJoined { node, name }
             }
@@ -238,6 +246,7 @@ impl Node {
                 self.asks.gone(node, |_| true);
                 self.calls.gone(node, |_| true);
                 self.served.origin_left(node);
+                self.interests.left(node);
                 self.unwatch_member(node);
                 self.end_watches_of(node);
                 ClusterEvent::NodeLeft { node, reason }
@@ -257,6 +266,7 @@ fn spawn<B: Backplane>(engine: B, hub: Hub) -> Spawn {
     Box::new(move |node, tasks| {
         tasks.spawn(publisher::PublisherTask::new(Arc::clone(node), engine).run());
         tasks.spawn(delivery::DeliveryTask::new(Arc::clone(node), hub.clone()).run());
+        tasks.spawn(Arc::clone(node).tell_interest());
         tasks.spawn(heartbeat::HeartbeatTask::new(Arc::clone(node), hub).run());
     })
 }
@@ -271,6 +281,7 @@ impl Receive for Node {
         let (now, is_online) = (Instant::now(), state == EngineState::Connected);
         if is_online {
             self.members().reconnected(now.into_std());
+            self.interests.connected(now);
         }
         let was_away = self.outbound.set_online(is_online, now);
         match (&state, was_away) {

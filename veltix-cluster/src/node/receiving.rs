@@ -131,8 +131,11 @@ impl Receiving {
         let Some(record) = record else { return Ok(None) };
         let stream = self.streams.entry(head.origin).or_default().stream(head);
         let received = stream.numbers.receive(number);
-        if matches!(received, Received::After { .. }) && head.to.is_some() {
-            node.watch_lags(head.origin);
+        if matches!(received, Received::After { .. }) {
+            match head.to {
+                Some(_) => node.watch_lags(head.origin),
+                None => node.interests.lost(head.origin),
+            }
         }
         Ok((received != Received::Duplicate).then_some(record))
     }
@@ -192,12 +195,17 @@ impl Receiving {
             RecordKind::Hello | RecordKind::Heartbeat => {
                 let status = node.on_status(origin, record.body)?;
                 let streams = self.streams.entry(origin).or_default();
-                streams.all.numbers.catch_up(status.all);
+                if streams.all.numbers.catch_up(status.all) > 0 {
+                    node.interests.lost(origin);
+                }
                 if let Some(last) = status.direct_to(node.me)
                     && streams.direct.numbers.catch_up(last) > 0
                 {
                     node.watch_lags(origin);
                 }
+                // It tells whether a change was among the missing records.
+                node.interests.hear(origin, status.interest);
+                node.ask_for_interest();
             }
             RecordKind::Bye => {
                 let event = node.members().bye(origin);

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
-use veltix_core::cluster::{FrameRecord, NodeId, PeerRef, Record, RecordKind, WireError};
+use veltix_core::cluster::{
+    FrameRecord, NodeId, PeerRef, Recipients, Record, RecordKind, WireError,
+};
 use veltix_core::{Frame, Target, TargetError};
-use veltix_tokio::{ClusterShutdown, NodeDelivery, Published, Relay};
+use veltix_tokio::{ClusterShutdown, NodeDelivery, Outgoing, Published, Relay};
 
 use super::Node;
 use crate::backplane::Destination;
@@ -24,14 +26,18 @@ impl Relay for Node {
         target: &Target,
         except: &[PeerRef],
         frame: &Frame,
-    ) -> Result<Option<Record>, TargetError> {
+    ) -> Result<Option<Outgoing>, TargetError> {
         let target = target.elsewhere();
         target.check()?;
-        if target.is_nobody() || self.members().is_empty() {
+        if target.is_nobody() {
+            return Ok(None);
+        }
+        let to = self.recipients(&target);
+        if to == Recipients::Nobody {
             return Ok(None);
         }
         match FrameRecord::encode(self.me, &target, except, frame) {
-            Ok(record) => Ok(Some(record)),
+            Ok(record) => Ok(Some(Outgoing { record, to })),
             Err(WireError::TooLong { what, length, limit }) => {
                 Err(TargetError::TooLong { what, length, limit })
             }
@@ -39,10 +45,24 @@ impl Relay for Node {
         }
     }
 
-    fn publish(&self, target: &Target, record: Record) -> Published {
-        let nodes = self.matching(target).len();
-        let pushed = self.outbound.push(Destination::All, record, Instant::now());
-        Published { nodes: NodeDelivery::of(nodes, pushed.queued), waits: pushed.waits }
+    fn publish(&self, Outgoing { record, to }: Outgoing) -> Published {
+        match to {
+            Recipients::Nobody => Published::default(),
+            Recipients::All(matched) => {
+                let pushed = self.push(Destination::All, record);
+                let nodes = NodeDelivery::of(matched, pushed.queued);
+                Published { nodes, waits: pushed.waits }
+            }
+            Recipients::Nodes(nodes) => {
+                let mut published = Published::default();
+                for node in nodes {
+                    let pushed = self.push(Destination::Node(node), record.clone());
+                    published.nodes.add(NodeDelivery::of(1, pushed.queued));
+                    published.waits |= pushed.waits;
+                }
+                published
+            }
+        }
     }
 
     fn start(self: Arc<Self>) {
@@ -89,11 +109,6 @@ impl Relay for Node {
 }
 
 impl Node {
-    /// Returns the members on which a target may match a peer.
-    pub(super) fn matching(&self, _: &Target) -> Vec<NodeId> {
-        self.members().iter().map(|(node, _)| node).collect()
-    }
-
     /// Sends a frame to the peers of one other node that a target matches.
     pub(crate) fn send_to(&self, node: NodeId, target: &Target, frame: &Frame) -> NodeDelivery {
         if self.members().get(node).is_none() {
@@ -101,7 +116,7 @@ impl Node {
         }
         match FrameRecord::encode(self.me, target, &[], frame) {
             Ok(record) => {
-                let pushed = self.outbound.push(Destination::Node(node), record, Instant::now());
+                let pushed = self.push(Destination::Node(node), record);
                 NodeDelivery::of(1, pushed.queued)
             }
             // The key of the class is too deep.

@@ -137,3 +137,7 @@ pub const CLUSTER_INTEREST_LINGER: Duration = Duration::from_secs(1);
 /// Is the time between two questions to one node for all of its tags. An answer has up to 512 KiB, and each
 /// heartbeat, one a second, shows whether another question is needed.
 pub const CLUSTER_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Is the time after a connect to the broker for which nodes may exist that this one does not know: each tells
+/// that it lives once a second.
+pub const CLUSTER_SETTLE: Duration = Duration::from_secs(3);

@@ -32,7 +32,9 @@ pub use events::{Event, EventStream, HandshakeFailure};
 pub(crate) use peers::Peers;
 pub use presence::{GroupEvent, GroupWatch, GroupWatchBuilder, Watch, WatchBuilder, WatchEvent};
 #[cfg(feature = "cluster")]
-pub use relay::{Foreign, HeldBytes, IntoRelay, NodeDelivery, Published, Relay};
+pub use relay::{
+    Foreign, HeldBytes, InterestSource, IntoRelay, NodeDelivery, Outgoing, Published, Relay,
+};
 pub(crate) use shared_batch::{finish_shared_batch, finish_shared_state};
 pub use survey::{Response, Responses, Survey, SurveyStatus};
 

@@ -2,15 +2,16 @@
 //! brings those of other nodes to the peers of this one.
 
 use std::any::Any;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::task::yield_now;
 use tokio::time::Instant;
-use veltix_core::cluster::{NodeId, PeerRef, Record};
+use veltix_core::cluster::{InterestUpdate, NodeId, PeerRef, Recipients, Record};
 use veltix_core::limits::CLUSTER_TURN;
-use veltix_core::{Frame, Member, PeerId, Target, TargetError, ToMessage};
+use veltix_core::{Frame, Member, PeerId, TagStore, Target, TargetError, ToMessage};
 
 use super::broadcast::{encode, send_here};
 use super::shared_batch::finish_shared_batch;
@@ -19,6 +20,7 @@ use crate::close::ClusterShutdown;
 use crate::error::SendError;
 use crate::flush::{self, FlushList, FlushScope};
 use crate::memory::Holding;
+use crate::session::{InterestSignal, Services};
 
 /// The result of passing a broadcast on to the other nodes of a cluster: `matched = queued + dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,14 @@ pub struct NodeDelivery {
 }
 
 impl NodeDelivery {
+    /// Adds the counts of further nodes.
+    #[doc(hidden)]
+    pub const fn add(&mut self, other: Self) {
+        self.matched += other.matched;
+        self.queued += other.queued;
+        self.dropped += other.dropped;
+    }
+
     /// Creates the result for this number of nodes, all of which have the message queued, or none.
     #[must_use]
     pub const fn of(nodes: usize, queued: bool) -> Self {
@@ -43,6 +53,15 @@ impl NodeDelivery {
             Self { matched: nodes, queued: 0, dropped: nodes }
         }
     }
+}
+
+/// A broadcast for other nodes.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "the cluster makes it")]
+pub struct Outgoing {
+    pub record: Record,
+    pub to: Recipients,
 }
 
 /// A broadcast in the queue of a cluster.
@@ -74,15 +93,45 @@ impl HeldBytes {
     }
 }
 
+/// The tags that admitted peers hold.
+#[doc(hidden)]
+pub struct InterestSource {
+    services: Arc<Services>,
+    signal: Arc<InterestSignal>,
+}
+
+impl InterestSource {
+    /// Returns the changes since the last call, or `None` if there are none.
+    #[must_use]
+    pub fn take(&self) -> Option<InterestUpdate> {
+        let take = || self.services.tags().read_watch(TagStore::take_interest);
+        self.signal.take().then(take)
+    }
+
+    /// Waits until there is a change.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn changed(&self) {
+        self.signal.changed().await;
+    }
+}
+
+impl fmt::Debug for InterestSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InterestSource").finish_non_exhaustive()
+    }
+}
+
 /// The cluster of one server.
 #[doc(hidden)]
 pub trait Relay: Send + Sync + 'static {
     /// Returns the id of this node.
     fn node(&self) -> NodeId;
 
-    /// Returns the record of a broadcast for the other nodes, or `None` if no other node can have a peer
-    /// that the target matches. The class of the frame is without this server's default. The excepted
-    /// peers are those of other nodes.
+    /// Returns a broadcast for the other nodes, or `None` if no other node can have a peer that the target
+    /// matches. The class of the frame is without this server's default. The excepted peers are those of
+    /// other nodes.
     ///
     /// # Errors
     /// [`TargetError`] if the target, or the list of excepted peers, is too large for other nodes.
@@ -91,10 +140,10 @@ pub trait Relay: Send + Sync + 'static {
         target: &Target,
         except: &[PeerRef],
         frame: &Frame,
-    ) -> Result<Option<Record>, TargetError>;
+    ) -> Result<Option<Outgoing>, TargetError>;
 
-    /// Passes the record on to the nodes on which the target may match. It never waits.
-    fn publish(&self, target: &Target, record: Record) -> Published;
+    /// Passes a broadcast on to the nodes that it is for. It never waits.
+    fn publish(&self, outgoing: Outgoing) -> Published;
 
     /// Starts the tasks of the cluster on the current runtime, before the first peer.
     fn start(self: Arc<Self>);
@@ -159,11 +208,12 @@ impl Broadcast {
         frame: Frame,
     ) -> Result<Delivery, TargetError> {
         let Self { endpoint, target, except, except_elsewhere, .. } = self;
-        let record = relay.encode(&target, &except_elsewhere, &frame)?;
+        let outgoing = relay.encode(&target, &except_elsewhere, &frame)?;
         let length = frame.len();
-        let mut delivery = send_here(&endpoint, target.clone(), except, frame)?;
-        if let Some(record) = record {
-            let Published { nodes, waits } = relay.publish(&target, record);
+        // The peers of this node come first.
+        let mut delivery = send_here(&endpoint, target, except, frame)?;
+        if let Some(outgoing) = outgoing {
+            let Published { nodes, waits } = relay.publish(outgoing);
             let waiting = if waits { length } else { 0 };
             flush::published(length * nodes.queued, waiting);
             delivery.nodes = nodes;
@@ -211,6 +261,15 @@ impl Hub {
     #[must_use]
     pub fn max_typed_body(&self) -> usize {
         self.0.limits().max_typed_body
+    }
+
+    /// Begins to track the tags that admitted peers hold.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn track_interest(&self) -> InterestSource {
+        let services = Arc::clone(self.0.services());
+        let signal = services.tags().track_interest();
+        InterestSource { services, signal }
     }
 
     /// Returns the peers that a target matches with their tags of these names, up to `limit` of them, and

@@ -6,6 +6,8 @@ mod attached;
 mod calls;
 mod end;
 mod holders;
+#[cfg(feature = "cluster")]
+mod interest_signal;
 mod receipts;
 mod runtime;
 mod services;
@@ -26,6 +28,8 @@ use calls::Expired;
 pub(crate) use calls::{Begun, CallId, Calls, CompletedCall, Expected, Reception, ReplySink};
 pub(crate) use end::End;
 pub(crate) use holders::{Holder, HolderKey, Holders};
+#[cfg(feature = "cluster")]
+pub(crate) use interest_signal::InterestSignal;
 pub(crate) use receipts::Receipts;
 pub(crate) use runtime::Runtime;
 pub(crate) use services::Services;

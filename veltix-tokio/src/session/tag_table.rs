@@ -20,6 +20,9 @@ pub(crate) struct TagTable {
     watchers: Mutex<BTreeMap<WatchId, Arc<AtomicWaker>>>,
     /// The clock of the side, for changes by threads outside of its runtime.
     runtime: Arc<Runtime>,
+    /// The signal of a server that has joined a cluster.
+    #[cfg(feature = "cluster")]
+    interest: std::sync::OnceLock<Arc<super::InterestSignal>>,
 }
 
 impl TagTable {
@@ -29,6 +32,8 @@ impl TagTable {
             version: AtomicU64::new(0),
             watchers: Mutex::default(),
             runtime,
+            #[cfg(feature = "cluster")]
+            interest: std::sync::OnceLock::new(),
         }
     }
 
@@ -52,6 +57,12 @@ impl TagTable {
             }
             let result = change(&mut store);
             self.version.fetch_add(1, Ordering::Release);
+            #[cfg(feature = "cluster")]
+            if store.take_interest_wake()
+                && let Some(signal) = self.interest.get()
+            {
+                signal.set();
+            }
             (result, store.take_woken())
         };
         for watch in woken {
@@ -65,6 +76,15 @@ impl TagTable {
     /// Returns the version. While it stays the same, every target matches the same peers.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// Begins to track the tags with holders, for a cluster.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn track_interest(&self) -> Arc<super::InterestSignal> {
+        let signal = Arc::clone(self.interest.get_or_init(Arc::default));
+        self.read_watch(TagStore::track_interest);
+        signal.set();
+        signal
     }
 
     /// Begins a watch; returns it with the waker of its reader.

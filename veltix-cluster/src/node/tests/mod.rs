@@ -3,6 +3,7 @@
 mod calls;
 mod changes;
 mod foreign;
+mod interested;
 #[cfg(feature = "nats")]
 mod nats;
 mod watching;
@@ -113,12 +114,10 @@ impl Running {
         Reader { client, heard }
     }
 
-    /// Waits until a broadcast of this node is for that number of other nodes.
+    /// Waits until this node knows that number of other nodes.
     async fn sees(&self, nodes: usize) {
-        let nobody = tag("nothing").is("here");
-        let matched = || self.hub.to(&nobody).send(&Message::empty(SAY)).unwrap().nodes.matched;
         soon(async {
-            while matched() != nodes {
+            while self.cluster().others().len() != nodes {
                 sleep(Duration::from_millis(50)).await;
             }
         })

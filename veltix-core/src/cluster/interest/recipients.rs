@@ -12,15 +12,15 @@ pub enum Recipients {
     Nobody,
     /// These nodes, at most half of the others, may have one. Each gets a batch of its own.
     Nodes(Vec<NodeId>),
-    /// More than half of the nodes may have one, and all get one batch.
-    All,
+    /// This number of nodes, more than half of the others, may have one. All nodes get one batch.
+    All(usize),
 }
 
 impl Recipients {
     /// Compares a target with the interest of all other members.
     ///
     /// The result is complete only if all nodes are known: for three seconds after each connect to the broker,
-    /// the sender takes [`All`](Self::All).
+    /// the sender takes `All`.
     pub fn of<'a>(
         target: &HashedTarget,
         others: impl IntoIterator<Item = (NodeId, &'a InterestIn)>,
@@ -35,7 +35,17 @@ impl Recipients {
         match nodes.len() {
             0 => Self::Nobody,
             matched if matched * 2 <= all => Self::Nodes(nodes),
-            _ => Self::All,
+            matched => Self::All(matched),
+        }
+    }
+
+    /// Returns the number of nodes that may have such a peer.
+    #[must_use]
+    pub fn matched(&self) -> usize {
+        match self {
+            Self::Nobody => 0,
+            Self::Nodes(nodes) => nodes.len(),
+            Self::All(matched) => *matched,
         }
     }
 }

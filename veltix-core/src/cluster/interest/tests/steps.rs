@@ -147,8 +147,8 @@ fn a_message_goes_to_half_of_the_nodes_one_by_one_and_to_more_at_once() {
     assert_eq!(recipients(&lobby, &[]), Recipients::Nobody);
     assert_eq!(recipients(&hall, &[&with, &without]), Recipients::Nobody);
     assert_eq!(recipients(&lobby, &[&without, &with]), Recipients::Nodes(vec![node(2)]));
-    assert_eq!(recipients(&lobby, &[&with, &without, &with]), Recipients::All);
-    assert_eq!(recipients(&lobby, &[&with]), Recipients::All);
+    assert_eq!(recipients(&lobby, &[&with, &without, &with]), Recipients::All(2));
+    assert_eq!(recipients(&lobby, &[&with]), Recipients::All(1));
     let unknown = InterestIn::new();
     assert_eq!(recipients(&hall, &[&with, &unknown]), Recipients::Nodes(vec![node(2)]));
 }

@@ -1,0 +1,191 @@
+//! [`Interests`]: the tags that the peers of this node hold, and those of the other nodes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::{Instant, sleep_until};
+use veltix_core::Target;
+use veltix_core::cluster::{
+    HashedTarget, InterestDelta, InterestIn, InterestOut, InterestSnapshot, InterestSyncAsk,
+    NodeId, NodeStatus, Recipients, Record, RecordKind, WireError,
+};
+use veltix_core::limits::CLUSTER_SETTLE;
+use veltix_tokio::InterestSource;
+
+use super::Node;
+use super::outbound::Pushed;
+use crate::backplane::Destination;
+
+/// The locks are taken in this order: those of the node, `out`, the tag store. None is taken under `others`.
+pub(super) struct Interests {
+    here: InterestSource,
+    /// The lock is held while its records are queued, so that no later version is told before an earlier one.
+    out: Mutex<InterestOut>,
+    others: Mutex<BTreeMap<NodeId, InterestIn>>,
+    /// The time until which unknown nodes may exist.
+    settled_at: Mutex<Option<Instant>>,
+}
+
+impl Interests {
+    pub(super) fn new(here: InterestSource) -> Self {
+        Self {
+            here,
+            out: Mutex::new(InterestOut::new()),
+            others: Mutex::default(),
+            settled_at: Mutex::default(),
+        }
+    }
+
+    fn out(&self) -> MutexGuard<'_, InterestOut> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn others(&self) -> MutexGuard<'_, BTreeMap<NodeId, InterestIn>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn joined(&self, node: NodeId) {
+        self.others().insert(node, InterestIn::new());
+    }
+
+    pub(super) fn left(&self, node: NodeId) {
+        self.others().remove(&node);
+        self.out().forget(node);
+    }
+
+    /// Records that records of a node for all nodes are missing.
+    pub(super) fn lost(&self, node: NodeId) {
+        self.others().get_mut(&node).into_iter().for_each(InterestIn::lost);
+    }
+
+    /// Records a connect to the broker: other nodes tell that they live within a heartbeat, and later.
+    pub(super) fn connected(&self, now: Instant) {
+        let mut settled_at = self.settled_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *settled_at = Some(now + CLUSTER_SETTLE);
+    }
+
+    /// Returns whether nodes may exist that this one does not know.
+    fn is_settling(&self) -> bool {
+        let settled_at = *self.settled_at.lock().unwrap_or_else(PoisonError::into_inner);
+        settled_at.is_none_or(|at| Instant::now() < at)
+    }
+
+    /// Takes the version that a node has told.
+    pub(super) fn hear(&self, node: NodeId, version: u64) {
+        let now = Instant::now().into_std();
+        self.others().get_mut(&node).into_iter().for_each(|it| it.hear(version, now));
+    }
+
+    /// Returns the nodes to ask for all of their tags.
+    fn take_asks(&self) -> Vec<NodeId> {
+        let now = Instant::now().into_std();
+        let mut others = self.others();
+        let asked = others.iter_mut().filter_map(|(node, it)| it.take_ask(now).then_some(*node));
+        asked.collect()
+    }
+}
+
+impl Node {
+    /// Queues a record, behind the changes of this node's tags: a join is told before anything that the node
+    /// says later.
+    pub(super) fn push(&self, to: Destination, record: Record) -> Pushed {
+        if let Some(update) = self.interests.here.take() {
+            let now = Instant::now().into_std();
+            let mut out = self.interests.out();
+            out.apply(update, now);
+            self.push_interest(&mut out);
+        }
+        self.outbound.push(to, record, Instant::now())
+    }
+
+    /// Queues the changes of this node's tags that are due, and then the record of a state, which names their
+    /// version.
+    pub(super) fn push_state(&self, to: Destination, kind: RecordKind, mut state: NodeStatus) {
+        let mut out = self.interests.out();
+        let now = Instant::now().into_std();
+        self.interests.here.take().into_iter().for_each(|update| out.apply(update, now));
+        self.push_interest(&mut out);
+        state.interest = out.version();
+        self.outbound.push(to, Record { kind, body: state.encode() }, Instant::now());
+    }
+
+    fn push_interest(&self, out: &mut InterestOut) {
+        let now = Instant::now();
+        while let Some((to, record)) = out.next(now.into_std()) {
+            let to = to.map_or(Destination::All, Destination::Node);
+            self.outbound.push(to, record, now);
+        }
+    }
+
+    /// Takes a record about the tags of another node.
+    pub(super) fn on_interest(&self, origin: NodeId, record: Record) -> Result<(), WireError> {
+        let now = Instant::now().into_std();
+        let with = |change: &dyn Fn(&mut InterestIn)| {
+            self.interests.others().get_mut(&origin).into_iter().for_each(change);
+        };
+        match record.kind {
+            RecordKind::Interest => {
+                let delta = InterestDelta::decode(record.body)?;
+                with(&|it| it.delta(&delta, now));
+            }
+            RecordKind::Sync => {
+                let snapshot = InterestSnapshot::decode(record.body)?;
+                with(&|it| it.sync(&snapshot));
+            }
+            _ => {
+                let mut out = self.interests.out();
+                out.ask(origin);
+                self.push_interest(&mut out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the nodes whose tags are not known.
+    pub(super) fn ask_for_interest(&self) {
+        for node in self.interests.take_asks() {
+            self.push(Destination::Node(node), InterestSyncAsk.encode());
+        }
+    }
+
+    /// Returns the other nodes that may have a peer that the target matches.
+    pub(super) fn matching(&self, target: &Target) -> Vec<NodeId> {
+        let target = HashedTarget::of(target);
+        let others = self.interests.others();
+        others.iter().filter(|(_, it)| it.may_match(&target)).map(|(node, _)| *node).collect()
+    }
+
+    /// Returns the nodes that a message is sent to.
+    pub(super) fn recipients(&self, target: &Target) -> Recipients {
+        let target = HashedTarget::of(target);
+        let recipients = {
+            let others = self.interests.others();
+            Recipients::of(&target, others.iter().map(|(node, interest)| (*node, interest)))
+        };
+        if self.interests.is_settling() {
+            return Recipients::All(recipients.matched());
+        }
+        recipients
+    }
+
+    /// Tells the changes of this node's tags for as long as it runs.
+    pub(super) async fn tell_interest(self: Arc<Self>) {
+        loop {
+            let deadline = self.interests.out().deadline();
+            let due = async {
+                match deadline {
+                    Some(deadline) => sleep_until(Instant::from_std(deadline)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.interests.here.changed() => {}
+                () = due => {}
+            }
+            let mut out = self.interests.out();
+            let now = Instant::now().into_std();
+            self.interests.here.take().into_iter().for_each(|update| out.apply(update, now));
+            self.push_interest(&mut out);
+        }
+    }
+}
