@@ -9,7 +9,7 @@ use veltix_core::cluster::{
     HashedTarget, InterestDelta, InterestIn, InterestOut, InterestSnapshot, InterestSyncAsk,
     NodeId, NodeStatus, Recipients, Record, RecordKind, WireError,
 };
-use veltix_core::limits::CLUSTER_SETTLE;
+use veltix_core::limits::CLUSTER_DISCOVERY;
 use veltix_tokio::InterestSource;
 
 use super::Node;
@@ -23,7 +23,7 @@ pub(super) struct Interests {
     out: Mutex<InterestOut>,
     others: Mutex<BTreeMap<NodeId, InterestIn>>,
     /// The time until which unknown nodes may exist.
-    settled_at: Mutex<Option<Instant>>,
+    discovered_at: Mutex<Option<Instant>>,
 }
 
 impl Interests {
@@ -32,7 +32,7 @@ impl Interests {
             here,
             out: Mutex::new(InterestOut::new()),
             others: Mutex::default(),
-            settled_at: Mutex::default(),
+            discovered_at: Mutex::default(),
         }
     }
 
@@ -60,14 +60,14 @@ impl Interests {
 
     /// Records a connect to the broker: other nodes tell that they live within a heartbeat, and later.
     pub(super) fn connected(&self, now: Instant) {
-        let mut settled_at = self.settled_at.lock().unwrap_or_else(PoisonError::into_inner);
-        *settled_at = Some(now + CLUSTER_SETTLE);
+        let mut discovered_at = self.discovered_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *discovered_at = Some(now + CLUSTER_DISCOVERY);
     }
 
     /// Returns whether nodes may exist that this one does not know.
-    fn is_settling(&self) -> bool {
-        let settled_at = *self.settled_at.lock().unwrap_or_else(PoisonError::into_inner);
-        settled_at.is_none_or(|at| Instant::now() < at)
+    fn is_discovering(&self) -> bool {
+        let discovered_at = *self.discovered_at.lock().unwrap_or_else(PoisonError::into_inner);
+        discovered_at.is_none_or(|at| Instant::now() < at)
     }
 
     /// Takes the version that a node has told.
@@ -162,7 +162,7 @@ impl Node {
             let others = self.interests.others();
             Recipients::of(&target, others.iter().map(|(node, interest)| (*node, interest)))
         };
-        if self.interests.is_settling() {
+        if self.interests.is_discovering() {
             return Recipients::All(recipients.matched());
         }
         recipients

@@ -140,4 +140,4 @@ pub const CLUSTER_SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// Is the time after a connect to the broker for which nodes may exist that this one does not know: each tells
 /// that it lives once a second.
-pub const CLUSTER_SETTLE: Duration = Duration::from_secs(3);
+pub const CLUSTER_DISCOVERY: Duration = Duration::from_secs(3);
