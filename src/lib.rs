@@ -135,6 +135,10 @@ pub use veltix_tokio::{
 #[cfg_attr(docsrs, doc(cfg(feature = "signal")))]
 pub use veltix_tokio::stop_signal;
 
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+pub use veltix_cluster as cluster;
+
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use veltix_tokio::testing;

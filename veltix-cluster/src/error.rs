@@ -91,13 +91,42 @@ pub enum ConnectError {
         "everybody between this machine and the NATS server could read and change all messages: use tls://, or call `allow_plaintext` if the network is yours alone"
     )]
     Plaintext,
-    /// The server refuses the user, the password or the token.
-    #[error("the NATS server refuses the user, the password or the token")]
+    /// The server refuses the login, or there is none.
+    #[error(
+        "the NATS server refuses the login: check the user and the password, the token or the key"
+    )]
     Refused,
+    /// The credentials cannot be read.
+    #[error("the credentials for the NATS server cannot be read: {0}")]
+    Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The login has not the permissions of a node.
+    #[error(
+        "the NATS server refuses it: allow the login to publish and to subscribe {subject} ({reason})"
+    )]
+    Permission {
+        /// The subject that the login has to publish and to subscribe.
+        subject: String,
+        /// The server's text, made printable.
+        reason: Arc<str>,
+    },
+    /// The server does not answer at the subscriptions of a node.
+    #[error(
+        "the NATS server does not confirm the subscriptions: it has to be version 2.2 or newer"
+    )]
+    Unconfirmed,
+    /// The server demands TLS, and the URL does not.
+    #[error("the NATS server demands TLS: write tls:// in its URL")]
+    TlsRequired,
+    /// The certificates cannot be used: those of the settings, or the system's.
+    #[error("the certificates for the NATS server cannot be used: {0}")]
+    Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// TLS has failed: the server's certificate is not accepted, or that of the node.
+    #[error("the TLS connection to the NATS server fails: {0}")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server did not answer in time.
     #[error("the NATS server did not answer in time: check that it runs")]
     TimedOut,
     /// The server cannot be reached.
     #[error("the NATS server cannot be reached: {0}")]
-    Unreachable(Box<dyn std::error::Error + Send + Sync>),
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

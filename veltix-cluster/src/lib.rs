@@ -15,6 +15,8 @@ mod events;
 mod gathered;
 mod joining;
 mod member;
+#[cfg(all(test, feature = "nats"))]
+mod nats_server;
 mod node;
 mod peer;
 mod status;
@@ -41,6 +43,9 @@ pub use node::{ClusterStats, NodeInfo, NodeStats, ReceivedRecords, SentRecords};
 pub use peer::{ClusterPeer, ClusterRequest};
 pub use status::ClusterStatus;
 pub use survey::{ClusterResponses, ClusterSurvey};
+/// The library for TLS, for the config of [`NatsConfig::tls`].
+#[cfg(feature = "nats")]
+pub use rustls;
 pub use veltix_core::cluster::{LeaveReason, NodeId, PeerRef};
 pub use veltix_tokio::{ClusterShutdown, NodeDelivery};
 pub use watch::{

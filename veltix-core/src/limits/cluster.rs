@@ -91,6 +91,35 @@ pub const CLUSTER_ENGINE_COMMANDS: usize = 16;
 /// Limits the received messages that wait inside an engine. The node takes them at once.
 pub const CLUSTER_ENGINE_MESSAGES: usize = 1_024;
 
+/// Limits the direct batches that wait inside an engine for an earlier batch to all nodes: those of a full
+/// channel, and of the next one. Beyond it they do not wait.
+pub const CLUSTER_ENGINE_WAITING: usize = 2 * CLUSTER_ENGINE_MESSAGES;
+
+/// Limits the bytes of these batches: what an engine may hold.
+pub const CLUSTER_ENGINE_WAITING_BYTES: usize = 8 * 1024 * 1024;
+
+/// Limits the nodes whose last batch to all nodes an engine remembers: four times the members, so that a
+/// restart of all of them fits. Beyond it the engine forgets them, and looks for their batches anew.
+pub const CLUSTER_ENGINE_ORIGINS: usize = 4 * CLUSTER_MEMBERS;
+
+/// Is the longest random delay before the first attempt to connect again. The nodes that lose a broker at the
+/// same moment come back spread over this time.
+pub const CLUSTER_RECONNECT_SPREAD: Duration = Duration::from_secs(1);
+
+/// Is the longest random delay before each later attempt: one attempt a second on average.
+pub const CLUSTER_RECONNECT_LATER: Duration = Duration::from_secs(2);
+
+/// Is the longest random delay before an attempt with another broker of the list. The nodes are spread by
+/// their first attempt already.
+pub const CLUSTER_RECONNECT_OTHER: Duration = Duration::from_millis(200);
+
+/// Is the time after which a question to the broker is repeated that checks the way to it and back.
+pub const CLUSTER_CONFIRM: Duration = Duration::from_secs(2);
+
+/// Limits the time for which a connection counts without such an answer. Answers may be lost among many
+/// messages, but not five in turn.
+pub const CLUSTER_CONFIRMED: Duration = Duration::from_secs(10);
+
 /// Limits the peers in the answer of one node.
 pub const CLUSTER_LIST: usize = 65_536;
 

@@ -1,84 +1,106 @@
-//! [`Merge`]: brings the batches of the two subscriptions of a node into the order of their origins.
-//!
-//! The client fills both channels from one task, in the order in which it reads, and the server keeps the
-//! order of one publisher over both subjects. So a batch to all nodes that a direct batch names is in its
-//! channel already, or it is lost.
+//! [`MergeTask`]: takes the messages of the two subscriptions of a node in the order of their origins.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_nats::{Message, StatusCode, Subscriber};
 use futures::{FutureExt as _, StreamExt as _};
-use veltix_core::cluster::{Batch, NodeId};
+use tokio::task::{unconstrained, yield_now};
+use veltix_core::cluster::NodeId;
+use veltix_core::limits::CLUSTER_ENGINE_MESSAGES;
 
+use super::link::Link;
+use super::order::Order;
 use super::subjects::Heard;
 use crate::backplane::ClusterInbox;
 
-pub(super) struct Merge {
+/// The messages of each turn before other tasks of the thread run.
+const TURN: usize = 256;
+
+/// Takes the messages of the two subscriptions of a node in the order of their origins.
+pub(super) struct MergeTask {
     me: NodeId,
     all: Subscriber,
     direct: Subscriber,
     inbox: ClusterInbox,
-    /// The last number of each origin's stream to all nodes that was taken.
-    taken: BTreeMap<NodeId, u64>,
+    link: Arc<Link>,
+    order: Order,
 }
 
-impl Merge {
-    pub(super) const fn new(
+/// A subscription has ended: the client is closed.
+struct Ended;
+
+impl MergeTask {
+    pub(super) fn new(
         me: NodeId,
         all: Subscriber,
         direct: Subscriber,
         inbox: ClusterInbox,
+        link: Arc<Link>,
     ) -> Self {
-        Self { me, all, direct, inbox, taken: BTreeMap::new() }
+        Self { me, all, direct, inbox, link, order: Order::default() }
     }
 
     pub(super) async fn run(mut self) {
-        loop {
-            tokio::select! {
-                biased;
-                message = self.direct.next() => match message {
-                    Some(message) => self.take_direct(message),
-                    None => return,
-                },
-                message = self.all.next() => match message {
-                    Some(message) => self.take_all(message),
-                    None => return,
-                },
+        while let Ok(()) = self.turn().await {}
+    }
+
+    async fn turn(&mut self) -> Result<(), Ended> {
+        tokio::select! {
+            biased;
+            message = self.direct.next() => self.take_direct(message.ok_or(Ended)?),
+            message = self.all.next() => self.take_to_all(message.ok_or(Ended)?)?,
+        }
+        for _ in 0..TURN {
+            if !self.order.is_waiting() {
+                return Ok(());
+            }
+            match at_once(&mut self.all) {
+                Some(message) => self.take_to_all(message.ok_or(Ended)?)?,
+                None => self.order.nothing_to_all(&mut |batch| self.inbox.received(batch)),
             }
         }
+        yield_now().await;
+        Ok(())
     }
 
     fn take_direct(&mut self, message: Message) {
         match Heard::of(&message.subject) {
             Heard::Unreachable(node, first) => {
-                if message.status == Some(StatusCode::NO_RESPONDERS) {
+                if message.status != Some(StatusCode::NO_RESPONDERS) {
+                } else if node == self.me {
+                    self.link.answered(first);
+                } else {
                     self.inbox.unreachable(node, first);
                 }
             }
-            Heard::Direct => {
-                let Ok(batch) = Batch::read(message.payload.clone()) else {
-                    // The receiver reports what cannot be read.
-                    return self.inbox.received(message.payload);
-                };
-                let (origin, before) = (batch.head().origin, batch.head().all_before);
-                // Earlier batches of the origin to all nodes come first.
-                while self.taken.get(&origin).is_some_and(|taken| *taken < before) {
-                    let Some(Some(message)) = self.all.next().now_or_never() else { break };
-                    self.take_all(message);
-                }
-                self.inbox.received(message.payload);
+            Heard::Direct if !message.payload.is_empty() => {
+                self.order.direct(message.payload, &mut |batch| self.inbox.received(batch));
             }
-            Heard::Foreign => {}
+            Heard::Direct | Heard::Foreign => {}
         }
     }
 
-    fn take_all(&mut self, message: Message) {
-        if let Ok(batch) = Batch::read(message.payload.clone())
-            && batch.head().origin != self.me
-        {
-            let last = batch.head().first + u64::from(batch.records().saturating_sub(1));
-            self.taken.insert(batch.head().origin, last);
+    fn take_to_all(&mut self, message: Message) -> Result<(), Ended> {
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            self.link.answered_to_all();
+            return Ok(());
         }
-        self.inbox.received(message.payload);
+        if message.payload.is_empty() {
+            // The question of another node for its permissions.
+            return Ok(());
+        }
+        // Direct batches that were published before this one are in their channel by now.
+        for _ in 0..CLUSTER_ENGINE_MESSAGES {
+            let Some(direct) = at_once(&mut self.direct) else { break };
+            self.take_direct(direct.ok_or(Ended)?);
+        }
+        self.order.to_all(message.payload, &mut |batch| self.inbox.received(batch));
+        Ok(())
     }
+}
+
+/// Returns the next message if it is there. Without `unconstrained` a channel would seem to be empty when the
+/// task has used up its budget.
+fn at_once(subscriber: &mut Subscriber) -> Option<Option<Message>> {
+    unconstrained(subscriber.next()).now_or_never()
 }

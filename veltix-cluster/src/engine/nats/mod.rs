@@ -2,27 +2,42 @@
 //!
 //! A node has two subscriptions for its whole life: one for the batches to all nodes, and one for those to
 //! itself. The text of tags never reaches a subject.
+//!
+//! A batch waits in [`order`] if a batch to all nodes before it is still in its channel. [`state`] reports a
+//! connection when the server has shown by an answer that it passes on messages to both subscriptions.
 
 mod config;
+mod connect;
+mod link;
+mod login;
 mod merge;
+mod order;
+mod probe;
+mod servers;
+mod state;
 mod subjects;
+#[cfg(test)]
+mod tests;
+mod tls;
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_nats::Client;
 use async_nats::connection::State;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use veltix_core::cluster::{Batch, NodeId};
-use veltix_core::limits::{CLUSTER_CLOSE, CLUSTER_HEADROOM, CLUSTER_STATE_EVERY};
+use veltix_core::limits::{CLUSTER_CLOSE, CLUSTER_HEADROOM};
 
 pub use config::NatsConfig;
-use merge::Merge;
+use link::LinkGuard;
+use merge::MergeTask;
+use state::StateTask;
 use subjects::Subjects;
 
-use crate::backplane::{Backplane, ClusterInbox, Destination, EngineState};
+use crate::backplane::{Backplane, ClusterInbox, Destination};
 use crate::error::{ConnectError, PublishError, StartError};
 
 /// A connection to a NATS server, for one node of a cluster.
@@ -30,6 +45,7 @@ use crate::error::{ConnectError, PublishError, StartError};
 /// It is not `Clone`: a connection belongs to one node.
 pub struct Nats {
     client: Client,
+    guard: LinkGuard,
     subjects: Subjects,
     me: Option<NodeId>,
     tasks: Vec<AbortOnDrop>,
@@ -39,10 +55,19 @@ impl Nats {
     /// Connects to the NATS server at this URL, for the cluster of this name: 1 to 32 characters of `a` to
     /// `z`, `0` to `9`, `_` and `-`. Servers of other names do not see each other.
     ///
+    /// [`NatsConfig`] has the other settings, and says more of URLs.
+    ///
     /// # Errors
-    /// [`ConnectError`], within 5 s.
+    /// Returns [`ConnectError`], within 5 s.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
     pub async fn connect(url: &str, name: &str) -> Result<Self, ConnectError> {
         NatsConfig::new(url, name).connect().await
+    }
+
+    const fn new(client: Client, guard: LinkGuard, subjects: Subjects) -> Self {
+        Self { client, guard, subjects, me: None, tasks: Vec::new() }
     }
 }
 
@@ -52,18 +77,19 @@ impl Backplane for Nats {
             return Err(StartError::Running);
         }
         let offline = |error: Box<dyn std::error::Error + Send + Sync>| StartError::Offline(error);
+        // Both only put a command into an empty queue. The client subscribes when it is connected, and again
+        // after each reconnect; the state is told when the server has confirmed it.
         let all = self.client.subscribe(self.subjects.all());
         let all = all.await.map_err(|error| offline(Box::new(error)))?;
         let direct = self.client.subscribe(self.subjects.to_me(me));
         let direct = direct.await.map_err(|error| offline(Box::new(error)))?;
-        // From here on the server passes on what others publish.
-        self.client.flush().await.map_err(|error| offline(Box::new(error)))?;
         self.me = Some(me);
-        let merge = Merge::new(me, all, direct, inbox.clone());
-        self.tasks = vec![
-            AbortOnDrop(tokio::spawn(merge.run())),
-            AbortOnDrop(tokio::spawn(watch_state(self.client.clone(), inbox))),
-        ];
+        let link = self.guard.link();
+        let merge = MergeTask::new(me, all, direct, inbox.clone(), Arc::clone(link));
+        let (client, subjects) = (self.client.clone(), self.subjects.clone());
+        let state = StateTask::new(client, Arc::clone(link), subjects, me, inbox);
+        self.tasks =
+            vec![AbortOnDrop(tokio::spawn(merge.run())), AbortOnDrop(tokio::spawn(state.run()))];
         Ok(())
     }
 
@@ -93,8 +119,10 @@ impl Backplane for Nats {
     }
 
     async fn close(&mut self) {
-        // Batches that are not sent by then are lost, and the others notice it.
-        let _ = timeout(CLUSTER_CLOSE, self.client.flush()).await;
+        if self.client.connection_state() == State::Connected {
+            // Batches that are not sent by then are lost, and the others notice it.
+            let _ = timeout(CLUSTER_CLOSE, self.client.flush()).await;
+        }
         self.tasks.clear();
     }
 }
@@ -102,24 +130,6 @@ impl Backplane for Nats {
 impl fmt::Debug for Nats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Nats").field("me", &self.me).finish_non_exhaustive()
-    }
-}
-
-/// Reports the state of the connection. Its events go through a channel that drops what finds no room, so
-/// that the state itself is read.
-async fn watch_state(client: Client, inbox: ClusterInbox) {
-    let every: Duration = CLUSTER_STATE_EVERY;
-    let mut before = None;
-    loop {
-        let is_connected = client.connection_state() == State::Connected;
-        if before.replace(is_connected) != Some(is_connected) {
-            inbox.state(if is_connected {
-                EngineState::Connected
-            } else {
-                EngineState::Disconnected { reason: "the NATS server is away".into() }
-            });
-        }
-        sleep(every).await;
     }
 }
 

@@ -1,72 +1,11 @@
 //! Over a real NATS server, which each test starts on a free port and ends by its id.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 
 use super::*;
 use crate::error::ConnectError;
+use crate::nats_server::NatsServer;
 use crate::{Nats, NatsConfig};
-
-/// A running NATS server. It ends with this value.
-struct NatsServer {
-    port: u16,
-    options: Vec<String>,
-    process: Option<Child>,
-}
-
-impl NatsServer {
-    /// Starts a server, or returns `None` with a visible line if the program is missing.
-    async fn start(options: &[&str]) -> Option<Self> {
-        let is_there = Command::new("nats-server").arg("--version").stdout(Stdio::null()).status();
-        if is_there.is_err() {
-            eprintln!("skipped: there is no nats-server (Debian: nats-server)");
-            return None;
-        }
-        let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = socket.local_addr().expect("it is bound").port();
-        drop(socket);
-        let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server = Self { port, options, process: None };
-        server.restart().await;
-        Some(server)
-    }
-
-    async fn restart(&mut self) {
-        let port = self.port.to_string();
-        let process = Command::new("nats-server")
-            .args(["-a", "127.0.0.1", "-p", &port])
-            .args(&self.options)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        self.process = Some(process.expect("it starts"));
-        let addr = format!("127.0.0.1:{port}");
-        soon(async {
-            while tokio::net::TcpStream::connect(&addr).await.is_err() {
-                sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
-    }
-
-    /// Ends the server at once, as `kill -9` does.
-    fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().expect("it runs");
-            process.wait().expect("it has ended");
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for NatsServer {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
 
 async fn three_nodes(server: &NatsServer) -> Vec<Running> {
     let mut nodes = Vec::new();
