@@ -68,8 +68,8 @@ async fn a_server_that_says_nothing_is_given_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_node_logs_in_by_an_nkey() {
     // A pair that was made for this test.
-    let seed = "SUAIO3FHUX5PNV2LQIIP7TZ3N4L7TX3W53MQGEIVYFIGA635OZCKEYHFLM";
-    let public = "UCK5N7N66OBOINFXAYC2ACJQYFSOD4VYNU6APEJTAVFZB2SVHLKGEW7L";
+    let seed = "SUAB6GEQ3OYEOWK74GPP6B7CFJJZ46T6EM7OYH6UOZGM6VUEYATEFB4U3Q";
+    let public = "UDA3ZQ45QNF63LVOGCD7KJ4JKELZULKCKZ6EABRGM7KJOWG3JTLN7DQL";
     let text = format!("authorization {{ users = [ {{ nkey: {public} }} ] }}");
     let Some(server) = NatsServer::configured(&text).await else { return };
     config(&server).nkey(seed).connect().await.expect("it connects");
@@ -80,4 +80,18 @@ async fn a_node_logs_in_by_an_nkey() {
     let missing = server.directory().join("missing.creds");
     let error = config(&server).credentials_file(missing).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Credentials(_)), "{error}");
+}
+
+/// The operator, the account and the user were made for this test.
+#[cfg(feature = "nats-nkeys")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_node_logs_in_by_a_credentials_file() {
+    let Some(server) = NatsServer::configured(include_str!("operator.conf")).await else { return };
+    let text = include_str!("user.creds");
+    config(&server).credentials(text).connect().await.expect("it connects");
+    let path = server.file("user.creds", text);
+    let mut engine = Engine::connected(config(&server).credentials_file(path)).await;
+    engine.publish(Destination::All, Bytes::from_static(b"x")).await;
+    let error = config(&server).connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Refused), "{error}");
 }
