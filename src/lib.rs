@@ -42,7 +42,26 @@
 //! | operate a server | [network](_guide::network), [limits](_guide::limits), [shutdown](_guide::shutdown_operation), [events and logs](_guide::events) |
 //! | choose features | [features](_guide::features) |
 //! | rely on it | [guarantees](_guide::guarantees) |
+//! | run several servers as one service | [clusters](#clusters) |
 //!
+//! # Clusters
+//!
+//! With the feature `cluster-nats`, several servers are one service: a broadcast reaches the peers of all of
+//! them. They talk to each other over a [NATS](https://nats.io) server. While it is away, each server serves its
+//! own peers.
+//!
+#![cfg_attr(feature = "cluster-nats", doc = "```no_run")]
+#![cfg_attr(not(feature = "cluster-nats"), doc = "```ignore")]
+//! use veltix::cluster::Nats;
+//! use veltix::{Router, Server, ServerConfig};
+//!
+//! # async fn f(router: Router) -> veltix::Result<()> {
+//! let nats = Nats::connect("nats://127.0.0.1:4222", "chat").await?; // the NATS server, and the cluster's name
+//! Server::bind(ServerConfig::default(), router).await?.cluster(nats).run().await
+//! # }
+//! ```
+//!
+//! The module `veltix::cluster` has the settings, and the calls that ask all servers.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod _guide;

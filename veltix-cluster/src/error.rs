@@ -130,3 +130,11 @@ pub enum ConnectError {
     #[error("the NATS server cannot be reached: {0}")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+/// Serves a `main` that returns the error of the `veltix` crate.
+#[cfg(feature = "nats")]
+impl From<ConnectError> for veltix_tokio::Error {
+    fn from(error: ConnectError) -> Self {
+        Self::Cluster(Box::new(error))
+    }
+}

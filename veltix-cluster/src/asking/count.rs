@@ -25,8 +25,8 @@ impl Cluster {
     /// different moments: a peer that moves meanwhile counts 0, 1 or 2 times.
     ///
     /// ```no_run
-    /// # async fn f(cluster: veltix_cluster::Cluster) -> Result<(), veltix_core::TargetError> {
-    /// let peers = cluster.count(veltix_core::all()).await?;
+    /// # async fn f(cluster: veltix::cluster::Cluster) -> Result<(), veltix::TargetError> {
+    /// let peers = cluster.count(veltix::all()).await?;
     /// println!("{} peers, {} nodes missing", peers.value, peers.missing.len());
     /// # Ok(()) }
     /// ```

@@ -28,8 +28,8 @@ impl Cluster {
     /// Lists the peers of all nodes that a target matches, under the conditions of [`count`](Self::count).
     ///
     /// ```no_run
-    /// # async fn f(cluster: veltix_cluster::Cluster) -> Result<(), veltix_core::TargetError> {
-    /// # use veltix_core::tag;
+    /// # async fn f(cluster: veltix::cluster::Cluster) -> Result<(), veltix::TargetError> {
+    /// # use veltix::tag;
     /// let members = cluster.list(tag("room").is("lobby")).with_tags(["user"]).await?;
     /// for member in &members.value {
     ///     println!("{}: {:?}", member.peer, member.tag("user"));

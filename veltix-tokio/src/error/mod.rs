@@ -76,6 +76,10 @@ pub enum Error {
     /// An error of certificates, keys and roots for TLS.
     #[error(transparent)]
     Tls(#[from] TlsConfigError),
+    /// An error of the engine of a cluster, before the server runs.
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Cluster(BoxError),
     /// An IO error of the standard library, for examples and tests that read and write files or
     /// streams as well.
     #[error(transparent)]
