@@ -80,7 +80,7 @@ pub use survey::{ClusterResponses, ClusterSurvey};
 /// The library for TLS, for the config of [`NatsConfig::tls`].
 #[cfg(feature = "nats")]
 pub use rustls;
-pub use veltix_core::cluster::{LeaveReason, NodeId, PeerRef};
+pub use veltix_core::cluster::{LeaveReason, NodeId, PeerRef, UnknownRef};
 pub use veltix_tokio::{ClusterShutdown, NodeDelivery};
 pub use watch::{
     ClusterGroupWatch, ClusterGroupWatchBuilder, ClusterWatch, ClusterWatchBuilder, WatchError,

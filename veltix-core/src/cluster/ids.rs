@@ -73,11 +73,11 @@ impl FromStr for NodeId {
 /// `5f3a09c41b22d817-42`.
 ///
 /// ```
-/// use veltix_core::cluster::PeerRef;
+/// use veltix::cluster::PeerRef;
 ///
 /// let peer: PeerRef = "5f3a09c41b22d817-42".parse()?;
 /// assert_eq!((peer.peer.value(), peer.to_string().as_str()), (42, "5f3a09c41b22d817-42"));
-/// # Ok::<(), veltix_core::cluster::UnknownRef>(())
+/// # Ok::<(), veltix::cluster::UnknownRef>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(clippy::exhaustive_structs, reason = "a name has two parts")]

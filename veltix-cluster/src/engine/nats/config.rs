@@ -154,7 +154,7 @@ impl NatsConfig {
         if servers.is_remote() && !requires_tls && !self.allows_plaintext {
             return Err(ConnectError::Plaintext);
         }
-        let login = match self.login.or(servers.login.clone()) {
+        let login = match self.login.or_else(|| servers.login.clone()) {
             Some(login) => Some(login.loaded().await?),
             None => None,
         };

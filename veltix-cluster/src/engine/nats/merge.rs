@@ -48,14 +48,14 @@ impl MergeTask {
         tokio::select! {
             biased;
             message = self.direct.next() => self.take_direct(message.ok_or(Ended)?),
-            message = self.all.next() => self.take_to_all(message.ok_or(Ended)?)?,
+            message = self.all.next() => self.take_for_all(message.ok_or(Ended)?)?,
         }
         for _ in 0..TURN {
             if !self.order.is_waiting() {
                 return Ok(());
             }
             match at_once(&mut self.all) {
-                Some(message) => self.take_to_all(message.ok_or(Ended)?)?,
+                Some(message) => self.take_for_all(message.ok_or(Ended)?)?,
                 None => self.order.nothing_to_all(&mut |batch| self.inbox.received(batch)),
             }
         }
@@ -80,7 +80,7 @@ impl MergeTask {
         }
     }
 
-    fn take_to_all(&mut self, message: Message) -> Result<(), Ended> {
+    fn take_for_all(&mut self, message: Message) -> Result<(), Ended> {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
             self.link.answered_to_all();
             return Ok(());
@@ -94,7 +94,7 @@ impl MergeTask {
             let Some(direct) = at_once(&mut self.direct) else { break };
             self.take_direct(direct.ok_or(Ended)?);
         }
-        self.order.to_all(message.payload, &mut |batch| self.inbox.received(batch));
+        self.order.for_all(message.payload, &mut |batch| self.inbox.received(batch));
         Ok(())
     }
 }

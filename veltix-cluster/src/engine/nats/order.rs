@@ -55,7 +55,7 @@ impl Order {
     }
 
     /// Takes a message of the channel to all nodes.
-    pub(super) fn to_all(&mut self, payload: Bytes, deliver: &mut impl FnMut(Bytes)) {
+    pub(super) fn for_all(&mut self, payload: Bytes, deliver: &mut impl FnMut(Bytes)) {
         let Ok(batch) = Batch::read(payload.clone()) else { return deliver(payload) };
         let (origin, first) = (batch.head().origin, batch.head().first);
         let last = first.saturating_add(u64::from(batch.records().saturating_sub(1)));
@@ -147,7 +147,7 @@ mod tests {
         }
 
         fn to_all(&mut self, payload: &Bytes) {
-            self.order.to_all(payload.clone(), &mut |payload| self.delivered.push(payload));
+            self.order.for_all(payload.clone(), &mut |payload| self.delivered.push(payload));
         }
 
         fn nothing_to_all(&mut self) {
