@@ -54,9 +54,9 @@ impl ClusterBroadcast {
     /// Creates a survey that asks each of the peers. The message is encoded once, now.
     ///
     /// ```no_run
-    /// # async fn f(cluster: veltix_cluster::Cluster, ballot: veltix_core::Message)
-    /// #     -> Result<(), veltix_tokio::SendError> {
-    /// # use veltix_core::tag;
+    /// # async fn f(cluster: veltix::cluster::Cluster, ballot: veltix::Message)
+    /// #     -> Result<(), veltix::SendError> {
+    /// # use veltix::tag;
     /// let votes = cluster.to(tag("voter")).request(&ballot)?.quorum(3).await;
     /// println!("{} of {} responses are replies", votes.replies().count(), votes.responses.len());
     /// for (node, why) in &votes.missing {

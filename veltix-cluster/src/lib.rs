@@ -75,11 +75,11 @@ pub use joining::Joining;
 pub use member::Member;
 pub use node::{ClusterStats, NodeInfo, NodeStats, ReceivedRecords, SentRecords};
 pub use peer::{ClusterPeer, ClusterRequest};
-pub use status::ClusterStatus;
-pub use survey::{ClusterResponses, ClusterSurvey};
 /// The library for TLS, for the config of [`NatsConfig::tls`].
 #[cfg(feature = "nats")]
 pub use rustls;
+pub use status::ClusterStatus;
+pub use survey::{ClusterResponses, ClusterSurvey};
 pub use veltix_core::cluster::{LeaveReason, NodeId, PeerRef, UnknownRef};
 pub use veltix_tokio::{ClusterShutdown, NodeDelivery};
 pub use watch::{

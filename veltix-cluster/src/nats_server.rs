@@ -29,6 +29,7 @@ impl NatsServer {
     }
 
     /// Returns a server that does not run yet.
+    #[allow(clippy::print_stderr, reason = "a skipped test says so")]
     pub(crate) fn prepare(options: &[&str], config: &str) -> Option<Self> {
         let is_there = Command::new("nats-server").arg("--version").stdout(Stdio::null()).status();
         if is_there.is_err() {

@@ -44,8 +44,8 @@ impl Cluster {
     /// node.
     ///
     /// ```no_run
-    /// # async fn f(cluster: veltix_cluster::Cluster) -> Result<(), veltix_core::TagError> {
-    /// # use veltix_core::tag;
+    /// # async fn f(cluster: veltix::cluster::Cluster) -> Result<(), veltix::TagError> {
+    /// # use veltix::tag;
     /// let muted = cluster.tag(tag("user").is("ada"), ("muted", true)).await?;
     /// println!("{} connections, {} nodes missing", muted.value, muted.missing.len());
     /// # Ok(()) }

@@ -120,7 +120,8 @@ mod tests {
     fn batch(origin: u64, is_direct: bool, first: u64, all_before: u64, body: &[u8]) -> Bytes {
         let origin = NodeId::of_random(origin);
         let to = is_direct.then(|| NodeId::of_random(99));
-        let mut writer = BatchWriter::new(&BatchHead { origin, to, first, all_before, clock: 0 });
+        let mut writer =
+            BatchWriter::new(&BatchHead { version: 1, origin, to, first, all_before, clock: 0 });
         let body = Bytes::copy_from_slice(body);
         assert!(writer.add(&Record { kind: RecordKind::Frame, body }));
         writer.finish()
@@ -146,7 +147,7 @@ mod tests {
             self.order.direct(payload.clone(), &mut |payload| self.delivered.push(payload));
         }
 
-        fn to_all(&mut self, payload: &Bytes) {
+        fn for_all(&mut self, payload: &Bytes) {
             self.order.for_all(payload.clone(), &mut |payload| self.delivered.push(payload));
         }
 
@@ -163,9 +164,9 @@ mod tests {
         for payload in [&early, &between, &late] {
             channels.direct(payload);
         }
-        assert_eq!(channels.delivered, [early.clone()]);
-        channels.to_all(&all_1);
-        channels.to_all(&all_2);
+        assert_eq!(channels.delivered, std::slice::from_ref(&early));
+        channels.for_all(&all_1);
+        channels.for_all(&all_2);
         assert_eq!(channels.delivered, [early, all_1, between, all_2, late]);
         assert!(!channels.order.is_waiting());
     }
@@ -175,8 +176,8 @@ mod tests {
         let mut channels = Channels::default();
         let (lost, next, other) = (direct(1, 1, 5), direct(1, 2, 5), to_all(2, 1));
         channels.direct(&lost);
-        channels.to_all(&other);
-        assert_eq!(channels.delivered, [other.clone()]);
+        channels.for_all(&other);
+        assert_eq!(channels.delivered, std::slice::from_ref(&other));
         channels.nothing_to_all();
         // The same number is not waited for again.
         channels.direct(&next);
@@ -184,7 +185,7 @@ mod tests {
         // A later number of the stream says the same.
         let (lost, later) = (direct(1, 3, 7), to_all(1, 8));
         channels.direct(&lost);
-        channels.to_all(&later);
+        channels.for_all(&later);
         assert_eq!(channels.delivered[3..], [lost, later]);
     }
 
@@ -195,8 +196,8 @@ mod tests {
         channels.direct(&first);
         // No honest node names a lower number later.
         channels.direct(&second);
-        channels.to_all(&to_all(1, 1));
-        channels.to_all(&to_all(1, 2));
+        channels.for_all(&to_all(1, 1));
+        channels.for_all(&to_all(1, 2));
         assert_eq!(channels.delivered[2..], [first, second]);
     }
 
@@ -204,7 +205,7 @@ mod tests {
     fn invented_origins_and_numbers_cost_a_fixed_memory() {
         let mut channels = Channels::default();
         for origin in 1..=10 * CLUSTER_ENGINE_ORIGINS as u64 {
-            channels.to_all(&to_all(origin, u64::MAX));
+            channels.for_all(&to_all(origin, u64::MAX));
         }
         assert!(channels.order.taken.len() <= CLUSTER_ENGINE_ORIGINS);
         channels.delivered.clear();
@@ -229,7 +230,7 @@ mod tests {
         let mut channels = Channels::default();
         let bytes = Bytes::from_static(b"no batch");
         channels.direct(&bytes);
-        channels.to_all(&bytes);
+        channels.for_all(&bytes);
         assert_eq!(channels.delivered, [bytes.clone(), bytes]);
     }
 
@@ -271,12 +272,12 @@ mod tests {
                     channels.direct(&payload);
                 } else if let Some(payload) = to_all.pop_front() {
                     directs.drain(..).for_each(|payload| channels.direct(&payload));
-                    channels.to_all(&payload);
+                    channels.for_all(&payload);
                 }
                 while channels.order.is_waiting() {
                     if let Some(payload) = to_all.pop_front() {
                         directs.drain(..).for_each(|payload| channels.direct(&payload));
-                        channels.to_all(&payload);
+                        channels.for_all(&payload);
                     } else {
                         channels.nothing_to_all();
                     }
@@ -284,7 +285,7 @@ mod tests {
             }
             while let Some(payload) = to_all.pop_front() {
                 directs.drain(..).for_each(|payload| channels.direct(&payload));
-                channels.to_all(&payload);
+                channels.for_all(&payload);
             }
             channels.nothing_to_all();
             directs.drain(..).for_each(|payload| channels.direct(&payload));

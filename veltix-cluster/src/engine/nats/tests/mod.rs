@@ -101,7 +101,14 @@ impl Engine {
             Destination::Node(node) => (&mut self.direct, Some(node)),
         };
         *first += 1;
-        let head = BatchHead { origin: self.me, to: to_node, first: *first, all_before, clock: 0 };
+        let head = BatchHead {
+            version: 1,
+            origin: self.me,
+            to: to_node,
+            first: *first,
+            all_before,
+            clock: 0,
+        };
         let mut writer = BatchWriter::new(&head);
         assert!(writer.add(&Record { kind: RecordKind::Frame, body }));
         let batch = writer.finish();
