@@ -56,7 +56,7 @@ impl MergeTask {
             }
             match at_once(&mut self.all) {
                 Some(message) => self.take_for_all(message.ok_or(Ended)?)?,
-                None => self.order.nothing_to_all(&mut |batch| self.inbox.received(batch)),
+                None => self.order.nothing_for_all(&mut |batch| self.inbox.received(batch)),
             }
         }
         yield_now().await;

@@ -18,17 +18,17 @@ use veltix_core::limits::{
 /// Its callers take all messages of the direct channel before they pass on one of the other channel.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    taken: BTreeMap<NodeId, u64>,
-    waiting: VecDeque<Waiting>,
+    origins: BTreeMap<NodeId, Origin>,
+    waiting: usize,
     waiting_bytes: usize,
 }
 
-/// A direct batch that waits for this batch to all nodes.
-#[derive(Debug)]
-struct Waiting {
-    origin: NodeId,
-    all_before: u64,
-    payload: Bytes,
+#[derive(Debug, Default)]
+struct Origin {
+    /// The last number of its stream to all nodes that was taken.
+    taken: u64,
+    /// Its direct batches that wait, each for the batch to all nodes with this number.
+    waiting: VecDeque<(u64, Bytes)>,
 }
 
 impl Order {
@@ -38,75 +38,77 @@ impl Order {
             // The receiver reports what cannot be read.
             return deliver(payload);
         };
-        let (origin, all_before) = (batch.head().origin, batch.head().all_before);
-        let is_behind = self.waiting.iter().any(|waiting| waiting.origin == origin);
-        if !is_behind && self.has_taken(origin, all_before) {
-            return deliver(payload);
-        }
-        if self.waiting.len() >= CLUSTER_ENGINE_WAITING
+        let (id, all_before) = (batch.head().origin, batch.head().all_before);
+        if self.waiting >= CLUSTER_ENGINE_WAITING
             || self.waiting_bytes + payload.len() > CLUSTER_ENGINE_WAITING_BYTES
         {
             // No more of them may be held.
-            self.nothing_to_all(deliver);
+            self.nothing_for_all(deliver);
+        }
+        let origin = self.origin(id, deliver);
+        if origin.waiting.is_empty() && origin.taken >= all_before {
             return deliver(payload);
         }
-        self.waiting_bytes += payload.len();
-        self.waiting.push_back(Waiting { origin, all_before, payload });
+        let size = payload.len();
+        origin.waiting.push_back((all_before, payload));
+        self.waiting += 1;
+        self.waiting_bytes += size;
+        if size > CLUSTER_ENGINE_WAITING_BYTES {
+            self.nothing_for_all(deliver);
+        }
     }
 
     /// Takes a message of the channel to all nodes.
     pub(super) fn for_all(&mut self, payload: Bytes, deliver: &mut impl FnMut(Bytes)) {
         let Ok(batch) = Batch::read(payload.clone()) else { return deliver(payload) };
-        let (origin, first) = (batch.head().origin, batch.head().first);
+        let (id, first) = (batch.head().origin, batch.head().first);
         let last = first.saturating_add(u64::from(batch.records().saturating_sub(1)));
         // The batch follows all numbers below its own, which have arrived or are lost.
-        self.has_all_up_to(origin, first.saturating_sub(1), deliver);
+        self.has_all_up_to(id, first.saturating_sub(1), deliver);
         deliver(payload);
-        self.has_all_up_to(origin, last, deliver);
+        self.has_all_up_to(id, last, deliver);
     }
 
     /// Takes the news that the channel to all nodes is empty: the batches for which others wait are lost.
-    pub(super) fn nothing_to_all(&mut self, deliver: &mut impl FnMut(Bytes)) {
-        self.waiting_bytes = 0;
-        for waiting in std::mem::take(&mut self.waiting) {
-            self.note(waiting.origin, waiting.all_before);
-            deliver(waiting.payload);
-        }
-    }
-
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    fn has_taken(&self, origin: NodeId, number: u64) -> bool {
-        number == 0 || self.taken.get(&origin).is_some_and(|taken| *taken >= number)
-    }
-
-    /// Delivers the batches that wait for a number up to this one.
-    fn has_all_up_to(&mut self, origin: NodeId, last: u64, deliver: &mut impl FnMut(Bytes)) {
-        self.note(origin, last);
-        if self.waiting.is_empty() {
+    pub(super) fn nothing_for_all(&mut self, deliver: &mut impl FnMut(Bytes)) {
+        if self.waiting == 0 {
             return;
         }
-        let mut is_blocked = false;
-        for waiting in std::mem::take(&mut self.waiting) {
-            is_blocked |= waiting.origin == origin && waiting.all_before > last;
-            if waiting.origin == origin && !is_blocked {
-                self.waiting_bytes -= waiting.payload.len();
-                deliver(waiting.payload);
-            } else {
-                self.waiting.push_back(waiting);
+        (self.waiting, self.waiting_bytes) = (0, 0);
+        for origin in self.origins.values_mut() {
+            for (all_before, payload) in origin.waiting.drain(..) {
+                origin.taken = origin.taken.max(all_before);
+                deliver(payload);
             }
         }
     }
 
-    fn note(&mut self, origin: NodeId, last: u64) {
-        if self.taken.len() >= CLUSTER_ENGINE_ORIGINS && !self.taken.contains_key(&origin) {
-            // A direct batch of a forgotten origin waits until the other channel is empty, and no longer.
-            self.taken.clear();
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Delivers the batches that wait for a number up to this one.
+    fn has_all_up_to(&mut self, id: NodeId, last: u64, deliver: &mut impl FnMut(Bytes)) {
+        let origin = self.origin(id, deliver);
+        origin.taken = origin.taken.max(last);
+        let (mut number, mut bytes) = (0, 0);
+        while origin.waiting.front().is_some_and(|(before, _)| *before <= last)
+            && let Some((_, payload)) = origin.waiting.pop_front()
+        {
+            (number, bytes) = (number + 1, bytes + payload.len());
+            deliver(payload);
         }
-        let taken = self.taken.entry(origin).or_default();
-        *taken = last.max(*taken);
+        self.waiting -= number;
+        self.waiting_bytes -= bytes;
+    }
+
+    fn origin(&mut self, id: NodeId, deliver: &mut impl FnMut(Bytes)) -> &mut Origin {
+        if self.origins.len() >= CLUSTER_ENGINE_ORIGINS && !self.origins.contains_key(&id) {
+            // A direct batch of a forgotten origin waits until the other channel is empty, and no longer.
+            self.nothing_for_all(deliver);
+            self.origins.clear();
+        }
+        self.origins.entry(id).or_default()
     }
 }
 
@@ -151,8 +153,8 @@ mod tests {
             self.order.for_all(payload.clone(), &mut |payload| self.delivered.push(payload));
         }
 
-        fn nothing_to_all(&mut self) {
-            self.order.nothing_to_all(&mut |payload| self.delivered.push(payload));
+        fn nothing_for_all(&mut self) {
+            self.order.nothing_for_all(&mut |payload| self.delivered.push(payload));
         }
     }
 
@@ -178,7 +180,7 @@ mod tests {
         channels.direct(&lost);
         channels.for_all(&other);
         assert_eq!(channels.delivered, std::slice::from_ref(&other));
-        channels.nothing_to_all();
+        channels.nothing_for_all();
         // The same number is not waited for again.
         channels.direct(&next);
         assert_eq!(channels.delivered, [other, lost, next]);
@@ -206,23 +208,25 @@ mod tests {
         let mut channels = Channels::default();
         for origin in 1..=10 * CLUSTER_ENGINE_ORIGINS as u64 {
             channels.for_all(&to_all(origin, u64::MAX));
-        }
-        assert!(channels.order.taken.len() <= CLUSTER_ENGINE_ORIGINS);
-        channels.delivered.clear();
-        for origin in 1..=3 * CLUSTER_ENGINE_WAITING as u64 {
             channels.direct(&direct(5_000 + origin, 1, u64::MAX));
-            assert!(channels.order.waiting.len() <= CLUSTER_ENGINE_WAITING);
+            assert!(channels.order.origins.len() <= CLUSTER_ENGINE_ORIGINS);
         }
-        channels.nothing_to_all();
-        let large = batch(1, true, 1, u64::MAX - 1, &vec![0; 1024 * 1024]);
-        channels.order.taken.clear();
-        for _ in 0..20 {
-            channels.direct(&large);
+        let mut channels = Channels::default();
+        for number in 1..=3 * CLUSTER_ENGINE_WAITING as u64 {
+            channels.direct(&direct(1, number, u64::MAX - number));
+            channels.order.origins.values_mut().for_each(|origin| origin.taken = 0);
+            assert!(channels.order.waiting <= CLUSTER_ENGINE_WAITING);
+        }
+        channels.nothing_for_all();
+        assert_eq!(channels.delivered.len(), 3 * CLUSTER_ENGINE_WAITING);
+        let mut channels = Channels::default();
+        for size in [1, 1, 1, 1, 9, 1, 1, 1, 1, 1, 1, 1, 1, 9] {
+            channels.direct(&batch(1, true, 1, 7, &vec![0; size * 1024 * 1024]));
+            channels.order.origins.values_mut().for_each(|origin| origin.taken = 0);
             assert!(channels.order.waiting_bytes <= CLUSTER_ENGINE_WAITING_BYTES);
         }
-        channels.nothing_to_all();
-        assert_eq!(channels.delivered.len(), 3 * CLUSTER_ENGINE_WAITING + 20);
-        assert_eq!(channels.order.waiting_bytes, 0);
+        channels.nothing_for_all();
+        assert_eq!((channels.delivered.len(), channels.order.waiting_bytes), (14, 0));
     }
 
     #[test]
@@ -279,7 +283,7 @@ mod tests {
                         directs.drain(..).for_each(|payload| channels.direct(&payload));
                         channels.for_all(&payload);
                     } else {
-                        channels.nothing_to_all();
+                        channels.nothing_for_all();
                     }
                 }
             }
@@ -287,9 +291,9 @@ mod tests {
                 directs.drain(..).for_each(|payload| channels.direct(&payload));
                 channels.for_all(&payload);
             }
-            channels.nothing_to_all();
+            channels.nothing_for_all();
             directs.drain(..).for_each(|payload| channels.direct(&payload));
-            channels.nothing_to_all();
+            channels.nothing_for_all();
             for (origin, expected) in expected {
                 let id = NodeId::of_random(origin);
                 let of_origin = |payload: &&Bytes| {
