@@ -52,6 +52,55 @@ async fn a_closed_engine_makes_no_further_attempt() {
     assert!(attempts <= 1, "{attempts}");
 }
 
+/// C7: a node uses another server of the NATS cluster if its own one dies, and no server that it was not told of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it starts four servers and takes ten seconds"]
+async fn c7_another_server_of_a_nats_cluster_is_used() {
+    let Some(routes) = NatsServer::prepare(&[], "") else { return };
+    // Three servers of one NATS cluster: the routes of all lead to the first one.
+    let seed = routes.port();
+    let mut servers = Vec::new();
+    for number in 0..3 {
+        let listen = if number == 0 {
+            seed
+        } else {
+            NatsServer::prepare(&[], "").expect("it is there").port()
+        };
+        let config = format!(
+            "cluster {{ name: c, listen: \"127.0.0.1:{listen}\", routes: [ \"nats://127.0.0.1:{seed}\" ] }}"
+        );
+        servers.push(NatsServer::configured(&config).await.expect("it is there"));
+    }
+    let urls: Vec<_> = servers.iter().map(NatsServer::url).collect();
+    let mut engine = Engine::connected(NatsConfig::new(&urls.join(","), "test")).await;
+    let port = engine.nats.client.server_info().port;
+    let own = servers.iter().position(|server| server.port() == port).expect("one of them");
+    let mut other = Engine::connected(config(&servers[(own + 1) % 3])).await;
+    let mut lone = Engine::connected(config(&servers[own])).await;
+    soon(async {
+        // The servers need a moment to find each other.
+        loop {
+            engine.publish(Destination::Node(other.me), Bytes::from_static(b"x")).await;
+            let heard = timeout(Duration::from_millis(50), other.next()).await;
+            if matches!(heard, Ok(Heard::Received(_))) {
+                break;
+            }
+        }
+    })
+    .await;
+    let start = Instant::now();
+    servers[own].kill();
+    engine.is_disconnected().await;
+    engine.is_connected().await;
+    let after = start.elapsed();
+    eprintln!("C7: connected again after {after:?}");
+    assert!(after < Duration::from_secs(2), "{after:?}");
+    let batch = engine.publish(Destination::All, Bytes::from_static(b"y")).await;
+    while other.next().await != Heard::Received(batch.clone()) {}
+    lone.is_disconnected().await;
+    assert!(timeout(Duration::from_secs(4), lone.is_connected()).await.is_err());
+}
+
 /// C13: the nodes come back one after the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it takes half a minute"]
