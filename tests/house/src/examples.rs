@@ -9,9 +9,9 @@ use crate::imports::Crate;
 use crate::repository::Repository;
 
 /// The crates whose items the facade re-exports.
-const CRATES: &[&str] = &["veltix-core", "veltix-tokio", "veltix-macros"];
+const CRATES: &[&str] = &["veltix-cluster", "veltix-core", "veltix-tokio", "veltix-macros"];
 /// Names that a user's manifest does not have.
-const FOREIGN: &[&str] = &["veltix_core", "veltix_tokio", "veltix_macros"];
+const FOREIGN: &[&str] = &["veltix_cluster", "veltix_core", "veltix_tokio", "veltix_macros"];
 
 /// Finds lines of doc examples that name another crate than `veltix`, and manifests whose
 /// dev-dependency on `veltix` keeps a crate from being published.
@@ -24,7 +24,9 @@ pub fn problems(house: &House) -> Vec<String> {
         for (path, line, text) in example_lines(repository, folder) {
             let is_of_user = |name: &&&str| {
                 let items = items_of(&text, name);
-                items.is_empty() || items.iter().any(|item| exported.contains(item))
+                // The facade may re-export a whole crate.
+                let mut names = items.iter().map(String::as_str).chain([**name]);
+                items.is_empty() || names.any(|name| exported.contains(name))
             };
             let named = FOREIGN.iter().filter(|name| has_name(&text, name));
             for name in named.filter(is_of_user) {
@@ -42,7 +44,7 @@ pub fn problems(house: &House) -> Vec<String> {
     problems
 }
 
-/// Returns the names that the facade re-exports, in all of its modules.
+/// Returns the names that the facade re-exports, in all of its modules: those of items, and of whole crates.
 fn exported(repository: &Repository) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (_, text) in repository.below("src").filter(|(path, _)| path.ends_with(".rs")) {
@@ -51,7 +53,11 @@ fn exported(repository: &Repository) -> BTreeSet<String> {
             if let syn::Item::Use(item) = item
                 && matches!(item.vis, syn::Visibility::Public(_))
             {
-                names.extend(Crate::names_of(item).into_iter().filter_map(|(_, name)| name));
+                let of_use = Crate::names_of(item).into_iter();
+                names.extend(of_use.filter_map(|(path, name)| match &path[..] {
+                    [of_crate] => Some(of_crate.clone()),
+                    _ => name,
+                }));
             }
         }
     }
@@ -195,11 +201,16 @@ fn f() {}";
             ("veltix-core/src/docs/a.md", page),
             ("docs/b.md", page),
             ("docs/c.md", page),
-            ("src/lib.rs", "pub use veltix_core::{Rate, limits}; pub use veltix_tokio::all;"),
+            ("veltix-cluster/src/lib.rs", "//! ```\n//! use veltix_cluster::Any;\n//! ```\n"),
+            (
+                "src/lib.rs",
+                "pub use veltix_core::{Rate, limits}; pub use veltix_tokio::all; pub use veltix_cluster as cluster;",
+            ),
         ]));
         assert_eq!(
             found,
             [
+                "veltix-cluster/src/lib.rs:2: the example names `veltix_cluster`, a user has `veltix`",
                 "veltix-core/src/docs/a.md:4: the example names `veltix_macros`, a user has `veltix`",
                 "docs/b.md:4: the example names `veltix_macros`, a user has `veltix`",
                 "veltix-tokio/src/lib.rs:5: the example names `veltix_core`, a user has `veltix`",

@@ -42,8 +42,8 @@ impl Cluster {
     ///
     /// ```no_run
     /// # use std::time::Duration;
-    /// # async fn f(cluster: veltix_cluster::Cluster) -> Result<(), veltix_cluster::WatchError> {
-    /// # use veltix_core::tag;
+    /// # async fn f(cluster: veltix::cluster::Cluster) -> Result<(), veltix::cluster::WatchError> {
+    /// # use veltix::tag;
     /// let lobby = tag("room").is("lobby");
     /// let mut connections = cluster.watch(&lobby).with_tags(["user"]).start()?;
     /// let mut users = cluster.watch(&lobby).by("user").grace(Duration::from_secs(10)).start()?;
