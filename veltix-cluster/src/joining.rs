@@ -39,14 +39,14 @@ impl<B: Backplane> Joining<B> {
 }
 
 impl<B: Backplane> IntoRelay for Joining<B> {
-    fn join(self, hub: Hub) -> Arc<dyn Relay> {
-        Node::new(self.me, self.config, self.engine, hub)
+    fn join(self, hub: Hub, types: u64) -> Arc<dyn Relay> {
+        Node::new(self.me, self.config, self.engine, hub, types)
     }
 }
 
 #[cfg(feature = "nats")]
 impl IntoRelay for crate::Nats {
-    fn join(self, hub: Hub) -> Arc<dyn Relay> {
-        Joining::new(self).join(hub)
+    fn join(self, hub: Hub, types: u64) -> Arc<dyn Relay> {
+        Joining::new(self).join(hub, types)
     }
 }

@@ -65,6 +65,14 @@ impl Fingerprints {
         self.prints.iter().filter_map(differs).take(MAX_DIFFERING_CODES).collect()
     }
 
+    /// Returns a number that is equal for equal declarations, by which the nodes of a cluster notice different
+    /// ones.
+    #[cfg(feature = "cluster")]
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        crate::tags::TagHash::of_name(&self.to_text()).value()
+    }
+
     /// Returns the form on the wire: for each type, four hexadecimal digits of the code, then eight
     /// of its fingerprint.
     pub(crate) fn to_text(&self) -> String {

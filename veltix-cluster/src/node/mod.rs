@@ -67,6 +67,8 @@ use crate::status::ClusterStatus;
 pub(crate) struct Node {
     me: NodeId,
     config: ClusterConfig,
+    /// The digest of the declared message types, or 0.
+    types: u64,
     started: Instant,
     outbound: Outbound,
     receiving: Mutex<Receiving>,
@@ -100,11 +102,13 @@ impl Node {
         config: ClusterConfig,
         engine: B,
         hub: Hub,
+        types: u64,
     ) -> Arc<Self> {
         let not_started = ClusterStatus::Degraded { reason: "the engine has not started".into() };
         let held = || hub.held_bytes();
         Arc::new(Self {
             me,
+            types,
             started: Instant::now(),
             outbound: Outbound::new(config.message_ttl, held(), Instant::now()),
             receiving: Mutex::new(Receiving::new(held())),
@@ -151,7 +155,7 @@ impl Node {
             name: self.config.name.clone().unwrap_or_else(|| self.me.to_string().into()),
             wire: CLUSTER_WIRE,
             capabilities: capabilities::ALL,
-            types: 0,
+            types: self.types,
             peers: peers as u64,
             interest: 0,
             all,
@@ -230,6 +234,19 @@ impl Node {
         Ok(())
     }
 
+    /// Warns of a node whose message types are other ones: it and this node do not understand each other's
+    /// peers. It is one line for each node that joins.
+    fn compare_types(&self, node: NodeId) {
+        let theirs = self.members().get(node).map_or(0, |state| state.types);
+        if self.types != theirs && self.types != 0 && theirs != 0 {
+            tracing::warn!(
+                me = %self.me,
+                %node,
+                "the node declares other message types: build all nodes from the same definitions"
+            );
+        }
+    }
+
     /// Takes a change of the members.
     fn on_member(&self, event: MemberEvent) {
         let me = self.me;
@@ -237,6 +254,7 @@ impl Node {
             MemberEvent::Joined(node) => {
                 let name = self.members().get(node).map_or_else(|| "".into(), |it| it.name.clone());
                 tracing::info!(%me, %node, name = %printable(&name), "a node has joined");
+                self.compare_types(node);
                 self.interests.joined(node);
                 self.watch_member(node);
                 ClusterEvent::NodeJoined { node, name }

@@ -167,8 +167,9 @@ pub trait Relay: Send + Sync + 'static {
 /// A cluster that a server joins.
 #[doc(hidden)]
 pub trait IntoRelay {
-    /// Joins the cluster for the server of this hub. Nothing runs before [`Relay::start`].
-    fn join(self, hub: Hub) -> Arc<dyn Relay>;
+    /// Joins the cluster for the server of this hub, whose declared message types have this digest, or 0.
+    /// Nothing runs before [`Relay::start`].
+    fn join(self, hub: Hub, types: u64) -> Arc<dyn Relay>;
 }
 
 /// A message of another node.

@@ -239,7 +239,9 @@ impl Server {
     /// [`run`](Server::run) on, and ends with the server.
     #[cfg(feature = "cluster")]
     pub fn cluster(self, cluster: impl IntoRelay) -> Self {
-        let relay = cluster.join(self.hub());
+        let types = self.listeners.entrance().routes.types();
+        let types = types.map_or(0, |types| types.fingerprints().digest());
+        let relay = cluster.join(self.hub(), types);
         self.endpoint.set_relay(relay);
         self
     }
