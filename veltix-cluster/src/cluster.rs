@@ -5,13 +5,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use veltix_core::Target;
 use veltix_core::cluster::{AnswerContent, NodeId, Question};
+use veltix_core::{Target, all};
 use veltix_tokio::{Context, FromContext, Hub, Rejection};
 
+use crate::backplane::Backplane;
 use crate::error::NodeError;
 use crate::events::{ClusterEventStream, ClusterEvents};
 use crate::gathered::{Gathered, Missing};
+use crate::joining::Joining;
 use crate::node::{Answers, ClusterStats, Node, NodeInfo};
 use crate::status::ClusterStatus;
 
@@ -27,6 +29,22 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Takes an engine for a server, with default settings.
+    ///
+    /// ```no_run
+    /// # use veltix::cluster::Backplane;
+    /// # async fn f<B: Backplane>(engine: B, server: veltix::Server)
+    /// #     -> Result<(), Box<dyn std::error::Error>> {
+    /// use veltix::cluster::{Cluster, ClusterConfig};
+    ///
+    /// let config = ClusterConfig::default().name("chat-1");
+    /// server.cluster(Cluster::over(engine).config(config)?).run().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn over<B: Backplane>(engine: B) -> Joining<B> {
+        Joining::new(engine)
+    }
+
     /// Returns the handle of the cluster that this server has joined.
     #[must_use]
     pub fn of(hub: &Hub) -> Self {
@@ -40,6 +58,17 @@ impl Cluster {
     #[must_use]
     pub const fn node(&self) -> NodeId {
         self.me
+    }
+
+    /// Returns all nodes that this one knows, itself first.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeInfo> {
+        let peers = self.hub.count(all()).unwrap_or_default();
+        let here = match self.node.upgrade() {
+            Some(node) => node.info(peers),
+            None => NodeInfo::lone(self.me, peers),
+        };
+        std::iter::once(here).chain(self.others()).collect()
     }
 
     /// Returns the other nodes, as far as this one knows them.

@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use veltix_core::cluster::Timing;
-use veltix_core::limits::{CLUSTER_HEARTBEAT, CLUSTER_MESSAGE_TTL};
+use veltix_core::limits::{
+    CLUSTER_HEARTBEAT, CLUSTER_HEARTBEAT_LEAST, CLUSTER_MESSAGE_TTL, CLUSTER_QUEUE_BYTES,
+};
+
+use crate::error::ClusterConfigError;
 
 /// The settings of a node in a cluster.
 #[derive(Clone, Debug)]
@@ -13,6 +17,7 @@ pub struct ClusterConfig {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) heartbeat: Duration,
     pub(crate) message_ttl: Duration,
+    pub(crate) queue_bytes: usize,
     pub(crate) timing: Timing,
 }
 
@@ -22,6 +27,7 @@ impl Default for ClusterConfig {
             name: None,
             heartbeat: CLUSTER_HEARTBEAT,
             message_ttl: CLUSTER_MESSAGE_TTL,
+            queue_bytes: CLUSTER_QUEUE_BYTES,
             timing: Timing::default(),
         }
     }
@@ -49,9 +55,54 @@ impl ClusterConfig {
         self
     }
 
-    /// Sets the silence after which a node leaves. Default: 10 s.
+    /// Sets the silence after which a node leaves. It is at least twice the
+    /// [`message_ttl`](Self::message_ttl), so that nothing of a node arrives after it has left, and at least
+    /// four [heartbeats](Self::heartbeat). Default: 10 s.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.timing.lease = lease;
         self
+    }
+
+    /// Limits the bytes of the records that wait for the broker, and of those that wait for the peers of this
+    /// node, 16 384 records each. They count in the memory budget of the server as well. One record always
+    /// fits. Default: 16 MiB each.
+    pub const fn queue_bytes(mut self, limit: usize) -> Self {
+        self.queue_bytes = limit;
+        self
+    }
+
+    /// Checks the settings.
+    pub(crate) fn check(&self) -> Result<(), ClusterConfigError> {
+        if self.heartbeat < CLUSTER_HEARTBEAT_LEAST {
+            return Err(ClusterConfigError::Heartbeat { least: CLUSTER_HEARTBEAT_LEAST });
+        }
+        let least = (2 * self.message_ttl).max(4 * self.heartbeat);
+        if self.timing.lease < least {
+            return Err(ClusterConfigError::Lease { lease: self.timing.lease, least });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_do_not_fit_each_other_are_refused() {
+        let check = |config: ClusterConfig| config.check();
+        let seconds = Duration::from_secs;
+        assert_eq!(check(ClusterConfig::default()), Ok(()));
+        let short = ClusterConfig::default().lease(seconds(9));
+        let error = ClusterConfigError::Lease { lease: seconds(9), least: seconds(10) };
+        assert_eq!(check(short), Err(error));
+        assert_eq!(
+            check(ClusterConfig::default().lease(seconds(9)).message_ttl(seconds(4))),
+            Ok(())
+        );
+        let error = ClusterConfigError::Lease { lease: seconds(10), least: seconds(12) };
+        assert_eq!(check(ClusterConfig::default().heartbeat(seconds(3))), Err(error));
+        let zero = ClusterConfig::default().heartbeat(Duration::ZERO);
+        assert!(matches!(check(zero), Err(ClusterConfigError::Heartbeat { .. })));
     }
 }

@@ -1,9 +1,32 @@
 //! The errors of engines.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use veltix_core::cluster::NodeId;
+
+/// The reason why the settings of a node cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClusterConfigError {
+    /// The heartbeat is too short.
+    #[error("the time between two heartbeats is at least {least:?}: each goes to all other nodes")]
+    Heartbeat {
+        /// The shortest time.
+        least: Duration,
+    },
+    /// The lease is too short for the other settings.
+    #[error(
+        "the lease of {lease:?} is shorter than {least:?}: it is at least twice the time to live of messages, and four heartbeats"
+    )]
+    Lease {
+        /// The lease.
+        lease: Duration,
+        /// The shortest lease.
+        least: Duration,
+    },
+}
 
 /// The reason why an engine could not start.
 #[derive(Debug, Error)]

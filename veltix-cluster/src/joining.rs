@@ -7,6 +7,7 @@ use veltix_tokio::{Hub, IntoRelay, Relay};
 
 use crate::backplane::Backplane;
 use crate::config::ClusterConfig;
+use crate::error::ClusterConfigError;
 use crate::node::Node;
 
 /// An engine with the settings of its node. A server [joins](veltix_tokio::Server::cluster) with it.
@@ -19,16 +20,21 @@ pub struct Joining<B> {
 }
 
 impl<B: Backplane> Joining<B> {
-    /// Takes an engine that has not started. The node gets a random id.
-    pub fn new(engine: B) -> Self {
+    /// Takes an engine that has not started, as [`Cluster::over`](crate::Cluster::over) does. The node gets a
+    /// random id.
+    pub(crate) fn new(engine: B) -> Self {
         let me = NodeId::of_random(fastrand::u64(..));
         Self { engine, config: ClusterConfig::default(), me }
     }
 
     /// Sets the settings of the node.
-    pub fn config(mut self, config: ClusterConfig) -> Self {
+    ///
+    /// # Errors
+    /// [`ClusterConfigError`] if settings do not fit each other.
+    pub fn config(mut self, config: ClusterConfig) -> Result<Self, ClusterConfigError> {
+        config.check()?;
         self.config = config;
-        self
+        Ok(self)
     }
 
     /// Returns the id of the node.

@@ -68,7 +68,7 @@ pub use engine::memory::{Memory, MemoryNetwork};
 pub use engine::nats::{Nats, NatsConfig};
 #[cfg(feature = "nats")]
 pub use error::ConnectError;
-pub use error::{NodeError, PublishError, StartError};
+pub use error::{ClusterConfigError, NodeError, PublishError, StartError};
 pub use events::{ClusterEvent, ClusterEventStream, DropReason};
 pub use gathered::{Gathered, Missing, Partial};
 pub use joining::Joining;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use veltix_core::cluster::{NodeId, Record};
-use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS};
+use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_QUEUE_RECORDS};
 use veltix_tokio::HeldBytes;
 
 /// The queue between an engine and the delivery. Pushing never waits: without room the newest record is
 /// refused and counts as missed.
 pub(super) struct Inbound {
+    max_bytes: usize,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -31,9 +32,9 @@ pub(super) struct Incoming {
 }
 
 impl Inbound {
-    pub(super) fn new(held: HeldBytes) -> Self {
+    pub(super) fn new(max_bytes: usize, held: HeldBytes) -> Self {
         let state = State { records: VecDeque::new(), bytes: 0, held };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { max_bytes, state: Mutex::new(state), changed: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -45,7 +46,7 @@ impl Inbound {
     pub(super) fn push(&self, incoming: Incoming) -> bool {
         let mut state = self.lock();
         let bytes = state.bytes.saturating_add(incoming.record.body.len());
-        let is_full = state.records.len() >= CLUSTER_QUEUE_RECORDS || bytes > CLUSTER_QUEUE_BYTES;
+        let is_full = state.records.len() >= CLUSTER_QUEUE_RECORDS || bytes > self.max_bytes;
         // One record always fits an empty queue, if the server has the memory.
         if (is_full && !state.records.is_empty()) || !state.held.try_set(bytes) {
             return false;

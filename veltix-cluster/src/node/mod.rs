@@ -27,6 +27,7 @@ mod tests;
 mod watched;
 mod watches;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -110,9 +111,9 @@ impl Node {
             me,
             types,
             started: Instant::now(),
-            outbound: Outbound::new(config.message_ttl, held(), Instant::now()),
+            outbound: Outbound::new(&config, held(), Instant::now()),
             receiving: Mutex::new(Receiving::new(held())),
-            inbound: Inbound::new(held()),
+            inbound: Inbound::new(config.queue_bytes, held()),
             status: watch::Sender::new(not_started),
             events: ClusterEvents::new(),
             reports: Reports::default(),
@@ -152,7 +153,7 @@ impl Node {
         direct.retain(|(node, _)| members.get(*node).is_some());
         drop(members);
         NodeStatus {
-            name: self.config.name.clone().unwrap_or_else(|| self.me.to_string().into()),
+            name: self.name(),
             wire: CLUSTER_WIRE,
             capabilities: capabilities::ALL,
             types: self.types,
@@ -174,10 +175,21 @@ impl Node {
         self.push(to, record);
     }
 
+    fn name(&self) -> Arc<str> {
+        self.config.name.clone().unwrap_or_else(|| self.me.to_string().into())
+    }
+
+    /// Returns this node, which has this number of peers.
+    pub(crate) fn info(&self, peers: usize) -> NodeInfo {
+        NodeInfo { name: self.name(), ..NodeInfo::lone(self.me, peers) }
+    }
+
     /// Returns the other nodes.
     pub(crate) fn others(&self) -> Vec<NodeInfo> {
-        let info = |(id, status): (NodeId, &NodeStatus)| NodeInfo::of(id, status);
-        self.members().iter().map(info).collect()
+        let lags: BTreeMap<_, _> =
+            self.receiving().streams().map(|(node, streams)| (node, streams.lag)).collect();
+        let lag = |id| lags.get(&id).copied().unwrap_or_default();
+        self.members().iter().map(|(id, state)| NodeInfo::of(id, state, lag(id))).collect()
     }
 
     pub(crate) const fn events(&self) -> &ClusterEvents {

@@ -39,6 +39,9 @@ pub const CLUSTER_LEASE: Duration = Duration::from_secs(10);
 /// Is the time between two heartbeats of a node.
 pub const CLUSTER_HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// Is the shortest time between two heartbeats: each goes to all other nodes.
+pub const CLUSTER_HEARTBEAT_LEAST: Duration = Duration::from_millis(50);
+
 /// Is the time for which a message for other nodes waits for the broker. Within it a broker restarts in three
 /// seconds, or fails over in two.
 pub const CLUSTER_MESSAGE_TTL: Duration = Duration::from_secs(5);

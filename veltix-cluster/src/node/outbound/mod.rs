@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 use veltix_core::cluster::{NodeId, Record};
-use veltix_core::limits::{CLUSTER_QUEUE_BYTES, CLUSTER_QUEUE_RECORDS};
+use veltix_core::limits::CLUSTER_QUEUE_RECORDS;
 use veltix_tokio::{ClusterShutdown, HeldBytes};
 
 pub(super) use batching::Format;
@@ -21,11 +21,13 @@ use streams::{Streams, Sums};
 
 use super::stats::SentRecords;
 use crate::backplane::Destination;
+use crate::config::ClusterConfig;
 use crate::error::PublishError;
 
 /// The queue between the senders of a node and its publisher. Pushing never waits.
 pub(super) struct Outbound {
     ttl: Duration,
+    max_bytes: usize,
     state: Mutex<State>,
     changed: Notify,
     ended: watch::Sender<bool>,
@@ -83,7 +85,7 @@ pub(super) struct Outgoing {
 
 impl Outbound {
     /// Creates an empty queue, whose engine has not started.
-    pub(super) fn new(ttl: Duration, held: HeldBytes, now: Instant) -> Self {
+    pub(super) fn new(config: &ClusterConfig, held: HeldBytes, now: Instant) -> Self {
         let state = State {
             queue: VecDeque::new(),
             bytes: 0,
@@ -94,7 +96,13 @@ impl Outbound {
             drained_from: None,
         };
         let ended = watch::Sender::new(false);
-        Self { ttl, state: Mutex::new(state), changed: Notify::new(), ended }
+        Self {
+            ttl: config.message_ttl,
+            max_bytes: config.queue_bytes,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            ended,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,7 +117,7 @@ impl Outbound {
         let sequence = state.streams.offer(to);
         let is_away = |since: Instant| now.duration_since(since) >= self.ttl;
         let bytes = state.bytes.saturating_add(record.body.len());
-        let is_full = state.queue.len() >= CLUSTER_QUEUE_RECORDS || bytes > CLUSTER_QUEUE_BYTES;
+        let is_full = state.queue.len() >= CLUSTER_QUEUE_RECORDS || bytes > self.max_bytes;
         let refused = if state.closed || state.offline_since.is_some_and(is_away) {
             Some(Refused::Offline)
         } else if is_full && !state.queue.is_empty() {
@@ -128,8 +136,7 @@ impl Outbound {
         state.streams.accept(to);
         let taken = 0;
         state.queue.push_back(Waiting { to, sequence, all_before, record, since: now, taken });
-        let waits =
-            state.queue.len() > CLUSTER_QUEUE_RECORDS / 2 || bytes > CLUSTER_QUEUE_BYTES / 2;
+        let waits = state.queue.len() > CLUSTER_QUEUE_RECORDS / 2 || bytes > self.max_bytes / 2;
         drop(state);
         self.changed.notify_one();
         Pushed { sequence, queued: true, waits }

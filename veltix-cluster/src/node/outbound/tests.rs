@@ -1,5 +1,5 @@
 use veltix_core::cluster::{Batch, RecordKind};
-use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_PART};
+use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_PART, CLUSTER_QUEUE_BYTES};
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn online() -> Outbound {
     let (config, router) = (veltix_tokio::ServerConfig::default(), veltix_tokio::Router::new());
     let server = veltix_tokio::Server::with_listener(listener, config, router).unwrap();
     let held = server.hub().held_bytes();
-    let queue = Outbound::new(Duration::from_secs(5), held, Instant::now());
+    let queue = Outbound::new(&ClusterConfig::default(), held, Instant::now());
     queue.set_online(true, Instant::now());
     queue
 }
