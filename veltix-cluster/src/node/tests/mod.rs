@@ -4,6 +4,7 @@ mod calls;
 mod changes;
 mod foreign;
 mod interested;
+mod limits;
 #[cfg(feature = "nats")]
 mod nats;
 mod watching;
