@@ -118,6 +118,8 @@ fn first(bytes: &[u8]) -> Result<Option<Taken<'_>>, HandshakeError> {
         (0 | 30721.., _) => {
             return Err(HandshakeError::BadLength { length, limit: MAX_HANDSHAKE_LEN });
         }
+        // The PROXY protocol. JSON contains no byte 0.
+        (0x0d0a, _) if rest.starts_with(b"\r\n\0") => return Err(HandshakeError::ProxyHeader),
         (_, Some(&third)) => begins_a_handshake([high, low, third])?,
         (_, None) => {}
     }

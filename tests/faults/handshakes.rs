@@ -81,7 +81,8 @@ async fn a_frame_instead_of_a_hello_fails_at_once() {
 #[tokio::test(start_paused = true)]
 async fn an_early_end_fails_at_once() {
     let hello = said(r#"{"pv": "1.0"}"#);
-    for length in [0, 1, 2, hello.len() - 1] {
+    // An end before the first byte is a health check: `listeners::health_checks`.
+    for length in [1, 2, hello.len() - 1] {
         let leave = async |raw: &mut RawPeer| {
             raw.write(&hello[..length]).await.expect("it reads");
             raw.end();
@@ -118,6 +119,8 @@ async fn a_client_of_another_protocol_fails_at_once_and_is_named() {
         assert!(failure.to_string().contains(name), "{failure}");
         check_bytes(bytes, failure, AT_ONCE).await;
     }
+    let failure = protocol(HandshakeError::ProxyHeader);
+    check_bytes(b"\r\n\r\n\0\r\nQUIT\n", failure, AT_ONCE).await;
     // A ClientHello of TLS.
     let hello = [22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
     check_bytes(&hello, protocol(HandshakeError::Tls), AT_ONCE).await;

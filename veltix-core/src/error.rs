@@ -91,6 +91,12 @@ pub enum HandshakeError {
         /// Holds the name of the protocol: `HTTP`, `SSH`, `SMTP or FTP`, or `another protocol`.
         protocol: &'static str,
     },
+    /// The stream begins with a header of the PROXY protocol, and this side accepts none from the
+    /// address.
+    #[error(
+        "a PROXY protocol header came from an untrusted address: add the load balancer to `trust_proxy`, or let it send no header"
+    )]
+    ProxyHeader,
     /// The handshake message is not a JSON object.
     #[error(
         "the handshake message is not a JSON object, so the peer does not speak Veltix: check its address"

@@ -23,6 +23,7 @@ pub mod limits;
 mod message;
 mod pending;
 mod protocol_report;
+mod proxy;
 mod rate;
 mod registry;
 mod tags;
@@ -49,6 +50,7 @@ pub use heartbeat::{Heartbeat, Pulse};
 pub use message::{IdSpace, Message, RequestId, ToMessage};
 pub use pending::{Answer, IdsExhausted, Pending};
 pub use protocol_report::ProtocolReport;
+pub use proxy::{ProxyClient, ProxyError, ProxyHeader, ProxyStep};
 pub use rate::{Rate, RateLimiter, TokenBucket, Verdict};
 pub use registry::Registry;
 pub use tags::{

@@ -183,6 +183,8 @@ fn bad_messages_are_told_apart() {
     assert_eq!(length(b"VX"), Err(HandshakeError::FrameBeforeHandshake));
     assert_eq!(length(b"\x16\x03\x01"), Err(HandshakeError::Tls), "a ClientHello");
     assert_eq!(length(b"\x15\x03\x03\x00\x02\x02\x46"), Err(HandshakeError::Tls), "an alert");
+    assert_eq!(length(b"\r\n\r\n\0"), Err(HandshakeError::ProxyHeader));
+    assert_eq!(length(b"\r\n\r\n"), Ok(None), "it could be the beginning of a hello");
     // A message of 5 635 bytes begins with the same two bytes.
     assert_eq!(length(b"\x16\x03{"), Ok(None));
     assert_eq!(length(b"\x16\x03"), Ok(None));

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::error::HandshakeError;
 use crate::limits::MAX_HANDSHAKE_LEN;
+use crate::proxy::ProxyHeader;
 
 /// Is the value that the first two bytes of a frame have as a length field.
 const LENGTH_OF_A_FRAME: usize = 0x5658;
@@ -29,6 +30,9 @@ pub(super) fn take_message<T>(
     }
     if is_tls(buffer) {
         return Err(HandshakeError::Tls);
+    }
+    if ProxyHeader::begins(buffer) {
+        return Err(HandshakeError::ProxyHeader);
     }
     if let Some(protocol) = foreign(buffer) {
         return Err(HandshakeError::NotVeltix { protocol });

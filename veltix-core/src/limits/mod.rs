@@ -54,6 +54,15 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// to learn that before its own time ends.
 pub const TLS_FIRST_BYTE_PART: u32 = 2;
 
+/// Limits a header of the PROXY protocol in bytes, inclusive. The protocol requires a sender to stay
+/// within 536 bytes, since that many arrive in one segment on every path. Addresses take at most 232
+/// of them.
+pub const MAX_PROXY_HEADER_LEN: usize = 536;
+
+/// Divides the time of a handshake: the header of a load balancer must be complete after this part
+/// of it. A load balancer sends the header at once, and the rest of the time is that of its client.
+pub const PROXY_HEADER_PART: u32 = 2;
+
 /// Limits pending handshakes. Each one costs a task and a descriptor before the peer is known.
 pub const MAX_PENDING_HANDSHAKES: usize = 512;
 
