@@ -30,6 +30,17 @@ async fn client(config: ClientConfig, router: Router) -> ConfigError {
 }
 
 #[tokio::test]
+async fn a_text_that_is_no_network_is_refused() {
+    let config =
+        ServerConfig::default().addr("127.0.0.1:0").trust_proxy(["10.0.0.1", "10.0.0.1/8"]);
+    let expected = ConfigError::Network { text: "10.0.0.1/8".to_owned() };
+    assert!(expected.to_string().contains("such as 10.0.0.0/8"), "{expected}");
+    assert_eq!(server(config.clone()), expected);
+    let bound = Server::bind(config, Router::new()).await;
+    assert!(matches!(bound, Err(BindError::Config(error)) if error == expected));
+}
+
+#[tokio::test]
 async fn limits_that_let_nothing_through_are_refused() {
     let zero = |name| ConfigError::Zero { name };
     let default = ServerConfig::default;

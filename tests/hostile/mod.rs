@@ -42,11 +42,11 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The log output of this thread, as `tracing_subscriber` writes it by default, but without colors.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Captures all log output until the guard is dropped.
-    fn begin() -> (Self, DefaultGuard) {
+    pub(crate) fn begin() -> (Self, DefaultGuard) {
         // With only one subscriber, the first thread that reaches a callsite without it disables
         // that callsite for all threads.
         static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
@@ -74,7 +74,7 @@ impl Log {
 
     /// Returns the captured lines that contain `about`.
     #[track_caller]
-    fn lines(&self, about: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, about: &str) -> Vec<String> {
         let bytes = self.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).expect("a log is text");
         text.lines().filter(|line| line.contains(about)).map(str::to_owned).collect()

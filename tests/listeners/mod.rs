@@ -1,8 +1,10 @@
 //! A server with several listeners: the state that they share, the state that each has for itself,
-//! and the end of one or all of them.
+//! and the end of one or all of them. Load balancers in front of a listener, and health checks.
 
 mod failed;
+mod health_checks;
 mod names;
+mod proxy;
 mod several;
 mod turns;
 

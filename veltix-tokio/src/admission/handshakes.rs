@@ -27,7 +27,8 @@ struct Pending {
 #[derive(Debug)]
 struct Entry {
     ticket: u64,
-    /// The result of [`network_of`] for the peer's address.
+    /// The result of [`network_of`] for the peer's address. `None` if the address has no limit, or is not
+    /// known yet.
     network: Option<IpAddr>,
     /// Dropping the sender sheds the handshake.
     _keep: oneshot::Sender<()>,
@@ -52,16 +53,11 @@ impl Handshakes {
         // Otherwise the owner of an IPv6 network could take every place with ever new addresses.
         let network = ip.map(network_of);
         let mut pending = self.pending.lock();
-        let neighbours = |entry: &Entry| network.is_some() && entry.network == network;
-        let of_address = pending.entries.iter().filter(|entry| neighbours(entry)).count();
-        let shed_at = if of_address >= self.max_per_address {
-            let nth = fastrand::usize(..of_address);
-            let all = pending.entries.iter().enumerate();
-            all.filter(|(_, entry)| neighbours(entry)).nth(nth).map(|(at, _)| at)
-        } else if pending.entries.len() >= self.max {
-            Some(fastrand::usize(..pending.entries.len()))
-        } else {
-            None
+        let shed_at = match pending.one_of(network, self.max_per_address) {
+            None if pending.entries.len() >= self.max => {
+                Some(fastrand::usize(..pending.entries.len()))
+            }
+            of_address => of_address,
         };
         let other = shed_at.map(|at| pending.entries.swap_remove(at));
         pending.tickets += 1;
@@ -71,6 +67,25 @@ impl Handshakes {
         // Dropping the entry wakes its task, so it happens outside the lock.
         drop(other);
         Ticket { number, pending: Arc::clone(&self.pending), shed }
+    }
+
+    /// Notes the address of a pending handshake that entered without one: the address is that of a client
+    /// behind a load balancer, or the load balancer's own. From now on it counts for its limit, and
+    /// another handshake of the address is shed if there are too many.
+    ///
+    /// Before that, the handshakes of a load balancer count in all and not for its address: they are those of
+    /// many clients, and one of them must not be shed as a flood of one client would be.
+    pub(crate) fn locate(&self, ticket: u64, ip: Option<IpAddr>) {
+        let Some(network) = ip.map(network_of) else { return };
+        let mut pending = self.pending.lock();
+        // It may have been shed meanwhile.
+        let Some(at) = pending.position(ticket) else { return };
+        let shed_at = pending.one_of(Some(network), self.max_per_address);
+        pending.entries[at].network = Some(network);
+        let other = shed_at.map(|at| pending.entries.swap_remove(at));
+        drop(pending);
+        // As above.
+        drop(other);
     }
 
     /// Sheds all pending handshakes.
@@ -86,7 +101,31 @@ impl Handshakes {
     }
 }
 
+impl Pending {
+    /// Returns the position of one of the network's handshakes, chosen at random, if there are at least
+    /// `max` of them.
+    fn one_of(&self, network: Option<IpAddr>, max: usize) -> Option<usize> {
+        let neighbours = |entry: &Entry| network.is_some() && entry.network == network;
+        let of_address = self.entries.iter().filter(|entry| neighbours(entry)).count();
+        if of_address < max {
+            return None;
+        }
+        let nth = fastrand::usize(..of_address);
+        let all = self.entries.iter().enumerate();
+        all.filter(|(_, entry)| neighbours(entry)).nth(nth).map(|(at, _)| at)
+    }
+
+    fn position(&self, ticket: u64) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.ticket == ticket)
+    }
+}
+
 impl Ticket {
+    /// Returns the number of the ticket, for [`Handshakes::locate`].
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Waits until this handshake is shed.
     pub(crate) async fn shed(&mut self) {
         // No value is ever sent: the sender is dropped.
@@ -97,7 +136,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut pending = self.pending.lock();
-        if let Some(at) = pending.entries.iter().position(|entry| entry.ticket == self.number) {
+        if let Some(at) = pending.position(self.number) {
             pending.entries.swap_remove(at);
         }
     }
@@ -143,6 +182,29 @@ mod tests {
             assert_eq!(flood.iter_mut().map(is_shed).filter(|shed| !shed).count(), 4);
         }
         assert!(honest.iter_mut().all(|honest| !is_shed(honest)));
+    }
+
+    #[test]
+    fn clients_of_a_load_balancer_count_by_the_address_that_it_tells() {
+        let handshakes = Handshakes::new(512, 4);
+        let mut tickets: Vec<_> = (0..100).map(|_| handshakes.enter(None)).collect();
+        assert!(!tickets.iter_mut().any(is_shed), "they may be those of a hundred clients");
+        for (number, ticket) in tickets.iter().enumerate() {
+            // Twenty of one client, and eighty others.
+            let client = if number < 20 { 200 } else { number as u8 };
+            handshakes.locate(ticket.number(), ip(client));
+        }
+        let (flood, others) = tickets.split_at_mut(20);
+        assert_eq!(flood.iter_mut().map(is_shed).filter(|shed| !shed).count(), 4);
+        assert!(!is_shed(&mut flood[19]), "the newest is let in");
+        assert!(!others.iter_mut().any(is_shed));
+        assert_eq!(handshakes.len(), 84);
+        // One that was shed meanwhile takes no place.
+        let shed = flood.iter_mut().position(is_shed).expect("most were shed");
+        handshakes.locate(flood[shed].number(), ip(200));
+        assert_eq!(flood.iter_mut().map(is_shed).filter(|shed| !shed).count(), 4);
+        drop(tickets);
+        assert_eq!(handshakes.len(), 0);
     }
 
     #[test]

@@ -1,13 +1,15 @@
-//! The admission of connections: slots for peers, limits on pending handshakes, and the rate at
-//! which connections are accepted.
+//! The admission of connections: slots for peers, limits on pending handshakes, the rate at which
+//! connections are accepted, and the networks of load balancers.
 
 mod handshakes;
+mod networks;
 mod pace;
 mod slots;
 
 use std::net::{IpAddr, Ipv6Addr};
 
 pub(crate) use handshakes::{Handshakes, Ticket};
+pub(crate) use networks::Networks;
 pub(crate) use pace::Pace;
 pub(crate) use slots::{Full, Slot, Slots};
 

@@ -47,9 +47,11 @@ impl<C: Connector> Dialer<C> {
             Failure::Tls(source) => ConnectError::Tls { addr: addr(), source },
             Failure::Io(source) => ConnectError::Io { addr: addr(), source },
             // Only servers produce these failures.
-            other @ (Failure::Full(_) | Failure::Refused(_) | Failure::Panicked(_)) => {
-                ConnectError::Io { addr: addr(), source: other.into() }
-            }
+            other @ (Failure::Full(_)
+            | Failure::NoByte
+            | Failure::Panicked(_)
+            | Failure::Proxy(_)
+            | Failure::Refused(_)) => ConnectError::Io { addr: addr(), source: other.into() },
         };
         if let Some(tls) = &self.tls {
             let shaken = Box::pin(tls.shake_hands(&mut stream)).await;

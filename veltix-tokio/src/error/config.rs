@@ -65,6 +65,14 @@ pub enum ConfigError {
         /// The largest valid value.
         max: usize,
     },
+    /// A network of load balancers is not valid.
+    #[error(
+        "\"{text}\" is no network for `trust_proxy`: write an IP address, or a network without bits behind its prefix, such as 10.0.0.0/8 or 2001:db8::/32"
+    )]
+    Network {
+        /// The invalid text, cut to 64 characters.
+        text: String,
+    },
     /// The server's name is not valid in a certificate.
     #[error(
         "\"{name}\" is neither a DNS name nor an IP address: use a name in the server's certificate"

@@ -3,12 +3,13 @@
 use std::io;
 
 use thiserror::Error;
-use veltix_core::HandshakeError;
+use veltix_core::{HandshakeError, ProxyError};
 
 use crate::admission::Full;
 use crate::error::TlsError;
 use crate::identity::{AuthenticateError, Refuse};
 use crate::tls::TlsHandshakeError;
+use crate::transport::is_end;
 
 /// The reason why a handshake failed.
 #[derive(Debug, Error)]
@@ -17,6 +18,11 @@ pub(crate) enum Failure {
     Protocol(#[from] HandshakeError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The stream ended before the peer's first byte, as after a health check. This is no failed handshake.
+    #[error("the peer closed the connection before it sent anything")]
+    NoByte,
     #[error("the stream failed: check the network, and connect again")]
     Io(#[source] io::Error),
     #[error("the server is full: raise `max_connections` or `max_connections_per_address`")]
@@ -34,6 +40,19 @@ impl From<TlsHandshakeError> for Failure {
             TlsHandshakeError::Tls(error) => Self::Tls(error),
             TlsHandshakeError::Io(error) => Self::Io(error),
             TlsHandshakeError::Closed => Self::Protocol(HandshakeError::Closed),
+            TlsHandshakeError::NoByte => Self::NoByte,
+            TlsHandshakeError::Protocol(error) => Self::Protocol(error),
+        }
+    }
+}
+
+impl Failure {
+    /// Returns whether the peer ended the stream.
+    pub(super) fn is_end(&self) -> bool {
+        match self {
+            Self::Protocol(error) => *error == HandshakeError::Closed,
+            Self::Io(error) => is_end(error),
+            _ => false,
         }
     }
 }
@@ -62,7 +81,8 @@ impl From<Failure> for io::Error {
         match failure {
             Failure::Io(error) => error,
             Failure::Tls(error) => error.into(),
-            Failure::Protocol(HandshakeError::Closed | HandshakeError::NoHello) => {
+            Failure::NoByte
+            | Failure::Protocol(HandshakeError::Closed | HandshakeError::NoHello) => {
                 io::ErrorKind::UnexpectedEof.into()
             }
             other => Self::other(other),

@@ -3,6 +3,7 @@
 mod client;
 mod failure;
 mod hello_cache;
+mod proxy;
 mod server;
 
 use bytes::{BufMut, BytesMut};
@@ -13,6 +14,7 @@ use veltix_core::limits::MAX_HANDSHAKE_LEN;
 pub(crate) use client::introduce;
 pub(crate) use failure::Failure;
 pub(crate) use hello_cache::HelloCache;
+pub(crate) use proxy::take_header;
 pub(crate) use server::{Welcome, welcome};
 
 use crate::transport::Stream;

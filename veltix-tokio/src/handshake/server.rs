@@ -35,17 +35,25 @@ pub(crate) async fn welcome(
         write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
         return Err(Failure::Full(full));
     }
-    write_all(&mut *stream.writer, &hello_cache.ours()).await?;
+    let written = write_all(&mut *stream.writer, &hello_cache.ours()).await;
     if fault!("byte_before_ack") {
         write_all(&mut *stream.writer, b"V").await?;
     }
     let mut handshake = ServerHandshake::new();
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
+    if let Err(error) = written {
+        // The read tells whether the peer has sent anything.
+        read_more(stream, &mut buffer).await.map_err(|end| unless_silent(stream, end))?;
+        return Err(error.into());
+    }
     let ours = types.map(|types| &**types.fingerprints());
     let (hello, token) = loop {
         match handshake.receive_with(&mut buffer, |json| hello_cache.read(json, ours))? {
             Some(hello) => break hello,
-            None => read_more(stream, &mut buffer).await?,
+            None => match read_more(stream, &mut buffer).await {
+                Err(end) if buffer.is_empty() => return Err(unless_silent(stream, end)),
+                read => read?,
+            },
         }
     };
     if let Some(types) = types
@@ -72,6 +80,12 @@ pub(crate) async fn welcome(
     };
     write_all(&mut *stream.writer, &ServerHandshake::accepted()).await?;
     Ok(Welcome { hello, identity, surplus: buffer, slot })
+}
+
+/// Returns the failure of a read before the first byte of a hello. If the peer has ended the stream and has
+/// sent nothing at all, it is a health check.
+fn unless_silent(stream: &Stream, failure: Failure) -> Failure {
+    if failure.is_end() && !stream.is_over_tls() { Failure::NoByte } else { failure }
 }
 
 /// Runs the application's `authenticate` for the peer. Only this peer waits for it.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::broadcast;
 use tokio_util::sync::ReusableBoxFuture;
-use veltix_core::HandshakeError;
 use veltix_core::limits::EVENT_BUFFER;
+use veltix_core::{HandshakeError, ProxyError};
 
 use crate::close::Disconnected;
 use crate::error::TlsError;
@@ -43,9 +43,11 @@ pub enum Event {
         /// How the connection ended.
         outcome: Disconnected,
     },
-    /// A connection ended before its handshake completed.
+    /// A connection ended before its handshake completed. A connection that its peer closes before the first
+    /// byte is a health check, and no failed handshake.
     HandshakeFailed {
-        /// The address of the peer.
+        /// The address of the peer: behind a [load balancer](crate::ServerConfig::trust_proxy) the one
+        /// that it tells, once its header is read.
         addr: PeerAddr,
         /// The reason.
         reason: HandshakeFailure,
@@ -185,6 +187,9 @@ pub enum HandshakeFailure {
     Protocol(HandshakeError),
     /// TLS failed: one side refused a certificate, or the peer does not use TLS.
     Tls(TlsError),
+    /// A [load balancer](crate::ServerConfig::trust_proxy) sent no header of the PROXY protocol, or a
+    /// wrong one.
+    Proxy(ProxyError),
     /// The deadline passed.
     Timeout,
     /// The stream failed.
@@ -212,6 +217,7 @@ impl fmt::Display for HandshakeFailure {
         match self {
             Self::Protocol(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Proxy(error) => error.fmt(f),
             Self::Timeout => f.write_str("the handshake did not complete before its deadline"),
             Self::Io(kind) => write!(f, "the stream failed: {kind}"),
             Self::Shed => f.write_str("too many handshakes were pending, and this one was closed"),

@@ -57,6 +57,8 @@ pub(crate) struct Logs {
     pub(crate) unread: RateLimitedLog,
     /// Peers that `authenticate` refused.
     pub(crate) refusals: RateLimitedLog,
+    /// Headers of load balancers that are missing, wrong, or not trusted.
+    pub(crate) proxies: RateLimitedLog,
     /// Panics of `authenticate`.
     pub(crate) handshake_panics: RateLimitedLog,
     /// Peers that `on_connect` refused.
@@ -109,6 +111,7 @@ impl Default for Logs {
             evictions: RateLimitedLog::new(),
             unread: RateLimitedLog::new(),
             refusals: RateLimitedLog::new(),
+            proxies: RateLimitedLog::new(),
             handshake_panics: RateLimitedLog::new(),
             refused: RateLimitedLog::new(),
             disconnects: Disconnects::default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use veltix_core::limits;
 use veltix_core::{OverflowPolicy, Rate};
 
+use crate::admission::Networks;
 use crate::config::{BufferSize, SocketCore};
 use crate::config::{ConnectionConfig, at_least_one, connection_setters};
 use crate::error::ConfigError;
@@ -30,6 +31,7 @@ pub struct ServerConfig {
     pub(super) max_pending_handshakes: usize,
     pub(super) max_pending_handshakes_per_address: usize,
     pub(super) tls: Option<ServerTls>,
+    pub(super) balancers: Vec<String>,
     pub(super) drain_spread: Duration,
     pub(super) reconnect_spread: Duration,
     pub(super) peer_rate: Option<Rate>,
@@ -105,6 +107,36 @@ impl ServerConfig {
     #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Sets the networks of load balancers that begin each connection with a header of the PROXY protocol,
+    /// version 2 (in HAProxy `send-proxy-v2`). Each is an IP address or a network, such as `10.0.0.0/8` or
+    /// `2001:db8::/32`. Default: none. The setting is that of the server's first listener;
+    /// [further ones](crate::Server::also_listen) accept no header.
+    ///
+    /// A connection from one of these addresses must begin with the header, before TLS and within half of
+    /// [`handshake_timeout`](Self::handshake_timeout); otherwise its handshake fails with
+    /// [`HandshakeFailure::Proxy`](crate::HandshakeFailure::Proxy). The address in the header is then the
+    /// peer's everywhere: in the limits per address, in events and logs, and in
+    /// [`Peer::addr`](crate::Peer::addr). A header without an address (`LOCAL`, as for a health check) leaves the
+    /// connection its own one. A header from any other address is
+    /// [`HandshakeError::ProxyHeader`](crate::HandshakeError::ProxyHeader).
+    ///
+    /// Everything in these networks can pretend to be any client, so name the load balancers alone. Up to its
+    /// header a connection counts toward `max_pending_handshakes` in all, and not per address.
+    ///
+    /// ```
+    /// use veltix::ServerConfig;
+    ///
+    /// let config = ServerConfig::default().addr("0.0.0.0:8080").trust_proxy(["10.0.3.7", "10.0.3.8"]);
+    /// ```
+    ///
+    /// A text that is no network is a [`ConfigError::Network`](crate::ConfigError::Network) when the config is
+    /// used.
+    #[must_use]
+    pub fn trust_proxy(mut self, nets: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.balancers = nets.into_iter().map(Into::into).collect();
         self
     }
 
@@ -207,7 +239,14 @@ impl ServerConfig {
         self.memory_budget.unwrap_or_else(default)
     }
 
+    /// Returns the networks of the load balancers, or `None` if there are none.
+    pub(super) fn balancers(&self) -> Result<Option<Networks>, ConfigError> {
+        let networks = Networks::parse(&self.balancers)?;
+        Ok((!networks.is_empty()).then_some(networks))
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        self.balancers()?;
         let (value, max_message_size) = (self.budget(), self.connection.max_message_size);
         if value < self.least_budget() {
             return Err(ConfigError::MemoryBudget { value, max_message_size });
@@ -231,6 +270,7 @@ impl Default for ServerConfig {
             max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES,
             max_pending_handshakes_per_address: limits::MAX_PENDING_HANDSHAKES_PER_ADDRESS,
             tls: None,
+            balancers: Vec::new(),
             drain_spread: Duration::ZERO,
             reconnect_spread: limits::RECONNECT_SPREAD,
             peer_rate: None,

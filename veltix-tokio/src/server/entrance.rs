@@ -8,31 +8,59 @@ use tokio::time::{Instant, timeout};
 use veltix_core::text::printable;
 use veltix_core::{HandshakeError, IdSpace, ServerHandshake};
 
-use crate::admission::{Full, Slot, Ticket};
+use crate::admission::{Full, Networks, Slot, Ticket};
 use crate::connection::ConnectionTask;
-use crate::handshake::{Failure, HelloCache, Welcome, welcome};
+use crate::handshake::{Failure, HelloCache, Welcome, take_header, welcome};
 use crate::hub::Endpoint;
 use crate::hub::{Event, HandshakeFailure};
 use crate::log::log_or_debug;
 use crate::router::Routes;
 use crate::tls::ServerTls;
-use crate::transport::{PeerAddr, Stream};
+use crate::transport::{PeerAddr, Stream, write_all};
 
 /// The state that turns a new stream of one listener into a connection task. The listeners of a
-/// server share everything but TLS. Each has a copy of its own, so that a pending handshake needs
-/// one reference.
+/// server share everything but TLS and the load balancers. Each has a copy of its own, so that a
+/// pending handshake needs one reference.
 pub(super) struct Entrance {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) routes: Arc<Routes>,
     pub(super) hello_cache: Arc<HelloCache>,
     pub(super) tls: Option<ServerTls>,
+    /// The load balancers, which begin each connection with a header. `None` for most listeners.
+    pub(super) balancers: Option<Networks>,
 }
 
-/// Starts a task for a new stream. A full server refuses the stream cheaply, without a task.
+impl Entrance {
+    /// Returns whether the stream, as its listener accepted it, begins with the header of a load balancer.
+    fn has_header(&self, stream: &Stream) -> bool {
+        match (&self.balancers, stream.addr().ip()) {
+            (Some(balancers), Some(ip)) => balancers.contains(ip),
+            _ => false,
+        }
+    }
+
+    /// Reads the header of a load balancer, whose client counts from now on.
+    async fn take_header(&self, stream: &mut Stream, ticket: u64) -> Result<(), Failure> {
+        let is_own = take_header(stream, self.endpoint.limits().handshake_timeout).await?;
+        let ip = stream.addr().ip();
+        self.endpoint.handshakes().locate(ticket, ip);
+        if is_own && self.tls.is_none() && self.endpoint.slots().check(ip).is_err() {
+            // Otherwise each health check of a full server would be a failed handshake.
+            write_all(&mut *stream.writer, &ServerHandshake::full()).await?;
+            return Err(Failure::NoByte);
+        }
+        Ok(())
+    }
+}
+
+/// Starts a task for a new stream. A full server refuses the stream cheaply, without a task, unless its
+/// client is not known before the header of a load balancer is read.
 pub(super) fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &mut JoinSet<()>) {
     let endpoint = &entrance.endpoint;
+    let has_header = entrance.has_header(&stream);
     // Over TLS the client could not read the refusal before the TLS handshake.
     if entrance.tls.is_none()
+        && !has_header
         && let Err(full) = endpoint.slots().check(stream.addr().ip())
     {
         // The socket is new and empty, so the refusal fits. Otherwise the peer sees only the end of
@@ -41,7 +69,9 @@ pub(super) fn admit(mut stream: Stream, entrance: &Arc<Entrance>, connections: &
         report_failure(endpoint, stream.link.addr, full.into());
         return;
     }
-    let ticket = endpoint.handshakes().enter(stream.addr().ip());
+    // The address of a load balancer is not that of the client: see `Handshakes::locate`.
+    let ip = if has_header { None } else { stream.addr().ip() };
+    let ticket = endpoint.handshakes().enter(ip);
     let handshake = enter(stream, Arc::clone(entrance), ticket);
     let connection = ConnectionTask::serve(handshake);
     if fault!("connections_outlive_run") {
@@ -96,8 +126,13 @@ async fn welcome_in_time(
         return Err(None);
     }
     let limit = entrance.endpoint.limits().handshake_timeout;
+    let number = ticket.number();
     // `move`: one reference to the entrance instead of one to each of its fields.
     let welcome = async move {
+        if entrance.has_header(stream) {
+            // Boxed for the same reason as TLS.
+            Box::pin(entrance.take_header(stream, number)).await?;
+        }
         if let Some(tls) = &entrance.tls {
             // The TLS handshake is boxed, so that connections without TLS do not reserve its
             // memory.
@@ -113,7 +148,7 @@ async fn welcome_in_time(
         welcomed = timeout(limit, welcome) => {
             match welcomed {
                 Ok(Ok(welcome)) => Ok(welcome),
-                Ok(Err(failure)) => Err(Some(HandshakeFailure::from(failure))),
+                Ok(Err(failure)) => Err(reason_of(failure)),
                 Err(_) => Err(Some(HandshakeFailure::Timeout)),
             }
         }
@@ -135,6 +170,11 @@ fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure)
             let due = logs.refusals.decide(now());
             log_or_debug!(warn, due, %addr, reason = %text, "the handshake failed");
         }
+        // Either side of a deployment is not set up for the other.
+        HandshakeFailure::Proxy(_) | HandshakeFailure::Protocol(HandshakeError::ProxyHeader) => {
+            let due = logs.proxies.decide(now());
+            log_or_debug!(warn, due, %addr, reason = %text, "the handshake failed");
+        }
         _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
     }
     endpoint.events().emit(|| Event::HandshakeFailed { addr, reason });
@@ -149,23 +189,24 @@ impl From<Full> for HandshakeFailure {
     }
 }
 
-impl From<Failure> for HandshakeFailure {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Protocol(HandshakeError::ServerFull) => Self::ServerFull,
-            Failure::Full(full) => full.into(),
-            Failure::Protocol(error) => Self::Protocol(error),
-            Failure::Tls(error) => Self::Tls(error),
-            Failure::Io(error) => Self::Io(error.kind()),
-            // The application's text may contain text of a peer.
-            Failure::Refused(refuse) => {
-                Self::Refused { reason: printable(refuse.reason()).to_string() }
-            }
-            Failure::Panicked(message) => {
-                Self::Panicked { message: printable(&message).to_string() }
-            }
+/// Returns the reason that is reported, or `None` for a health check.
+fn reason_of(failure: Failure) -> Option<HandshakeFailure> {
+    Some(match failure {
+        Failure::NoByte => return None,
+        Failure::Protocol(HandshakeError::ServerFull) => HandshakeFailure::ServerFull,
+        Failure::Full(full) => full.into(),
+        Failure::Protocol(error) => HandshakeFailure::Protocol(error),
+        Failure::Tls(error) => HandshakeFailure::Tls(error),
+        Failure::Proxy(error) => HandshakeFailure::Proxy(error),
+        Failure::Io(error) => HandshakeFailure::Io(error.kind()),
+        // The application's text may contain text of a peer.
+        Failure::Refused(refuse) => {
+            HandshakeFailure::Refused { reason: printable(refuse.reason()).to_string() }
         }
-    }
+        Failure::Panicked(message) => {
+            HandshakeFailure::Panicked { message: printable(&message).to_string() }
+        }
+    })
 }
 
 #[cfg(all(test, target_pointer_width = "64", not(feature = "__tls")))]

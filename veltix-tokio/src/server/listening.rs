@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::accepting::{Accepting, erased};
+use crate::admission::Networks;
 use crate::tls::ServerTls;
 use crate::transport::{Listener, PeerAddr, TcpAcceptor};
 
@@ -30,6 +31,8 @@ pub struct Listening {
     pub(super) sockets: Vec<Socket>,
     pub(super) tls: Option<ServerTls>,
     pub(super) label: Option<Arc<str>>,
+    /// The load balancers in front of the listener.
+    pub(super) balancers: Option<Networks>,
 }
 
 /// One bound address of a listener.
@@ -50,7 +53,7 @@ impl Listening {
     pub fn new(listener: impl Listener) -> Self {
         let addr = listener.local_addr();
         let source = Source::Other(erased(listener));
-        Self { sockets: vec![Socket { addr, source }], tls: None, label: None }
+        Self::of(vec![Socket { addr, source }])
     }
 
     /// Creates one listener of these sockets, at least one.
@@ -59,8 +62,11 @@ impl Listening {
             addr: PeerAddr::Tcp(acceptor.local_addr()),
             source: Source::Tcp(acceptor),
         };
-        let sockets = acceptors.into_iter().map(socket).collect();
-        Self { sockets, tls: None, label: None }
+        Self::of(acceptors.into_iter().map(socket).collect())
+    }
+
+    const fn of(sockets: Vec<Socket>) -> Self {
+        Self { sockets, tls: None, label: None, balancers: None }
     }
 
     /// Serves over TLS only. Default: that of [`ServerConfig::tls`](crate::ServerConfig::tls) for

@@ -142,6 +142,7 @@ impl Server {
         }
         let mut listener = listener.into_listener();
         listener.tls = listener.tls.or_else(|| config.tls.clone());
+        listener.balancers = config.balancers()?;
         let mut limits = config.connection.limits(Some(UNKNOWN_PER_WINDOW))?;
         limits.peer_rate = config.peer_rate.filter(Rate::is_limited);
         limits.publish_limit = config.publish_limit;
@@ -203,7 +204,7 @@ impl Server {
     /// # Errors
     /// [`BindError::Io`] if the options of the connections cannot be set on the socket.
     pub fn also_listen(mut self, listener: impl IntoListener) -> Result<Self, BindError> {
-        let Listening { sockets, tls, label } = listener.into_listener();
+        let Listening { sockets, tls, label, balancers } = listener.into_listener();
         let by_certificate = tls.as_ref().is_some_and(ServerTls::requires_certificates);
         let protection =
             Protection { tls: tls.is_some(), identity: by_certificate || self.has_identity };
@@ -212,6 +213,7 @@ impl Server {
             routes: Arc::clone(&self.routes),
             hello_cache: Arc::clone(&self.hello_cache),
             tls,
+            balancers,
         });
         for socket in sockets {
             let addr = socket.addr;

@@ -11,10 +11,11 @@ use rustls::Connection;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::timeout;
 use veltix_core::limits::TLS_FIRST_BYTE_PART;
+use veltix_core::{HandshakeError, ProxyHeader};
 
 use super::stream::{decrypt, encrypted, wrap};
 use super::{TlsError, TlsHandshakeError, TlsInfo};
-use crate::transport::{Stream, StreamWriter, write_all};
+use crate::transport::{Stream, StreamWriter, is_end, write_all};
 
 /// The buffer size for one read: a ClientHello, or a server's answer with a chain of two
 /// certificates.
@@ -83,7 +84,11 @@ async fn shake_hands(
         let read = match *side {
             Side::Server { limit } if is_first => {
                 let patience = limit / TLS_FIRST_BYTE_PART;
-                timeout(patience, read).await.map_err(|_| TlsError::NoClientHello)?
+                let read = timeout(patience, read).await.map_err(|_| TlsError::NoClientHello)?;
+                if read.as_ref().map_or_else(is_end, |read| *read == 0) {
+                    return Err(TlsHandshakeError::NoByte);
+                }
+                read
             }
             _ => read.await,
         };
@@ -91,6 +96,9 @@ async fn shake_hands(
             return Err(TlsHandshakeError::Closed);
         }
         if !recognised {
+            if ProxyHeader::begins(incoming) {
+                return Err(TlsHandshakeError::Protocol(HandshakeError::ProxyHeader));
+            }
             recognised = is_tls(incoming, side)?;
         }
         if recognised {

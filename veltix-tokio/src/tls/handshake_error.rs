@@ -3,6 +3,7 @@
 use std::io;
 
 use thiserror::Error;
+use veltix_core::HandshakeError;
 
 use crate::error::TlsError;
 
@@ -16,6 +17,14 @@ pub(crate) enum TlsHandshakeError {
     #[error("the stream ended during the TLS handshake: check that both sides use TLS")]
     #[cfg_attr(not(feature = "__tls"), expect(dead_code, reason = "only TLS makes one"))]
     Closed,
+    /// The client closed before its first byte.
+    #[error("the stream ended before the TLS handshake: check that both sides use TLS")]
+    #[cfg_attr(not(feature = "__tls"), expect(dead_code, reason = "only TLS makes one"))]
+    NoByte,
+    /// The client's bytes are of another protocol that is known.
+    #[error(transparent)]
+    #[cfg_attr(not(feature = "__tls"), expect(dead_code, reason = "only TLS makes one"))]
+    Protocol(HandshakeError),
 }
 
 impl From<io::Error> for TlsHandshakeError {
@@ -32,7 +41,10 @@ impl From<TlsHandshakeError> for io::Error {
         match error {
             TlsHandshakeError::Tls(error) => error.into(),
             TlsHandshakeError::Io(error) => error,
-            TlsHandshakeError::Closed => io::ErrorKind::UnexpectedEof.into(),
+            TlsHandshakeError::Closed | TlsHandshakeError::NoByte => {
+                io::ErrorKind::UnexpectedEof.into()
+            }
+            TlsHandshakeError::Protocol(error) => Self::new(io::ErrorKind::InvalidData, error),
         }
     }
 }

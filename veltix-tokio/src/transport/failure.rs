@@ -21,6 +21,18 @@ pub(crate) fn is_final(error: &io::Error) -> bool {
         || error.raw_os_error().is_some_and(|code| NO_SOCKET.contains(&code))
 }
 
+/// Returns whether the peer ended the connection, by this error of reading or writing.
+pub(crate) fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::NotConnected
+            | ErrorKind::UnexpectedEof
+    )
+}
+
 /// Returns whether the error concerns the one connection that would have been accepted. The next
 /// one can be accepted at once.
 pub(super) fn is_of_one_connection(error: &io::Error) -> bool {

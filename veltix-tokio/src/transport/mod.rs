@@ -21,6 +21,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::AsyncRead;
 
+pub(crate) use failure::is_end;
 #[cfg(feature = "testing")]
 pub(crate) use memory::memory_pair_of;
 pub use memory::{MemoryConnector, MemoryListener, memory, memory_pair};
@@ -136,6 +137,14 @@ impl Stream {
             return true;
         }
         self.stays_here
+    }
+
+    /// Returns whether the stream carries the plaintext of TLS, so that bytes of the peer came before it.
+    pub(crate) const fn is_over_tls(&self) -> bool {
+        #[cfg(feature = "__tls")]
+        return self.link.tls.is_some();
+        #[cfg(not(feature = "__tls"))]
+        return false;
     }
 
     /// Returns the address of the peer.

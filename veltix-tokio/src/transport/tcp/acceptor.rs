@@ -73,7 +73,7 @@ impl TcpAcceptor {
             match if INHERITED { Ok(()) } else { self.options.apply(&socket) } {
                 Ok(()) => return Poll::Ready(Ok((socket, addr))),
                 Err(error) => {
-                    tracing::debug!(%addr, %error, "the peer closed the connection before it was accepted");
+                    tracing::trace!(%addr, %error, "the peer closed the connection before it was accepted");
                 }
             }
         }

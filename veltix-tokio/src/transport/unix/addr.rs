@@ -14,7 +14,6 @@ pub struct UnixAddr {
 }
 
 impl UnixAddr {
-    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such sockets"))]
     pub(crate) const fn new(path: Option<PathBuf>, credentials: Option<UnixCredentials>) -> Self {
         Self { path, credentials }
     }
