@@ -6,12 +6,14 @@
 
 mod frame;
 mod handshake;
+mod proxy_head;
 mod reference;
 mod stream;
 mod typed_body;
 
 pub use frame::frame;
 pub use handshake::handshake;
+pub use proxy_head::proxy_head;
 pub use stream::stream;
 pub use typed_body::typed_body;
 

@@ -53,6 +53,11 @@ fn r07_the_corpus_of_handshake_passes() {
 }
 
 #[test]
+fn r07_the_corpus_of_proxy_head_passes() {
+    replay("proxy_head", targets::proxy_head);
+}
+
+#[test]
 fn r07_the_corpus_of_typed_body_passes() {
     replay("typed_body", targets::typed_body);
 }
