@@ -2,9 +2,11 @@
 //! and the end of one or all of them. Load balancers in front of a listener, and health checks.
 
 mod failed;
+#[cfg(unix)]
+mod haproxy;
 mod health_checks;
 mod names;
-mod proxy;
+pub(crate) mod proxy;
 mod several;
 mod turns;
 

@@ -15,12 +15,12 @@ use veltix::{
 use crate::support::{ACK, PIPE, PYTHON, RawPeer, quiet, said, until};
 
 /// The load balancer, in the trusted network.
-pub(super) const BALANCER: &str = "10.0.3.7:5000";
+pub(crate) const BALANCER: &str = "10.0.3.7:5000";
 /// A client that reaches the server without the load balancer.
-pub(super) const OTHER_CLIENT: &str = "203.0.113.9:5000";
+pub(crate) const OTHER_CLIENT: &str = "203.0.113.9:5000";
 
 /// The header of the load balancer's own connections.
-pub(super) const LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
+pub(crate) const LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
 
 /// Half of the time of a handshake.
 const HEADER_TIME: Duration = Duration::from_millis(2_500);
@@ -69,17 +69,21 @@ impl Listener for Dialed {
 }
 
 /// A server behind a load balancer, running.
-pub(super) struct Front {
-    pub(super) hub: Hub,
+pub(crate) struct Front {
+    pub(crate) hub: Hub,
     events: EventStream,
     streams: mpsc::UnboundedSender<Stream>,
 }
 
 impl Front {
-    pub(super) fn new(config: ServerConfig) -> Self {
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        Self::with(config, Router::new())
+    }
+
+    pub(crate) fn with(config: ServerConfig, router: Router) -> Self {
         let (streams, dialed) = mpsc::unbounded_channel();
         let config = config.trust_proxy(["2001:db8:3::/48", "10.0.3.0/24"]);
-        let server = Server::with_listener(Dialed(dialed), config, Router::new());
+        let server = Server::with_listener(Dialed(dialed), config, router);
         let server = server.expect("the config works");
         let hub = server.hub();
         tokio::spawn(server.run());
@@ -87,7 +91,7 @@ impl Front {
     }
 
     /// Opens a connection that the listener accepts from this address.
-    pub(super) async fn dial(&self, from: &str) -> RawPeer {
+    pub(crate) async fn dial(&self, from: &str) -> RawPeer {
         let (ours, theirs) = memory_pair(PIPE);
         let (reader, writer) = theirs.into_parts();
         let from = PeerAddr::Tcp(from.parse().expect("an address"));
@@ -97,7 +101,7 @@ impl Front {
     }
 
     /// Connects a client through the load balancer.
-    pub(super) async fn client(&self, addr: &str) -> RawPeer {
+    pub(crate) async fn client(&self, addr: &str) -> RawPeer {
         let mut raw = self.dial(BALANCER).await;
         raw.write(&tcp_header(addr)).await.expect("it is read");
         raw.shake_hands().await.expect("the handshake works");
@@ -105,7 +109,7 @@ impl Front {
     }
 
     /// Returns the address and the reason of the next failed handshake.
-    pub(super) async fn next_failure(&mut self) -> (String, HandshakeFailure) {
+    pub(crate) async fn next_failure(&mut self) -> (String, HandshakeFailure) {
         let failed = |event| match event {
             Event::HandshakeFailed { addr, reason } => Some((addr.to_string(), reason)),
             _ => None,
@@ -114,13 +118,13 @@ impl Front {
     }
 
     /// Checks that the next event is a client that the test has connected.
-    pub(super) async fn next_is_the_client(&mut self) {
+    pub(crate) async fn next_is_the_client(&mut self) {
         let event = self.events.next().await;
         assert!(matches!(event, Some(Event::Connected { .. })), "{event:?}");
     }
 
     /// Connects a client, and checks that no event precedes it.
-    pub(super) async fn next_is_connected(&mut self) {
+    pub(crate) async fn next_is_connected(&mut self) {
         let _client = self.client("192.0.2.99:1").await;
         self.next_is_the_client().await;
     }

@@ -6,6 +6,7 @@
 mod config;
 mod handlers;
 mod identity;
+mod proxy;
 mod r05_tampering;
 mod r14_stall;
 mod r43_rotation;

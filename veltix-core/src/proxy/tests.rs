@@ -59,8 +59,8 @@ fn client(bytes: &[u8]) -> Result<ProxyClient, ProxyError> {
 fn a_header_as_haproxy_sends_it() {
     // `send-proxy-v2` of HAProxy 2.6, recorded on a socket.
     let bytes = b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x21\x11\x00\x0c\
-        \x7f\x00\x00\x02\x7f\x00\x00\x01\xa4\xd2\x1f\x90";
-    let expected = ProxyClient::Tcp("127.0.0.2:42194".parse().expect("an address"));
+        \x7f\x00\x00\x05\x7f\x00\x00\x01\xbf\xdb\xb1\xcd";
+    let expected = ProxyClient::Tcp("127.0.0.5:49115".parse().expect("an address"));
     assert_eq!(client(bytes), Ok(expected));
     // Its health check.
     let bytes = b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a\x20\x00\x00\x00";

@@ -192,7 +192,10 @@ impl From<Full> for HandshakeFailure {
 /// Returns the reason that is reported, or `None` for a health check.
 fn reason_of(failure: Failure) -> Option<HandshakeFailure> {
     Some(match failure {
-        Failure::NoByte => return None,
+        Failure::NoByte => {
+            tracing::trace!("a connection was closed before its first byte");
+            return None;
+        }
         Failure::Protocol(HandshakeError::ServerFull) => HandshakeFailure::ServerFull,
         Failure::Full(full) => full.into(),
         Failure::Protocol(error) => HandshakeFailure::Protocol(error),
