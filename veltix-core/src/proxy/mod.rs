@@ -131,8 +131,8 @@ impl ProxyHeader {
         Ok(ProxyStep::Done(Self { length, client }))
     }
 
-    /// Returns whether the bytes begin a header, by so many bytes that nothing else begins with them:
-    /// neither JSON behind a length nor TLS.
+    /// Returns whether the bytes begin a header, by its first five bytes, with which neither JSON behind a
+    /// length nor TLS begins.
     #[must_use]
     pub const fn begins(bytes: &[u8]) -> bool {
         matches!(bytes, [b'\r', b'\n', b'\r', b'\n', 0, ..])
