@@ -34,13 +34,23 @@ struct Entry {
     _keep: oneshot::Sender<()>,
 }
 
-/// A pending handshake. Dropping the ticket removes it from the pending ones.
+/// A pending handshake. Its parts belong to two futures: the handshake, and the wait for its shedding.
 #[derive(Debug)]
 pub(crate) struct Ticket {
+    pub(crate) place: Place,
+    pub(crate) shed: Shed,
+}
+
+/// The place of a pending handshake. Dropping it removes the handshake from the pending ones.
+#[derive(Debug)]
+pub(crate) struct Place {
     number: u64,
     pending: Arc<Mutex<Pending>>,
-    shed: oneshot::Receiver<()>,
 }
+
+/// The shedding of a pending handshake.
+#[derive(Debug)]
+pub(crate) struct Shed(oneshot::Receiver<()>);
 
 impl Handshakes {
     pub(crate) fn new(max: usize, max_per_address: usize) -> Self {
@@ -66,7 +76,7 @@ impl Handshakes {
         drop(pending);
         // Dropping the entry wakes its task, so it happens outside the lock.
         drop(other);
-        Ticket { number, pending: Arc::clone(&self.pending), shed }
+        Ticket { place: Place { number, pending: Arc::clone(&self.pending) }, shed: Shed(shed) }
     }
 
     /// Notes the address of a pending handshake that entered without one: the address is that of a client
@@ -75,11 +85,11 @@ impl Handshakes {
     ///
     /// Before that, the handshakes of a load balancer count in all and not for its address: they are those of
     /// many clients, and one of them must not be shed as a flood of one client would be.
-    pub(crate) fn locate(&self, ticket: u64, ip: Option<IpAddr>) {
+    pub(crate) fn locate(&self, place: &Place, ip: Option<IpAddr>) {
         let Some(network) = ip.map(network_of) else { return };
         let mut pending = self.pending.lock();
         // It may have been shed meanwhile.
-        let Some(at) = pending.position(ticket) else { return };
+        let Some(at) = pending.position(place.number) else { return };
         let shed_at = pending.one_of(Some(network), self.max_per_address);
         pending.entries[at].network = Some(network);
         let other = shed_at.map(|at| pending.entries.swap_remove(at));
@@ -120,20 +130,15 @@ impl Pending {
     }
 }
 
-impl Ticket {
-    /// Returns the number of the ticket, for [`Handshakes::locate`].
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
-    }
-
+impl Shed {
     /// Waits until this handshake is shed.
-    pub(crate) async fn shed(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         // No value is ever sent: the sender is dropped.
-        let _ = (&mut self.shed).await;
+        let _ = (&mut self.0).await;
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut pending = self.pending.lock();
         if let Some(at) = pending.position(self.number) {
@@ -153,7 +158,7 @@ mod tests {
     }
 
     fn is_shed(ticket: &mut Ticket) -> bool {
-        matches!(ticket.shed.try_recv(), Err(oneshot::error::TryRecvError::Closed))
+        matches!(ticket.shed.0.try_recv(), Err(oneshot::error::TryRecvError::Closed))
     }
 
     #[test]
@@ -192,7 +197,7 @@ mod tests {
         for (number, ticket) in tickets.iter().enumerate() {
             // Twenty of one client, and eighty others.
             let client = if number < 20 { 200 } else { number as u8 };
-            handshakes.locate(ticket.number(), ip(client));
+            handshakes.locate(&ticket.place, ip(client));
         }
         let (flood, others) = tickets.split_at_mut(20);
         assert_eq!(flood.iter_mut().map(is_shed).filter(|shed| !shed).count(), 4);
@@ -201,7 +206,7 @@ mod tests {
         assert_eq!(handshakes.len(), 84);
         // One that was shed meanwhile takes no place.
         let shed = flood.iter_mut().position(is_shed).expect("most were shed");
-        handshakes.locate(flood[shed].number(), ip(200));
+        handshakes.locate(&flood[shed].place, ip(200));
         assert_eq!(flood.iter_mut().map(is_shed).filter(|shed| !shed).count(), 4);
         drop(tickets);
         assert_eq!(handshakes.len(), 0);

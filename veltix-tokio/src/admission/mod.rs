@@ -8,7 +8,7 @@ mod slots;
 
 use std::net::{IpAddr, Ipv6Addr};
 
-pub(crate) use handshakes::{Handshakes, Ticket};
+pub(crate) use handshakes::{Handshakes, Place, Ticket};
 pub(crate) use networks::Networks;
 pub(crate) use pace::Pace;
 pub(crate) use slots::{Full, Slot, Slots};

@@ -36,16 +36,14 @@ pub(crate) async fn welcome(
         return Err(Failure::Full(full));
     }
     let written = write_all(&mut *stream.writer, &hello_cache.ours()).await;
+    if let Err(error) = written {
+        return Err(Box::pin(failed_write(stream, error.into())).await);
+    }
     if fault!("byte_before_ack") {
         write_all(&mut *stream.writer, b"V").await?;
     }
     let mut handshake = ServerHandshake::new();
     let mut buffer = BytesMut::with_capacity(FIRST_READ);
-    if let Err(error) = written {
-        // The read tells whether the peer has sent anything.
-        read_more(stream, &mut buffer).await.map_err(|end| unless_silent(stream, end))?;
-        return Err(error.into());
-    }
     let ours = types.map(|types| &**types.fingerprints());
     let (hello, token) = loop {
         match handshake.receive_with(&mut buffer, |json| hello_cache.read(json, ours))? {
@@ -80,6 +78,15 @@ pub(crate) async fn welcome(
     };
     write_all(&mut *stream.writer, &ServerHandshake::accepted()).await?;
     Ok(Welcome { hello, identity, surplus: buffer, slot })
+}
+
+/// Returns the failure of a peer that does not accept the server's hello. A read tells whether the peer has
+/// sent anything.
+async fn failed_write(stream: &mut Stream, failure: Failure) -> Failure {
+    match read_more(stream, &mut BytesMut::with_capacity(1)).await {
+        Ok(()) => failure,
+        Err(end) => unless_silent(stream, end),
+    }
 }
 
 /// Returns the failure of a read before the first byte of a hello. If the peer has ended the stream and has
