@@ -1,5 +1,6 @@
 //! Load balancers that begin each connection with a header of the PROXY protocol, version 2.
 
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use veltix::transport::{Listener, PeerAddr, Stream, memory, memory_pair};
 use veltix::{
-    Client, ClientConfig, Event, EventStream, HandshakeError, HandshakeFailure, Hub, ProxyError,
-    Router, Server, ServerConfig, all,
+    Client, ClientConfig, Event, EventStream, HandshakeError, HandshakeFailure, HandshakeInfo, Hub,
+    Peer, ProxyError, Refuse, Router, Server, ServerConfig, all,
 };
 
 use crate::support::{ACK, PIPE, PYTHON, RawPeer, quiet, said, until};
@@ -182,6 +183,25 @@ async fn the_header_the_hello_and_a_frame_may_come_in_one_segment() {
     raw.hear().await.expect("the server's hello");
     assert_eq!(raw.hear().await.expect("the ack"), ACK);
     assert_eq!(front.only().to_string(), "192.0.2.7:4711");
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_and_authenticate_see_the_address_in_the_header() {
+    let (seen, mut sees) = mpsc::unbounded_channel();
+    let saw = seen.clone();
+    let router = Router::new()
+        .authenticate(move |info: HandshakeInfo| {
+            seen.send(info.addr().to_string()).expect("the test is there");
+            ready(Ok::<(), Refuse>(()))
+        })
+        .on_connect(move |peer: Peer| {
+            saw.send(peer.addr().to_string()).expect("the test is there");
+        });
+    let front = Front::with(ServerConfig::default(), router);
+    let _client = front.client("192.0.2.7:4711").await;
+    for _ in 0..2 {
+        assert_eq!(sees.recv().await.as_deref(), Some("192.0.2.7:4711"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

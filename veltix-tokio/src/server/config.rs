@@ -121,7 +121,7 @@ impl ServerConfig {
     /// peer's everywhere: in the limits per address, in events and logs, and in
     /// [`Peer::addr`](crate::Peer::addr). A header without an address (`LOCAL`, as for a health check) leaves the
     /// connection its own one. A header from any other address is
-    /// [`HandshakeError::ProxyHeader`](crate::HandshakeError::ProxyHeader).
+    /// [`HandshakeError::ProxyHeader`](veltix_core::HandshakeError::ProxyHeader).
     ///
     /// Everything in these networks can pretend to be any client, so name the load balancers alone. Up to its
     /// header a connection counts toward `max_pending_handshakes` in all, and not per address.
