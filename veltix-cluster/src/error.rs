@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 use veltix_core::cluster::NodeId;
+#[cfg(feature = "nats")]
+use veltix_core::text::printable;
 
 /// The reason why the settings of a node cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -121,7 +123,7 @@ pub enum ConnectError {
     Refused,
     /// The credentials cannot be read.
     #[error("the credentials for the NATS server cannot be read: {0}")]
-    Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Credentials(Box<dyn std::error::Error + Send + Sync>),
     /// The login has not the permissions of a node.
     #[error(
         "the NATS server refuses it: allow the login to publish and to subscribe {subject} ({reason})"
@@ -142,16 +144,16 @@ pub enum ConnectError {
     TlsRequired,
     /// The certificates cannot be used: those of the settings, or the system's.
     #[error("the certificates for the NATS server cannot be used: {0}")]
-    Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Certificates(Box<dyn std::error::Error + Send + Sync>),
     /// TLS has failed: the server's certificate is not accepted, or that of the node.
     #[error("the TLS connection to the NATS server fails: {0}")]
-    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Tls(Box<dyn std::error::Error + Send + Sync>),
     /// The server did not answer in time.
     #[error("the NATS server did not answer in time: check that it runs")]
     TimedOut,
     /// The server cannot be reached.
-    #[error("the NATS server cannot be reached: {0}")]
-    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the NATS server cannot be reached: {}", printable(&.0.to_string()))]
+    Unreachable(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Serves a `main` that returns the error of the `veltix` crate.

@@ -13,7 +13,6 @@ use veltix_core::limits::{
     CLUSTER_CONNECT_ATTEMPT, CLUSTER_ENGINE_COMMANDS, CLUSTER_ENGINE_MESSAGES, CLUSTER_PING,
     CLUSTER_STATE_EVERY,
 };
-use veltix_core::text::printable;
 
 use super::link::{Link, LinkGuard};
 use super::login::Login;
@@ -55,7 +54,7 @@ impl Connecting {
             return Err(failure);
         }
         tracing::warn!(
-            reason = %printable(&failure.to_string()),
+            reason = %failure,
             "the NATS server is away: this node starts alone, and tries again"
         );
         let guard = LinkGuard::new(true);

@@ -142,14 +142,14 @@ impl Link {
         self.is_answered_to_all.store(true, Ordering::Relaxed);
     }
 
-    /// Prepares a question.
+    /// Prepares the first question after an answer.
     pub(super) fn asks(&self) {
         self.is_answered_to_all.store(false, Ordering::Relaxed);
     }
 
-    /// Tells whether this question was answered at both subjects.
+    /// Tells whether this question or a later one was answered at both subjects.
     pub(super) fn is_answered(&self, question: u64) -> bool {
-        self.answered.load(Ordering::Relaxed) == question
+        self.answered.load(Ordering::Relaxed) >= question
             && self.is_answered_to_all.load(Ordering::Relaxed)
     }
 

@@ -31,7 +31,9 @@ pub(super) struct StateTask {
     /// The number of the connection that the fields below speak of.
     connection: u64,
     question: u64,
-    /// The time of the question that is not answered yet.
+    /// The first question without an answer, and its time.
+    unanswered: Option<(u64, Instant)>,
+    /// The time of the last question.
     asked: Option<Instant>,
     confirmed: Option<Instant>,
     /// The time from which on a connection without permissions is made again.
@@ -55,6 +57,7 @@ impl StateTask {
             told: None,
             connection: 0,
             question: 0,
+            unanswered: None,
             asked: None,
             confirmed: None,
             again: None,
@@ -90,12 +93,14 @@ impl StateTask {
         }
         self.take_answer();
         self.ask().await;
-        let is_late = match self.confirmed {
-            Some(confirmed) if confirmed.elapsed() < CLUSTER_CONFIRMED => {
+        let is_late = match (self.confirmed, self.unanswered) {
+            (Some(confirmed), _) if confirmed.elapsed() < CLUSTER_CONFIRMED => {
                 return Some(EngineState::Connected);
             }
-            Some(_) => true,
-            None => self.asked.is_some_and(|asked| asked.elapsed() > CLUSTER_CONFIRM / 2),
+            (Some(_), _) => true,
+            // A slow server is given half of that time.
+            (None, Some((_, asked))) => asked.elapsed() > CLUSTER_CONFIRMED / 2,
+            (None, None) => false,
         };
         if !is_late {
             return None;
@@ -107,16 +112,17 @@ impl StateTask {
     /// Forgets what was known of the former connection.
     const fn forget(&mut self, connection: u64) {
         self.connection = connection;
+        self.unanswered = None;
         self.asked = None;
         self.confirmed = None;
         self.again = None;
     }
 
     fn take_answer(&mut self) {
+        let Some((question, asked)) = self.unanswered else { return };
         // An error that the server has sent before its answer needs a moment to be an event.
-        let is_old = self.asked.is_some_and(|asked| asked.elapsed() >= CLUSTER_STATE_EVERY);
-        if is_old && self.link.is_answered(self.question) {
-            self.asked = None;
+        if asked.elapsed() >= CLUSTER_STATE_EVERY && self.link.is_answered(question) {
+            self.unanswered = None;
             self.again = None;
             self.confirmed = Some(Instant::now());
             self.link.confirmed();
@@ -125,13 +131,16 @@ impl StateTask {
 
     /// Asks the server if it is time to, without waiting for room in a queue.
     async fn ask(&mut self) {
-        let before = self.asked.or(self.confirmed);
-        if before.is_some_and(|before| before.elapsed() < CLUSTER_CONFIRM) {
+        if self.asked.is_some_and(|asked| asked.elapsed() < CLUSTER_CONFIRM) {
             return;
         }
-        self.link.asks();
+        let now = Instant::now();
         self.question += 1;
-        self.asked = Some(Instant::now());
+        self.asked = Some(now);
+        if self.unanswered.is_none() {
+            self.link.asks();
+            self.unanswered = Some((self.question, now));
+        }
         let asked = async {
             if self.confirmed.is_none() {
                 probe::say_nothing(&self.client, &self.subjects).await?;

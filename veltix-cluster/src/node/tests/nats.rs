@@ -79,6 +79,22 @@ async fn a_killed_server_leaves_each_node_to_its_own_peers_until_it_is_back() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_starts_alone_if_its_optional_server_is_absent() {
+    let Some(mut server) = NatsServer::prepare(&[], "") else { return };
+    let nats = NatsConfig::new(&server.url(), "test").optional().connect().await;
+    let node = serve_with(Joining::new(nats.expect("it starts alone")));
+    let mut here = node.client("lobby").await;
+    assert_eq!(node.hub.broadcast(&Message::from_text(SAY, "alone")).unwrap().queued, 1);
+    assert_eq!(soon(here.heard.recv()).await.as_deref(), Some("alone"));
+    server.restart().await;
+    let other = serve_with(Joining::new(Nats::connect(&server.url(), "test").await.unwrap()));
+    node.sees(1).await;
+    other.sees(1).await;
+    other.hub.broadcast(&Message::from_text(SAY, "together")).unwrap();
+    assert_eq!(soon(here.heard.recv()).await.as_deref(), Some("together"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_cannot_work_is_an_error_at_once() {
     for name in ["", "Chat", "a.b", "a*", "a>", &"x".repeat(33)] {

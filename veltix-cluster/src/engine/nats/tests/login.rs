@@ -1,5 +1,7 @@
 //! Logins, lists of servers, and servers that are away.
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -62,6 +64,34 @@ async fn a_server_that_says_nothing_is_given_up() {
     assert!(matches!(error, ConnectError::TimedOut), "{error}");
     let config = NatsConfig::new(&url, "test").connect_timeout(limit).optional();
     config.connect().await.expect("it starts alone");
+}
+
+/// The list of further servers and the error come before a login, and from anybody on the path.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_hostile_server_names_no_other_server_and_writes_no_escapes() {
+    let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hostile = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("nats://{}", hostile.local_addr().unwrap());
+    let other = elsewhere.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = hostile.accept().await {
+            let info = format!(
+                "INFO {{\"server_id\":\"x\",\"max_payload\":1048576,\"connect_urls\":[\"{other}\"]}}\r\n\
+                 -ERR 'Maximum \x1b[2J\u{202e} Connections'\r\n"
+            );
+            let _ = stream.write_all(info.as_bytes()).await;
+            let _ = stream.read(&mut [0; 4096]).await;
+        }
+    });
+    let config = NatsConfig::new(&url, "test");
+    let error = config.clone().connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable(_)), "{error}");
+    assert!(error.to_string().contains("Maximum"), "{error}");
+    assert!(!error.to_string().contains(['\x1b', '\u{202e}']), "{error}");
+    let mut engine = Engine::start(config.optional().connect().await.expect("it starts")).await;
+    engine.is_disconnected_for("Maximum").await;
+    let accepted = timeout(Duration::from_secs(3), elsewhere.accept()).await;
+    assert!(accepted.is_err(), "the login would have gone there");
 }
 
 #[cfg(feature = "nats-nkeys")]
