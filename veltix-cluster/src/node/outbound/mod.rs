@@ -221,11 +221,13 @@ impl Outbound {
     pub(super) async fn next(&self, format: impl Fn() -> Format) -> Option<Outgoing> {
         loop {
             let changed = self.changed.notified();
+            // Not under the lock: the format depends on the members, under whose lock a record may be pushed.
+            let format = format();
             let expires = {
                 let mut state = self.lock();
                 state.expire(self.ttl, Instant::now());
                 if state.offline_since.is_none()
-                    && let Some(batch) = state.take_batch(&format())
+                    && let Some(batch) = state.take_batch(&format)
                 {
                     return Some(batch);
                 }
