@@ -1,10 +1,11 @@
 //! [`ClusterBroadcast`]: one message to peers of all nodes.
 
-use veltix_core::cluster::{NodeCall, PeerRef, WireError};
-use veltix_core::{Ask, Target, TargetError, ToMessage};
+use veltix_core::cluster::{NodeCall, PeerRef};
+use veltix_core::{Ask, Target, ToMessage};
 use veltix_tokio::{Broadcast, Delivery, Peer, SendError};
 
 use crate::cluster::Cluster;
+use crate::error::too_long;
 use crate::survey::ClusterSurvey;
 
 /// A broadcast to peers of all nodes that is being built. Created by [`Cluster::to`].
@@ -73,14 +74,5 @@ impl ClusterBroadcast {
         NodeCall::check(&elsewhere, &except_elsewhere).map_err(too_long)?;
         let here = broadcast.request(message)?;
         Ok(ClusterSurvey::new(cluster, here, elsewhere, except_elsewhere))
-    }
-}
-
-/// Converts an error of a target that was encoded.
-fn too_long(error: WireError) -> TargetError {
-    match error {
-        WireError::TooLong { what, length, limit } => TargetError::TooLong { what, length, limit },
-        WireError::Target(error) => error,
-        _ => TargetError::TooLong { what: "target", length: 0, limit: 0 },
     }
 }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use veltix_core::cluster::{AnswerContent, NodeId, Question};
-use veltix_core::{Target, all};
+use veltix_core::cluster::{AnswerContent, NodeCall, NodeId, Question};
+use veltix_core::{Target, TargetError, all};
 use veltix_tokio::{Context, FromContext, Hub, Rejection};
 
 use crate::backplane::Backplane;
-use crate::error::NodeError;
+use crate::error::{NodeError, too_long};
 use crate::events::{ClusterEventStream, ClusterEvents};
 use crate::gathered::{Gathered, Missing};
 use crate::joining::Joining;
@@ -114,15 +114,25 @@ impl Cluster {
         Gathered { value, missing, status: self.status().borrow().clone() }
     }
 
-    /// Asks all other nodes about the peers that a target matches.
+    /// Returns a target as the other nodes are asked about it: ids of peers have a meaning on this node alone.
+    ///
+    /// # Errors
+    /// [`TargetError::TooLong`] if they would not read it, since it is over the limit.
+    pub(crate) fn elsewhere(&self, target: &Target) -> Result<Target, TargetError> {
+        let elsewhere = target.elsewhere();
+        if self.joined().is_some() {
+            NodeCall::check(&elsewhere, &[]).map_err(too_long)?;
+        }
+        Ok(elsewhere)
+    }
+
+    /// Asks all other nodes about the peers that a target for [`elsewhere`](Self::elsewhere) matches.
     pub(crate) async fn ask(
         &self,
-        target: &Target,
+        elsewhere: Target,
         question: impl FnOnce(Target) -> Question,
         timeout: Duration,
     ) -> Answers {
-        // Ids of peers have a meaning on this node alone.
-        let elsewhere = target.elsewhere();
         let Some(node) = self.joined().filter(|_| !elsewhere.is_nobody()) else {
             return Answers::default();
         };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use veltix_core::cluster::NodeId;
+use veltix_core::TargetError;
+use veltix_core::cluster::{NodeId, WireError};
 #[cfg(feature = "nats")]
 use veltix_core::text::printable;
 
@@ -161,5 +162,14 @@ pub enum ConnectError {
 impl From<ConnectError> for veltix_tokio::Error {
     fn from(error: ConnectError) -> Self {
         Self::Cluster(Box::new(error))
+    }
+}
+
+/// Converts an error of a target that was encoded.
+pub(crate) const fn too_long(error: WireError) -> TargetError {
+    match error {
+        WireError::TooLong { what, length, limit } => TargetError::TooLong { what, length, limit },
+        WireError::Target(error) => error,
+        _ => TargetError::TooLong { what: "target", length: 0, limit: 0 },
     }
 }

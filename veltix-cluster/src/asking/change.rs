@@ -106,9 +106,10 @@ impl IntoFuture for Change {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { cluster, target, change, timeout } = self;
+            let elsewhere = cluster.elsewhere(&target)?;
             let mut changed = change_here(cluster.hub(), &target, change.clone())?;
             let question = |target| Question::Change { target, change };
-            let answers = cluster.ask(&target, question, timeout).await;
+            let answers = cluster.ask(elsewhere, question, timeout).await;
             for (_, answer) in answers.answers {
                 if let AnswerContent::Count(count) = answer {
                     changed += usize::try_from(count).unwrap_or(usize::MAX);

@@ -65,8 +65,9 @@ impl IntoFuture for CountPerNode {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Count { cluster, target, timeout } = self.0;
+            let elsewhere = cluster.elsewhere(&target)?;
             let mut counts = vec![(cluster.node(), cluster.hub().count(&target)?)];
-            let answers = cluster.ask(&target, Question::Count, timeout).await;
+            let answers = cluster.ask(elsewhere, Question::Count, timeout).await;
             for (node, answer) in answers.answers {
                 if let AnswerContent::Count(count) = answer {
                     counts.push((node, usize::try_from(count).unwrap_or(usize::MAX)));

@@ -79,11 +79,12 @@ impl IntoFuture for List {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { cluster, target, tags, limit, timeout } = self;
+            let elsewhere = cluster.elsewhere(&target)?;
             let mut list = cluster.gathered(Vec::new(), Vec::new());
             let here = cluster.hub().members(&target, &tags, limit)?;
             add(&mut list, limit, cluster.node(), here);
             let question = |target| Question::List { target, tags, limit: limit as u32 };
-            let answers = cluster.ask(&target, question, timeout).await;
+            let answers = cluster.ask(elsewhere, question, timeout).await;
             list.missing.extend(answers.missing);
             for (node, answer) in answers.answers {
                 if let AnswerContent::Members { members, truncated } = answer {
