@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -126,20 +126,34 @@ impl fmt::Debug for ClusterEventStream {
     }
 }
 
-/// The sender of the events.
-pub(crate) struct ClusterEvents(broadcast::Sender<ClusterEvent>);
+/// The sender of the events, until the end of the node. The node itself may live on: a hub keeps it.
+pub(crate) struct ClusterEvents(Mutex<Option<broadcast::Sender<ClusterEvent>>>);
 
 impl ClusterEvents {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(CLUSTER_EVENTS))
+        Self(Mutex::new(Some(broadcast::Sender::new(CLUSTER_EVENTS))))
     }
 
     pub(crate) fn emit(&self, event: ClusterEvent) {
-        // Nobody may read them.
-        let _ = self.0.send(event);
+        if let Some(sender) = &*self.lock() {
+            // Nobody may read them.
+            let _ = sender.send(event);
+        }
+    }
+
+    /// Ends the streams behind the events so far.
+    pub(crate) fn end(&self) {
+        let sender = self.lock().take();
+        drop(sender);
     }
 
     pub(crate) fn subscribe(&self) -> ClusterEventStream {
-        ClusterEventStream(self.0.subscribe())
+        let subscribed = self.lock().as_ref().map(broadcast::Sender::subscribe);
+        // The sender of the other one is dropped here, so that the stream has ended.
+        ClusterEventStream(subscribed.unwrap_or_else(|| broadcast::Sender::new(1).subscribe()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<broadcast::Sender<ClusterEvent>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

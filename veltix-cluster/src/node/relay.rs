@@ -105,6 +105,7 @@ impl Relay for Node {
         let unused = tasks.spawn.take();
         drop(tasks);
         drop(unused);
+        self.events.end();
     }
 }
 
