@@ -213,8 +213,8 @@ mod codec {
     use bytes::{BufMut as _, Bytes, BytesMut};
 
     use super::{Arc, Class, DeliveryClass, Key, OverflowPolicy, Part, PeerId};
-    use crate::limits::CLUSTER_KEY_DEPTH;
-    use crate::wire::{Read as _, WireError, Write as _};
+    use crate::limits::{CLUSTER_KEY_DEPTH, CLUSTER_KEY_LEN};
+    use crate::wire::{Read as _, WireError, Write as _, read_within, within};
 
     impl DeliveryClass {
         /// Writes the class of a message of the node `origin`. The default stays the default of the
@@ -228,7 +228,9 @@ mod codec {
                 Some(Class::Policy(OverflowPolicy::DropOldest)) => out.put_u8(3),
                 Some(Class::Latest(key)) => {
                     out.put_u8(4);
+                    let begin = out.len();
                     key.encode(origin, out, CLUSTER_KEY_DEPTH)?;
+                    within("key", out.len() - begin, CLUSTER_KEY_LEN)?;
                 }
             }
             Ok(())
@@ -240,7 +242,9 @@ mod codec {
                 1 => Self::of_policy(OverflowPolicy::Disconnect),
                 2 => Self::of_policy(OverflowPolicy::DropNewest),
                 3 => Self::of_policy(OverflowPolicy::DropOldest),
-                4 => Self::of_key(Key::decode(bytes, CLUSTER_KEY_DEPTH)?),
+                4 => Self::of_key(read_within(bytes, "key", CLUSTER_KEY_LEN, |bytes| {
+                    Key::decode(bytes, CLUSTER_KEY_DEPTH)
+                })?),
                 kind => return Err(WireError::UnknownKind { what: "delivery class", kind }),
             })
         }

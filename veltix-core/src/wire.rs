@@ -72,6 +72,27 @@ pub(crate) const fn within(
     if length > limit { Err(WireError::TooLong { what, length, limit }) } else { Ok(()) }
 }
 
+/// Reads a value whose memory can be many times its bytes, of which at most `limit` are looked at.
+pub(crate) fn read_within<T>(
+    bytes: &mut Bytes,
+    what: &'static str,
+    limit: usize,
+    read: impl FnOnce(&mut Bytes) -> Result<T, WireError>,
+) -> Result<T, WireError> {
+    let mut first = bytes.slice(..bytes.len().min(limit));
+    let is_cut = first.len() < bytes.len();
+    let (before, value) = (first.len(), read(&mut first));
+    match value {
+        Err(WireError::Truncated) if is_cut => {
+            Err(WireError::TooLong { what, length: bytes.len(), limit })
+        }
+        value => {
+            bytes.advance(before - first.len());
+            value
+        }
+    }
+}
+
 /// Reads values off the front of the bytes.
 pub(crate) trait Read {
     fn read_u8(&mut self) -> Result<u8, WireError>;

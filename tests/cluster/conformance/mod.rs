@@ -59,6 +59,7 @@ macro_rules! conformance {
     ($name:ident: $place:ty, $test:meta, between) => {
         conformance! { @cases $name: $place, $test =>
             targets { a_target_over_its_limit_reaches_nobody }
+            questions { an_answer_over_its_size_is_truncated }
             ends { a_farewell_is_heard_at_once a_node_that_joins_is_told
                 each_node_is_listed_with_its_peers }
             skew { a_node_of_the_next_release_is_a_member

@@ -1,10 +1,11 @@
 //! Questions to all nodes about their peers.
 
-use veltix::{TagValue, all, nobody, peers, tag};
+use veltix::{ServerConfig, TagValue, all, nobody, peers, tag};
 use veltix_cluster::{Missing, PeerRef};
 
-use super::place::Place;
+use super::place::{Between, Place};
 use super::scene::{Scene, becomes, soon};
+use crate::support::PIPE;
 
 pub(super) async fn a_count_is_exact_on_each_node<P: Place>(place: P) {
     let scene = Scene::new(place).await;
@@ -105,4 +106,35 @@ pub(super) async fn one_peer_is_found_by_its_name<P: Place>(place: P) {
     for node in &scene.nodes {
         becomes(true, async || soon(node.cluster.get(gone)).await.unwrap().is_none()).await;
     }
+}
+
+pub(super) async fn an_answer_over_its_size_is_truncated<P: Between>(place: P) {
+    let scene = Scene::with(place, |_| (ServerConfig::default().max_tags(1_000), PIPE)).await;
+    let last = &scene.nodes[P::NODES - 1];
+    let names: Vec<_> = (0..1_000).map(|at| format!("tag {at}")).collect();
+    let mut readers = Vec::new();
+    for number in 0..10 {
+        let reader = last.client(&number.to_string()).await;
+        for name in &names {
+            scene.tag(&reader, (name.as_str(), "x".repeat(1_024)));
+        }
+        readers.push(reader);
+    }
+    let cluster = &scene.nodes[0].cluster;
+    // More names than a peer has by default.
+    let some = soon(cluster.list(all()).with_tags(&names[..100])).await.unwrap();
+    let some = some.complete().unwrap();
+    assert_eq!(some.iter().map(|member| member.tags.len()).collect::<Vec<_>>(), [100; 10]);
+    let list = soon(cluster.list(all()).with_tags(&names)).await.unwrap();
+    assert_eq!(list.missing, [(last.id(), Missing::Truncated)]);
+    assert!((7..10).contains(&list.value.len()), "{}", list.value.len());
+    assert!(list.value.iter().all(|member| member.tags.len() == 1_000));
+    let member = soon(cluster.get(readers[0].peer).with_tags(&names)).await.unwrap();
+    assert_eq!(member.expect("it is connected").tags.len(), 1_000);
+    // More of them than any peer can have, and names that no tag can have.
+    let many = || (0..1_025).map(|at| at.to_string());
+    assert!(soon(cluster.list(all()).with_tags(many())).await.is_err());
+    assert!(soon(cluster.get(readers[0].peer).with_tags(many())).await.is_err());
+    let none = cluster.list(all()).with_tags(["".to_owned(), "x".repeat(1 << 20)]);
+    assert_eq!(soon(none).await.unwrap().complete().unwrap().len(), 10);
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use veltix_core::cluster::{AnswerContent, PeerRef, Question};
 use veltix_core::limits::CLUSTER_ASK_TIMEOUT;
-use veltix_core::peers;
+use veltix_core::{TargetError, peers};
 
+use super::{add_names, check_names};
 use crate::cluster::Cluster;
 use crate::error::NodeError;
 use crate::member::Member;
@@ -31,11 +32,9 @@ impl Cluster {
 }
 
 impl Get {
-    /// Adds tags of these names. Default: none.
+    /// Adds tags of these names, at most 1 024. Default: none.
     pub fn with_tags(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.tags.extend(names.into_iter().map(|name| name.as_ref().into()));
-        self.tags.sort_unstable();
-        self.tags.dedup();
+        add_names(&mut self.tags, names);
         self
     }
 
@@ -57,6 +56,11 @@ impl IntoFuture for Get {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { cluster, peer, tags, timeout } = self;
+            let refused = |error: TargetError| NodeError::Refused {
+                node: peer.node,
+                reason: error.to_string().into(),
+            };
+            check_names(&tags).map_err(refused)?;
             let target = peers([peer.peer]);
             let members = if peer.node == cluster.node() {
                 cluster.hub().members(&target, &tags, 1).unwrap_or_default().0

@@ -9,6 +9,7 @@ use veltix_core::cluster::{AnswerContent, NodeId, Question};
 use veltix_core::limits::{CLUSTER_ASK_TIMEOUT, CLUSTER_LIST};
 use veltix_core::{Target, TargetError};
 
+use super::{add_names, check_names};
 use crate::cluster::Cluster;
 use crate::gathered::{Gathered, Missing};
 use crate::member::Member;
@@ -46,15 +47,14 @@ impl Cluster {
 }
 
 impl List {
-    /// Adds tags of these names to each peer. Default: none.
+    /// Adds tags of these names to each peer, at most 1 024. Default: none.
     pub fn with_tags(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.tags.extend(names.into_iter().map(|name| name.as_ref().into()));
-        self.tags.sort_unstable();
-        self.tags.dedup();
+        add_names(&mut self.tags, names);
         self
     }
 
-    /// Limits the number of peers. A node whose peers are not all in the list is [`Missing::Truncated`].
+    /// Limits the number of peers. A node whose peers are not all in the list is [`Missing::Truncated`], and so
+    /// is one whose answer would exceed 8 MiB.
     /// Default and maximum: 65 536.
     pub fn limit(mut self, peers: usize) -> Self {
         self.limit = peers.min(CLUSTER_LIST);
@@ -75,10 +75,11 @@ impl IntoFuture for List {
     /// Asks all nodes.
     ///
     /// # Errors
-    /// [`TargetError`] if the target exceeds a limit.
+    /// [`TargetError`] if the target or the list of names exceeds a limit.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { cluster, target, tags, limit, timeout } = self;
+            check_names(&tags)?;
             let elsewhere = cluster.elsewhere(&target)?;
             let mut list = cluster.gathered(Vec::new(), Vec::new());
             let here = cluster.hub().members(&target, &tags, limit)?;

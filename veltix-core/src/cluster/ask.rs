@@ -7,7 +7,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::change::Change;
 use super::record::{Record, RecordKind, read_target};
-use crate::limits::{CLUSTER_LIST, TAGS_PER_PEER};
+use crate::limits::{CLUSTER_ANSWER_LEN, CLUSTER_LIST, CLUSTER_NAMES};
 use crate::tags::{Member, PeerId, Tag, TagValue, Target};
 use crate::wire::{Read as _, WireError, Write as _, within};
 
@@ -129,7 +129,7 @@ impl NodeAsk {
                 let target = read_target(&mut bytes)?;
                 let limit = bytes.read_u32()?;
                 let names = bytes.read_count(4)?;
-                within("list of names", names, TAGS_PER_PEER)?;
+                within("list of names", names, CLUSTER_NAMES)?;
                 let tags = (0..names).map(|_| bytes.read_text()).collect::<Result<_, _>>()?;
                 Question::List { target, tags, limit }
             }
@@ -147,7 +147,7 @@ impl NodeAsk {
 }
 
 impl NodeAnswer {
-    /// Returns the record of the answer.
+    /// Returns the record of the answer. Members without room in it are left out, and it says so.
     #[must_use]
     pub fn encode(&self) -> Record {
         let mut out = BytesMut::new();
@@ -159,9 +159,23 @@ impl NodeAnswer {
             }
             AnswerContent::Members { members, truncated } => {
                 out.put_u8(kind::MEMBERS);
+                let begin = out.len();
                 out.put_u8((*truncated).into());
                 out.write_count(members.len());
-                members.iter().for_each(|member| encode_member(member, &mut out));
+                let written = members.iter().take_while(|member| {
+                    let end = out.len();
+                    encode_member(member, &mut out);
+                    let fits = out.len() <= CLUSTER_ANSWER_LEN;
+                    if !fits {
+                        out.truncate(end);
+                    }
+                    fits
+                });
+                let written = written.count();
+                if written < members.len() {
+                    let head = [&[1], &(written as u32).to_be_bytes()[..]].concat();
+                    out[begin..begin + head.len()].copy_from_slice(&head);
+                }
             }
             AnswerContent::Unsupported => out.put_u8(kind::UNSUPPORTED),
             AnswerContent::Refused(reason) => {
@@ -178,6 +192,7 @@ impl NodeAnswer {
     /// # Errors
     /// Returns [`WireError`] if the body is damaged or over a limit.
     pub fn decode(mut bytes: Bytes) -> Result<Self, WireError> {
+        within("answer", bytes.len(), CLUSTER_ANSWER_LEN)?;
         let id = bytes.read_u64()?;
         let content = match bytes.read_u8()? {
             kind::COUNT => AnswerContent::Count(bytes.read_u64()?),

@@ -10,6 +10,8 @@ mod batch;
 mod call;
 mod change;
 mod freshness;
+#[cfg(test)]
+mod hostile;
 mod ids;
 mod interest;
 mod members;

@@ -8,7 +8,7 @@ use crate::frame::{Frame, Header, checksum};
 use crate::limits::{CLUSTER_EXCEPT, CLUSTER_TARGET_LEN, HEADER_LEN};
 use crate::message::Message;
 use crate::tags::{PeerId, Target};
-use crate::wire::{Read as _, WireError, Write as _, within};
+use crate::wire::{Read as _, WireError, Write as _, read_within, within};
 
 /// A record in a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,10 +141,7 @@ pub(super) fn write_target(target: &Target, out: &mut BytesMut) -> Result<(), Wi
 
 /// Reads a target within its limit.
 pub(super) fn read_target(bytes: &mut Bytes) -> Result<Target, WireError> {
-    let before = bytes.len();
-    let target = Target::decode(bytes)?;
-    within("target", before - bytes.len(), CLUSTER_TARGET_LEN)?;
-    Ok(target)
+    read_within(bytes, "target", CLUSTER_TARGET_LEN, Target::decode)
 }
 
 /// Writes the list of excepted peers within its limit.

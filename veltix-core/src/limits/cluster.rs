@@ -12,6 +12,10 @@ pub const CLUSTER_TARGET_LEN: usize = 64 * 1024;
 /// Limits the peers of other nodes that a message excepts. More of them are a tag.
 pub const CLUSTER_EXCEPT: usize = 64;
 
+/// Limits the key of [`Message::latest`](crate::Message::latest) between nodes in bytes. Its pairs take up to
+/// forty times as much memory.
+pub const CLUSTER_KEY_LEN: usize = 64 * 1024;
+
 /// Limits the levels of pairs in the key of [`Message::latest`](crate::Message::latest) between nodes.
 /// Readers recurse.
 pub const CLUSTER_KEY_DEPTH: usize = 32;
@@ -125,6 +129,13 @@ pub const CLUSTER_CONFIRMED: Duration = Duration::from_secs(10);
 
 /// Limits the peers in the answer of one node.
 pub const CLUSTER_LIST: usize = 65_536;
+
+/// Limits the bytes of the answer of one node: half of a queue, so that an answer finds room. The tags of the
+/// peers in it take several times as much memory as their bytes.
+pub const CLUSTER_ANSWER_LEN: usize = 8 * 1024 * 1024;
+
+/// Limits the names of tags that a question asks for: no peer has more.
+pub const CLUSTER_NAMES: usize = super::MAX_TAGS_PER_PEER;
 
 /// Is the default time for which a question to other nodes waits for their answers: it is for a page.
 pub const CLUSTER_ASK_TIMEOUT: Duration = Duration::from_secs(2);
