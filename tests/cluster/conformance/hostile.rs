@@ -53,6 +53,7 @@ pub(super) async fn hostile_tags_reach_their_holders_alone<P: Place>(place: P) {
         }
         expected[one].push(format!("value {at}"));
     }
+    scene.agree().await;
     let node = &scene.nodes[0];
     for (at, text) in texts.iter().enumerate() {
         node.say_to(tag("text").is(text.as_str()), &format!("value {at}"));

@@ -124,6 +124,15 @@ impl<P: Place> Scene<P> {
         }
     }
 
+    /// Waits until each node knows the tags that the peers of the others hold now: a node answers behind the
+    /// news of them.
+    pub(super) async fn agree(&self) {
+        for node in &self.nodes {
+            let peers = soon(node.cluster.count(all())).await.expect("the target is within limits");
+            peers.complete().expect("every node answers");
+        }
+    }
+
     /// Connects this number of clients to each node, named by the number of the node and their own one.
     pub(super) async fn readers(&self, each: usize) -> Vec<Reader> {
         let mut readers = Vec::new();
@@ -132,6 +141,7 @@ impl<P: Place> Scene<P> {
                 readers.push(node.client(&format!("{at}.{number}")).await);
             }
         }
+        self.agree().await;
         readers
     }
 

@@ -97,14 +97,15 @@ impl Drop for Asking<'_> {
 }
 
 impl Node {
-    /// Asks the members on which a target may match a peer.
+    /// Asks all members. Their interest is not looked at: a peer that has joined counts at once, also if the
+    /// news of it is still under way.
     pub(crate) async fn ask_all(
         &self,
         target: Target,
         question: impl FnOnce(Target) -> Question,
         timeout: Duration,
     ) -> Answers {
-        let nodes = self.matching(&target);
+        let nodes = self.member_ids();
         self.ask(nodes, question(target), timeout).await
     }
 

@@ -159,7 +159,7 @@ impl Node {
         request: &Frame,
         timeout: Duration,
     ) -> NodesCall {
-        self.call(self.matching(target), target, except, request, timeout)
+        self.call(self.member_ids(), target, except, request, timeout)
     }
 
     /// Passes a request on to peers of these nodes.

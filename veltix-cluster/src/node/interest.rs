@@ -148,13 +148,6 @@ impl Node {
         }
     }
 
-    /// Returns the other nodes that may have a peer that the target matches.
-    pub(super) fn matching(&self, target: &Target) -> Vec<NodeId> {
-        let target = HashedTarget::of(target);
-        let others = self.interests.others();
-        others.iter().filter(|(_, it)| it.may_match(&target)).map(|(node, _)| *node).collect()
-    }
-
     /// Returns the nodes that a message is sent to.
     pub(super) fn recipients(&self, target: &Target) -> Recipients {
         let target = HashedTarget::of(target);

@@ -137,6 +137,10 @@ impl Node {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn member_ids(&self) -> Vec<NodeId> {
+        self.members().iter().map(|(node, _)| node).collect()
+    }
+
     fn receiving(&self) -> MutexGuard<'_, Receiving> {
         self.receiving.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,7 +6,7 @@ mod nats;
 use std::time::Duration;
 
 use veltix::Server;
-use veltix_cluster::{Backplane, ClusterConfig, Joining, Memory, MemoryNetwork};
+use veltix_cluster::{Backplane, Cluster, ClusterConfig, Joining, Memory, MemoryNetwork};
 
 #[cfg(feature = "cluster-nats")]
 pub(super) use nats::{OverNats, OverSmallNats};
@@ -38,7 +38,8 @@ pub(super) trait Between: Place {
 /// Returns an engine with the settings of the cases. Frequent heartbeats make them fast, and each case must
 /// hold with any of them.
 pub(super) fn joining<B: Backplane>(engine: B) -> Joining<B> {
-    Joining::new(engine).config(ClusterConfig::default().heartbeat(Duration::from_millis(200)))
+    let config = ClusterConfig::default().heartbeat(Duration::from_millis(200));
+    Cluster::over(engine).config(config).expect("the times fit each other")
 }
 
 /// A server without a cluster.
