@@ -38,13 +38,14 @@ impl State {
         if first.record.body.len() > largest {
             return self.take_part(&head, largest);
         }
+        let most = CLUSTER_BATCH.min(largest);
         let (mut writer, mut next, mut records) = (BatchWriter::new(&head), first.sequence, 0);
         while let Some(waiting) = self.queue.front()
             && waiting.to == to
             && waiting.sequence == next
             && (to == Destination::All || waiting.all_before == all_before)
             && waiting.record.body.len() <= largest
-            && (records == 0 || writer.len() + waiting.record.body.len() <= CLUSTER_BATCH)
+            && (records == 0 || writer.len() + waiting.record.body.len() <= most)
             && writer.add(&waiting.record)
         {
             self.pop();

@@ -55,6 +55,20 @@ async fn a_batch_is_for_one_destination_and_keeps_the_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_batch_is_larger_than_the_broker_takes() {
+    let (queue, now) = (online(), Instant::now());
+    for limit in [2_000, 4_000, 64 << 10] {
+        let format = || Format { limit, ..format() };
+        (0..200).for_each(|_| assert!(queue.push(OTHER, record(900), now).queued));
+        while counts(&queue).queued > 0 {
+            let batch = queue.next(format).await.expect("it is open");
+            assert!(batch.bytes.len() <= limit, "{} bytes of {limit}", batch.bytes.len());
+            queue.published((batch.to, batch.records), Ok(()));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_record_has_a_number_and_a_count() {
     let (queue, now) = (online(), Instant::now());
     assert!(queue.push(OTHER, record(CLUSTER_QUEUE_BYTES + 1), now).queued, "one always fits");
