@@ -78,8 +78,8 @@ pub struct Assembly {
 
 impl Assembly {
     /// Adds a part of the record with this number; `limit` is the length of the largest record. Returns the
-    /// record with its last part. A part that does not continue the record drops it: the numbers of the
-    /// stream show that it is missing.
+    /// record with its last part. A part that has arrived before is ignored. One that does not continue the
+    /// record drops it: the numbers of the stream show that it is missing.
     ///
     /// # Errors
     /// Returns [`WireError::TooLong`] if the record is over the limit.
@@ -93,6 +93,11 @@ impl Assembly {
         if total > limit {
             self.clear();
             return Err(WireError::TooLong { what: "record in parts", length: total, limit });
+        }
+        let is_same = self.sequence == sequence && self.total == total;
+        if is_same && part.offset as usize + part.bytes.len() <= self.bytes.len() {
+            // An engine may repeat a batch.
+            return Ok(None);
         }
         if part.offset == 0 {
             self.clear();
@@ -168,6 +173,21 @@ mod tests {
             }
             prop_assert_eq!(whole, Some(record));
             prop_assert!(assembly.is_empty());
+        }
+
+        /// A part that is repeated later changes nothing.
+        #[test]
+        fn a_repeated_part_costs_no_record(repeated in 0_usize..4, behind in 0_usize..4) {
+            let record = record(100);
+            let parts = parts(&record, 20);
+            let mut assembly = Assembly::default();
+            for (at, part) in parts.iter().enumerate() {
+                let whole = assembly.add(7, part, 100).unwrap();
+                prop_assert_eq!(whole.is_some(), at == 4);
+                if at == behind && at < 4 && repeated <= at {
+                    prop_assert_eq!(assembly.add(7, &parts[repeated], 100), Ok(None));
+                }
+            }
         }
 
         /// A record with a missing part never arrives, and the next one does.
