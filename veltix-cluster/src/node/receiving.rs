@@ -210,7 +210,8 @@ impl Receiving {
             RecordKind::Bye => {
                 let event = node.members().bye(origin);
                 event.into_iter().for_each(|event| node.on_member(event));
-                self.streams.remove(&origin);
+                // The numbers stay: an engine may repeat batches of the node behind its farewell.
+                self.forget_parts(origin);
             }
             RecordKind::Part | RecordKind::Unknown(_) => self.unknown += 1,
             _ => node.on_control(origin, record)?,

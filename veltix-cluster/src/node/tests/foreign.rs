@@ -36,6 +36,19 @@ fn says(text: &str) -> Record {
 }
 
 #[tokio::test(start_paused = true)]
+async fn batches_that_are_repeated_behind_a_farewell_are_no_news() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    let mut reader = node.client("lobby").await;
+    let records = [says("one"), Record { kind: RecordKind::Bye, body: Bytes::new() }];
+    publish(&network, &records).await;
+    publish(&network, &records).await;
+    assert_eq!(soon(reader.heard.recv()).await.as_deref(), Some("one"));
+    node.hub.broadcast(&Message::from_text(SAY, "two")).unwrap();
+    assert_eq!(soon(reader.heard.recv()).await.as_deref(), Some("two"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_cannot_be_read_costs_no_other_one() {
     let network = MemoryNetwork::new();
     let node = serve(&network);
