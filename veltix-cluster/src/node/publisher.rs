@@ -53,6 +53,6 @@ impl<B: Backplane> PublisherTask<B> {
 impl Node {
     /// Returns the properties of the next batch.
     fn format(&self, limit: usize) -> Format {
-        Format { origin: self.me, version: self.version(), clock: self.clock(), limit }
+        Format { origin: self.me, version: self.version(), started: self.started, limit }
     }
 }

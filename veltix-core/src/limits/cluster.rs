@@ -59,6 +59,10 @@ pub const CLUSTER_QUEUE_RECORDS: usize = 16 * 1024;
 /// Is the size of a batch above which no record is added: the write buffer of an engine.
 pub const CLUSTER_BATCH: usize = 64 * 1024;
 
+/// Limits the time between the calls of the first and the last record of a batch, which has one age: a
+/// fiftieth of the time to live of a message.
+pub const CLUSTER_BATCH_SPAN: Duration = Duration::from_millis(100);
+
 /// Limits the time for which an engine waits at its end until its last batch is sent.
 pub const CLUSTER_CLOSE: Duration = Duration::from_secs(1);
 

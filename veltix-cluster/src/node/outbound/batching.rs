@@ -1,7 +1,8 @@
 //! The batches of the records that wait.
 
+use tokio::time::Instant;
 use veltix_core::cluster::{BatchHead, BatchWriter, NodeId, Part};
-use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_HEADROOM, CLUSTER_PART};
+use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_BATCH_SPAN, CLUSTER_HEADROOM, CLUSTER_PART};
 
 use super::{Outgoing, State};
 use crate::backplane::Destination;
@@ -12,8 +13,8 @@ pub(in crate::node) struct Format {
     pub(in crate::node) origin: NodeId,
     /// The newest version that all members read.
     pub(in crate::node) version: u8,
-    /// The milliseconds of this node's clock.
-    pub(in crate::node) clock: u32,
+    /// The beginning of this node's clock.
+    pub(in crate::node) started: Instant,
     /// The size of the largest batch in bytes.
     pub(in crate::node) limit: usize,
 }
@@ -22,7 +23,7 @@ impl State {
     /// Takes records for one destination with successive numbers, or a part of a large one.
     pub(super) fn take_batch(&mut self, format: &Format) -> Option<Outgoing> {
         let first = self.queue.front()?;
-        let (to, all_before) = (first.to, first.all_before);
+        let (to, all_before, since) = (first.to, first.all_before, first.since);
         let head = BatchHead {
             version: format.version,
             origin: format.origin,
@@ -32,7 +33,8 @@ impl State {
             },
             first: first.sequence,
             all_before,
-            clock: format.clock,
+            // The time for which the records have waited here is a part of their age.
+            clock: since.saturating_duration_since(format.started).as_millis() as u32,
         };
         let largest = CLUSTER_PART.min(format.limit.saturating_sub(CLUSTER_HEADROOM));
         if first.record.body.len() > largest {
@@ -44,6 +46,7 @@ impl State {
             && waiting.to == to
             && waiting.sequence == next
             && (to == Destination::All || waiting.all_before == all_before)
+            && waiting.since.duration_since(since) <= CLUSTER_BATCH_SPAN
             && waiting.record.body.len() <= largest
             && (records == 0 || writer.len() + waiting.record.body.len() <= most)
             && writer.add(&waiting.record)

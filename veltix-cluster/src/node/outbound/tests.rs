@@ -11,7 +11,7 @@ fn record(length: usize) -> Record {
 }
 
 fn format() -> Format {
-    Format { origin: ME, version: 1, clock: 0, limit: 1 << 20 }
+    Format { origin: ME, version: 1, started: Instant::now(), limit: 1 << 20 }
 }
 
 /// Returns the sums of the two streams, and the number of the records that wait.

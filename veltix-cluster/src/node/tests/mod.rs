@@ -270,6 +270,25 @@ async fn what_a_hung_broker_has_kept_for_too_long_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_to_live_counts_from_the_call() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+    let mut there = nodes[1].client("lobby").await;
+    let send = |text: &str| nodes[0].hub.broadcast(&Message::from_text(SAY, text)).unwrap();
+    network.stop();
+    send("old");
+    sleep(Duration::from_secs(3)).await;
+    send("fresh");
+    network.hang();
+    network.start();
+    sleep(Duration::from_secs(3)).await;
+    network.release();
+    assert_eq!(soon(there.heard.recv()).await.as_deref(), Some("fresh"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_broker_the_node_serves_its_own_peers() {
     let network = MemoryNetwork::new();
     let nodes = [(); 2].map(|()| serve(&network));
