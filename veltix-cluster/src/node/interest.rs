@@ -172,6 +172,8 @@ impl Node {
                 }
             };
             tokio::select! {
+                // The simulation needs one order for events of one moment.
+                biased;
                 () = self.interests.here.changed() => {}
                 () = due => {}
             }
