@@ -139,7 +139,7 @@ pub const CLUSTER_LIST: usize = 65_536;
 pub const CLUSTER_ANSWER_LEN: usize = 8 * 1024 * 1024;
 
 /// Limits the names of tags that a question asks for: no peer has more.
-pub const CLUSTER_NAMES: usize = super::MAX_TAGS_PER_PEER;
+pub const CLUSTER_NAMES: usize = 1_024;
 
 /// Is the default time for which a question to other nodes waits for their answers: it is for a page.
 pub const CLUSTER_ASK_TIMEOUT: Duration = Duration::from_secs(2);

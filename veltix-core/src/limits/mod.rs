@@ -173,6 +173,9 @@ pub const TAGS_PER_PEER: usize = 64;
 /// Limits this setting. The names of a peer are searched one after the other.
 pub const MAX_TAGS_PER_PEER: usize = 1024;
 
+#[cfg(feature = "cluster")]
+const _: () = assert!(CLUSTER_NAMES == MAX_TAGS_PER_PEER, "a question names every tag of a peer");
+
 /// Is the default limit for the values in all sets of one peer. An application often lets peers
 /// choose their rooms, so the default is no more than a person uses.
 pub const VALUES_PER_PEER: usize = 64;
