@@ -4,6 +4,10 @@
 //! a module and replays the seeds and the corpora, so that a plain `cargo test` repeats the earlier
 //! findings of a fuzzer.
 
+#[cfg(feature = "cluster")]
+mod cluster_batch;
+#[cfg(feature = "cluster")]
+mod cluster_node;
 mod frame;
 mod handshake;
 mod proxy_head;
@@ -11,6 +15,10 @@ mod reference;
 mod stream;
 mod typed_body;
 
+#[cfg(feature = "cluster")]
+pub use cluster_batch::cluster_batch;
+#[cfg(feature = "cluster")]
+pub use cluster_node::cluster_node;
 pub use frame::frame;
 pub use handshake::handshake;
 pub use proxy_head::proxy_head;

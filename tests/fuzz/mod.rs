@@ -37,6 +37,18 @@ fn bytes_of(digits: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect()
 }
 
+#[cfg(feature = "cluster")]
+#[test]
+fn r07_the_corpus_of_cluster_batch_passes() {
+    replay("cluster_batch", targets::cluster_batch);
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn r07_the_corpus_of_cluster_node_passes() {
+    replay("cluster_node", targets::cluster_node);
+}
+
 #[test]
 fn r07_the_corpus_of_frame_passes() {
     replay("frame", targets::frame);
