@@ -16,7 +16,8 @@ use crate::plan::Plan;
 use crate::process::ServerProcess;
 use crate::workload::{WORKLOADS, Workload};
 use crate::{
-    budgets, client, growth, headline, path, path_files, process, report, server, smoke, verify,
+    budgets, client, cluster, growth, headline, path, path_files, process, report, server, smoke,
+    verify,
 };
 
 /// Measures Veltix beside the limit of the machine and beside other servers.
@@ -61,6 +62,13 @@ enum Command {
     PathFiles(path_files::Options),
     /// Measure the figures that the README shows, and write their table and plot (some minutes).
     Headline(headline::Options),
+    /// Measure a cluster of two and of three nodes beside one server, a hand-written relay and Socket.IO,
+    /// and write the table of its figures (about twenty minutes).
+    ///
+    /// The build must have the feature `cluster`: `cargo run --profile measure -p veltix-load --features
+    /// cluster -- cluster`. It needs nats-server, and for Socket.IO node, npm and redis-server. A peer
+    /// whose programs are not installed is named.
+    Cluster(cluster::Options),
     /// Check that servers do the work that is measured. A server that is not installed is named.
     Verify {
         /// The names of the peers; all of them by default.
@@ -81,6 +89,9 @@ enum Command {
     Serve {
         /// The name of the peer.
         name: String,
+        /// The URL of the broker that a node of a cluster joins.
+        #[arg(long, hide = true)]
+        broker: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -165,12 +176,14 @@ impl Cli {
             Command::Budgets(options) => budgets::budgets(&options),
             Command::PathFiles(options) => path_files::path_files(&options),
             Command::Headline(options) => headline::headline(&options),
+            Command::Cluster(options) => cluster::cluster(&options),
             Command::Verify { peers } => verify_peers(&peers),
             Command::Drive(options) => drive(&options),
             Command::Report { results, out } => report::render(&report::read(&results)?, &out),
-            Command::Serve { name, place } => {
+            Command::Serve { name, broker, place } => {
                 place.take()?;
-                server::serve(&name).with_context(|| format!("there is no server {name}"))
+                server::serve(&name, broker.as_deref())
+                    .with_context(|| format!("there is no server {name}"))
             }
             Command::Client { name, load, place } => {
                 place.take()?;

@@ -29,6 +29,7 @@ const NAMES: &[Named] = &[
     named("W6_9500", "idle memory, 9 500 connections", "bytes of each, after one tag and one echo"),
     named("W7", "connect and close", "connect, handshake, echo, close; 32 at a time"),
     named("tag", "broadcast to a tag", "to the 1 % of 10 000 peers that have it"),
+    named("W8", "cluster", "broadcasts from one node to the clients of all nodes"),
     named("own_W1s", "round trip, own client", "one call in flight, both processes on one CPU"),
     named("own_W3", "calls, own client", "100 connections with 32 calling tasks each"),
     named("latency", "echo beside a broadcast", "to 1 000 peers at half its highest rate; p99"),

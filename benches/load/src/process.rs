@@ -45,7 +45,7 @@ impl ServerProcess {
     }
 
     /// Starts a program that prints its address in its first line.
-    fn announced(command: Command) -> Result<Self> {
+    pub(crate) fn announced(command: Command) -> Result<Self> {
         let (running, line) = first_line(command, START)?;
         let addr =
             line.parse().with_context(|| format!("it printed {line:?} in place of its address"))?;
@@ -54,8 +54,14 @@ impl ServerProcess {
 
     /// Starts a program on a given port and waits until it accepts connections.
     fn listening(program: Program, cpu: Option<usize>) -> Result<Self> {
-        let addr = SocketAddr::from(([127, 0, 0, 1], program::free_port()?));
-        let mut command = other(&program.command(addr.port())?, cpu)?;
+        let port = program::free_port()?;
+        Self::listening_on(port, &program.command(port)?, cpu)
+    }
+
+    /// Starts a program that listens on this port, and waits until it accepts connections.
+    pub(crate) fn listening_on(port: u16, program: &[String], cpu: Option<usize>) -> Result<Self> {
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut command = other(program, cpu)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut running = Running::start(&mut command)?;
         let start = Instant::now();
@@ -112,7 +118,8 @@ pub(crate) fn last_words(mut command: Command, within: Duration) -> Result<(Exit
     Ok((status, said))
 }
 
-fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {
+/// Returns the command for a server that is part of this program.
+pub(crate) fn own_serve(name: &str, cpu: Option<usize>) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["serve", name, "--with-parent"]);
     if let Some(cpu) = cpu {

@@ -73,7 +73,7 @@ fn make(place: &Path) -> Result<()> {
 }
 
 /// Runs a command to its end, and kills it after the time limit.
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let what = format!("{command:?}");
     let mut child = command
         .stdin(Stdio::null())
@@ -104,7 +104,7 @@ fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
 
 /// Returns Cargo's target directory, or the part of it for one target. This program lies in a
 /// directory of it that is named after the profile.
-fn target_directory() -> Result<PathBuf> {
+pub(crate) fn target_directory() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2);
     Ok(target.context("this program is not in a target directory")?.to_owned())

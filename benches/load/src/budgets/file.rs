@@ -17,11 +17,22 @@ const HEAD: &str = "\
 
 ";
 
+/// The head of the second table.
+const NOT_JOINED: &str = "\n\
+# Instructions that a server with the feature `cluster`, which has joined none, may need above those of
+# a server without the feature: none for a received message, and four for a call of a broadcast, which
+# asks whether there is a cluster. `budgets --against PLAIN --not-joined` compares two builds.
+[not-joined]
+";
+
 /// The budget of each case.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Budgets {
     instructions: BTreeMap<String, f64>,
+    /// The instructions that a build with clusters may need above those of a build without.
+    #[serde(default, rename = "not-joined")]
+    not_joined: BTreeMap<String, f64>,
 }
 
 impl Budgets {
@@ -47,11 +58,23 @@ impl Budgets {
                 text.push_str(&format!("{} = {budget:.1}\n", case.name));
             }
         }
+        text.push_str(NOT_JOINED);
+        for case in CASES {
+            if let Some(budget) = self.not_joined(case.name) {
+                text.push_str(&format!("{} = {budget:.1}\n", case.name));
+            }
+        }
         text
     }
 
     pub(super) fn of(&self, case: &str) -> Option<f64> {
         self.instructions.get(case).copied()
+    }
+
+    /// Returns the instructions that a build with clusters may need above those of a build without, or
+    /// `None` if the two are not compared in this case.
+    pub(super) fn not_joined(&self, case: &str) -> Option<f64> {
+        self.not_joined.get(case).copied()
     }
 
     pub(super) fn set(&mut self, case: &str, instructions: f64) {
@@ -61,6 +84,11 @@ impl Budgets {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.instructions.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn not_joined_len(&self) -> usize {
+        self.not_joined.len()
     }
 }
 
@@ -75,6 +103,7 @@ mod tests {
             budgets.set(case.name, 100.1 * (number + 1) as f64);
         }
         budgets.set("sink", 163.0);
+        budgets.not_joined.insert("sink".to_owned(), 2.5);
         let text = budgets.to_toml();
         let read: Budgets = toml::from_str(&text).expect("it is TOML");
         for case in CASES {
@@ -84,6 +113,7 @@ mod tests {
         }
         assert!(text.starts_with("# Instructions of one message"), "the head is kept");
         assert_eq!(read.of("sink"), Some(163.0));
+        assert_eq!((read.not_joined("sink"), read.not_joined("raw")), (Some(2.5), None));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod allowance;
 mod comparison;
 mod counting;
 mod file;
+mod not_joined;
 mod table;
 
 use std::fs;
@@ -19,6 +20,7 @@ use self::allowance::Allowance;
 use self::comparison::Compared;
 use self::counting::Rounds;
 use self::file::Budgets;
+use self::not_joined::Added;
 use self::table::Row;
 use crate::args::one_of;
 use crate::path::{CASES, Case};
@@ -52,6 +54,10 @@ pub(crate) struct Options {
     /// which has precedence. May be given several times.
     #[arg(long, value_name = "[PATTERN=]PERCENT", requires = "against")]
     allow: Vec<Allowance>,
+    /// This build has the feature `cluster`, and the other one has not: fails if a case needs more
+    /// instructions above the other build than the table `not-joined` of the budgets allows.
+    #[arg(long, requires = "against", conflicts_with = "allow")]
+    not_joined: bool,
     /// The file of the budgets.
     #[arg(long, default_value = FILE)]
     file: PathBuf,
@@ -73,6 +79,7 @@ pub(crate) fn budgets(options: &Options) -> Result<()> {
     let cases: Vec<_> = CASES.iter().filter(wanted).collect();
     match &options.against {
         None => judge_budgets(options, &cases),
+        Some(other) if options.not_joined => compare_clusters(options, &cases, other),
         Some(other) => compare(options, &cases, other),
     }
 }
@@ -131,6 +138,37 @@ fn compare(options: &Options, cases: &[&Case], other: &Path) -> Result<()> {
     }
     let failures = comparison::failures(&rows, &options.allow);
     if failures.is_empty() { Ok(()) } else { bail!("grown too far:\n{}", failures.join("\n")) }
+}
+
+/// Compares this build, which has clusters, with one that has none, in the cases that have an allowance.
+#[allow(clippy::print_stdout, reason = "the table is the output of the command")]
+fn compare_clusters(options: &Options, cases: &[&Case], plain: &Path) -> Result<()> {
+    ensure!(cfg!(feature = "cluster"), crate::cluster::NOT_BUILT);
+    let budgets = Budgets::read(&options.file)?;
+    let (mut compared, mut allowances) = (Vec::new(), Vec::new());
+    for case in cases {
+        if let Some(allowed) = budgets.not_joined(case.name) {
+            compared.push(*case);
+            allowances.push(allowed);
+        }
+    }
+    ensure!(!compared.is_empty(), "none of these cases is in the table `not-joined`");
+    let rounds = options.rounds.unwrap_or(ROUNDS_AGAINST);
+    let ourselves = std::env::current_exe()?;
+    let counts = counting::count([plain, &ourselves], &compared, rounds)?;
+    let rows: Vec<_> = compared
+        .iter()
+        .zip(allowances)
+        .zip(counts)
+        .map(|((case, allowed), [plain, with])| Added { case: case.name, allowed, plain, with })
+        .collect();
+    print!("{}", not_joined::render(&rows));
+    let failures = not_joined::failures(&rows);
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        bail!("clusters cost too much:\n{}", failures.join("\n"))
+    }
 }
 
 /// Splits cases into those that another build knows and the rest.
@@ -194,6 +232,9 @@ mod tests {
             assert!(budgets.of(case.name).is_some(), "{} has no budget", case.name);
         }
         assert_eq!(budgets.len(), CASES.len());
+        let allowed = |case: &Case| budgets.not_joined(case.name);
+        assert_eq!(CASES.iter().filter_map(allowed).count(), budgets.not_joined_len());
+        assert_eq!(budgets.not_joined("sink"), Some(0.0), "a received message pays nothing");
     }
 
     #[test]

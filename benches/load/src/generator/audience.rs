@@ -127,7 +127,7 @@ impl Audience {
 
 /// The position of each reader.
 #[derive(Debug)]
-struct Progress {
+pub(super) struct Progress {
     /// The number of messages that each reader has received.
     readers: Vec<u64>,
     /// The number of readers that have received a message, by its number modulo [`IN_FLIGHT`].
@@ -137,13 +137,23 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(readers: usize) -> Self {
+    pub(super) fn new(readers: usize) -> Self {
         Self { readers: vec![0; readers], reached: [0; IN_FLIGHT], complete: 0 }
+    }
+
+    /// Returns the number of messages that every reader has received.
+    pub(super) const fn complete(&self) -> u64 {
+        self.complete
+    }
+
+    /// Returns the number of messages that a reader has received.
+    pub(super) fn of(&self, reader: usize) -> u64 {
+        self.readers[reader]
     }
 
     /// Records that a reader has received `messages` more messages. A reader cannot have more than
     /// are in flight.
-    fn advance(&mut self, reader: usize, messages: usize) -> io::Result<()> {
+    pub(super) fn advance(&mut self, reader: usize, messages: usize) -> io::Result<()> {
         let before = self.readers[reader];
         let after = before + messages as u64;
         if after - self.complete > IN_FLIGHT as u64 {

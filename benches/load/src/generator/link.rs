@@ -75,6 +75,12 @@ impl Link {
         &mut self.stream
     }
 
+    /// Begins another pattern at its start. Nothing of the one before may be left to write or to read.
+    pub(super) const fn restart(&mut self) {
+        debug_assert!(self.owed == 0 && self.begun == 0);
+        self.at = 0;
+    }
+
     /// Adds messages to the bytes that are to be written.
     pub(super) const fn owe(&mut self, pattern: &Pattern, messages: usize) {
         self.owed += messages * pattern.message;

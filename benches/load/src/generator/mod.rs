@@ -13,6 +13,8 @@ mod ingest;
 mod large;
 mod latency;
 mod link;
+mod nodes;
+mod rooms;
 mod round_trip;
 mod stalled;
 
@@ -23,6 +25,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
+pub(crate) use self::nodes::{Nodes, Passed};
+pub(crate) use self::rooms::Rooms;
 use crate::process::{self, ServerProcess};
 use crate::socket::Socket;
 use crate::wire::{Kind, Role, Selected, Wire};

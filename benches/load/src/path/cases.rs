@@ -101,6 +101,8 @@ pub(crate) const CASES: &[Case] = &[
     sink("by-hand", Kind::ByHand),
     sink("typed", Kind::Typed),
     echo("typed-echo", Kind::TypedEcho),
+    // One delivery for each call, so that it counts calls.
+    Case { subscribers: 1, ..sink("broadcast-one", Kind::Publish) },
     broadcast("broadcast", 20_000, 1),
     broadcast("broadcast-batch", 128_000, 64),
 ];

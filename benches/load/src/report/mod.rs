@@ -5,6 +5,7 @@ mod bars;
 pub(crate) mod format;
 mod goals;
 mod groups;
+pub(crate) mod interval;
 pub(crate) mod limit;
 mod lines;
 mod markdown;

@@ -5,6 +5,10 @@ mod delimited;
 mod hub;
 mod limit;
 mod message_io;
+#[cfg(feature = "cluster")]
+mod node;
+#[cfg(feature = "cluster")]
+mod relay;
 mod tarpc;
 mod tungstenite;
 mod veltix;
@@ -15,8 +19,9 @@ use std::net::SocketAddr;
 pub(crate) use self::limit::Batch;
 use self::veltix::Variant;
 
-/// Runs the server of this name. Returns `None` if there is none.
-pub(crate) fn serve(name: &str) -> Option<()> {
+/// Runs the server of this name. Returns `None` if there is none. A node of a cluster joins the broker
+/// of this URL.
+pub(crate) fn serve(name: &str, broker: Option<&str>) -> Option<()> {
     match name {
         "limit" => limit::serve(None),
         "limit-tls" => limit::serve(Some(crate::tls::server())),
@@ -26,6 +31,7 @@ pub(crate) fn serve(name: &str) -> Option<()> {
         "veltix-by-hand" => veltix::serve(Variant::ByHand),
         "veltix-layered" => veltix::serve(Variant::Layered),
         "veltix-tls" => serve_over_tls(),
+        "veltix-node" | "relay-node" => serve_node(name, broker),
         "veltix-threading" => veltix::serve(Variant::Threading),
         "delimited" => delimited::serve(delimited::Writing::OneByOne),
         "delimited-batch" => delimited::serve(delimited::Writing::Batched),
@@ -46,6 +52,20 @@ fn serve_over_tls() {
 #[allow(clippy::print_stdout, reason = "the parent process reads it")]
 fn serve_over_tls() {
     println!("this program was built without TLS: build it with --features tls");
+}
+
+#[cfg(feature = "cluster")]
+fn serve_node(name: &str, broker: Option<&str>) {
+    match (name, broker) {
+        ("relay-node", Some(broker)) => relay::serve(broker),
+        (_, broker) => node::serve(broker),
+    }
+}
+
+#[cfg(not(feature = "cluster"))]
+#[allow(clippy::print_stdout, reason = "the parent process reads it")]
+fn serve_node(_: &str, _: Option<&str>) {
+    println!("{}", crate::cluster::NOT_BUILT);
 }
 
 /// Runs a server on two workers, like every server on Tokio here.

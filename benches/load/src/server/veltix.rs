@@ -69,24 +69,24 @@ fn serve_with(variant: Variant, config: ServerConfig) {
             Variant::Threading => SocketCore::Threading,
             _ => SocketCore::Async,
         };
-        // The generator has one address, and the largest workloads have more connections than the
-        // default allows from one.
-        let config = config
-            .addr("127.0.0.1:0")
-            .max_connections(40_000)
-            .max_pending_handshakes(1_024, 1_024)
-            .socket_core(core);
+        let config = local(config).socket_core(core);
         let server = Server::bind(config, router(variant)).await.expect("the configuration works");
         announce(listens_at(server.local_addr()));
         server.run().await.expect("it runs");
     });
 }
 
-fn listens_at(addr: &PeerAddr) -> SocketAddr {
+/// Sets the address and the limits of a server under test. The generator has one address, and the
+/// largest workloads have more connections than the default allows from one.
+pub(super) fn local(config: ServerConfig) -> ServerConfig {
+    config.addr("127.0.0.1:0").max_connections(40_000).max_pending_handshakes(1_024, 1_024)
+}
+
+pub(super) fn listens_at(addr: &PeerAddr) -> SocketAddr {
     addr.to_string().parse().expect("it listens on TCP")
 }
 
-fn router(variant: Variant) -> Router {
+pub(super) fn router(variant: Variant) -> Router {
     let router = Router::new()
         .route(Load::Publish, publish)
         .route(Load::PublishTag, publish_tag)

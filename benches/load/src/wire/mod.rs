@@ -6,6 +6,7 @@ mod message_io;
 mod nats;
 mod payload;
 mod redis;
+mod socket_io;
 mod stream;
 mod tarpc;
 mod veltix;
@@ -19,8 +20,9 @@ pub(crate) use message_io::MessageIo;
 pub(crate) use nats::Nats;
 pub(crate) use payload::Request;
 pub(crate) use redis::Redis;
+pub(crate) use socket_io::SocketIo;
 pub(crate) use tarpc::{Echo, EchoClient, Tarpc};
-pub(crate) use veltix::{Selected, Veltix, code};
+pub(crate) use veltix::{Selected, Veltix, code, join_room, to_room};
 pub(crate) use websocket::WebSocket;
 
 use crate::socket::Socket;

@@ -24,6 +24,12 @@ pub(crate) mod code {
     /// The server selects the peers with the tag again and again and answers with a
     /// [`Selected`](super::Selected). Only our server knows it.
     pub(crate) const SELECT: u16 = 205;
+    /// A node of a cluster puts the sender into the room with the number at the beginning of the body,
+    /// and answers with the message.
+    pub(crate) const JOIN_ROOM: u16 = 206;
+    /// A node of a cluster delivers the message to the room with the number at the beginning of the
+    /// body.
+    pub(crate) const PUBLISH_ROOM: u16 = 207;
 }
 
 /// The cost of selecting the peers with the tag.
@@ -58,6 +64,16 @@ impl Selected {
         let body = answer.last_chunk().expect("it is longer than that");
         Ok(Self::from_bytes(body))
     }
+}
+
+/// Enters the room of this number of a node of a cluster, on a connection after its handshake.
+pub(crate) fn join_room(stream: &mut Socket, room: u64) -> io::Result<()> {
+    exchange(stream, &frame(code::JOIN_ROOM, numbered(room, 0)))
+}
+
+/// Returns a message to the room of this number. A delivery has the same length.
+pub(crate) fn to_room(room: u64, body: usize) -> Vec<u8> {
+    frame(code::PUBLISH_ROOM, numbered(room, body))
 }
 
 /// The id of every message of the generator. It is an id of a call, so that a server answers as to

@@ -15,10 +15,12 @@ const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\n\
     Upgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const ACCEPTED: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+pub(super) const ACCEPTED: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// The first byte of a whole binary message.
 const BINARY: u8 = 0x82;
+/// The first byte of a whole text message.
+pub(super) const TEXT: u8 = 0x81;
 const MASKED: u8 = 0x80;
 
 /// The wire of the hub on tungstenite.
@@ -40,42 +42,54 @@ impl Wire for WebSocket {
             Role::Tagged => (Request::Join, &[][..]),
         };
         let payload = request.payload(body);
-        stream.write_all(&masked(&payload))?;
-        let mut answer = header(payload.len(), 0);
+        stream.write_all(&masked(BINARY, &payload))?;
+        let mut answer = header(BINARY, payload.len(), 0);
         answer.extend_from_slice(&payload);
         stream::expect(stream, &answer)
     }
 
     fn message(&self, kind: Kind, seq: u64, body: usize) -> Vec<u8> {
-        masked(&Request::Message(kind).payload(&self.body(seq, body)))
+        masked(BINARY, &Request::Message(kind).payload(&self.body(seq, body)))
     }
 
     fn answer_len(&self, _: Kind, body: usize) -> usize {
-        header(1 + body, 0).len() + 1 + body
+        header(BINARY, 1 + body, 0).len() + 1 + body
     }
 
     fn answer_body<'a>(&self, _: Kind, answer: &'a [u8]) -> &'a [u8] {
-        let header = match answer[1] {
-            127 => 10,
-            126 => 4,
-            _ => 2,
-        };
-        &answer[header + 1..]
+        &payload(answer)[1..]
     }
 }
 
-/// Returns a frame to the server. Every key is allowed. With a key of zeros the payload stays the
-/// same, and the server has the same work.
-fn masked(payload: &[u8]) -> Vec<u8> {
-    let mut frame = header(payload.len(), MASKED);
+/// Returns the payload of a whole frame of the server.
+pub(super) fn payload(frame: &[u8]) -> &[u8] {
+    let header = match frame[1] {
+        127 => 10,
+        126 => 4,
+        _ => 2,
+    };
+    &frame[header..]
+}
+
+/// Returns a frame to the server, which begins with this byte. Every key is allowed. With a key of
+/// zeros the payload stays the same, and the server has the same work.
+pub(super) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(first, payload.len(), MASKED);
     frame.extend_from_slice(&[0; 4]);
     frame.extend_from_slice(payload);
     frame
 }
 
+/// Returns a frame of the server, which begins with this byte.
+pub(super) fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(first, payload.len(), 0);
+    frame.extend_from_slice(payload);
+    frame
+}
+
 /// Returns the header of a frame without the key.
-fn header(len: usize, mask: u8) -> Vec<u8> {
-    let mut header = vec![BINARY];
+fn header(first: u8, len: usize, mask: u8) -> Vec<u8> {
+    let mut header = vec![first];
     match (u8::try_from(len), u16::try_from(len)) {
         (Ok(short @ ..126), _) => header.push(mask | short),
         (_, Ok(middle)) => {
