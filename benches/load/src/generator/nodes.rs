@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use super::audience::{IN_FLIGHT, Progress};
 use super::crowd::Crowd;
 use super::link::Pattern;
-use super::{Span, Target, after_warm_up, histogram, join, join_many};
+use super::{Span, Target, histogram, join, join_many};
 use crate::socket::Socket;
 use crate::wire::{Kind, Role, Wire};
 
@@ -78,7 +78,8 @@ impl<'a> Nodes<'a> {
     }
 
     /// Broadcasts to the readers of all nodes, or with a tag to those of the first node. Keeps
-    /// `in_flight` publishes in flight: the next one is sent when every reader has the oldest one.
+    /// `in_flight` publishes in flight: the next one is sent when every reader has the oldest one. It
+    /// takes longer than `lasts` if no more publishes than those are complete by then.
     pub(crate) fn measure(
         &mut self,
         kind: Kind,
@@ -92,18 +93,24 @@ impl<'a> Nodes<'a> {
         let readers =
             if kind == Kind::PublishTag { self.readers } else { self.readers * self.nodes };
         let mut flight = Flight::new(readers, self.readers);
-        after_warm_up(lasts, |span| {
-            flight.begin();
-            while !span.is_over(flight.delivered()) {
-                self.publish(&mut flight, &pattern, in_flight)?;
-                self.turn(&mut flight, &pattern, delivery)?;
+        // The publishes in flight at the end of the warm-up go on, since a slow server needs seconds for
+        // its first ones.
+        let mut pass = |flight: &mut Flight, span: Span, least: u64| -> io::Result<()> {
+            while !span.is_over(flight.delivered()) || flight.completed() < least {
+                self.publish(flight, &pattern, in_flight)?;
+                self.turn(flight, &pattern, delivery)?;
             }
-            let passed = flight.passed(span);
-            while flight.in_flight() > 0 {
-                self.turn(&mut flight, &pattern, delivery)?;
-            }
-            Ok(passed)
-        })
+            Ok(())
+        };
+        pass(&mut flight, Span::begin(lasts / 10), 0)?;
+        flight.begin();
+        let span = Span::begin(lasts);
+        pass(&mut flight, span, in_flight as u64)?;
+        let passed = flight.passed(span);
+        while flight.in_flight() > 0 {
+            self.turn(&mut flight, &pattern, delivery)?;
+        }
+        Ok(passed)
     }
 
     fn publish(&mut self, flight: &mut Flight, pattern: &Pattern, most: usize) -> io::Result<()> {
@@ -142,6 +149,8 @@ struct Flight {
     /// Every reader with a number that this divides is recorded.
     recorded: usize,
     published: u64,
+    /// The publishes that were complete at the beginning.
+    before: u64,
     /// The time of each publish, by its number modulo [`IN_FLIGHT`].
     times: [Instant; IN_FLIGHT],
     /// The deliveries and the latencies on the first node, and on all others.
@@ -157,6 +166,7 @@ impl Flight {
             here,
             recorded: here.div_ceil(RECORDED),
             published: 0,
+            before: 0,
             times: [Instant::now(); IN_FLIGHT],
             counts: [0; 2],
             latencies: [histogram(), histogram()],
@@ -165,12 +175,18 @@ impl Flight {
 
     /// Forgets the deliveries so far, which were a warm-up.
     fn begin(&mut self) {
+        self.before = self.progress.complete();
         self.counts = [0; 2];
         self.latencies.iter_mut().for_each(Histogram::reset);
     }
 
     const fn in_flight(&self) -> usize {
         (self.published - self.progress.complete()) as usize
+    }
+
+    /// Returns the publishes since the beginning that every reader has received.
+    const fn completed(&self) -> u64 {
+        self.progress.complete() - self.before
     }
 
     const fn delivered(&self) -> u64 {
