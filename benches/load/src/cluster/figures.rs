@@ -31,6 +31,8 @@ pub(super) enum Need {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Pass,
+    /// The median misses it, and a part of the interval reaches it.
+    Within,
     Miss,
     /// It was not measured.
     Unknown,
@@ -53,12 +55,16 @@ pub(super) struct Figure {
 impl Figure {
     /// Returns the verdict: the median or a part of its interval must reach the figure.
     pub(super) fn verdict(&self) -> Verdict {
-        let Some(Interval { low, high, .. }) = self.ratio else { return Verdict::Unknown };
-        let passes = match self.need {
-            Need::AtLeast(least) => high >= least,
-            Need::AtMost(most) => low <= most,
+        let Some(Interval { low, median, high }) = self.ratio else { return Verdict::Unknown };
+        let (by_median, by_interval) = match self.need {
+            Need::AtLeast(least) => (median >= least, high >= least),
+            Need::AtMost(most) => (median <= most, low <= most),
         };
-        if passes { Verdict::Pass } else { Verdict::Miss }
+        match (by_median, by_interval) {
+            (true, _) => Verdict::Pass,
+            (false, true) => Verdict::Within,
+            (false, false) => Verdict::Miss,
+        }
     }
 }
 
@@ -229,7 +235,7 @@ mod tests {
         };
         let verdict = |ours| of(&measured(ours), "cross-node deliveries/s of the relay").verdict();
         assert_eq!(verdict([91.0, 182.0]), Verdict::Pass);
-        assert_eq!(verdict([80.0, 182.0]), Verdict::Pass);
+        assert_eq!(verdict([80.0, 184.0]), Verdict::Within);
         assert_eq!(verdict([80.0, 178.0]), Verdict::Miss);
     }
 

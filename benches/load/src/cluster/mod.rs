@@ -61,7 +61,7 @@ pub(crate) struct Options {
 impl Options {
     fn out(&self) -> &Path {
         let default = if self.short { SHORT } else { DIRECTORY };
-        self.out.as_deref().unwrap_or(Path::new(default))
+        self.out.as_deref().unwrap_or_else(|| Path::new(default))
     }
 }
 

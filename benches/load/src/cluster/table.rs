@@ -46,6 +46,7 @@ fn row(figure: &Figure, is_judged: bool) -> String {
     let verdict = match figure.verdict() {
         _ if !is_judged => "too few rounds",
         Verdict::Pass => "pass",
+        Verdict::Within => "pass by its interval",
         Verdict::Miss => "**miss**",
         Verdict::Unknown => "not measured",
     };
@@ -59,7 +60,8 @@ fn conditions(report: &Report, clients: usize) -> String {
          {}, {}. Each node, the broker and the load generator are processes of their own on this machine, \
          over loopback. A ratio is paired by round, and the order of the contestants is reversed in every \
          second round. The interval of a median holds 95 % without an assumption on the distribution: of \
-         ten rounds it is the second to the ninth value. A figure passes if the interval reaches it. \
+         ten rounds it is the second to the ninth value. A figure passes if \
+         the median or a part of the interval reaches it. \
          *One server alone* is the same build without a broker. *The relay* is a server on Veltix with \
          async-nats that publishes everything that is queued in one batch, without targets, sequence \
          numbers and checks. *Socket.IO* is version 4.8.4 with its Redis adapter 8.3.0, one process for each \
