@@ -60,11 +60,18 @@ impl Broadcast {
         let message = encode(endpoint, message)?;
         let frame = Frame::from(message.with_id(endpoint.plain_id()));
         #[cfg(feature = "cluster")]
-        if let Some(relay) = endpoint.relay().filter(|_| !self.local) {
-            let relay = Arc::clone(relay);
-            return Ok(self.send_everywhere(&*relay, frame)?);
-        }
-        Ok(send_here(&self.endpoint, self.target, self.except, frame)?)
+        let for_others = match endpoint.relay().filter(|_| !self.local) {
+            Some(relay) => self.for_others(relay, &frame)?,
+            None => None,
+        };
+        let delivery = send_here(&self.endpoint, self.target, self.except, frame)?;
+        // The peers of this node come first.
+        #[cfg(feature = "cluster")]
+        let delivery = match for_others {
+            Some(for_others) => for_others.publish(delivery),
+            None => delivery,
+        };
+        Ok(delivery)
     }
 
     /// Creates a [`Survey`] that asks each of the peers. The message is encoded once, now.

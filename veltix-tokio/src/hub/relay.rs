@@ -202,24 +202,39 @@ impl Broadcast {
         self
     }
 
-    /// Sends a frame to the peers of this node, and then to those of the other ones.
-    pub(super) fn send_everywhere(
-        self,
-        relay: &dyn Relay,
-        frame: Frame,
-    ) -> Result<Delivery, TargetError> {
-        let Self { endpoint, target, except, except_elsewhere, .. } = self;
-        let outgoing = relay.encode(&target, &except_elsewhere, &frame)?;
-        let length = frame.len();
-        // The peers of this node come first.
-        let mut delivery = send_here(&endpoint, target, except, frame)?;
-        if let Some(outgoing) = outgoing {
-            let Published { nodes, waits } = relay.publish(outgoing);
-            let waiting = if waits { length } else { 0 };
-            flush::published(length * nodes.queued, waiting);
-            delivery.nodes = nodes;
-        }
-        Ok(delivery)
+    /// Prepares the message for the other nodes. It is out of line, so that a server without a cluster pays
+    /// one branch.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn for_others(
+        &self,
+        relay: &Arc<dyn Relay>,
+        frame: &Frame,
+    ) -> Result<Option<Box<ForOthers>>, TargetError> {
+        let outgoing = relay.encode(&self.target, &self.except_elsewhere, frame)?;
+        Ok(outgoing.map(|outgoing| {
+            Box::new(ForOthers { relay: Arc::clone(relay), outgoing, length: frame.len() })
+        }))
+    }
+}
+
+/// A message for other nodes that the peers of this one receive first.
+pub(super) struct ForOthers {
+    relay: Arc<dyn Relay>,
+    outgoing: Outgoing,
+    length: usize,
+}
+
+impl ForOthers {
+    /// Passes the message on, and adds the other nodes to its delivery.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn publish(self: Box<Self>, mut delivery: Delivery) -> Delivery {
+        let Self { relay, outgoing, length } = *self;
+        let Published { nodes, waits } = relay.publish(outgoing);
+        flush::published(length * nodes.queued, if waits { length } else { 0 });
+        delivery.nodes = nodes;
+        delivery
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use veltix::{Hub, Message, Peer, Router, SendError, Server, ServerConfig, TagError, tag};
-use veltix_cluster::{Joining, Nats};
+use veltix_cluster::Nats;
 
 use super::veltix::{Variant, listens_at, local, router};
 use super::{announce, run_on_two_workers};
@@ -21,7 +21,7 @@ pub(super) fn serve(broker: Option<&str>) {
         let mut server = server.expect("the configuration works");
         if let Some(url) = broker {
             let nats = Nats::connect(&url, NAME).await.expect("the broker accepts it");
-            server = server.cluster(Joining::new(nats));
+            server = server.cluster(nats);
         }
         announce(listens_at(server.local_addr()));
         server.run().await.expect("it runs");
