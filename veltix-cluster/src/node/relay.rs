@@ -15,6 +15,7 @@ use veltix_tokio::{ClusterShutdown, NodeDelivery, Outgoing, Published, Relay};
 
 use super::Node;
 use crate::backplane::Destination;
+use crate::status::ClusterStatus;
 
 impl Relay for Node {
     fn node(&self) -> NodeId {
@@ -105,11 +106,25 @@ impl Relay for Node {
         let unused = tasks.spawn.take();
         drop(tasks);
         drop(unused);
-        self.events.end();
+        self.end();
     }
 }
 
 impl Node {
+    /// Ends what waits for other nodes, after the end of the tasks. The hub keeps this value.
+    fn end(&self) {
+        let reason = "the server has ended".into();
+        self.status.send_replace(ClusterStatus::Degraded { reason });
+        for node in self.member_ids() {
+            self.members().bye(node);
+            self.asks.gone(node, |_| true);
+            self.calls.gone(node, |_| true);
+            self.interests.left(node);
+            self.unwatch_member(node);
+        }
+        self.events.end();
+    }
+
     /// Sends a frame to the peers of one other node that a target matches.
     pub(crate) fn send_to(&self, node: NodeId, target: &Target, frame: &Frame) -> NodeDelivery {
         if self.members().get(node).is_none() {

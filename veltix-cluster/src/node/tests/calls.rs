@@ -131,3 +131,26 @@ async fn a_peer_of_any_node_can_be_called() {
     let error = soon(cluster.peer(mute).request(&ask()).into_future()).await.unwrap_err();
     assert!(matches!(error, RequestError::Offline), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_this_node_ends_its_calls_and_questions() {
+    let (network, nodes) = two().await;
+    let cluster = nodes[0].cluster();
+    let (_mute, mute) = nodes[1].named("mute").await;
+    network.cut(nodes[0].id, nodes[1].id);
+    let start = Instant::now();
+    let request = ask();
+    let request = cluster.peer(mute).request(&request).timeout(Duration::from_secs(20));
+    let count = cluster.count(all()).timeout(Duration::from_secs(20));
+    let end = async {
+        tokio::task::yield_now().await;
+        nodes[0].hub.shutdown().await
+    };
+    let (request, count, _) =
+        soon(async { tokio::join!(request.into_future(), count.into_future(), end) }).await;
+    assert!(matches!(request, Err(RequestError::NodeGone)), "{request:?}");
+    assert_eq!(count.unwrap().missing, [(nodes[1].id, Missing::Gone)]);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(cluster.others().is_empty());
+    assert!(matches!(*cluster.status().borrow(), ClusterStatus::Degraded { .. }));
+}
