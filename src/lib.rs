@@ -61,7 +61,8 @@
 //! # }
 //! ```
 //!
-//! The module `veltix::cluster` has the settings, and the calls that ask all servers.
+//! The page [clusters](mod@_guide::cluster) says what is exact, what follows a moment later, and what is lost while
+//! the NATS server is away. The module `veltix::cluster` has the settings, and the calls that ask all servers.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod _guide;
@@ -74,6 +75,9 @@ pub mod presence;
 pub mod request;
 pub mod stats;
 pub mod tags;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 pub mod text;
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "tls-aws-lc-rs"))))]
@@ -157,10 +161,6 @@ pub use veltix_tokio::stop_signal;
 #[cfg(feature = "cluster")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
 pub use veltix_cluster as cluster;
-
-#[cfg(feature = "testing")]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub use veltix_tokio::testing;
 
 #[doc(hidden)]
 pub mod __private {

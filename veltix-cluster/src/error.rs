@@ -158,6 +158,13 @@ pub enum ConnectError {
 }
 
 /// Serves a `main` that returns the error of the `veltix` crate.
+impl From<ClusterConfigError> for veltix_tokio::Error {
+    fn from(error: ClusterConfigError) -> Self {
+        Self::Cluster(Box::new(error))
+    }
+}
+
+/// Serves a `main` that returns the error of the `veltix` crate.
 #[cfg(feature = "nats")]
 impl From<ConnectError> for veltix_tokio::Error {
     fn from(error: ConnectError) -> Self {

@@ -55,6 +55,8 @@ mod node;
 mod peer;
 mod status;
 mod survey;
+#[cfg(feature = "testing")]
+mod testing;
 mod watch;
 
 pub use asking::{Change, Count, CountPerNode, Get, List};
@@ -80,6 +82,9 @@ pub use peer::{ClusterPeer, ClusterRequest};
 pub use rustls;
 pub use status::ClusterStatus;
 pub use survey::{ClusterResponses, ClusterSurvey};
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use testing::TestCluster;
 pub use veltix_core::cluster::{LeaveReason, NodeId, PeerRef, UnknownRef};
 pub use veltix_tokio::{ClusterShutdown, NodeDelivery};
 pub use watch::{

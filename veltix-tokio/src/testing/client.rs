@@ -15,7 +15,7 @@ use crate::client::{Client, ClientConfig, ClientStatus};
 use crate::error::ConnectError;
 use crate::router::Router;
 
-/// A client of a [`TestServer`](super::TestServer). See the [module](super).
+/// A client of a [`TestServer`](super::TestServer). See the module `veltix::testing`.
 ///
 /// Its methods panic, naming the client, where those of a [`Client`] return an error;
 /// [`client`](TestClient::client) has the methods of a [`Client`]. Dropping it closes its

@@ -15,10 +15,10 @@ const SEED: u64 = 0x7665_6c74_6978;
 /// The resolution of Tokio's timers.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Pauses the clock, unless it is paused, and seeds the random numbers. [`align`] completes the
-/// start.
+/// Pauses the clock, unless it is paused, and seeds the random numbers for the server of this number in
+/// the test. [`align`] completes the start.
 #[track_caller]
-pub(super) fn begin() {
+pub(super) fn begin(server: u64) {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     assert!(
         matches!(flavor, Ok(RuntimeFlavor::CurrentThread)),
@@ -28,7 +28,7 @@ pub(super) fn begin() {
     if !is_paused() {
         tokio::time::pause();
     }
-    fastrand::seed(SEED);
+    fastrand::seed(SEED.wrapping_add(server));
     clock_hold::install(hold);
 }
 

@@ -18,6 +18,8 @@ use crate::close::ShutdownReport;
 use crate::config::SocketCore;
 use crate::error::ConnectError;
 use crate::hub::Hub;
+#[cfg(feature = "cluster")]
+use crate::hub::IntoRelay;
 use crate::peer::Peer;
 use crate::router::{Router, Served};
 use crate::server::{Server, ServerConfig};
@@ -25,7 +27,7 @@ use crate::server::{Server, ServerConfig};
 /// The time after which a test client that lost its connection reconnects.
 const RECONNECT: Duration = Duration::from_secs(1);
 
-/// A running server in memory, for the test of an application. See the [module](super).
+/// A running server in memory, for the test of an application. See the module `veltix::testing`.
 ///
 /// Dropping it aborts every connection; [`shutdown`](TestServer::shutdown) drains them. Both panic, and
 /// so fail the test, if a handler has returned an error or has panicked, unless the test
@@ -56,18 +58,45 @@ impl TestServer {
     /// Panics as [`start`](TestServer::start) does, and if the config is invalid.
     #[track_caller]
     pub fn start_with(config: ServerConfig, router: impl Served) -> impl Future<Output = Self> {
-        let router = router.into_router();
-        clock::begin();
+        Self::begin(0, "the server", config, router.into_router(), |server| server)
+    }
+
+    /// Serves a router as a node of a cluster. The number is another one for each node of a test: the random
+    /// numbers depend on it, and among them the id of the node. The report of a failed handler names `owner`.
+    #[cfg(feature = "cluster")]
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn start_node<C: IntoRelay>(
+        number: u64,
+        owner: String,
+        config: ServerConfig,
+        router: impl Served,
+        cluster: impl FnOnce() -> C,
+    ) -> impl Future<Output = Self> {
+        let join = |server: Server| server.cluster(cluster());
+        Self::begin(number, owner, config, router.into_router(), join)
+    }
+
+    #[track_caller]
+    fn begin(
+        number: u64,
+        owner: impl Into<String>,
+        config: ServerConfig,
+        router: Router,
+        join: impl FnOnce(Server) -> Server,
+    ) -> impl Future<Output = Self> {
+        let owner = owner.into();
+        clock::begin(number);
         let (switchboard, listener) = Switchboard::new();
         let config = config.socket_core(SocketCore::Async);
         let server = match Server::with_listener(listener, config, router) {
-            Ok(server) => server,
+            Ok(server) => join(server),
             Err(error) => panic!("the config of the test server is invalid: {error}"),
         };
         async move {
             clock::align().await;
             let hub = server.hub();
-            let log = Log::start("the server", hub.events());
+            let log = Log::start(owner, hub.events());
             let running = tokio::spawn(async move {
                 // The server has no error to return.
                 let _ = server.run().await;
