@@ -11,16 +11,11 @@ fi
 echo "building the chat: about a minute the first time"
 # The name of the package keeps the features away that only the tests need.
 cargo build --package veltix --example chat_server --example chat_client
-venv=${CARGO_TARGET_DIR:-target}/chat-venv
-if [ ! -e "$venv/ready" ] && command -v python3 > /dev/null; then
-    echo "installing the Python package veltix into $venv"
-    if python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check veltix==3.3.0; then
-        touch "$venv/ready"
-    fi
-fi
+. examples/chat/python.sh
+find_python
 echo "Join from a second terminal, in this folder:"
-if [ -e "$venv/ready" ]; then
-    echo "    $venv/bin/python examples/chat_peer.py bob ${addr##*:}"
+if [ -n "$python" ]; then
+    echo "    $python examples/chat_peer.py bob ${addr##*:}"
 else
     echo "    (no Python peer: that needs python3 with venv, version 3.11 or later, and a package index)"
 fi

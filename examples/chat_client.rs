@@ -2,8 +2,8 @@
 //!
 //! Run it with `cargo run --example chat_client NAME [ADDR]`, by default against `127.0.0.1:8080`.
 //! It sends each line of standard input to its room, unless the line is a command: `/join ROOM` changes the
-//! room and prints the number of its members, `/ping` prints the round-trip time, `/help` lists the commands,
-//! `/quit` leaves. It survives a restart of the server, and rejoins its room then.
+//! room and prints the number of its members, `/who` lists them, `/ping` prints the round-trip time, `/help` lists
+//! the commands, `/quit` leaves. It survives a restart of the server, and rejoins its room then.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
@@ -21,6 +21,7 @@ use messages::{Join, Motd, Say};
 
 const COMMANDS: &str = "\
 commands: /join ROOM  changes rooms
+          /who        lists the members of your room
           /ping       measures the round trip
           /help       lists the commands
           /quit       leaves
@@ -96,7 +97,8 @@ async fn command(client: &Client, name: &str, room: &Room, line: &str) -> veltix
     if line.is_empty() {
         return Ok(());
     }
-    if !line.starts_with('/') {
+    // The server answers this line with a list.
+    if !line.starts_with('/') || line == "/who" {
         client.send(&Say { from: name.to_owned(), text: line.to_owned() }).await?;
         return Ok(());
     }
@@ -109,7 +111,7 @@ async fn command(client: &Client, name: &str, room: &Room, line: &str) -> veltix
             *room.lock().expect("no holder panics") = Some(roster.room);
         }
         ("/join", _) => eprintln!("* usage: /join ROOM"),
-        (word @ ("/ping" | "/help"), _) => eprintln!("* {word} takes no argument"),
+        (word @ ("/ping" | "/who" | "/help"), _) => eprintln!("* {word} takes no argument"),
         (word, _) => eprintln!("* there is no command {word:?}: /help lists the commands"),
     }
     Ok(())

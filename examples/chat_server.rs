@@ -6,7 +6,7 @@
 //!
 //! | code | message | body |
 //! |---|---|---|
-//! | 200 | `say` | JSON `{"from", "text"}`; passed on to everyone else in the sender's room |
+//! | 200 | `say` | JSON `{"from", "text"}`; passed on to everyone else in the sender's room; the text `/who` is answered by a `motd` with the members |
 //! | 201 | `join` | JSON `{"room"}`; moves the sender there, answered by a `roster` |
 //! | 202 | `roster` | JSON `{"room", "members"}`, members counting the sender |
 //! | 203 | `motd` | UTF-8 text of the server: a welcome to each peer that connects, and a notice to a room when another peer joins or leaves it |
@@ -15,6 +15,8 @@
 
 #[path = "chat/app.rs"]
 mod app;
+#[path = "chat/members.rs"]
+mod members;
 #[path = "chat/messages.rs"]
 mod messages;
 

@@ -3,6 +3,7 @@
 use veltix::typed::TypedMessage;
 use veltix::{Hub, Message, Msg, Peer, Router, SendError, tag};
 
+use super::members;
 use super::messages::{Join, Motd, Roster, Say};
 
 /// The room of a peer that has not joined another one.
@@ -10,6 +11,19 @@ pub(crate) const LOBBY: &str = "lobby";
 
 /// Characters of a name that a notice shows.
 const SHOWN: usize = 32;
+
+/// The line that lists the members of the sender's room, so that clients without commands can ask as well.
+const WHO: &str = "/who";
+
+/// The largest body in bytes that is searched for a command.
+const COMMAND: usize = 512;
+
+/// A line of a peer.
+#[derive(serde::Deserialize)]
+struct Line {
+    from: String,
+    text: String,
+}
 
 pub(crate) fn router() -> Router {
     Router::new().on_connect(greet).route(Say::TYPE, say).on(join).on_disconnect(leave)
@@ -25,10 +39,14 @@ async fn greet(hub: Hub, peer: Peer) -> veltix::Result<()> {
 }
 
 /// Passes the message on as it came: as a [`Message`], its body is not copied. Only the peer's first line is
-/// also parsed, for the name.
+/// also parsed, for the name, and a short one, for a command.
 async fn say(hub: Hub, peer: Peer, message: Message) -> veltix::Result<()> {
     if !peer.has_tag("name") {
         remember_name(&peer, &message)?;
+    }
+    if message.body().len() <= COMMAND && message.json().is_ok_and(|line: Line| line.text == WHO) {
+        peer.send(&Motd(members::list(&hub, &room(&peer)).await?)).await?;
+        return Ok(());
     }
     hub.to(tag("room").is(room(&peer))).except(&peer).send(&message)?;
     Ok(())
@@ -41,7 +59,7 @@ async fn join(hub: Hub, peer: Peer, Msg(Join { room: to }): Msg<Join>) -> veltix
         notify(&hub, &peer, &from, "has left")?;
         notify(&hub, &peer, &to, "has joined")?;
     }
-    let members = hub.count(tag("room").is(to.as_str()))?;
+    let members = members::count(&hub, &to).await?;
     Ok(Roster { room: to, members })
 }
 
@@ -62,12 +80,7 @@ fn notify(hub: &Hub, peer: &Peer, room: &str, what: &str) -> Result<(), SendErro
 
 /// Takes the peer's name from a line that it says: a name comes with each line, and with nothing else.
 fn remember_name(peer: &Peer, message: &Message) -> veltix::Result<()> {
-    #[derive(serde::Deserialize)]
-    struct Line {
-        from: String,
-    }
-
-    if let Ok(Line { from }) = message.json() {
+    if let Ok(Line { from, .. }) = message.json() {
         // A terminal executes control characters, so they are removed.
         let name: String = from.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect();
         peer.set_tag(("name", name))?;

@@ -6,6 +6,8 @@ use super::soon;
 
 #[path = "../../examples/chat/app.rs"]
 mod app;
+#[path = "../../examples/chat/members.rs"]
+mod members;
 #[path = "../../examples/chat/messages.rs"]
 mod messages;
 
@@ -87,4 +89,21 @@ async fn a_name_shows_no_control_characters() {
     let name = format!("[31m{}", "b".repeat(28));
     reads(&mut ann, &format!("* {name} (peer {b}) has left lobby")).await;
     bob.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn a_member_asks_who_is_in_the_room() {
+    let server = TestServer::start(router()).await;
+    let (mut ann, _) = enters(&server, "ann").await;
+    let (bob, b) = enters(&server, "bob").await;
+    let (mut cat, _) = enters(&server, "cat").await;
+    let _: Roster = cat.request(&Join { room: "den".into() }).await;
+    says(&ann, "ann", "/who").await;
+    let is_list = |message: &veltix::Message| message.text().is_ok_and(|it| it.contains(": "));
+    let list = ann.expect_eventually_where("a list", is_list).await;
+    assert_eq!(list.text().unwrap(), format!("* lobby: ann, peer {b}"));
+    server.settle().await;
+    assert!(bob.waiting().iter().all(|it| it.code() != 200), "nobody else receives the command");
+    says(&cat, "cat", "/who").await;
+    reads(&mut cat, "* den: cat").await;
 }
