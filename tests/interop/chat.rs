@@ -36,7 +36,7 @@ impl Chat {
 }
 
 impl Python {
-    async fn says(&mut self, from: &str, text: &str) {
+    pub(super) async fn says(&mut self, from: &str, text: &str) {
         let say = json!({ "from": from, "text": text });
         self.tell(json!({ "do": "send", "code": SAY.code(), "json": say })).await;
     }
@@ -47,7 +47,7 @@ impl Python {
     }
 
     /// Moves to a room, and returns its number of members.
-    async fn members(&mut self, room: &str) -> u64 {
+    pub(super) async fn members(&mut self, room: &str) -> u64 {
         let join = json!({ "do": "request", "code": JOIN.code(), "json": { "room": room } });
         let reply = self.tell(join).await["reply"].clone();
         assert_eq!(reply["code"], ROSTER.code());

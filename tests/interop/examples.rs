@@ -13,6 +13,14 @@ pub(crate) async fn chat_server(port: u16) -> (Process, u16) {
     listening(Process::start("chat_server", command)).await
 }
 
+/// Starts a node of `cluster_chat` on a free port. Returns the port on which it listens.
+#[cfg(feature = "cluster-nats")]
+pub(crate) async fn cluster_chat(name: &str, nats: &str) -> (Process, u16) {
+    let mut command = example("cluster_chat");
+    command.envs([("VELTIX_ADDR", "127.0.0.1:0"), ("VELTIX_NODE", name), ("VELTIX_NATS", nats)]);
+    listening(Process::start(format!("cluster_chat {name}"), command)).await
+}
+
 /// Starts the server of `auth`. Returns the port on which it listens.
 pub(crate) async fn auth_server() -> (Process, u16) {
     let mut command = example("auth");
@@ -41,8 +49,11 @@ pub(crate) fn example(name: &str) -> Command {
     let this = std::env::current_exe().expect("a test has a file");
     let dir = this.parent().and_then(|deps| deps.parent()).expect("it is in target/PROFILE/deps");
     let path: PathBuf = dir.join("examples").join(name);
-    let how =
-        if name == "tls" { "-p veltix-tests --features tls --example tls" } else { "--examples" };
+    let how = match name {
+        "tls" => "-p veltix-tests --features tls --example tls",
+        "cluster_chat" => "-p veltix-tests --features cluster-nats --example cluster_chat",
+        _ => "--examples",
+    };
     assert!(path.exists(), "{} is missing: run `cargo build {how}`", path.display());
     Command::new(path)
 }

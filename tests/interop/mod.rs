@@ -11,6 +11,8 @@
 mod auth;
 mod chat;
 mod chat_client;
+#[cfg(feature = "cluster-nats")]
+mod cluster_chat;
 mod differential;
 mod env;
 pub(crate) mod examples;
