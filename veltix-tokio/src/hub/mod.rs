@@ -51,6 +51,10 @@ use crate::transport::PeerAddr;
 ///
 /// A clone is cheap and refers to the same server. A `Hub` does not keep the server alive: after
 /// the server has ended, the hub lists no peers, and sending is [`SendError::Closed`].
+///
+/// In a cluster, [`broadcast`](Self::broadcast) and [`to`](Self::to) send to the peers of all nodes. Every call
+/// that gives an answer, and every other one, speaks of this node alone; its twin on `veltix::cluster::Cluster`
+/// speaks of all nodes.
 #[derive(Clone)]
 pub struct Hub(Arc<Endpoint>);
 
@@ -89,7 +93,7 @@ impl Hub {
         Broadcast::new(Arc::clone(&self.0), target.into())
     }
 
-    /// Returns the peers that a target matches, in no particular order.
+    /// Returns the peers of this node that a target matches, in no particular order.
     ///
     /// # Errors
     /// [`TargetError`] if the target exceeds a limit. A target written by hand never
@@ -98,7 +102,7 @@ impl Hub {
         Ok(self.0.peers().matching(&target.into())?.to_vec())
     }
 
-    /// Returns the number of peers that a target matches.
+    /// Returns the number of peers of this node that a target matches.
     ///
     /// # Errors
     /// Those of [`list`](Hub::list).
@@ -106,9 +110,12 @@ impl Hub {
         self.0.peers().count(&target.into())
     }
 
-    /// Closes the connections of the peers that a target matches and returns their number. As with
-    /// [`Peer::close`], it takes effect at once, cancels their handlers and writes what is queued
+    /// Closes the connections of the peers of this node that a target matches and returns their number.
+    /// As with [`Peer::close`], it takes effect at once, cancels their handlers and writes what is queued
     /// (for at most 1 s). It does not wait for the connections to end.
+    ///
+    /// In a cluster it stays local. A ban uses `Cluster::close`, since a user may be connected to several
+    /// nodes.
     ///
     /// The connections end with [`CloseReason::ClosedFor`] this reason, unless another reason came
     /// first. The peers do not receive the reason. To inform them, send a message before.
@@ -126,13 +133,13 @@ impl Hub {
         Ok(peers.len())
     }
 
-    /// Returns the peer with this id while it is connected.
+    /// Returns the peer of this node with this id while it is connected.
     #[must_use]
     pub fn get(&self, id: PeerId) -> Option<Peer> {
         self.0.peers().get(id)
     }
 
-    /// Returns whether the server has reached its maximum number of peers, so that it refuses the
+    /// Returns whether this node has reached its maximum number of peers, so that it refuses the
     /// next one.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -154,7 +161,7 @@ impl Hub {
         self.0.panics().count()
     }
 
-    /// Returns the frames for all peers that were dropped since the server was bound, per message
+    /// Returns the frames for all peers of this node that were dropped since the server was bound, per message
     /// type and by code. Types without dropped frames are left out. [`Peer::stats`] returns the
     /// numbers of one peer.
     #[must_use]
@@ -175,7 +182,7 @@ impl Hub {
         self.0.local_addrs()
     }
 
-    /// Returns a stream of all events from now on.
+    /// Returns a stream of all events of this node from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
         self.0.events().subscribe()

@@ -5,7 +5,7 @@ use veltix_core::{Tag, TagError, TagValue, Target, TargetError};
 use super::Hub;
 
 impl Hub {
-    /// Tags the peers that a target matches and returns their number. The tag replaces a tag of the
+    /// Tags the peers of this node that a target matches and returns their number. The tag replaces a tag of the
     /// same name. After an error, no peer is tagged.
     ///
     /// ```
@@ -23,7 +23,7 @@ impl Hub {
         self.0.services().tags().change(|tags| tags.set_all(&target, tag))
     }
 
-    /// Removes the tag or the set of this name from the peers that a target matches. Returns the
+    /// Removes the tag or the set of this name from the peers of this node that a target matches. Returns the
     /// number of peers that had one.
     ///
     /// ```
@@ -40,7 +40,7 @@ impl Hub {
         self.0.services().tags().change(|tags| tags.remove_all(&target, name))
     }
 
-    /// Adds a value to the set of this name of the peers that a target matches, as
+    /// Adds a value to the set of this name of the peers of this node that a target matches, as
     /// [`Peer::join`](crate::Peer::join) does. Returns the number of peers whose set did not contain
     /// the value. After an error, no peer has joined.
     ///
@@ -65,7 +65,7 @@ impl Hub {
         self.0.services().tags().change(|tags| tags.join_all(&target, name, value))
     }
 
-    /// Removes a value from the set of this name of the peers that a target matches, as
+    /// Removes a value from the set of this name of the peers of this node that a target matches, as
     /// [`Peer::leave`](crate::Peer::leave) does. Returns the number of peers whose set contained the
     /// value. After an error, no peer has left.
     ///

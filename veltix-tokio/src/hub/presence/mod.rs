@@ -17,7 +17,7 @@ use super::{Endpoint, Hub};
 use crate::session::{Runtime, TagTable};
 
 impl Hub {
-    /// Begins a watch of the peers that a target matches. [`start`](WatchBuilder::start) returns it
+    /// Begins a watch of the peers of this node that a target matches. [`start`](WatchBuilder::start) returns it
     /// as a stream: the current members first, and then each peer that enters or leaves.
     /// [`by`](WatchBuilder::by) groups the peers, for example by user.
     ///
