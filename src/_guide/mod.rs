@@ -5,7 +5,7 @@
 //! | application | [messages], [handlers], [replies and errors](replies), [routes], [state and sessions](state), [blocking and concurrent handlers](concurrency), [layers] |
 //! | communication | [sending], [targets], [requests], [clients], [Python peers](python) |
 //! | connections | [lifecycle], [identity], [TLS](tls), [transports] |
-//! | operation | [limits], [network], [load balancers](load_balancer), [shutdown], [shutdown in operation](shutdown_operation), [events and logs](events), [features] |
+//! | operation | [limits], [network], [load balancers](load_balancer), [shutdown], [shutdown in operation](shutdown_operation), [clusters](mod@cluster), [events and logs](events), [features] |
 //! | quality | [testing], [guarantees] |
 
 // The links of the pages resolve in this scope.
@@ -59,6 +59,7 @@ pages! {
     load_balancer "../../docs/load-balancer.md"
     shutdown "shutdown.md"
     shutdown_operation "../../docs/shutdown.md"
+    cluster "../../docs/cluster.md"
     events "events.md"
     features "../../docs/features.md"
     testing "testing.md"
