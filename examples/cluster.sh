@@ -18,7 +18,7 @@ VELTIX_NATS=nats://HOST:PORT names a NATS server that runs already.
 TEXT
     exit 2
 fi
-echo "building the chat: about two minutes the first time"
+echo "building the chat: a few minutes the first time"
 cargo build --package cluster_chat
 cargo build --package veltix --example chat_client
 # shellcheck source=examples/chat/python.sh
