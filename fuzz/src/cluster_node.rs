@@ -12,7 +12,7 @@ use veltix::{
     Client, ClientConfig, Hub, Message, MessageType, PeerId, Router, Server, ServerConfig, Tag,
 };
 use veltix_cluster::{
-    Backplane, Cluster, ClusterInbox, Destination, Joining, NodeId, PublishError, StartError,
+    Backplane, Cluster, ClusterInbox, Destination, NodeId, PublishError, StartError,
 };
 use veltix_core::cluster::{
     AnswerContent, BatchHead, BatchWriter, Cancel, Change, FrameRecord, NodeAnswer, NodeAsk,
@@ -78,7 +78,7 @@ impl Node {
         let (lend, mut lent) = unbounded_channel();
         let (listener, connector) = memory(64 * 1024);
         let server = Server::with_listener(listener, ServerConfig::default(), Router::new());
-        let server = server.expect("the config works").cluster(Joining::new(Lent(lend)));
+        let server = server.expect("the config works").cluster(Cluster::over(Lent(lend)));
         let hub = server.hub();
         tokio::spawn(server.run());
         let (me, inbox) = lent.recv().await.expect("the engine is started");
