@@ -38,6 +38,10 @@
 //!   about once a second from then on. A dead server is noticed at once, and a hung one within seven seconds.
 //! - Several servers of one NATS cluster are named in one URL, with commas between them.
 
+// The first module, since its macro is in scope in the modules below it.
+#[macro_use]
+mod fault;
+
 mod asking;
 mod backplane;
 mod broadcast;

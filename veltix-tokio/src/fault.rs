@@ -25,8 +25,9 @@ thread_local! {
     static PLANTED: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
 }
 
+/// Returns whether this bug is planted on this thread.
 #[cfg(veltix_planted_bugs)]
-pub(crate) fn is_planted(bug: &str) -> bool {
+pub fn is_planted(bug: &str) -> bool {
     PLANTED.get() == Some(bug)
 }
 

@@ -79,7 +79,7 @@ pub mod __private {
     //! Names that public signatures or macros mention and that no application writes.
     pub use crate::error::{FromErrors, from_error};
     #[cfg(veltix_planted_bugs)]
-    pub use crate::fault::plant;
+    pub use crate::fault::{is_planted, plant};
     pub use crate::router::{
         Asked, BlockingHandler, BorrowBody, CallAs, Called, FailWith, Failure, Input, MessageInput,
         Outcome, Returned, RouteOptions, Served, Signature, StateFor, Tell, TellsRejection, check,

@@ -283,6 +283,9 @@ impl Node {
                 self.interests.left(node);
                 self.unwatch_member(node);
                 self.end_watches_of(node);
+                if fault!("node_leaves_twice") {
+                    self.events.emit(ClusterEvent::NodeLeft { node, reason });
+                }
                 ClusterEvent::NodeLeft { node, reason }
             }
             MemberEvent::DuplicateName(node, other) => {

@@ -137,7 +137,8 @@ impl Receiving {
                 None => node.interests.lost(head.origin),
             }
         }
-        Ok((received != Received::Duplicate).then_some(record))
+        let is_new = received != Received::Duplicate || fault!("duplicates_delivered");
+        Ok(is_new.then_some(record))
     }
 
     /// Adds a part to its record. Returns the record if it is complete, and whether the next record has the

@@ -130,12 +130,22 @@ impl Outbound {
         };
         if let Some(refused) = refused {
             state.streams.refuse(to, refused);
+            if fault!("numbered_when_queued") {
+                state.streams.take_number_back(to);
+            }
             return Pushed { sequence, queued: false, waits: false };
         }
         state.bytes = bytes;
         state.streams.accept(to);
         let taken = 0;
-        state.queue.push_back(Waiting { to, sequence, all_before, record, since: now, taken });
+        let waiting = Waiting { to, sequence, all_before, record, since: now, taken };
+        if fault!("direct_overtakes_all") && to != Destination::All {
+            let of_all = |it: &&Waiting| it.to == Destination::All && it.taken == 0;
+            let at = state.queue.len() - state.queue.iter().rev().take_while(of_all).count();
+            state.queue.insert(at, waiting);
+        } else {
+            state.queue.push_back(waiting);
+        }
         let waits = state.queue.len() > CLUSTER_QUEUE_RECORDS / 2 || bytes > self.max_bytes / 2;
         drop(state);
         self.changed.notify_one();

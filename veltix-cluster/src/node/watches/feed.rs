@@ -88,6 +88,10 @@ impl<I: Item> Feed<I> {
     pub(super) fn remove_part(&mut self, node: NodeId) {
         let Some(part) = self.parts.remove(&node) else { return };
         for item in part.into_items() {
+            if fault!("peers_leave_twice") {
+                let queues = self.readers.values_mut();
+                queues.for_each(|queue| queue.push(FeedEvent::Left(node, item.clone())));
+            }
             self.readers
                 .values_mut()
                 .for_each(|queue| queue.push(FeedEvent::Left(node, item.clone())));
