@@ -1,10 +1,7 @@
 //! One run, from its seed to its result.
 
-use std::thread;
-
 use fastrand::Rng;
-use tokio::runtime::{Builder, Handle};
-use tokio::time::timeout;
+use tokio::runtime::Handle;
 use veltix::{all, tag};
 
 use super::app::App;
@@ -13,40 +10,21 @@ use super::ledger::Side;
 use super::network::Network;
 use super::plan::Plan;
 use super::record::{Record, Verdict};
+use super::seeds::on_a_thread;
 use super::{check, faults, traffic};
-use crate::support::PATIENCE;
 
 /// The milliseconds after which no operation is in progress: a peer in a black hole has timed out
 /// by then.
 const CALM: u64 = 15_000;
 
-/// Runs the simulation of this seed on a new thread, so that per-thread state of the library, such
-/// as pooled buffers, is not left over from another run.
+/// Runs the simulation of this seed.
 pub(super) fn run(seed: u64, is_verbose: bool) -> Verdict {
     run_with(seed, is_verbose, || {})
 }
 
 /// Runs the simulation of this seed, after `first` has run on its thread.
 pub(super) fn run_with(seed: u64, is_verbose: bool, first: impl FnOnce() + Send) -> Verdict {
-    let here = || {
-        first();
-        run_here(seed, is_verbose)
-    };
-    let over = thread::scope(|scope| scope.spawn(here).join());
-    over.unwrap_or_else(|_| Verdict { wrong: vec!["it panics".to_owned()], ..Verdict::default() })
-}
-
-fn run_here(seed: u64, is_verbose: bool) -> Verdict {
-    // The seed of the library's random numbers.
-    fastrand::seed(seed);
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async {
-        let record = Record::new(is_verbose);
-        if timeout(PATIENCE, simulate(seed, &record)).await.is_err() {
-            record.wrong(format_args!("it does not end"));
-        }
-        record.verdict()
-    })
+    on_a_thread(seed, is_verbose, first, async move |record| simulate(seed, record).await)
 }
 
 async fn simulate(seed: u64, record: &Record) {
