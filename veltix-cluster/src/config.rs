@@ -48,8 +48,8 @@ impl ClusterConfig {
         self
     }
 
-    /// Sets the time after which a message that waits for the broker, or was kept by it, is dropped and
-    /// counted. Default: 5 s.
+    /// Sets the time after which a message is dropped and counted, from its call on: it has waited for the
+    /// broker, or the broker has kept it, or both. Default: 5 s.
     pub const fn message_ttl(mut self, ttl: Duration) -> Self {
         self.message_ttl = ttl;
         self
