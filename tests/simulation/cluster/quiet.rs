@@ -35,7 +35,9 @@ pub(super) async fn check(app: &App, broker: &Broker, hosts: &[Host], plan: &Pla
     members(app, &nodes);
     // The rooms are those that the faults have left, and every node must know them.
     for (node, cluster, _) in &nodes {
-        (0..ROOMS).for_each(|at| traffic::send(app, *node, cluster, Aim::Room(at), None, &mut rng));
+        for room in (0..ROOMS).map(Aim::Room) {
+            traffic::send(app, *node, cluster, room, None, &mut rng);
+        }
     }
     counts(app, &nodes, clients).await;
     changes(app, &nodes, clients).await;
@@ -50,7 +52,13 @@ pub(super) async fn check(app: &App, broker: &Broker, hosts: &[Host], plan: &Pla
     watch::check(app);
     for (node, cluster, _) in &nodes {
         for aim in (0..ROOMS).map(Aim::Room).chain([Aim::All, Aim::Outside(0)]) {
-            traffic::send(app, *node, cluster, aim, None, &mut rng);
+            let matched = traffic::send(app, *node, cluster, aim, None, &mut rng);
+            if let Aim::Room(room) = aim
+                && matched != holders(app, *node, room).len()
+            {
+                let holders = holders(app, *node, room);
+                record.wrong(format_args!("{node} sends {aim:?} to {matched}, not to {holders:?}"));
+            }
         }
         for (_, peer) in app.ledger.open(None) {
             traffic::send(app, *node, cluster, Aim::Peer(peer), None, &mut rng);
@@ -72,6 +80,15 @@ pub(super) async fn check(app: &App, broker: &Broker, hosts: &[Host], plan: &Pla
             sums::between(record, broker, (origin, node), plan.is_roomy());
         }
     }
+}
+
+/// Returns the other nodes that have a peer in the room.
+fn holders(app: &App, me: NodeId, room: i64) -> BTreeSet<NodeId> {
+    let state = app.ledger.lock();
+    let open = state.seats.values().filter(|seat| seat.left.is_none());
+    let named = open.filter_map(|seat| Some((seat.name?.node, &seat.rooms.last()?.1)));
+    let meant = named.filter(|(node, rooms)| *node != me && rooms.contains(&room));
+    meant.map(|(node, _)| node).collect()
 }
 
 /// Checks that each node knows the others, and no ended one.

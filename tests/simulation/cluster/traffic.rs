@@ -40,7 +40,9 @@ fn act_once(app: &App, node: NodeId, cluster: &Cluster, seldom_moves: bool, rng:
     let here = app.ledger.open(Some(node));
     let somebody = (!here.is_empty()).then(|| here[rng.usize(..here.len())]);
     match (rng.u8(..20), anybody, somebody) {
-        (0..4, Some((_, peer)), _) => send(app, node, cluster, Aim::Peer(peer), None, rng),
+        (0..4, Some((_, peer)), _) => {
+            send(app, node, cluster, Aim::Peer(peer), None, rng);
+        }
         (4..6, Some((_, peer)), _) => {
             tokio::spawn(request(app.clone(), cluster.clone(), peer, rng.fork()));
         }
@@ -63,7 +65,7 @@ fn act_once(app: &App, node: NodeId, cluster: &Cluster, seldom_moves: bool, rng:
     }
 }
 
-/// Sends a message.
+/// Sends a message, and returns the number of other nodes that it is for.
 pub(super) fn send(
     app: &App,
     origin: NodeId,
@@ -71,7 +73,7 @@ pub(super) fn send(
     aim: Aim,
     except: Option<PeerRef>,
     rng: &mut Rng,
-) {
+) -> usize {
     let key = (rng.u8(..6) == 0).then(|| rng.u16(..3));
     let filling = if rng.u8(..8) == 0 { rng.usize(..LARGE) } else { 0 };
     let wish = key.map_or(Wish::Nothing, Wish::Key);
@@ -93,7 +95,10 @@ pub(super) fn send(
     };
     let nodes = match sent {
         Ok(nodes) => nodes,
-        Err(error) => return app.record.note(format_args!("{number} is not sent: {error}")),
+        Err(error) => {
+            app.record.note(format_args!("{number} is not sent: {error}"));
+            return 0;
+        }
     };
     app.record.note(format_args!("{origin} sends {number} to {aim:?} but {except:?}: {nodes:?}"));
     if nodes.matched != nodes.queued + nodes.dropped {
@@ -102,6 +107,7 @@ pub(super) fn send(
     let (except, is_refused) = (except.into_iter().collect(), nodes.dropped > 0);
     let sent = Sent { origin, at, aim, except, key, is_refused };
     app.ledger.lock().sent.insert(number, sent);
+    nodes.matched
 }
 
 /// Lets a peer enter a room, or leave one.
