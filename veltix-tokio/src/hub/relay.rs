@@ -184,10 +184,19 @@ pub struct Foreign {
     pub frame: Frame,
 }
 
+/// The settings of a broadcast that concern other nodes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Elsewhere {
+    /// True if the message stays on this node.
+    local: bool,
+    /// Peers of other nodes that do not receive the message.
+    except: Vec<PeerRef>,
+}
+
 impl Broadcast {
     /// Keeps the message on this node: the peers of other nodes do not receive it.
-    pub const fn local(mut self) -> Self {
-        self.local = true;
+    pub fn local(mut self) -> Self {
+        self.elsewhere.get_or_insert_default().local = true;
         self
     }
 
@@ -197,7 +206,7 @@ impl Broadcast {
         if peer.node == self.endpoint.node() {
             self.except.push(peer.peer);
         } else {
-            self.except_elsewhere.push(peer);
+            self.elsewhere.get_or_insert_default().except.push(peer);
         }
         self
     }
@@ -211,7 +220,14 @@ impl Broadcast {
         relay: &Arc<dyn Relay>,
         frame: &Frame,
     ) -> Result<Option<Box<ForOthers>>, TargetError> {
-        let outgoing = relay.encode(&self.target, &self.except_elsewhere, frame)?;
+        let (local, except) = match &self.elsewhere {
+            Some(elsewhere) => (elsewhere.local, &elsewhere.except[..]),
+            None => (false, &[][..]),
+        };
+        if local {
+            return Ok(None);
+        }
+        let outgoing = relay.encode(&self.target, except, frame)?;
         Ok(outgoing.map(|outgoing| {
             Box::new(ForOthers { relay: Arc::clone(relay), outgoing, length: frame.len() })
         }))
@@ -229,8 +245,8 @@ impl ForOthers {
     /// Passes the message on, and adds the other nodes to its delivery.
     #[cold]
     #[inline(never)]
-    pub(super) fn publish(self: Box<Self>, mut delivery: Delivery) -> Delivery {
-        let Self { relay, outgoing, length } = *self;
+    pub(super) fn publish(self, mut delivery: Delivery) -> Delivery {
+        let Self { relay, outgoing, length } = self;
         let Published { nodes, waits } = relay.publish(outgoing);
         flush::published(length * nodes.queued, if waits { length } else { 0 });
         delivery.nodes = nodes;
