@@ -1,0 +1,85 @@
+//! C6: a node hangs, and the others go on.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::sleep;
+use veltix_cluster_faults::{Load, LoadReport, News, Order, now};
+
+use crate::stage::{Heard, Reader, Row, Setup, World, between, percentile};
+
+/// The time for which a reader that hangs may delay the others: the broker's `write_deadline`, and more.
+const WINDOW: u64 = 2_500_000;
+
+/// Returns the smallest p99 of the ages outside of one window.
+fn p99_outside(heard: &[Heard]) -> u64 {
+    let (Some(first), Some(last)) = (
+        heard.iter().map(|it| it.said.sent).min(),
+        heard.iter().map(|it| it.said.sent).max(),
+    ) else {
+        return u64::MAX;
+    };
+    let outside = |begin: u64| {
+        let is_outside = |it: &&Heard| !(begin..begin + WINDOW).contains(&it.said.sent);
+        percentile(heard.iter().filter(is_outside).map(Heard::age), 0.99)
+    };
+    (first..=last).step_by(100_000).map(outside).min().unwrap_or(u64::MAX)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c06_a_hung_node_delays_the_others_once() {
+    const MIB: f64 = 1_048_576.0;
+    let Some(world) = World::start("c06", Setup::default()).await else { return };
+    let [a, b, _] = &world.nodes[..] else { return };
+    // It fills the buffers of the sockets of B within two seconds.
+    let load = |count| Load { rate: 1_500, count, room: None, length: 4_096 };
+    let to_c = |from: u64| {
+        let heard = world.readers[2].iter().flat_map(|reader| reader.of(0));
+        heard.filter(|it| it.said.number >= from).collect::<Vec<_>>()
+    };
+    let before = a.load(load(4_500)).await;
+    world.quiet(Duration::from_millis(200)).await;
+    let p99_before = percentile(to_c(before.numbers.0).iter().map(Heard::age), 0.99);
+    let memory = a.state().await.memory;
+    let order = a.order(&Order::Load(load(1_000_000))).await;
+    sleep(Duration::from_millis(500)).await;
+    let stopped = now();
+    b.signal("-STOP");
+    let (mut most, mut queued) = (0, 0);
+    while now() - stopped < 8_000_000 {
+        let state = a.state().await;
+        most = most.max(state.memory);
+        // Within the window of the delay records wait.
+        if now() - stopped > 6_500_000 {
+            queued = queued.max(state.queued_bytes);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    let continued = now();
+    b.signal("-CONT");
+    let is_gap = |news: &News| matches!(news, News::Gap { .. });
+    let gap = b.news(continued, is_gap).await;
+    join_all(world.nodes.iter().map(|node| node.end_loads())).await;
+    let report: LoadReport = a.answer(order).await;
+    world.quiet(Duration::from_millis(500)).await;
+    let at_c = to_c(report.numbers.0);
+    let lost = (report.sent.offered * 5).abs_diff(at_c.len() as u64);
+    let (p99_before, p99) = (p99_before as f64 / 1e3, p99_outside(&at_c) as f64 / 1e3);
+    let longest = at_c.iter().map(Heard::age).max().unwrap_or_default() as f64 / 1e3;
+    let mut row = Row::new("C6");
+    row.is("messages lost from A to C", lost, 0);
+    row.note(format_args!("p99 from A to C before {p99_before:.1} ms"));
+    // A busy machine adds milliseconds to both.
+    row.most(
+        "outside of one window of 2.5 s",
+        p99,
+        (3.0 * p99_before).max(p99_before + 10.0),
+        " ms",
+    );
+    row.note(format_args!("longest {longest:.0} ms"));
+    row.note(format_args!("gap told by B {:.2} s after CONT", between(continued, gap)));
+    row.most("memory of A", most.saturating_sub(memory) as f64 / MIB, 24.0, " MiB more");
+    row.most("queue of A behind the window", queued as f64 / MIB, 1.0, " MiB");
+    row.is("duplicates", world.all().map(Reader::faults).map(|(twice, _)| twice).sum(), 0_usize);
+    row.end();
+}
