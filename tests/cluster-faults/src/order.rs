@@ -28,7 +28,7 @@ impl Default for Settings {
             broker: String::new(),
             addr: "127.0.0.1:0".to_owned(),
             optional: false,
-            reconnect_spread: 1_000,
+            reconnect_spread: 3_000,
         }
     }
 }

@@ -65,7 +65,10 @@ pub enum Watched {
 
 /// The counters of one stream of another node.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "they are the fields of `ReceivedRecords`, `SentRecords` and `NodeStats`")]
+#[allow(
+    missing_docs,
+    reason = "they are the fields of `ReceivedRecords`, `SentRecords` and `NodeStats`"
+)]
 pub struct PeerCounts {
     pub received: u64,
     pub missed: u64,
@@ -121,10 +124,11 @@ pub struct LoadReport {
     pub broadcasts: u64,
     /// The number of the first message, and that behind the last one.
     pub numbers: (u64, u64),
-    /// The time of a call below which 99 % of the calls are, in microseconds.
+    /// The time of a call below which 99 % of the calls are, in microseconds: of each second, and of them the
+    /// median. A busy machine makes single seconds slow.
     pub call_p99: u64,
-    /// The longest call, in microseconds.
-    pub call_max: u64,
+    /// The same of all calls.
+    pub call_p99_in_all: u64,
 }
 
 /// A count of peers.

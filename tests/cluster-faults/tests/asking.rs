@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use veltix_cluster_faults::{Call, Order, Surveyed, now};
+use veltix_cluster_faults::{Call, Order, Place, Surveyed, now, percentile};
 
 use crate::stage::{Reader, Row, Setup, World, between, seconds, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c09_questions_to_a_killed_and_to_a_hung_node_end_once() {
     const DEADLINE: u64 = 3_000;
+    const CALLS: usize = 5;
     let setup = Setup { clients: 0, ..Setup::default() };
     let Some(mut world) = World::start("c09", setup).await else { return };
+    // The peer of the request is not in the room of the survey, since a handler has one question at a time.
+    let addr = world.nodes[1].settings.addr.clone();
+    let asked = Reader::connect(&addr, "asked", &["alone", "mute"]).await;
+    let peer_of_b = world.nodes[1].peers().await.remove(0);
     let mut readers = Vec::new();
     for (node, room) in [(1, "b"), (2, "c")] {
         for number in 0..5 {
@@ -21,29 +26,20 @@ async fn c09_questions_to_a_killed_and_to_a_hung_node_end_once() {
     }
     // A knows the rooms before it asks.
     soon(async {
-        while world.nodes[0].count(veltix_cluster_faults::Place::Room("b".to_owned())).await.peers < 5
-            || world.nodes[0].count(veltix_cluster_faults::Place::Room("c".to_owned())).await.peers < 5
-        {
+        let count = async |room: &str| world.nodes[0].count(Place::Room(room.to_owned())).await;
+        while count("b").await.peers < 5 || count("c").await.peers < 5 {
             sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
-    let peer_of_b = world.nodes[1].peers().await.remove(0);
     let peer_of_c = world.nodes[2].peers().await.remove(0);
     let survey = |room: &str| Order::Survey { room: room.to_owned(), timeout: 30_000 };
     let before = world.nodes[0].order(&survey("b")).await;
     let request = Order::Request { peer: peer_of_b.clone(), timeout: 30_000 };
     let request_before = world.nodes[0].order(&request).await;
-    for reader in &readers[..5] {
+    for reader in readers[..5].iter().chain([&asked]) {
         reader.is_asked(1).await;
     }
-    soon(async {
-        // One of them is asked twice, and which one is not known here.
-        while readers[..5].iter().map(Reader::asked).sum::<u64>() < 6 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
     let killed = now();
     world.nodes[1].kill().await;
     // The broker has noticed it: a question that it passes to a dead socket has no answer at once.
@@ -55,20 +51,28 @@ async fn c09_questions_to_a_killed_and_to_a_hung_node_end_once() {
     .await;
     let noticed = now();
     let a = &world.nodes[0];
-    let call = a.request(&peer_of_b, 5_000).await;
-    let after = a.survey("b", 5_000).await;
+    // A busy machine delays single calls.
+    let (mut calls, mut surveys) = (Vec::new(), Vec::new());
+    for _ in 0..CALLS {
+        calls.push(a.request(&peer_of_b, 5_000).await);
+        surveys.push(a.survey("b", 5_000).await);
+    }
     // Meanwhile C hangs.
     world.nodes[2].signal("-STOP");
-    let (hung, hung_survey) = tokio::join!(a.request(&peer_of_c, DEADLINE), a.survey("c", DEADLINE));
+    let (hung, hung_survey) =
+        tokio::join!(a.request(&peer_of_c, DEADLINE), a.survey("c", DEADLINE));
     let surveyed: Surveyed = a.answer(before).await;
     let called: Call = a.answer(request_before).await;
     world.nodes[2].signal("-CONT");
     let mut row = Row::new("C9");
-    row.is("asked after the kill: request", call.outcome.as_str(), "NodeGone");
-    row.most("after", seconds(call.took) * 1e3, 50.0, " ms");
-    let reasons: Vec<_> = after.missing.iter().map(|(_, reason)| reason.as_str()).collect();
-    row.is("survey", reasons.join(" ").as_str(), "Gone");
-    row.most("after", seconds(after.took) * 1e3, 50.0, " ms");
+    let gone = calls.iter().filter(|call| call.outcome == "NodeGone").count();
+    row.is("asked after the kill: requests with NodeGone", gone, CALLS);
+    let median = percentile(calls.iter().map(|call| call.took), 0.5);
+    row.most("median", seconds(median) * 1e3, 50.0, " ms");
+    let is_gone = |survey: &&Surveyed| survey.missing.iter().map(|(_, why)| why).eq(["Gone"]);
+    row.is("surveys with Gone", surveys.iter().filter(is_gone).count(), CALLS);
+    let median = percentile(surveys.iter().map(|survey| survey.took), 0.5);
+    row.most("median", seconds(median) * 1e3, 50.0, " ms");
     row.note(format_args!("broker noticed after {:.1} ms", between(killed, noticed) * 1e3));
     let left = surveyed.responses.iter().filter(|(_, outcome, _)| outcome == "Left");
     let times: Vec<_> = left.map(|(_, _, at)| between(killed, *at)).collect();
@@ -78,9 +82,9 @@ async fn c09_questions_to_a_killed_and_to_a_hung_node_end_once() {
     row.is("request", called.outcome.as_str(), "NodeGone");
     row.is("hung node: request", hung.outcome.as_str(), "Timeout");
     let deadline = seconds(DEADLINE * 1_000);
-    row.within("after", seconds(hung.took), (deadline, deadline + 0.25), " s");
+    row.within("after", seconds(hung.took), (deadline, deadline + 0.5), " s");
     let reasons: Vec<_> = hung_survey.missing.iter().map(|(_, reason)| reason.as_str()).collect();
     row.is("survey", reasons.join(" ").as_str(), "TimedOut");
-    row.within("after", seconds(hung_survey.took), (deadline, deadline + 0.25), " s");
+    row.within("after", seconds(hung_survey.took), (deadline, deadline + 0.5), " s");
     row.end();
 }

@@ -26,7 +26,12 @@ async fn c12_a_killed_node_that_starts_again_takes_its_own_place() {
         let joined = node.news(killed, is_new).await;
         let is_old = |news: &News| matches!(news, News::Left { node, .. } if *node == old);
         let left = node.news(killed, is_old).await;
-        row.most(&format!("old node left {name}"), between(joined, left), 1.0, " s after the Hello");
+        row.most(
+            &format!("old node left {name}"),
+            between(joined, left),
+            1.0,
+            " s after the Hello",
+        );
         let reasons = node.news_since(killed).into_iter().filter_map(|news| match news {
             News::Left { node, reason } if node == old => Some(reason),
             _ => None,

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use tokio::time::sleep;
-use veltix_cluster_faults::{Load, News, Place, now};
+use veltix_cluster_faults::{Load, News, Place, now, percentile};
 use veltix_core::limits::CLUSTER_DISCOVERY;
 
-use crate::stage::{Balance, Heard, Reader, Row, Setup, World, percentile, seconds, soon};
+use crate::stage::{Balance, Heard, Reader, Row, Setup, World, seconds, soon};
 
 fn numbers(heard: &[Heard]) -> BTreeSet<(u16, u64)> {
     heard.iter().map(|heard| (heard.said.origin, heard.said.number)).collect()
@@ -81,8 +81,25 @@ async fn c01_without_a_fault_each_message_arrives_once_and_in_order() {
 /// Texts that mean something in subjects of NATS, in UTF-8 or in lines, and one of the longest.
 fn hostile() -> Vec<String> {
     let texts = [
-        "a.b", "a.*", "*", ">", "a.>", ".", "..", "é", "e\u{301}", " ", "a b", "\t", "\r", "\0",
-        "vx.faults.1.all", "_INBOX.>", "$SYS.>", "A", "a",
+        "a.b",
+        "a.*",
+        "*",
+        ">",
+        "a.>",
+        ".",
+        "..",
+        "é",
+        "e\u{301}",
+        " ",
+        "a b",
+        "\t",
+        "\r",
+        "\0",
+        "vx.faults.1.all",
+        "_INBOX.>",
+        "$SYS.>",
+        "A",
+        "a",
     ];
     texts.map(str::to_owned).into_iter().chain(["x".repeat(1_024), "x".repeat(1_023)]).collect()
 }
@@ -91,7 +108,8 @@ fn hostile() -> Vec<String> {
 async fn c02_hostile_tags_reach_their_holders_only() {
     const ROOMS: u64 = 10_000;
     let Some(world) = World::start("c02", Setup::default()).await else { return };
-    let rooms = |range: std::ops::Range<u64>| range.map(|room| format!("r{room}")).collect::<Vec<_>>();
+    let rooms =
+        |range: std::ops::Range<u64>| range.map(|room| format!("r{room}")).collect::<Vec<_>>();
     let (hostile, each) = (hostile(), ROOMS / 10);
     // Clients of two nodes hold all tags. Those of the third node hold none, and it sends.
     let holders: Vec<_> = world.readers[1].iter().chain(&world.readers[2]).collect();

@@ -22,9 +22,8 @@ async fn c13_nodes_come_back_one_after_the_other() {
         let is_recovered = |news: &News| matches!(news, News::Recovered { .. });
         let times = join_all(world.nodes.iter().map(|node| node.news(killed, is_recovered))).await;
         let times: Vec<_> = times.into_iter().map(|at| between(back, at)).collect();
-        let in_slot = |slot: i64| {
-            times.iter().filter(|at| (*at * 10.0).floor() as i64 == slot).count()
-        };
+        let in_slot =
+            |slot: i64| times.iter().filter(|at| (*at * 10.0).floor() as i64 == slot).count();
         peaks.push((0..60).map(in_slot).max().unwrap_or_default());
         last = times.into_iter().fold(last, f64::max);
     }

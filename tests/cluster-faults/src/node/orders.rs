@@ -9,9 +9,7 @@ use veltix::cluster::{Cluster, Missing, NodeId, PeerRef, WatchEvent};
 use veltix::presence::GroupEvent;
 use veltix::request::Response;
 use veltix::{Hub, Message, RequestError, Target, all, tag};
-use veltix_cluster_faults::{
-    ASK, Call, Counted, Line, Order, Place, Sent, Surveyed, Watched, now,
-};
+use veltix_cluster_faults::{ASK, Call, Counted, Line, Order, Place, Sent, Surveyed, Watched, now};
 
 use crate::load::{Loads, add};
 use crate::state::state;

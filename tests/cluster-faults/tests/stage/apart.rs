@@ -10,6 +10,9 @@ use crate::skipped::skip;
 /// Is set to the name of the test in the process that runs it.
 const INSIDE: &str = "VELTIX_FAULTS_INSIDE";
 
+/// Is set where no test may be skipped.
+const REQUIRED: &str = "VELTIX_REQUIRE_ROWS";
+
 /// Runs a test of this name in a network namespace of its own: the program again, for this test alone.
 pub(crate) fn apart(test: &str, body: impl Future<Output = ()>) {
     if env::var(INSIDE).is_ok_and(|inside| inside == test) {
@@ -18,6 +21,7 @@ pub(crate) fn apart(test: &str, body: impl Future<Output = ()>) {
     }
     for (program, words) in [("unshare", "--net true"), ("ip", "-Version"), ("nft", "--version")] {
         if !run(program, words) {
+            assert!(env::var_os(REQUIRED).is_none(), "`{program} {words}` does not work");
             return skip(test, &format!("`{program} {words}` does not work"));
         }
     }

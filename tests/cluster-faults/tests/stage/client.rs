@@ -21,6 +21,11 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
+    /// Returns the time of the call, and the microseconds from it to the arrival.
+    pub(crate) const fn timed(&self) -> (u64, u64) {
+        (self.said.sent, self.age())
+    }
+
     /// Returns the microseconds from the call to the arrival.
     pub(crate) const fn age(&self) -> u64 {
         self.at.saturating_sub(self.said.sent)
@@ -110,11 +115,6 @@ impl Reader {
             }
         })
         .await;
-    }
-
-    /// Returns the number of questions that have come.
-    pub(crate) fn asked(&self) -> u64 {
-        self.kept.asked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn connects(&self) -> Vec<u64> {

@@ -21,7 +21,7 @@ pub(crate) use broker::Broker;
 pub(crate) use client::{Heard, Reader};
 pub(crate) use members::Members;
 pub(crate) use node::Node;
-pub(crate) use row::{Row, percentile};
+pub(crate) use row::Row;
 pub(crate) use world::{Setup, World, connect};
 
 /// Waits for an event that comes soon unless it never comes.

@@ -215,7 +215,8 @@ impl Node {
 async fn read(output: ChildStdout, told: Arc<watch::Sender<Told>>) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let line: Line = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let line: Line =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         told.send_modify(|told| match line {
             Line::Started { node, .. } => told.started = Some(node),
             Line::Failed { reason } => told.failed.push(reason),

@@ -54,11 +54,3 @@ impl Row {
         assert!(self.failed.is_empty(), "not within the limits: {}", self.failed.join(", "));
     }
 }
-
-/// Returns the value below which this share of the values is.
-pub(crate) fn percentile(values: impl IntoIterator<Item = u64>, share: f64) -> u64 {
-    let mut values: Vec<_> = values.into_iter().collect();
-    values.sort_unstable();
-    let at = (values.len() as f64 * share) as usize;
-    values.get(at.min(values.len().saturating_sub(1))).copied().unwrap_or_default()
-}
