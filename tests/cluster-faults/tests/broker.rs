@@ -150,7 +150,7 @@ async fn c04_a_hung_broker_fills_no_memory_and_delivers_nothing_old() {
     row.is("local messages lost", lost, 0);
     // A busy machine adds milliseconds to both.
     row.note(format_args!("local p99 before {p99_before:.1} ms"));
-    row.most("local p99", p99, (2.0 * p99_before).max(p99_before + 5.0), " ms");
+    row.most("local p99", p99, (2.0 * p99_before).max(p99_before + 25.0), " ms");
     row.most("of all seconds", in_all, 500.0, " ms");
     row.most("oldest frame delivered", seconds(oldest), 6.0, " s");
     row.note(format_args!("{stale} too old"));

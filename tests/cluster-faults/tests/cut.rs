@@ -40,6 +40,14 @@ async fn cut_and_heal() {
         }
     };
     soon(sees_all).await;
+    for readers in &world.readers {
+        soon(async {
+            while readers[0].of(1).len() < 50 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
     let cut = now();
     assert!(run("nft", "add table inet cut"));
     for chain in ["input", "output"] {

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use load::Loads;
 use orders::Node;
 use talk::Talk;
-use veltix::cluster::{ClusterConfig, Joining, NatsConfig};
+use veltix::cluster::{Cluster, ClusterConfig, NatsConfig};
 use veltix::{BoxError, Message, Peer, Router, Server, ServerConfig};
 use veltix_cluster_faults::{ASK, Ended, JOIN, LEAVE, Line, Settings, now};
 
@@ -43,7 +43,8 @@ async fn run(settings: Settings, talk: &Talk) -> Result<()> {
         .max_values(100_000)
         .max_pending_handshakes(4_096, 4_096);
     let server = Server::bind(config, router()).await?;
-    let joining = Joining::new(nats).config(ClusterConfig::default().name(settings.name.as_str()));
+    let joining =
+        Cluster::over(nats).config(ClusterConfig::default().name(settings.name.as_str()))?;
     let node = joining.node();
     let server = server.cluster(joining);
     let (hub, addr) = (server.hub(), server.local_addr().to_string());
