@@ -66,26 +66,34 @@ async fn c09_questions_to_a_killed_and_to_a_hung_node_end_once() {
     world.nodes[2].signal("-CONT");
     let mut row = Row::new("C9");
     let gone = calls.iter().filter(|call| call.outcome == "NodeGone").count();
-    row.is("asked after the kill: requests with NodeGone", gone, CALLS);
+    row.is("requests after the kill with NodeGone", gone, CALLS);
     let median = percentile(calls.iter().map(|call| call.took), 0.5);
-    row.most("median", seconds(median) * 1e3, 50.0, " ms");
+    row.most("median time of a request", seconds(median) * 1e3, 50.0, " ms");
     let is_gone = |survey: &&Surveyed| survey.missing.iter().map(|(_, why)| why).eq(["Gone"]);
-    row.is("surveys with Gone", surveys.iter().filter(is_gone).count(), CALLS);
+    row.is("surveys after the kill with Gone", surveys.iter().filter(is_gone).count(), CALLS);
     let median = percentile(surveys.iter().map(|survey| survey.took), 0.5);
-    row.most("median", seconds(median) * 1e3, 50.0, " ms");
-    row.note(format_args!("broker noticed after {:.1} ms", between(killed, noticed) * 1e3));
+    row.most("median time of a survey", seconds(median) * 1e3, 50.0, " ms");
+    row.note(
+        "kill noticed by the broker after",
+        format_args!("{:.1} ms", between(killed, noticed) * 1e3),
+    );
     let left = surveyed.responses.iter().filter(|(_, outcome, _)| outcome == "Left");
     let times: Vec<_> = left.map(|(_, _, at)| between(killed, *at)).collect();
-    row.is("asked before: Left", times.len(), 5);
-    row.is("of", surveyed.responses.len(), 5);
-    row.most("last after", times.into_iter().fold(0.0, f64::max), 5.0, " s");
-    row.is("request", called.outcome.as_str(), "NodeGone");
-    row.is("hung node: request", hung.outcome.as_str(), "Timeout");
+    row.is("Left of a survey before the kill", times.len(), 5);
+    row.is("responses of that survey", surveyed.responses.len(), 5);
+    row.most("the last Left after", times.into_iter().fold(0.0, f64::max), 5.0, " s");
+    row.is("request before the kill", called.outcome.as_str(), "NodeGone");
+    row.is("request to a hung node", hung.outcome.as_str(), "Timeout");
     let deadline = seconds(DEADLINE * 1_000);
-    row.within("after", seconds(hung.took), (deadline, deadline + 0.5), " s");
+    row.within("its end after", seconds(hung.took), (deadline, deadline + 0.5), " s");
     let of_c = hung_survey.missing.iter().filter(|(node, _)| *node == world.nodes[2].id);
     let reasons: Vec<_> = of_c.map(|(_, reason)| reason.as_str()).collect();
-    row.is("survey", reasons.join(" ").as_str(), "TimedOut");
-    row.within("after", seconds(hung_survey.took), (deadline, deadline + 0.5), " s");
+    row.is("survey of a hung node", reasons.join(" ").as_str(), "TimedOut");
+    row.within(
+        "the end of that survey after",
+        seconds(hung_survey.took),
+        (deadline, deadline + 0.5),
+        " s",
+    );
     row.end();
 }

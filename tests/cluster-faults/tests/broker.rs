@@ -89,17 +89,22 @@ async fn c03_a_killed_broker_stops_no_local_service() {
     row.is("local messages lost", lost, 0);
     // The nodes are not optimized. On a busy machine a call takes longer with a broker as well.
     let with_broker = p99(&before).max(p99(&after));
-    row.note(format_args!("broadcast() p99 before and after {with_broker:.2} ms"));
-    row.most("broadcast() p99", p99(&reports), (2.0 * with_broker).max(1.0), " ms");
+    row.note("p99 of broadcast() before and after", format_args!("{with_broker:.2} ms"));
+    row.most(
+        "p99 of broadcast(), median second",
+        p99(&reports),
+        (2.0 * with_broker).max(1.0),
+        " ms",
+    );
     let in_all = reports.iter().map(|report| report.call_p99_in_all).max().unwrap_or_default();
-    row.most("of all seconds", in_all as f64 / 1e3, 50.0, " ms");
+    row.most("p99 of broadcast(), all seconds", in_all as f64 / 1e3, 50.0, " ms");
     row.most("degraded after", degraded, 1.0, " s");
     row.most("resumed after", resumed, 3.0, " s");
     let (twice, early) = world.faults();
     row.is("duplicates", twice, 0);
     row.is("out of order", early, 0);
-    row.note(format_args!("{} records missed", Balance::missed(&world.nodes).await));
-    row.is("offered without received and missed", difference, 0);
+    row.note("records missed", Balance::missed(&world.nodes).await);
+    row.is("records neither received nor missed", difference, 0);
     row.is("wrong sums", Balance::wrong_sums(&world.nodes).await, 0);
     row.end();
 }
@@ -150,14 +155,14 @@ async fn c04_a_hung_broker_fills_no_memory_and_delivers_nothing_old() {
     let (p99_before, p99) = (p99_before as f64 / 1e3, median_p99(local) as f64 / 1e3);
     let mut row = Row::new("C4");
     row.most("degraded after", between(stopped, degraded), 7.0, " s");
-    row.most("memory", most.saturating_sub(memory) as f64 / MIB, 24.0, " MiB more");
+    row.most("growth of memory", most.saturating_sub(memory) as f64 / MIB, 24.0, " MiB");
     row.is("local messages lost", lost, 0);
     // A busy machine adds milliseconds to both.
-    row.note(format_args!("local p99 before {p99_before:.1} ms"));
-    row.most("local p99", p99, (2.0 * p99_before).max(p99_before + 25.0), " ms");
-    row.most("of all seconds", in_all, 500.0, " ms");
+    row.note("local p99 before", format_args!("{p99_before:.2} ms"));
+    row.most("local p99, median second", p99, (2.0 * p99_before).max(p99_before + 25.0), " ms");
+    row.most("local p99, all seconds", in_all, 500.0, " ms");
     row.most("oldest frame delivered", seconds(oldest), 6.0, " s");
-    row.note(format_args!("{stale} too old"));
+    row.note("frames dropped as too old", stale);
     row.end();
 }
 
@@ -227,8 +232,8 @@ async fn c07_a_node_uses_another_broker_of_the_nats_cluster() {
     row.is("false NodeLeft", left, 0);
     row.is("local messages lost", lost_at_home(&world, &reports), 0);
     row.is("duplicates", world.faults().0, 0);
-    row.note(format_args!("{} records missed", Balance::missed(&world.nodes).await));
-    row.is("offered without received and missed", difference, 0);
+    row.note("records missed", Balance::missed(&world.nodes).await);
+    row.is("records neither received nor missed", difference, 0);
     row.is("wrong sums", Balance::wrong_sums(&world.nodes).await, 0);
     row.end();
 }

@@ -98,9 +98,9 @@ async fn cut_and_heal() {
         let (first, last) = times
             .iter()
             .fold((f64::INFINITY, 0.0_f64), |(least, most), it| (least.min(*it), most.max(*it)));
-        row.within("first after", first, (10.0, 12.0), " s");
-        row.within("last after", last, (10.0, 12.0), " s");
-        row.is("members that entered or left twice", members.wrong, 0);
+        row.within(&format!("the first by {name} after"), first, (10.0, 12.0), " s");
+        row.within(&format!("the last by {name} after"), last, (10.0, 12.0), " s");
+        row.is(&format!("entered or left twice at {name}"), members.wrong, 0);
     }
     row.most("watches equal truth after", equal, 6.0, " s");
     let is_degraded = |news: &News| matches!(news, News::Degraded { .. });

@@ -27,18 +27,26 @@ async fn c12_a_killed_node_that_starts_again_takes_its_own_place() {
         let is_old = |news: &News| matches!(news, News::Left { node, .. } if *node == old);
         let left = node.news(killed, is_old).await;
         row.most(
-            &format!("old node left {name}"),
+            &format!("old node left {name} after the Hello"),
             between(joined, left),
             1.0,
-            " s after the Hello",
+            " s",
         );
         let reasons = node.news_since(killed).into_iter().filter_map(|news| match news {
             News::Left { node, reason } if node == old => Some(reason),
             _ => None,
         });
-        row.is("reason", reasons.collect::<Vec<_>>().join(" ").as_str(), "Replaced");
+        row.is(
+            &format!("reason at {name}"),
+            reasons.collect::<Vec<_>>().join(" ").as_str(),
+            "Replaced",
+        );
         let names = node.state().await.others;
-        row.is("nodes of the name", names.iter().filter(|(_, it)| it == "node-1").count(), 1);
+        row.is(
+            &format!("nodes of the name at {name}"),
+            names.iter().filter(|(_, it)| it == "node-1").count(),
+            1,
+        );
     }
     // The clients of the old node connect again, and are members once.
     soon(async {
@@ -57,7 +65,7 @@ async fn c12_a_killed_node_that_starts_again_takes_its_own_place() {
         });
         let seen = seen.await;
         row.is(&format!("members seen by {name}"), seen.now.len(), 15);
-        row.is("entered or left twice", seen.wrong, 0);
+        row.is(&format!("entered or left twice at {name}"), seen.wrong, 0);
     }
     row.end();
 }
@@ -92,9 +100,9 @@ async fn c14_each_member_of_a_killed_node_leaves_once() {
         });
         let seen = seen.await;
         row.is(&format!("Left at {name}"), seen.left.len(), MEMBERS);
-        row.is("entered or left twice", seen.wrong, 0);
+        row.is(&format!("entered or left twice at {name}"), seen.wrong, 0);
         let last = seen.left.iter().map(|(at, _)| *at).max().unwrap_or(u64::MAX);
-        row.most("last after", between(killed, last), 5.0, " s");
+        row.most(&format!("the last at {name} after"), between(killed, last), 5.0, " s");
     }
     row.end();
 }

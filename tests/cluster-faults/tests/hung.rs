@@ -68,18 +68,18 @@ async fn c06_a_hung_node_delays_the_others_once() {
     let longest = at_c.iter().map(Heard::age).max().unwrap_or_default() as f64 / 1e3;
     let mut row = Row::new("C6");
     row.is("messages lost from A to C", lost, 0);
-    row.note(format_args!("p99 from A to C before {p99_before:.1} ms"));
+    row.note("p99 from A to C before", format_args!("{p99_before:.2} ms"));
     // A busy machine adds milliseconds to both.
     row.most(
-        "outside of one window of 2.5 s",
+        "p99 outside of one window of 2.5 s, median second",
         p99,
         (3.0 * p99_before).max(p99_before + 50.0),
         " ms",
     );
-    row.most("of all seconds outside", in_all, 500.0, " ms");
-    row.note(format_args!("longest {longest:.0} ms"));
-    row.note(format_args!("gap told by B {:.2} s after CONT", between(continued, gap)));
-    row.most("memory of A", most.saturating_sub(memory) as f64 / MIB, 24.0, " MiB more");
+    row.most("p99 outside of that window, all seconds", in_all, 500.0, " ms");
+    row.note("longest from A to C", format_args!("{longest:.0} ms"));
+    row.note("gap told by B after", format_args!("{:.2} s", between(continued, gap)));
+    row.most("growth of the memory of A", most.saturating_sub(memory) as f64 / MIB, 24.0, " MiB");
     row.most("queue of A behind the window", queued as f64 / MIB, 1.0, " MiB");
     row.is("duplicates", world.all().map(Reader::faults).map(|(twice, _)| twice).sum(), 0_usize);
     row.end();

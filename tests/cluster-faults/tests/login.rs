@@ -33,27 +33,31 @@ async fn c11_a_broker_that_cannot_be_used_is_tried_with_patience() {
     let absent_url = broker.url();
     let (absent, hung) = tokio::join!(refusal(&absent_url), refusal(&silent_url));
     for (name, (reason, took)) in [("absent", absent), ("silent", hung)] {
-        row.is(&format!("{name} broker refused"), !reason.is_empty(), true);
+        row.is(&format!("{name} broker: error"), !reason.is_empty(), true);
         // The start of a process takes a moment.
-        row.most("after", took, 5.5, " s");
+        row.most(&format!("{name} broker: error after"), took, 5.5, " s");
     }
     // A node that may start without a broker serves its own clients.
     let url = |password: &str| format!("nats://a:{password}@127.0.0.1:{}", broker.port());
     let mut nodes = vec![Node::start(settings(0, &url("old"), true)).await];
     let is_degraded = nodes[0].state().await.degraded.is_some();
-    row.is("an optional one degraded", is_degraded, true);
+    row.is("optional broker: degraded", is_degraded, true);
     let reader = Reader::connect(&nodes[0].settings.addr, "user", &["hall"]).await;
-    row.is("it serves", nodes[0].send(Place::Everywhere, 0).await.local_queued, 1);
+    row.is(
+        "optional broker: own clients served",
+        nodes[0].send(Place::Everywhere, 0).await.local_queued,
+        1,
+    );
     reader.hears(1).await;
     let (right, wrong) = (url("old"), url("wrong"));
     broker.restart().await;
     let back = now();
     let is_recovered = |news: &News| matches!(news, News::Recovered { .. });
     let connected = nodes[0].news(back, is_recovered).await;
-    row.most("connected after", between(back, connected), 4.0, " s");
+    row.most("optional broker: connected after", between(back, connected), 4.0, " s");
     let (reason, took) = refusal(&wrong).await;
-    row.is("wrong password refused", reason.contains("refuses the login"), true);
-    row.most("after", took, 1.0, " s");
+    row.is("wrong password: refused", reason.contains("refuses the login"), true);
+    row.most("wrong password: error after", took, 1.0, " s");
     let others = (1..NODES).map(|number| Node::start(settings(number, &right, false)));
     nodes.extend(join_all(others).await);
     join_all(nodes.iter().map(|node| node.sees(usize::from(NODES) - 1))).await;
@@ -71,12 +75,16 @@ async fn c11_a_broker_that_cannot_be_used_is_tried_with_patience() {
     let reasons = join_all(nodes.iter().map(Node::state)).await;
     let names = reasons.into_iter().filter_map(|state| state.degraded);
     let named = names.filter(|reason| reason.to_lowercase().contains("authorization"));
-    row.is("nodes that name the reason", named.count(), usize::from(NODES));
-    row.is("it serves", nodes[0].send(Place::Everywhere, 0).await.local_queued, 1);
+    row.is("password changed: nodes that name it", named.count(), usize::from(NODES));
+    row.is(
+        "password changed: own clients served",
+        nodes[0].send(Place::Everywhere, 0).await.local_queued,
+        1,
+    );
     let rate = attempts as f64 / f64::from(NODES) / WHILE as f64;
-    row.least("attempts", attempts, usize::from(NODES));
+    row.least("password changed: attempts", attempts, usize::from(NODES));
     // Eighty random delays of 1 s on average have a standard deviation of about 5 s.
-    row.most("attempts a second and node", rate, 1.3, " (1 on average)");
+    row.most("attempts of a node in a second", rate, 1.3, "");
     let back = now();
     broker.configure(&login("old"));
     broker.signal("-HUP");

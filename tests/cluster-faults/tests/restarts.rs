@@ -124,13 +124,15 @@ async fn c10_a_rolling_restart_loses_nothing_that_is_not_counted() {
     });
     let mut row = Row::new("C10");
     row.most("clients back after", back, 5.0, " s");
-    row.note(format_args!("{sent} messages sent"));
+    row.note("messages sent", sent);
+    row.note("messages lost", lost);
     row.is("lost and counted nowhere", lost - counted, 0);
-    row.note(format_args!("{lost} lost"));
-    row.is("holes in connections and counted nowhere", holes.saturating_sub(gaps), 0);
-    row.note(format_args!("{holes} holes"));
+
+    row.note("holes in the streams of clients", holes);
+    row.is("holes that are counted nowhere", holes.saturating_sub(gaps), 0);
+
     row.is("wrong sums of the shutdowns", wrong_sums, 0);
-    row.is("reasons", reasons.join(" ").as_str(), "Bye Bye Bye");
+    row.is("reasons of NodeLeft", reasons.join(" ").as_str(), "Bye Bye Bye");
     let bye = percentile(bye, 0.5) as f64 / 1e3;
     row.most("NodeLeft after the end, median", bye, 100.0, " ms");
     row.is("presence events", changes, 0);

@@ -72,8 +72,8 @@ async fn c01_without_a_fault_each_message_arrives_once_and_in_order() {
     row.is("duplicates", twice, 0);
     row.is("self-echoes", echoes, 0);
     row.least("direct records", direct, 6_667);
-    row.note(format_args!("p99 {:.1} ms", seconds(percentile(ages, 0.99)) * 1e3));
-    row.most("after", took.as_secs_f64(), 20.0, " s");
+    row.note("p99 of the ages", format_args!("{:.1} ms", seconds(percentile(ages, 0.99)) * 1e3));
+    row.most("all heard after", took.as_secs_f64(), 20.0, " s");
     row.is("records missed", Balance::missed(&world.nodes).await, 0);
     row.end();
 }
@@ -166,15 +166,15 @@ async fn c02_hostile_tags_reach_their_holders_only() {
     look().await;
     let mut row = Row::new("C2");
     row.is("sends", sent.offered, ROOMS);
-    row.is("nodes per send", sent.nodes_matched, ROOMS);
+    row.is("nodes of all sends", sent.nodes_matched, ROOMS);
     row.is("cross-tag leaks", leaks, 0);
     row.is("hostile tags with another number of nodes", wrong, 0);
     let is_two = |it: &&Option<u64>| **it != Some(2);
     row.is("connections without 2 subscriptions", subscriptions.iter().filter(is_two).count(), 0);
     row.is("connections seen", subscriptions.len(), 12);
-    row.note(format_args!("clear took {:.2} s", (left - cleared).as_secs_f64()));
+    row.note("time of the clear", format_args!("{:.2} s", (left - cleared).as_secs_f64()));
     row.is("nodes told of cleared tags", after, 0);
-    row.most("base again after", base.as_secs_f64(), 2.0, " s");
+    row.most("interest at its base after", base.as_secs_f64(), 2.0, " s");
     row.end();
 }
 
@@ -205,8 +205,11 @@ async fn c08_large_messages_arrive_whole() {
         };
         let lost = world.nodes.iter().flat_map(|node| node.news_since(begun)).filter(is_loss);
         row.is(&format!("max_payload {limit}: clients with both messages whole"), whole, 15);
-        row.is("reconnects, gaps and drops", lost.count(), 0);
-        row.note(format_args!("{:.1} s", took.as_secs_f64()));
+        row.is(&format!("max_payload {limit}: reconnects, gaps, drops"), lost.count(), 0);
+        row.note(
+            &format!("max_payload {limit}: time"),
+            format_args!("{:.1} s", took.as_secs_f64()),
+        );
     }
     row.end();
 }

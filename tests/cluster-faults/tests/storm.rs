@@ -35,7 +35,7 @@ async fn c13_nodes_come_back_one_after_the_other() {
     let mut row = Row::new("C13");
     let share = peaks[ROUNDS / 2] * 100 / usize::from(NODES);
     row.most("median of the peaks per 100 ms", share as f64, 30.0, " %");
-    row.note(format_args!("peaks of {ROUNDS} rounds {peaks:?} of {NODES} nodes"));
+    row.note(&format!("peaks of {ROUNDS} rounds, of {NODES} nodes"), format_args!("{peaks:?}"));
     row.most("all back after", last, 4.0, " s");
     row.end();
 }
