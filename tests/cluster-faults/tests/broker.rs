@@ -77,7 +77,7 @@ async fn c03_a_killed_broker_stops_no_local_service() {
     join_all(world.nodes.iter().map(Node::end_loads)).await;
     let reports = world.nodes.iter().zip(orders).map(|(node, order)| node.answer(order));
     let reports: Vec<LoadReport> = join_all(reports).await;
-    world.quiet(Duration::from_millis(300)).await;
+    world.quiet(Duration::from_secs(1)).await;
     let difference = balance.difference(&world.nodes).await;
     let resumed = resumed(&world, back);
     let lost = lost_at_home(&world, &reports);
@@ -143,7 +143,7 @@ async fn c04_a_hung_broker_fills_no_memory_and_delivers_nothing_old() {
     sleep(Duration::from_secs(1)).await;
     join_all(world.nodes.iter().map(Node::end_loads)).await;
     let report: LoadReport = node.answer(order).await;
-    world.quiet(Duration::from_millis(500)).await;
+    world.quiet(Duration::from_secs(1)).await;
     let local: Vec<_> = (0..5).flat_map(|reader| own(reader, report.numbers.0)).collect();
     let lost = report.sent.offered.abs_diff(local.len() as u64 / 5);
     let oldest = world.all().flat_map(Reader::heard).map(|it| it.age()).max().unwrap_or_default();
@@ -222,7 +222,7 @@ async fn c07_a_node_uses_another_broker_of_the_nats_cluster() {
     join_all(world.nodes.iter().map(Node::end_loads)).await;
     let reports = world.nodes.iter().zip(orders).map(|(node, order)| node.answer(order));
     let reports: Vec<LoadReport> = join_all(reports).await;
-    world.quiet(Duration::from_millis(300)).await;
+    world.quiet(Duration::from_secs(1)).await;
     let difference = soon(balance.difference(&world.nodes)).await;
     let is_left = |news: &News| matches!(news, News::Left { .. });
     let left = world.nodes.iter().flat_map(|node| node.news_since(killed)).filter(is_left).count();

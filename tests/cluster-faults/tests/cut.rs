@@ -78,7 +78,7 @@ async fn cut_and_heal() {
     let mut lost_at_home = 0;
     for (number, order) in orders.into_iter().enumerate() {
         let report: veltix_cluster_faults::LoadReport = world.nodes[number].answer(order).await;
-        world.readers[number][0].hears(report.sent.offered as usize).await;
+        world.quiet(Duration::from_secs(1)).await;
         // The first three were there from the beginning.
         for reader in &world.readers[number][..3] {
             let heard = reader.of(number as u16).len() as u64;

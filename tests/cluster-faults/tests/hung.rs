@@ -58,7 +58,7 @@ async fn c06_a_hung_node_delays_the_others_once() {
     let gap = b.news(continued, is_gap).await;
     join_all(world.nodes.iter().map(|node| node.end_loads())).await;
     let report: LoadReport = a.answer(order).await;
-    world.quiet(Duration::from_millis(500)).await;
+    world.quiet(Duration::from_secs(1)).await;
     let at_c = to_c(report.numbers.0);
     let lost = (report.sent.offered * 5).abs_diff(at_c.len() as u64);
     let rest = outside(&at_c);

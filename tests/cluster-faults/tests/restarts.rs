@@ -93,7 +93,7 @@ async fn c10_a_rolling_restart_loses_nothing_that_is_not_counted() {
         let (id, ended) = (node.id.clone(), None);
         origins.insert(node.settings.number, Origin { id, report, ended });
     }
-    world.quiet(Duration::from_millis(500)).await;
+    world.quiet(Duration::from_secs(1)).await;
     // A gap is told once a second.
     sleep(Duration::from_secs(1)).await;
     let observer = &world.nodes[RESTARTED];
