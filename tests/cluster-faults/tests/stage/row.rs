@@ -104,6 +104,6 @@ impl Row {
 
 /// Returns a limit with the digits that it needs.
 fn short(limit: f64) -> String {
-    let text = format!("{limit:.1}");
-    text.trim_end_matches(".0").to_owned()
+    let text = format!("{limit:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
