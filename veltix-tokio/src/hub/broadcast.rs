@@ -55,18 +55,10 @@ impl Broadcast {
         let message = encode(endpoint, message)?;
         let frame = Frame::from(message.with_id(endpoint.plain_id()));
         #[cfg(feature = "cluster")]
-        let for_others = match endpoint.relay() {
-            Some(relay) => self.for_others(relay, &frame)?,
-            None => None,
-        };
-        let delivery = send_here(&self.endpoint, self.target, self.except, frame)?;
-        // The peers of this node come first.
-        #[cfg(feature = "cluster")]
-        let delivery = match for_others {
-            Some(for_others) => (*for_others).publish(delivery),
-            None => delivery,
-        };
-        Ok(delivery)
+        if endpoint.relay().is_some() {
+            return self.send_everywhere(frame);
+        }
+        Ok(send_here(&self.endpoint, self.target, self.except, frame)?)
     }
 
     /// Creates a [`Survey`] that asks each of the peers. The message is encoded once, now.
@@ -101,9 +93,9 @@ impl Broadcast {
     }
 }
 
-/// Sends a frame to the peers of this node that a target matches. It is a part of [`Broadcast::send`], and of
-/// the delivery for other nodes: out of line it would cost each broadcast 60 instructions more.
-#[inline(always)]
+/// Sends a frame to the peers of this node that a target matches. It is out of line, as it would be in a program
+/// that broadcasts messages of several types: so that a cluster, which is another caller, changes nothing.
+#[inline(never)]
 pub(super) fn send_here(
     endpoint: &Arc<Endpoint>,
     target: Target,

@@ -211,46 +211,27 @@ impl Broadcast {
         self
     }
 
-    /// Prepares the message for the other nodes. It is out of line, so that a server without a cluster pays
-    /// one branch.
+    /// Sends a frame to the peers of this node, and then to those of the other ones. It is out of line, so that
+    /// a server without a cluster pays one branch.
     #[cold]
     #[inline(never)]
-    pub(super) fn for_others(
-        &self,
-        relay: &Arc<dyn Relay>,
-        frame: &Frame,
-    ) -> Result<Option<Box<ForOthers>>, TargetError> {
-        let (local, except) = match &self.elsewhere {
-            Some(elsewhere) => (elsewhere.local, &elsewhere.except[..]),
-            None => (false, &[][..]),
+    pub(super) fn send_everywhere(self, frame: Frame) -> Result<Delivery, SendError> {
+        let Self { endpoint, target, except, elsewhere } = self;
+        let Elsewhere { local, except: except_elsewhere } =
+            elsewhere.map_or_else(Elsewhere::default, |it| *it);
+        let relay = endpoint.relay().filter(|_| !local).cloned();
+        let outgoing = match &relay {
+            Some(relay) => relay.encode(&target, &except_elsewhere, &frame)?,
+            None => None,
         };
-        if local {
-            return Ok(None);
+        let length = frame.len();
+        let mut delivery = send_here(&endpoint, target, except, frame)?;
+        if let (Some(relay), Some(outgoing)) = (relay, outgoing) {
+            let Published { nodes, waits } = relay.publish(outgoing);
+            flush::published(length * nodes.queued, if waits { length } else { 0 });
+            delivery.nodes = nodes;
         }
-        let outgoing = relay.encode(&self.target, except, frame)?;
-        Ok(outgoing.map(|outgoing| {
-            Box::new(ForOthers { relay: Arc::clone(relay), outgoing, length: frame.len() })
-        }))
-    }
-}
-
-/// A message for other nodes that the peers of this one receive first.
-pub(super) struct ForOthers {
-    relay: Arc<dyn Relay>,
-    outgoing: Outgoing,
-    length: usize,
-}
-
-impl ForOthers {
-    /// Passes the message on, and adds the other nodes to its delivery.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn publish(self, mut delivery: Delivery) -> Delivery {
-        let Self { relay, outgoing, length } = self;
-        let Published { nodes, waits } = relay.publish(outgoing);
-        flush::published(length * nodes.queued, if waits { length } else { 0 });
-        delivery.nodes = nodes;
-        delivery
+        Ok(delivery)
     }
 }
 

@@ -16,11 +16,15 @@ struct Shared {
 }
 
 /// Counts the frame's body once, if the number of peers is large enough for this to matter.
+#[inline]
 pub(crate) fn share(frame: &mut Frame, peers: usize, memory: &Arc<Memory>) {
-    let length = frame.body().len();
-    if peers < SHARED_BY || length < SHARED_BODY || !memory.is_limited() {
-        return;
+    if peers >= SHARED_BY && frame.body().len() >= SHARED_BODY && memory.is_limited() {
+        count_once(frame, memory);
     }
+}
+
+fn count_once(frame: &mut Frame, memory: &Arc<Memory>) {
+    let length = frame.body().len();
     // A small part of a read buffer would keep the whole buffer, although only the part is counted.
     frame.detach_below(DETACH_BELOW);
     frame.share(|body| {
