@@ -95,12 +95,14 @@ impl Node {
     /// Queues a record, behind the changes of this node's tags: a join is told before anything that the node
     /// says later.
     pub(super) fn push(&self, to: Destination, record: Record) -> Pushed {
+        // The lock comes first: of two updates that are taken without it, the later one could be applied first,
+        // and a record could overtake the change that another thread is telling.
+        let mut out = self.interests.out();
         if let Some(update) = self.interests.here.take() {
-            let now = Instant::now().into_std();
-            let mut out = self.interests.out();
-            out.apply(update, now);
+            out.apply(update, Instant::now().into_std());
             self.push_interest(&mut out);
         }
+        drop(out);
         self.outbound.push(to, record, Instant::now())
     }
 
@@ -193,5 +195,59 @@ impl Node {
             self.interests.here.take().into_iter().for_each(|update| out.apply(update, now));
             self.push_interest(&mut out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+    use veltix_core::{all, tag};
+    use veltix_tokio::transport::memory;
+    use veltix_tokio::{Client, ClientConfig, Router, Server, ServerConfig};
+
+    use super::*;
+    use crate::cluster::Cluster;
+    use crate::engine::memory::MemoryNetwork;
+
+    /// A tag that its last peer loses and gets back at once stays told, whichever thread tells the changes.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn changes_are_applied_in_their_order() {
+        let network = MemoryNetwork::new();
+        let (listener, connector) = memory(64 * 1024);
+        let server =
+            Server::with_listener(listener, ServerConfig::default(), Router::new()).unwrap();
+        let server = server.cluster(Cluster::over(network.engine()));
+        let hub = server.hub();
+        tokio::spawn(server.run());
+        let client = Client::connect_with(connector, ClientConfig::default(), Router::new()).await;
+        while hub.count(all()).unwrap() == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let node = Cluster::of(&hub).joined().unwrap();
+        hub.tag(all(), ("room", "lobby")).unwrap();
+        let send = || node.push(Destination::All, InterestSyncAsk.encode());
+        send();
+        thread::scope(|scope| {
+            let mut out = node.interests.out();
+            hub.untag(tag("room"), "room").unwrap();
+            let (begin, begun) = channel();
+            scope.spawn(move || {
+                begin.send(()).unwrap();
+                send();
+            });
+            begun.recv().unwrap();
+            // The other thread gets as far as it can without the lock.
+            thread::sleep(Duration::from_millis(50));
+            hub.tag(all(), ("room", "lobby")).unwrap();
+            let now = Instant::now().into_std();
+            node.interests.here.take().into_iter().for_each(|update| out.apply(update, now));
+        });
+        let leaving = node.interests.out().deadline();
+        assert_eq!(leaving, None, "a tag that has a holder is leaving");
+        drop(client);
     }
 }
