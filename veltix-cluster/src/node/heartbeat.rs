@@ -48,6 +48,7 @@ impl HeartbeatTask {
             }
             if now >= next_report {
                 next_report = now + CLUSTER_REPORT;
+                self.node.receiving().forget_silent_parts(self.node.config.timing.lease);
                 self.node.report();
             }
         }

@@ -32,6 +32,8 @@ pub(super) struct Streams {
     freshness: Freshness,
     pub(super) stale: u64,
     pub(super) lag: Duration,
+    /// The arrival of the last batch.
+    heard: Option<Instant>,
 }
 
 /// A stream that arrives.
@@ -42,6 +44,11 @@ struct Stream {
 }
 
 impl Stream {
+    /// Drops the record that is arriving if its rest is lost, and returns whether it was dropped.
+    fn drop_lost_parts(&mut self) -> bool {
+        self.numbers.last().is_some_and(|last| self.parts.drop_up_to(last))
+    }
+
     const fn counts(&self) -> ReceivedRecords {
         ReceivedRecords { received: self.numbers.received(), missed: self.numbers.missed() }
     }
@@ -84,11 +91,12 @@ impl Receiving {
             return;
         }
         self.make_room(node, head.origin);
-        let event = node.members().hear(head.origin, Instant::now().into_std());
+        let now = Instant::now();
+        let event = node.members().hear(head.origin, now.into_std());
         event.into_iter().for_each(|event| node.on_member(event));
         let streams = self.streams.entry(head.origin).or_default();
         let age = streams.freshness.age(node.clock(), head.clock);
-        streams.lag = age;
+        (streams.lag, streams.heard) = (age, Some(now));
         let mut next = head.first;
         for record in batch {
             let received = record
@@ -111,6 +119,7 @@ impl Receiving {
         if self.streams.len() >= 2 * CLUSTER_MEMBERS && !self.streams.contains_key(&origin) {
             let members = node.members();
             self.streams.retain(|node, _| members.get(*node).is_some());
+            self.count_held();
         }
     }
 
@@ -124,13 +133,16 @@ impl Receiving {
         record: Record,
     ) -> Result<Option<Record>, WireError> {
         let number = *next;
-        *next += 1;
+        *next = number.saturating_add(1);
         let (record, ends) = self.assemble(head, number, record)?;
-        *next = number + u64::from(ends);
+        *next = number.saturating_add(ends.into());
         // A record whose parts are not complete is noticed by the number of the next one.
         let Some(record) = record else { return Ok(None) };
         let stream = self.streams.entry(head.origin).or_default().stream(head);
         let received = stream.numbers.receive(number);
+        if stream.drop_lost_parts() {
+            self.count_held();
+        }
         if matches!(received, Received::After { .. }) {
             match head.to {
                 Some(_) => node.watch_lags(head.origin),
@@ -204,6 +216,9 @@ impl Receiving {
                 {
                     node.watch_lags(origin);
                 }
+                if streams.all.drop_lost_parts() | streams.direct.drop_lost_parts() {
+                    self.count_held();
+                }
                 // It tells whether a change was among the missing records.
                 node.interests.hear(origin, status.interest);
                 node.ask_for_interest();
@@ -225,7 +240,21 @@ impl Receiving {
         if let Some(streams) = self.streams.get_mut(&node) {
             streams.all.parts = Assembly::default();
             streams.direct.parts = Assembly::default();
-            self.held.set(self.streams.values().map(Streams::held).sum());
+            self.count_held();
         }
+    }
+
+    /// Drops the parts of nodes that were silent for this time. Such a node may be no member, of which nobody
+    /// notices the end.
+    pub(super) fn forget_silent_parts(&mut self, silence: Duration) {
+        let now = Instant::now();
+        let is_silent = |it: &Streams| it.heard.is_none_or(|heard| now - heard >= silence);
+        let silent = self.streams.iter().filter(|(_, it)| it.held() > 0 && is_silent(it));
+        let silent: Vec<_> = silent.map(|(node, _)| *node).collect();
+        silent.into_iter().for_each(|node| self.forget_parts(node));
+    }
+
+    fn count_held(&self) {
+        self.held.set(self.streams.values().map(Streams::held).sum());
     }
 }

@@ -106,7 +106,7 @@ impl Node {
         let mut sent = stats.to_all;
         for stats in &stats.nodes {
             let node = stats.node;
-            let missed = stats.from_all.missed + stats.direct.missed;
+            let missed = stats.from_all.missed.saturating_add(stats.direct.missed);
             let now = Received { missed, stale: stats.stale };
             let before = told.received.get(&node).copied().unwrap_or_default();
             // A node that was forgotten in between counts from the beginning.

@@ -120,6 +120,16 @@ impl Assembly {
         Ok(Some(Record { kind: part.kind, body }))
     }
 
+    /// Drops the record that is arriving if its number is at most this one: a later record has arrived, or was
+    /// named, so that the rest of it is lost. Returns whether a record was dropped.
+    pub fn drop_up_to(&mut self, sequence: u64) -> bool {
+        let is_lost = !self.is_empty() && self.sequence <= sequence;
+        if is_lost {
+            self.clear();
+        }
+        is_lost
+    }
+
     /// Returns the number of bytes that have arrived.
     #[must_use]
     pub fn len(&self) -> usize {

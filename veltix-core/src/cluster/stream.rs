@@ -41,15 +41,15 @@ impl InStream {
             None => 0,
         };
         self.last = Some(sequence);
-        self.received += 1;
-        self.missed += missed;
+        self.received = self.received.saturating_add(1);
+        self.missed = self.missed.saturating_add(missed);
         if missed == 0 { Received::Next } else { Received::After { missed } }
     }
 
     /// Counts the record that was received last as missing: it found no room on this node.
     pub const fn lose(&mut self) {
         self.received = self.received.saturating_sub(1);
-        self.missed += 1;
+        self.missed = self.missed.saturating_add(1);
     }
 
     /// Learns the last number of the stream from a heartbeat, so that a lost tail is noticed. Returns the
@@ -57,7 +57,7 @@ impl InStream {
     pub fn catch_up(&mut self, last: u64) -> u64 {
         let missed = last.saturating_sub(self.last.unwrap_or(last));
         self.last = Some(self.last.unwrap_or(last).max(last));
-        self.missed += missed;
+        self.missed = self.missed.saturating_add(missed);
         missed
     }
 
