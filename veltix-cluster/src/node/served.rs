@@ -18,17 +18,23 @@ use crate::backplane::Destination;
 #[derive(Default)]
 pub(super) struct Served(Mutex<Calls>);
 
-type Calls = BTreeMap<(NodeId, u64), AbortHandle>;
+/// A call has no task while it begins.
+type Calls = BTreeMap<(NodeId, u64), Option<AbortHandle>>;
 
 impl Served {
     fn lock(&self) -> MutexGuard<'_, Calls> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Ends a call whose origin needs no more responses.
     pub(super) fn cancel(&self, origin: NodeId, id: u64) {
         let call = self.lock().remove(&(origin, id));
-        call.into_iter().for_each(|call| call.abort());
+        call.flatten().into_iter().for_each(|call| call.abort());
     }
 
     /// Ends the calls of a node that has left.
@@ -38,12 +44,12 @@ impl Served {
             mem::take(&mut *table).into_iter().partition(|((node, _), _)| *node == origin);
         *table = stay;
         drop(table);
-        ended.values().for_each(AbortHandle::abort);
+        ended.values().flatten().for_each(AbortHandle::abort);
     }
 
     pub(super) fn abort_all(&self) {
         let calls = mem::take(&mut *self.lock());
-        calls.values().for_each(AbortHandle::abort);
+        calls.values().flatten().for_each(AbortHandle::abort);
     }
 }
 
@@ -77,7 +83,14 @@ impl Node {
         if table.contains_key(&(origin, id)) {
             return;
         }
-        let survey = if table.len() >= CLUSTER_CALLS {
+        let is_full = table.len() >= CLUSTER_CALLS;
+        if !is_full {
+            table.insert((origin, id), None);
+        }
+        drop(table);
+        // From here on the end of the call removes it from the table.
+        let serving = Serving { node: Arc::downgrade(self), origin, id };
+        let survey = if is_full {
             Err(format!("the node passes on {CLUSTER_CALLS} calls already").into())
         } else {
             begin(hub, self.me, &call, except).map_err(|error| error.to_string().into())
@@ -89,10 +102,16 @@ impl Node {
         self.tell(Destination::Node(origin), Roster { id, peers }.encode());
         let Ok(survey) = survey else { return };
         let survey = survey.timeout(call.timeout.saturating_sub(age));
-        let serving = Serving { node: Arc::downgrade(self), origin, id };
-        // The lock is held: the call cannot end before it is in the table.
-        let task = tokio::spawn(pass_on(serving, survey));
-        table.insert((origin, id), task.abort_handle());
+        // Not under the lock: a runtime that ends drops the task here, and its drop takes the lock.
+        let task = tokio::spawn(pass_on(serving, survey)).abort_handle();
+        let mut table = self.served.lock();
+        if let Some(call) = table.get_mut(&(origin, id)) {
+            *call = Some(task);
+            return;
+        }
+        drop(table);
+        // The call has ended, or was ended meanwhile.
+        task.abort();
     }
 }
 

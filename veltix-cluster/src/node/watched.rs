@@ -24,6 +24,11 @@ impl Watched {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     pub(super) fn end(&self, origin: NodeId, id: u64) {
         let watch = self.lock().remove(&(origin, id));
         watch.into_iter().for_each(|watch| watch.abort());
@@ -42,6 +47,10 @@ impl Node {
         self.watched.end(origin, id);
         let telling = Telling { node: Arc::downgrade(self), origin, id, epoch, version: 0 };
         let mut running = self.watched.lock();
+        if self.members().get(origin).is_none() {
+            // Nobody would notice its end. If it lives, this node hears of it, and is asked again.
+            return;
+        }
         let of_origin = running.range((origin, 0)..=(origin, u64::MAX)).count();
         if of_origin >= CLUSTER_WATCHES {
             let reason = format!("a node has at most {CLUSTER_WATCHES} watches on another one");
