@@ -112,7 +112,8 @@ impl IntoFuture for Change {
             let answers = cluster.ask(elsewhere, question, timeout).await;
             for (_, answer) in answers.answers {
                 if let AnswerContent::Count(count) = answer {
-                    changed += usize::try_from(count).unwrap_or(usize::MAX);
+                    let count = usize::try_from(count).unwrap_or(usize::MAX);
+                    changed = changed.saturating_add(count);
                 }
             }
             Ok(cluster.gathered(changed, answers.missing))

@@ -89,7 +89,8 @@ impl IntoFuture for Count {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let counts = self.per_node().await?;
-            Ok(counts.map(|counts| counts.iter().map(|(_, count)| count).sum()))
+            let sum = |sum: usize, (_, count): &(NodeId, usize)| sum.saturating_add(*count);
+            Ok(counts.map(|counts| counts.iter().fold(0, sum)))
         })
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use veltix_core::Target;
 use veltix_core::cluster::{AnswerContent, NodeAnswer, NodeAsk, NodeId, NodeStatus, Question};
-use veltix_core::limits::CLUSTER_CALLS;
+use veltix_core::limits::{CLUSTER_CALLS, FAR_FUTURE};
 
 use super::calls::busy;
 use super::{Node, capabilities};
@@ -61,26 +61,41 @@ impl Asks {
             }
             content => open.gathered.answers.push((node, content)),
         }
-        open.tell();
+        let complete = open.complete();
+        // Not under the lock: a waker may drop the question.
+        drop(table);
+        complete.iter().for_each(|changed| changed.notify_one());
     }
 
     /// Ends the parts of a node that has gone: all of them, or those with these numbers.
     pub(super) fn gone(&self, node: NodeId, numbers: impl Fn(u64) -> bool) {
+        let mut complete = Vec::new();
         for open in self.lock().open.values_mut() {
             if open.waiting.get(&node).is_some_and(|number| numbers(*number)) {
                 open.waiting.remove(&node);
                 open.gathered.missing.push((node, Missing::Gone));
-                open.tell();
+                complete.extend(open.complete());
             }
         }
+        complete.iter().for_each(|changed| changed.notify_one());
+    }
+
+    /// Ends all parts, since this node has ended.
+    pub(super) fn end(&self) {
+        let mut complete = Vec::new();
+        for open in self.lock().open.values_mut() {
+            let waiting = mem::take(&mut open.waiting).into_keys();
+            open.gathered.missing.extend(waiting.map(|node| (node, Missing::Offline)));
+            complete.extend(open.complete());
+        }
+        complete.iter().for_each(|changed| changed.notify_one());
     }
 }
 
 impl Open {
-    fn tell(&self) {
-        if self.waiting.is_empty() {
-            self.changed.notify_one();
-        }
+    /// Returns the signal of the future if no node is left that has not answered.
+    fn complete(&self) -> Option<Arc<Notify>> {
+        self.waiting.is_empty().then(|| Arc::clone(&self.changed))
     }
 }
 
@@ -119,7 +134,8 @@ impl Node {
         question: Question,
         timeout: Duration,
     ) -> Answers {
-        let deadline = Instant::now() + timeout;
+        // The time from now on to the farthest deadline can be added to any moment.
+        let deadline = Instant::now() + timeout.min(FAR_FUTURE);
         let (asking, changed) = {
             let mut table = self.asks.lock();
             table.last += 1;

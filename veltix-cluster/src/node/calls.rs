@@ -65,7 +65,10 @@ impl Calls {
         if change(open, &mut part) {
             open.parts.insert(node, part);
         }
-        open.waker.wake();
+        let waker = Arc::clone(&open.waker);
+        // Not under the lock: a waker may drop the call.
+        drop(table);
+        waker.wake();
     }
 
     /// Takes the peers that a node has asked. A second list is ignored.
@@ -99,14 +102,28 @@ impl Calls {
 
     /// Ends the parts of a node that has gone: all of them, or those with these numbers.
     pub(super) fn gone(&self, node: NodeId, numbers: impl Fn(u64) -> bool) {
+        let mut woken = Vec::new();
         for open in self.lock().open.values_mut() {
             if open.parts.get(&node).is_some_and(|part| numbers(part.sequence))
                 && let Some(part) = open.parts.remove(&node)
             {
                 open.end(node, part, Missing::Gone, || Arrived::NodeGone);
-                open.waker.wake();
+                woken.push(Arc::clone(&open.waker));
             }
         }
+        woken.iter().for_each(|waker| waker.wake());
+    }
+
+    /// Ends all parts, since this node has ended.
+    pub(super) fn end(&self) {
+        let mut woken = Vec::new();
+        for open in self.lock().open.values_mut() {
+            for (node, part) in mem::take(&mut open.parts) {
+                open.end(node, part, Missing::Offline, || Arrived::NodeGone);
+            }
+            woken.push(Arc::clone(&open.waker));
+        }
+        woken.iter().for_each(|waker| waker.wake());
     }
 }
 
@@ -290,7 +307,9 @@ impl Drop for NodesCall {
     fn drop(&mut self) {
         self.give_up();
         if let Some(node) = self.node.upgrade() {
-            node.calls.lock().open.remove(&self.id);
+            let ended = node.calls.lock().open.remove(&self.id);
+            // Not under the lock, since it drops a waker.
+            drop(ended);
         }
     }
 }

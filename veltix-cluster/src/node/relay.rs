@@ -99,6 +99,10 @@ impl Relay for Node {
     }
 
     fn abort(&self) {
+        // First: a call that begins later finds that the queue is closed.
+        self.outbound.abort();
+        self.asks.end();
+        self.calls.end();
         self.served.abort_all();
         self.watched.abort_all();
         let mut tasks = self.tasks();

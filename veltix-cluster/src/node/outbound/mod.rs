@@ -214,6 +214,13 @@ impl Outbound {
         self.changed.notify_one();
     }
 
+    /// Drops the records that wait, since the publisher ends at once.
+    pub(super) fn abort(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.give_up();
+    }
+
     /// Waits for the end of the publisher.
     pub(super) async fn ended(&self) {
         // The sender lives as long as this value.

@@ -2,7 +2,9 @@
 
 mod calls;
 mod changes;
+mod ending;
 mod foreign;
+mod hostile;
 mod interested;
 mod limits;
 #[cfg(feature = "nats")]

@@ -22,6 +22,10 @@ pub(crate) struct Feed<I: Item> {
     readers: BTreeMap<u64, Queue<I>>,
 }
 
+/// The tasks of the readers of a feed. They are woken when the lock of the table has ended: a waker may drop
+/// its reader, which takes the lock.
+pub(super) type Wakers = Vec<Arc<AtomicWaker>>;
+
 /// The changes that wait for one reader.
 struct Queue<I> {
     events: VecDeque<FeedEvent<I>>,
@@ -78,15 +82,15 @@ impl<I: Item> Feed<I> {
         Asking { to: node, epoch: part.epoch() }
     }
 
-    pub(super) fn add_unsupported(&mut self, node: NodeId) {
+    pub(super) fn add_unsupported(&mut self, node: NodeId) -> Wakers {
         let part = Part::without(Instant::now(), Missing::Unsupported);
         self.parts.insert(node, part);
-        self.wake();
+        self.wakers()
     }
 
     /// Ends the part of a node: each of its items leaves.
-    pub(super) fn remove_part(&mut self, node: NodeId) {
-        let Some(part) = self.parts.remove(&node) else { return };
+    pub(super) fn remove_part(&mut self, node: NodeId) -> Wakers {
+        let Some(part) = self.parts.remove(&node) else { return Wakers::new() };
         for item in part.into_items() {
             if fault!("peers_leave_twice") {
                 let queues = self.readers.values_mut();
@@ -96,12 +100,12 @@ impl<I: Item> Feed<I> {
                 .values_mut()
                 .for_each(|queue| queue.push(FeedEvent::Left(node, item.clone())));
         }
-        self.wake();
+        self.wakers()
     }
 
-    pub(super) fn refused(&mut self, node: NodeId, reason: &Arc<str>) {
+    pub(super) fn refused(&mut self, node: NodeId, reason: &Arc<str>) -> Wakers {
         self.parts.get_mut(&node).into_iter().for_each(|part| part.refuse(reason));
-        self.wake();
+        self.wakers()
     }
 
     pub(super) fn lag(&mut self, node: NodeId) {
@@ -117,9 +121,9 @@ impl<I: Item> Feed<I> {
     }
 
     /// Applies the changes of a node.
-    pub(super) fn change(&mut self, at: (NodeId, u32, u64), steps: Vec<DiffStep<I>>) {
+    pub(super) fn change(&mut self, at: (NodeId, u32, u64), steps: Vec<DiffStep<I>>) -> Wakers {
         let (node, epoch, version) = at;
-        let Some(part) = self.parts.get_mut(&node) else { return };
+        let Some(part) = self.parts.get_mut(&node) else { return Wakers::new() };
         let readers = &mut self.readers;
         part.change(epoch, version, steps, |change| {
             for queue in readers.values_mut() {
@@ -129,11 +133,11 @@ impl<I: Item> Feed<I> {
                 });
             }
         });
-        self.wake();
+        self.wakers()
     }
 
-    fn wake(&self) {
-        self.readers.values().for_each(|queue| queue.waker.wake());
+    fn wakers(&self) -> Wakers {
+        self.readers.values().map(|queue| Arc::clone(&queue.waker)).collect()
     }
 
     /// Registers the task of a reader.

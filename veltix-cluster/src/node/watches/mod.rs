@@ -17,8 +17,8 @@ use veltix_core::cluster::{DiffContent, NodeId, NodeStatus, NodeWatch, Unwatch, 
 use veltix_core::limits::CLUSTER_WATCHES;
 use veltix_core::{Group, Member, Target};
 
-use feed::Feed;
 pub(crate) use feed::FeedEvent;
+use feed::{Feed, Wakers};
 pub(crate) use item::Item;
 pub(crate) use reader::FeedReader;
 
@@ -40,6 +40,10 @@ impl Watches {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn wake(wakers: &Wakers) {
+    wakers.iter().for_each(|waker| waker.wake());
 }
 
 /// The node has as many watches on others as it can have.
@@ -71,6 +75,7 @@ impl Node {
         let id = shared.unwrap_or_else(|| {
             let feed = feeds.entry(last).or_insert_with(|| Feed::new(target.clone(), form.clone()));
             for (node, status) in self.members().iter() {
+                // The feed has no reader yet.
                 self.add_part(last, feed, node, status);
             }
             last
@@ -83,12 +88,19 @@ impl Node {
     }
 
     /// Adds the part of a member.
-    fn add_part<I: Item>(&self, id: u64, feed: &mut Feed<I>, node: NodeId, status: &NodeStatus) {
+    fn add_part<I: Item>(
+        &self,
+        id: u64,
+        feed: &mut Feed<I>,
+        node: NodeId,
+        status: &NodeStatus,
+    ) -> Wakers {
         if status.capabilities & capabilities::WATCHES == 0 {
             return feed.add_unsupported(node);
         }
         let asking = feed.add_part(node, Instant::now());
         self.ask_to_watch(id, feed, &asking);
+        Wakers::new()
     }
 
     fn ask_to_watch<I: Item>(&self, id: u64, feed: &Feed<I>, Asking { to, epoch }: &Asking) {
@@ -106,15 +118,20 @@ impl Node {
         let WatchDiff { id, epoch, version, content } = diff;
         let at = (origin, epoch, version);
         let Table { members, groups, .. } = &mut *table;
-        match (members.get_mut(&id), groups.get_mut(&id), content) {
+        let wakers = match (members.get_mut(&id), groups.get_mut(&id), content) {
             (Some(feed), _, DiffContent::Members(steps)) => feed.change(at, steps),
             (_, Some(feed), DiffContent::Groups(steps)) => feed.change(at, steps),
             (Some(feed), _, DiffContent::Refused(reason)) => feed.refused(origin, &reason),
             (_, Some(feed), DiffContent::Refused(reason)) => feed.refused(origin, &reason),
-            (Some(feed), _, DiffContent::Ended) => feed.lag(origin),
-            (_, Some(feed), DiffContent::Ended) => feed.lag(origin),
-            _ => {}
-        }
+            (members, groups, DiffContent::Ended) => {
+                members.into_iter().for_each(|feed| feed.lag(origin));
+                groups.into_iter().for_each(|feed| feed.lag(origin));
+                return;
+            }
+            _ => return,
+        };
+        drop(table);
+        wake(&wakers);
     }
 
     /// Adds the parts of a new member.
@@ -123,15 +140,27 @@ impl Node {
         let Table { members, groups, .. } = &mut *table;
         let all = self.members();
         let Some(status) = all.get(node) else { return };
-        members.iter_mut().for_each(|(id, feed)| self.add_part(*id, feed, node, status));
-        groups.iter_mut().for_each(|(id, feed)| self.add_part(*id, feed, node, status));
+        let mut wakers = Wakers::new();
+        for (id, feed) in members {
+            wakers.extend(self.add_part(*id, feed, node, status));
+        }
+        for (id, feed) in groups {
+            wakers.extend(self.add_part(*id, feed, node, status));
+        }
+        drop(all);
+        drop(table);
+        wake(&wakers);
     }
 
     /// Ends the parts of a node that has left: each of its members leaves.
     pub(super) fn unwatch_member(&self, node: NodeId) {
         let mut table = self.watches.lock();
-        table.members.values_mut().for_each(|feed| feed.remove_part(node));
-        table.groups.values_mut().for_each(|feed| feed.remove_part(node));
+        let Table { members, groups, .. } = &mut *table;
+        let wakers = members.values_mut().flat_map(|feed| feed.remove_part(node));
+        let wakers = wakers.chain(groups.values_mut().flat_map(|feed| feed.remove_part(node)));
+        let wakers = wakers.collect();
+        drop(table);
+        wake(&wakers);
     }
 
     /// Records that records of a node are missing: changes may be among them.

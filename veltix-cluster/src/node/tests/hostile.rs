@@ -1,0 +1,190 @@
+//! Nodes that invent numbers, leave records unfinished, or are no members.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use veltix_core::Frame;
+use veltix_core::cluster::{
+    AnswerContent, BatchHead, BatchWriter, FrameRecord, NodeAnswer, NodeStatus, NodeWatch, Part,
+    Record, RecordKind, WatchForm,
+};
+use veltix_core::limits::CLUSTER_ASSEMBLY;
+
+use super::*;
+use crate::backplane::{ClusterInbox, Destination, EngineState, Receive};
+use crate::engine::memory::Memory;
+
+struct Deaf;
+
+impl Receive for Deaf {
+    fn received(&self, _: Bytes) {}
+    fn state(&self, _: EngineState) {}
+    fn unreachable(&self, _: NodeId, _: u64) {}
+}
+
+/// A node that publishes any bytes, and hears nothing.
+struct Stranger {
+    me: NodeId,
+    engine: Memory,
+    _deaf: Arc<dyn Receive>,
+}
+
+impl Stranger {
+    async fn join(network: &MemoryNetwork, number: u64) -> Self {
+        let deaf: Arc<dyn Receive> = Arc::new(Deaf);
+        let me = NodeId::of_random(number);
+        let mut engine = network.engine();
+        engine.start(me, ClusterInbox::new(Arc::downgrade(&deaf))).await.unwrap();
+        Self { me, engine, _deaf: deaf }
+    }
+
+    async fn publish(&mut self, to: Destination, first: u64, records: &[Record]) {
+        let target = match to {
+            Destination::All => None,
+            Destination::Node(node) => Some(node),
+        };
+        let origin = self.me;
+        let head = BatchHead { version: 1, origin, to: target, first, all_before: 0, clock: 0 };
+        let mut writer = BatchWriter::new(&head);
+        records.iter().for_each(|record| assert!(writer.add(record)));
+        self.engine.publish(to, writer.finish()).await.unwrap();
+    }
+}
+
+fn says(text: &str) -> Record {
+    let frame = Frame::from(Message::from_text(SAY, text));
+    FrameRecord::encode(NodeId::of_random(77), &all(), &[], &frame).unwrap()
+}
+
+fn heartbeat(all: u64, direct: Vec<(NodeId, u64)>) -> Record {
+    let status = NodeStatus {
+        name: "stranger".into(),
+        wire: 1..=1,
+        capabilities: super::super::capabilities::ALL,
+        types: 0,
+        peers: u64::MAX,
+        interest: 0,
+        all,
+        direct,
+    };
+    Record { kind: RecordKind::Heartbeat, body: status.encode() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_at_the_end_of_their_range_stop_nothing() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    let other = serve(&network);
+    node.sees(1).await;
+    let mut reader = node.client("lobby").await;
+    let mut stranger = Stranger::join(&network, 77).await;
+    let here = Destination::Node(node.id);
+    stranger.publish(Destination::All, 0, &[says("zero")]).await;
+    stranger.publish(here, 0, &[says("zero")]).await;
+    stranger.publish(Destination::All, u64::MAX, &[says("last"), says("behind")]).await;
+    stranger.publish(here, u64::MAX - 1, &[says("last"), says("last"), says("behind")]).await;
+    let news = heartbeat(u64::MAX, vec![(node.id, u64::MAX)]);
+    stranger.publish(Destination::All, 1, &[news]).await;
+    // The reports add the numbers of both streams.
+    sleep(Duration::from_secs(3)).await;
+    other.hub.broadcast(&Message::from_text(SAY, "end")).unwrap();
+    soon(async { while reader.heard.recv().await.as_deref() != Some("end") {} }).await;
+    // The node still beats.
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(other.cluster().others().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unfinished_records_take_no_room_for_ever() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    let sender = serve(&network);
+    node.sees(1).await;
+    sender.sees(1).await;
+    let mut reader = node.client("lobby").await;
+    let whole = Record { kind: RecordKind::Frame, body: vec![0; 12 << 20].into() };
+    let begun = Part::of(&whole, 0, 10 << 20).unwrap().encode();
+    let mut held = 0;
+    for number in 100..107 {
+        // Each is a node that begins a large message, goes on with another one, and lives.
+        let mut stranger = Stranger::join(&network, number).await;
+        stranger.publish(Destination::All, 1, &[begun.clone()]).await;
+        stranger.publish(Destination::All, 2, &[heartbeat(2, Vec::new())]).await;
+        held += 10 << 20;
+    }
+    assert!(held > CLUSTER_ASSEMBLY);
+    sender.hub.broadcast(&Message::from_text(SAY, "x".repeat(9 << 20))).unwrap();
+    assert_eq!(soon(reader.heard.recv()).await.map(|text| text.len()), Some(9 << 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unfinished_records_of_strangers_take_no_room_for_ever() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    let sender = serve(&network);
+    node.sees(1).await;
+    sender.sees(1).await;
+    let mut reader = node.client("lobby").await;
+    let whole = Record { kind: RecordKind::Frame, body: vec![0; 12 << 20].into() };
+    let begun = Part::of(&whole, 0, 10 << 20).unwrap().encode();
+    for number in 100..107 {
+        // Each ends in the middle of the message, and was no member: the cluster has too many nodes.
+        let mut stranger = Stranger::join(&network, number).await;
+        stranger.publish(Destination::All, 1, &[begun.clone()]).await;
+    }
+    sleep(Duration::from_secs(11)).await;
+    sender.hub.broadcast(&Message::from_text(SAY, "x".repeat(9 << 20))).unwrap();
+    assert_eq!(soon(reader.heard.recv()).await.map(|text| text.len()), Some(9 << 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_no_member_gets_no_watch() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    sleep(Duration::from_secs(1)).await;
+    let form = WatchForm::Members(Vec::new());
+    let watch = NodeWatch { id: 1, epoch: 1, target: all(), form }.encode().unwrap();
+    for number in 1_000..1_100 {
+        let mut stranger = Stranger::join(&network, number).await;
+        stranger.publish(Destination::Node(node.id), 1, &[watch.clone()]).await;
+    }
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(node.cluster().joined().unwrap().watched.len(), 0);
+    let mut member = Stranger::join(&network, 1_000).await;
+    member.publish(Destination::All, 1, &[heartbeat(1, Vec::new())]).await;
+    member.publish(Destination::Node(node.id), 2, &[watch]).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(node.cluster().joined().unwrap().watched.len(), 1);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(node.cluster().joined().unwrap().watched.len(), 0, "the member has gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sum_of_invented_counts_is_the_largest_number() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    sleep(Duration::from_secs(1)).await;
+    let mut strangers = Vec::new();
+    for number in [77, 78] {
+        let mut stranger = Stranger::join(&network, number).await;
+        stranger.publish(Destination::All, 1, &[heartbeat(1, Vec::new())]).await;
+        strangers.push(stranger);
+    }
+    node.sees(2).await;
+    for (at, is_change) in [(1, false), (2, true)] {
+        let cluster = node.cluster();
+        let counted = tokio::spawn(async move {
+            if is_change {
+                cluster.untag(all(), "room").await.unwrap().value
+            } else {
+                cluster.count(all()).await.unwrap().value
+            }
+        });
+        sleep(Duration::from_millis(10)).await;
+        for stranger in &mut strangers {
+            let answer = NodeAnswer { id: at, content: AnswerContent::Count(u64::MAX) }.encode();
+            stranger.publish(Destination::Node(node.id), at, &[answer]).await;
+        }
+        assert_eq!(soon(counted).await.unwrap(), usize::MAX);
+    }
+}
