@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use veltix_core::all;
-use veltix_core::cluster::{MemberEvent, RecordKind};
+use veltix_core::cluster::RecordKind;
 use veltix_core::limits::CLUSTER_REPORT;
 use veltix_tokio::Hub;
 
@@ -30,16 +30,15 @@ impl HeartbeatTask {
         self.beat(Destination::All, RecordKind::Hello);
         loop {
             let now = ticks.tick().await;
-            let due = self.node.members().due(now.into_std());
-            for event in due.events {
-                if let MemberEvent::Left(node, _) = event {
-                    self.node.receiving().forget_parts(node);
-                }
-                self.node.on_member(event);
-            }
+            let mut probes = Vec::new();
+            self.node.change_members(|members| {
+                let due = members.due(now.into_std());
+                probes = due.probes;
+                due.events
+            });
             self.node.renew_watches();
             self.node.ask_for_interest();
-            for node in due.probes {
+            for node in probes {
                 self.beat(Destination::Node(node), RecordKind::Heartbeat);
             }
             if now >= next_beat {

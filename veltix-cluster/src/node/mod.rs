@@ -263,7 +263,20 @@ impl Node {
         }
     }
 
-    /// Takes a change of the members.
+    /// Changes the members outside of the receiver, under its lock: a node that leaves and is heard at the same
+    /// moment would be a member whose interest and watches the end of its former time removes.
+    fn change_members(&self, change: impl FnOnce(&mut Members) -> Vec<MemberEvent>) {
+        let mut receiving = self.receiving();
+        let events = change(&mut self.members());
+        for event in events {
+            if let MemberEvent::Left(node, _) = event {
+                receiving.forget_parts(node);
+            }
+            self.on_member(event);
+        }
+    }
+
+    /// Takes a change of the members. The lock of the receiver is held.
     fn on_member(&self, event: MemberEvent) {
         let me = self.me;
         let event = match event {
@@ -337,7 +350,8 @@ impl Receive for Node {
         let last = self.outbound.undelivered(to, first);
         self.asks.gone(to, |number| (first..=last).contains(&number));
         self.calls.gone(to, |number| (first..=last).contains(&number));
-        let event = self.members().unreachable(to, Instant::now().into_std());
-        event.into_iter().for_each(|event| self.on_member(event));
+        self.change_members(|members| {
+            Vec::from_iter(members.unreachable(to, Instant::now().into_std()))
+        });
     }
 }

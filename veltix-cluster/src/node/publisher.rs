@@ -1,6 +1,6 @@
 //! [`PublisherTask`]: passes the records of this node to the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::time::sleep;
 use veltix_core::limits::CLUSTER_RETRY;
@@ -8,7 +8,6 @@ use veltix_core::limits::CLUSTER_RETRY;
 use super::Node;
 use super::outbound::{Format, Outgoing};
 use crate::backplane::{Backplane, ClusterInbox};
-use crate::error::StartError;
 
 pub(super) struct PublisherTask<B> {
     node: Arc<Node>,
@@ -21,11 +20,36 @@ impl<B: Backplane> PublisherTask<B> {
     }
 
     pub(super) async fn run(mut self) {
-        while let Err(error) = self.start().await {
-            let me = self.node.me;
-            tracing::warn!(%me, %error, "the engine of the cluster does not start: trying again");
-            sleep(CLUSTER_RETRY).await;
+        if self.start().await {
+            self.publish_all().await;
+            self.engine.close().await;
         }
+        self.node.outbound.end();
+    }
+
+    /// Starts the engine, and returns whether it has started before the end of the node.
+    async fn start(&mut self) -> bool {
+        let node = Arc::clone(&self.node);
+        loop {
+            let receiver: Weak<Node> = Arc::downgrade(&node);
+            let inbox = ClusterInbox::new(receiver);
+            let attempt = async {
+                let error = self.engine.start(node.me, inbox).await.err()?;
+                let me = node.me;
+                tracing::warn!(%me, %error, "the engine of the cluster does not start: trying again");
+                sleep(CLUSTER_RETRY).await;
+                Some(error)
+            };
+            tokio::select! {
+                biased;
+                failed = attempt => if failed.is_none() { return true },
+                // A shutdown does not wait for a broker that was never there.
+                () = node.outbound.give_up_at_end() => return false,
+            }
+        }
+    }
+
+    async fn publish_all(&mut self) {
         loop {
             // The limit of a broker may be another one after a reconnect.
             let limit = self.engine.max_batch();
@@ -33,14 +57,6 @@ impl<B: Backplane> PublisherTask<B> {
             let Some(batch) = node.outbound.next(|| node.format(limit)).await else { break };
             self.publish(batch).await;
         }
-        self.engine.close().await;
-        self.node.outbound.end();
-    }
-
-    async fn start(&mut self) -> Result<(), StartError> {
-        let node = Arc::downgrade(&self.node);
-        let inbox = ClusterInbox::new(node);
-        self.engine.start(self.node.me, inbox).await
     }
 
     async fn publish(&mut self, batch: Outgoing) {

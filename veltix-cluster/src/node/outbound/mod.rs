@@ -231,6 +231,24 @@ impl Outbound {
         self.ended.send_replace(true);
     }
 
+    /// Waits for the end of the queue, and drops the records in it: no engine has started.
+    pub(super) async fn give_up_at_end(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let is_closed = {
+                let mut state = self.lock();
+                if state.closed {
+                    state.give_up();
+                }
+                state.closed
+            };
+            if is_closed {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Waits for the next batch, or for the end of the queue.
     ///
     /// # Cancel safety

@@ -28,10 +28,10 @@ async fn a_call_that_arrives_as_the_runtime_ends_stops_nobody() {
     let node = serve(&network);
     let ended = runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let handle = ended.handle().clone();
-    ended.shutdown_background();
     let (done, is_done) = mpsc::channel();
     let (joined, hub) = (node.cluster().joined().unwrap(), node.hub.clone());
     thread::spawn(move || {
+        drop(ended);
         let _inside = handle.enter();
         let frame = Frame::from(Message::from_text(ASK, "?"));
         let (except, timeout) = (Vec::new(), Duration::from_secs(5));
@@ -143,4 +143,53 @@ async fn a_waker_may_drop_the_future_that_it_wakes() {
         let _ = done.send([survey, count, watch].map(|it| it.0.lock().unwrap().is_none()));
     });
     assert_eq!(is_done.recv_timeout(Duration::from_secs(5)), Ok([true; 3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_a_broker_that_never_was_there() {
+    let network = MemoryNetwork::new();
+    network.stop();
+    let node = serve(&network);
+    sleep(Duration::from_secs(20)).await;
+    let _ = node.hub.broadcast(&Message::from_text(SAY, "lost"));
+    let begin = Instant::now();
+    soon(node.hub.shutdown()).await;
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    let sent = node.cluster().stats().to_all;
+    assert_eq!((sent.queued, sent.offered), (0, sent.dropped()), "{sent:?}");
+}
+
+/// Handles of the cluster keep neither the node nor its server.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_of_a_node() {
+    let network = MemoryNetwork::new();
+    let other = serve(&network);
+    for end in ["shutdown", "abort", "not run"] {
+        let (listener, _connector) = memory(1024);
+        let server =
+            Server::with_listener(listener, ServerConfig::default(), Router::new()).unwrap();
+        let server = server.cluster(Joining::new(network.engine()));
+        let hub = server.hub();
+        let node = Arc::downgrade(&Cluster::of(&hub).joined().unwrap());
+        if end == "not run" {
+            drop(server);
+        } else {
+            let run = tokio::spawn(server.run());
+            other.sees(1).await;
+            let watch = Cluster::of(&hub).watch(all()).start().unwrap();
+            let survey = Cluster::of(&hub).to(all()).request(&Message::from_text(ASK, "?"));
+            drop(survey.unwrap().await);
+            if end == "shutdown" {
+                soon(hub.shutdown()).await;
+            } else {
+                run.abort();
+            }
+            let _ = run.await;
+            drop(watch);
+        }
+        drop(hub);
+        sleep(Duration::from_millis(10)).await;
+        assert_eq!(node.strong_count(), 0, "{end}");
+        other.sees(0).await;
+    }
 }

@@ -188,3 +188,31 @@ async fn a_sum_of_invented_counts_is_the_largest_number() {
         assert_eq!(soon(counted).await.unwrap(), usize::MAX);
     }
 }
+
+/// A node that leaves and joins at the same moment is a member with an interest, or is none: each change is one
+/// step with its consequences.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_change_only_under_the_lock_of_the_receiver() {
+    let network = MemoryNetwork::new();
+    let (node, other) = (serve(&network), serve(&network));
+    node.sees(1).await;
+    other.sees(1).await;
+    let here = node.cluster().joined().unwrap();
+    let receiving = here.receiving();
+    let id = other.id;
+    let unreachable = {
+        let here = Arc::clone(&here);
+        std::thread::spawn(move || {
+            // The node was silent for long enough.
+            let long_ago = Instant::now().into_std() - Duration::from_secs(5);
+            here.members().reconnected(long_ago);
+            Receive::unreachable(&*here, id, 0);
+        })
+    };
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(here.members().get(id).is_some(), "it has left while a batch is received");
+    drop(receiving);
+    unreachable.join().unwrap();
+    // It lives, and joins again.
+    node.sees(1).await;
+}

@@ -209,3 +209,23 @@ async fn a_slow_reader_begins_anew_and_limits_hold() {
     drop(watches);
     assert!(cluster.watch(all()).start().is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_whose_end_was_lost_ends_with_its_next_change() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+    let mut watch = nodes[0].cluster().watch(tag("room").is("lobby")).start().unwrap();
+    assert!(soon(watch.next()).await.is_some());
+    let there = nodes[1].cluster().joined().unwrap();
+    assert_eq!(there.watched.len(), 1);
+    network.cut_one_way(nodes[0].id, nodes[1].id);
+    drop(watch);
+    sleep(Duration::from_millis(10)).await;
+    network.heal(nodes[0].id, nodes[1].id);
+    assert_eq!(there.watched.len(), 1, "the end was lost");
+    let _reader = nodes[1].client("lobby").await;
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(there.watched.len(), 0);
+}

@@ -1,5 +1,6 @@
 //! [`Feed`]: one watch on all other nodes, with the readers that share it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::Context;
@@ -76,10 +77,12 @@ impl<I: Item> Feed<I> {
         self.readers.is_empty()
     }
 
-    /// Adds the part of a node, and returns the question to it.
-    pub(super) fn add_part(&mut self, node: NodeId, now: Instant) -> Asking {
-        let part = self.parts.entry(node).or_insert_with(|| Part::new(now));
-        Asking { to: node, epoch: part.epoch() }
+    /// Adds the part of a node, and returns the question to it. A node that was asked as the feed began is not
+    /// asked twice: changes of two watches with one epoch could not be told apart.
+    pub(super) fn add_part(&mut self, node: NodeId, now: Instant) -> Option<Asking> {
+        let Entry::Vacant(place) = self.parts.entry(node) else { return None };
+        let part = place.insert(Part::new(now));
+        Some(Asking { to: node, epoch: part.epoch() })
     }
 
     pub(super) fn add_unsupported(&mut self, node: NodeId) -> Wakers {

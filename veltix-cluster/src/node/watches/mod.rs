@@ -98,8 +98,9 @@ impl Node {
         if status.capabilities & capabilities::WATCHES == 0 {
             return feed.add_unsupported(node);
         }
-        let asking = feed.add_part(node, Instant::now());
-        self.ask_to_watch(id, feed, &asking);
+        if let Some(asking) = feed.add_part(node, Instant::now()) {
+            self.ask_to_watch(id, feed, &asking);
+        }
         Wakers::new()
     }
 
@@ -127,6 +128,11 @@ impl Node {
                 members.into_iter().for_each(|feed| feed.lag(origin));
                 groups.into_iter().for_each(|feed| feed.lag(origin));
                 return;
+            }
+            (None, None, DiffContent::Members(_) | DiffContent::Groups(_)) => {
+                drop(table);
+                // The end of the watch was lost: without another one the node would tell changes for ever.
+                return self.tell(Destination::Node(origin), Unwatch { id }.encode());
             }
             _ => return,
         };
