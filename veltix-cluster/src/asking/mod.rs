@@ -16,7 +16,7 @@ pub use get::Get;
 pub use list::List;
 
 /// Adds names of tags, each of them once. A name that no tag can have is left out.
-fn add_names(names: &mut Vec<Arc<str>>, more: impl IntoIterator<Item: AsRef<str>>) {
+pub(crate) fn add_names(names: &mut Vec<Arc<str>>, more: impl IntoIterator<Item: AsRef<str>>) {
     for name in more {
         let name = name.as_ref();
         if (1..=TAG_NAME_LEN).contains(&name.len()) {
@@ -28,7 +28,7 @@ fn add_names(names: &mut Vec<Arc<str>>, more: impl IntoIterator<Item: AsRef<str>
 }
 
 /// Checks that the other nodes read a question for these names.
-const fn check_names(names: &[Arc<str>]) -> Result<(), TargetError> {
+pub(crate) const fn check_names(names: &[Arc<str>]) -> Result<(), TargetError> {
     let (what, length, limit) = ("list of names of tags", names.len(), CLUSTER_NAMES);
     if length > limit { Err(TargetError::TooLong { what, length, limit }) } else { Ok(()) }
 }

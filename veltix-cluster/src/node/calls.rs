@@ -57,6 +57,11 @@ impl Calls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().open.is_empty()
+    }
+
     /// Changes the part of a node in a call, if it is open.
     fn change(&self, id: u64, node: NodeId, change: impl FnOnce(&mut Open, &mut Part) -> bool) {
         let mut table = self.lock();

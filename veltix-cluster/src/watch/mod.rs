@@ -5,6 +5,7 @@ mod members;
 
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use veltix_core::{Target, TargetError};
 pub use groups::{ClusterGroupWatch, ClusterGroupWatchBuilder};
 pub use members::{ClusterWatch, WatchEvent};
 
+use crate::asking::{add_names, check_names};
 use crate::cluster::Cluster;
 use crate::node::{FeedReader, Item};
 
@@ -65,14 +67,14 @@ impl Cluster {
 pub struct ClusterWatchBuilder {
     cluster: Cluster,
     target: Target,
-    names: Vec<String>,
+    names: Vec<Arc<str>>,
 }
 
 impl ClusterWatchBuilder {
     /// Adds tags that each [`Member`](crate::Member) carries, as
-    /// [`WatchBuilder::with_tags`](veltix_tokio::WatchBuilder::with_tags) does. Default: no tags.
+    /// [`WatchBuilder::with_tags`](veltix_tokio::WatchBuilder::with_tags) does, at most 1 024. Default: no tags.
     pub fn with_tags(mut self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.names.extend(names.into_iter().map(|name| name.as_ref().to_owned()));
+        add_names(&mut self.names, names);
         self
     }
 
@@ -86,11 +88,10 @@ impl ClusterWatchBuilder {
     /// # Errors
     /// [`WatchError`].
     pub fn start(self) -> Result<ClusterWatch, WatchError> {
-        let Self { cluster, target, mut names } = self;
-        names.sort_unstable();
-        names.dedup();
+        let Self { cluster, target, names } = self;
+        check_names(&names)?;
         let here = cluster.hub().watch(&target).with_tags(&names).start()?;
-        let form = WatchForm::Members(names.into_iter().map(Into::into).collect());
+        let form = WatchForm::Members(names);
         let elsewhere = begin(&cluster, &target, &form)?;
         Ok(ClusterWatch::new(cluster.node(), here, elsewhere))
     }

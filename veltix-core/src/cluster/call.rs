@@ -11,9 +11,10 @@ use super::record::{
     Record, RecordKind, read_except, read_message, read_target, write_except, write_target,
 };
 use crate::frame::Frame;
+use crate::limits::CLUSTER_WATCH_ITEMS;
 use crate::message::Message;
 use crate::tags::{PeerId, Target};
-use crate::wire::{Read as _, WireError, Write as _};
+use crate::wire::{Read as _, WireError, Write as _, within};
 
 /// A request to the peers of a node that a target matches.
 #[derive(Clone, Debug)]
@@ -150,13 +151,15 @@ impl Roster {
     /// Reads the body of such a record.
     ///
     /// # Errors
-    /// Returns [`WireError`] if the record is damaged.
+    /// Returns [`WireError`] if the record is damaged or over a limit.
     pub fn decode(mut bytes: Bytes) -> Result<Self, WireError> {
         let id = bytes.read_u64()?;
         let peers = if bytes.read_u8()? == 0 {
             Err(bytes.read_text()?)
         } else {
-            let peers = (0..bytes.read_count(8)?).map(|_| bytes.read_u64().map(PeerId::new));
+            let count = bytes.read_count(8)?;
+            within("list of peers", count, CLUSTER_WATCH_ITEMS)?;
+            let peers = (0..count).map(|_| bytes.read_u64().map(PeerId::new));
             Ok(peers.collect::<Result<_, _>>()?)
         };
         Ok(Self { id, peers })

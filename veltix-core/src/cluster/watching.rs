@@ -6,7 +6,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::ask::{decode_member, encode_member};
 use super::record::{Record, RecordKind, read_target, write_target};
-use crate::limits::TAGS_PER_PEER;
+use crate::limits::CLUSTER_NAMES;
 use crate::tags::{Group, Member, TagValue, Target};
 use crate::wire::{Read as _, WireError, Write as _, within};
 
@@ -127,7 +127,7 @@ impl NodeWatch {
         let form = match bytes.read_u8()? {
             kind::MEMBERS => {
                 let names = bytes.read_count(4)?;
-                within("list of names", names, TAGS_PER_PEER)?;
+                within("list of names", names, CLUSTER_NAMES)?;
                 WatchForm::Members((0..names).map(|_| bytes.read_text()).collect::<Result<_, _>>()?)
             }
             kind::GROUPS => WatchForm::Groups(bytes.read_text()?),

@@ -193,3 +193,48 @@ async fn nothing_is_left_of_a_node() {
         other.sees(0).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn surveys_with_extreme_settings_end_at_once() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+    let begin = Instant::now();
+    let ask = |target: Target| {
+        nodes[0].cluster().to(target).request(&Message::from_text(ASK, "?")).unwrap()
+    };
+    assert!(soon(ask(all()).into_future()).await.is_enough(), "nobody is asked");
+    let _readers = [nodes[0].client("mute").await, nodes[1].client("mute").await];
+    sleep(Duration::from_millis(10)).await;
+    for survey in [ask(all()).first(0), ask(all()).quorum(0), ask(all()).quorum(usize::MAX)] {
+        let responses = soon(survey.into_future()).await;
+        assert_eq!(responses.responses.len(), 0, "{responses:?}");
+    }
+    for late in [ask(all()).timeout(Duration::ZERO), ask(all()).timeout(Duration::from_millis(5))] {
+        let responses = soon(late.into_future()).await;
+        assert_eq!(responses.responses.len() + responses.missing.len(), 2, "{responses:?}");
+    }
+    let one = NodeId::of_random(1);
+    let peer = nodes[0].cluster().peer(PeerRef { node: one, peer: veltix_core::PeerId::new(0) });
+    let request = peer.request(&Message::from_text(ASK, "?")).timeout(Duration::MAX);
+    assert!(soon(request.into_future()).await.is_err());
+    assert!(soon(nodes[0].cluster().get(peer.name()).into_future()).await.is_err());
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(nodes[0].cluster().joined().unwrap().calls.is_empty());
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(nodes[1].cluster().joined().unwrap().served.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_ended_says_so() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    sleep(Duration::from_secs(1)).await;
+    let cluster = node.cluster();
+    let mut status = cluster.status();
+    assert_eq!(*status.borrow_and_update(), ClusterStatus::Connected);
+    soon(node.hub.shutdown()).await;
+    soon(status.changed()).await.unwrap();
+    assert!(matches!(*cluster.status().borrow(), ClusterStatus::Degraded { .. }));
+}

@@ -229,3 +229,26 @@ async fn a_watch_whose_end_was_lost_ends_with_its_next_change() {
     sleep(Duration::from_millis(10)).await;
     assert_eq!(there.watched.len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_with_very_many_names_is_understood_or_refused() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+    for names in [1_000, 3_000] {
+        let names: Vec<_> = (0..names).map(|at| format!("name{at}")).collect();
+        let begin = Instant::now();
+        let Ok(mut watch) = nodes[0].cluster().watch(all()).with_tags(&names).start() else {
+            continue;
+        };
+        assert!(soon(watch.next()).await.is_some());
+        assert_eq!((watch.missing(), begin.elapsed().as_millis()), (Vec::new(), 0));
+    }
+    let long = "x".repeat(100_000);
+    let begin = Instant::now();
+    if let Ok(mut watch) = nodes[0].cluster().watch(all()).with_tags([&long]).by(&long).start() {
+        assert!(soon(watch.next()).await.is_some());
+        assert_eq!((watch.missing(), begin.elapsed().as_millis()), (Vec::new(), 0));
+    }
+}
