@@ -54,7 +54,10 @@ impl<T> Gathered<T> {
         Gathered { value: convert(value), missing, status }
     }
 
-    /// Returns whether every node has answered, and this node is connected to the broker.
+    /// Returns whether every node that this one knows has answered, and this node is connected to the broker.
+    ///
+    /// Each node tells that it lives once a second. So for a second after the start of this node, and after an
+    /// outage of the broker that was longer than 10 s, there may be nodes that it does not know yet.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.missing.is_empty() && matches!(self.status, ClusterStatus::Connected)

@@ -146,9 +146,12 @@ impl Node {
                 with(&|it| it.sync(&snapshot));
             }
             _ => {
-                let mut out = self.interests.out();
-                out.ask(origin);
-                self.push_interest(&mut out);
+                let take = |it: &mut InterestIn| it.take_question(now);
+                if self.interests.others().get_mut(&origin).is_some_and(take) {
+                    let mut out = self.interests.out();
+                    out.ask(origin);
+                    self.push_interest(&mut out);
+                }
             }
         }
         Ok(())

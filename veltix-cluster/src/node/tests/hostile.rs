@@ -1,12 +1,13 @@
 //! Nodes that invent numbers, leave records unfinished, or are no members.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use veltix_core::Frame;
 use veltix_core::cluster::{
-    AnswerContent, BatchHead, BatchWriter, FrameRecord, NodeAnswer, NodeStatus, NodeWatch, Part,
-    Record, RecordKind, WatchForm,
+    AnswerContent, BatchHead, BatchWriter, FrameRecord, InterestSyncAsk, NodeAnswer, NodeStatus,
+    NodeWatch, Part, Record, RecordKind, WatchForm,
 };
 use veltix_core::limits::CLUSTER_ASSEMBLY;
 
@@ -108,7 +109,7 @@ async fn unfinished_records_take_no_room_for_ever() {
     for number in 100..107 {
         // Each is a node that begins a large message, goes on with another one, and lives.
         let mut stranger = Stranger::join(&network, number).await;
-        stranger.publish(Destination::All, 1, &[begun.clone()]).await;
+        stranger.publish(Destination::All, 1, from_ref(&begun)).await;
         stranger.publish(Destination::All, 2, &[heartbeat(2, Vec::new())]).await;
         held += 10 << 20;
     }
@@ -130,7 +131,7 @@ async fn unfinished_records_of_strangers_take_no_room_for_ever() {
     for number in 100..107 {
         // Each ends in the middle of the message, and was no member: the cluster has too many nodes.
         let mut stranger = Stranger::join(&network, number).await;
-        stranger.publish(Destination::All, 1, &[begun.clone()]).await;
+        stranger.publish(Destination::All, 1, from_ref(&begun)).await;
     }
     sleep(Duration::from_secs(11)).await;
     sender.hub.broadcast(&Message::from_text(SAY, "x".repeat(9 << 20))).unwrap();
@@ -146,7 +147,7 @@ async fn a_node_that_is_no_member_gets_no_watch() {
     let watch = NodeWatch { id: 1, epoch: 1, target: all(), form }.encode().unwrap();
     for number in 1_000..1_100 {
         let mut stranger = Stranger::join(&network, number).await;
-        stranger.publish(Destination::Node(node.id), 1, &[watch.clone()]).await;
+        stranger.publish(Destination::Node(node.id), 1, from_ref(&watch)).await;
     }
     sleep(Duration::from_secs(30)).await;
     assert_eq!(node.cluster().joined().unwrap().watched.len(), 0);
@@ -215,4 +216,30 @@ async fn members_change_only_under_the_lock_of_the_receiver() {
     unreachable.join().unwrap();
     // It lives, and joins again.
     node.sees(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_for_all_tags_are_answered_once_a_second() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    sleep(Duration::from_secs(1)).await;
+    let mut stranger = Stranger::join(&network, 77).await;
+    stranger.publish(Destination::All, 1, &[heartbeat(1, Vec::new())]).await;
+    for number in 0..1_000 {
+        stranger.publish(Destination::Node(node.id), 1 + number, &[InterestSyncAsk.encode()]).await;
+    }
+    sleep(Duration::from_millis(10)).await;
+    let id = stranger.me;
+    let sent = || {
+        let stats = node.cluster().stats();
+        stats.nodes.iter().find(|it| it.node == id).unwrap().sent.offered
+    };
+    let first = sent();
+    assert!((1..=3).contains(&first), "{first}");
+    sleep(Duration::from_secs(1)).await;
+    let again = &[InterestSyncAsk.encode()];
+    let before = sent();
+    stranger.publish(Destination::Node(node.id), 2_000, again).await;
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(sent(), before + 1, "it is answered again");
 }

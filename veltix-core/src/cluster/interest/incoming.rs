@@ -23,6 +23,8 @@ pub struct InterestIn {
     is_doubtful: bool,
     asked: Option<Instant>,
     next_ask: Option<Instant>,
+    /// The time of its last question that was answered.
+    answered: Option<Instant>,
 }
 
 impl Default for InterestIn {
@@ -42,6 +44,7 @@ impl InterestIn {
             is_doubtful: false,
             asked: None,
             next_ask: None,
+            answered: None,
         }
     }
 
@@ -123,6 +126,19 @@ impl InterestIn {
             (self.asked, self.next_ask) = (Some(now), Some(now + CLUSTER_SYNC_EVERY));
         }
         is_due
+    }
+
+    /// Returns whether to answer a question of the node now. It asks at most once a second, and an answer has up
+    /// to 512 KiB: a node that asks without end would fill the queue to the others.
+    #[must_use]
+    pub fn take_question(&mut self, now: Instant) -> bool {
+        // Half of that time: the questions may arrive closer to each other than they were asked.
+        let is_early = |at: Instant| now.saturating_duration_since(at) < CLUSTER_SYNC_EVERY / 2;
+        if self.answered.is_some_and(is_early) {
+            return false;
+        }
+        self.answered = Some(now);
+        true
     }
 
     /// Returns the time at which [`take_ask`](Self::take_ask) is true.

@@ -13,7 +13,8 @@
 //! 3. The publisher, before it takes records from its queue, so that a join is told before anything that the
 //!    node says later: `InterestOut::apply` with `TagStore::take_interest` (the lock ends before), and then
 //!    each record of `InterestOut::next`, until it returns `None`. The same at `InterestOut::deadline`.
-//! 4. For each received [`SyncAsk`](super::RecordKind::SyncAsk): `InterestOut::ask`, and wake the publisher.
+//! 4. For each received [`SyncAsk`](super::RecordKind::SyncAsk): if `InterestIn::take_question`,
+//!    `InterestOut::ask`, and wake the publisher.
 //! 5. `InterestOut::version` is the field `interest` of each hello and heartbeat. It is read in the order of the
 //!    records: one that was read before a change and is sent behind it would hide the loss of the change.
 //!
