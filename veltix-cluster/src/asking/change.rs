@@ -84,7 +84,7 @@ impl Cluster {
 
     /// Closes the connections of the peers of all nodes that a target matches, as
     /// [`Hub::close`](veltix_tokio::Hub::close) does on one node. A ban uses this call: a user may be connected
-    /// to several nodes.
+    /// to several nodes. Of the reason, the first 1 024 bytes count.
     pub fn close(&self, target: impl Into<Target>, reason: &str) -> Change {
         self.change(target, NodeChange::Close(reason.into()))
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use veltix_core::cluster::{AnswerContent, Change, Question};
+use veltix_core::limits::CLUSTER_REASON_LEN;
 use veltix_core::{TagError, Target};
 use veltix_tokio::Hub;
 
@@ -28,8 +29,14 @@ pub(crate) fn change_here(hub: &Hub, target: &Target, change: Change) -> Result<
         Change::Untag(name) => Ok(hub.untag(target, &name)?),
         Change::Join(name, value) => hub.join(target, &name, value),
         Change::Leave(name, value) => hub.leave(target, &name, value),
-        Change::Close(reason) => Ok(hub.close(target, &*reason)?),
+        Change::Close(reason) => Ok(hub.close(target, cut(&reason))?),
     }
+}
+
+/// Returns the text up to its limit. Each peer that is closed has a copy.
+fn cut(reason: &str) -> &str {
+    let end = (0..=CLUSTER_REASON_LEN.min(reason.len())).rev();
+    end.into_iter().find_map(|end| reason.get(..end)).unwrap_or_default()
 }
 
 fn count(counted: Result<usize, impl Error>) -> AnswerContent {

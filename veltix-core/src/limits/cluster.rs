@@ -138,6 +138,9 @@ pub const CLUSTER_LIST: usize = 65_536;
 /// peers in it take several times as much memory as their bytes.
 pub const CLUSTER_ANSWER_LEN: usize = 8 * 1024 * 1024;
 
+/// Limits the reason for which another node closes peers, in bytes: each of them has a copy.
+pub const CLUSTER_REASON_LEN: usize = 1024;
+
 /// Limits the names of tags that a question asks for: no peer has more.
 pub const CLUSTER_NAMES: usize = 1_024;
 

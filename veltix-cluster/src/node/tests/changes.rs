@@ -1,6 +1,7 @@
 //! Changes of the peers of all nodes, and exclusion.
 
 use veltix_core::TagError;
+use veltix_tokio::{CloseReason, Event};
 
 use super::*;
 
@@ -93,4 +94,24 @@ async fn a_shutdown_tells_the_records_that_it_has_flushed() {
     let report = soon(nodes[1].hub.shutdown()).await.cluster;
     assert_eq!(report.queued + report.accepted, report.flushed + report.dropped);
     assert!(report.dropped >= 1, "{report:?}");
+}
+
+/// Each peer has a copy of the reason.
+#[tokio::test(start_paused = true)]
+async fn a_long_reason_is_cut() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    let _there = nodes[1].client("hall").await;
+    let mut events = nodes[1].hub.events();
+    let reason = "é".repeat(1 << 20);
+    let closed = soon(nodes[0].cluster().close(all(), &reason).into_future()).await.unwrap();
+    assert_eq!(closed.value, 1);
+    loop {
+        if let Some(Event::Disconnected { outcome, .. }) = soon(events.next()).await {
+            let CloseReason::ClosedFor(reason) = outcome.reason else { panic!("{outcome:?}") };
+            assert_eq!(&*reason, "é".repeat(512));
+            break;
+        }
+    }
 }
