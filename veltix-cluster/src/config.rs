@@ -6,6 +6,7 @@ use std::time::Duration;
 use veltix_core::cluster::Timing;
 use veltix_core::limits::{
     CLUSTER_HEARTBEAT, CLUSTER_HEARTBEAT_LEAST, CLUSTER_MESSAGE_TTL, CLUSTER_QUEUE_BYTES,
+    FAR_FUTURE,
 };
 
 use crate::error::ClusterConfigError;
@@ -44,14 +45,14 @@ impl ClusterConfig {
 
     /// Sets the time between two heartbeats. Default: 1 s.
     pub const fn heartbeat(mut self, every: Duration) -> Self {
-        self.heartbeat = every;
+        self.heartbeat = capped(every);
         self
     }
 
     /// Sets the time after which a message is dropped and counted, from its call on: it has waited for the
     /// broker, or the broker has kept it, or both. Default: 5 s.
     pub const fn message_ttl(mut self, ttl: Duration) -> Self {
-        self.message_ttl = ttl;
+        self.message_ttl = capped(ttl);
         self
     }
 
@@ -59,7 +60,7 @@ impl ClusterConfig {
     /// [`message_ttl`](Self::message_ttl), so that nothing of a node arrives after it has left, and at least
     /// four [heartbeats](Self::heartbeat). Default: 10 s.
     pub const fn lease(mut self, lease: Duration) -> Self {
-        self.timing.lease = lease;
+        self.timing.lease = capped(lease);
         self
     }
 
@@ -84,6 +85,11 @@ impl ClusterConfig {
     }
 }
 
+/// Returns a time that a clock can add to its present.
+pub(crate) const fn capped(time: Duration) -> Duration {
+    if time.as_secs() < FAR_FUTURE.as_secs() { time } else { FAR_FUTURE }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +110,15 @@ mod tests {
         assert_eq!(check(ClusterConfig::default().heartbeat(seconds(3))), Err(error));
         let zero = ClusterConfig::default().heartbeat(Duration::ZERO);
         assert!(matches!(check(zero), Err(ClusterConfigError::Heartbeat { .. })));
+        // A clock can add each time that is accepted to its present.
+        let never = Duration::MAX;
+        let least = 2 * FAR_FUTURE;
+        let lease = FAR_FUTURE;
+        let error = ClusterConfigError::Lease { lease, least };
+        assert_eq!(check(ClusterConfig::default().message_ttl(never).lease(never)), Err(error));
+        let least = 4 * FAR_FUTURE;
+        let error = ClusterConfigError::Lease { lease, least };
+        assert_eq!(check(ClusterConfig::default().heartbeat(never).lease(never)), Err(error));
+        assert_eq!(check(ClusterConfig::default().lease(never)), Ok(()));
     }
 }

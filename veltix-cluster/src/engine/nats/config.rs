@@ -12,6 +12,7 @@ use super::connect::Connecting;
 use super::login::Login;
 use super::servers::Servers;
 use super::tls::Tls;
+use crate::config::capped;
 use crate::error::ConnectError;
 
 /// The settings of a connection to a NATS server.
@@ -133,7 +134,7 @@ impl NatsConfig {
 
     /// Limits the time to connect, all attempts together. Default: 5 s.
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
+        self.connect_timeout = capped(limit);
         self
     }
 

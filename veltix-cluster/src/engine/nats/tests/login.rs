@@ -42,7 +42,8 @@ async fn a_node_uses_another_server_of_its_list_if_one_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_optional_server_may_be_absent() {
     let Some(mut server) = NatsServer::prepare(&[], "") else { return };
-    let error = config(&server).connect().await.unwrap_err();
+    let never = Duration::MAX;
+    let error = config(&server).connect_timeout(never).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable(_)), "{error}");
     let nats = config(&server).optional().connect().await.expect("it starts alone");
     let mut engine = Engine::start(nats).await;
