@@ -27,7 +27,7 @@ pub struct Gathered<T> {
 pub enum Missing {
     /// The node has ended.
     Gone,
-    /// The node did not answer in time.
+    /// The node did not answer in time: before the timeout, or before a survey had the replies that it needs.
     TimedOut,
     /// The broker is away, or this node's queue is full.
     Offline,

@@ -253,8 +253,8 @@ impl<Q: Ask + ?Sized> ClusterSurvey<Q> {
             self.here.end();
         }
         if let Elsewhere::Asked(call) = std::mem::replace(&mut self.elsewhere, Elsewhere::Ended) {
-            self.missing.extend(call.take_missing());
             self.given_up.extend(call.give_up());
+            self.missing.extend(call.take_missing());
         }
     }
 }

@@ -281,13 +281,18 @@ impl NodesCall {
         self.with(|open| mem::take(&mut open.missing)).unwrap_or_default()
     }
 
-    /// Ends the call early. Returns the peers that have not responded.
+    /// Ends the call early. Returns the peers that have not responded. The nodes that have not told which peers
+    /// they have asked are missing.
     pub(crate) fn give_up(&self) -> Vec<PeerRef> {
         let ended = self.with(|open| {
             let arrived = mem::take(&mut open.arrived);
             open.unread = 0;
             let parts = mem::take(&mut open.parts);
             let nodes = parts.keys().copied().collect();
+            let is_unknown = |(node, part): (&NodeId, &Part)| {
+                part.waiting.is_none().then_some((*node, Missing::TimedOut))
+            };
+            open.missing.extend(parts.iter().filter_map(is_unknown));
             let waiting = parts.into_iter().flat_map(|(node, part)| {
                 let peers = part.waiting.unwrap_or_default().into_iter();
                 peers.map(move |peer| PeerRef { node, peer })

@@ -238,3 +238,17 @@ async fn a_node_that_has_ended_says_so() {
     soon(status.changed()).await.unwrap();
     assert!(matches!(*cluster.status().borrow(), ClusterStatus::Degraded { .. }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_survey_that_ends_early_names_the_nodes_that_it_has_not_heard() {
+    let network = MemoryNetwork::new();
+    let nodes = [(); 2].map(|()| serve(&network));
+    nodes[0].sees(1).await;
+    nodes[1].sees(1).await;
+    let _readers = [nodes[0].client("lobby").await, nodes[1].client("mute").await];
+    network.cut_one_way(nodes[1].id, nodes[0].id);
+    let survey = nodes[0].cluster().to(all()).request(&Message::from_text(ASK, "?")).unwrap();
+    let responses = soon(survey.first(1).into_future()).await;
+    assert_eq!((responses.responses.len(), responses.is_enough()), (1, true));
+    assert_eq!(responses.missing, [(nodes[1].id, Missing::TimedOut)]);
+}
