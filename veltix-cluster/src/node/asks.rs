@@ -79,17 +79,6 @@ impl Asks {
         }
         complete.iter().for_each(|changed| changed.notify_one());
     }
-
-    /// Ends all parts, since this node has ended.
-    pub(super) fn end(&self) {
-        let mut complete = Vec::new();
-        for open in self.lock().open.values_mut() {
-            let waiting = mem::take(&mut open.waiting).into_keys();
-            open.gathered.missing.extend(waiting.map(|node| (node, Missing::Offline)));
-            complete.extend(open.complete());
-        }
-        complete.iter().for_each(|changed| changed.notify_one());
-    }
 }
 
 impl Open {

@@ -118,18 +118,6 @@ impl Calls {
         }
         woken.iter().for_each(|waker| waker.wake());
     }
-
-    /// Ends all parts, since this node has ended.
-    pub(super) fn end(&self) {
-        let mut woken = Vec::new();
-        for open in self.lock().open.values_mut() {
-            for (node, part) in mem::take(&mut open.parts) {
-                open.end(node, part, Missing::Offline, || Arrived::NodeGone);
-            }
-            woken.push(Arc::clone(&open.waker));
-        }
-        woken.iter().for_each(|waker| waker.wake());
-    }
 }
 
 impl Open {

@@ -101,8 +101,6 @@ impl Relay for Node {
     fn abort(&self) {
         // First: a call that begins later finds that the queue is closed.
         self.outbound.abort();
-        self.asks.end();
-        self.calls.end();
         self.served.abort_all();
         self.watched.abort_all();
         let mut tasks = self.tasks();
@@ -119,6 +117,8 @@ impl Node {
     fn end(&self) {
         let reason = "the server has ended".into();
         self.status.send_replace(ClusterStatus::Degraded { reason });
+        // No batch that is received meanwhile makes a member of a node again.
+        let receiving = self.receiving();
         for node in self.member_ids() {
             self.members().bye(node);
             self.asks.gone(node, |_| true);
@@ -126,6 +126,7 @@ impl Node {
             self.interests.left(node);
             self.unwatch_member(node);
         }
+        drop(receiving);
         self.events.end();
     }
 
