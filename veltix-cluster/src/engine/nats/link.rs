@@ -147,6 +147,11 @@ impl Link {
         self.is_answered_to_all.store(false, Ordering::Relaxed);
     }
 
+    /// Tells whether this question was answered at the address of this node.
+    pub(super) fn is_answered_to_me(&self, question: u64) -> bool {
+        self.answered.load(Ordering::Relaxed) >= question
+    }
+
     /// Tells whether this question or a later one was answered at both subjects.
     pub(super) fn is_answered(&self, question: u64) -> bool {
         self.answered.load(Ordering::Relaxed) >= question

@@ -22,12 +22,13 @@ mod tls;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::connection::State;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use veltix_core::cluster::{Batch, NodeId};
 use veltix_core::limits::{CLUSTER_CLOSE, CLUSTER_HEADROOM};
 
@@ -39,6 +40,12 @@ use subjects::Subjects;
 
 use crate::backplane::{Backplane, ClusterInbox, Destination};
 use crate::error::{ConnectError, PublishError, StartError};
+
+/// Is the number of the question at the end, above all others.
+const LAST_QUESTION: u64 = u64::MAX;
+
+/// Is the time between two looks for its answer, which takes as long as one way to the server and back.
+const CLOSE_EVERY: Duration = Duration::from_millis(2);
 
 /// A connection to a NATS server, for one node of a cluster.
 ///
@@ -119,11 +126,25 @@ impl Backplane for Nats {
     }
 
     async fn close(&mut self) {
-        if self.client.connection_state() == State::Connected {
+        if let Some(me) = self.me
+            && self.client.connection_state() == State::Connected
+        {
             // Batches that are not sent by then are lost, and the others notice it.
-            let _ = timeout(CLUSTER_CLOSE, self.client.flush()).await;
+            let _ = timeout(CLUSTER_CLOSE, self.sent(me)).await;
         }
         self.tasks.clear();
+    }
+}
+
+impl Nats {
+    /// Waits until the server has read all that was published. A flush alone ends in the socket: its close with
+    /// bytes that were not read resets the connection, and the server then drops what it has not read.
+    async fn sent(&self, me: NodeId) {
+        let is_asked = probe::ask(&self.client, &self.subjects, me, LAST_QUESTION).await.is_ok();
+        let _ = self.client.flush().await;
+        while is_asked && !self.guard.link().is_answered_to_me(LAST_QUESTION) {
+            sleep(CLOSE_EVERY).await;
+        }
     }
 }
 
