@@ -71,7 +71,7 @@ pub(super) async fn a_node_without_a_common_version_is_none<P: Between>(place: P
     assert_eq!(first.cluster.others().len(), P::NODES - 1);
     let mut readers = scene.readers(1).await;
     let delivery = first.hub.broadcast(&say("ours")).unwrap();
-    assert_eq!(delivery.nodes.matched, P::NODES - 1);
+    assert_eq!(usize::from(delivery.nodes.matched), P::NODES - 1);
     assert_eq!(soon(first.cluster.count(all())).await.unwrap().complete().unwrap(), P::NODES);
     first.say_to(all(), "end");
     for reader in &mut readers[1..P::NODES] {

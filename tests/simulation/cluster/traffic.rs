@@ -107,7 +107,7 @@ pub(super) fn send(
     let (except, is_refused) = (except.into_iter().collect(), nodes.dropped > 0);
     let sent = Sent { origin, at, aim, except, key, is_refused };
     app.ledger.lock().sent.insert(number, sent);
-    nodes.matched
+    nodes.matched.into()
 }
 
 /// Lets a peer enter a room, or leave one.

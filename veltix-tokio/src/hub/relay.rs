@@ -22,17 +22,18 @@ use crate::flush::{self, FlushList, FlushScope};
 use crate::memory::Holding;
 use crate::session::{InterestSignal, Services};
 
-/// The result of passing a broadcast on to the other nodes of a cluster: `matched = queued + dropped`.
+/// The result of passing a broadcast on to the other nodes of a cluster, which has at most 64:
+/// `matched = queued + dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeDelivery {
     /// Nodes on which the target may match a peer.
-    pub matched: usize,
+    pub matched: u16,
     /// Those of the nodes for which the message waits to be sent. A later loss is told by an event of
     /// the receiving node.
-    pub queued: usize,
+    pub queued: u16,
     /// Those of the nodes that do not receive the message: the broker is away, or the queue is full.
-    pub dropped: usize,
+    pub dropped: u16,
 }
 
 impl NodeDelivery {
@@ -47,6 +48,7 @@ impl NodeDelivery {
     /// Creates the result for this number of nodes, all of which have the message queued, or none.
     #[must_use]
     pub const fn of(nodes: usize, queued: bool) -> Self {
+        let nodes = nodes as u16;
         if queued {
             Self { matched: nodes, queued: nodes, dropped: 0 }
         } else {
@@ -228,7 +230,7 @@ impl Broadcast {
         let mut delivery = send_here(&endpoint, target, except, frame)?;
         if let (Some(relay), Some(outgoing)) = (relay, outgoing) {
             let Published { nodes, waits } = relay.publish(outgoing);
-            flush::published(length * nodes.queued, if waits { length } else { 0 });
+            flush::published(length * usize::from(nodes.queued), if waits { length } else { 0 });
             delivery.nodes = nodes;
         }
         Ok(delivery)

@@ -29,7 +29,7 @@ impl Running {
     }
 
     /// Waits until a message for the target is for that number of other nodes.
-    async fn reaches(&self, target: &Target, nodes: usize) {
+    async fn reaches(&self, target: &Target, nodes: u16) {
         soon(async {
             while self.hub.to(target).send(&hello()).unwrap().nodes.matched != nodes {
                 sleep(Duration::from_millis(10)).await;
