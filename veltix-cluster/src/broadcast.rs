@@ -2,7 +2,7 @@
 
 use veltix_core::cluster::{NodeCall, PeerRef};
 use veltix_core::{Ask, Target, ToMessage};
-use veltix_tokio::{Broadcast, Delivery, Peer, SendError};
+use veltix_tokio::{Delivery, Peer, ScopedBroadcast, SendError};
 
 use crate::cluster::Cluster;
 use crate::error::too_long;
@@ -14,16 +14,15 @@ use crate::survey::ClusterSurvey;
 pub struct ClusterBroadcast {
     cluster: Cluster,
     target: Target,
-    broadcast: Broadcast,
-    except_elsewhere: Vec<PeerRef>,
+    broadcast: ScopedBroadcast,
 }
 
 impl Cluster {
     /// Begins a broadcast to the peers of all nodes that a target matches.
     pub fn to(&self, target: impl Into<Target>) -> ClusterBroadcast {
         let target = target.into();
-        let broadcast = self.hub().to(&target);
-        ClusterBroadcast { cluster: self.clone(), target, broadcast, except_elsewhere: Vec::new() }
+        let broadcast = self.hub().to(&target).into();
+        ClusterBroadcast { cluster: self.clone(), target, broadcast }
     }
 }
 
@@ -38,16 +37,13 @@ impl ClusterBroadcast {
     /// them.
     pub fn except_ref(mut self, peer: PeerRef) -> Self {
         self.broadcast = self.broadcast.except_ref(peer);
-        if peer.node != self.cluster.node() {
-            self.except_elsewhere.push(peer);
-        }
         self
     }
 
-    /// Sends the message, as [`Broadcast::send`] does.
+    /// Sends the message, as [`Broadcast::send`](veltix_tokio::Broadcast::send) does.
     ///
     /// # Errors
-    /// Those of [`Broadcast::send`].
+    /// Those of [`Broadcast::send`](veltix_tokio::Broadcast::send).
     pub fn send(self, message: &(impl ToMessage + ?Sized)) -> Result<Delivery, SendError> {
         self.broadcast.send(message)
     }
@@ -69,7 +65,8 @@ impl ClusterBroadcast {
     /// # Errors
     /// Those of [`send`](Self::send). No peer is asked then.
     pub fn request<Q: Ask + ?Sized>(self, message: &Q) -> Result<ClusterSurvey<Q>, SendError> {
-        let Self { cluster, target, broadcast, except_elsewhere } = self;
+        let Self { cluster, target, broadcast } = self;
+        let except_elsewhere = broadcast.excepted_elsewhere().to_vec();
         let elsewhere = target.elsewhere();
         NodeCall::check(&elsewhere, &except_elsewhere).map_err(too_long)?;
         let here = broadcast.request(message)?;

@@ -90,7 +90,7 @@ pub use survey::{ClusterResponses, ClusterSurvey};
 #[doc(hidden)]
 pub use testing::TestCluster;
 pub use veltix_core::cluster::{LeaveReason, NodeId, PeerRef, UnknownRef};
-pub use veltix_tokio::{ClusterShutdown, NodeDelivery};
+pub use veltix_tokio::{ClusterShutdown, NodeDelivery, ScopedBroadcast};
 pub use watch::{
     ClusterGroupWatch, ClusterGroupWatchBuilder, ClusterWatch, ClusterWatchBuilder, WatchError,
     WatchEvent,

@@ -60,6 +60,7 @@ pub use hub::{
 #[cfg(feature = "cluster")]
 pub use hub::{
     Foreign, HeldBytes, InterestSource, IntoRelay, NodeDelivery, Outgoing, Published, Relay,
+    ScopedBroadcast,
 };
 pub use identity::{HandshakeInfo, Identity, Refuse};
 pub use outbox::{Dropped, Sent};

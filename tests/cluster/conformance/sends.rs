@@ -1,7 +1,7 @@
 //! Broadcasts, and the peers that they exclude.
 
 use veltix::{PeerId, all};
-use veltix_cluster::{NodeDelivery, NodeId, PeerRef};
+use veltix_cluster::{NodeDelivery, NodeId, PeerRef, ScopedBroadcast};
 
 use super::place::Place;
 use super::scene::{Scene, ask, reaches, say};
@@ -54,7 +54,9 @@ pub(super) async fn a_peer_can_be_excluded_by_its_handle_or_by_its_name<P: Place
         node.hub.to(all()).except_ref(reader.peer).send(&say(&text)).unwrap();
         node.cluster.to(all()).except_ref(reader.peer).send(&say(&text)).unwrap();
     }
-    let everybody = readers.iter().fold(node.hub.to(all()), |to, it| to.except_ref(it.peer));
+    let everybody = readers
+        .iter()
+        .fold(ScopedBroadcast::from(node.hub.to(all())), |to, it| to.except_ref(it.peer));
     everybody.send(&say("nobody")).unwrap();
     let names: Vec<_> = readers.iter().map(|reader| reader.peer).collect();
     for (heard, me) in scene.hear(&mut readers).await.into_iter().zip(&names) {
@@ -74,7 +76,8 @@ pub(super) async fn sixty_four_peers_of_other_nodes_can_be_excluded<P: Place>(pl
     let mut readers = scene.readers(1).await;
     let elsewhere = |at: u64| PeerRef { node: NodeId::of_random(at + 1), peer: PeerId::new(1) };
     let node = &scene.nodes[0];
-    let sixty_four = (0..64).fold(node.hub.to(all()), |to, at| to.except_ref(elsewhere(at)));
+    let sixty_four = (0..64)
+        .fold(ScopedBroadcast::from(node.hub.to(all())), |to, at| to.except_ref(elsewhere(at)));
     sixty_four.clone().send(&say("64")).unwrap();
     // Those of this node need no room.
     let own = (0..100).fold(sixty_four, |to, _| to.except_ref(readers[0].peer));

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use veltix_core::cluster::{NodeCall, NodeId, PeerOutcome, PeerRef, PeerReply, Roster};
 use veltix_core::limits::CLUSTER_CALLS;
 use veltix_core::{Message, PeerId};
-use veltix_tokio::{Hub, RequestError, Response, SendError, Survey};
+use veltix_tokio::{Hub, RequestError, Response, ScopedBroadcast, SendError, Survey};
 
 use super::Node;
 use crate::backplane::Destination;
@@ -123,7 +123,7 @@ fn begin(
 ) -> Result<Survey<Message>, SendError> {
     let peers = hub.to(&call.target);
     let except = except.into_iter().map(|peer| PeerRef { node: me, peer });
-    except.fold(peers, |peers, peer| peers.except_ref(peer)).request(&call.message)
+    except.fold(ScopedBroadcast::from(peers), ScopedBroadcast::except_ref).request(&call.message)
 }
 
 /// Tells the origin each response.

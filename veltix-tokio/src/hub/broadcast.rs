@@ -18,20 +18,11 @@ pub struct Broadcast {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) target: Target,
     pub(super) except: Vec<PeerId>,
-    /// The settings of a broadcast that concern other nodes, in one word: most have none.
-    #[cfg(feature = "cluster")]
-    pub(super) elsewhere: Option<Box<super::relay::Elsewhere>>,
 }
 
 impl Broadcast {
     pub(super) const fn new(endpoint: Arc<Endpoint>, target: Target) -> Self {
-        Self {
-            endpoint,
-            target,
-            except: Vec::new(),
-            #[cfg(feature = "cluster")]
-            elsewhere: None,
-        }
+        Self { endpoint, target, except: Vec::new() }
     }
 
     /// Excludes this peer. It may be called several times.

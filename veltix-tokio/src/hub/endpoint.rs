@@ -167,11 +167,10 @@ impl Endpoint {
         self.relay().map_or_else(lone, |relay| relay.node())
     }
 
-    /// Sets the cluster, once.
+    /// Sets the cluster. Returns false if there is one already.
     #[cfg(feature = "cluster")]
-    pub(crate) fn set_relay(&self, relay: Arc<dyn super::Relay>) {
-        let is_first = self.relay.set(relay).is_ok();
-        debug_assert!(is_first, "a server joins one cluster");
+    pub(crate) fn set_relay(&self, relay: Arc<dyn super::Relay>) -> bool {
+        self.relay.set(relay).is_ok()
     }
 
     pub(crate) const fn panics(&self) -> &Panics {

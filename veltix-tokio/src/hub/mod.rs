@@ -8,6 +8,8 @@ mod peers;
 mod presence;
 #[cfg(feature = "cluster")]
 mod relay;
+#[cfg(feature = "cluster")]
+mod scoped;
 mod shared_batch;
 mod survey;
 mod tags;
@@ -35,6 +37,8 @@ pub use presence::{GroupEvent, GroupWatch, GroupWatchBuilder, Watch, WatchBuilde
 pub use relay::{
     Foreign, HeldBytes, InterestSource, IntoRelay, NodeDelivery, Outgoing, Published, Relay,
 };
+#[cfg(feature = "cluster")]
+pub use scoped::ScopedBroadcast;
 pub(crate) use shared_batch::{finish_shared_batch, finish_shared_state};
 pub use survey::{Response, Responses, Survey, SurveyStatus};
 

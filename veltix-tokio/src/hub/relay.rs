@@ -13,12 +13,12 @@ use veltix_core::cluster::{InterestUpdate, NodeId, PeerRef, Recipients, Record};
 use veltix_core::limits::CLUSTER_TURN;
 use veltix_core::{Frame, Member, PeerId, TagStore, Target, TargetError, ToMessage};
 
+use super::Hub;
 use super::broadcast::{encode, send_here};
 use super::shared_batch::finish_shared_batch;
-use super::{Broadcast, Delivery, Hub};
 use crate::close::ClusterShutdown;
 use crate::error::SendError;
-use crate::flush::{self, FlushList, FlushScope};
+use crate::flush::{FlushList, FlushScope};
 use crate::memory::Holding;
 use crate::session::{InterestSignal, Services};
 
@@ -184,57 +184,6 @@ pub struct Foreign {
     pub except: Vec<PeerId>,
     /// The message with its delivery class.
     pub frame: Frame,
-}
-
-/// The settings of a broadcast that concern other nodes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Elsewhere {
-    /// True if the message stays on this node.
-    local: bool,
-    /// Peers of other nodes that do not receive the message.
-    except: Vec<PeerRef>,
-}
-
-impl Broadcast {
-    /// Keeps the message on this node: the peers of other nodes do not receive it.
-    pub fn local(mut self) -> Self {
-        self.elsewhere.get_or_insert_default().local = true;
-        self
-    }
-
-    /// Excludes this peer of any node. At most 64 peers of other nodes can be excluded: a tag names more of
-    /// them.
-    pub fn except_ref(mut self, peer: PeerRef) -> Self {
-        if peer.node == self.endpoint.node() {
-            self.except.push(peer.peer);
-        } else {
-            self.elsewhere.get_or_insert_default().except.push(peer);
-        }
-        self
-    }
-
-    /// Sends a frame to the peers of this node, and then to those of the other ones. It is out of line, so that
-    /// a server without a cluster pays one branch.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn send_everywhere(self, frame: Frame) -> Result<Delivery, SendError> {
-        let Self { endpoint, target, except, elsewhere } = self;
-        let Elsewhere { local, except: except_elsewhere } =
-            elsewhere.map_or_else(Elsewhere::default, |it| *it);
-        let relay = endpoint.relay().filter(|_| !local).cloned();
-        let outgoing = match &relay {
-            Some(relay) => relay.encode(&target, &except_elsewhere, &frame)?,
-            None => None,
-        };
-        let length = frame.len();
-        let mut delivery = send_here(&endpoint, target, except, frame)?;
-        if let (Some(relay), Some(outgoing)) = (relay, outgoing) {
-            let Published { nodes, waits } = relay.publish(outgoing);
-            flush::published(length * usize::from(nodes.queued), if waits { length } else { 0 });
-            delivery.nodes = nodes;
-        }
-        Ok(delivery)
-    }
 }
 
 impl Hub {

@@ -1,6 +1,7 @@
 //! Changes of the peers of all nodes, and exclusion.
 
 use veltix_core::TagError;
+use veltix_tokio::ScopedBroadcast;
 use veltix_tokio::{CloseReason, Event};
 
 use super::*;
@@ -71,7 +72,8 @@ async fn a_peer_of_another_node_can_be_excluded() {
         assert_eq!(soon(one.heard.recv()).await.as_deref(), Some(text));
     }
     assert_eq!(soon(other.heard.recv()).await.as_deref(), Some("end"));
-    let many = (0..65).fold(nodes[0].hub.to(all()), |peers, _| peers.except_ref(excluded));
+    let many = ScopedBroadcast::from(nodes[0].hub.to(all()));
+    let many = (0..65).fold(many, |peers, _| peers.except_ref(excluded));
     assert!(many.send(&say("never")).is_err());
     assert!(one.heard.is_empty());
 }
