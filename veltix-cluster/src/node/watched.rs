@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use futures::{Stream, StreamExt as _};
 use tokio::task::AbortHandle;
 use veltix_core::cluster::{DiffContent, DiffStep, NodeId, NodeWatch, WatchDiff, WatchForm};
-use veltix_core::limits::{CLUSTER_WATCHES, WATCH_QUEUE};
+use veltix_core::limits::{CLUSTER_DIFF_LEN, CLUSTER_WATCHES, WATCH_QUEUE};
 use veltix_tokio::{GroupEvent, Hub, WatchEvent};
 
-use super::Node;
+use super::{Item, Node};
 use crate::backplane::Destination;
 
 /// The watches, by their origin and their number there.
@@ -100,12 +100,14 @@ impl Telling {
     async fn run<E>(
         mut self,
         events: impl Stream<Item = E> + Unpin,
-        content: fn(Vec<E>) -> DiffContent,
+        contents: fn(Vec<E>) -> Vec<DiffContent>,
     ) {
         let mut chunks = events.ready_chunks(WATCH_QUEUE);
         while let Some(events) = chunks.next().await {
-            if !self.tell(content(events)) {
-                return;
+            for content in contents(events) {
+                if !self.tell(content) {
+                    return;
+                }
             }
         }
     }
@@ -126,22 +128,76 @@ impl Telling {
     }
 }
 
-fn of_members(events: Vec<WatchEvent>) -> DiffContent {
+fn of_members(events: Vec<WatchEvent>) -> Vec<DiffContent> {
     let step = |event| match event {
         WatchEvent::Reset(members) => Some(DiffStep::Reset(members)),
         WatchEvent::Entered(member) => Some(DiffStep::Entered(member)),
         WatchEvent::Left(member) => Some(DiffStep::Left(member)),
         _ => None,
     };
-    DiffContent::Members(events.into_iter().filter_map(step).collect())
+    parts(events.into_iter().filter_map(step)).into_iter().map(DiffContent::Members).collect()
 }
 
-fn of_groups(events: Vec<GroupEvent>) -> DiffContent {
+fn of_groups(events: Vec<GroupEvent>) -> Vec<DiffContent> {
     let step = |event| match event {
         GroupEvent::Reset(groups) => Some(DiffStep::Reset(groups)),
         GroupEvent::Joined(group) => Some(DiffStep::Entered(group)),
         GroupEvent::Left(group) => Some(DiffStep::Left(group)),
         _ => None,
     };
-    DiffContent::Groups(events.into_iter().filter_map(step).collect())
+    parts(events.into_iter().filter_map(step)).into_iter().map(DiffContent::Groups).collect()
+}
+
+/// Returns the steps in parts for one record each. A long list is a part for each of its pieces.
+fn parts<I: Item>(steps: impl IntoIterator<Item = DiffStep<I>>) -> Vec<Vec<DiffStep<I>>> {
+    let (mut parts, mut room) = (Vec::new(), 0);
+    for step in steps {
+        let size = match &step {
+            DiffStep::Entered(item) | DiffStep::Left(item) => item.size(),
+            DiffStep::Reset(items) => items.iter().map(Item::size).sum(),
+            // A local watch has no others.
+            DiffStep::Begin(_) | DiffStep::More(_) | DiffStep::End(_) => 0,
+        };
+        match step {
+            DiffStep::Reset(items) if size > CLUSTER_DIFF_LEN => {
+                parts.extend(pieces(items).into_iter().map(|piece| vec![piece]));
+                room = 0;
+            }
+            step => {
+                if room < size || parts.is_empty() {
+                    parts.push(Vec::new());
+                    room = CLUSTER_DIFF_LEN;
+                }
+                room = room.saturating_sub(size);
+                if let Some(part) = parts.last_mut() {
+                    part.push(step);
+                }
+            }
+        }
+    }
+    parts
+}
+
+/// Returns the pieces of a long list.
+fn pieces<I: Item>(items: Vec<I>) -> Vec<DiffStep<I>> {
+    let (mut pieces, mut room) = (Vec::new(), 0);
+    for item in items {
+        let size = item.size();
+        if room < size || pieces.is_empty() {
+            pieces.push(Vec::new());
+            room = CLUSTER_DIFF_LEN;
+        }
+        room = room.saturating_sub(size);
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(item);
+        }
+    }
+    let last = pieces.len().saturating_sub(1);
+    let step = |(at, piece)| match at {
+        0 if last == 0 => DiffStep::Reset(piece),
+        0 => DiffStep::Begin(piece),
+        _ if at == last => DiffStep::End(piece),
+        _ => DiffStep::More(piece),
+    };
+    pieces.into_iter().enumerate().map(step).collect()
 }

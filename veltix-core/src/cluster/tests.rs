@@ -79,7 +79,14 @@ fn change() -> impl Strategy<Value = Change> {
 
 fn steps<T: Clone>(items: Vec<T>) -> Vec<DiffStep<T>> {
     let first = items[0].clone();
-    vec![DiffStep::Reset(items), DiffStep::Entered(first.clone()), DiffStep::Left(first)]
+    vec![
+        DiffStep::Reset(items.clone()),
+        DiffStep::Entered(first.clone()),
+        DiffStep::Left(first),
+        DiffStep::Begin(items.clone()),
+        DiffStep::More(items.clone()),
+        DiffStep::End(items),
+    ]
 }
 
 fn node(value: u64) -> NodeId {

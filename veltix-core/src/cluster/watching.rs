@@ -72,6 +72,12 @@ pub enum DiffStep<T> {
     Entered(T),
     /// This one has gone.
     Left(T),
+    /// A list that is too long for one record begins with these.
+    Begin(Vec<T>),
+    /// The list goes on with these.
+    More(Vec<T>),
+    /// The list ends with these: the node has exactly those of the list.
+    End(Vec<T>),
 }
 
 mod kind {
@@ -83,6 +89,9 @@ mod kind {
     pub(super) const RESET: u8 = 1;
     pub(super) const ENTERED: u8 = 2;
     pub(super) const LEFT: u8 = 3;
+    pub(super) const BEGIN: u8 = 4;
+    pub(super) const MORE: u8 = 5;
+    pub(super) const END: u8 = 6;
 }
 
 impl NodeWatch {
@@ -210,21 +219,25 @@ impl WatchDiff {
 fn encode_steps<T>(steps: &[DiffStep<T>], out: &mut BytesMut, item: impl Fn(&T, &mut BytesMut)) {
     out.write_count(steps.len());
     for step in steps {
-        match step {
-            DiffStep::Reset(items) => {
-                out.put_u8(kind::RESET);
-                out.write_count(items.len());
-                items.iter().for_each(|one| item(one, out));
-            }
+        let (kind, items) = match step {
+            DiffStep::Reset(items) => (kind::RESET, items),
+            DiffStep::Begin(items) => (kind::BEGIN, items),
+            DiffStep::More(items) => (kind::MORE, items),
+            DiffStep::End(items) => (kind::END, items),
             DiffStep::Entered(one) => {
                 out.put_u8(kind::ENTERED);
                 item(one, out);
+                continue;
             }
             DiffStep::Left(one) => {
                 out.put_u8(kind::LEFT);
                 item(one, out);
+                continue;
             }
-        }
+        };
+        out.put_u8(kind);
+        out.write_count(items.len());
+        items.iter().for_each(|one| item(one, out));
     }
 }
 
@@ -235,11 +248,16 @@ fn decode_steps<T>(
 ) -> Result<Vec<DiffStep<T>>, WireError> {
     let mut steps = Vec::new();
     for _ in 0..bytes.read_count(1)? {
-        steps.push(match bytes.read_u8()? {
-            kind::RESET => {
-                let items = bytes.read_count(size)?;
-                DiffStep::Reset((0..items).map(|_| item(bytes)).collect::<Result<_, _>>()?)
-            }
+        let kind = bytes.read_u8()?;
+        let mut list = || {
+            let items = bytes.read_count(size)?;
+            (0..items).map(|_| item(bytes)).collect::<Result<_, _>>()
+        };
+        steps.push(match kind {
+            kind::RESET => DiffStep::Reset(list()?),
+            kind::BEGIN => DiffStep::Begin(list()?),
+            kind::MORE => DiffStep::More(list()?),
+            kind::END => DiffStep::End(list()?),
             kind::ENTERED => DiffStep::Entered(item(bytes)?),
             kind::LEFT => DiffStep::Left(item(bytes)?),
             kind => return Err(WireError::UnknownKind { what: "step of a watch", kind }),

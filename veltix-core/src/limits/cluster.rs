@@ -56,6 +56,13 @@ pub const CLUSTER_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// Limits the records of the queues of a node, in each direction.
 pub const CLUSTER_QUEUE_RECORDS: usize = 16 * 1024;
 
+/// Is the number of records by which the words of a node about itself may exceed its queue: heartbeats, changes
+/// of its tags, its farewell.
+pub const CLUSTER_RESERVE_RECORDS: usize = 1_024;
+
+/// Is the number of bytes for the same: four answers with all tags of a node.
+pub const CLUSTER_RESERVE_BYTES: usize = 2 * 1024 * 1024;
+
 /// Is the size of a batch above which no record is added: the write buffer of an engine.
 pub const CLUSTER_BATCH: usize = 64 * 1024;
 
@@ -191,3 +198,7 @@ pub const CLUSTER_SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Is the time after a connect to the broker for which nodes may exist that this one does not know: each tells
 /// that it lives once a second.
 pub const CLUSTER_DISCOVERY: Duration = Duration::from_secs(3);
+
+/// Is the size of the changes of a watch above which the next ones are a record of their own: a quarter of a
+/// batch of the largest parts. A longer list of members travels in several records.
+pub const CLUSTER_DIFF_LEN: usize = 128 * 1024;

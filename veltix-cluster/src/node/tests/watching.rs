@@ -252,3 +252,34 @@ async fn a_watch_with_very_many_names_is_understood_or_refused() {
         assert_eq!((watch.missing(), begin.elapsed().as_millis()), (Vec::new(), 0));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_too_long_for_one_record_arrives_whole() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let mut readers = Vec::new();
+    let mut peers = Vec::new();
+    for _ in 0..40 {
+        let (reader, peer) = nodes[1].named("lobby").await;
+        // Their tags alone have 40 times 60 KB.
+        for value in 0..60 {
+            let value = format!("{value:0>1000}");
+            nodes[1].hub.get(peer.peer).unwrap().join("notes", value).unwrap();
+        }
+        readers.push(reader);
+        peers.push(peer);
+    }
+    let watch = nodes[0].cluster().watch(tag("room").is("lobby")).with_tags(["notes"]);
+    let mut viewer = Viewer { watch: watch.start().unwrap(), inside: BTreeSet::new(), resets: 0 };
+    viewer.sees(&peers).await;
+    assert_eq!((viewer.resets, viewer.watch.missing()), (1, vec![]));
+    let direct = |node: &crate::NodeStats| node.node == nodes[1].id && node.direct.received > 8;
+    assert!(nodes[0].cluster().stats().nodes.iter().any(direct), "it came in several records");
+    // A list of which a piece is lost is asked for again, and nobody leaves for it.
+    network.cut(nodes[0].id, nodes[1].id);
+    drop(readers.pop());
+    nodes[1].forgets(peers[39]).await;
+    network.heal(nodes[0].id, nodes[1].id);
+    viewer.sees(&peers[..39]).await;
+    assert_eq!(viewer.resets, 1);
+}

@@ -19,6 +19,8 @@ pub(super) struct Part<I: Item> {
     asked_at: Instant,
     state: State,
     items: BTreeMap<I::Key, I>,
+    /// The list that is arriving in several records.
+    list: Option<Vec<I>>,
 }
 
 enum State {
@@ -40,13 +42,16 @@ pub(super) enum PartChange<I> {
 
 impl<I: Item> Part<I> {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { epoch: 1, version: 0, asked_at: now, state: State::Asked, items: BTreeMap::new() }
+        Self::with(now, State::Asked)
     }
 
     /// Creates the part of a node that does not watch.
     pub(super) const fn without(now: Instant, missing: Missing) -> Self {
-        let state = State::Missing(missing);
-        Self { epoch: 1, version: 0, asked_at: now, state, items: BTreeMap::new() }
+        Self::with(now, State::Missing(missing))
+    }
+
+    const fn with(now: Instant, state: State) -> Self {
+        Self { epoch: 1, version: 0, asked_at: now, state, items: BTreeMap::new(), list: None }
     }
 
     pub(super) const fn epoch(&self) -> u32 {
@@ -91,7 +96,7 @@ impl<I: Item> Part<I> {
         };
         if is_due {
             self.epoch = self.epoch.wrapping_add(1);
-            (self.asked_at, self.state) = (now, State::Asked);
+            (self.asked_at, self.state, self.list) = (now, State::Asked, None);
         }
         is_due
     }
@@ -107,21 +112,29 @@ impl<I: Item> Part<I> {
         if epoch != self.epoch {
             return;
         }
-        let begins_anew = matches!(steps.first(), Some(DiffStep::Reset(_)));
-        if !begins_anew {
-            match self.state {
-                State::Current if version == self.version.wrapping_add(1) => {}
-                State::Current if fault!("watch_trusted_behind_a_gap") => {}
-                State::Current => return self.lag(),
-                _ => return,
-            }
+        let is_next = version == self.version.wrapping_add(1);
+        match (steps.first(), &self.state) {
+            (Some(DiffStep::Reset(_) | DiffStep::Begin(_)), _) => {}
+            (Some(DiffStep::More(_) | DiffStep::End(_)), _) if is_next && self.list.is_some() => {}
+            (_, State::Current) if is_next || fault!("watch_trusted_behind_a_gap") => {}
+            (_, State::Current) => return self.lag(),
+            _ => return self.list = None,
         }
         self.version = version;
         for step in steps {
             match step {
-                DiffStep::Reset(items) => {
-                    self.state = State::Current;
-                    self.reset(items, &mut tell);
+                DiffStep::Reset(items) => self.reset(items, &mut tell),
+                DiffStep::Begin(items) => self.list(Vec::new(), items),
+                DiffStep::More(items) => {
+                    if let Some(list) = self.list.take() {
+                        self.list(list, items);
+                    }
+                }
+                DiffStep::End(items) => {
+                    if let Some(mut list) = self.list.take() {
+                        list.extend(items);
+                        self.reset(list, &mut tell);
+                    }
                 }
                 DiffStep::Entered(item) => self.enter(item, &mut tell),
                 DiffStep::Left(item) => {
@@ -133,7 +146,15 @@ impl<I: Item> Part<I> {
         }
     }
 
+    /// Adds items to a list that is arriving. A long list is not asked for again while it arrives.
+    fn list(&mut self, mut list: Vec<I>, items: Vec<I>) {
+        list.extend(items);
+        list.truncate(CLUSTER_WATCH_ITEMS + 1);
+        (self.list, self.asked_at) = (Some(list), Instant::now());
+    }
+
     fn reset(&mut self, items: Vec<I>, tell: &mut impl FnMut(PartChange<I>)) {
+        (self.state, self.list) = (State::Current, None);
         let mut before = std::mem::take(&mut self.items);
         for item in items {
             match before.remove(&item.key()) {
