@@ -49,6 +49,15 @@ macro_rules! kinds {
     };
 }
 
+impl RecordKind {
+    /// Returns whether the record tells of its node, and not of peers.
+    #[must_use]
+    pub const fn is_of_node(self) -> bool {
+        use RecordKind::{Bye, Heartbeat, Hello, Interest, Sync, SyncAsk};
+        matches!(self, Hello | Heartbeat | Bye | Interest | SyncAsk | Sync)
+    }
+}
+
 kinds! {
     /// A message for peers.
     Frame = 1,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 use veltix_core::cluster::{NodeId, Record};
-use veltix_core::limits::CLUSTER_QUEUE_RECORDS;
+use veltix_core::limits::{CLUSTER_QUEUE_RECORDS, CLUSTER_RESERVE_BYTES, CLUSTER_RESERVE_RECORDS};
 use veltix_tokio::{ClusterShutdown, HeldBytes};
 
 pub(super) use batching::Format;
@@ -117,13 +117,19 @@ impl Outbound {
         let sequence = state.streams.offer(to);
         let is_away = |since: Instant| now.duration_since(since) >= self.ttl;
         let bytes = state.bytes.saturating_add(record.body.len());
-        let is_full = state.queue.len() >= CLUSTER_QUEUE_RECORDS || bytes > self.max_bytes;
+        // Without room for messages there is still some for the words of the node itself: otherwise the others
+        // would take it for gone, or not hear its farewell.
+        let is_of_node = record.kind.is_of_node();
+        let (more_records, more_bytes) =
+            if is_of_node { (CLUSTER_RESERVE_RECORDS, CLUSTER_RESERVE_BYTES) } else { (0, 0) };
+        let is_full = state.queue.len() >= CLUSTER_QUEUE_RECORDS + more_records
+            || bytes > self.max_bytes.saturating_add(more_bytes);
         let refused = if state.closed || state.offline_since.is_some_and(is_away) {
             Some(Refused::Offline)
         } else if is_full && !state.queue.is_empty() {
             // One record always fits an empty queue.
             Some(Refused::Full)
-        } else if !state.held.try_set(bytes) {
+        } else if !state.held.try_set(bytes) && !is_of_node {
             Some(Refused::Memory)
         } else {
             None
@@ -136,6 +142,7 @@ impl Outbound {
             return Pushed { sequence, queued: false, waits: false };
         }
         state.bytes = bytes;
+        state.held.set(bytes);
         state.streams.accept(to);
         let taken = 0;
         let waiting = Waiting { to, sequence, all_before, record, since: now, taken };

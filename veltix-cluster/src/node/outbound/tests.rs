@@ -107,3 +107,18 @@ async fn records_wait_for_the_broker_for_their_time_to_live() {
     assert_eq!((sums.offered, sums.offline, sums.queued), (4, 2, 0));
     assert_eq!(sums.offered, sums.published + sums.dropped());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_takes_the_words_of_the_node_itself() {
+    let (queue, now) = (online(), Instant::now());
+    while queue.push(OTHER, record(64 * 1024), now).queued {}
+    let bye = Record { kind: RecordKind::Bye, body: Bytes::new() };
+    let state = Record { kind: RecordKind::Heartbeat, body: vec![7; 1_000].into() };
+    assert!(queue.push(Destination::All, state.clone(), now).queued);
+    assert!(queue.push(Destination::All, bye, now).queued);
+    let mut more = 0;
+    while queue.push(Destination::All, state.clone(), now).queued {
+        more += 1;
+    }
+    assert!(more * 1_000 <= CLUSTER_RESERVE_BYTES, "it has an end: {more}");
+}
