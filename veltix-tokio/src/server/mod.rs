@@ -239,12 +239,16 @@ impl Server {
 
     /// Joins a cluster: broadcasts of this server reach the peers of all its nodes. The cluster runs from
     /// [`run`](Server::run) on, and ends with the server.
+    ///
+    /// # Panics
+    /// Panics if the server has joined a cluster already.
     #[cfg(feature = "cluster")]
     pub fn cluster(self, cluster: impl IntoRelay) -> Self {
         let types = self.listeners.entrance().routes.types();
         let types = types.map_or(0, |types| types.fingerprints().digest());
         let relay = cluster.join(self.hub(), types);
-        self.endpoint.set_relay(relay);
+        let is_first = self.endpoint.set_relay(relay);
+        assert!(is_first, "a server joins one cluster: call `cluster` once");
         self
     }
 
