@@ -40,8 +40,8 @@ struct OnThread {
 }
 
 struct Scope {
-    /// The session whose task is polled. The delivery of messages of other nodes has none.
-    own: Option<Arc<Session>>,
+    /// The session whose task is polled.
+    own: Own,
     /// True if the session's own outbox is to be flushed. Most polls fill no other outbox and need
     /// no list.
     own_touched: bool,
@@ -54,10 +54,26 @@ struct Scope {
     driver: Option<Arc<Session>>,
 }
 
+/// The session of a poll. The delivery of messages of other nodes has none, and a build without clusters does not
+/// look for that case: each message of a broadcast would pay for it.
+#[cfg(not(feature = "cluster"))]
+type Own = Arc<Session>;
+#[cfg(feature = "cluster")]
+type Own = Option<Arc<Session>>;
+
 impl Scope {
+    /// Returns the session of the poll.
+    #[inline]
+    fn own(&self) -> Option<&Arc<Session>> {
+        #[cfg(not(feature = "cluster"))]
+        return Some(&self.own);
+        #[cfg(feature = "cluster")]
+        self.own.as_ref()
+    }
+
     /// Returns whether the task of this session is polled.
     fn is_of(&self, session: &Arc<Session>) -> bool {
-        self.own.as_ref().is_some_and(|own| Arc::ptr_eq(own, session))
+        self.own().is_some_and(|own| Arc::ptr_eq(own, session))
     }
 }
 
@@ -74,7 +90,7 @@ impl Current {
 
     /// Returns whether a handler of such a session runs.
     fn is_of(&self, is_it: impl Fn(&Arc<Session>) -> bool) -> bool {
-        matches!(self, Self::Poll(scope) if scope.own.as_ref().is_some_and(&is_it))
+        matches!(self, Self::Poll(scope) if scope.own().is_some_and(&is_it))
             || self.on_thread().is_some_and(is_it)
     }
 }
@@ -284,7 +300,10 @@ pub(crate) struct FlushScope {
 
 impl FlushScope {
     pub(crate) fn enter(own: &Arc<Session>) -> Self {
-        Self::enter_with(Some(Arc::clone(own)))
+        let own = Arc::clone(own);
+        #[cfg(feature = "cluster")]
+        let own = Some(own);
+        Self::enter_with(own)
     }
 
     /// Enters a scope that belongs to no connection.
@@ -293,7 +312,7 @@ impl FlushScope {
         Self::enter_with(None)
     }
 
-    fn enter_with(own: Option<Arc<Session>>) -> Self {
+    fn enter_with(own: Own) -> Self {
         let scope = Scope {
             own,
             own_touched: false,
@@ -350,17 +369,17 @@ impl FlushScope {
     /// Ends the scope and flushes its own outbox; `now` is the current time. Returns the other
     /// outboxes that the poll filled.
     pub(crate) fn leave(mut self, now: Instant) -> FlushList {
-        let Current::Poll(Scope { own, own_touched, touched, .. }) = self.close() else {
+        let Current::Poll(mut scope) = self.close() else {
             return FlushList::default();
         };
         // From here on the list is a guard: a flush wakes tasks that wait for room, and a waker may
         // panic.
-        let mut flushes = FlushList(touched.into());
+        let mut flushes = FlushList(std::mem::take(&mut scope.touched).into());
         if fault!("flushes_lost") {
             flushes.0.clear();
             return flushes;
         }
-        if let Some(own) = own.filter(|_| own_touched) {
+        if let Some(own) = scope.own().filter(|_| scope.own_touched) {
             own.outbox().flush_at(now);
         }
         flushes
@@ -380,7 +399,7 @@ impl Drop for FlushScope {
         if !self.left {
             // The poll panicked: the tasks are woken, by the dropped list too.
             let Current::Poll(scope) = self.close() else { return };
-            if let Some(own) = scope.own.filter(|_| scope.own_touched) {
+            if let Some(own) = scope.own().filter(|_| scope.own_touched) {
                 own.outbox().wake_owner();
             }
             drop(FlushList(scope.touched.into()));
