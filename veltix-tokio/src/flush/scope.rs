@@ -54,8 +54,7 @@ struct Scope {
     driver: Option<Arc<Session>>,
 }
 
-/// The session of a poll. The delivery of messages of other nodes has none, and a build without clusters does not
-/// look for that case: each message of a broadcast would pay for it.
+/// The session of a poll. The delivery of messages of other nodes has none. Without clusters, no message pays for it.
 #[cfg(not(feature = "cluster"))]
 type Own = Arc<Session>;
 #[cfg(feature = "cluster")]
