@@ -63,7 +63,7 @@ struct State {
     conditions: Conditions,
     ports: BTreeMap<NodeId, Port>,
     links: Links,
-    /// What is under way, by its time. Of two things at one time the first one sent arrives first.
+    /// The batches that are under way, by their times. Of two with one time the first one sent arrives first.
     under_way: BTreeMap<(Instant, u64), Arrival>,
     sent: u64,
     taps: Taps,
@@ -299,7 +299,7 @@ impl State {
         self.links.offline(node, is_online, now);
         let links = &mut self.links;
         self.under_way.retain(|_, arrival| match arrival {
-            // What is under way to the node is lost with the connection.
+            // Batches that are under way to the node are lost with the connection.
             Arrival::Batch { from, to, .. } if *to == node && !is_online => {
                 links.disturb(*from, *to, now, now);
                 false

@@ -38,7 +38,7 @@ struct Open {
     reader: Option<AbortHandle>,
 }
 
-/// What a reader has, after it has applied all events.
+/// The state of a reader that has applied all events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Seen {
     Nothing,

@@ -109,12 +109,19 @@ impl Node {
     /// Queues the changes of this node's tags that are due, and then the record of a state, which names their
     /// version.
     pub(super) fn push_state(&self, to: Destination, kind: RecordKind, mut state: NodeStatus) {
-        let mut out = self.interests.out();
-        let now = Instant::now().into_std();
-        self.interests.here.take().into_iter().for_each(|update| out.apply(update, now));
-        self.push_interest(&mut out);
+        let out = self.tell_changes();
         state.interest = out.version();
         self.outbound.push(to, Record { kind, body: state.encode() }, Instant::now());
+    }
+
+    /// Queues the changes of this node's tags that are due. Returns the lock under which their order is kept.
+    fn tell_changes(&self) -> MutexGuard<'_, InterestOut> {
+        let mut out = self.interests.out();
+        if let Some(update) = self.interests.here.take() {
+            out.apply(update, Instant::now().into_std());
+        }
+        self.push_interest(&mut out);
+        out
     }
 
     fn push_interest(&self, out: &mut InterestOut) {
@@ -193,10 +200,7 @@ impl Node {
                 () = self.interests.here.changed() => {}
                 () = due => {}
             }
-            let mut out = self.interests.out();
-            let now = Instant::now().into_std();
-            self.interests.here.take().into_iter().for_each(|update| out.apply(update, now));
-            self.push_interest(&mut out);
+            drop(self.tell_changes());
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) const fn any(nodes: usize) -> Load {
     Load { nodes, body: 64, in_flight: 1 }
 }
 
-/// What a figure must be.
+/// The condition that a figure must meet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Need {
     AtLeast(f64),

@@ -50,7 +50,7 @@ fn wake(wakers: &Wakers) {
 #[derive(Debug)]
 pub(crate) struct TooManyWatches;
 
-/// What a watch asks of a node next.
+/// The next question of a watch to a node.
 pub(super) struct Asking {
     pub(super) to: NodeId,
     pub(super) epoch: u32,
