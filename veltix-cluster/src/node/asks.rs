@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use veltix_core::Target;
-use veltix_core::cluster::{AnswerContent, NodeAnswer, NodeAsk, NodeId, NodeStatus, Question};
+use veltix_core::cluster::{
+    AnswerContent, NodeAnswer, NodeAsk, NodeId, NodeStatus, Question, Record,
+};
 use veltix_core::limits::{CLUSTER_CALLS, FAR_FUTURE};
 
-use super::calls::busy;
 use super::{Node, capabilities};
 use crate::backplane::Destination;
 use crate::gathered::Missing;
@@ -100,7 +101,34 @@ impl Drop for Asking<'_> {
     }
 }
 
+/// Returns the reason for which this node makes no further call.
+fn busy() -> Arc<str> {
+    format!("{CLUSTER_CALLS} calls to other nodes are under way: await them first").into()
+}
+
 impl Node {
+    /// Sends a record to a member that has an ability. Returns the number of the record in the stream to the
+    /// member, or the reason why the member is missing. `is_full` is true if no more may be under way.
+    pub(super) fn send_to_member(
+        &self,
+        node: NodeId,
+        needed: u64,
+        is_full: bool,
+        record: &Record,
+    ) -> Result<u64, Missing> {
+        let has = |state: &NodeStatus| state.capabilities;
+        // The lock of the members is not held while the record is queued.
+        let abilities = self.members().get(node).map(has).ok_or(Missing::Gone)?;
+        if abilities & needed == 0 {
+            return Err(Missing::Unsupported);
+        }
+        if is_full {
+            return Err(Missing::Refused(busy()));
+        }
+        let pushed = self.push(Destination::Node(node), record.clone());
+        if pushed.queued { Ok(pushed.sequence) } else { Err(Missing::Offline) }
+    }
+
     /// Asks all members. Their interest is not looked at: a peer that has joined counts at once, also if the
     /// news of it is still under way.
     pub(crate) async fn ask_all(
@@ -140,23 +168,10 @@ impl Node {
             let mut table = self.asks.lock();
             let is_full = table.open.len() > CLUSTER_CALLS;
             let Some(open) = table.open.get_mut(&asking.id) else { break };
-            let has = |state: &NodeStatus| state.capabilities;
-            let abilities = self.members().get(node).map(has);
-            let missing = match abilities {
-                None => Missing::Gone,
-                Some(has) if has & needed == 0 => Missing::Unsupported,
-                Some(_) if is_full => Missing::Refused(busy()),
-                Some(_) => {
-                    let to = Destination::Node(node);
-                    let pushed = self.push(to, record.clone());
-                    if pushed.queued {
-                        open.waiting.insert(node, pushed.sequence);
-                        continue;
-                    }
-                    Missing::Offline
-                }
-            };
-            open.gathered.missing.push((node, missing));
+            match self.send_to_member(node, needed, is_full, &record) {
+                Ok(sequence) => _ = open.waiting.insert(node, sequence),
+                Err(missing) => open.gathered.missing.push((node, missing)),
+            }
         }
         loop {
             let is_complete = |open: &Open| open.waiting.is_empty();

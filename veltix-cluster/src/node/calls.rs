@@ -189,33 +189,18 @@ impl Node {
         let record = NodeCall::encode(id, timeout, target, except, request).ok();
         // Under one lock: a response, or the news that nobody listens, cannot come before the entry.
         for node in nodes {
-            let has = |state: &veltix_core::cluster::NodeStatus| state.capabilities;
-            let abilities = self.members().get(node).map(has);
-            let missing = match (abilities, &record) {
-                (None, _) => Missing::Gone,
-                (Some(has), _) if has & capabilities::CALLS == 0 => Missing::Unsupported,
-                (Some(_), Some(record)) if !is_full => {
-                    let to = Destination::Node(node);
-                    let pushed = self.push(to, record.clone());
-                    if pushed.queued {
-                        let part = Part { sequence: pushed.sequence, waiting: None };
-                        open.parts.insert(node, part);
-                        continue;
-                    }
-                    Missing::Offline
-                }
-                _ => Missing::Refused(busy()),
+            let sent = match &record {
+                Some(record) => self.send_to_member(node, capabilities::CALLS, is_full, record),
+                None => Err(Missing::Refused("the call is over a limit".into())),
             };
-            open.missing.push((node, missing));
+            match sent {
+                Ok(sequence) => _ = open.parts.insert(node, Part { sequence, waiting: None }),
+                Err(missing) => open.missing.push((node, missing)),
+            }
         }
         table.open.insert(id, open);
         NodesCall { node: Arc::downgrade(self), id }
     }
-}
-
-/// Returns the reason for which this node makes no further call.
-pub(super) fn busy() -> Arc<str> {
-    format!("{CLUSTER_CALLS} calls to other nodes are under way: await them first").into()
 }
 
 impl NodesCall {
