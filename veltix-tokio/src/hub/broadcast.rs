@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use veltix_core::limits::HEADER_LEN;
-use veltix_core::{Ask, EncodeError, Frame, Message, PeerId, Target, TargetError, ToMessage};
+use veltix_core::{Ask, EncodeError, Frame, Message, OverflowPolicy, PeerId, Target, ToMessage};
 
 use super::shared_batch::with_open_batch;
 use super::{Delivery, Endpoint, Survey};
@@ -49,7 +49,7 @@ impl Broadcast {
         if endpoint.relay().is_some() {
             return self.send_everywhere(frame);
         }
-        Ok(send_here(&self.endpoint, self.target, self.except, frame)?)
+        self.send_here(frame)
     }
 
     /// Creates a [`Survey`] that asks each of the peers. The message is encoded once, now.
@@ -82,29 +82,29 @@ impl Broadcast {
         let asked = matching.iter().filter(|peer| !self.except.contains(&peer.id()));
         Ok(Survey::new(Arc::clone(endpoint), frame, asked.cloned()))
     }
-}
 
-/// Sends a frame to the peers of this node that a target matches. It is out of line, as it would be in a program
-/// that broadcasts messages of several types: so that a cluster, which is another caller, changes nothing.
-#[inline(never)]
-pub(super) fn send_here(
-    endpoint: &Arc<Endpoint>,
-    target: Target,
-    except: Vec<PeerId>,
-    mut frame: Frame,
-) -> Result<Delivery, TargetError> {
-    let policy = endpoint.limits().overflow;
-    frame.set_class(frame.class().clone().resolve(policy));
-    with_open_batch(|open_batch| {
-        let mut targets = open_batch.find(endpoint, target, except)?;
-        if endpoint.services().is_small(frame.len() - HEADER_LEN) {
-            return Ok(open_batch.send(targets, frame, policy));
+    /// Sends a frame to the peers of this node. It is out of line, as it would be in a program that broadcasts
+    /// messages of several types: so that a cluster, which is another caller, changes nothing. The broadcast
+    /// and the result stay in place, and are not copied for the call.
+    #[inline(never)]
+    pub(super) fn send_here(self, mut frame: Frame) -> Result<Delivery, SendError> {
+        let Self { endpoint, target, except } = self;
+        let policy = endpoint.limits().overflow;
+        // The class stays as it is with the usual policy.
+        if policy != OverflowPolicy::Disconnect {
+            frame.set_class(frame.class().clone().resolve(policy));
         }
-        let refused = targets.refuse_too_large(&frame);
-        let mut delivery = open_batch.send(targets, frame, policy);
-        delivery.add(refused);
-        Ok(delivery)
-    })
+        with_open_batch(|open_batch| {
+            let mut targets = open_batch.find(&endpoint, target, except)?;
+            if endpoint.services().is_small(frame.len() - HEADER_LEN) {
+                return Ok(open_batch.send(targets, frame, policy));
+            }
+            let refused = targets.refuse_too_large(&frame);
+            let mut delivery = open_batch.send(targets, frame, policy);
+            delivery.add(refused);
+            Ok(delivery)
+        })
+    }
 }
 
 /// Encodes a message within the size limits of this side.

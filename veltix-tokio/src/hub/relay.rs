@@ -13,9 +13,9 @@ use veltix_core::cluster::{InterestUpdate, NodeId, PeerRef, Recipients, Record};
 use veltix_core::limits::CLUSTER_TURN;
 use veltix_core::{Frame, Member, PeerId, TagStore, Target, TargetError, ToMessage};
 
-use super::Hub;
-use super::broadcast::{encode, send_here};
+use super::broadcast::encode;
 use super::shared_batch::finish_shared_batch;
+use super::{Broadcast, Hub};
 use crate::close::ClusterShutdown;
 use crate::error::SendError;
 use crate::flush::{FlushList, FlushScope};
@@ -279,8 +279,9 @@ impl Hub {
         let (scope, begun) = (FlushScope::enter_without_own(), Instant::now());
         for Foreign { target, except, frame } in messages {
             let frame = frame.with_id(self.0.plain_id());
+            let here = Broadcast { endpoint: Arc::clone(&self.0), target, except };
             // A target that one node accepts is within the limits of every node.
-            let _ = send_here(&self.0, target, except, frame);
+            let _ = here.send_here(frame);
             if begun.elapsed() >= CLUSTER_TURN {
                 break;
             }

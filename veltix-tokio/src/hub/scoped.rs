@@ -3,7 +3,7 @@
 use veltix_core::cluster::PeerRef;
 use veltix_core::{Ask, Frame, ToMessage};
 
-use super::broadcast::{encode, send_here};
+use super::broadcast::encode;
 use super::relay::Published;
 use super::{Broadcast, Delivery, Survey};
 use crate::error::SendError;
@@ -103,14 +103,14 @@ impl ScopedBroadcast {
     }
 
     fn send_frame(self, frame: Frame) -> Result<Delivery, SendError> {
-        let Self { here: Broadcast { endpoint, target, except }, local, except: elsewhere } = self;
-        let relay = endpoint.relay().filter(|_| !local).cloned();
+        let Self { here, local, except } = self;
+        let relay = here.endpoint.relay().filter(|_| !local).cloned();
         let outgoing = match &relay {
-            Some(relay) => relay.encode(&target, &elsewhere, &frame)?,
+            Some(relay) => relay.encode(&here.target, &except, &frame)?,
             None => None,
         };
         let length = frame.len();
-        let mut delivery = send_here(&endpoint, target, except, frame)?;
+        let mut delivery = here.send_here(frame)?;
         if let (Some(relay), Some(outgoing)) = (relay, outgoing) {
             let Published { nodes, waits } = relay.publish(outgoing);
             flush::published(length * usize::from(nodes.queued), if waits { length } else { 0 });
