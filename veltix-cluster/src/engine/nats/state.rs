@@ -84,6 +84,11 @@ impl StateTask {
         }
         if connection != self.connection {
             self.forget(connection);
+            if self.told == Some(EngineState::Connected) {
+                // The break was shorter than the time between two looks. It has lost messages all the same, and
+                // the subscriptions are not confirmed yet.
+                return Some(self.disconnected("the connection to the NATS server was lost"));
+            }
         }
         let denied = self.link.denied().borrow().clone();
         if let Some(reason) = denied {
