@@ -33,9 +33,9 @@ pub enum ClusterEvent {
         /// The reason, for people.
         reason: Arc<str>,
     },
-    /// The broker is back.
+    /// The broker is back. It is also the event of the first connection of a node.
     Recovered {
-        /// The time for which it was away.
+        /// The time for which it was away, or the time since the start of the node.
         after: Duration,
     },
     /// Records of a node are missing: they were lost, or that node has refused them.
@@ -62,9 +62,9 @@ pub enum ClusterEvent {
     },
     /// Two live nodes have one name.
     DuplicateName {
-        /// The older node.
+        /// The older node, or the other one if this node has the name.
         node: NodeId,
-        /// The newer one.
+        /// The newer one, or this node.
         other: NodeId,
     },
     /// A node reads no version of the format that this node reads, and is no member.

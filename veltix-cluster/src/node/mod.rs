@@ -117,7 +117,7 @@ impl Node {
             status: watch::Sender::new(not_started),
             events: ClusterEvents::new(),
             reports: Reports::default(),
-            members: Mutex::new(Members::new(me, config.timing)),
+            members: Mutex::new(Members::new(me, &name_of(&config, me), config.timing)),
             interests: Interests::new(hub.track_interest()),
             asks: Asks::default(),
             calls: Calls::default(),
@@ -180,7 +180,7 @@ impl Node {
     }
 
     fn name(&self) -> Arc<str> {
-        self.config.name.clone().unwrap_or_else(|| self.me.to_string().into())
+        name_of(&self.config, self.me)
     }
 
     /// Returns this node, which has this number of peers.
@@ -310,6 +310,10 @@ impl Node {
         };
         self.events.emit(event);
     }
+}
+
+fn name_of(config: &ClusterConfig, me: NodeId) -> Arc<str> {
+    config.name.clone().unwrap_or_else(|| me.to_string().into())
 }
 
 fn spawn<B: Backplane>(engine: B, hub: Hub) -> Spawn {

@@ -85,7 +85,7 @@ impl Node {
             tracing::warn!(%me, node, %error, unreadable, "records of other nodes could not be read");
         }
         for (node, other) in duplicates {
-            tracing::warn!(%me, %node, %other, "two nodes have one name");
+            tracing::warn!(%me, %node, %other, "two nodes have one name: give each a name of its own");
             self.events.emit(ClusterEvent::DuplicateName { node, other });
         }
         for (node, wire) in incompatible {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ids::NodeId;
-use super::status::NodeStatus;
+use super::status::{NodeStatus, cut};
 use crate::limits::{
-    CLUSTER_GONE, CLUSTER_LEASE, CLUSTER_MEMBERS, CLUSTER_PROBE, CLUSTER_PROBE_EVERY, CLUSTER_WIRE,
+    CLUSTER_GONE, CLUSTER_LEASE, CLUSTER_MEMBERS, CLUSTER_NAME_LEN, CLUSTER_PROBE,
+    CLUSTER_PROBE_EVERY, CLUSTER_WIRE,
 };
 
 /// The other nodes of a cluster.
@@ -18,6 +20,8 @@ use crate::limits::{
 #[derive(Debug)]
 pub struct Members {
     me: NodeId,
+    /// The name of this node, as the others read it.
+    name: Arc<str>,
     timing: Timing,
     nodes: BTreeMap<NodeId, Node>,
 }
@@ -55,7 +59,7 @@ struct Node {
     next_probe: Instant,
     /// True if nobody listened at the last probe.
     is_unreachable: bool,
-    /// A newer node with the same name, while it is open which of the two lives.
+    /// A newer node with the same name, or this node if the name is its own, while it is open whether both live.
     replaced_by: Option<NodeId>,
 }
 
@@ -81,7 +85,7 @@ pub enum MemberEvent {
     Joined(NodeId),
     /// A node is no member any more.
     Left(NodeId, LeaveReason),
-    /// Two live nodes have one name.
+    /// Two live nodes have one name: the older one and the newer one, or another node and this one.
     DuplicateName(NodeId, NodeId),
     /// A node reads no version of the format that this node reads, and is no member.
     Incompatible(NodeId, RangeInclusive<u8>),
@@ -100,10 +104,10 @@ pub struct MembersDue {
 }
 
 impl Members {
-    /// Creates the state of the node `me`, which knows no other node.
+    /// Creates the state of the node `me` of this name, which knows no other node.
     #[must_use]
-    pub const fn new(me: NodeId, timing: Timing) -> Self {
-        Self { me, timing, nodes: BTreeMap::new() }
+    pub fn new(me: NodeId, name: &str, timing: Timing) -> Self {
+        Self { me, name: cut(name, CLUSTER_NAME_LEN).into(), timing, nodes: BTreeMap::new() }
     }
 
     /// Returns the members and their states, in the order of their ids.
@@ -164,7 +168,9 @@ impl Members {
             known.next_probe = now;
         }
         let next_probe = now + self.timing.probe;
-        let (heard, is_unreachable, replaced_by) = (now, false, None);
+        // The former self of this node may have left a batch behind. Only a live node is heard again.
+        let replaced_by = (status.name == self.name).then_some(self.me);
+        let (heard, is_unreachable) = (now, false);
         self.nodes.insert(node, Node { status, heard, next_probe, is_unreachable, replaced_by });
         vec![MemberEvent::Joined(node)]
     }
@@ -178,7 +184,8 @@ impl Members {
     pub fn unreachable(&mut self, node: NodeId, now: Instant) -> Option<MemberEvent> {
         let known = self.nodes.get_mut(&node)?;
         known.is_unreachable = true;
-        if known.replaced_by.is_some() {
+        // Of two nodes with the name of this one, it is not known which is newer.
+        if known.replaced_by.is_some_and(|newer| newer != self.me) {
             return self.remove(node, LeaveReason::Replaced);
         }
         let is_gone = now.duration_since(known.heard) >= self.timing.gone;
@@ -247,7 +254,7 @@ mod tests {
     }
 
     fn members() -> (Members, Instant) {
-        (Members::new(node(1), Timing::default()), Instant::now())
+        (Members::new(node(1), "me", Timing::default()), Instant::now())
     }
 
     const fn millis(count: u64) -> Duration {
@@ -317,6 +324,19 @@ mod tests {
         let duplicate = MemberEvent::DuplicateName(node(3), node(5));
         assert_eq!(members.hear(node(3), now + millis(2)), Some(duplicate));
         assert_eq!(members.hear(node(3), now + millis(3)), None);
+    }
+
+    #[test]
+    fn a_node_with_the_name_of_this_one_is_reported_once() {
+        let long = "n".repeat(CLUSTER_NAME_LEN + 1);
+        let mut members = Members::new(node(1), &long, Timing::default());
+        let start = Instant::now();
+        let told = status(&long[1..]);
+        assert_eq!(members.learn(node(2), told.clone(), start), [MemberEvent::Joined(node(2))]);
+        assert_eq!(members.unreachable(node(2), start), None, "it may connect at this moment");
+        let duplicate = MemberEvent::DuplicateName(node(2), node(1));
+        assert_eq!(members.learn(node(2), told.clone(), start + millis(1)), [duplicate]);
+        assert!(members.learn(node(2), told, start + millis(2)).is_empty());
     }
 
     #[test]

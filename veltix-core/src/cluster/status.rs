@@ -89,7 +89,7 @@ impl NodeStatus {
 }
 
 /// Returns the text, cut at a character to at most `limit` bytes.
-fn cut(text: &str, limit: usize) -> &str {
+pub(super) fn cut(text: &str, limit: usize) -> &str {
     let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }

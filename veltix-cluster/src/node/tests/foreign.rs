@@ -8,6 +8,7 @@ use veltix_core::cluster::{BatchHead, BatchWriter, FrameRecord, Record, RecordKi
 
 use super::*;
 use crate::backplane::{ClusterInbox, Destination, EngineState, Receive};
+use crate::config::ClusterConfig;
 
 /// A node that hears nothing.
 struct Deaf;
@@ -75,4 +76,29 @@ async fn a_record_that_cannot_be_read_costs_no_other_one() {
     }
     node.hub.broadcast(&Message::from_text(SAY, "three")).unwrap();
     assert_eq!(soon(reader.heard.recv()).await.as_deref(), Some("three"));
+}
+
+/// Each of the two has to notice it, since a cluster of two nodes has no third one.
+#[tokio::test(start_paused = true)]
+async fn two_nodes_with_one_name_notice_it() {
+    let network = MemoryNetwork::new();
+    let named = || {
+        let config = ClusterConfig::default().name("same");
+        serve_with(Joining::new(network.engine()).config(config).unwrap())
+    };
+    let nodes = [named(), named()];
+    let mut events = nodes.each_ref().map(|node| node.cluster().events());
+    for (number, events) in events.iter_mut().enumerate() {
+        let (node, other) = (&nodes[number], &nodes[1 - number]);
+        let noticed = soon(async {
+            loop {
+                let event = events.next().await.expect("the node runs");
+                if let ClusterEvent::DuplicateName { .. } = event {
+                    break event;
+                }
+            }
+        });
+        let expected = ClusterEvent::DuplicateName { node: other.id, other: node.id };
+        assert_eq!(noticed.await, expected);
+    }
 }
