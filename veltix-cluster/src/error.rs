@@ -64,8 +64,11 @@ pub enum PublishError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The node has ended, or was never there.
-    #[error("the node {node} has ended: its peers are gone or connected to other nodes")]
+    /// The node has ended, was never there, or is not connected to the broker, for example just after a restart
+    /// of the broker.
+    #[error(
+        "the node {node} has ended, or is not connected to the broker: ask again, or find its peers on other nodes"
+    )]
     Gone {
         /// The node.
         node: NodeId,
@@ -110,11 +113,13 @@ pub enum ConnectError {
         limit: usize,
     },
     /// The URL cannot be read.
-    #[error("the URL of a NATS server is for example nats://10.0.0.5:4222")]
+    #[error(
+        "the URL of the NATS server cannot be read: it is for example nats://10.0.0.5:4222, or tls://nats.example.org:4222"
+    )]
     Url,
     /// The server is on another machine, and the connection would not be encrypted.
     #[error(
-        "everybody between this machine and the NATS server could read and change all messages: use tls://, or call `allow_plaintext` if the network is yours alone"
+        "the NATS server is on another machine, and everybody on the path could read and change all messages: use tls://, or call `NatsConfig::allow_plaintext` if the network is yours alone"
     )]
     Plaintext,
     /// The server refuses the login, or there is none.
@@ -127,7 +132,7 @@ pub enum ConnectError {
     Credentials(Box<dyn std::error::Error + Send + Sync>),
     /// The login has not the permissions of a node.
     #[error(
-        "the NATS server refuses it: allow the login to publish and to subscribe {subject} ({reason})"
+        "the NATS server denies a permission: allow the login to publish and to subscribe {subject} ({reason})"
     )]
     Permission {
         /// The subject that the login has to publish and to subscribe.
@@ -146,14 +151,19 @@ pub enum ConnectError {
     /// The certificates cannot be used: those of the settings, or the system's.
     #[error("the certificates for the NATS server cannot be used: {0}")]
     Certificates(Box<dyn std::error::Error + Send + Sync>),
-    /// TLS has failed: the server's certificate is not accepted, or that of the node.
-    #[error("the TLS connection to the NATS server fails: {0}")]
+    /// TLS has failed: the server has none, or its certificate is not accepted, or that of the node.
+    #[error(
+        "the TLS connection to the NATS server fails: {0}; check that the server has TLS, and the certificates"
+    )]
     Tls(Box<dyn std::error::Error + Send + Sync>),
     /// The server did not answer in time.
-    #[error("the NATS server did not answer in time: check that it runs")]
+    #[error("the NATS server did not answer in time: check that it runs, and its URL")]
     TimedOut,
     /// The server cannot be reached.
-    #[error("the NATS server cannot be reached: {}", printable(&.0.to_string()))]
+    #[error(
+        "the NATS server cannot be reached: {}; check that it runs, and its URL",
+        printable(&.0.to_string())
+    )]
     Unreachable(Box<dyn std::error::Error + Send + Sync>),
 }
 

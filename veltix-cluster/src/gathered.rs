@@ -25,7 +25,8 @@ pub struct Gathered<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
-    /// The node has ended.
+    /// Nobody listens at the address of the node: it has ended, or is not connected to the broker, for example
+    /// just after a restart of the broker.
     Gone,
     /// The node did not answer in time: before the timeout, or before a survey had the replies that it needs.
     TimedOut,
@@ -57,7 +58,8 @@ impl<T> Gathered<T> {
     /// Returns whether every node that this one knows has answered, and this node is connected to the broker.
     ///
     /// Each node tells that it lives once a second. So for a second after the start of this node, and after an
-    /// outage of the broker that was longer than 10 s, there may be nodes that it does not know yet.
+    /// outage of the broker that was longer than 10 s, there may be nodes that it does not know yet. If the network
+    /// splits between the servers of a NATS cluster, each side is complete without the other one after 10 s.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.missing.is_empty() && matches!(self.status, ClusterStatus::Connected)

@@ -32,7 +32,7 @@
 //! - Its version is 2.2 or newer. Its `write_deadline` should be `"2s"`, so that a node that has stopped reading
 //!   does not delay the others for longer.
 //! - A node publishes and subscribes below `vx.<name>.`. Its login needs the permission for `vx.<name>.>`, and no
-//!   other. A login that lacks it is an error at the start, and later a reason in [`EngineState`].
+//!   other. A login that lacks it is an error at the start, and later a reason in [`ClusterStatus`].
 //! - Everybody who may publish there is trusted like a node: see SECURITY.md.
 //! - If it is lost, each node serves its own peers and connects again: at a random moment of the next second, and
 //!   about once a second from then on. A dead server is noticed at once, and a hung one within seven seconds.

@@ -95,8 +95,8 @@ impl ClusterPeer {
 /// # Errors
 /// [`RequestError`]. The call ends once: with the answer, with [`RequestError::Timeout`],
 /// [`RequestError::ConnectionLost`] or [`RequestError::Closed`] as on one node, with
-/// [`RequestError::NodeGone`] if the node of the peer has ended, or with [`RequestError::Offline`] if the
-/// broker is away.
+/// [`RequestError::NodeGone`] if the node of the peer has ended or is not connected to the broker, or with
+/// [`RequestError::Offline`] if the broker is away.
 ///
 /// # Cancel safety
 /// Dropping the future cancels the call. It is then unknown whether the peer has handled the message.

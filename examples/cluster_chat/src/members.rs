@@ -30,7 +30,7 @@ fn missing<T>(cluster: &Cluster, gathered: &Gathered<T>) -> String {
     let nodes = gathered.missing.iter().map(|(node, why)| {
         let name = known.iter().find(|info| info.id == *node).map(|info| info.name.to_string());
         let why = match why {
-            Missing::Gone => "has ended",
+            Missing::Gone => "is not connected",
             Missing::TimedOut => "does not answer",
             _ => "cannot be asked",
         };

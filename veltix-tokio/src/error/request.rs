@@ -82,10 +82,12 @@ pub enum RequestError<E = Infallible> {
     /// The message could not be encoded.
     #[error("the message could not be encoded")]
     Encode(#[from] EncodeError),
-    /// The node of the peer has ended, or its end was noticed before the answer arrived. It is unknown
-    /// whether the peer handled the message.
+    /// The node of the peer has ended, or its end was noticed before the answer arrived, or it is not connected to
+    /// the broker. It is unknown whether the peer handled the message.
     #[cfg(feature = "cluster")]
-    #[error("the node of the peer has ended: find the peer on another node, and call it there")]
+    #[error(
+        "the node of the peer has ended, or is not connected to the broker: find the peer again, perhaps on another node, and call it there"
+    )]
     NodeGone,
     /// The broker of the cluster is away, or the queue of this node is full. The message was not sent.
     #[cfg(feature = "cluster")]

@@ -161,7 +161,7 @@ impl NatsConfig {
         };
         if login.is_none() && !self.tls.is_login() && servers.is_remote() {
             tracing::warn!(
-                "the NATS server asks for no login: everybody who reaches it can send to all peers"
+                "no login is set for the NATS server: if it needs none, everybody who reaches it can send to all peers"
             );
         }
         let tls = if requires_tls { self.tls.config().await? } else { Tls::without()? };
