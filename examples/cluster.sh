@@ -122,5 +122,5 @@ if [ -n "$broker" ]; then
 TEXT
 fi
 echo "The logs are in $logs. Ctrl-C ends the nodes and the NATS server."
-# A signal interrupts the wait.
-wait "${nodes[@]}" || true
+# A signal interrupts the wait. The shell would report a killed node with the unexpanded command.
+wait "${nodes[@]}" 2> /dev/null || true
