@@ -67,6 +67,9 @@
 
 pub mod _guide;
 pub mod client;
+#[cfg(feature = "cluster")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
+pub mod cluster;
 pub mod codec;
 pub mod future;
 pub mod handler;
@@ -157,10 +160,6 @@ pub use veltix_tokio::{
 #[cfg(feature = "signal")]
 #[cfg_attr(docsrs, doc(cfg(feature = "signal")))]
 pub use veltix_tokio::stop_signal;
-
-#[cfg(feature = "cluster")]
-#[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
-pub use veltix_cluster as cluster;
 
 #[doc(hidden)]
 pub mod __private {
