@@ -122,5 +122,7 @@ if [ -n "$broker" ]; then
 TEXT
 fi
 echo "The logs are in $logs. Ctrl-C ends the nodes and the NATS server."
-# A signal interrupts the wait. The shell would report a killed node with the unexpanded command.
-wait "${nodes[@]}" 2> /dev/null || true
+# The shell would report each program that was killed, with the unexpanded command.
+exec 2> /dev/null
+# A signal interrupts the wait.
+wait "${nodes[@]}" || true
