@@ -20,6 +20,17 @@ pub enum Destination {
     Node(NodeId),
 }
 
+impl Destination {
+    /// Returns the node, or `None` for all nodes.
+    #[must_use]
+    pub const fn node(self) -> Option<NodeId> {
+        match self {
+            Self::All => None,
+            Self::Node(node) => Some(node),
+        }
+    }
+}
+
 /// The state of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

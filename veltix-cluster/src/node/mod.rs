@@ -296,6 +296,7 @@ impl Node {
                 self.interests.left(node);
                 self.unwatch_member(node);
                 self.end_watches_of(node);
+                self.outbound.release(node);
                 if fault!("node_leaves_twice") {
                     self.events.emit(ClusterEvent::NodeLeft { node, reason });
                 }
@@ -333,11 +334,13 @@ impl Receive for Node {
     /// The state counts at once, for the next broadcast.
     fn state(&self, state: EngineState) {
         let (now, is_online) = (Instant::now(), state == EngineState::Connected);
-        if is_online {
+        let was_away = if is_online {
             self.members().reconnected(now.into_std());
             self.interests.connected(now);
-        }
-        let was_away = self.outbound.set_online(is_online, now);
+            self.outbound.set_online(self.member_ids(), now)
+        } else {
+            self.outbound.set_offline(now)
+        };
         match (&state, was_away) {
             (EngineState::Connected, Some(after)) => {
                 self.events.emit(ClusterEvent::Recovered { after });

@@ -94,6 +94,10 @@ impl Receiving {
         let now = Instant::now();
         let event = node.members().hear(head.origin, now.into_std());
         event.into_iter().for_each(|event| node.on_member(event));
+        node.outbound.release(head.origin);
+        if batch.is_knock() && head.to.is_none() && node.members().get(head.origin).is_some() {
+            node.outbound.knock(head.origin);
+        }
         let streams = self.streams.entry(head.origin).or_default();
         let age = streams.freshness.age(node.clock(), head.clock);
         (streams.lag, streams.heard) = (age, Some(now));

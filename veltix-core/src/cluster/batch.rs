@@ -72,6 +72,13 @@ impl Batch {
         &self.head
     }
 
+    /// Returns whether the batch has no records: its origin has connected to the broker again, and waits until
+    /// it has heard the other nodes. A node answers a knock to all nodes with one to its origin.
+    #[must_use]
+    pub const fn is_knock(&self) -> bool {
+        self.records == 0
+    }
+
     /// Returns the number of records that the head announces.
     #[must_use]
     pub const fn records(&self) -> u16 {

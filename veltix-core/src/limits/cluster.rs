@@ -127,6 +127,10 @@ pub const CLUSTER_RECONNECT_SPREAD: Duration = Duration::from_secs(1);
 /// Is the longest random delay before each later attempt: one attempt a second on average.
 pub const CLUSTER_RECONNECT_LATER: Duration = Duration::from_secs(2);
 
+/// Limits the time for which records wait after a reconnect for the nodes that were not heard since: those whose
+/// broker was away too have connected again by then, and half a second is for the broker's answer.
+pub const CLUSTER_HOLD: Duration = Duration::from_millis(2_500);
+
 /// Is the longest random delay before an attempt with another broker of the list. The nodes are spread by
 /// their first attempt already.
 pub const CLUSTER_RECONNECT_OTHER: Duration = Duration::from_millis(200);

@@ -20,17 +20,22 @@ pub(in crate::node) struct Format {
 }
 
 impl State {
+    /// Takes the next batch, unless the queue waits for other nodes.
+    pub(super) fn take_next(&mut self, format: &Format) -> Option<Outgoing> {
+        if let Some(to) = self.knocks.pop_front() {
+            return Some(knock(to, format));
+        }
+        if self.hold.is_none() { self.take_batch(format) } else { None }
+    }
+
     /// Takes records for one destination with successive numbers, or a part of a large one.
-    pub(super) fn take_batch(&mut self, format: &Format) -> Option<Outgoing> {
+    fn take_batch(&mut self, format: &Format) -> Option<Outgoing> {
         let first = self.queue.front()?;
         let (to, all_before, since) = (first.to, first.all_before, first.since);
         let head = BatchHead {
             version: format.version,
             origin: format.origin,
-            to: match to {
-                Destination::All => None,
-                Destination::Node(node) => Some(node),
-            },
+            to: to.node(),
             first: first.sequence,
             all_before,
             // The time for which the records have waited here is a part of their age.
@@ -76,4 +81,17 @@ impl State {
         }
         Some(Outgoing { to, bytes: writer.finish(), records: part.is_last().into() })
     }
+}
+
+/// Returns a batch without records, by which another node hears that this one is there. It has no number.
+fn knock(to: Destination, format: &Format) -> Outgoing {
+    let head = BatchHead {
+        version: format.version,
+        origin: format.origin,
+        to: to.node(),
+        first: 0,
+        all_before: 0,
+        clock: format.started.elapsed().as_millis() as u32,
+    };
+    Outgoing { to, bytes: BatchWriter::new(&head).finish(), records: 0 }
 }

@@ -1,11 +1,13 @@
 //! [`Outbound`]: the records that wait for the publisher.
 
 mod batching;
+mod hold;
 mod streams;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +15,13 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 use veltix_core::cluster::{NodeId, Record};
-use veltix_core::limits::{CLUSTER_QUEUE_RECORDS, CLUSTER_RESERVE_BYTES, CLUSTER_RESERVE_RECORDS};
+use veltix_core::limits::{
+    CLUSTER_MEMBERS, CLUSTER_QUEUE_RECORDS, CLUSTER_RESERVE_BYTES, CLUSTER_RESERVE_RECORDS,
+};
 use veltix_tokio::{ClusterShutdown, HeldBytes};
 
 pub(super) use batching::Format;
+use hold::Hold;
 use streams::{Streams, Sums};
 
 use super::stats::SentRecords;
@@ -30,6 +35,8 @@ pub(super) struct Outbound {
     max_bytes: usize,
     state: Mutex<State>,
     changed: Notify,
+    /// True while the queue waits for other nodes, so that a received batch costs no lock otherwise.
+    holds: AtomicBool,
     ended: watch::Sender<bool>,
 }
 
@@ -41,6 +48,10 @@ struct State {
     streams: Streams,
     /// The time since which the broker is away.
     offline_since: Option<Instant>,
+    /// The wait for nodes that connect again later.
+    hold: Option<Hold>,
+    /// The nodes that are to hear that this one is there, before the records that wait.
+    knocks: VecDeque<Destination>,
     closed: bool,
     /// The sums of all streams when the server began to drain.
     drained_from: Option<Sums>,
@@ -92,6 +103,8 @@ impl Outbound {
             held,
             streams: Streams::default(),
             offline_since: Some(now),
+            hold: None,
+            knocks: VecDeque::new(),
             closed: false,
             drained_from: None,
         };
@@ -101,6 +114,7 @@ impl Outbound {
             max_bytes: config.queue_bytes,
             state: Mutex::new(state),
             changed: Notify::new(),
+            holds: AtomicBool::new(false),
             ended,
         }
     }
@@ -178,19 +192,67 @@ impl Outbound {
         (all, direct, state.bytes)
     }
 
-    /// Records whether the broker is there. Returns the time for which it was away before this.
-    pub(super) fn set_online(&self, online: bool, now: Instant) -> Option<Duration> {
+    /// Records that the broker is there. The records wait until each of these nodes was heard, for a limited
+    /// time. Returns the time for which the broker was away before this.
+    pub(super) fn set_online(
+        &self,
+        others: impl IntoIterator<Item = NodeId>,
+        now: Instant,
+    ) -> Option<Duration> {
         let mut state = self.lock();
-        let since = state.offline_since;
-        state.offline_since = if online { None } else { Some(since.unwrap_or(now)) };
+        let since = state.offline_since.take();
+        if since.is_some() && !fault!("queue_not_held") {
+            let hold = Hold::begin(others, now);
+            self.holds.store(hold.is_some(), Ordering::Relaxed);
+            // The others answer: a node that was there before would not be heard for a while.
+            state.knocks = hold.iter().map(|_| Destination::All).collect();
+            state.hold = hold;
+        }
         drop(state);
         self.changed.notify_one();
         since.map(|since| now.duration_since(since))
     }
 
+    /// Records that the broker is away. Returns the time for which it was away before this.
+    pub(super) fn set_offline(&self, now: Instant) -> Option<Duration> {
+        let mut state = self.lock();
+        let since = state.offline_since;
+        state.offline_since = Some(since.unwrap_or(now));
+        state.hold = None;
+        self.holds.store(false, Ordering::Relaxed);
+        drop(state);
+        self.changed.notify_one();
+        since.map(|since| now.duration_since(since))
+    }
+
+    /// Ends the wait for a node, which was heard or has left.
+    pub(super) fn release(&self, node: NodeId) {
+        if !self.holds.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(hold) = &mut self.lock().hold {
+            hold.release(node);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Lets a node hear that this one is there, before the records that wait.
+    pub(super) fn knock(&self, node: NodeId) {
+        let mut state = self.lock();
+        let to = Destination::Node(node);
+        if state.knocks.len() < CLUSTER_MEMBERS && !state.knocks.contains(&to) {
+            state.knocks.push_back(to);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// Counts the outcome of a batch.
     pub(super) fn published(&self, batch: (Destination, u64), outcome: Result<(), PublishError>) {
         let (to, records) = batch;
+        if records == 0 {
+            return;
+        }
         self.lock().streams.leave(to, records, |counts| match outcome {
             Ok(()) => &mut counts.published,
             Err(PublishError::Offline) => &mut counts.offline,
@@ -265,11 +327,16 @@ impl Outbound {
             let changed = self.changed.notified();
             // Not under the lock: the format depends on the members, under whose lock a record may be pushed.
             let format = format();
-            let expires = {
+            let due = {
                 let mut state = self.lock();
-                state.expire(self.ttl, Instant::now());
+                let now = Instant::now();
+                state.expire(self.ttl, now);
+                if state.hold.as_ref().is_some_and(|hold| state.closed || hold.is_over(now)) {
+                    state.hold = None;
+                    self.holds.store(false, Ordering::Relaxed);
+                }
                 if state.offline_since.is_none()
-                    && let Some(batch) = state.take_batch(&format)
+                    && let Some(batch) = state.take_next(&format)
                 {
                     return Some(batch);
                 }
@@ -277,10 +344,11 @@ impl Outbound {
                     state.give_up();
                     return None;
                 }
-                state.queue.front().map(|oldest| oldest.since + self.ttl)
+                let expires = state.queue.front().map(|oldest| oldest.since + self.ttl);
+                expires.into_iter().chain(state.hold.as_ref().map(Hold::until)).min()
             };
-            match expires {
-                Some(expires) => _ = timeout_at(expires, changed).await,
+            match due {
+                Some(due) => _ = timeout_at(due, changed).await,
                 None => changed.await,
             }
         }

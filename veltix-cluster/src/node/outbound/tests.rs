@@ -1,5 +1,8 @@
+use std::pin::pin;
 use veltix_core::cluster::{Batch, RecordKind};
-use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_PART, CLUSTER_QUEUE_BYTES};
+
+use futures::FutureExt as _;
+use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_HOLD, CLUSTER_PART, CLUSTER_QUEUE_BYTES};
 
 use super::*;
 
@@ -27,7 +30,7 @@ fn online() -> Outbound {
     let server = veltix_tokio::Server::with_listener(listener, config, router).unwrap();
     let held = server.hub().held_bytes();
     let queue = Outbound::new(&ClusterConfig::default(), held, Instant::now());
-    queue.set_online(true, Instant::now());
+    queue.set_online([], Instant::now());
     queue
 }
 
@@ -88,7 +91,7 @@ async fn a_refused_record_has_a_number_and_a_count() {
 #[tokio::test(start_paused = true)]
 async fn records_wait_for_the_broker_for_their_time_to_live() {
     let queue = online();
-    queue.set_online(false, Instant::now());
+    queue.set_offline(Instant::now());
     assert!(queue.push(OTHER, record(1), Instant::now()).queued);
     assert!(timeout_at(Instant::now() + Duration::from_secs(4), next(&queue)).await.is_err());
     assert_eq!(counts(&queue).queued, 1);
@@ -96,10 +99,10 @@ async fn records_wait_for_the_broker_for_their_time_to_live() {
     let sums = counts(&queue);
     assert_eq!((sums.expired, sums.queued), (1, 0));
     assert!(!queue.push(OTHER, record(1), Instant::now()).queued, "it is away for too long");
-    queue.set_online(true, Instant::now());
+    queue.set_online([], Instant::now());
     assert!(queue.push(OTHER, record(1), Instant::now()).queued);
     assert_eq!(next(&queue).await, (OTHER, 3, 1));
-    queue.set_online(false, Instant::now());
+    queue.set_offline(Instant::now());
     assert!(queue.push(OTHER, record(1), Instant::now()).queued);
     queue.close();
     assert!(queue.next(format).await.is_none());
@@ -121,4 +124,56 @@ async fn a_full_queue_takes_the_words_of_the_node_itself() {
         more += 1;
     }
     assert!(more * 1_000 <= CLUSTER_RESERVE_BYTES, "it has an end: {more}");
+}
+
+/// Loses the broker, queues a record, and has the broker back while these nodes are members.
+fn back(queue: &Outbound, others: [u64; 2]) {
+    queue.set_offline(Instant::now());
+    assert!(queue.push(OTHER, record(10), Instant::now()).queued);
+    let others = others.map(|number| NodeId::new(number).unwrap());
+    assert!(queue.set_online(others, Instant::now()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_reconnect_records_wait_until_each_node_was_heard() {
+    let queue = online();
+    back(&queue, [2, 3]);
+    assert_eq!(next(&queue).await, (Destination::All, 0, 0), "a knock");
+    let mut waiting = pin!(next(&queue));
+    assert!((&mut waiting).now_or_never().is_none());
+    queue.release(NodeId::new(2).unwrap());
+    queue.release(NodeId::new(9).unwrap());
+    assert!((&mut waiting).now_or_never().is_none());
+    // A node that knocks is answered at once.
+    queue.knock(NodeId::new(3).unwrap());
+    let three = Destination::Node(NodeId::new(3).unwrap());
+    assert_eq!(waiting.await, (three, 0, 0));
+    let begun = Instant::now();
+    queue.release(NodeId::new(3).unwrap());
+    assert_eq!(next(&queue).await, (OTHER, 1, 1));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_do_not_wait_for_a_node_that_never_comes() {
+    let queue = online();
+    back(&queue, [2, 3]);
+    let begun = Instant::now();
+    assert_eq!(next(&queue).await, (Destination::All, 0, 0));
+    assert_eq!(next(&queue).await, (OTHER, 1, 1));
+    assert_eq!(begun.elapsed(), CLUSTER_HOLD);
+    back(&queue, [2, 3]);
+    assert_eq!(next(&queue).await, (Destination::All, 0, 0));
+    queue.close();
+    assert_eq!(next(&queue).await, (OTHER, 2, 1), "nor at the end of this node");
+    assert!(queue.next(format).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_other_nodes_records_do_not_wait() {
+    let queue = online();
+    queue.set_offline(Instant::now());
+    assert!(queue.push(Destination::All, record(10), Instant::now()).queued);
+    queue.set_online([], Instant::now());
+    assert_eq!(next(&queue).await, (Destination::All, 1, 1));
 }

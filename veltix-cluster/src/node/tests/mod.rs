@@ -6,6 +6,7 @@ mod ending;
 mod foreign;
 mod hostile;
 mod interested;
+mod knocking;
 mod limits;
 #[cfg(feature = "nats")]
 mod nats;
