@@ -5,7 +5,9 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures::{Stream, StreamExt as _};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
+use veltix_core::TargetError;
 use veltix_core::cluster::{DiffContent, DiffStep, NodeId, NodeWatch, WatchDiff, WatchForm};
 use veltix_core::limits::{CLUSTER_DIFF_LEN, CLUSTER_WATCHES, WATCH_QUEUE};
 use veltix_tokio::{GroupEvent, Hub, WatchEvent};
@@ -14,14 +16,24 @@ use super::{Item, Node};
 use crate::backplane::Destination;
 
 /// The watches, by their origin and their number there.
-#[derive(Default)]
-pub(super) struct Watched(Mutex<Running>);
+pub(super) struct Watched {
+    running: Mutex<Running>,
+    /// Changes of several records are told by one watch at a time, as fast as the broker takes them: all
+    /// together they would fill the queue, and the messages of this node would find no room.
+    turns: Arc<Semaphore>,
+}
 
 type Running = BTreeMap<(NodeId, u64), AbortHandle>;
 
+impl Default for Watched {
+    fn default() -> Self {
+        Self { running: Mutex::default(), turns: Arc::new(Semaphore::new(1)) }
+    }
+}
+
 impl Watched {
     fn lock(&self) -> MutexGuard<'_, Running> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
@@ -56,18 +68,18 @@ impl Node {
             let reason = format!("a node has at most {CLUSTER_WATCHES} watches on another one");
             return telling.refuse(&reason);
         }
-        let peers = hub.watch(&target);
+        let hub = hub.clone();
         let task = match form {
-            WatchForm::Members(names) => match peers.with_tags(&names).start() {
-                Ok(watch) => tokio::spawn(telling.run(watch, of_members)),
-                Err(error) => return telling.refuse(&error.to_string()),
-            },
-            WatchForm::Groups(by) => match peers.by(&*by).start() {
-                Ok(watch) => tokio::spawn(telling.run(watch, of_groups)),
-                Err(error) => return telling.refuse(&error.to_string()),
-            },
+            WatchForm::Members(names) => {
+                let start = move || hub.watch(&target).with_tags(&names).start();
+                telling.begin(start, of_members)
+            }
+            WatchForm::Groups(by) => {
+                let start = move || hub.watch(&target).by(&*by).start();
+                telling.begin(start, of_groups)
+            }
         };
-        running.insert((origin, id), task.abort_handle());
+        running.extend(task.map(|task| ((origin, id), task)));
     }
 
     /// Ends the watches of a node that this one takes for gone. If it lives, it begins them again: it hears
@@ -97,18 +109,60 @@ struct Telling {
 }
 
 impl Telling {
-    async fn run<E>(
+    /// Starts the watch, and the task that tells its changes.
+    fn begin<W>(
+        self,
+        start: impl Fn() -> Result<W, TargetError> + Send + 'static,
+        contents: fn(Vec<W::Item>) -> Vec<DiffContent>,
+    ) -> Option<AbortHandle>
+    where
+        W: Stream<Item: Send> + Unpin + Send + 'static,
+    {
+        match start() {
+            Ok(watch) => Some(tokio::spawn(self.run(watch, start, contents)).abort_handle()),
+            Err(error) => {
+                self.refuse(&error.to_string());
+                None
+            }
+        }
+    }
+
+    async fn run<W: Stream + Unpin>(
         mut self,
-        events: impl Stream<Item = E> + Unpin,
-        contents: fn(Vec<E>) -> Vec<DiffContent>,
+        watch: W,
+        start: impl Fn() -> Result<W, TargetError>,
+        contents: fn(Vec<W::Item>) -> Vec<DiffContent>,
     ) {
-        let mut chunks = events.ready_chunks(WATCH_QUEUE);
+        let mut turn = None;
+        let mut chunks = watch.ready_chunks(WATCH_QUEUE);
         while let Some(events) = chunks.next().await {
-            for content in contents(events) {
+            let contents = contents(events);
+            if contents.len() > 1 && turn.is_none() {
+                let Some(node) = self.node.upgrade() else { return };
+                let turns = Arc::clone(&node.watched.turns);
+                drop(node);
+                turn = Arc::clone(&turns).try_acquire_owned().ok();
+                if turn.is_none() {
+                    // The list is not kept meanwhile: another watch begins with that of its moment.
+                    drop((contents, chunks));
+                    turn = turns.acquire_owned().await.ok();
+                    match start() {
+                        Ok(watch) => chunks = watch.ready_chunks(WATCH_QUEUE),
+                        Err(error) => return self.refuse(&error.to_string()),
+                    }
+                    continue;
+                }
+            }
+            for content in contents {
+                if turn.is_some() {
+                    let Some(node) = self.node.upgrade() else { return };
+                    node.outbound.room().await;
+                }
                 if !self.tell(content) {
                     return;
                 }
             }
+            turn = None;
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Outbound {
     changed: Notify,
     /// True while the queue waits for other nodes, so that a received batch costs no lock otherwise.
     holds: AtomicBool,
+    /// Tells the task that waits for room of records that were taken.
+    taken: Notify,
     ended: watch::Sender<bool>,
 }
 
@@ -115,6 +117,7 @@ impl Outbound {
             state: Mutex::new(state),
             changed: Notify::new(),
             holds: AtomicBool::new(false),
+            taken: Notify::new(),
             ended,
         }
     }
@@ -171,6 +174,25 @@ impl Outbound {
         drop(state);
         self.changed.notify_one();
         Pushed { sequence, queued: true, waits }
+    }
+
+    /// Waits until at least three quarters of the queue are free, or the queue is closed. One task at a time may
+    /// wait.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn room(&self) {
+        loop {
+            let taken = self.taken.notified();
+            {
+                let state = self.lock();
+                let has_records = state.queue.len() > CLUSTER_QUEUE_RECORDS / 4;
+                if state.closed || !(has_records || state.bytes > self.max_bytes / 4) {
+                    return;
+                }
+            }
+            taken.await;
+        }
     }
 
     /// Returns the last numbers of the streams.
@@ -281,6 +303,7 @@ impl Outbound {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
+        self.taken.notify_one();
     }
 
     /// Drops the records that wait, since the publisher ends at once.
@@ -288,6 +311,8 @@ impl Outbound {
         let mut state = self.lock();
         state.closed = true;
         state.give_up();
+        drop(state);
+        self.taken.notify_one();
     }
 
     /// Waits for the end of the publisher.
@@ -335,6 +360,7 @@ impl Outbound {
                     state.hold = None;
                     self.holds.store(false, Ordering::Relaxed);
                 }
+                self.taken.notify_one();
                 if state.offline_since.is_none()
                     && let Some(batch) = state.take_next(&format)
                 {

@@ -283,3 +283,34 @@ async fn a_list_that_is_too_long_for_one_record_arrives_whole() {
     viewer.sees(&peers[..39]).await;
     assert_eq!(viewer.resets, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn lists_longer_than_a_queue_arrive_and_take_the_room_of_no_message() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let (mut readers, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..400 {
+        let (reader, peer) = nodes[1].named("lobby").await;
+        readers.push(reader);
+        peers.push(peer);
+    }
+    // 24 MB in all.
+    for value in 0..60 {
+        nodes[1].hub.join(all(), "notes", format!("{value:0>1000}")).unwrap();
+    }
+    // Their lists are told at the same time.
+    let mut viewers = Vec::new();
+    for (node, number) in [(0, 1), (2, 2), (0, 3)] {
+        let target = tag("room").is("lobby") & !tag("number").is(number);
+        let watch = nodes[node].cluster().watch(target).with_tags(["notes"]);
+        let watch = watch.start().unwrap();
+        viewers.push(Viewer { watch, inside: BTreeSet::new(), resets: 0 });
+    }
+    for viewer in &mut viewers {
+        viewer.sees(&peers).await;
+        assert_eq!((viewer.resets, viewer.watch.missing()), (1, vec![]));
+    }
+    let stats = nodes[1].cluster().stats();
+    let dropped = stats.nodes.iter().map(|node| node.sent.dropped()).sum::<u64>();
+    assert_eq!(dropped + stats.to_all.dropped(), 0);
+}
