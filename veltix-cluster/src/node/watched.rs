@@ -8,8 +8,10 @@ use futures::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use veltix_core::TargetError;
-use veltix_core::cluster::{DiffContent, DiffStep, NodeId, NodeWatch, WatchDiff, WatchForm};
-use veltix_core::limits::{CLUSTER_DIFF_LEN, CLUSTER_WATCHES, WATCH_QUEUE};
+use veltix_core::cluster::{
+    DiffContent, DiffStep, NodeId, NodeWatch, Record, WatchDiff, WatchForm,
+};
+use veltix_core::limits::{CLUSTER_ANSWER_LEN, CLUSTER_DIFF_LEN, CLUSTER_WATCHES, WATCH_QUEUE};
 use veltix_tokio::{GroupEvent, Hub, WatchEvent};
 
 use super::{Item, Node};
@@ -173,13 +175,24 @@ impl Telling {
         self.version += 1;
         let Self { id, epoch, version, .. } = *self;
         let diff = WatchDiff { id, epoch, version, content };
-        node.tell(Destination::Node(self.origin), diff.encode());
+        node.tell(Destination::Node(self.origin), record(diff));
         true
     }
 
     fn refuse(mut self, reason: &str) {
         self.tell(DiffContent::Refused(reason.into()));
     }
+}
+
+/// Returns the record of changes. If no node would read it, it tells the reason.
+pub(super) fn record(mut diff: WatchDiff) -> Record {
+    let record = diff.encode();
+    if record.body.len() <= CLUSTER_ANSWER_LEN {
+        return record;
+    }
+    let reason = format!("a peer has tags of more than {CLUSTER_ANSWER_LEN} bytes");
+    diff.content = DiffContent::Refused(reason.into());
+    diff.encode()
 }
 
 fn of_members(events: Vec<WatchEvent>) -> Vec<DiffContent> {

@@ -30,6 +30,11 @@ fn costs(bytes: &[u8]) -> Vec<(&'static str, u64)> {
         "roster": Roster::decode(bytes.clone()),
         "reply": PeerReply::decode(bytes.clone()),
         "cancel": Cancel::decode(bytes.clone()),
+        "watch": NodeWatch::decode(bytes.clone()),
+        "unwatch": Unwatch::decode(bytes.clone()),
+        "diff": WatchDiff::decode(bytes.clone()),
+        "interest": InterestDelta::decode(bytes.clone()),
+        "sync": InterestSnapshot::decode(bytes.clone()),
         "part": Part::decode(bytes.clone()).map(|part| {
             let mut assembly = Assembly::default();
             let _ = assembly.add(1, &part, 64 << 20);
@@ -96,6 +101,24 @@ fn long_lists_cost_at_most_twice_their_bytes_and_a_constant() {
     check(&long(&members, &[0; 12]), 2);
     let tags = counted(&[&id[..], &[2, 0, 0, 0, 0, 1], &id[..]].concat(), 5);
     check(&long(&tags, &[0; 5]), 24);
+    // Changes of a watch: groups, and peers, in one list or in a step for each. No node tells a list in a larger
+    // record.
+    let diff = |kind: u8| [&id[..], &[0; 4], &id, &[kind]].concat();
+    for step in [1, 4, 5, 6] {
+        let list = |kind| [&diff(kind)[..], &[0, 0, 0, 1, step]].concat();
+        check(&long(&counted(&list(2), 1), &[0]), 2);
+        check(&long(&counted(&list(1), 12), &[0; 12]), 2);
+        check(&long(&counted(&diff(1), 5), &[step, 0, 0, 0, 0]), 2);
+    }
+    check(&long(&counted(&diff(2), 2), &[2, 0]), 2);
+    check(&long(&counted(&diff(1), 13), &[&[3][..], &[0; 12]].concat()), 2);
+    // The tags of one peer.
+    let tags = [&diff(1)[..], &[0, 0, 0, 1, 2], &id].concat();
+    check(&long(&counted(&tags, 5), &[0; 5]), 24);
+    let huge = long(&counted(&tags, 5), &[0; 5]).repeat(16);
+    check(&huge, 2);
+    // Names of tags of a watch.
+    check(&long(&[&id[..], &[0; 4], &[0, 1]].concat(), &[0, 0, 4, 0]), 2);
 }
 
 #[test]

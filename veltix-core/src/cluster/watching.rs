@@ -6,7 +6,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::ask::{decode_member, encode_member};
 use super::record::{Record, RecordKind, read_target, write_target};
-use crate::limits::CLUSTER_NAMES;
+use crate::limits::{CLUSTER_ANSWER_LEN, CLUSTER_DIFF_ITEMS, CLUSTER_NAMES};
 use crate::tags::{Group, Member, TagValue, Target};
 use crate::wire::{Read as _, WireError, Write as _, within};
 
@@ -200,8 +200,9 @@ impl WatchDiff {
     /// Reads the body of such a record.
     ///
     /// # Errors
-    /// Returns [`WireError`] if the record is damaged or of a newer release.
+    /// Returns [`WireError`] if the record is damaged, over a limit, or of a newer release.
     pub fn decode(mut bytes: Bytes) -> Result<Self, WireError> {
+        within("changes of a watch", bytes.len(), CLUSTER_ANSWER_LEN)?;
         let (id, epoch, version) = (bytes.read_u64()?, bytes.read_u32()?, bytes.read_u64()?);
         let content = match bytes.read_u8()? {
             kind::MEMBERS => DiffContent::Members(decode_steps(&mut bytes, 12, decode_member)?),
@@ -247,10 +248,15 @@ fn decode_steps<T>(
     item: impl Fn(&mut Bytes) -> Result<T, WireError>,
 ) -> Result<Vec<DiffStep<T>>, WireError> {
     let mut steps = Vec::new();
-    for _ in 0..bytes.read_count(1)? {
+    let changes = bytes.read_count(1)?;
+    let mut all = changes;
+    within("list of changes", all, CLUSTER_DIFF_ITEMS)?;
+    for _ in 0..changes {
         let kind = bytes.read_u8()?;
         let mut list = || {
             let items = bytes.read_count(size)?;
+            all += items;
+            within("list of changes", all, CLUSTER_DIFF_ITEMS)?;
             (0..items).map(|_| item(bytes)).collect::<Result<_, _>>()
         };
         steps.push(match kind {

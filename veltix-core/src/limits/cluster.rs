@@ -206,3 +206,7 @@ pub const CLUSTER_DISCOVERY: Duration = Duration::from_secs(3);
 /// Is the size of the changes of a watch above which the next ones are a record of their own: a quarter of a
 /// batch of the largest parts. A longer list of members travels in several records.
 pub const CLUSTER_DIFF_LEN: usize = 128 * 1024;
+
+/// Limits the peers, groups and changes in such a record. Each of them takes 24 bytes of that size at least, and
+/// up to forty times as much memory as its bytes.
+pub const CLUSTER_DIFF_ITEMS: usize = CLUSTER_DIFF_LEN / 8;

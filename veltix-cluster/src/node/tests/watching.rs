@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use veltix_core::cluster::{DiffContent, DiffStep, WatchDiff};
 use veltix_tokio::GroupEvent;
 
+use super::super::watched::record;
 use super::*;
 use crate::watch::{ClusterGroupWatch, ClusterWatch, WatchEvent};
 
@@ -313,4 +315,17 @@ async fn lists_longer_than_a_queue_arrive_and_take_the_room_of_no_message() {
     let stats = nodes[1].cluster().stats();
     let dropped = stats.nodes.iter().map(|node| node.sent.dropped()).sum::<u64>();
     assert_eq!(dropped + stats.to_all.dropped(), 0);
+}
+
+#[test]
+fn changes_that_no_node_reads_are_refused_with_a_reason() {
+    let diff = |keys| {
+        let group = DiffStep::Entered(veltix_core::Group::of("x".repeat(1_024).into()));
+        let content = DiffContent::Groups(vec![group; keys]);
+        let diff = WatchDiff { id: 1, epoch: 1, version: 1, content };
+        (diff.clone(), WatchDiff::decode(record(diff).body).unwrap())
+    };
+    let (small, read) = diff(7_000);
+    assert_eq!(small, read);
+    assert!(matches!(diff(8_500).1.content, DiffContent::Refused(_)));
 }
