@@ -7,6 +7,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::change::Change;
 use super::record::{Record, RecordKind, read_target};
+use super::status::read_reason;
 use crate::limits::{CLUSTER_ANSWER_LEN, CLUSTER_LIST, CLUSTER_NAMES};
 use crate::tags::{Member, PeerId, Tag, TagValue, Target};
 use crate::wire::{Read as _, WireError, Write as _, within};
@@ -204,7 +205,7 @@ impl NodeAnswer {
                     (0..count).map(|_| decode_member(&mut bytes)).collect::<Result<_, _>>()?;
                 AnswerContent::Members { members, truncated }
             }
-            kind::REFUSED => AnswerContent::Refused(bytes.read_text()?),
+            kind::REFUSED => AnswerContent::Refused(read_reason(&mut bytes)?),
             _ => AnswerContent::Unsupported,
         };
         Ok(Self { id, content })

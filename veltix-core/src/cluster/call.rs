@@ -10,6 +10,7 @@ use super::ids::PeerRef;
 use super::record::{
     Record, RecordKind, read_except, read_message, read_target, write_except, write_target,
 };
+use super::status::read_reason;
 use crate::frame::Frame;
 use crate::limits::CLUSTER_WATCH_ITEMS;
 use crate::message::Message;
@@ -155,7 +156,7 @@ impl Roster {
     pub fn decode(mut bytes: Bytes) -> Result<Self, WireError> {
         let id = bytes.read_u64()?;
         let peers = if bytes.read_u8()? == 0 {
-            Err(bytes.read_text()?)
+            Err(read_reason(&mut bytes)?)
         } else {
             let count = bytes.read_count(8)?;
             within("list of peers", count, CLUSTER_WATCH_ITEMS)?;
@@ -205,7 +206,7 @@ impl PeerReply {
             kind::LEFT => PeerOutcome::Left,
             kind::FULL => PeerOutcome::Full,
             kind::CONGESTED => PeerOutcome::Congested { limit: bytes.read_u64()? },
-            kind::FAILED => PeerOutcome::Failed(bytes.read_text()?),
+            kind::FAILED => PeerOutcome::Failed(read_reason(&mut bytes)?),
             kind => return Err(WireError::UnknownKind { what: "response of a peer", kind }),
         };
         Ok(Self { id, peer, outcome })

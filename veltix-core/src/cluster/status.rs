@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::ids::NodeId;
-use crate::limits::{CLUSTER_MEMBERS, CLUSTER_NAME_LEN};
+use crate::limits::{CLUSTER_MEMBERS, CLUSTER_NAME_LEN, CLUSTER_REASON_LEN};
 use crate::wire::{Read as _, WireError, Write as _, within};
 
 /// The state of a node, as it tells it to the others.
@@ -92,6 +92,14 @@ impl NodeStatus {
 pub(super) fn cut(text: &str, limit: usize) -> &str {
     let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
+}
+
+/// Reads the reason for which a node or a peer refuses something. A reason over the limit is cut: each call and
+/// watch keeps one.
+pub(super) fn read_reason(bytes: &mut Bytes) -> Result<Arc<str>, WireError> {
+    let reason = bytes.read_text()?;
+    let cut = cut(&reason, CLUSTER_REASON_LEN);
+    Ok(if cut.len() < reason.len() { cut.into() } else { reason })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The formats between nodes: round trips, and any bytes.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -67,7 +69,7 @@ fn class() -> impl Strategy<Value = DeliveryClass> {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let name = || "[a-z]{1,4}".prop_map(std::sync::Arc::<str>::from);
+    let name = || "[a-z]{1,4}".prop_map(Arc::<str>::from);
     prop_oneof![
         (name(), value()).prop_map(|tag| Change::Tag(Tag::from(tag))),
         name().prop_map(Change::Untag),
@@ -192,7 +194,7 @@ proptest! {
         members in vec((any::<u64>(), vec(("[a-z]{1,4}", value()), 0..3)), 1..4),
         keys in vec(value(), 1..4),
     ) {
-        let names: Vec<std::sync::Arc<str>> = names.iter().map(|name| (&**name).into()).collect();
+        let names: Vec<Arc<str>> = names.iter().map(|name| (&**name).into()).collect();
         for form in [WatchForm::Members(names), WatchForm::Groups("user".into())] {
             let watch = NodeWatch { id, epoch, target: target.clone(), form };
             prop_assert_eq!(NodeWatch::decode(watch.encode().unwrap().body), Ok(watch));
@@ -308,6 +310,29 @@ fn limits_hold_in_both_directions() {
     assert!(matches!(encode(&all(), &except), Err(WireError::TooLong { limit: 64, .. })));
     let names = (0..20_000).fold(nobody(), |target, at| target | tag(format!("{at}")));
     assert!(matches!(encode(&names, &[]), Err(WireError::TooLong { limit: 65_536, .. })));
+    // Texts that a node keeps for each call, peer or watch.
+    let text: Arc<str> = "é".repeat(10_000).into();
+    let refused =
+        WatchDiff { id: 1, epoch: 1, version: 1, content: DiffContent::Refused(Arc::clone(&text)) };
+    let refused = WatchDiff::decode(refused.encode().body).unwrap().content;
+    assert!(matches!(refused, DiffContent::Refused(it) if it.len() == 1_024));
+    let outcome = PeerOutcome::Failed(Arc::clone(&text));
+    let failed = PeerReply { id: 1, peer: PeerId::new(1), outcome }.encode();
+    let failed = PeerReply::decode(failed.body).unwrap().outcome;
+    assert!(matches!(failed, PeerOutcome::Failed(it) if it.len() == 1_024));
+    let roster = Roster { id: 1, peers: Err(Arc::clone(&text)) }.encode();
+    assert_eq!(Roster::decode(roster.body).unwrap().peers.unwrap_err().len(), 1_024);
+    let answer = NodeAnswer { id: 1, content: AnswerContent::Refused(Arc::clone(&text)) };
+    let answer = NodeAnswer::decode(answer.encode().body).unwrap().content;
+    assert!(matches!(answer, AnswerContent::Refused(it) if it.len() == 1_024));
+    for form in [WatchForm::Members(vec![Arc::clone(&text)]), WatchForm::Groups(text)] {
+        let watch = NodeWatch { id: 1, epoch: 1, target: all(), form }.encode().unwrap();
+        let name = match NodeWatch::decode(watch.body).unwrap().form {
+            WatchForm::Members(names) => names[0].clone(),
+            WatchForm::Groups(name) => name,
+        };
+        assert!((129..=132).contains(&name.len()), "no tag has it: {}", name.len());
+    }
     // Levels that no target has.
     let mut deep = Bytes::from([6_u8; 1_000].as_slice().to_vec());
     assert!(matches!(Target::decode(&mut deep), Err(WireError::Target(_))));

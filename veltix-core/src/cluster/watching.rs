@@ -6,7 +6,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::ask::{decode_member, encode_member};
 use super::record::{Record, RecordKind, read_target, write_target};
-use crate::limits::{CLUSTER_ANSWER_LEN, CLUSTER_DIFF_ITEMS, CLUSTER_NAMES};
+use super::status::{cut, read_reason};
+use crate::limits::{CLUSTER_ANSWER_LEN, CLUSTER_DIFF_ITEMS, CLUSTER_NAMES, TAG_NAME_LEN};
 use crate::tags::{Group, Member, TagValue, Target};
 use crate::wire::{Read as _, WireError, Write as _, within};
 
@@ -137,13 +138,23 @@ impl NodeWatch {
             kind::MEMBERS => {
                 let names = bytes.read_count(4)?;
                 within("list of names", names, CLUSTER_NAMES)?;
-                WatchForm::Members((0..names).map(|_| bytes.read_text()).collect::<Result<_, _>>()?)
+                WatchForm::Members(
+                    (0..names).map(|_| read_name(&mut bytes)).collect::<Result<_, _>>()?,
+                )
             }
-            kind::GROUPS => WatchForm::Groups(bytes.read_text()?),
+            kind::GROUPS => WatchForm::Groups(read_name(&mut bytes)?),
             kind => return Err(WireError::UnknownKind { what: "form of a watch", kind }),
         };
         Ok(Self { id, epoch, target, form })
     }
+}
+
+/// Reads the name of a tag. A longer one than any tag has is cut to such a one: the node keeps it.
+fn read_name(bytes: &mut Bytes) -> Result<Arc<str>, WireError> {
+    let name = bytes.read_text()?;
+    // A character has up to four bytes.
+    let cut = cut(&name, TAG_NAME_LEN + 4);
+    Ok(if cut.len() < name.len() { cut.into() } else { name })
 }
 
 /// The end of a watch.
@@ -209,7 +220,7 @@ impl WatchDiff {
             kind::GROUPS => DiffContent::Groups(decode_steps(&mut bytes, 1, |bytes| {
                 Ok(Group::of(TagValue::decode(bytes)?))
             })?),
-            kind::REFUSED => DiffContent::Refused(bytes.read_text()?),
+            kind::REFUSED => DiffContent::Refused(read_reason(&mut bytes)?),
             kind::ENDED => DiffContent::Ended,
             kind => return Err(WireError::UnknownKind { what: "content of changes", kind }),
         };

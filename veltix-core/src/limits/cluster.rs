@@ -149,7 +149,8 @@ pub const CLUSTER_LIST: usize = 65_536;
 /// peers in it take several times as much memory as their bytes.
 pub const CLUSTER_ANSWER_LEN: usize = 8 * 1024 * 1024;
 
-/// Limits the reason for which another node closes peers, in bytes: each of them has a copy.
+/// Limits the reason for which another node closes peers or refuses something, in bytes: each peer, call and watch
+/// has a copy.
 pub const CLUSTER_REASON_LEN: usize = 1024;
 
 /// Limits the names of tags that a question asks for: no peer has more.
@@ -182,6 +183,9 @@ pub const CLUSTER_WATCH_RETRY: Duration = Duration::from_secs(2);
 
 /// Limits the peers of one node in a watch: no server has more connections.
 pub const CLUSTER_WATCH_ITEMS: usize = 1024 * 1024;
+
+/// Limits the bytes of these peers with their tags: 256 for each of them.
+pub const CLUSTER_WATCH_BYTES: usize = 256 * 1024 * 1024;
 
 /// Limits the hashes of the tags that a node tells the others: 512 KiB, and 32 MiB for 64 nodes. A node with
 /// more tags receives every message, until it has half as many.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use veltix_core::{Group, Member, PeerId, TagValue};
+use veltix_core::{Group, Member, PeerId, Tag, TagValue};
 
 use super::Table;
 use super::feed::Feed;
@@ -27,7 +27,8 @@ impl Item for Member {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.tags.iter().map(|tag| 64 + length(tag.value())).sum::<usize>()
+        let tag = |tag: &Tag| 64 + tag.name().len() + length(tag.value());
+        size_of::<Self>() + self.tags.iter().map(tag).sum::<usize>()
     }
 
     fn feeds(table: &mut Table) -> &mut BTreeMap<u64, Feed<Self>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use veltix_core::cluster::DiffStep;
-use veltix_core::limits::{CLUSTER_WATCH_ITEMS, CLUSTER_WATCH_RETRY};
+use veltix_core::limits::{CLUSTER_WATCH_BYTES, CLUSTER_WATCH_ITEMS, CLUSTER_WATCH_RETRY};
 
 use super::item::Item;
 use crate::gathered::Missing;
@@ -19,8 +19,15 @@ pub(super) struct Part<I: Item> {
     asked_at: Instant,
     state: State,
     items: BTreeMap<I::Key, I>,
+    /// The bytes of the items.
+    bytes: usize,
     /// The list that is arriving in several records.
-    list: Option<Vec<I>>,
+    list: Option<List<I>>,
+}
+
+struct List<I> {
+    items: Vec<I>,
+    bytes: usize,
 }
 
 enum State {
@@ -51,7 +58,15 @@ impl<I: Item> Part<I> {
     }
 
     const fn with(now: Instant, state: State) -> Self {
-        Self { epoch: 1, version: 0, asked_at: now, state, items: BTreeMap::new(), list: None }
+        Self {
+            epoch: 1,
+            version: 0,
+            asked_at: now,
+            state,
+            items: BTreeMap::new(),
+            bytes: 0,
+            list: None,
+        }
     }
 
     pub(super) const fn epoch(&self) -> u32 {
@@ -116,6 +131,8 @@ impl<I: Item> Part<I> {
         match (steps.first(), &self.state) {
             (Some(DiffStep::Reset(_) | DiffStep::Begin(_)), _) => {}
             (Some(DiffStep::More(_) | DiffStep::End(_)), _) if is_next && self.list.is_some() => {}
+            // A list without its begin.
+            (Some(DiffStep::More(_) | DiffStep::End(_)), State::Current) => return self.lag(),
             (_, State::Current) if is_next || fault!("watch_trusted_behind_a_gap") => {}
             (_, State::Current) => return self.lag(),
             _ => return self.list = None,
@@ -124,21 +141,25 @@ impl<I: Item> Part<I> {
         for step in steps {
             match step {
                 DiffStep::Reset(items) => self.reset(items, &mut tell),
-                DiffStep::Begin(items) => self.list(Vec::new(), items),
+                DiffStep::Begin(items) => {
+                    self.list(List { items: Vec::new(), bytes: 0 }, items);
+                }
                 DiffStep::More(items) => {
                     if let Some(list) = self.list.take() {
                         self.list(list, items);
                     }
                 }
                 DiffStep::End(items) => {
-                    if let Some(mut list) = self.list.take() {
-                        list.extend(items);
-                        self.reset(list, &mut tell);
+                    if let Some(list) = self.list.take() {
+                        self.list(list, items);
+                        let list = self.list.take();
+                        self.reset(list.map(|list| list.items).unwrap_or_default(), &mut tell);
                     }
                 }
                 DiffStep::Entered(item) => self.enter(item, &mut tell),
                 DiffStep::Left(item) => {
-                    if self.items.remove(&item.key()).is_some() {
+                    if let Some(left) = self.items.remove(&item.key()) {
+                        self.bytes -= left.size();
                         tell(PartChange::Left(item));
                     }
                 }
@@ -147,18 +168,28 @@ impl<I: Item> Part<I> {
     }
 
     /// Adds items to a list that is arriving. A long list is not asked for again while it arrives.
-    fn list(&mut self, mut list: Vec<I>, items: Vec<I>) {
-        list.extend(items);
-        list.truncate(CLUSTER_WATCH_ITEMS + 1);
+    fn list(&mut self, mut list: List<I>, items: Vec<I>) {
+        for item in items {
+            // The item over the limit shows that the list is too long.
+            if list.items.len() > CLUSTER_WATCH_ITEMS || list.bytes > CLUSTER_WATCH_BYTES {
+                break;
+            }
+            list.bytes += item.size();
+            list.items.push(item);
+        }
         (self.list, self.asked_at) = (Some(list), Instant::now());
     }
 
     fn reset(&mut self, items: Vec<I>, tell: &mut impl FnMut(PartChange<I>)) {
         (self.state, self.list) = (State::Current, None);
         let mut before = std::mem::take(&mut self.items);
+        self.bytes = 0;
         for item in items {
+            if !self.has_room(&item) {
+                break;
+            }
             match before.remove(&item.key()) {
-                Some(_) => _ = self.items.insert(item.key(), item),
+                Some(_) => _ = self.insert(item),
                 None => self.enter(item, tell),
             }
         }
@@ -166,13 +197,149 @@ impl<I: Item> Part<I> {
     }
 
     fn enter(&mut self, item: I, tell: &mut impl FnMut(PartChange<I>)) {
-        // A node has fewer peers than that: the rest is not of a node.
-        if self.items.len() >= CLUSTER_WATCH_ITEMS {
-            self.state = State::Missing(Missing::Truncated);
-            return;
-        }
-        if self.items.insert(item.key(), item.clone()).is_none() {
+        if self.has_room(&item) && self.insert(item.clone()) {
             tell(PartChange::Entered(item));
         }
+    }
+
+    /// Returns whether there is room for an item. A node has fewer peers than that: the rest is not of a node.
+    fn has_room(&mut self, item: &I) -> bool {
+        let bytes = self.bytes.saturating_add(item.size());
+        let has_room = self.items.len() < CLUSTER_WATCH_ITEMS && bytes <= CLUSTER_WATCH_BYTES;
+        if !has_room {
+            self.state = State::Missing(Missing::Truncated);
+        }
+        has_room
+    }
+
+    /// Adds an item, and returns whether it is a new one.
+    fn insert(&mut self, item: I) -> bool {
+        self.bytes += item.size();
+        let before = self.items.insert(item.key(), item);
+        self.bytes -= before.as_ref().map_or(0, I::size);
+        before.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use veltix_core::{Group, TagValue};
+
+    use super::super::{Feed, Table};
+    use super::*;
+
+    fn groups(numbers: impl IntoIterator<Item = i64>) -> Vec<Group> {
+        numbers.into_iter().map(|number| Group::of(number.into())).collect()
+    }
+
+    /// A part with the groups that its reader has.
+    struct Reader {
+        part: Part<Group>,
+        inside: BTreeSet<TagValue>,
+    }
+
+    impl Reader {
+        fn new() -> Self {
+            Self { part: Part::new(Instant::now()), inside: BTreeSet::new() }
+        }
+
+        fn change(&mut self, version: u64, step: DiffStep<Group>) {
+            let inside = &mut self.inside;
+            self.part.change(1, version, vec![step], |change| match change {
+                PartChange::Entered(group) => assert!(inside.insert(group.key)),
+                PartChange::Left(group) => assert!(inside.remove(&group.key)),
+            });
+            assert!(self.part.items().map(|group| &group.key).eq(&self.inside));
+            assert_eq!(self.part.bytes, self.part.items().map(Item::size).sum::<usize>());
+        }
+
+        fn sees(&self, numbers: impl IntoIterator<Item = i64>) -> bool {
+            self.inside == groups(numbers).into_iter().map(|group| group.key).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_whole_list_counts() {
+        let mut reader = Reader::new();
+        // Pieces without a begin, and a begin that another one replaces.
+        reader.change(1, DiffStep::More(groups([1])));
+        reader.change(2, DiffStep::End(groups([2])));
+        reader.change(3, DiffStep::Begin(groups([3])));
+        reader.change(4, DiffStep::Begin(groups([4])));
+        reader.change(5, DiffStep::More(groups([5, 5])));
+        assert!(reader.sees([]) && reader.part.missing() == Some(Missing::TimedOut));
+        reader.change(6, DiffStep::End(groups([6])));
+        assert!(reader.sees([4, 5, 6]) && reader.part.missing().is_none());
+        // A list of which a piece is lost changes nothing, and is asked for again.
+        reader.change(7, DiffStep::Begin(groups([7])));
+        reader.change(9, DiffStep::End(groups([9])));
+        assert!(reader.sees([4, 5, 6]) && reader.part.missing() == Some(Missing::TimedOut));
+        assert!(reader.part.renew(Instant::now()));
+        reader.part.epoch = 1;
+        reader.change(8, DiffStep::More(groups([8])));
+        reader.change(1, DiffStep::Begin(groups([1])));
+        reader.change(2, DiffStep::Left(groups([4]).remove(0)));
+        reader.change(3, DiffStep::End(groups([5])));
+        assert!(reader.sees([4, 5, 6]), "an item in between ends the list");
+        reader.change(4, DiffStep::Begin(groups([1])));
+        reader.change(5, DiffStep::End(groups([5])));
+        assert!(reader.sees([1, 5]) && reader.part.missing().is_none());
+        reader.change(6, DiffStep::Left(groups([5]).remove(0)));
+        reader.change(7, DiffStep::Reset(groups([1, 2, 2])));
+        assert!(reader.sees([1, 2]) && reader.part.missing().is_none());
+        reader.change(8, DiffStep::End(groups([3])));
+        assert!(reader.sees([1, 2]) && reader.part.missing() == Some(Missing::TimedOut));
+    }
+
+    /// An item of a mebibyte.
+    #[derive(Clone)]
+    struct Large(u64);
+
+    impl Item for Large {
+        type Key = u64;
+
+        fn key(&self) -> u64 {
+            self.0
+        }
+
+        fn size(&self) -> usize {
+            1 << 20
+        }
+
+        fn feeds(_: &mut Table) -> &mut BTreeMap<u64, Feed<Self>> {
+            unreachable!("the part has no table")
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endless_list_has_a_limit_in_bytes() {
+        let mut part = Part::new(Instant::now());
+        let mut inside = BTreeSet::new();
+        let mut change = |version, step| {
+            part.change(1, version, vec![step], |change| match change {
+                PartChange::Entered(Large(item)) => assert!(inside.insert(item)),
+                PartChange::Left(Large(item)) => assert!(inside.remove(&item)),
+            });
+            let list = part.list.as_ref().map_or(0, |list| list.items.len());
+            (list, inside.len(), part.missing())
+        };
+        assert_eq!(change(1, DiffStep::Reset(vec![Large(900)])), (0, 1, None));
+        assert_eq!(change(2, DiffStep::Begin(vec![Large(0)])), (1, 1, None));
+        for version in 3..1_000 {
+            change(version, DiffStep::More(vec![Large(version)]));
+        }
+        assert_eq!(change(1_000, DiffStep::More(vec![Large(1_000)])), (257, 1, None));
+        let truncated = (0, 256, Some(Missing::Truncated));
+        assert_eq!(change(1_001, DiffStep::End(vec![Large(1_001)])), truncated);
+        let items = (0..500).map(Large).collect();
+        assert_eq!(change(1_002, DiffStep::Reset(items)), truncated);
+        let items = (0..100).map(Large).collect();
+        assert_eq!(change(1_003, DiffStep::Reset(items)), (0, 100, None));
+        for version in 1_004..2_000 {
+            change(version, DiffStep::Entered(Large(version)));
+        }
+        assert_eq!(change(2_000, DiffStep::Entered(Large(2_000))), truncated);
     }
 }
