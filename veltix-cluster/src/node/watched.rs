@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use futures::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use veltix_core::TargetError;
 use veltix_core::cluster::{
     DiffContent, DiffStep, NodeId, NodeWatch, Record, WatchDiff, WatchForm,
 };
-use veltix_core::limits::{CLUSTER_ANSWER_LEN, CLUSTER_DIFF_LEN, CLUSTER_WATCHES, WATCH_QUEUE};
+use veltix_core::limits::{
+    CLUSTER_ANSWER_LEN, CLUSTER_DIFF_LEN, CLUSTER_WATCH_RETRY, CLUSTER_WATCHES, WATCH_QUEUE,
+};
 use veltix_tokio::{GroupEvent, Hub, WatchEvent};
 
 use super::{Item, Node};
@@ -20,6 +23,8 @@ use crate::backplane::Destination;
 /// The watches, by their origin and their number there.
 pub(super) struct Watched {
     running: Mutex<Running>,
+    /// The time at which a node with too many watches was last told of all of them.
+    checked: Mutex<BTreeMap<NodeId, Instant>>,
     /// Changes of several records are told by one watch at a time, as fast as the broker takes them: all
     /// together they would fill the queue, and the messages of this node would find no room.
     turns: Arc<Semaphore>,
@@ -29,13 +34,18 @@ type Running = BTreeMap<(NodeId, u64), AbortHandle>;
 
 impl Default for Watched {
     fn default() -> Self {
-        Self { running: Mutex::default(), turns: Arc::new(Semaphore::new(1)) }
+        let turns = Arc::new(Semaphore::new(1));
+        Self { running: Mutex::default(), checked: Mutex::default(), turns }
     }
 }
 
 impl Watched {
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn checked(&self) -> MutexGuard<'_, BTreeMap<NodeId, Instant>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
@@ -68,7 +78,8 @@ impl Node {
         let of_origin = running.range((origin, 0)..=(origin, u64::MAX)).count();
         if of_origin >= CLUSTER_WATCHES {
             let reason = format!("a node has at most {CLUSTER_WATCHES} watches on another one");
-            return telling.refuse(&reason);
+            telling.refuse(&reason);
+            return self.check_watches_of(origin, &running);
         }
         let hub = hub.clone();
         let task = match form {
@@ -84,9 +95,28 @@ impl Node {
         running.extend(task.map(|task| ((origin, id), task)));
     }
 
+    /// Tells a node of each of its watches, with no change of an earlier begin: it answers with the end of those
+    /// that it does not know. Their ends were lost, and without a change they would take the room of others for
+    /// ever.
+    fn check_watches_of(&self, origin: NodeId, running: &Running) {
+        let now = Instant::now();
+        let mut checked = self.watched.checked();
+        if checked.get(&origin).is_some_and(|last| now < *last + CLUSTER_WATCH_RETRY) {
+            return;
+        }
+        checked.insert(origin, now);
+        drop(checked);
+        for (_, id) in running.range((origin, 0)..=(origin, u64::MAX)).map(|(watch, _)| *watch) {
+            let content = DiffContent::Members(Vec::new());
+            let diff = WatchDiff { id, epoch: 0, version: 0, content };
+            self.tell(Destination::Node(origin), diff.encode());
+        }
+    }
+
     /// Ends the watches of a node that this one takes for gone. If it lives, it begins them again: it hears
     /// of their end, or notices that a record is missing.
     pub(super) fn end_watches_of(&self, origin: NodeId) {
+        self.watched.checked().remove(&origin);
         let mut running = self.watched.lock();
         let (ended, stay): (Running, Running) =
             mem::take(&mut *running).into_iter().partition(|((node, _), _)| *node == origin);

@@ -329,3 +329,23 @@ fn changes_that_no_node_reads_are_refused_with_a_reason() {
     assert_eq!(small, read);
     assert!(matches!(diff(8_500).1.content, DiffContent::Refused(_)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn watches_whose_ends_were_lost_leave_room_for_others() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let (_b, b) = nodes[1].named("lobby").await;
+    let mut watches = Vec::new();
+    while let Ok(watch) = nodes[0].cluster().watch(tag("x").is(watches.len() as i64)).start() {
+        watches.push(watch);
+    }
+    sleep(Duration::from_secs(1)).await;
+    // The ends of all watches are lost, and no node is taken for gone.
+    network.cut(nodes[0].id, nodes[1].id);
+    drop(watches);
+    sleep(Duration::from_secs(1)).await;
+    network.heal(nodes[0].id, nodes[1].id);
+    let mut lobby = Viewer::of(&nodes[0], tag("room").is("lobby"));
+    lobby.sees(&[b]).await;
+    assert_eq!(lobby.watch.missing(), []);
+}
