@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
-use veltix_core::cluster::{NodeId, Record};
+use veltix_core::cluster::{NodeId, Record, RecordKind};
 use veltix_core::limits::{
     CLUSTER_MEMBERS, CLUSTER_QUEUE_RECORDS, CLUSTER_RESERVE_BYTES, CLUSTER_RESERVE_RECORDS,
 };
@@ -139,12 +139,13 @@ impl Outbound {
         let is_of_node = record.kind.is_of_node();
         let (more_records, more_bytes) =
             if is_of_node { (CLUSTER_RESERVE_RECORDS, CLUSTER_RESERVE_BYTES) } else { (0, 0) };
+        let is_last = record.kind == RecordKind::Bye;
         let is_full = state.queue.len() >= CLUSTER_QUEUE_RECORDS + more_records
             || bytes > self.max_bytes.saturating_add(more_bytes);
         let refused = if state.closed || state.offline_since.is_some_and(is_away) {
             Some(Refused::Offline)
-        } else if is_full && !state.queue.is_empty() {
-            // One record always fits an empty queue.
+        } else if is_full && !state.queue.is_empty() && !is_last {
+            // One record always fits an empty queue, and the farewell any.
             Some(Refused::Full)
         } else if !state.held.try_set(bytes) && !is_of_node {
             Some(Refused::Memory)
@@ -158,6 +159,8 @@ impl Outbound {
             }
             return Pushed { sequence, queued: false, waits: false };
         }
+        // A heartbeat behind the farewell would make this node a member again.
+        state.closed |= is_last;
         state.bytes = bytes;
         state.held.set(bytes);
         state.streams.accept(to);

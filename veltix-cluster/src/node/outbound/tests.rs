@@ -1,7 +1,7 @@
 use std::pin::pin;
-use veltix_core::cluster::{Batch, RecordKind};
 
 use futures::FutureExt as _;
+use veltix_core::cluster::Batch;
 use veltix_core::limits::{CLUSTER_BATCH, CLUSTER_HOLD, CLUSTER_PART, CLUSTER_QUEUE_BYTES};
 
 use super::*;
@@ -118,12 +118,25 @@ async fn a_full_queue_takes_the_words_of_the_node_itself() {
     let bye = Record { kind: RecordKind::Bye, body: Bytes::new() };
     let state = Record { kind: RecordKind::Heartbeat, body: vec![7; 1_000].into() };
     assert!(queue.push(Destination::All, state.clone(), now).queued);
-    assert!(queue.push(Destination::All, bye, now).queued);
     let mut more = 0;
     while queue.push(Destination::All, state.clone(), now).queued {
         more += 1;
     }
     assert!(more * 1_000 <= CLUSTER_RESERVE_BYTES, "it has an end: {more}");
+    let empty = Record { kind: RecordKind::Heartbeat, body: Bytes::new() };
+    while queue.push(Destination::All, empty.clone(), now).queued {}
+    assert!(queue.push(Destination::All, bye, now).queued);
+}
+
+/// A heartbeat behind its farewell would make the node a member again.
+#[tokio::test(start_paused = true)]
+async fn the_farewell_is_the_last_record() {
+    let (queue, now) = (online(), Instant::now());
+    let say = |kind| queue.push(Destination::All, Record { kind, body: Bytes::new() }, now).queued;
+    assert!(say(RecordKind::Frame) && say(RecordKind::Bye));
+    assert!(!say(RecordKind::Heartbeat) && !say(RecordKind::Frame));
+    assert_eq!(next(&queue).await, (Destination::All, 1, 2));
+    assert!(queue.next(format).await.is_none());
 }
 
 /// Loses the broker, queues a record, and has the broker back while these nodes are members.
