@@ -243,6 +243,7 @@ impl Server {
     /// # Panics
     /// Panics if the server has joined a cluster already.
     #[cfg(feature = "cluster")]
+    #[track_caller]
     pub fn cluster(self, cluster: impl IntoRelay) -> Self {
         let types = self.listeners.entrance().routes.types();
         let types = types.map_or(0, |types| types.fingerprints().digest());

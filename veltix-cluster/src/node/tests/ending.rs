@@ -252,3 +252,12 @@ async fn a_survey_that_ends_early_names_the_nodes_that_it_has_not_heard() {
     assert_eq!((responses.responses.len(), responses.is_enough()), (1, true));
     assert_eq!(responses.missing, [(nodes[1].id, Missing::TimedOut)]);
 }
+
+#[tokio::test]
+#[should_panic(expected = "a server joins one cluster: call `cluster` once")]
+async fn a_second_cluster_is_refused_loudly() {
+    let (network, (listener, _)) = (MemoryNetwork::new(), memory(1));
+    let server = Server::with_listener(listener, ServerConfig::default(), Router::new()).unwrap();
+    let server = server.cluster(Cluster::over(network.engine()));
+    let _ = server.cluster(Cluster::over(network.engine()));
+}
