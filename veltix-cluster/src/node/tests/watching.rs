@@ -349,3 +349,25 @@ async fn watches_whose_ends_were_lost_leave_room_for_others() {
     lobby.sees(&[b]).await;
     assert_eq!(lobby.watch.missing(), []);
 }
+
+/// Answers may come later than the next question.
+#[tokio::test(start_paused = true)]
+async fn a_watch_begins_over_a_slow_broker() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let (_b, b) = nodes[1].named("lobby").await;
+    network.hang();
+    let mut lobby = Viewer::of(&nodes[0], tag("room").is("lobby"));
+    let slow = async {
+        loop {
+            sleep(Duration::from_millis(2_500)).await;
+            network.release();
+            network.hang();
+        }
+    };
+    let inside = [b];
+    tokio::select! {
+        () = lobby.sees(&inside) => {}
+        () = slow => {}
+    }
+}

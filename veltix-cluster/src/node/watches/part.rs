@@ -13,8 +13,11 @@ use crate::gathered::Missing;
 
 /// The part of one node.
 pub(super) struct Part<I: Item> {
-    /// The number of the last question. Changes of an earlier one are ignored.
+    /// The number of the last question.
     epoch: u32,
+    /// The number of the question to which the items belong. Changes of an earlier one are ignored. It is behind
+    /// the last question while the answers take longer than the time after which a node is asked again.
+    told: u32,
     version: u64,
     asked_at: Instant,
     state: State,
@@ -60,6 +63,7 @@ impl<I: Item> Part<I> {
     const fn with(now: Instant, state: State) -> Self {
         Self {
             epoch: 1,
+            told: 0,
             version: 0,
             asked_at: now,
             state,
@@ -124,12 +128,19 @@ impl<I: Item> Part<I> {
         steps: Vec<DiffStep<I>>,
         mut tell: impl FnMut(PartChange<I>),
     ) {
-        if epoch != self.epoch {
+        let begins = matches!(steps.first(), Some(DiffStep::Reset(_) | DiffStep::Begin(_)));
+        if epoch > self.told && epoch <= self.epoch {
+            if !begins {
+                return self.lag();
+            }
+            (self.told, self.list) = (epoch, None);
+        }
+        if epoch != self.told {
             return;
         }
         let is_next = version == self.version.wrapping_add(1);
         match (steps.first(), &self.state) {
-            (Some(DiffStep::Reset(_) | DiffStep::Begin(_)), _) => {}
+            _ if begins => {}
             (Some(DiffStep::More(_) | DiffStep::End(_)), _) if is_next && self.list.is_some() => {}
             // A list without its begin.
             (Some(DiffStep::More(_) | DiffStep::End(_)), State::Current) => return self.lag(),
@@ -261,6 +272,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_counts_though_the_node_was_asked_again() {
+        let mut reader = Reader::new();
+        let late = Instant::now() + CLUSTER_WATCH_RETRY;
+        assert!(reader.part.renew(late) && reader.part.epoch() == 2);
+        reader.change(1, DiffStep::Reset(groups([1, 2])));
+        assert!(reader.sees([1, 2]) && reader.part.missing().is_none());
+        reader.change(2, DiffStep::Entered(groups([3]).remove(0)));
+        assert!(reader.sees([1, 2, 3]));
+        // The begin of the second answer is lost, and then that of the third one arrives.
+        reader.part.change(2, 2, vec![DiffStep::Entered(groups([4]).remove(0))], |_| panic!());
+        assert_eq!(reader.part.missing(), Some(Missing::TimedOut));
+        assert!(reader.part.renew(late));
+        reader.part.change(3, 1, vec![DiffStep::Reset(groups([1, 2, 3]))], |_| panic!());
+        assert_eq!(reader.part.missing(), None);
+        // Changes of another question are not those of this one.
+        for epoch in [0, 1, 2, 4] {
+            for step in [DiffStep::Reset(groups([9])), DiffStep::Entered(groups([9]).remove(0))] {
+                reader.part.change(epoch, 2, vec![step], |_| panic!());
+            }
+        }
+        assert_eq!(reader.part.missing(), None);
+    }
+
+    #[tokio::test]
     async fn only_a_whole_list_counts() {
         let mut reader = Reader::new();
         // Pieces without a begin, and a begin that another one replaces.
@@ -276,8 +311,6 @@ mod tests {
         reader.change(7, DiffStep::Begin(groups([7])));
         reader.change(9, DiffStep::End(groups([9])));
         assert!(reader.sees([4, 5, 6]) && reader.part.missing() == Some(Missing::TimedOut));
-        assert!(reader.part.renew(Instant::now()));
-        reader.part.epoch = 1;
         reader.change(8, DiffStep::More(groups([8])));
         reader.change(1, DiffStep::Begin(groups([1])));
         reader.change(2, DiffStep::Left(groups([4]).remove(0)));
