@@ -149,6 +149,7 @@ impl Open {
 fn length(outcome: &PeerOutcome) -> usize {
     match outcome {
         PeerOutcome::Reply(message) => message.body().len(),
+        PeerOutcome::Failed(reason) => reason.len(),
         _ => 0,
     }
 }

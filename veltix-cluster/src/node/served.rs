@@ -101,7 +101,11 @@ impl Node {
         };
         self.tell(Destination::Node(origin), Roster { id, peers }.encode());
         let Ok(survey) = survey else { return };
-        let survey = survey.timeout(call.timeout.saturating_sub(age));
+        let timeout = call.timeout.saturating_sub(age);
+        // Nobody would notice the end of a node that is no member: its calls would fill the table.
+        let is_member = self.members().get(origin).is_some();
+        let limit = if is_member { timeout } else { self.config.timing.lease };
+        let survey = survey.timeout(timeout.min(limit));
         // Not under the lock: a runtime that ends drops the task here, and its drop takes the lock.
         let task = tokio::spawn(pass_on(serving, survey)).abort_handle();
         let mut table = self.served.lock();

@@ -4,12 +4,13 @@ use std::slice::from_ref;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use veltix_core::Frame;
 use veltix_core::cluster::{
-    AnswerContent, BatchHead, BatchWriter, FrameRecord, InterestSyncAsk, NodeAnswer, NodeStatus,
-    NodeWatch, Part, Record, RecordKind, WatchForm,
+    AnswerContent, BatchHead, BatchWriter, FrameRecord, InterestSyncAsk, NodeAnswer, NodeCall,
+    NodeStatus, NodeWatch, Part, PeerOutcome, PeerReply, Record, RecordKind, Roster, WatchForm,
 };
-use veltix_core::limits::CLUSTER_ASSEMBLY;
+use veltix_core::limits::{CLUSTER_ASSEMBLY, CLUSTER_REASON_LEN, SURVEY_BYTES};
+use veltix_core::{Frame, PeerId};
+use veltix_tokio::{RequestError, Response};
 
 use super::*;
 use crate::backplane::{ClusterInbox, Destination, EngineState, Receive};
@@ -242,4 +243,48 @@ async fn questions_for_all_tags_are_answered_once_a_second() {
     stranger.publish(Destination::Node(node.id), 2_000, again).await;
     sleep(Duration::from_millis(10)).await;
     assert_eq!(sent(), before + 1, "it is answered again");
+}
+
+/// The reasons of failed responses wait for their reader as replies do.
+#[tokio::test(start_paused = true)]
+async fn responses_that_wait_have_a_limit_whatever_they_are() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    sleep(Duration::from_secs(1)).await;
+    let mut stranger = Stranger::join(&network, 77).await;
+    stranger.publish(Destination::All, 1, &[heartbeat(1, Vec::new())]).await;
+    node.sees(1).await;
+    let mut survey = node.cluster().to(all()).request(&Message::from_text(ASK, "?")).unwrap();
+    assert!(timeout(Duration::from_millis(1), survey.next()).await.is_err());
+    let number = SURVEY_BYTES / CLUSTER_REASON_LEN + 100;
+    let peers: Vec<_> = (0..number as u64).map(PeerId::new).collect();
+    let here = Destination::Node(node.id);
+    stranger.publish(here, 1, &[Roster { id: 1, peers: Ok(peers.clone()) }.encode()]).await;
+    let reason: Arc<str> = "x".repeat(CLUSTER_REASON_LEN).into();
+    for (at, peer) in peers.into_iter().enumerate() {
+        let outcome = PeerOutcome::Failed(Arc::clone(&reason));
+        let reply = PeerReply { id: 1, peer, outcome }.encode();
+        stranger.publish(here, 2 + at as u64, &[reply]).await;
+    }
+    let mut congested = 0;
+    while let Some((_, response)) = soon(survey.next()).await {
+        let Response::Failed(error) = response else { panic!("{response:?}") };
+        congested += usize::from(matches!(error, RequestError::Congested { .. }));
+    }
+    assert_eq!(congested, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_a_node_that_is_no_member_end_with_its_lease() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    let _mute = node.client("mute").await;
+    let mut stranger = Stranger::join(&network, 77).await;
+    let frame = Frame::from(Message::from_text(ASK, "?"));
+    let call = NodeCall::encode(1, Duration::from_secs(1_000_000), &all(), &[], &frame).unwrap();
+    stranger.publish(Destination::Node(node.id), 1, &[call]).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(node.cluster().joined().unwrap().served.len(), 1);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(node.cluster().joined().unwrap().served.len(), 0);
 }
