@@ -3,10 +3,13 @@
 use std::mem;
 use std::sync::Arc;
 
+use tokio::task::yield_now;
+use tokio::time::Instant;
 use veltix_core::cluster::{
     Cancel, FrameRecord, NodeAnswer, NodeAsk, NodeCall, NodeWatch, PeerRef, RecordKind, Unwatch,
     WireError,
 };
+use veltix_core::limits::CLUSTER_TURN;
 use veltix_core::{Frame, PeerId};
 use veltix_tokio::{Foreign, Hub};
 
@@ -27,12 +30,18 @@ impl DeliveryTask {
 
     pub(super) async fn run(self) {
         loop {
-            let mut messages = Vec::new();
+            let (mut messages, mut begun) = (Vec::new(), Instant::now());
+            let mut has_others = false;
             for incoming in self.node.inbound.next().await {
                 let origin = incoming.origin;
                 if incoming.record.kind != RecordKind::Frame {
                     // It counts after the messages before it.
                     self.hub.deliver(mem::take(&mut messages)).await;
+                    has_others = true;
+                    if begun.elapsed() >= CLUSTER_TURN {
+                        yield_now().await;
+                        begun = Instant::now();
+                    }
                 }
                 match self.take(incoming) {
                     Ok(message) => messages.extend(message),
@@ -40,6 +49,10 @@ impl DeliveryTask {
                 }
             }
             self.hub.deliver(messages).await;
+            if has_others {
+                // The answers are sent in between, and find room in the queue.
+                yield_now().await;
+            }
         }
     }
 

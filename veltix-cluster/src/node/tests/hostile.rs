@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use veltix_core::cluster::{
-    AnswerContent, BatchHead, BatchWriter, FrameRecord, InterestSyncAsk, NodeAnswer, NodeCall,
-    NodeStatus, NodeWatch, Part, PeerOutcome, PeerReply, Record, RecordKind, Roster, WatchForm,
+    AnswerContent, BatchHead, BatchWriter, FrameRecord, InterestSyncAsk, NodeAnswer, NodeAsk,
+    NodeCall, NodeStatus, NodeWatch, Part, PeerOutcome, PeerReply, Question, Record, RecordKind,
+    Roster, WatchForm,
 };
 use veltix_core::limits::{CLUSTER_ASSEMBLY, CLUSTER_REASON_LEN, SURVEY_BYTES};
 use veltix_core::{Frame, PeerId};
@@ -287,4 +288,26 @@ async fn calls_of_a_node_that_is_no_member_end_with_its_lease() {
     assert_eq!(node.cluster().joined().unwrap().served.len(), 1);
     sleep(Duration::from_secs(10)).await;
     assert_eq!(node.cluster().joined().unwrap().served.len(), 0);
+}
+
+/// Answers are made in between other tasks: otherwise they fill the queue before its publisher runs.
+#[tokio::test]
+async fn questions_in_any_number_stop_no_other_task() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    sleep(Duration::from_millis(10)).await;
+    let mut stranger = Stranger::join(&network, 77).await;
+    let question = Question::Count(all());
+    let ask = NodeAsk { id: 1, timeout: Duration::from_secs(10), question }.encode();
+    let asks = vec![ask; 16_000];
+    let here = node.cluster().joined().unwrap();
+    stranger.publish(Destination::Node(node.id), 1, &asks).await;
+    let (mut turns, mut most) = (0, 0);
+    while here.inbound.bytes() > 0 {
+        tokio::task::yield_now().await;
+        let full = here.outbound.counts().1;
+        most = full.iter().map(|(_, counts)| counts.queued).max().unwrap_or(0).max(most);
+        turns += 1;
+    }
+    assert!(turns > 3 && most < 8_000, "{turns} turns, {most} answers in the queue");
 }
