@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use veltix_core::cluster::{
-    AnswerContent, BatchHead, BatchWriter, FrameRecord, InterestSyncAsk, NodeAnswer, NodeAsk,
-    NodeCall, NodeStatus, NodeWatch, Part, PeerOutcome, PeerReply, Question, Record, RecordKind,
-    Roster, WatchForm,
+    AnswerContent, BatchHead, BatchWriter, DiffContent, FrameRecord, InterestSyncAsk, NodeAnswer,
+    NodeAsk, NodeCall, NodeStatus, NodeWatch, Part, PeerOutcome, PeerReply, Question, Record,
+    RecordKind, Roster, WatchDiff, WatchForm,
 };
 use veltix_core::limits::{CLUSTER_ASSEMBLY, CLUSTER_REASON_LEN, SURVEY_BYTES};
 use veltix_core::{Frame, PeerId};
@@ -310,4 +310,31 @@ async fn questions_in_any_number_stop_no_other_task() {
         turns += 1;
     }
     assert!(turns > 3 && most < 8_000, "{turns} turns, {most} answers in the queue");
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_nobody_watches_are_answered_once_a_beat() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    sleep(Duration::from_secs(1)).await;
+    let content = DiffContent::Members(Vec::new());
+    let diff = WatchDiff { id: 7, epoch: 1, version: 1, content }.encode();
+    let diffs = vec![diff; 60_000];
+    let sent = |id| {
+        let stats = node.cluster().stats();
+        stats.nodes.iter().find(|it| it.node == id).map_or(0, |it| it.sent.offered)
+    };
+    let mut stranger = Stranger::join(&network, 78).await;
+    stranger.publish(Destination::Node(node.id), 1, &diffs).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(sent(stranger.me), 0, "it is no member");
+    let mut member = Stranger::join(&network, 77).await;
+    member.publish(Destination::All, 1, &[heartbeat(1, Vec::new())]).await;
+    sleep(Duration::from_millis(100)).await;
+    let before = sent(member.me);
+    member.publish(Destination::Node(node.id), 1, &diffs).await;
+    sleep(Duration::from_millis(1_100)).await;
+    let answers = sent(member.me) - before;
+    assert!((1..=3).contains(&answers), "{answers}");
+    assert_eq!(node.cluster().stats().to_all.full, 0);
 }

@@ -8,7 +8,8 @@ mod item;
 mod part;
 mod reader;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -34,6 +35,9 @@ pub(crate) struct Table {
     last: u64,
     members: BTreeMap<u64, Feed<Member>>,
     groups: BTreeMap<u64, Feed<Group>>,
+    /// The watches that nobody reads, of which members tell changes: their ends were lost. They are told at the
+    /// next beat, once for all changes until then.
+    unread: BTreeSet<(NodeId, u64)>,
 }
 
 impl Watches {
@@ -130,9 +134,11 @@ impl Node {
                 return;
             }
             (None, None, DiffContent::Members(_) | DiffContent::Groups(_)) => {
-                drop(table);
                 // The end of the watch was lost: without another one the node would tell changes for ever.
-                return self.tell(Destination::Node(origin), Unwatch { id }.encode());
+                if table.unread.len() < CLUSTER_WATCHES && self.members().get(origin).is_some() {
+                    table.unread.insert((origin, id));
+                }
+                return;
             }
             _ => return,
         };
@@ -176,10 +182,13 @@ impl Node {
         table.groups.values_mut().for_each(|feed| feed.lag(node));
     }
 
-    /// Asks again for the parts of which changes are missing.
+    /// Asks again for the parts of which changes are missing, and ends the watches that nobody reads.
     pub(super) fn renew_watches(&self) {
         let now = Instant::now();
         let mut table = self.watches.lock();
+        for (node, id) in mem::take(&mut table.unread) {
+            self.tell(Destination::Node(node), Unwatch { id }.encode());
+        }
         let Table { members, groups, .. } = &mut *table;
         for (id, feed) in members {
             feed.renew(now).iter().for_each(|asking| self.ask_to_watch(*id, feed, asking));
