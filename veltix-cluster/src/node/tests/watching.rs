@@ -287,20 +287,66 @@ async fn a_list_that_is_too_long_for_one_record_arrives_whole() {
     assert_eq!(viewer.resets, 1);
 }
 
+/// Connects peers whose tags have 24 MB.
+async fn crowd(node: &Running) -> (Vec<Reader>, Vec<PeerRef>) {
+    let (mut readers, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..400 {
+        let (reader, peer) = node.named("lobby").await;
+        readers.push(reader);
+        peers.push(peer);
+    }
+    for value in 0..60 {
+        node.hub.join(all(), "notes", format!("{value:0>1000}")).unwrap();
+    }
+    (readers, peers)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_arriving_ends_with_its_watch_and_with_its_node() {
+    let network = MemoryNetwork::new();
+    let nodes = three(&network).await;
+    let (_readers, peers) = crowd(&nodes[1]).await;
+    let there = nodes[1].cluster().joined().unwrap();
+    let watch = |node: &Running| {
+        let watch = node.cluster().watch(tag("room")).with_tags(["notes"]).start().unwrap();
+        Viewer { watch, inside: BTreeSet::new(), resets: 0 }
+    };
+    let arrives = async |node: &Running| {
+        let before = received(node);
+        while received(node) < before + 20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let dropped = watch(&nodes[0]);
+    arrives(&nodes[0]).await;
+    drop(dropped);
+    let before = received(&nodes[0]);
+    sleep(Duration::from_secs(2)).await;
+    let more = received(&nodes[0]) - before;
+    assert!(there.watched.len() == 0 && more < 100, "{more} of 180 pieces were still told");
+    // Another watch has its turn, and so has one behind a node that ends.
+    let mut viewer = watch(&nodes[2]);
+    arrives(&nodes[2]).await;
+    network.forget(nodes[2].id);
+    let mut other = watch(&nodes[0]);
+    other.sees(&peers).await;
+    let late = watch(&nodes[0]);
+    soon(nodes[1].hub.shutdown()).await;
+    other.sees(&[]).await;
+    viewer.step().await;
+    drop(late);
+}
+
+/// Returns the number of the records of other nodes for this one alone.
+fn received(node: &Running) -> u64 {
+    node.cluster().stats().nodes.iter().map(|node| node.direct.received).sum()
+}
+
 #[tokio::test(start_paused = true)]
 async fn lists_longer_than_a_queue_arrive_and_take_the_room_of_no_message() {
     let network = MemoryNetwork::new();
     let nodes = three(&network).await;
-    let (mut readers, mut peers) = (Vec::new(), Vec::new());
-    for _ in 0..400 {
-        let (reader, peer) = nodes[1].named("lobby").await;
-        readers.push(reader);
-        peers.push(peer);
-    }
-    // 24 MB in all.
-    for value in 0..60 {
-        nodes[1].hub.join(all(), "notes", format!("{value:0>1000}")).unwrap();
-    }
+    let (_readers, peers) = crowd(&nodes[1]).await;
     // Their lists are told at the same time.
     let mut viewers = Vec::new();
     for (node, number) in [(0, 1), (2, 2), (0, 3)] {
