@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use futures::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use veltix_core::TargetError;
 use veltix_core::cluster::{
     DiffContent, DiffStep, NodeId, NodeWatch, Record, WatchDiff, WatchForm,
@@ -188,7 +188,8 @@ impl Telling {
             for content in contents {
                 if turn.is_some() {
                     let Some(node) = self.node.upgrade() else { return };
-                    node.outbound.room().await;
+                    // Under lasting load a record is told all the same, before the other node asks again.
+                    let _ = timeout(CLUSTER_WATCH_RETRY / 2, node.outbound.room()).await;
                 }
                 if !self.tell(content) {
                     return;
