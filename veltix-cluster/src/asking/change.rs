@@ -10,7 +10,7 @@ use veltix_core::limits::CLUSTER_ASK_TIMEOUT;
 use veltix_core::{Tag, TagError, TagValue, Target};
 
 use crate::cluster::Cluster;
-use crate::gathered::Gathered;
+use crate::gathered::{Gathered, Missing};
 use crate::node::change_here;
 
 /// A change that is being made. Created by [`Cluster::tag`], [`Cluster::untag`], [`Cluster::join`],
@@ -109,11 +109,15 @@ impl IntoFuture for Change {
             let elsewhere = cluster.elsewhere(&target)?;
             let mut changed = change_here(cluster.hub(), &target, change.clone())?;
             let question = |target| Question::Change { target, change };
-            let answers = cluster.ask(elsewhere, question, timeout).await;
-            for (_, answer) in answers.answers {
-                if let AnswerContent::Count(count) = answer {
-                    let count = usize::try_from(count).unwrap_or(usize::MAX);
-                    changed = changed.saturating_add(count);
+            let mut answers = cluster.ask(elsewhere, question, timeout).await;
+            for (node, answer) in answers.answers {
+                match answer {
+                    AnswerContent::Count(count) => {
+                        let count = usize::try_from(count).unwrap_or(usize::MAX);
+                        changed = changed.saturating_add(count);
+                    }
+                    // The node has understood another question.
+                    _ => answers.missing.push((node, Missing::Unsupported)),
                 }
             }
             Ok(cluster.gathered(changed, answers.missing))

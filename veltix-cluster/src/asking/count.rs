@@ -9,7 +9,7 @@ use veltix_core::limits::CLUSTER_ASK_TIMEOUT;
 use veltix_core::{Target, TargetError};
 
 use crate::cluster::Cluster;
-use crate::gathered::Gathered;
+use crate::gathered::{Gathered, Missing};
 
 /// A count that is being made. Created by [`Cluster::count`].
 #[derive(Clone, Debug)]
@@ -67,10 +67,14 @@ impl IntoFuture for CountPerNode {
             let Count { cluster, target, timeout } = self.0;
             let elsewhere = cluster.elsewhere(&target)?;
             let mut counts = vec![(cluster.node(), cluster.hub().count(&target)?)];
-            let answers = cluster.ask(elsewhere, Question::Count, timeout).await;
+            let mut answers = cluster.ask(elsewhere, Question::Count, timeout).await;
             for (node, answer) in answers.answers {
-                if let AnswerContent::Count(count) = answer {
-                    counts.push((node, usize::try_from(count).unwrap_or(usize::MAX)));
+                match answer {
+                    AnswerContent::Count(count) => {
+                        counts.push((node, usize::try_from(count).unwrap_or(usize::MAX)));
+                    }
+                    // The node has understood another question.
+                    _ => answers.missing.push((node, Missing::Unsupported)),
                 }
             }
             Ok(cluster.gathered(counts, answers.missing))

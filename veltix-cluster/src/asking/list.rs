@@ -88,8 +88,12 @@ impl IntoFuture for List {
             let answers = cluster.ask(elsewhere, question, timeout).await;
             list.missing.extend(answers.missing);
             for (node, answer) in answers.answers {
-                if let AnswerContent::Members { members, truncated } = answer {
-                    add(&mut list, limit, node, (members, truncated));
+                match answer {
+                    AnswerContent::Members { members, truncated } => {
+                        add(&mut list, limit, node, (members, truncated));
+                    }
+                    // The node has understood another question.
+                    _ => list.missing.push((node, Missing::Unsupported)),
                 }
             }
             Ok(list)

@@ -338,3 +338,31 @@ async fn changes_that_nobody_watches_are_answered_once_a_beat() {
     assert!((1..=3).contains(&answers), "{answers}");
     assert_eq!(node.cluster().stats().to_all.full, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_with_the_answer_to_another_question_is_missing() {
+    let network = MemoryNetwork::new();
+    let node = serve(&network);
+    sleep(Duration::from_secs(1)).await;
+    let mut stranger = Stranger::join(&network, 77).await;
+    stranger.publish(Destination::All, 1, &[heartbeat(1, Vec::new())]).await;
+    node.sees(1).await;
+    for at in 1..=3 {
+        let cluster = node.cluster();
+        let asked = tokio::spawn(async move {
+            match at {
+                1 => cluster.count(all()).await.unwrap().missing,
+                2 => cluster.list(all()).await.unwrap().missing,
+                _ => cluster.untag(all(), "room").await.unwrap().missing,
+            }
+        });
+        sleep(Duration::from_millis(10)).await;
+        let content = match at {
+            2 => AnswerContent::Count(7),
+            _ => AnswerContent::Members { members: Vec::new(), truncated: false },
+        };
+        let answer = NodeAnswer { id: at, content }.encode();
+        stranger.publish(Destination::Node(node.id), at, &[answer]).await;
+        assert_eq!(soon(asked).await.unwrap(), [(stranger.me, Missing::Unsupported)], "{at}");
+    }
+}
