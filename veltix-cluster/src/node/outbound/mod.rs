@@ -226,7 +226,7 @@ impl Outbound {
     ) -> Option<Duration> {
         let mut state = self.lock();
         let since = state.offline_since.take();
-        if since.is_some() && !fault!("queue_not_held") {
+        if since.is_some() {
             let hold = Hold::begin(others, now);
             self.holds.store(hold.is_some(), Ordering::Relaxed);
             // The others answer: a node that was there before would not be heard for a while.
