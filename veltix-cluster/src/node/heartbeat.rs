@@ -1,6 +1,7 @@
 //! [`HeartbeatTask`]: tells the other nodes that this one lives, and looks for silent ones.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use veltix_core::all;
@@ -55,6 +56,7 @@ impl HeartbeatTask {
 
     fn beat(&self, to: Destination, kind: RecordKind) {
         let peers = self.hub.count(all()).unwrap_or_default();
+        self.node.peers.store(peers, Ordering::Relaxed);
         self.node.push_state(to, kind, self.node.state(peers));
     }
 }

@@ -28,6 +28,7 @@ mod watched;
 mod watches;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -71,6 +72,8 @@ pub(crate) struct Node {
     /// The digest of the declared message types, or 0.
     types: u64,
     started: Instant,
+    /// The number of peers at the last heartbeat.
+    peers: AtomicUsize,
     outbound: Outbound,
     receiving: Mutex<Receiving>,
     inbound: Inbound,
@@ -111,6 +114,7 @@ impl Node {
             me,
             types,
             started: Instant::now(),
+            peers: AtomicUsize::new(0),
             outbound: Outbound::new(&config, held(), Instant::now()),
             receiving: Mutex::new(Receiving::new(held())),
             inbound: Inbound::new(config.queue_bytes, held()),
@@ -284,6 +288,9 @@ impl Node {
                 let name = self.members().get(node).map_or_else(|| "".into(), |it| it.name.clone());
                 tracing::info!(%me, %node, name = %printable(&name), "a node has joined");
                 self.compare_types(node);
+                // It may know no other node yet, and serves no watch of a stranger.
+                let peers = self.peers.load(Ordering::Relaxed);
+                self.push_state(Destination::Node(node), RecordKind::Heartbeat, self.state(peers));
                 self.interests.joined(node);
                 self.watch_member(node);
                 ClusterEvent::NodeJoined { node, name }
