@@ -90,8 +90,9 @@ pub mod typed;
 
 pub use veltix_core::{
     BodyError, CodeClass, EncodeError, GOING_AWAY, HandshakeError, Hello, Message, MessageType,
-    OverflowPolicy, PING, PONG, PeerId, ProtocolError, ProxyError, Rate, Registry, RequestId, Tag,
-    TagError, TagValue, Target, TargetError, Token, TypeError, all, limits, nobody, peers, tag,
+    OverflowPolicy, PING, PONG, ParseTargetError, PeerId, ProtocolError, ProxyError, Rate,
+    Registry, RequestId, Tag, TagError, TagValue, Target, TargetError, Token, TypeError, all,
+    limits, nobody, peers, tag,
 };
 /// Reports which part of a function does not fit a handler.
 ///

@@ -9,7 +9,7 @@
 //!     tag("level").at_least(level) & !tag("muted")
 //! }
 //!
-//! assert_eq!(veterans(5).to_string(), r#"tag("level").at_least(5) & !tag("muted")"#);
+//! assert_eq!(veterans(5).to_string(), "level >= 5 & !muted");
 //! ```
 //!
 //! [Tags and targets](crate::_guide::targets) are explained in the guide.

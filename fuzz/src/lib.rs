@@ -11,6 +11,7 @@ mod cluster_node;
 mod frame;
 mod handshake;
 mod proxy_head;
+mod query;
 mod reference;
 mod stream;
 mod typed_body;
@@ -22,6 +23,7 @@ pub use cluster_node::cluster_node;
 pub use frame::frame;
 pub use handshake::handshake;
 pub use proxy_head::proxy_head;
+pub use query::query;
 pub use stream::stream;
 pub use typed_body::typed_body;
 

@@ -70,6 +70,11 @@ fn r07_the_corpus_of_proxy_head_passes() {
 }
 
 #[test]
+fn r07_the_corpus_of_query_passes() {
+    replay("query", targets::query);
+}
+
+#[test]
 fn r07_the_corpus_of_typed_body_passes() {
     replay("typed_body", targets::typed_body);
 }

@@ -54,8 +54,8 @@ pub use proxy::{ProxyClient, ProxyError, ProxyHeader, ProxyStep};
 pub use rate::{Rate, RateLimiter, TokenBucket, Verdict};
 pub use registry::Registry;
 pub use tags::{
-    Group, GroupStep, Member, PeerId, Tag, TagLimits, TagNumber, TagStore, TagTarget, TagValue,
-    Target, WatchId, WatchStep, all, nobody, peers, tag,
+    Group, GroupStep, Member, ParseTargetError, PeerId, Tag, TagLimits, TagNumber, TagStore,
+    TagTarget, TagValue, Target, WatchId, WatchStep, all, nobody, peers, tag,
 };
 pub use token::Token;
 pub use typed::{AnswerError, Ask, NoError, NoReply, Told, Typed, TypedMessage};

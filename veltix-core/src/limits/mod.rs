@@ -195,6 +195,9 @@ pub const TAG_VALUE_LEN: usize = 1024;
 /// more.
 pub const TARGET_DEPTH: usize = 32;
 
+/// Limits the text form of a target in bytes, as in a request of the inspector. No hand-written target needs more.
+pub const TARGET_TEXT: usize = 4 * 1024;
+
 /// Limits the names, values and peers in one target. Each of them costs a lookup in the index while
 /// the lock of the tags is held.
 pub const TARGET_TERMS: usize = 64 * 1024;

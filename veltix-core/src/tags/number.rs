@@ -24,7 +24,6 @@ use super::value::TagValue;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagNumber(TagValue);
 
-#[cfg(feature = "cluster")]
 impl TagNumber {
     pub(super) const fn value(&self) -> &TagValue {
         &self.0

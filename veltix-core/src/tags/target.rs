@@ -13,8 +13,9 @@ use crate::error::TargetError;
 /// A target selects the peers that a message goes to: [`all`] of them, [`nobody`], the peers with a
 /// [`tag`], the named [`peers`], or a combination of targets with `&`, `|` and `!`.
 ///
-/// A target is a value: it can be stored, cloned (cheaply), used by reference, and printed. It does
-/// not know which peers exist. Two targets are equal if they are written in the same way.
+/// A target is a value: it can be stored, cloned (cheaply), used by reference, and printed: `Display` writes the
+/// text form that [`FromStr`](std::str::FromStr) reads, and `Debug` writes Rust source. It does not know which
+/// peers exist. Two targets are equal if they are written in the same way.
 ///
 /// ```
 /// use veltix::tag;
@@ -23,7 +24,7 @@ use crate::error::TargetError;
 /// let audible = tag("room").any_of(["lobby", "hall"]) & tag("level").at_least(5) & !tag("muted");
 /// assert_eq!(
 ///     (guests & audible).to_string(),
-///     r#"(!tag("account") | tag("role").is("guest")) & tag("room").any_of(["hall", "lobby"]) & tag("level").at_least(5) & !tag("muted")"#,
+///     "(!account | role = guest) & room in (hall, lobby) & level >= 5 & !muted",
 /// );
 /// ```
 ///
@@ -71,7 +72,7 @@ pub const fn all() -> Target {
 /// for room in ["lobby", "hall"] {
 ///     rooms |= tag("room").is(room);
 /// }
-/// assert_eq!(rooms.to_string(), r#"tag("room").is("lobby") | tag("room").is("hall")"#);
+/// assert_eq!(rooms.to_string(), "room = lobby | room = hall");
 /// ```
 #[must_use]
 pub const fn nobody() -> Target {
@@ -100,7 +101,7 @@ pub fn peers(peers: impl IntoIterator<Item: Into<PeerId>>) -> Target {
 ///
 /// let anywhere = Target::from(tag("room"));
 /// let lobby = tag("room").is("lobby");
-/// assert_eq!(lobby.to_string(), r#"tag("room").is("lobby")"#);
+/// assert_eq!(lobby.to_string(), "room = lobby");
 /// ```
 pub fn tag(name: impl AsRef<str>) -> TagTarget {
     TagTarget { name: name.as_ref().into() }
@@ -231,16 +232,10 @@ impl<T: Into<Self>> BitOrAssign<T> for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Debug for Target {
     /// Writes the target as Rust source, with parentheses only if they change the meaning.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Target({self})")
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -285,7 +280,7 @@ mod tests {
             (all() | &a, "all()"),
             (!all(), "nobody()"),
         ] {
-            assert_eq!(target.to_string(), expected);
+            assert_eq!(format!("{target:?}"), expected);
         }
     }
 

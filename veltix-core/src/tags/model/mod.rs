@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use self::tree::{NAMES, Tree, many_values, name, small_tree, tree, value, values};
+pub(super) use self::tree::small_tree;
+use self::tree::{NAMES, Tree, many_values, name, tree, value, values};
 use self::watcher::{Kind, Watcher};
 use super::*;
 use crate::error::TagError;

@@ -7,7 +7,7 @@ use crate::tags::*;
 
 /// A tree is the structure of a target, and defines its meaning.
 #[derive(Clone, Debug)]
-pub(super) enum Tree {
+pub(in crate::tags) enum Tree {
     All,
     Nobody,
     Has(&'static str),
@@ -21,7 +21,7 @@ pub(super) enum Tree {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Compare {
+pub(in crate::tags) enum Compare {
     AtLeast,
     AtMost,
     Above,
@@ -29,7 +29,7 @@ pub(super) enum Compare {
 }
 
 impl Tree {
-    pub(super) fn target(&self) -> Target {
+    pub(in crate::tags) fn target(&self) -> Target {
         match self {
             Self::All => all(),
             Self::Nobody => nobody(),
@@ -124,7 +124,7 @@ pub(super) fn tree(
     })
 }
 
-pub(super) fn small_tree() -> impl Strategy<Value = Tree> {
+pub(in crate::tags) fn small_tree() -> impl Strategy<Value = Tree> {
     let numbers = vec![0.0, 1.0, 1.25, 1.5, 2.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
     tree(value(), prop::sample::select(numbers), 6)
 }
