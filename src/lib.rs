@@ -39,7 +39,7 @@
 //! | connect | [clients](_guide::clients), [transports](_guide::transports), [Python peers](_guide::python) |
 //! | know the peer | [lifecycle](_guide::lifecycle), [identity](_guide::identity), [TLS](_guide::tls) |
 //! | test | [testing](_guide::testing) |
-//! | operate a server | [network](_guide::network), [limits](_guide::limits), [shutdown](_guide::shutdown_operation), [events and logs](_guide::events) |
+//! | operate a server | [network](_guide::network), [limits](_guide::limits), [shutdown](_guide::shutdown_operation), [events and logs](_guide::events), [metrics and health](_guide::observability) |
 //! | choose features | [features](_guide::features) |
 //! | rely on it | [guarantees](_guide::guarantees) |
 //! | run several servers as one service | [clusters](#clusters) |
@@ -73,7 +73,11 @@ pub mod cluster;
 pub mod codec;
 pub mod future;
 pub mod handler;
+#[cfg(feature = "inspect")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inspect")))]
+pub mod inspect;
 pub mod layer;
+pub mod metrics;
 pub mod presence;
 pub mod request;
 pub mod stats;

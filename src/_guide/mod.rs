@@ -61,6 +61,7 @@ pages! {
     shutdown_operation "../../docs/shutdown.md"
     cluster "../../docs/cluster.md"
     events "events.md"
+    observability "../../docs/observability.md"
     features "../../docs/features.md"
     testing "testing.md"
     guarantees "guarantees.md"

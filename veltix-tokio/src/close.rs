@@ -7,6 +7,7 @@ use std::time::Duration;
 use veltix_core::ProtocolError;
 
 use crate::error::TlsError;
+use crate::metrics::CLOSE_REASONS;
 use crate::outbox::{DropReason, Sent};
 
 /// The reason why a connection ended. If there are several causes, the first one counts.
@@ -66,6 +67,58 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// The labels of the reasons in metrics.
+    pub(crate) const LABELS: [&'static str; CLOSE_REASONS] = [
+        "peer_closed",
+        "closed",
+        "closed_for",
+        "taken_over",
+        "shutdown",
+        "refused",
+        "refused_for_good",
+        "connect_timeout",
+        "io",
+        "tls",
+        "protocol",
+        "reported_by_peer",
+        "unknown_codes",
+        "rate_exceeded",
+        "slow_frame",
+        "heartbeat_timeout",
+        "write_stalled",
+        "slow_consumer",
+        "evicted",
+        "handler_panicked",
+        "aborted",
+    ];
+
+    /// Returns the place of the reason among the labels.
+    pub(crate) const fn index(&self) -> usize {
+        match self {
+            Self::PeerClosed => 0,
+            Self::Closed => 1,
+            Self::ClosedFor(_) => 2,
+            Self::TakenOver => 3,
+            Self::Shutdown => 4,
+            Self::Refused(_) => 5,
+            Self::RefusedForGood(_) => 6,
+            Self::ConnectTimeout => 7,
+            Self::Io(_) => 8,
+            Self::Tls(_) => 9,
+            Self::Protocol(_) => 10,
+            Self::ReportedByPeer(_) => 11,
+            Self::UnknownCodes => 12,
+            Self::RateExceeded => 13,
+            Self::SlowFrame => 14,
+            Self::HeartbeatTimeout => 15,
+            Self::WriteStalled => 16,
+            Self::SlowConsumer => 17,
+            Self::Evicted => 18,
+            Self::HandlerPanicked => 19,
+            Self::Aborted => 20,
+        }
+    }
+
     /// Returns the reason for a failed stream.
     pub(crate) fn failed(error: &io::Error) -> Self {
         match TlsError::of(error) {
@@ -212,6 +265,20 @@ pub struct Received {
 }
 
 impl Received {
+    /// Adds the counts of another peer.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.handled += other.handled;
+        self.rejected += other.rejected;
+        self.waiting += other.waiting;
+        self.discarded_unknown += other.discarded_unknown;
+        self.discarded_unread += other.discarded_unread;
+        self.discarded_late += other.discarded_late;
+        self.discarded_closed += other.discarded_closed;
+        self.discarded_shutdown += other.discarded_shutdown;
+        self.replies_discarded += other.replies_discarded;
+    }
+
     /// Returns the number of all discarded messages.
     #[must_use]
     pub const fn discarded(&self) -> u64 {

@@ -21,6 +21,7 @@ mod hub;
 mod identity;
 mod log;
 mod memory;
+pub mod metrics;
 mod outbox;
 mod peer;
 mod requests;

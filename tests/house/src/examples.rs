@@ -9,7 +9,8 @@ use crate::imports::Crate;
 use crate::repository::Repository;
 
 /// The crates whose items the facade re-exports.
-const CRATES: &[&str] = &["veltix-cluster", "veltix-core", "veltix-tokio", "veltix-macros"];
+const CRATES: &[&str] =
+    &["veltix-cluster", "veltix-core", "veltix-inspect", "veltix-tokio", "veltix-macros"];
 /// Names that a user's manifest does not have.
 const FOREIGN: &[&str] = &["veltix_cluster", "veltix_core", "veltix_tokio", "veltix_macros"];
 

@@ -11,7 +11,7 @@ const FACADE: &str = "src";
 /// The crate whose rooms are counted and have rows in ARCHITECTURE.md.
 const TOKIO: &str = "veltix-tokio/src";
 /// The most rooms of `veltix-tokio`. A change that adds a room raises it and adds a row to ARCHITECTURE.md.
-pub const MAX_ROOMS: usize = 28;
+pub const MAX_ROOMS: usize = 29;
 /// The most files of one room, test files not counted.
 pub const MAX_FILES: usize = 20;
 /// The most lines of a file.

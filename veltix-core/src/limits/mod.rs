@@ -195,6 +195,36 @@ pub const TAG_VALUE_LEN: usize = 1024;
 /// more.
 pub const TARGET_DEPTH: usize = 32;
 
+/// Limits the message types with labels of their own in metrics. With 62 of them a server has about 2 000 series.
+pub const METRIC_TYPES: usize = 62;
+
+/// Is the time for which callers share one snapshot of the metrics: it costs time for each peer.
+pub const METRICS_SHARED: Duration = Duration::from_millis(250);
+
+/// Is the port of an inspector.
+pub const INSPECT_PORT: u16 = 8088;
+
+/// Limits the connections of an inspector: browsers open six, and scrapers one each.
+pub const INSPECT_CONNECTIONS: usize = 64;
+
+/// Limits the connections of one address, so that one cannot take all places.
+pub const INSPECT_CONNECTIONS_PER_ADDRESS: usize = 8;
+
+/// Limits the time until the head of a request is there.
+pub const INSPECT_HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// Limits the size of the head of a request in bytes.
+pub const INSPECT_HEAD_BYTES: usize = 16 * 1024;
+
+/// Limits the fields of the head of a request.
+pub const INSPECT_HEADERS: usize = 64;
+
+/// Limits the time of a connection: scrapers connect again.
+pub const INSPECT_CONNECTION: Duration = Duration::from_secs(60);
+
+/// Limits the time in which the runtime of an application must run an empty task to be live.
+pub const LIVE_WITHIN: Duration = Duration::from_secs(2);
+
 /// Limits the text form of a target in bytes, as in a request of the inspector. No hand-written target needs more.
 pub const TARGET_TEXT: usize = 4 * 1024;
 

@@ -105,7 +105,7 @@ impl Handshakes {
         drop(shed);
     }
 
-    #[cfg(test)]
+    /// Returns the number of pending handshakes.
     pub(crate) fn len(&self) -> usize {
         self.pending.lock().entries.len()
     }

@@ -56,6 +56,10 @@ impl Slots {
         Self { taken: Arc::default(), max, addresses, accept_failing: AtomicBool::new(false) }
     }
 
+    pub(crate) const fn max(&self) -> usize {
+        self.max
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.taken.load(Ordering::Acquire) >= self.max
     }

@@ -69,6 +69,8 @@ impl ConnectionTask {
     fn admit(&mut self) {
         let on_admit = self.phase.admit();
         self.endpoint.peers().admit(&self.peer);
+        let kind = usize::from(!self.peer.hello().is_native());
+        self.endpoint.services().meters().opened.add(kind);
         tracing::debug!(peer = %self.peer, "connected");
         self.endpoint.events().emit(|| Event::Connected { peer: self.peer.clone() });
         if let Some(on_admit) = on_admit {

@@ -222,6 +222,7 @@ impl ConnectionTask {
             let peer = &self.peer;
             let due = self.endpoint.services().logs().slow_consumers.decide(Instant::now());
             log_or_debug!(warn, due, %peer, "the peer reads too slowly and its outbox is full");
+            self.endpoint.services().meters().slow_consumers.add();
             self.endpoint.events().emit(|| Event::SlowConsumer { peer: peer.clone() });
         }
     }
@@ -261,8 +262,10 @@ impl ConnectionTask {
         let Ending { reason, sent_before: before, aborted_handlers, .. } = self.phase.take_ending();
         let peer = &self.peer;
         let endpoint = &self.endpoint;
-        endpoint.peers().leave(peer);
-        let stats = peer.stats();
+        let stats = endpoint.peers().leave(peer);
+        let meters = endpoint.services().meters();
+        meters.closed.add(reason.index());
+        meters.ages.observe_for(peer.session().opened().elapsed(), 1);
         let undelivered = stats.sent.dropped() + stats.sent.queued;
         let received = stats.received;
         let outcome = Disconnected { reason, undelivered, sent: stats.sent, received };

@@ -159,6 +159,7 @@ impl ConnectionTask {
             self.endpoint.services().logs().rate.decide(now),
             %peer, "the peer sends faster than its rate and is slowed down"
         );
+        self.endpoint.services().meters().rates_exceeded.add();
         self.endpoint.events().emit(|| Event::RateExceeded { peer: peer.clone() });
     }
 

@@ -18,6 +18,7 @@ use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::log::log_limited;
 use crate::memory::{Look, Memory};
+use crate::metrics::Metrics;
 use crate::session::Services;
 use crate::sync::Mutex;
 use crate::transport::PeerAddr;
@@ -37,6 +38,8 @@ pub(crate) struct Endpoint {
     /// a server.
     away: Mutex<Option<GoingAway>>,
     panics: Panics,
+    /// The last snapshot of the metrics, and its time.
+    last_metrics: Mutex<Option<(Instant, Arc<Metrics>)>>,
     tasks: Tasks,
     /// The cluster of a server that has joined one.
     #[cfg(feature = "cluster")]
@@ -92,6 +95,7 @@ impl Endpoint {
             events: Events::new(),
             away: Mutex::default(),
             panics: Panics::default(),
+            last_metrics: Mutex::default(),
             tasks: Tasks::default(),
             #[cfg(feature = "cluster")]
             relay: std::sync::OnceLock::new(),
@@ -173,6 +177,10 @@ impl Endpoint {
         self.relay.set(relay).is_ok()
     }
 
+    pub(super) const fn last_metrics(&self) -> &Mutex<Option<(Instant, Arc<Metrics>)>> {
+        &self.last_metrics
+    }
+
     pub(crate) const fn panics(&self) -> &Panics {
         &self.panics
     }
@@ -228,6 +236,7 @@ impl Endpoint {
                 "the memory budget is used up: the peer that holds the most is disconnected; \
                  raise `memory_budget` or lower the limits of each connection"
             );
+            self.services.meters().evictions.add();
             self.events.emit(|| Event::Evicted { peer: peer.clone(), held });
             peer.session().end(CloseReason::Evicted);
         }

@@ -15,6 +15,7 @@ use veltix_core::{HandshakeError, ProxyError};
 
 use crate::close::Disconnected;
 use crate::error::TlsError;
+use crate::metrics::HANDSHAKE_FAILURES;
 use crate::outbox::Dropped;
 use crate::peer::Peer;
 use crate::sync::Mutex;
@@ -210,6 +211,38 @@ pub enum HandshakeFailure {
         /// The text of the panic, escaped and shortened.
         message: String,
     },
+}
+
+impl HandshakeFailure {
+    /// The labels of the reasons in metrics.
+    pub(crate) const LABELS: [&'static str; HANDSHAKE_FAILURES] = [
+        "protocol",
+        "tls",
+        "proxy",
+        "timeout",
+        "io",
+        "shed",
+        "server_full",
+        "address_full",
+        "refused",
+        "panicked",
+    ];
+
+    /// Returns the place of the reason among the labels.
+    pub(crate) const fn index(&self) -> usize {
+        match self {
+            Self::Protocol(_) => 0,
+            Self::Tls(_) => 1,
+            Self::Proxy(_) => 2,
+            Self::Timeout => 3,
+            Self::Io(_) => 4,
+            Self::Shed => 5,
+            Self::ServerFull => 6,
+            Self::AddressFull => 7,
+            Self::Refused { .. } => 8,
+            Self::Panicked { .. } => 9,
+        }
+    }
 }
 
 impl fmt::Display for HandshakeFailure {

@@ -4,6 +4,7 @@ mod broadcast;
 mod delivery;
 mod endpoint;
 mod events;
+mod metrics;
 mod peers;
 mod presence;
 #[cfg(feature = "cluster")]
@@ -148,6 +149,18 @@ impl Hub {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.slots().is_full()
+    }
+
+    /// Returns whether [`Server::run`](crate::Server::run) has begun and no shutdown has.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.0.services().runtime().is_known() && !self.is_draining()
+    }
+
+    /// Returns whether a shutdown has begun, or the server has ended.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.drain().has_begun() || self.0.drain().has_ended()
     }
 
     /// Returns the number of further peers that the server can accept. It is the rest of

@@ -78,6 +78,15 @@ impl Memory {
 
     /// Returns whether the budget is exceeded, so that a peer has to be evicted at once.
     #[inline]
+    /// Returns the counted bytes of all connections.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) const fn budget(&self) -> usize {
+        self.budget
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.held.load(Ordering::Relaxed) > self.budget
     }

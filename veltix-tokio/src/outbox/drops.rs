@@ -58,6 +58,19 @@ impl Dropped {
         Self { code, ..Self::default() }
     }
 
+    /// Returns the sums of both, without a code.
+    pub(crate) const fn plus(self, other: &Self) -> Self {
+        Self {
+            code: 0,
+            slow_consumer: self.slow_consumer + other.slow_consumer,
+            disconnected: self.disconnected + other.disconnected,
+            policy: self.policy + other.policy,
+            superseded: self.superseded + other.superseded,
+            shutdown: self.shutdown + other.shutdown,
+            too_large: self.too_large + other.too_large,
+        }
+    }
+
     /// Returns the number of dropped frames for all reasons.
     #[must_use]
     pub const fn total(&self) -> u64 {

@@ -100,6 +100,20 @@ pub(crate) struct OutboxStatus {
     pub(crate) dropped: bool,
 }
 
+/// What a look at an outbox shows, without a change of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutboxView {
+    pub(crate) sent: Sent,
+    /// The memory of the queued frames.
+    pub(crate) queued_bytes: usize,
+    /// The number of bytes that the stream has taken.
+    pub(crate) written_bytes: u64,
+    /// True if the stream is full.
+    pub(crate) is_blocked: bool,
+    /// The time since which the stream takes no bytes although frames wait.
+    pub(crate) stalled_since: Option<Instant>,
+}
+
 impl Outbox {
     /// Creates an outbox. It also counts its dropped frames in `drops` and its memory in `memory`;
     /// the outboxes of the side share both.
@@ -277,6 +291,22 @@ impl Outbox {
     /// Returns the number of bytes that the stream has taken.
     pub(crate) fn written(&self) -> u64 {
         self.state.lock().written
+    }
+
+    /// Returns what a look at the outbox shows. An outbox in a shared batch stays there: a reader of metrics must
+    /// not make a broadcast push to each peer.
+    pub(crate) fn peek(&self) -> OutboxView {
+        let state = self.state.lock();
+        let batch = state.batch.as_ref().map_or(Size::default(), |it| it.batch.size());
+        let mut sent = state.sent.with_queued((state.frames + batch.frames) as u64);
+        sent.accepted += batch.frames as u64;
+        OutboxView {
+            sent,
+            queued_bytes: state.charge + batch.charge,
+            written_bytes: state.written,
+            is_blocked: state.phase == Phase::Blocked,
+            stalled_since: state.stalled_since,
+        }
     }
 
     /// Returns the counts of accepted, written, dropped and queued frames.

@@ -30,6 +30,19 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// Adds the counts of another peer.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.written += other.written;
+        self.queued += other.queued;
+        self.dropped_slow_consumer += other.dropped_slow_consumer;
+        self.dropped_disconnected += other.dropped_disconnected;
+        self.dropped_policy += other.dropped_policy;
+        self.dropped_superseded += other.dropped_superseded;
+        self.dropped_shutdown += other.dropped_shutdown;
+        self.dropped_too_large += other.dropped_too_large;
+    }
+
     /// Returns the number of dropped frames for all reasons.
     #[must_use]
     pub const fn dropped(&self) -> u64 {

@@ -112,6 +112,17 @@ impl SharedBatch {
         let _ = self.whole.set(whole);
     }
 
+    /// Returns the size of the batch by now.
+    pub(super) fn size(&self) -> Size {
+        let of_whole = |it: &FinishedBatch| Size { frames: it.frames.len(), charge: it.charge };
+        if let Some(whole) = self.whole() {
+            return of_whole(whole);
+        }
+        let growing = self.growing.lock();
+        let now = Size { frames: growing.frames.len(), charge: growing.charge };
+        self.whole().map_or(now, of_whole)
+    }
+
     pub(super) fn whole(&self) -> Option<&FinishedBatch> {
         self.whole.get()
     }

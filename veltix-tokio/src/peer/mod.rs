@@ -121,6 +121,14 @@ impl fmt::Debug for Peer {
     }
 }
 
+impl PeerStats {
+    /// Adds the counts of another peer.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.sent.add(&other.sent);
+        self.received.add(&other.received);
+    }
+}
+
 /// The counters of the messages of a connection, in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -58,6 +58,10 @@ impl Future for Ping {
         let now = |call: &Call| call.session().services().runtime().now();
         let sent_at = *this.sent_at.get_or_insert_with(|| now(&this.call));
         let answer = ready!(Pin::new(&mut this.call).poll(cx));
-        Poll::Ready(answer.map(|_| now(&this.call) - sent_at))
+        Poll::Ready(answer.map(|_| {
+            let took = now(&this.call) - sent_at;
+            this.call.session().services().meters().pings.observe_for(took, 1);
+            took
+        }))
     }
 }

@@ -173,6 +173,11 @@ impl Routes {
         self.on_disconnect.as_deref()
     }
 
+    /// Returns the types of the routes, by code.
+    pub(crate) fn message_types(&self) -> impl Iterator<Item = MessageType> {
+        self.registry.iter()
+    }
+
     /// Returns the name of a code's type, for logs.
     pub(crate) fn name(&self, code: u16) -> &'static str {
         self.registry.find(code).map_or("unknown", MessageType::name)

@@ -51,6 +51,7 @@ pub(super) async fn serve(
             accepted = listeners.next(endpoint.slots()) => match accepted {
                 Ok(stream) => {
                     reap(&mut connections);
+                    endpoint.services().meters().accepted.add();
                     admit(stream, listeners.entrance(), &mut connections);
                     if let Some(next) = pace.as_mut().and_then(Pace::accepted) {
                         tokio::select! {

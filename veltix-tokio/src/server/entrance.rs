@@ -176,6 +176,7 @@ fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure)
         }
         _ => tracing::debug!(%addr, reason = %text, "the handshake failed"),
     }
+    endpoint.services().meters().handshakes_failed.add(reason.index());
     endpoint.events().emit(|| Event::HandshakeFailed { addr, reason });
 }
 

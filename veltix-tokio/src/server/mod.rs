@@ -42,6 +42,7 @@ use crate::hub::Hub;
 use crate::hub::IntoRelay;
 use crate::hub::{Endpoint, Side};
 use crate::memory::Memory;
+use crate::metrics::TypeNames;
 use crate::router::{Router, Routes, Served};
 use crate::tls::ServerTls;
 #[cfg(unix)]
@@ -164,6 +165,8 @@ impl Server {
         let hub = Hub::new(Arc::clone(&endpoint));
         let has_identity = router.has_authenticate() || router.has_on_connect();
         let routes = Arc::new(Routes::new(router, Some(hub)));
+        let names = TypeNames::of(routes.message_types());
+        endpoint.services().meters().set_types(names);
         let types = routes.types().map(|types| &**types.fingerprints());
         let hello = ServerHandshake::hello_with(endpoint.limits().max_message_size, types);
         let server = Self {

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use veltix_core::limits::HEADER_LEN;
 use veltix_core::{EncodeError, Hello, IdSpace, Message, PeerId, ToMessage};
 
@@ -46,6 +47,8 @@ use crate::transport::{Link, StreamWriter};
 /// The shared state of one connection. Its handles and its task hold it. It holds neither of them.
 pub(crate) struct Session {
     id: PeerId,
+    /// The time at which the handshake succeeded.
+    opened: Instant,
     link: Link,
     hello: Arc<Hello>,
     services: Arc<Services>,
@@ -79,6 +82,7 @@ impl Session {
         let (drops, memory) = (Arc::clone(services.drops()), Arc::clone(services.memory()));
         Arc::new(Self {
             id,
+            opened: Instant::now(),
             link,
             hello,
             outbox: Outbox::new(writer, services.limits().outbox, drops, Arc::clone(&memory)),
@@ -96,6 +100,11 @@ impl Session {
 
     pub(crate) const fn id(&self) -> PeerId {
         self.id
+    }
+
+    /// Returns the time at which the handshake succeeded.
+    pub(crate) const fn opened(&self) -> Instant {
+        self.opened
     }
 
     pub(crate) const fn link(&self) -> &Link {

@@ -23,6 +23,11 @@ impl Runtime {
         })
     }
 
+    /// Returns whether the runtime is known: the side has begun to run.
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// Returns this runtime, or that of the caller before it is known.
     ///
     /// # Panics

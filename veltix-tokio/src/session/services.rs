@@ -12,6 +12,7 @@ use crate::config::{Limits, Role};
 use crate::drain::{Drain, Spreads};
 use crate::log::Logs;
 use crate::memory::Memory;
+use crate::metrics::Meters;
 use crate::outbox::Drops;
 use crate::workers::{HandlerThreads, Workers};
 
@@ -29,6 +30,7 @@ pub(crate) struct Services {
     holders: Holders,
     drain: Drain,
     logs: Logs,
+    meters: Meters,
     /// The client of this side, which is above this room. A server has none.
     client: OnceLock<Weak<dyn Any + Send + Sync>>,
     /// The longest body that is within every limit: `max_typed_body`, `max_message_size`, and the
@@ -58,6 +60,7 @@ impl Services {
             holders: Holders::default(),
             drain: Drain::new(spreads),
             logs: Logs::default(),
+            meters: Meters::new(),
             client: OnceLock::new(),
             small_body: AtomicUsize::new(small_body),
         })
@@ -117,6 +120,10 @@ impl Services {
 
     pub(crate) const fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    pub(crate) const fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Sets the client of this side, once.

@@ -45,6 +45,7 @@ pub fn trees() -> &'static [Tree] {
                 "veltix-tokio/src",
                 "veltix-macros/src",
                 "veltix-cluster/src",
+                "veltix-inspect/src",
                 "src",
                 "benches/*/src",
             ],

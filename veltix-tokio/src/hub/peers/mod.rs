@@ -7,12 +7,14 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::one::RefMut;
+use tokio::time::Instant;
 use veltix_core::{PeerId, Target, TargetError};
 
-use crate::peer::Peer;
+use crate::peer::{Peer, PeerStats};
 use crate::session::{Services, TagTable};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex};
 
@@ -32,6 +34,28 @@ pub(crate) struct Peers {
     version: AtomicU64,
     /// All admitted peers as a slice, created when a broadcast needs it.
     snapshot: Mutex<Option<Snapshot>>,
+    /// The sums of the peers that have left. Its lock is held while a peer leaves and while the sums of all are
+    /// read: otherwise a peer could count in both places, or in none, and a counter would fall.
+    gone: Mutex<Gone>,
+}
+
+/// The sums of the peers that have left.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gone {
+    stats: PeerStats,
+    sent_bytes: u64,
+}
+
+/// The sums of all peers, also of those that have left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) stats: PeerStats,
+    pub(crate) sent_bytes: u64,
+    pub(crate) queued_bytes: usize,
+    /// The number of peers whose stream is full.
+    pub(crate) blocked: usize,
+    /// The longest time for which a peer takes no bytes now.
+    pub(crate) stalled: Duration,
 }
 
 #[derive(Debug)]
@@ -75,6 +99,7 @@ impl Peers {
             ids: AtomicU64::new(1),
             version: AtomicU64::new(0),
             snapshot: Mutex::new(None),
+            gone: Mutex::default(),
         }
     }
 
@@ -103,10 +128,18 @@ impl Peers {
     }
 
     /// Removes the peer, which is not listed, counted or reached any more. Its tags stay readable,
-    /// so that `on_disconnect` can send a goodbye to the right room.
-    pub(crate) fn leave(&self, peer: &Peer) {
-        let was_admitted =
-            self.entered.remove(&peer.id()).is_some_and(|(_, entry)| entry.is_admitted);
+    /// so that `on_disconnect` can send a goodbye to the right room. Returns its last counts.
+    pub(crate) fn leave(&self, peer: &Peer) -> PeerStats {
+        let (was_admitted, stats) = {
+            let mut gone = self.gone.lock();
+            let removed = self.entered.remove(&peer.id());
+            let stats = peer.stats();
+            if removed.is_some() {
+                gone.stats.add(&stats);
+                gone.sent_bytes += peer.session().outbox().written();
+            }
+            (removed.is_some_and(|(_, entry)| entry.is_admitted), stats)
+        };
         self.tags().change(|tags| tags.retire(peer.id()));
         if was_admitted {
             self.admitted.fetch_sub(1, Ordering::Relaxed);
@@ -115,6 +148,26 @@ impl Peers {
             let stale = self.snapshot.lock().take();
             drop(stale);
         }
+        stats
+    }
+
+    /// Returns the sums of all peers, also of those that have left.
+    pub(crate) fn totals(&self) -> Totals {
+        let now = Instant::now();
+        let gone = self.gone.lock();
+        let Gone { stats, sent_bytes } = *gone;
+        let mut totals = Totals { stats, sent_bytes, ..Totals::default() };
+        for peer in self.entered() {
+            let view = peer.session().outbox().peek();
+            let received = peer.session().receipts().received();
+            totals.stats.add(&PeerStats { sent: view.sent, received });
+            totals.sent_bytes += view.written_bytes;
+            totals.queued_bytes += view.queued_bytes;
+            totals.blocked += usize::from(view.is_blocked);
+            let stalled = view.stalled_since.map(|since| now.saturating_duration_since(since));
+            totals.stalled = totals.stalled.max(stalled.unwrap_or_default());
+        }
+        totals
     }
 
     /// Removes the peer's tags. They are not read any more.
