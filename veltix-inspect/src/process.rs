@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::exposition::Plain;
 
-/// Returns the metrics of the process. What the system does not tell is left out.
+/// Returns the metrics of the process. Numbers that the system does not tell are left out.
 pub(crate) fn metrics() -> Vec<Plain> {
     let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return Vec::new() };
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();

@@ -253,7 +253,8 @@ mod tests {
     }
 
     async fn connect(connector: &MemoryConnector) -> Client {
-        let connect = Client::connect_with(connector.clone(), ClientConfig::default(), Router::new());
+        let connect =
+            Client::connect_with(connector.clone(), ClientConfig::default(), Router::new());
         connect.await.unwrap()
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Distribution;
 
-/// What a server or a client has counted until one moment. Created by [`Hub::metrics`](crate::Hub::metrics).
+/// The counts of a server until one moment. Created by [`Hub::metrics`](crate::Hub::metrics).
 ///
 /// It is made for exporters, which show each [`Family`]; [`get`](Self::get) finds one number for a test or a
 /// decision of the application.

@@ -100,7 +100,7 @@ pub(crate) struct OutboxStatus {
     pub(crate) dropped: bool,
 }
 
-/// What a look at an outbox shows, without a change of it.
+/// The state of an outbox, as a look shows it that changes nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutboxView {
     pub(crate) sent: Sent,
@@ -293,11 +293,11 @@ impl Outbox {
         self.state.lock().written
     }
 
-    /// Returns what a look at the outbox shows. An outbox in a shared batch stays there: a reader of metrics must
+    /// Returns the state of the outbox. An outbox in a shared batch stays there: a reader of metrics must
     /// not make a broadcast push to each peer.
     pub(crate) fn peek(&self) -> OutboxView {
         let state = self.state.lock();
-        let batch = state.batch.as_ref().map_or(Size::default(), |it| it.batch.size());
+        let batch = state.batch.as_ref().map(|it| it.batch.size()).unwrap_or_default();
         let mut sent = state.sent.with_queued((state.frames + batch.frames) as u64);
         sent.accepted += batch.frames as u64;
         OutboxView {
