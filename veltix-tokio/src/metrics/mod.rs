@@ -1,7 +1,7 @@
 //! Metrics: the counters that no peer and no table has, and the snapshot that a reader receives.
 //!
 //! Nothing is pushed to a reader, and no timer runs. A reader asks for a [`Metrics`] snapshot, which sums what
-//! the peers, the tables and [`Meters`] have counted until then.
+//! the peers, the tables and the meters have counted until then.
 
 mod buckets;
 mod distribution;
