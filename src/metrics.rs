@@ -1,7 +1,7 @@
 //! The metrics of a server, for exporters and for decisions of an application.
 //!
-//! [`Hub::metrics`](crate::Hub::metrics) returns a snapshot of all that the server has counted. It costs nothing
-//! until it is read: no metric is pushed, and no timer runs. The module `veltix::inspect` (feature `inspect`) shows it
+//! [`Hub::metrics`](crate::Hub::metrics) returns a snapshot of all that the server has counted. It is made when
+//! it is read: no metric is pushed, and no timer runs. The module `veltix::inspect` (feature `inspect`) shows it
 //! to Prometheus.
 //!
 //! ```

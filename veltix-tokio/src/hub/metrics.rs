@@ -15,8 +15,8 @@ use crate::outbox::Dropped;
 impl Hub {
     /// Returns the metrics of this server until now. Callers within 250 ms share one snapshot.
     ///
-    /// It costs time in proportion to the number of peers, in the thread of the caller: a millisecond for ten
-    /// thousand. Nothing is measured, sampled or allocated for it between two calls.
+    /// It takes time in proportion to the number of peers, in the thread of the caller. No timer and no task runs
+    /// for it between two calls.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
         self.0.metrics()
