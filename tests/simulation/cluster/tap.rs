@@ -96,10 +96,7 @@ impl Taps {
 
     pub(super) fn published(&mut self, from: NodeId, to: Destination, bytes: &Bytes) {
         let Ok(batch) = Batch::read(bytes.clone()) else { return };
-        let to = match to {
-            Destination::All => None,
-            Destination::Node(node) => Some(node),
-        };
+        let to = to.node();
         let ends = |record: &veltix_core::cluster::Record| {
             record.kind != RecordKind::Part
                 || Part::decode(record.body.clone()).is_ok_and(|part| part.is_last())

@@ -5,12 +5,12 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use veltix_core::cluster::{AnswerContent, Change as NodeChange, Question};
+use veltix_core::cluster::{Change as NodeChange, Question};
 use veltix_core::limits::CLUSTER_ASK_TIMEOUT;
 use veltix_core::{Tag, TagError, TagValue, Target};
 
 use crate::cluster::Cluster;
-use crate::gathered::{Gathered, Missing};
+use crate::gathered::Gathered;
 use crate::node::change_here;
 
 /// A change that is being made. Created by [`Cluster::tag`], [`Cluster::untag`], [`Cluster::join`],
@@ -107,19 +107,11 @@ impl IntoFuture for Change {
         Box::pin(async move {
             let Self { cluster, target, change, timeout } = self;
             let elsewhere = cluster.elsewhere(&target)?;
-            let mut changed = change_here(cluster.hub(), &target, change.clone())?;
+            let here = change_here(cluster.hub(), &target, change.clone())?;
             let question = |target| Question::Change { target, change };
             let mut answers = cluster.ask(elsewhere, question, timeout).await;
-            for (node, answer) in answers.answers {
-                match answer {
-                    AnswerContent::Count(count) => {
-                        let count = usize::try_from(count).unwrap_or(usize::MAX);
-                        changed = changed.saturating_add(count);
-                    }
-                    // The node has understood another question.
-                    _ => answers.missing.push((node, Missing::Unsupported)),
-                }
-            }
+            let counts = answers.take_counts();
+            let changed = counts.iter().fold(here, |sum, (_, count)| sum.saturating_add(*count));
             Ok(cluster.gathered(changed, answers.missing))
         })
     }

@@ -4,12 +4,12 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use veltix_core::cluster::{AnswerContent, NodeId, Question};
+use veltix_core::cluster::{NodeId, Question};
 use veltix_core::limits::CLUSTER_ASK_TIMEOUT;
 use veltix_core::{Target, TargetError};
 
 use crate::cluster::Cluster;
-use crate::gathered::{Gathered, Missing};
+use crate::gathered::Gathered;
 
 /// A count that is being made. Created by [`Cluster::count`].
 #[derive(Clone, Debug)]
@@ -68,15 +68,7 @@ impl IntoFuture for CountPerNode {
             let elsewhere = cluster.elsewhere(&target)?;
             let mut counts = vec![(cluster.node(), cluster.hub().count(&target)?)];
             let mut answers = cluster.ask(elsewhere, Question::Count, timeout).await;
-            for (node, answer) in answers.answers {
-                match answer {
-                    AnswerContent::Count(count) => {
-                        counts.push((node, usize::try_from(count).unwrap_or(usize::MAX)));
-                    }
-                    // The node has understood another question.
-                    _ => answers.missing.push((node, Missing::Unsupported)),
-                }
-            }
+            counts.extend(answers.take_counts());
             Ok(cluster.gathered(counts, answers.missing))
         })
     }

@@ -43,6 +43,23 @@ pub(crate) struct Answers {
     pub(crate) missing: Vec<(NodeId, Missing)>,
 }
 
+impl Answers {
+    /// Takes the count of each node. A node with an answer of another kind has understood another question, and
+    /// is missing.
+    pub(crate) fn take_counts(&mut self) -> Vec<(NodeId, usize)> {
+        let mut counts = Vec::with_capacity(self.answers.len());
+        for (node, answer) in self.answers.drain(..) {
+            match answer {
+                AnswerContent::Count(count) => {
+                    counts.push((node, usize::try_from(count).unwrap_or(usize::MAX)));
+                }
+                _ => self.missing.push((node, Missing::Unsupported)),
+            }
+        }
+        counts
+    }
+}
+
 impl Asks {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

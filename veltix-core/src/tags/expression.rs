@@ -220,13 +220,13 @@ impl fmt::Display for Expression {
     }
 }
 
-fn separated<T>(
+pub(super) fn separated<T>(
     f: &mut fmt::Formatter<'_>,
     separator: &str,
-    items: impl Iterator<Item = T>,
+    items: impl IntoIterator<Item = T>,
     mut write: impl FnMut(&mut fmt::Formatter<'_>, T) -> fmt::Result,
 ) -> fmt::Result {
-    for (at, item) in items.enumerate() {
+    for (at, item) in items.into_iter().enumerate() {
         if at > 0 {
             f.write_str(separator)?;
         }

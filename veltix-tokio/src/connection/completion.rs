@@ -141,7 +141,7 @@ impl ConnectionTask {
         log_or_debug!(
             error, due, %peer, handler = name, code, panic = %message, "the handler panicked"
         );
-        self.endpoint.panics().add();
+        self.endpoint.services().meters().panics.add();
         let event = || Event::HandlerPanicked { peer: peer.clone(), code, message };
         self.endpoint.events().emit(event);
     }

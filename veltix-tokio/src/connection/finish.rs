@@ -345,7 +345,7 @@ impl ConnectionTask {
                 endpoint.events().emit(|| Event::Rejected { peer, code: 0, reason });
             }
             Failure::Panicked(panic) => {
-                endpoint.panics().add();
+                endpoint.services().meters().panics.add();
                 let panic = printable(&panic).to_string();
                 let due = logs.panicked.decide(Instant::now());
                 log_or_debug!(error, due, %peer, %panic, "on_disconnect panicked");

@@ -90,7 +90,7 @@ impl ConnectionTask {
             stream.writer,
             ids,
         );
-        let now = Instant::now();
+        let now = session.opened();
         endpoint.events().begin();
         Self {
             peer: Peer::new(session),

@@ -4,7 +4,6 @@
 use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::{Instant, sleep_until};
 use veltix_core::{GoingAway, IdSpace, RequestId};
@@ -37,7 +36,6 @@ pub(crate) struct Endpoint {
     /// used it. It is kept here and not in the session, so that it costs no memory for the peers of
     /// a server.
     away: Mutex<Option<GoingAway>>,
-    panics: Panics,
     /// The last snapshot of the metrics, and its time.
     last_metrics: Mutex<Option<(Instant, Arc<Metrics>)>>,
     tasks: Tasks,
@@ -47,20 +45,6 @@ pub(crate) struct Endpoint {
     /// The id of a server without a cluster, once it was asked for.
     #[cfg(feature = "cluster")]
     lone_node: std::sync::OnceLock<veltix_core::cluster::NodeId>,
-}
-
-/// A counter of the handlers that have panicked.
-#[derive(Debug, Default)]
-pub(crate) struct Panics(AtomicU64);
-
-impl Panics {
-    pub(crate) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// The settings of an endpoint that are not settings of each connection.
@@ -94,7 +78,6 @@ impl Endpoint {
             ),
             events: Events::new(),
             away: Mutex::default(),
-            panics: Panics::default(),
             last_metrics: Mutex::default(),
             tasks: Tasks::default(),
             #[cfg(feature = "cluster")]
@@ -179,10 +162,6 @@ impl Endpoint {
 
     pub(super) const fn last_metrics(&self) -> &Mutex<Option<(Instant, Arc<Metrics>)>> {
         &self.last_metrics
-    }
-
-    pub(crate) const fn panics(&self) -> &Panics {
-        &self.panics
     }
 
     /// Returns the id of a server's broadcasts.

@@ -175,7 +175,7 @@ impl Hub {
     /// Returns the number of handlers that have panicked since the server was bound.
     #[must_use]
     pub fn handler_panics(&self) -> u64 {
-        self.0.panics().count()
+        self.0.services().meters().panics.get()
     }
 
     /// Returns the frames for all peers of this node that were dropped since the server was bound, per message
@@ -238,7 +238,7 @@ impl Hub {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let endpoint = Arc::clone(&self.0);
         self.0.tasks().spawn(&self.0.services().runtime().handle(), task, move |panic| {
-            endpoint.panics().add();
+            endpoint.services().meters().panics.add();
             let panic = panic_text(&*panic);
             let due = endpoint.services().logs().task_panics.decide(Instant::now());
             log_limited!(error, due, panic = %printable(&panic), "a task of `Hub::spawn` panicked");

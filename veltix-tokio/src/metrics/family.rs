@@ -33,7 +33,6 @@ pub struct Series {
 /// The value of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-#[allow(clippy::large_enum_variant, reason = "a snapshot has few histograms, and is soon dropped")]
 pub enum Value {
     /// A number that only grows.
     Counter(u64),

@@ -62,6 +62,8 @@ pub(crate) struct Meters {
     pub(crate) ages: Histogram,
     /// The round trips of pings.
     pub(crate) pings: Histogram,
+    /// Handlers and tasks of the application that have panicked.
+    pub(crate) panics: Count,
     pub(crate) slow_consumers: Count,
     pub(crate) rates_exceeded: Count,
     pub(crate) evictions: Count,
@@ -78,6 +80,7 @@ impl Meters {
             handshakes_failed: Counts::default(),
             ages: Histogram::new(Buckets::AGES),
             pings: Histogram::new(Buckets::DURATIONS),
+            panics: Count::default(),
             slow_consumers: Count::default(),
             rates_exceeded: Count::default(),
             evictions: Count::default(),

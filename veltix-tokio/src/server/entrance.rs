@@ -160,7 +160,7 @@ fn report_failure(endpoint: &Endpoint, addr: PeerAddr, reason: HandshakeFailure)
     let (logs, now) = (endpoint.services().logs(), Instant::now);
     match &reason {
         HandshakeFailure::Panicked { .. } => {
-            endpoint.panics().add();
+            endpoint.services().meters().panics.add();
             let due = logs.handshake_panics.decide(now());
             log_or_debug!(error, due, %addr, reason = %text, "the handshake failed");
         }

@@ -42,11 +42,7 @@ impl Stranger {
     }
 
     async fn publish(&mut self, to: Destination, first: u64, records: &[Record]) {
-        let target = match to {
-            Destination::All => None,
-            Destination::Node(node) => Some(node),
-        };
-        let origin = self.me;
+        let (origin, target) = (self.me, to.node());
         let head = BatchHead { version: 1, origin, to: target, first, all_before: 0, clock: 0 };
         let mut writer = BatchWriter::new(&head);
         records.iter().for_each(|record| assert!(writer.add(record)));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::words::{INFINITY, MINUS_INFINITY, NAN, RESERVED, is_word};
-use crate::tags::expression::Expression;
+use crate::tags::expression::{Expression, separated};
 use crate::tags::number::Comparison;
 use crate::tags::value::TagValue;
 
@@ -109,21 +109,6 @@ fn text(f: &mut fmt::Formatter<'_>, content: &str) -> fmt::Result {
 /// Returns whether the character is written as it is: Rust's source form of a text does so too.
 fn is_shown(c: char) -> bool {
     matches!(c, '\'' | ' ') || c.escape_debug().len() == 1
-}
-
-fn separated<T>(
-    f: &mut fmt::Formatter<'_>,
-    separator: &str,
-    items: impl IntoIterator<Item = T>,
-    mut write: impl FnMut(&mut fmt::Formatter<'_>, T) -> fmt::Result,
-) -> fmt::Result {
-    for (at, item) in items.into_iter().enumerate() {
-        if at > 0 {
-            f.write_str(separator)?;
-        }
-        write(f, item)?;
-    }
-    Ok(())
 }
 
 fn grouped(f: &mut fmt::Formatter<'_>, term: &Expression, parentheses: bool) -> fmt::Result {
